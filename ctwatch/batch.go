@@ -1,0 +1,31 @@
+package ctwatch
+
+// A Batch is what one span of one log yielded: enough to record it and to rebuild
+// the tree, with nothing that points into the memory it was read from.
+type Batch struct {
+	Log        LogID
+	Start, End uint64 // entries [Start, End)
+	// Range is the compact range over [Start, End): the roots of the perfect,
+	// aligned subtrees that cover it, left to right.
+	Range     []Hash
+	Found     []Found
+	Malformed []Malformed
+	Bytes     int64 // bytes of the log's replies, after decompression
+}
+
+// A Found is a certificate in a batch that matches the watch list. Its
+// Certificate has exactly one sighting.
+type Found struct {
+	Certificate Certificate
+	LeafHash    Hash   // of the entry: with the log and the index, what was seen
+	TBS         []byte // the bytes that Certificate.ID is the hash of
+	DER         []byte // the certificate or precertificate; nil when the log does not give it
+}
+
+// A Malformed is an entry that could not be parsed, so that nobody can say whom
+// it concerns.
+type Malformed struct {
+	Index    uint64
+	LeafHash Hash
+	Reason   string
+}

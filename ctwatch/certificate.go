@@ -1,0 +1,157 @@
+package ctwatch
+
+import (
+	"encoding/json"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// A Certificate is a certificate found in a log for a watched name. The same
+// object is printed by commands, published in events and served over HTTP. One
+// Certificate stands for the precertificate and the final certificate.
+type Certificate struct {
+	// ID is the SHA-256 of the TBSCertificate without poison and SCT list
+	// (RFC 6962 §3.2): one identity for a precertificate and its certificate.
+	ID     Hash   `json:"id"`
+	Serial string `json:"serial"` // hex, as encoded, without leading zero octets
+	// Names are every SAN dNSName and every common name that reads as one: lower
+	// case, punycode, without a trailing dot, each once.
+	Names       []string `json:"names"`
+	IPAddresses []string `json:"ip_addresses"`
+	Subject     string   `json:"subject"` // RFC 2253
+	// NotBefore and NotAfter are absent from JSON when they could not be read.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+
+	Issuer  Issuer         `json:"issuer"`
+	Key     CertificateKey `json:"key"`
+	Pins    []RolePin      `json:"pins"`
+	Matches []Match        `json:"matches"`
+
+	Verdict Verdict  `json:"verdict"`
+	Reasons []string `json:"reasons"`
+
+	Deployed   bool       `json:"deployed"`
+	DeployedAt *time.Time `json:"deployed_at"`
+
+	Sightings    []Sighting   `json:"sightings"` // oldest first
+	FirstSeen    time.Time    `json:"first_seen"`
+	Fingerprints Fingerprints `json:"fingerprints"`
+	// Problems says what could not be read; what could be is still here.
+	Problems []string `json:"problems"`
+}
+
+// An Issuer is the CA that issued a certificate. Only Pin identifies it: a name
+// can be put into any certificate.
+type Issuer struct {
+	Name string   `json:"name"` // RFC 2253
+	Pin  pins.Pin `json:"pin"`  // "" while the issuer's key is unknown
+	CAA  string   `json:"caa"`  // its CAA identity (RFC 8659), "" when unknown
+}
+
+// A CertificateKey is the key that a certificate certifies.
+type CertificateKey struct {
+	Algorithm string   `json:"algorithm"` // such as "ECDSA P-256" or "RSA 2048"
+	Pin       pins.Pin `json:"pin"`
+}
+
+// A RolePin is a pin that an app may ship for a certificate's names.
+type RolePin struct {
+	Role pins.Role `json:"role"`
+	Pin  pins.Pin  `json:"pin"`
+}
+
+// A Match says which line of the watch list a certificate matches, and by which
+// of its names.
+type Match struct {
+	Watch string `json:"watch"` // the line as configured
+	Name  string `json:"name"`  // the certificate's name
+	// Domain is the watched domain in its canonical form, from which subjects of
+	// events are made.
+	Domain string `json:"-"`
+}
+
+// A Verdict says whether a certificate should exist.
+type Verdict string
+
+// The verdicts. A certificate that no rule speaks of is unreviewed.
+const (
+	Expected   Verdict = "expected"
+	Unexpected Verdict = "unexpected"
+	Unreviewed Verdict = "unreviewed"
+)
+
+// A SightingKind is what a log holds: a precertificate or the final certificate.
+type SightingKind string
+
+// The two kinds of log entries (RFC 6962 §3.1).
+const (
+	Precertificate   SightingKind = "precertificate"
+	FinalCertificate SightingKind = "certificate"
+)
+
+// A Sighting is one entry of one log.
+type Sighting struct {
+	Log       string       `json:"log"` // its name
+	LogID     LogID        `json:"log_id"`
+	Index     uint64       `json:"index"`
+	Timestamp time.Time    `json:"timestamp"` // the log's, in milliseconds
+	Kind      SightingKind `json:"kind"`
+	// Verified says that the entry was proven to be in the tree the log signed.
+	Verified bool `json:"verified"`
+}
+
+// Fingerprints are SHA-256 hashes of whole certificates in DER; nil for what was
+// not seen.
+type Fingerprints struct {
+	Certificate    *Hash `json:"certificate"`
+	Precertificate *Hash `json:"precertificate"`
+}
+
+// SetPins fills Pins from the key and the issuer, leaving out what is unknown.
+func (c *Certificate) SetPins() {
+	c.Pins = c.Pins[:0]
+	if !c.Key.Pin.IsZero() {
+		c.Pins = append(c.Pins, RolePin{pins.RoleLeaf, c.Key.Pin})
+	}
+	if !c.Issuer.Pin.IsZero() {
+		c.Pins = append(c.Pins, RolePin{pins.RoleIssuer, c.Issuer.Pin})
+	}
+}
+
+// Domains lists the watched domains that the certificate matches, in the order of
+// the watch list, each once.
+func (c *Certificate) Domains() []string {
+	var out []string
+	seen := make(map[string]bool)
+	for _, m := range c.Matches {
+		if !seen[m.Domain] {
+			seen[m.Domain] = true
+			out = append(out, m.Domain)
+		}
+	}
+	return out
+}
+
+// MarshalJSON writes empty lists as [] and never as null, so that no reader needs
+// two cases.
+func (c Certificate) MarshalJSON() ([]byte, error) {
+	type plain Certificate
+	p := plain(c)
+	p.Names = orEmpty(p.Names)
+	p.IPAddresses = orEmpty(p.IPAddresses)
+	p.Pins = orEmpty(p.Pins)
+	p.Matches = orEmpty(p.Matches)
+	p.Reasons = orEmpty(p.Reasons)
+	p.Sightings = orEmpty(p.Sightings)
+	p.Problems = orEmpty(p.Problems)
+	return json.Marshal(p)
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

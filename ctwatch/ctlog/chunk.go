@@ -1,0 +1,165 @@
+package ctlog
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A Chunk is one reply of a log: consecutive entries, in the form they came in.
+// It is read once, with Next.
+type Chunk struct {
+	Start uint64 // index of the first entry
+	Bytes int64  // size of the reply, after decompression
+
+	n      uint64 // entries handed out
+	decode func(*Entry) (bool, error)
+	err    error
+}
+
+// Next fills e with the next entry and reports whether there was one. What e
+// holds is valid until the next call. Call Err when Next returns false.
+func (c *Chunk) Next(e *Entry) bool {
+	if c.err != nil {
+		return false
+	}
+	*e = Entry{Index: c.Start + c.n}
+	ok, err := c.decode(e)
+	if err != nil {
+		c.err = fmt.Errorf("entry %d: %w", e.Index, err)
+		return false
+	}
+	if ok {
+		c.n++
+	}
+	return ok
+}
+
+// Err returns why the chunk could not be read to its end: such a chunk must be
+// fetched again, whole. An entry that is delimited but says nothing sensible is
+// no such error, see Entry.Err.
+func (c *Chunk) Err() error { return c.err }
+
+// An Entry is one entry of a log, as views of the reply it came in.
+type Entry struct {
+	Index uint64
+	// Header is the version and the type of the MerkleTreeLeaf, {0, 0} in every
+	// log there is (RFC 6962 §3.4); Leaf is the TimestampedEntry behind it.
+	Header [2]byte
+	Leaf   []byte
+
+	// Err says why the rest could not be read; the leaf can be hashed all the same.
+	Err error
+
+	Timestamp  time.Time // the log's, in milliseconds
+	Precert    bool
+	IssuerHash []byte // SHA-256 of the issuer's SPKI; nil for a final certificate
+	// DER is the certificate; of a precertificate, the TBSCertificate without
+	// poison and under its final issuer (RFC 6962 §3.2).
+	DER []byte
+
+	extra func() (Extra, error)
+}
+
+// Extra is what a log gives with an entry but does not hash into its tree: it is
+// to be believed only where it agrees with the entry.
+type Extra struct {
+	Precert []byte // the precertificate in DER; nil for a final certificate
+	// Issuer is the certificate of the issuer in DER, as an RFC 6962 log gives it;
+	// nil when it gives none.
+	Issuer []byte
+	// IssuerFingerprint names it, as a static log does, for Log.Issuer.
+	IssuerFingerprint *ctwatch.Hash
+}
+
+// Extra decodes what came with the entry. It is not decoded before, since only a
+// match needs it.
+func (e *Entry) Extra() (Extra, error) {
+	if e.extra == nil {
+		return Extra{}, nil
+	}
+	return e.extra()
+}
+
+// Hash returns the entry's leaf hash (RFC 6962 §2.1), using h, a SHA-256.
+func (e *Entry) Hash(h hash.Hash) (sum ctwatch.Hash) {
+	h.Reset()
+	h.Write([]byte{0, e.Header[0], e.Header[1]})
+	h.Write(e.Leaf)
+	h.Sum(sum[:0])
+	return sum
+}
+
+// LeafHash is Hash with a SHA-256 of its own.
+func (e *Entry) LeafHash() ctwatch.Hash { return e.Hash(sha256.New()) }
+
+// MerkleLeaf returns the whole MerkleTreeLeaf.
+func (e *Entry) MerkleLeaf() []byte {
+	return append([]byte{e.Header[0], e.Header[1]}, e.Leaf...)
+}
+
+// The entry types of RFC 6962 §3.1.
+const (
+	typeX509    = 0
+	typePrecert = 1
+)
+
+var errShort = errors.New("ends too early")
+
+// parseTimestamped reads a TimestampedEntry (RFC 6962 §3.4) from the beginning of
+// b into e, and returns its extensions and what follows it.
+//
+//	uint64 timestamp; uint16 entry_type;
+//	x509:    opaque certificate<1..2^24-1>
+//	precert: opaque issuer_key_hash[32]; opaque tbs_certificate<1..2^24-1>
+//	opaque extensions<0..2^16-1>
+func (e *Entry) parseTimestamped(b []byte) (extensions, rest []byte, err error) {
+	if len(b) < 10 {
+		return nil, nil, errShort
+	}
+	timestamp, kind := binary.BigEndian.Uint64(b), binary.BigEndian.Uint16(b[8:])
+	rest = b[10:]
+	switch kind {
+	case typeX509:
+	case typePrecert:
+		if len(rest) < 32 {
+			return nil, nil, errShort
+		}
+		e.Precert, e.IssuerHash, rest = true, rest[:32], rest[32:]
+	default:
+		return nil, nil, fmt.Errorf("entry type %d is neither 0 (certificate) nor 1 (precertificate)", kind)
+	}
+	if timestamp >= 1<<53 {
+		return nil, nil, fmt.Errorf("timestamp %d is not in milliseconds since 1970", timestamp)
+	}
+	e.Timestamp = time.UnixMilli(int64(timestamp)).UTC()
+	var ok bool
+	if e.DER, rest, ok = vector(rest, 3); !ok {
+		return nil, nil, errShort
+	}
+	if extensions, rest, ok = vector(rest, 2); !ok {
+		return nil, nil, errShort
+	}
+	return extensions, rest, nil
+}
+
+// vector splits off a variable-length vector of TLS (RFC 8446 §3.4) whose length
+// takes n bytes.
+func vector(b []byte, n int) (v, rest []byte, ok bool) {
+	if len(b) < n {
+		return nil, nil, false
+	}
+	length := 0
+	for _, c := range b[:n] {
+		length = length<<8 | int(c)
+	}
+	if b = b[n:]; len(b) < length {
+		return nil, nil, false
+	}
+	return b[:length], b[length:], true
+}

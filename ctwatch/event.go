@@ -1,0 +1,142 @@
+package ctwatch
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// An EventType says what happened. It is the CloudEvents type, and part of the
+// NATS subject.
+type EventType string
+
+// The events that ctwatch publishes.
+const (
+	CertificateIssued EventType = "certificate.issued" // first seen in any log
+	CertificateLogged EventType = "certificate.logged" // seen again: another log, or the final certificate
+	PinCandidate      EventType = "pin.candidate"      // a key never seen before on a watched name
+	LogMisbehaved     EventType = "log.misbehaved"     // a log broke its promises; with the evidence
+	EntryMalformed    EventType = "entry.malformed"    // an entry that cannot be parsed
+	WatchGap          EventType = "watch.gap"          // a range of a log that is not read
+)
+
+// A Severity says how urgent an event is.
+type Severity string
+
+// The severities, least urgent first.
+const (
+	Debug    Severity = "debug"
+	Info     Severity = "info"
+	Warning  Severity = "warning"
+	Critical Severity = "critical"
+)
+
+// AtLeast reports whether s is as urgent as other, or more.
+func (s Severity) AtLeast(other Severity) bool { return s.rank() >= other.rank() }
+
+func (s Severity) rank() int {
+	switch s {
+	case Debug:
+		return 0
+	case Info:
+		return 1
+	case Warning:
+		return 2
+	}
+	return 3 // what is unknown is not to be hidden
+}
+
+// An Event is something that happened, to be told once to every sender. Its JSON
+// is a CloudEvent 1.0 in structured mode.
+type Event struct {
+	// ID is a hash of what happened, not of when: the same event written again
+	// after a crash has the same ID.
+	ID   string
+	Type EventType
+	Time time.Time
+	// Subject is the watched domain, or the log's ID in hex. It never holds text
+	// from a certificate.
+	Subject string
+	Data    EventData
+}
+
+// EventData is what an event says. Fields that do not concern its type are absent.
+type EventData struct {
+	Severity Severity `json:"severity"`
+	Summary  string   `json:"summary"` // one sentence for a person, in plain text
+
+	Certificate *Certificate `json:"certificate,omitempty"`
+	Key         *pins.Key    `json:"key,omitempty"`
+	Log         *LogStatus   `json:"log,omitempty"`
+	Evidence    *Evidence    `json:"evidence,omitempty"`
+
+	Index   *uint64  `json:"index,omitempty"`   // entry.malformed: the entry
+	Indexes []uint64 `json:"indexes,omitempty"` // entry.malformed: the entries, when several
+	Start   *uint64  `json:"start,omitempty"`   // watch.gap: first entry not read
+	End     *uint64  `json:"end,omitempty"`     // watch.gap: the entry after the last not read
+}
+
+// NewEventID hashes what happened into an event ID: the type and its parts, each
+// with its length, so that no two lists of parts collide.
+func NewEventID(t EventType, parts ...string) string {
+	h := sha256.New()
+	for _, p := range append([]string{string(t)}, parts...) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// NATSSubject returns the subject an event is published on below a prefix: the
+// type, then the labels of Subject in reverse ("com.example" for example.com), so
+// that a wildcard subscribes to a whole domain.
+func (e Event) NATSSubject(prefix string) string {
+	labels := strings.Split(e.Subject, ".")
+	for i, j := 0, len(labels)-1; i < j; i, j = i+1, j-1 {
+		labels[i], labels[j] = labels[j], labels[i]
+	}
+	return prefix + "." + string(e.Type) + "." + strings.Join(labels, ".")
+}
+
+// cloudEvent is the JSON form of an Event (CloudEvents 1.0, JSON format §3).
+type cloudEvent struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            EventType `json:"type"`
+	Subject         string    `json:"subject"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            EventData `json:"data"`
+}
+
+const eventSource = "/ctwatch"
+
+// MarshalJSON writes the event as a CloudEvent.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return json.Marshal(cloudEvent{
+		SpecVersion: "1.0", ID: e.ID, Source: eventSource, Type: e.Type, Subject: e.Subject,
+		Time: e.Time.UTC(), DataContentType: "application/json", Data: e.Data,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	var ce cloudEvent
+	if err := json.Unmarshal(b, &ce); err != nil {
+		return err
+	}
+	if ce.SpecVersion != "1.0" || ce.ID == "" || ce.Type == "" {
+		return fmt.Errorf("not a CloudEvent 1.0: specversion %q, id %q, type %q", ce.SpecVersion, ce.ID, ce.Type)
+	}
+	*e = Event{ID: ce.ID, Type: ce.Type, Time: ce.Time, Subject: ce.Subject, Data: ce.Data}
+	return nil
+}

@@ -1,0 +1,142 @@
+package ctwatch
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// IssuedEvent tells that a certificate for a watched name was seen for the first
+// time in any log. It is told once for a certificate, however many watched
+// domains it matches: its subject is the first of them.
+func IssuedEvent(c Certificate, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(CertificateIssued, c.ID.String()),
+		Type: CertificateIssued, Time: at, Subject: subjectOf(c.Domains()),
+		Data: EventData{
+			Severity: Info,
+			Summary: fmt.Sprintf("A certificate for %s was issued by %s, valid until %s.",
+				c.matchedNames(), Printable(c.Issuer.Name, 100), date(c.NotAfter)),
+			Certificate: &c,
+		},
+	}
+}
+
+// LoggedEvent tells that a known certificate was seen again, as s: in another
+// log, or as the final certificate.
+func LoggedEvent(c Certificate, s Sighting, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(CertificateLogged, c.ID.String(), s.LogID.Hex(), strconv.FormatUint(s.Index, 10), string(s.Kind)),
+		Type: CertificateLogged, Time: at, Subject: subjectOf(c.Domains()),
+		Data: EventData{
+			Severity:    Debug,
+			Summary:     fmt.Sprintf("The %s for %s is entry %d of %s.", s.Kind, c.matchedNames(), s.Index, Printable(s.Log, 60)),
+			Certificate: &c,
+		},
+	}
+}
+
+// CandidateEvent tells of a key never seen before on the given watched domains,
+// of which there is at least one: a backup pin to add to apps before the key is
+// deployed.
+func CandidateEvent(k pins.Key, c Certificate, domains []string, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(PinCandidate, append([]string{k.Pin.String()}, domains...)...),
+		Type: PinCandidate, Time: at, Subject: subjectOf(domains),
+		Data: EventData{
+			Severity:    Warning,
+			Summary:     fmt.Sprintf("A new key %s was certified for %s: review it, then add it to apps that pin.", k.Pin, c.matchedNames()),
+			Certificate: &c, Key: &k,
+		},
+	}
+}
+
+// MisbehavedEvent tells that a log broke its promises, with the evidence.
+func MisbehavedEvent(l LogStatus, f Fault, at time.Time) Event {
+	parts := []string{l.ID.Hex(), f.Cause}
+	for _, h := range f.Evidence.Heads {
+		parts = append(parts, string(h.Raw))
+	}
+	return Event{
+		ID:   NewEventID(LogMisbehaved, parts...),
+		Type: LogMisbehaved, Time: at, Subject: l.ID.Hex(),
+		Data: EventData{
+			Severity: Critical,
+			Summary:  fmt.Sprintf("Log %s misbehaved: %s.", Printable(l.Name, 60), f.Detail),
+			Log:      &l, Evidence: &f.Evidence,
+		},
+	}
+}
+
+// MalformedEvent tells of entries of one log that cannot be parsed, of which
+// there is at least one. All have the same reason.
+func MalformedEvent(l LogStatus, indexes []uint64, reason string, at time.Time) Event {
+	parts := []string{l.ID.Hex(), reason}
+	for _, i := range indexes {
+		parts = append(parts, strconv.FormatUint(i, 10))
+	}
+	e := Event{
+		ID:   NewEventID(EntryMalformed, parts...),
+		Type: EntryMalformed, Time: at, Subject: l.ID.Hex(),
+		Data: EventData{
+			Severity: Warning,
+			Summary: fmt.Sprintf("Entry %d of %s cannot be parsed, and may concern a watched name: %s.",
+				indexes[0], Printable(l.Name, 60), Printable(reason, 200)),
+			Log: &l, Index: &indexes[0],
+		},
+	}
+	if len(indexes) > 1 {
+		e.Data.Indexes = indexes
+		e.Data.Summary = fmt.Sprintf("%d entries of %s, the first being %d, cannot be parsed, and may concern watched names: %s.",
+			len(indexes), Printable(l.Name, 60), indexes[0], Printable(reason, 200))
+	}
+	return e
+}
+
+// GapEvent tells that entries [start, end) of a log are not read, and why.
+func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(WatchGap, l.ID.Hex(), strconv.FormatUint(start, 10), strconv.FormatUint(end, 10)),
+		Type: WatchGap, Time: at, Subject: l.ID.Hex(),
+		Data: EventData{
+			Severity: Warning,
+			Summary:  fmt.Sprintf("Entries %d to %d of %s are not read: %s.", start, end-1, Printable(l.Name, 60), why),
+			Log:      &l, Start: &start, End: &end,
+		},
+	}
+}
+
+// matchedNames lists the names that matched, for a sentence: at most three, and a
+// count of the others.
+func (c *Certificate) matchedNames() string {
+	const most = 3
+	var names []string
+	seen := make(map[string]bool)
+	for _, m := range c.Matches {
+		if !seen[m.Name] {
+			seen[m.Name] = true
+			names = append(names, Printable(m.Name, 100))
+		}
+	}
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more names", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+func subjectOf(domains []string) string {
+	if len(domains) == 0 {
+		return "unknown"
+	}
+	return domains[0]
+}
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return "an unreadable date"
+	}
+	return t.UTC().Format(time.DateOnly)
+}
