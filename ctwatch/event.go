@@ -140,3 +140,9 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	*e = Event{ID: ce.ID, Type: ce.Type, Time: ce.Time, Subject: ce.Subject, Data: ce.Data}
 	return nil
 }
+
+// A Queued is an event that waits in the outbox for one sender.
+type Queued struct {
+	Seq   int64 // its place in the outbox: senders get events in this order
+	Event Event
+}
