@@ -63,7 +63,9 @@ type Entry struct {
 	// poison and under its final issuer (RFC 6962 §3.2).
 	DER []byte
 
-	extra func() (Extra, error)
+	// What Extra decodes: either of these, by the API that the entry came from.
+	static  staticExtra
+	rfc6962 []byte // base64 of extra_data
 }
 
 // Extra is what a log gives with an entry but does not hash into its tree: it is
@@ -80,10 +82,10 @@ type Extra struct {
 // Extra decodes what came with the entry. It is not decoded before, since only a
 // match needs it.
 func (e *Entry) Extra() (Extra, error) {
-	if e.extra == nil {
-		return Extra{}, nil
+	if e.rfc6962 != nil {
+		return decodeExtraData(e.rfc6962, e.Precert)
 	}
-	return e.extra()
+	return e.static.decode(), nil
 }
 
 // Hash returns the entry's leaf hash (RFC 6962 §2.1), using h, a SHA-256.

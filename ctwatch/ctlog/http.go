@@ -1,0 +1,179 @@
+package ctlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"ctwatch/ctwatch"
+)
+
+// Limits of one reply. A log that exceeds them is in error, whatever it means by it.
+const (
+	maxHead    = 1 << 20  // a tree head, a proof
+	maxHash    = 256 * 32 // a hash tile
+	maxIssuer  = 1 << 24  // a certificate: its length takes 24 bits
+	maxEntries = 64 << 20 // entries, decompressed
+
+	maxErrorBody = 200
+)
+
+// getTimeout bounds one request. It is long, since a log under load may take half
+// a minute for a reply that is worth waiting for.
+const getTimeout = 90 * time.Second
+
+// A getter fetches below one base URL, which ends in a slash.
+type getter struct {
+	base      string
+	client    *http.Client
+	userAgent string
+	dir       string // for a file URL, its directory
+}
+
+func newGetter(base string, client *http.Client, userAgent string) (*getter, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("log URL: %w", err)
+	}
+	g := &getter{base: strings.TrimSuffix(base, "/") + "/", userAgent: userAgent}
+	switch u.Scheme {
+	case "http", "https":
+		if u.Host == "" {
+			return nil, fmt.Errorf("log URL %q names no host", base)
+		}
+		c := *client
+		c.CheckRedirect = sameHost
+		g.client = &c
+	case "file":
+		if u.Host != "" && u.Host != "localhost" {
+			return nil, fmt.Errorf("log URL %q: a file URL has three slashes, as in file:///srv/log", base)
+		}
+		g.dir = filepath.FromSlash(u.Path)
+	default:
+		return nil, fmt.Errorf("log URL %q: want http, https or file", base)
+	}
+	return g, nil
+}
+
+// sameHost refuses redirects to other hosts: a log is where its list says it is.
+func sameHost(req *http.Request, via []*http.Request) error {
+	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
+		return fmt.Errorf("redirected to another host: %s", ctwatch.Printable(req.URL.Host, 100))
+	}
+	if len(via) > 3 {
+		return errors.New("too many redirects")
+	}
+	return nil
+}
+
+// get fetches path, relative to the base, and returns its body, decompressed and
+// at most limit bytes long. A status other than 200 is a *StatusError.
+func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+	if g.dir != "" {
+		return g.read(path, limit)
+	}
+	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", g.userAgent)
+	// Asking by hand keeps net/http from decompressing by itself: it would do so
+	// only where it had asked, while static logs store and serve gzip in any case.
+	req.Header.Set("Accept-Encoding", "gzip")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return nil, err // a *url.Error, which names the URL
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+		return nil, &StatusError{
+			URL: g.base + path, Code: resp.StatusCode,
+			RetryAfter: retryAfter(resp.Header, time.Now()),
+			Body:       ctwatch.Printable(strings.TrimSpace(string(body)), maxErrorBody),
+		}
+	}
+	b, err := readBounded(resp.Body, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", g.base+path, err)
+	}
+	return b, nil
+}
+
+// read is get for a log kept in files; a missing file is a 404.
+func (g *getter) read(path string, limit int64) ([]byte, error) {
+	name := filepath.Join(g.dir, filepath.FromSlash(path))
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &StatusError{URL: g.base + path, Code: http.StatusNotFound, Body: "no such file"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := readBounded(f, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// readBounded reads all of r, gunzips it if it is gzip, and refuses more than
+// limit bytes of either. Nothing that a log serves begins like gzip unless it is:
+// JSON and checkpoints are text, certificates begin with 0x30, and a data tile
+// with the upper byte of a timestamp; a hash tile, which may, is read at exactly
+// its size.
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	b, err := readAtMost(r, limit)
+	if err != nil || limit == maxHash || !bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
+		return b, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w", err)
+	}
+	defer z.Close()
+	b, err = readAtMost(z, limit)
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w", err)
+	}
+	return b, nil
+}
+
+func readAtMost(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("reply of more than %d bytes", limit)
+	}
+	return b, nil
+}
+
+// retryAfter reads a Retry-After header, in seconds or as a date (RFC 9110
+// §10.2.3); 0 when there is none.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if s, err := strconv.Atoi(v); err == nil && s > 0 {
+		return time.Duration(min(s, 1<<20)) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}

@@ -1,0 +1,283 @@
+package ctlog
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	ct "github.com/google/certificate-transparency-go"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"ctwatch/ctwatch"
+)
+
+// rfc6962Log reads a log through the API of RFC 6962 §4.
+type rfc6962Log struct {
+	info     ctwatch.Log
+	get      *getter
+	verifier *verifier
+	span     atomic.Uint64 // the most entries one reply is known to hold
+}
+
+// firstSpan is how many entries are asked for before anything is known. Replies
+// of many logs do not cross a multiple of 256.
+const firstSpan = 256
+
+func newRFC6962(l ctwatch.Log, g *getter, v *verifier) *rfc6962Log {
+	log := &rfc6962Log{info: l, get: g, verifier: v}
+	log.span.Store(firstSpan)
+	return log
+}
+
+func (l *rfc6962Log) Info() ctwatch.Log { return l.info }
+
+func (l *rfc6962Log) Span() uint64 { return l.span.Load() }
+
+// Head implements Log with get-sth (§4.3).
+func (l *rfc6962Log) Head(ctx context.Context) (ctwatch.Head, error) {
+	raw, err := l.get.get(ctx, "ct/v1/get-sth", maxHead)
+	if err != nil {
+		return ctwatch.Head{}, fmt.Errorf("tree head: %w", err)
+	}
+	return parseSTH(raw, l.verifier)
+}
+
+// parseSTH reads the reply of get-sth and verifies its signature.
+func parseSTH(raw []byte, v *verifier) (ctwatch.Head, error) {
+	var sth ct.GetSTHResponse
+	if err := json.Unmarshal(raw, &sth); err != nil {
+		return ctwatch.Head{}, fmt.Errorf("tree head: %w", err)
+	}
+	if len(sth.SHA256RootHash) != len(ctwatch.Hash{}) || sth.Timestamp >= 1<<53 || sth.TreeSize >= 1<<53 {
+		return ctwatch.Head{}, errors.New("tree head: not an RFC 6962 signed tree head")
+	}
+	root := ctwatch.Hash(sth.SHA256RootHash)
+	if err := v.verify(sth.TreeSize, sth.Timestamp, root, sth.TreeHeadSignature); err != nil {
+		return ctwatch.Head{}, &SignatureError{Raw: raw, Err: err}
+	}
+	return ctwatch.Head{Size: sth.TreeSize, Root: root, Timestamp: time.UnixMilli(int64(sth.Timestamp)).UTC(), Raw: raw}, nil
+}
+
+// Fetch implements Log with get-entries (§4.6).
+func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk, error) {
+	if start >= end || end > size {
+		return nil, fmt.Errorf("entries [%d, %d) of a tree of size %d: no such range", start, end, size)
+	}
+	raw, err := l.get.get(ctx, query("get-entries", "start", start, "end", end-1), maxEntries)
+	if err != nil {
+		return nil, fmt.Errorf("entries from %d: %w", start, err)
+	}
+	c, n, err := parseEntries(raw, start, end-start)
+	if err != nil {
+		return nil, fmt.Errorf("entries from %d: %w", start, err)
+	}
+	// A short reply shows how much the log gives at once, unless it was cut at a
+	// boundary of its own; so the largest of them counts.
+	if n < end-start && l.span.Load() > n && n&(n-1) == 0 {
+		l.span.Store(n)
+	}
+	return c, nil
+}
+
+// parseEntries reads the reply of get-entries, of between 1 and most entries, and
+// returns how many there are.
+func parseEntries(raw []byte, start, most uint64) (*Chunk, uint64, error) {
+	var reply struct {
+		Entries []struct {
+			LeafInput string `json:"leaf_input"`
+			ExtraData string `json:"extra_data"`
+		} `json:"entries"`
+	}
+	if err := json.Unmarshal(raw, &reply); err != nil {
+		return nil, 0, fmt.Errorf("reply to get-entries: %w", err)
+	}
+	n := uint64(len(reply.Entries))
+	switch {
+	case n == 0:
+		return nil, 0, errors.New("the log gave no entries, though its tree head says there are")
+	case n > most:
+		return nil, 0, fmt.Errorf("the log gave %d entries where %d were asked for", n, most)
+	}
+	i := 0
+	decode := func(e *Entry) (bool, error) {
+		if i == len(reply.Entries) {
+			return false, nil
+		}
+		r := reply.Entries[i]
+		i++
+		leaf, err := base64.StdEncoding.DecodeString(r.LeafInput)
+		if err != nil {
+			return false, fmt.Errorf("leaf_input: %w", err)
+		}
+		if len(leaf) < 2 {
+			return false, fmt.Errorf("leaf_input of %d bytes", len(leaf))
+		}
+		e.Header, e.Leaf, e.rfc6962 = [2]byte(leaf), leaf[2:], []byte(r.ExtraData)
+		if e.Header != [2]byte{} {
+			e.Err = fmt.Errorf("leaf of version %d and type %d: want 0 and 0", e.Header[0], e.Header[1])
+		} else if _, rest, err := e.parseTimestamped(e.Leaf); err != nil {
+			e.Err = fmt.Errorf("leaf: %w", err)
+		} else if len(rest) > 0 {
+			e.Err = fmt.Errorf("leaf: %d bytes too many", len(rest))
+		}
+		return true, nil
+	}
+	return &Chunk{Start: start, Bytes: int64(len(raw)), decode: decode}, n, nil
+}
+
+// decodeExtraData reads extra_data (§4.6) from base64: the chain of a
+// certificate, or a PrecertChainEntry.
+func decodeExtraData(b64 []byte, precert bool) (Extra, error) {
+	var x Extra
+	b, err := base64.StdEncoding.AppendDecode(nil, b64)
+	if err != nil {
+		return x, fmt.Errorf("extra_data: %w", err)
+	}
+	ok := true
+	if precert {
+		if x.Precert, b, ok = vector(b, 3); !ok {
+			return Extra{}, fmt.Errorf("extra_data: precertificate %w", errShort)
+		}
+	}
+	chain, rest, ok := vector(b, 3)
+	if !ok || len(rest) > 0 {
+		return x, errors.New("extra_data: the chain's length is wrong")
+	}
+	if len(chain) > 0 {
+		if x.Issuer, _, ok = vector(chain, 3); !ok {
+			return x, fmt.Errorf("extra_data: chain %w", errShort)
+		}
+	}
+	return x, nil
+}
+
+// Prefix implements Log with an audit proof of entry n-1 in the tree of size n: the
+// siblings on the way up from the last leaf are the compact range of all before it.
+func (l *rfc6962Log) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (ctwatch.Tree, error) {
+	if n == 0 {
+		return ctwatch.Tree{}, nil
+	}
+	fail := func(err error) (ctwatch.Tree, error) {
+		return ctwatch.Tree{}, fmt.Errorf("tree of the first %d entries: %w", n, err)
+	}
+	c, err := l.Fetch(ctx, n-1, n, head.Size)
+	if err != nil {
+		return fail(err)
+	}
+	var e Entry
+	if !c.Next(&e) {
+		return fail(c.Err())
+	}
+	leaf := e.LeafHash()
+	path, err := l.auditPath(ctx, n, leaf)
+	if err != nil {
+		return fail(err)
+	}
+	slices.Reverse(path)
+	r, err := ranges().NewRange(0, n-1, path)
+	if err != nil {
+		return fail(fmt.Errorf("audit proof: %w", err))
+	}
+	if err := r.Append(leaf[:], nil); err != nil {
+		return fail(fmt.Errorf("audit proof: %w", err))
+	}
+	t := ctwatch.Tree{Size: n, Range: asHashes(r.Hashes())}
+	root, err := Root(t)
+	if err != nil {
+		return fail(err)
+	}
+	if err := l.Extends(ctx, head, n, root); err != nil {
+		return fail(err)
+	}
+	return t, nil
+}
+
+// auditPath fetches the audit path of the last leaf in the tree of size n
+// (§4.5), from the leaf upwards. A log that has the same leaf twice names the
+// first; get-entry-and-proof (§4.8), which not every log offers, asks by index.
+func (l *rfc6962Log) auditPath(ctx context.Context, n uint64, leaf ctwatch.Hash) ([][]byte, error) {
+	if n == 1 {
+		return nil, nil
+	}
+	b64 := url.QueryEscape(base64.StdEncoding.EncodeToString(leaf[:]))
+	raw, err := l.get.get(ctx, fmt.Sprintf("ct/v1/get-proof-by-hash?hash=%s&tree_size=%d", b64, n), maxHead)
+	var reply struct {
+		LeafIndex uint64   `json:"leaf_index"`
+		AuditPath [][]byte `json:"audit_path"`
+	}
+	if err == nil {
+		if err = json.Unmarshal(raw, &reply); err == nil && reply.LeafIndex == n-1 {
+			return reply.AuditPath, checkHashes(reply.AuditPath)
+		}
+	}
+	raw, err2 := l.get.get(ctx, query("get-entry-and-proof", "leaf_index", n-1, "tree_size", n), maxEntries)
+	if err2 == nil {
+		err2 = json.Unmarshal(raw, &reply)
+	}
+	if err2 != nil {
+		if err == nil {
+			err = fmt.Errorf("get-proof-by-hash spoke of entry %d, not of %d", reply.LeafIndex, n-1)
+		}
+		return nil, fmt.Errorf("audit proof of entry %d: %w", n-1, errors.Join(err, err2))
+	}
+	return reply.AuditPath, checkHashes(reply.AuditPath)
+}
+
+// Extends implements Log with get-sth-consistency (§4.4).
+func (l *rfc6962Log) Extends(ctx context.Context, head ctwatch.Head, size uint64, root ctwatch.Hash) error {
+	switch {
+	case size > head.Size:
+		return fmt.Errorf("a tree of size %d cannot extend one of size %d", head.Size, size)
+	case size == 0:
+		return nil
+	case size == head.Size:
+		if root != head.Root {
+			return &InconsistencyError{Size: size, Root: root, Head: head, Err: errors.New("the roots differ")}
+		}
+		return nil
+	}
+	raw, err := l.get.get(ctx, query("get-sth-consistency", "first", size, "second", head.Size), maxHead)
+	if err != nil {
+		return fmt.Errorf("consistency proof from %d to %d: %w", size, head.Size, err)
+	}
+	var reply ct.GetSTHConsistencyResponse
+	if err := json.Unmarshal(raw, &reply); err != nil {
+		return fmt.Errorf("consistency proof from %d to %d: %w", size, head.Size, err)
+	}
+	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, size, head.Size, reply.Consistency, root[:], head.Root[:]); err != nil {
+		return &InconsistencyError{Size: size, Root: root, Head: head, Err: err}
+	}
+	return nil
+}
+
+// Issuer implements Log: an RFC 6962 log gives whole certificates, in extra_data.
+func (l *rfc6962Log) Issuer(context.Context, ctwatch.Hash) ([]byte, error) {
+	return nil, errors.New("an RFC 6962 log names no issuers by fingerprint")
+}
+
+// query writes the path of a call with two numbers.
+func query(call, k1 string, v1 uint64, k2 string, v2 uint64) string {
+	return "ct/v1/" + call + "?" + k1 + "=" + strconv.FormatUint(v1, 10) + "&" + k2 + "=" + strconv.FormatUint(v2, 10)
+}
+
+// checkHashes refuses a proof whose nodes are no hashes, or which is longer than
+// any tree is high.
+func checkHashes(path [][]byte) error {
+	if len(path) > 64 {
+		return fmt.Errorf("audit proof of %d nodes", len(path))
+	}
+	for _, h := range path {
+		if len(h) != len(ctwatch.Hash{}) {
+			return fmt.Errorf("audit proof with a node of %d bytes", len(h))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package ctlog
+
+import (
+	"errors"
+	"fmt"
+
+	"ctwatch/ctwatch"
+)
+
+// staticExtra is what stands in a TileLeaf behind the TimestampedEntry.
+type staticExtra struct {
+	precert []byte
+	chain   []byte // fingerprints of the chain, 32 bytes each
+}
+
+func (x staticExtra) decode() Extra {
+	e := Extra{Precert: x.precert}
+	if len(x.chain) > 0 {
+		h := ctwatch.Hash(x.chain)
+		e.IssuerFingerprint = &h
+	}
+	return e
+}
+
+// parseTile reads a data tile (c2sp.org/static-ct-api#log-entries) whose first
+// entry has index first, and yields its entries [start, end). A tile is a row of
+//
+//	TimestampedEntry timestamped_entry;
+//	precert: opaque pre_certificate<1..2^24-1>;
+//	Fingerprint certificate_chain<0..2^16-1>;
+//
+// of which the first entry that cannot be delimited makes the rest unreadable.
+func parseTile(raw []byte, first, start, end uint64) (*Chunk, error) {
+	rest := raw
+	index := first
+	for ; index < start; index++ {
+		e := Entry{Index: index}
+		var err error
+		if rest, err = e.parseTileLeaf(rest); err != nil {
+			return nil, fmt.Errorf("entry %d: %w", index, err)
+		}
+	}
+	decode := func(e *Entry) (bool, error) {
+		if index == end {
+			if end%tileWidth == 0 && len(rest) > 0 {
+				return false, fmt.Errorf("%d bytes behind the last entry of the tile", len(rest))
+			}
+			return false, nil
+		}
+		var err error
+		if rest, err = e.parseTileLeaf(rest); err != nil {
+			return false, err
+		}
+		index++
+		return true, nil
+	}
+	return &Chunk{Start: start, Bytes: int64(len(raw)), decode: decode}, nil
+}
+
+// parseTileLeaf reads the TileLeaf at the beginning of b into e, whose index is
+// set, and returns what follows it.
+func (e *Entry) parseTileLeaf(b []byte) (rest []byte, err error) {
+	extensions, rest, err := e.parseTimestamped(b)
+	if err != nil {
+		return nil, err
+	}
+	e.Leaf = b[:len(b)-len(rest)]
+	if err := checkLeafIndex(extensions, e.Index); err != nil {
+		return nil, err
+	}
+	ok := true
+	if e.Precert {
+		if e.static.precert, rest, ok = vector(rest, 3); !ok {
+			return nil, errShort
+		}
+	}
+	if e.static.chain, rest, ok = vector(rest, 2); !ok {
+		return nil, errShort
+	}
+	if len(e.static.chain)%len(ctwatch.Hash{}) != 0 {
+		return nil, fmt.Errorf("chain of %d bytes is no row of fingerprints", len(e.static.chain))
+	}
+	return rest, nil
+}
+
+// extensionLeafIndex is the type of the leaf_index extension, a uint40.
+const extensionLeafIndex = 0
+
+// checkLeafIndex compares the index that an entry carries in its extensions with
+// the place it was found at. Entries archived from RFC 6962 logs carry none.
+//
+//	struct { ExtensionType type; opaque data<0..2^16-1>; } Extension
+func checkLeafIndex(extensions []byte, index uint64) error {
+	for len(extensions) > 0 {
+		kind := extensions[0]
+		data, rest, ok := vector(extensions[1:], 2)
+		if !ok {
+			return fmt.Errorf("extensions: %w", errShort)
+		}
+		extensions = rest
+		if kind != extensionLeafIndex {
+			continue
+		}
+		if len(data) != 5 {
+			return errors.New("leaf_index extension is not of 5 bytes")
+		}
+		var got uint64
+		for _, c := range data {
+			got = got<<8 | uint64(c)
+		}
+		if got != index {
+			return fmt.Errorf("the entry says it has index %d", got)
+		}
+	}
+	return nil
+}
