@@ -1,0 +1,87 @@
+package loglist
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const cacheName = "log-list-cache.json"
+
+// maxCache bounds the cache file: list and signature in base64, and the rest.
+const maxCache = 2 * MaxSize
+
+// cached is the last good list in one file, so that list, signature and ETag
+// cannot come from different days after a crash.
+type cached struct {
+	Location     string `json:"location"`
+	ETag         string `json:"etag,omitempty"`
+	LastModified string `json:"last_modified,omitempty"`
+	List         []byte `json:"list"` // as published, byte for byte
+	Signature    []byte `json:"signature,omitempty"`
+}
+
+// useCache takes the cached list into use. It is checked as if it came from the
+// network: whoever can write the file must not be able to choose the logs.
+func (s *Source) useCache() error {
+	if s.config.CacheDir == "" {
+		return nil
+	}
+	path := filepath.Join(s.config.CacheDir, cacheName)
+	data, err := readFile(path, maxCache)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var in cached
+	if err := json.Unmarshal(data, &in); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	if in.Location != s.config.Location {
+		return nil // another list was configured then
+	}
+	p := published{data: in.List, sig: in.Signature, etag: in.ETag, lastModified: in.LastModified}
+	if err := s.verify(p); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	c, problems, err := s.parse(p, OriginCache)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	s.current = c
+	s.tell(problems)
+	return nil
+}
+
+// writeCache replaces the cached list, or leaves it as it is.
+func (s *Source) writeCache(p published) (err error) {
+	if s.config.CacheDir == "" {
+		return nil
+	}
+	data, err := json.Marshal(cached{
+		Location: s.config.Location, ETag: p.etag, LastModified: p.lastModified, List: p.data, Signature: p.sig,
+	})
+	if err != nil {
+		return err
+	}
+	// One name, not a random one: what a crash leaves behind is overwritten.
+	path := filepath.Join(s.config.CacheDir, cacheName)
+	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}

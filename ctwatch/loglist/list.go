@@ -1,0 +1,145 @@
+// Package loglist says which logs there are. It reads log lists of version 3
+// (www.gstatic.com/ct/log_list/v3/log_list_schema.json), the form in which Google
+// publishes Chrome's logs, checks their signature, keeps them fresh, and chooses
+// from them the logs to follow.
+//
+// A list is written by others and read for years, so each log in it stands on its
+// own: one that cannot be used is reported and left out, and the rest are used.
+package loglist
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+const (
+	// MaxSize bounds a list, in bytes. The largest published one has 80 kB.
+	MaxSize = 16 << 20
+	// MaxLogs bounds the logs of a list; the largest published one has 117.
+	MaxLogs = 10_000
+)
+
+// The longest names that are kept, in runes.
+const (
+	maxName    = 200
+	maxVersion = 40
+)
+
+// A List is a log list as read. Its logs are unique by ID, in the list's order.
+type List struct {
+	Version string // such as "85.92"; "" when the list has none
+	// Timestamp is when the list was published; zero when the list does not say.
+	Timestamp time.Time
+	Logs      []ctwatch.Log
+}
+
+// A Problem is something in a list that could not be used.
+type Problem struct {
+	Log    string // the log or operator concerned, fit to print
+	Reason string // what is wrong, and what was done about it
+}
+
+// String writes the problem as one line.
+func (p Problem) String() string { return p.Log + ": " + p.Reason }
+
+// The parts of a list that are read. Operators and logs stay raw, so that one that
+// does not parse spoils no other.
+type (
+	listJSON struct {
+		Version   string            `json:"version"`
+		Timestamp time.Time         `json:"log_list_timestamp"`
+		Operators []json.RawMessage `json:"operators"`
+	}
+	operatorJSON struct {
+		Name      string            `json:"name"`
+		Logs      []json.RawMessage `json:"logs"`
+		TiledLogs []json.RawMessage `json:"tiled_logs"`
+	}
+)
+
+// Parse reads a log list. What it cannot use it leaves out and reports as
+// problems; the error says that data is no log list at all. Where a log ID occurs
+// twice, the first log is kept. An operator's `logs` come before its `tiled_logs`,
+// so that a log listed as both, of which some serve tiles without a checkpoint, is
+// read by the API that is complete.
+func Parse(data []byte) (*List, []Problem, error) {
+	if len(data) > MaxSize {
+		return nil, nil, fmt.Errorf("log list has %d bytes, more than the %d allowed", len(data), MaxSize)
+	}
+	var in listJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, nil, fmt.Errorf("log list beginning with %q is not JSON of version 3: %w", beginning(data), err)
+	}
+	if in.Operators == nil {
+		return nil, nil, errors.New(`log list has no "operators": it is not of version 3`)
+	}
+
+	p := parser{
+		list: List{Version: ctwatch.Printable(in.Version, maxVersion), Timestamp: in.Timestamp.UTC()},
+		seen: make(map[ctwatch.LogID]ctwatch.Log),
+	}
+	for i, raw := range in.Operators {
+		var op operatorJSON
+		if err := json.Unmarshal(raw, &op); err != nil {
+			p.problem(fmt.Sprintf("operator %d", i), "left out with its logs: %v", err)
+			continue
+		}
+		if p.count += len(op.Logs) + len(op.TiledLogs); p.count > MaxLogs {
+			return nil, nil, fmt.Errorf("log list has more than the %d logs allowed", MaxLogs)
+		}
+		name := ctwatch.Printable(op.Name, maxName)
+		for _, raw := range op.Logs {
+			p.add(raw, ctwatch.KindRFC6962, name)
+		}
+		for _, raw := range op.TiledLogs {
+			p.add(raw, ctwatch.KindStatic, name)
+		}
+	}
+	return &p.list, p.problems, nil
+}
+
+type parser struct {
+	list     List
+	problems []Problem
+	seen     map[ctwatch.LogID]ctwatch.Log
+	count    int // logs met, good and bad
+}
+
+func (p *parser) problem(log, format string, args ...any) {
+	// The reason may quote the list, which others wrote.
+	p.problems = append(p.problems, Problem{log, ctwatch.Printable(fmt.Sprintf(format, args...), 300)})
+}
+
+func (p *parser) add(raw json.RawMessage, kind ctwatch.LogKind, operator string) {
+	var in logJSON
+	if err := json.Unmarshal(raw, &in); err != nil {
+		p.problem(in.label(operator), "left out: %v", err)
+		return
+	}
+	log, minor, err := in.log(kind)
+	if err != nil {
+		p.problem(in.label(operator), "left out: %v", err)
+		return
+	}
+	log.Operator = operator
+	if first, ok := p.seen[log.ID]; ok {
+		p.problem(in.label(operator), "left out: %s has the same ID %s and came first", first.Name, log.ID)
+		return
+	}
+	p.seen[log.ID] = log
+	p.list.Logs = append(p.list.Logs, log)
+	for _, m := range minor {
+		p.problem(in.label(operator), "%s", m)
+	}
+}
+
+// beginning is enough of a wrong reply to recognise it, such as a login page.
+func beginning(data []byte) string {
+	data = bytes.TrimSpace(data)
+	return ctwatch.Printable(string(data[:min(len(data), 200)]), 30)
+}
