@@ -1,0 +1,191 @@
+package schemas_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/schemas"
+	"ctwatch/pins"
+)
+
+// compile compiles one of the schemas, with formats and encodings checked.
+func compile(t *testing.T, name string) *jsonschema.Schema {
+	t.Helper()
+	const base = "https://schemas.invalid/"
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	c.AssertContent()
+	names, err := fs.Glob(schemas.FS, "*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		b, err := schemas.FS.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatalf("%s: %v", n, err)
+		}
+		if err := c.AddResource(base+n, doc); err != nil {
+			t.Fatalf("%s: %v", n, err)
+		}
+	}
+	s, err := c.Compile(base + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func validate(t *testing.T, s *jsonschema.Schema, document []byte) error {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(doc)
+}
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var now = time.Date(2026, 11, 20, 10, 0, 0, 123_000_000, time.UTC)
+
+func certificate() ctwatch.Certificate {
+	fp := ctwatch.Hash{1}
+	c := ctwatch.Certificate{
+		ID: ctwatch.Hash{2}, Serial: "0a1b", Names: []string{"api.example.com"}, IPAddresses: []string{"192.0.2.1"},
+		Subject: "CN=api.example.com", NotBefore: now, NotAfter: now.AddDate(0, 3, 0),
+		Issuer:    ctwatch.Issuer{Name: "CN=E7", Pin: pins.FromSPKI([]byte("issuer")), CAA: "letsencrypt.org"},
+		Key:       ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pins.FromSPKI([]byte("leaf"))},
+		Matches:   []ctwatch.Match{{Watch: "example.com", Name: "api.example.com", Domain: "example.com"}},
+		Verdict:   ctwatch.Unreviewed,
+		FirstSeen: now, Sightings: []ctwatch.Sighting{sighting()},
+		Fingerprints: ctwatch.Fingerprints{Precertificate: &fp},
+	}
+	c.SetPins()
+	return c
+}
+
+func sighting() ctwatch.Sighting {
+	return ctwatch.Sighting{Log: "Lab", LogID: ctwatch.LogIDOf([]byte("key")), Index: 12, Timestamp: now, Kind: ctwatch.Precertificate}
+}
+
+func key() pins.Key {
+	return pins.Key{
+		Pin: pins.FromSPKI([]byte("leaf")), Role: pins.RoleLeaf, Algorithm: "ECDSA P-256", State: pins.StateSeen,
+		Hosts: []string{"example.com"}, Certificates: []string{ctwatch.Hash{2}.String()}, Apps: []pins.AppVersion{{Name: "shop", Version: "5.2"}},
+		FirstSeen: now, ChangedAt: now, By: "log",
+	}
+}
+
+func status() ctwatch.LogStatus {
+	return ctwatch.LogStatus{
+		Name: "Lab", ID: ctwatch.LogIDOf([]byte("key")), Kind: ctwatch.KindStatic, State: ctwatch.LogUsable,
+		TreeSize: 100, Position: 90, Verified: 80, LagEntries: 10, LagSeconds: 1.5, LastHeadAt: &now,
+	}
+}
+
+func events() map[string]ctwatch.Event {
+	unreadable := ctwatch.Certificate{Verdict: ctwatch.Unreviewed, FirstSeen: now, Problems: []string{"no validity"}}
+	head := ctwatch.Head{Size: 100, Root: ctwatch.Hash{3}, Timestamp: now, Raw: []byte("head")}
+	fault := ctwatch.Fault{
+		Cause: ctwatch.CauseRootMismatch, Detail: "the root differs",
+		Evidence: ctwatch.Evidence{
+			Cause: ctwatch.CauseRootMismatch, Heads: []ctwatch.EvidenceHead{head.Evidence()},
+			Computed: &ctwatch.EvidenceRoot{Size: 100, Root: ctwatch.Hash{4}},
+			Entry:    &ctwatch.EvidenceEntry{Index: 7, LeafHash: ctwatch.Hash{5}, Leaf: []byte("leaf")},
+		},
+	}
+	unsigned := ctwatch.Fault{
+		Cause: ctwatch.CauseBadSignature, Detail: "bad signature",
+		Evidence: ctwatch.Evidence{Cause: ctwatch.CauseBadSignature, Heads: []ctwatch.EvidenceHead{{Raw: []byte("junk")}}},
+	}
+	return map[string]ctwatch.Event{
+		"issued":            ctwatch.IssuedEvent(certificate(), now),
+		"issued, with gaps": ctwatch.IssuedEvent(unreadable, now),
+		"logged":            ctwatch.LoggedEvent(certificate(), sighting(), now),
+		"candidate":         ctwatch.CandidateEvent(key(), certificate(), []string{"example.com"}, now),
+		"misbehaved":        ctwatch.MisbehavedEvent(status(), fault, now),
+		"unsigned head":     ctwatch.MisbehavedEvent(status(), unsigned, now),
+		"malformed":         ctwatch.MalformedEvent(status(), []uint64{7}, "truncated", now),
+		"several malformed": ctwatch.MalformedEvent(status(), []uint64{7, 8}, "truncated", now),
+		"gap":               ctwatch.GapEvent(status(), 10, 20, "the log answers 404", now),
+	}
+}
+
+func TestEventsAreValid(t *testing.T) {
+	schema := compile(t, "event.json")
+	for name, e := range events() {
+		t.Run(name, func(t *testing.T) {
+			if err := validate(t, schema, marshal(t, e)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestObjectsAreValid(t *testing.T) {
+	for name, v := range map[string]any{
+		"certificate.json": certificate(),
+		"key.json":         key(),
+		"log.json":         status(),
+	} {
+		if err := validate(t, compile(t, name), marshal(t, v)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestBrokenEventsAreNotValid(t *testing.T) {
+	schema := compile(t, "event.json")
+	all := events()
+	for name, tt := range map[string]struct{ event, old, new string }{
+		"no ID":                            {"issued", `"id":"` + all["issued"].ID + `",`, ``},
+		"an ID that is no hash":            {"issued", all["issued"].ID, "1"},
+		"another version":                  {"issued", `"specversion":"1.0"`, `"specversion":"0.3"`},
+		"an unknown type":                  {"issued", `"type":"certificate.issued"`, `"type":"certificate.lost"`},
+		"a time that is none":              {"issued", `"time":"2026`, `"time":"soon`},
+		"an unknown attribute":             {"issued", `"specversion"`, `"extra":1,"specversion"`},
+		"an unknown severity":              {"issued", `"severity":"info"`, `"severity":"loud"`},
+		"an unknown verdict":               {"issued", `"verdict":"unreviewed"`, `"verdict":"fine"`},
+		"a pin without its hash's name":    {"issued", `"pin":"sha256/`, `"pin":"`},
+		"null instead of a list":           {"issued", `"problems":[]`, `"problems":null`},
+		"a field that is not of the type":  {"issued", `"summary"`, `"start":1,"summary"`},
+		"a misspelt field of certificates": {"issued", `"deployed_at"`, `"deployedAt"`},
+		"a certificate event without one":  {"gap", `"type":"watch.gap"`, `"type":"certificate.issued"`},
+		"a candidate without a key":        {"issued", `"type":"certificate.issued"`, `"type":"pin.candidate"`},
+		"a key in an unknown state":        {"candidate", `"state":"seen"`, `"state":"liked"`},
+		"evidence that is not base64":      {"misbehaved", `"leaf_input":"`, `"leaf_input":"!`},
+		"a negative index":                 {"malformed", `"index":7`, `"index":-7`},
+		"a gap without an end":             {"gap", `,"end":20`, ``},
+		"a log's event under a domain":     {"gap", all["gap"].Subject, "example.com"},
+		"a log of an unknown kind":         {"gap", `"kind":"static"`, `"kind":"paper"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := string(marshal(t, all[tt.event]))
+			bad := strings.Replace(good, tt.old, tt.new, 1)
+			if bad == good {
+				t.Fatalf("%q is not in %s", tt.old, good)
+			}
+			if err := validate(t, schema, []byte(bad)); err == nil {
+				t.Errorf("valid, though it is broken: %s", bad)
+			}
+		})
+	}
+}

@@ -1,0 +1,15 @@
+// Package notify empties the outbox: it takes the events that the store has
+// written and tells them to NATS, Slack and standard output.
+//
+// A Dispatcher runs one goroutine for each Sender. Each has a cursor of its own in
+// the Outbox and gets every event in the order in which it was written. An event
+// that a service does not take now is tried again for ever, and those behind it
+// wait: a service that was down for a week catches up, in order, and nothing is
+// dropped. Only an event that a service will never take is set aside as a dead
+// letter. No sender can delay another, or the reading of logs.
+//
+// Events are CloudEvents 1.0 in structured JSON
+// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md);
+// their JSON Schemas are in ctwatch/schemas. Delivery is at least once: an event
+// keeps its ID, by which a receiver knows it again.
+package notify

@@ -1,0 +1,154 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"ctwatch/ctwatch"
+)
+
+// EmbeddedOptions says how a NATS server runs in this process.
+type EmbeddedOptions struct {
+	// Listen is the address for consumers in other processes, such as
+	// "127.0.0.1:4222"; port 0 takes a free one. "" listens nowhere. There is no
+	// authentication: whoever reaches it may read and publish.
+	Listen   string
+	StoreDir string // directory of the streams; it is made if need be
+	// MaxStore bounds the streams on disk, in bytes. Default 2 GiB. It must be at
+	// least the sum of what the streams may grow to.
+	MaxStore int64
+	Logger   *slog.Logger
+}
+
+// Embedded is a NATS server with JetStream in this process. What it acknowledges is
+// on disk: it syncs after each message.
+type Embedded struct {
+	s      *server.Server
+	listen bool
+}
+
+// StartEmbedded starts a server and waits until it is ready. No trouble of the
+// server ends the process, as it would if the server ran on its own.
+func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
+	if o.MaxStore <= 0 {
+		o.MaxStore = 2 << 30
+	}
+	if err := os.MkdirAll(o.StoreDir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the directory of the embedded NATS server: %w", err)
+	}
+	opts := &server.Options{
+		ServerName:         "ctwatch",
+		DontListen:         o.Listen == "",
+		JetStream:          true,
+		StoreDir:           o.StoreDir,
+		SyncAlways:         true,
+		JetStreamMaxStore:  o.MaxStore,
+		JetStreamMaxMemory: 32 << 20,
+		MaxPayload:         server.MAX_PAYLOAD_MAX_SIZE,
+
+		NoSigs:                 true, // its signal handler would exit the process
+		DisableJetStreamBanner: true,
+	}
+	if o.Listen != "" {
+		var err error
+		if opts.Host, opts.Port, err = probeListen(o.Listen); err != nil {
+			return nil, err
+		}
+		if ip := net.ParseIP(opts.Host); ip == nil || !ip.IsLoopback() {
+			o.Logger.Warn("the embedded NATS server listens beyond this machine, without authentication: whoever reaches it can read and publish events", "listen", o.Listen)
+		}
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("starting the embedded NATS server: %w", err)
+	}
+	log := &serverLog{log: o.Logger}
+	s.SetLogger(log, false, false)
+	s.Start()
+	if fatal := log.fatal.Load(); fatal != nil {
+		err = errors.New(*fatal)
+	} else if !s.ReadyForConnections(10 * time.Second) {
+		err = errors.New("it is not ready after 10 s")
+	}
+	if err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("starting the embedded NATS server in %s: %w", o.StoreDir, err)
+	}
+	return &Embedded{s: s, listen: o.Listen != ""}, nil
+}
+
+// probeListen checks that the server will be able to listen on an address, since it
+// says little when it is not.
+func probeListen(addr string) (host string, port int, err error) {
+	host, p, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return "", 0, fmt.Errorf("nats.listen %q: want an address and a port, such as 127.0.0.1:4222, or \"\" to keep the server in-process", addr)
+	}
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "", 0, fmt.Errorf("nats.listen: another program, maybe another ctwatch, listens on %s already: end it, or set nats.listen to another address, or to \"\" to keep the server in-process: %w", addr, err)
+	} else if err != nil {
+		return "", 0, fmt.Errorf("nats.listen: cannot listen on %s: set nats.listen to an address of this machine: %w", addr, err)
+	}
+	if err := l.Close(); err != nil {
+		return "", 0, fmt.Errorf("nats.listen: %w", err)
+	}
+	if port, err = strconv.Atoi(p); err != nil {
+		port = l.Addr().(*net.TCPAddr).Port // it was the name of a service
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return host, port, nil
+}
+
+// ClientURL is where consumers connect to, or "" if the server does not listen.
+func (e *Embedded) ClientURL() string {
+	if !e.listen {
+		return ""
+	}
+	return e.s.ClientURL()
+}
+
+// InProcessConn implements nats.InProcessConnProvider.
+func (e *Embedded) InProcessConn() (net.Conn, error) { return e.s.InProcessConn() }
+
+// Shutdown ends the server and waits for it.
+func (e *Embedded) Shutdown() {
+	e.s.Shutdown()
+	e.s.WaitForShutdown()
+}
+
+// serverLog passes the server's log on: what goes wrong as warnings, all else for
+// debugging. A fatal error, after which the server would exit the process, is kept.
+type serverLog struct {
+	log   *slog.Logger
+	fatal atomic.Pointer[string]
+}
+
+func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(natsText(format, v)) }
+func (l *serverLog) Debugf(format string, v ...any)  { l.log.Debug(natsText(format, v)) }
+func (l *serverLog) Tracef(format string, v ...any)  { l.log.Debug(natsText(format, v)) }
+func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn(natsText(format, v)) }
+func (l *serverLog) Errorf(format string, v ...any)  { l.log.Warn(natsText(format, v)) }
+
+func (l *serverLog) Fatalf(format string, v ...any) {
+	text := natsText(format, v)
+	l.fatal.CompareAndSwap(nil, &text)
+	l.log.Warn(text)
+}
+
+func natsText(format string, v []any) string {
+	return "NATS server: " + ctwatch.Printable(strings.TrimSpace(fmt.Sprintf(format, v...)), 500)
+}

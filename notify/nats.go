@@ -1,0 +1,284 @@
+package notify
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
+)
+
+// contentType is of an event in structured mode (CloudEvents NATS binding §3.2).
+const contentType = "application/cloudevents+json"
+
+// NATSOptions says which server events are published to, and where.
+type NATSOptions struct {
+	// URL is of one server, or of several, separated by commas. It is not used if
+	// InProcess is set.
+	URL string
+	// InProcess is a server in this process, such as an Embedded.
+	InProcess nats.InProcessConnProvider
+	// CredentialsFile holds a user's JWT and NKey seed (.creds); optional. It is
+	// read again at each connection.
+	CredentialsFile string
+	TLS             *tls.Config // optional; makes TLS required
+
+	Stream        string // name of the JetStream stream, such as "CTWATCH"
+	SubjectPrefix string // what subjects begin with, such as "ctwatch"
+	// MaxBytes bounds a stream that is created here; the oldest events go first.
+	// Default 1 GiB. A stream that exists is left as it is.
+	MaxBytes int64
+
+	Logger *slog.Logger
+}
+
+// NATS publishes every event to a JetStream stream.
+type NATS struct {
+	o       NATSOptions
+	servers string // for messages: without passwords
+	log     *slog.Logger
+
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	started chan struct{} // closed when nc, js and err are set
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	err     error
+	closed  chan struct{} // closed by the client when it has ended
+
+	revived chan struct{}
+	lastErr atomic.Pointer[string] // why the last try to connect failed
+	told    atomic.Bool            // that the server is not there
+
+	mu       sync.Mutex
+	streamOK bool // the stream was seen since the last connection
+}
+
+// NewNATS checks the options and begins to connect, for ever, in the background: a
+// server that is not there yet only makes Send fail for now. Once connected it
+// creates the stream if there is none, so that consumers can be made before the
+// first event.
+func NewNATS(o NATSOptions) (*NATS, error) {
+	if err := checkPrefix(o.SubjectPrefix); err != nil {
+		return nil, err
+	}
+	if o.Stream == "" || strings.ContainsAny(o.Stream, " \t\r\n.*>/\\") {
+		return nil, fmt.Errorf("nats.stream %q: want a name without spaces, '.', '*', '>', '/' and '\\'", o.Stream)
+	}
+	servers := "the embedded NATS server"
+	if o.InProcess == nil {
+		var err error
+		if servers, err = redactServers(o.URL); err != nil {
+			return nil, err
+		}
+	}
+	if o.CredentialsFile != "" {
+		if f, err := os.Open(o.CredentialsFile); err != nil {
+			return nil, fmt.Errorf("nats.credentials_file: %w", err)
+		} else {
+			f.Close()
+		}
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 1 << 30
+	}
+	n := &NATS{
+		o: o, servers: servers, log: o.Logger,
+		started: make(chan struct{}), closed: make(chan struct{}), revived: make(chan struct{}, 1),
+	}
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	go n.connect()
+	return n, nil
+}
+
+// Name implements Sender.
+func (*NATS) Name() string { return "nats" }
+
+// Wants implements Sender: everything.
+func (*NATS) Wants(ctwatch.Event) bool { return true }
+
+// Revived implements Reviver: it tells of each connection to the server.
+func (n *NATS) Revived() <-chan struct{} { return n.revived }
+
+// Send implements Sender. It returns once the stream has acknowledged the event.
+func (n *NATS) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	select {
+	case <-n.started:
+	case <-ctx.Done():
+		return true, fmt.Errorf("connecting to %s: %w", n.servers, ctx.Err())
+	}
+	if n.err != nil {
+		return true, n.err
+	}
+	if !n.nc.IsConnected() {
+		return true, n.notConnected()
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
+	}
+	err = n.publish(ctx, e, body)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) {
+		// Nothing takes the subject: the stream was deleted since it was seen.
+		n.forgetStream()
+		err = n.publish(ctx, e, body)
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return false, fmt.Errorf("event %s has %d bytes, and %s takes at most %d: raise its max_payload", e.ID, len(body), n.servers, n.nc.MaxPayload())
+	}
+	if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
+		return false, fmt.Errorf("event %s has %d bytes, more than max_msg_size of the stream %s", e.ID, len(body), n.o.Stream)
+	}
+	return err != nil, err
+}
+
+func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error {
+	if err := n.ensureStream(ctx); err != nil {
+		return err
+	}
+	msg := nats.NewMsg(natsSubject(n.o.SubjectPrefix, e))
+	msg.Header.Set("Content-Type", contentType)
+	msg.Data = body
+	_, err := n.js.PublishMsg(ctx, msg, jetstream.WithMsgID(e.ID), jetstream.WithExpectStream(n.o.Stream),
+		jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("publishing to stream %s on %s: %w", n.o.Stream, n.servers, err)
+	}
+	return nil
+}
+
+// Close lets the client send what it has, for at most 2 s, and ends it.
+func (n *NATS) Close() {
+	n.stop()
+	<-n.started
+	if n.nc == nil {
+		return
+	}
+	if n.nc.Drain() == nil {
+		select {
+		case <-n.closed:
+			return
+		case <-time.After(2 * time.Second):
+		}
+	}
+	n.nc.Close()
+	<-n.closed
+}
+
+func (n *NATS) connect() {
+	defer close(n.started)
+	opts := []nats.Option{
+		nats.Name("ctwatch"),
+		nats.Timeout(3 * time.Second),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(time.Second),
+		nats.ReconnectJitter(200*time.Millisecond, time.Second),
+		// Nothing is buffered while there is no connection: the outbox is the buffer.
+		nats.ReconnectBufSize(-1),
+		// A user that the server does not know today it may know tomorrow.
+		nats.IgnoreAuthErrorAbort(),
+		nats.ConnectHandler(n.up),
+		nats.ReconnectHandler(n.up),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			n.log.Debug("the NATS client reports an error", "error", ctwatch.Printable(err.Error(), 300))
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(n.closed) }),
+	}
+	if n.o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(n.o.InProcess))
+	}
+	if n.o.CredentialsFile != "" {
+		opts = append(opts, nats.UserCredentials(n.o.CredentialsFile))
+	}
+	if n.o.TLS != nil {
+		opts = append(opts, nats.Secure(n.o.TLS))
+	}
+	nc, err := nats.Connect(n.o.URL, opts...)
+	if err != nil {
+		n.err = fmt.Errorf("connecting to %s: %w", n.servers, err)
+		return
+	}
+	if n.js, err = jetstream.New(nc); err != nil {
+		nc.Close()
+		n.err = fmt.Errorf("connecting to %s: %w", n.servers, err)
+		return
+	}
+	n.nc = nc
+}
+
+// up is called by the client for each connection, in a goroutine of its own.
+func (n *NATS) up(*nats.Conn) {
+	<-n.started
+	if n.js == nil || n.ctx.Err() != nil {
+		return
+	}
+	n.told.Store(false)
+	n.lastErr.Store(nil)
+	n.forgetStream()
+	n.log.Info("connected to NATS", "server", n.servers)
+	ctx, cancel := context.WithTimeout(n.ctx, 5*time.Second)
+	defer cancel()
+	if err := n.ensureStream(ctx); err != nil && n.ctx.Err() == nil {
+		n.log.Warn("the stream for events is not ready", "error", ctwatch.Printable(err.Error(), 500))
+	}
+	select {
+	case n.revived <- struct{}{}:
+	default:
+	}
+}
+
+// down is called by the client for each connection lost and each try that failed.
+func (n *NATS) down(err error) {
+	if err == nil || n.ctx.Err() != nil {
+		return
+	}
+	reason := ctwatch.Printable(err.Error(), 300)
+	n.lastErr.Store(&reason)
+	if n.told.CompareAndSwap(false, true) {
+		n.log.Warn("NATS is not reachable: events wait in the store until it is", "server", n.servers, "error", reason)
+	}
+}
+
+func (n *NATS) notConnected() error {
+	if reason := n.lastErr.Load(); reason != nil {
+		return fmt.Errorf("not connected to %s: %s", n.servers, *reason)
+	}
+	return fmt.Errorf("not connected to %s", n.servers)
+}
+
+// redactServers checks the URLs of servers and returns them without passwords.
+func redactServers(list string) (string, error) {
+	var out []string
+	for s := range strings.SplitSeq(list, ",") {
+		s = strings.TrimSpace(s)
+		if !strings.Contains(s, "://") {
+			s = "nats://" + s
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" { // err holds the URL, and with it a password
+			return "", errors.New("nats.url: want URLs such as nats://nats.example.com:4222, separated by commas")
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+		default:
+			return "", fmt.Errorf("nats.url: scheme %q: want nats, tls, ws or wss", u.Scheme)
+		}
+		out = append(out, u.Scheme+"://"+u.Host)
+	}
+	return strings.Join(out, ","), nil
+}

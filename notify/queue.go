@@ -1,0 +1,273 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"ctwatch/ctwatch"
+)
+
+// maxRetryAfter bounds how long a service may ask to be left alone: a mistaken
+// header must not silence alerts for a year.
+const maxRetryAfter = time.Hour
+
+// recordTimeout bounds the recording of what became of a send. It has a time of its
+// own, since a send that succeeds while the daemon stops must still be recorded, or
+// it is told twice.
+const recordTimeout = 5 * time.Second
+
+// A queue delivers events to one sender.
+type queue struct {
+	cfg     *Config
+	sender  Sender
+	name    string
+	log     *slog.Logger
+	wake    chan struct{}
+	revived <-chan struct{} // nil if the sender is no Reviver
+	pauses  backoff.ExponentialBackOff
+
+	outage outage
+}
+
+// An outage is a run of failed tries.
+type outage struct {
+	tries   int // 0: there is no outage
+	since   time.Time
+	reason  string
+	catchUp int // events delivered since an outage ended, until the queue is empty
+}
+
+func newQueue(cfg *Config, s Sender) *queue {
+	q := &queue{
+		cfg: cfg, sender: s, name: s.Name(),
+		log:  cfg.Logger.With("sender", s.Name()),
+		wake: make(chan struct{}, 1),
+		pauses: backoff.ExponentialBackOff{
+			InitialInterval: cfg.BackoffMin, MaxInterval: cfg.BackoffMax,
+			Multiplier: 2, RandomizationFactor: 0.3,
+		},
+	}
+	if r, ok := s.(Reviver); ok {
+		q.revived = r.Revived()
+	}
+	return q
+}
+
+// run delivers until ctx ends or the outbox fails.
+func (q *queue) run(ctx context.Context) error {
+	err := q.loop(ctx)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // the outbox only said that it was interrupted
+	}
+	return err
+}
+
+func (q *queue) loop(ctx context.Context) error {
+	if err := q.cfg.Outbox.Register(ctx, q.name); err != nil {
+		return fmt.Errorf("registering the sender %s in the outbox: %w", q.name, err)
+	}
+	poll := time.NewTicker(q.cfg.Poll)
+	defer poll.Stop()
+	for ctx.Err() == nil {
+		n, err := q.batch(ctx)
+		if err != nil {
+			return err
+		}
+		if n == q.cfg.Batch {
+			continue // there may be more
+		}
+		q.caughtUp()
+		select {
+		case <-ctx.Done():
+		case <-q.wake:
+		case <-poll.C:
+		}
+	}
+	return nil
+}
+
+// batch delivers the next events and returns how many it read.
+func (q *queue) batch(ctx context.Context) (int, error) {
+	pending, err := q.cfg.Outbox.Pending(ctx, q.name, q.cfg.Batch)
+	if err != nil {
+		return 0, fmt.Errorf("reading the events that wait for %s: %w", q.name, err)
+	}
+	var passed *ctwatch.Queued // the last of a run of events that the sender does not want
+	for i := range pending {
+		p := &pending[i]
+		if !q.sender.Wants(p.Event) {
+			passed = p
+			continue
+		}
+		passed = nil // the cursor will move past it with this event
+		if err := q.deliver(ctx, p, len(pending)-i-1); err != nil {
+			return 0, err
+		}
+		if ctx.Err() != nil {
+			return 0, nil
+		}
+	}
+	if passed != nil {
+		if err := q.recordDelivered(ctx, passed.Seq); err != nil {
+			return 0, err
+		}
+	}
+	return len(pending), nil
+}
+
+// deliver sends one event, behind which there wait at least behind others, until it
+// is taken, can never be taken, or ctx ends.
+func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) error {
+	for {
+		retry, err := q.send(ctx, p.Event)
+		switch {
+		case err == nil:
+			q.recovered(behind)
+			return q.recordDelivered(ctx, p.Seq)
+		case ctx.Err() != nil:
+			return nil // it is sent again after the restart
+		case !retry:
+			q.recovered(behind)
+			return q.recordDead(ctx, p, err)
+		}
+		if err := q.failed(ctx, p, err); err != nil {
+			return err
+		}
+		if !q.pause(ctx, err) {
+			return nil
+		}
+	}
+}
+
+// send runs one Send within its time. It does not trust the sender to keep to it
+// once ctx has ended: one that ignores its context is abandoned after the grace
+// period, so that it cannot keep the daemon from stopping.
+func (q *queue) send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Timeout)
+	defer cancel()
+
+	type result struct {
+		retry bool
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				// Tried again it would only panic again, and hold up all others.
+				r = result{false, fmt.Errorf("the sender panicked: %v", p)}
+			}
+			done <- r
+		}()
+		r.retry, r.err = q.sender.Send(sctx, e)
+	}()
+
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		grace := time.AfterFunc(q.cfg.Grace, cancel)
+		defer grace.Stop()
+		select {
+		case r = <-done:
+		case <-time.After(q.cfg.Grace + q.cfg.Grace/4):
+			return true, errors.New("abandoned: the sender did not return when it was told to stop")
+		}
+	}
+	if r.err != nil && sctx.Err() != nil && errors.Is(r.err, sctx.Err()) {
+		return true, fmt.Errorf("no answer within %s: %w", q.cfg.Timeout, r.err)
+	}
+	return r.retry, r.err
+}
+
+// pause waits until the event is to be tried again, and reports false if ctx ended.
+func (q *queue) pause(ctx context.Context, err error) bool {
+	wait := q.pauses.NextBackOff()
+	var after *RetryAfterError
+	if errors.As(err, &after) {
+		wait = max(wait, min(after.After, maxRetryAfter))
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+	case <-q.revived:
+	}
+	return true
+}
+
+// failed takes note of a try that failed. It logs the first of an outage, and then
+// ever more rarely.
+func (q *queue) failed(ctx context.Context, p *ctwatch.Queued, err error) error {
+	o := &q.outage
+	if o.tries == 0 {
+		*o = outage{since: q.cfg.Now()}
+	}
+	o.tries++
+	reason := ctwatch.Printable(err.Error(), 500)
+	if o.tries == 1 {
+		q.log.WarnContext(ctx, "events cannot be delivered; they wait, and are tried again", "error", reason, "event", p.Event.ID)
+	} else if o.tries >= 8 && bits.OnesCount(uint(o.tries)) == 1 {
+		q.log.WarnContext(ctx, "events still cannot be delivered", "error", reason, "event", p.Event.ID,
+			"tries", o.tries, "since", o.since.UTC().Format(time.RFC3339))
+	}
+	if reason == o.reason {
+		return nil
+	}
+	o.reason = reason
+	if err := q.cfg.Outbox.Failing(ctx, q.name, reason); err != nil {
+		return fmt.Errorf("recording that %s fails: %w", q.name, err)
+	}
+	return nil
+}
+
+// recovered ends an outage, if there was one.
+func (q *queue) recovered(behind int) {
+	o := &q.outage
+	if o.tries > 0 {
+		q.log.Info("events are delivered again", "down", q.cfg.Now().Sub(o.since).Round(time.Second).String(),
+			"tries", o.tries, "waiting_at_least", behind)
+		*o = outage{catchUp: 1}
+		q.pauses.Reset()
+	} else if o.catchUp > 0 {
+		o.catchUp++
+	}
+}
+
+// caughtUp tells, once after an outage, that nothing waits any more.
+func (q *queue) caughtUp() {
+	if q.outage.catchUp > 1 {
+		q.log.Info("caught up after the outage", "delivered", q.outage.catchUp)
+	}
+	q.outage.catchUp = 0
+}
+
+func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := q.cfg.Outbox.Delivered(ctx, q.name, seq); err != nil {
+		return fmt.Errorf("recording that %s has event %d: %w", q.name, seq, err)
+	}
+	return nil
+}
+
+func (q *queue) recordDead(ctx context.Context, p *ctwatch.Queued, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	reason := ctwatch.Printable(cause.Error(), 500)
+	q.log.ErrorContext(ctx, "an event can never be delivered and is set aside as a dead letter",
+		"error", reason, "event", p.Event.ID, "type", p.Event.Type, "subject", p.Event.Subject)
+	if err := q.cfg.Outbox.Dead(ctx, q.name, p.Seq, reason); err != nil {
+		return fmt.Errorf("recording that %s cannot deliver event %d: %w", q.name, p.Seq, err)
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"ctwatch/ctwatch"
+)
+
+// maxSlackReply bounds what is read of a reply. Slack repeats the message in it.
+const maxSlackReply = 1 << 20
+
+// slackHTTP does one request with a bounded reply, and takes for an answer only
+// what is one: slack-go takes {"ok":false} without an error code, or any JSON
+// object at all, for success, and knows a 429 only with a number of seconds.
+type slackHTTP struct {
+	client *http.Client
+	token  string                  // "" with a webhook
+	check  func(body []byte) error // of a reply with status 200
+}
+
+// Do implements the client interface of slack-go. The reply it returns is a success.
+func (h *slackHTTP) Do(req *http.Request) (*http.Response, error) {
+	if h.token != "" {
+		req.Header.Set("Authorization", "Bearer "+h.token)
+	}
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSlackReply))
+	if err != nil {
+		return nil, fmt.Errorf("reading the reply: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, newSlackStatus(resp, body)
+	}
+	if err := h.check(body); err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+// A slackStatus is a reply whose status is not 200.
+type slackStatus struct {
+	code       int
+	reason     string        // the error code of a webhook, such as "invalid_payload"; "" if it is none
+	retryAfter time.Duration // 0 when Slack does not say
+}
+
+func newSlackStatus(resp *http.Response, body []byte) *slackStatus {
+	s := &slackStatus{code: resp.StatusCode}
+	if reason := strings.TrimSpace(string(body)); isSlackCode(reason) {
+		s.reason = reason
+	}
+	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+		s.retryAfter = parseRetryAfter(resp.Header)
+	}
+	return s
+}
+
+func (s *slackStatus) Error() string {
+	text := fmt.Sprintf("Slack answered %d %s", s.code, http.StatusText(s.code))
+	if s.reason != "" {
+		text += ": " + s.reason
+	}
+	return text
+}
+
+// parseRetryAfter reads the header in seconds, as Slack sends it, or as a date
+// (RFC 9110 §10.2.3), counted from the reply's own. What it cannot read is 0.
+func parseRetryAfter(h http.Header) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(0, at.Sub(now))
+}
+
+// checkAPIReply checks that a reply of the Web API says whether the call succeeded.
+func checkAPIReply(body []byte) error {
+	var reply struct {
+		OK    *bool  `json:"ok"`
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil || reply.OK == nil {
+		return errors.New("the reply is not Slack's: a proxy or another service answers (check slack.api_url)")
+	}
+	if !*reply.OK && reply.Error == "" {
+		return errors.New("Slack refused the message without saying why")
+	}
+	return nil
+}
+
+// checkWebhookReply refuses a web page, which no webhook answers with. Slack says
+// "ok"; services that imitate it say other things.
+func checkWebhookReply(body []byte) error {
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		return errors.New("the reply is a web page, not Slack's: a proxy or another service answers (check the webhook URL)")
+	}
+	return nil
+}
+
+// judgeSlack says whether to retry after an error, and words it for a person,
+// without secrets. What is not known to be hopeless is retried.
+func judgeSlack(err error, doing string, secrets ...string) (retry bool, _ error) {
+	code, detail := "", ""
+	var after time.Duration
+	retry = true
+
+	var reply slack.SlackErrorResponse
+	var status *slackStatus
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return true, fmt.Errorf("slack: %s: no answer in time", doing)
+	case errors.As(err, &reply):
+		code = reply.Err
+		detail = fmt.Sprintf("Slack refused the message: %s", code)
+		if len(reply.ResponseMetadata.Messages) > 0 {
+			detail += " (" + strings.Join(reply.ResponseMetadata.Messages, "; ") + ")"
+		}
+	case errors.As(err, &status):
+		code, after, detail = status.reason, status.retryAfter, status.Error()
+		if status.code == http.StatusRequestEntityTooLarge {
+			retry = false
+		}
+	default:
+		detail = withoutURL(err)
+	}
+	if hopelessSlackCodes[code] {
+		retry = false
+	} else if advice := slackAdvice[code]; advice != "" {
+		detail += ": " + advice
+	}
+
+	for _, s := range secrets {
+		if len(s) >= 4 { // less is no secret, and would mangle the text
+			detail = strings.ReplaceAll(detail, s, "[secret]")
+		}
+	}
+	err = fmt.Errorf("slack: %s: %s", doing, ctwatch.Printable(detail, 400))
+	if after > 0 {
+		err = &RetryAfterError{After: after, Err: err}
+	}
+	return retry, err
+}
+
+// withoutURL words an error of net/http without the URL, which may be a secret.
+func withoutURL(err error) string {
+	var ue *url.Error
+	for errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return err.Error()
+}
+
+// isSlackCode reports whether s looks like an error code of Slack's.
+func isSlackCode(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// hopelessSlackCodes are errors of one message, which no later try can mend.
+var hopelessSlackCodes = map[string]bool{
+	"attachment_payload_limit_exceeded": true,
+	"invalid_blocks":                    true,
+	"invalid_blocks_format":             true,
+	"invalid_metadata_format":           true,
+	"invalid_metadata_schema":           true,
+	"invalid_payload":                   true,
+	"markdown_text_conflict":            true,
+	"metadata_too_large":                true,
+	"msg_blocks_too_long":               true,
+	"msg_too_long":                      true,
+	"no_text":                           true,
+	"too_many_attachments":              true,
+}
+
+// slackAdvice says what a person can do about an error. Until they have, the
+// messages wait.
+var slackAdvice = map[string]string{
+	"account_inactive":                  "the token's user or workspace was deactivated: make a new token",
+	"action_prohibited":                 "an administrator does not let this webhook post",
+	"channel_is_archived":               "unarchive the channel, or name another in slack.channel or slack.routes",
+	"channel_not_found":                 "check slack.channel and slack.routes, and invite the app to the channel",
+	"ekm_access_denied":                 "an administrator has suspended posting",
+	"invalid_auth":                      "the token is wrong: check the file that slack.token_file names",
+	"invalid_token":                     "the webhook URL is wrong: check the file that slack.webhook_url_file names",
+	"is_archived":                       "unarchive the channel, or name another in slack.channel or slack.routes",
+	"missing_scope":                     "give the app the scope chat:write, and install it again",
+	"no_active_hooks":                   "the webhook was disabled: make a new one",
+	"no_permission":                     "give the app the scope chat:write, and install it again",
+	"no_service":                        "the webhook was disabled or removed: make a new one",
+	"no_team":                           "the webhook's workspace is gone: make a new one",
+	"not_authed":                        "there is no token: check the file that slack.token_file names",
+	"not_in_channel":                    "invite the app to the channel, or give it the scope chat:write.public",
+	"posting_to_general_channel_denied": "name another channel, or let the webhook post there",
+	"restricted_action":                 "the workspace does not let the app post to this channel",
+	"team_access_not_granted":           "install the app in the channel's workspace",
+	"token_expired":                     "make a new token",
+	"token_revoked":                     "make a new token",
+}

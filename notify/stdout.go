@@ -1,0 +1,109 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// StdoutOptions says how a Stdout writes.
+type StdoutOptions struct {
+	W io.Writer
+	// JSON writes each event as the CloudEvent it is, on one line; otherwise a line
+	// for a person is written.
+	JSON bool
+	// Color marks the severity with terminal colours; not in JSON.
+	Color bool
+}
+
+// A Stdout writes events of severity info and above to a writer, one line each.
+type Stdout struct{ o StdoutOptions }
+
+// NewStdout returns a sender named "stdout".
+func NewStdout(o StdoutOptions) *Stdout { return &Stdout{o} }
+
+// Name implements Sender.
+func (*Stdout) Name() string { return "stdout" }
+
+// Wants implements Sender: everything but debug.
+func (*Stdout) Wants(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(ctwatch.Info) }
+
+// Send implements Sender. A write cannot be interrupted: if nobody reads the other
+// end of a pipe, Send waits.
+func (s *Stdout) Send(_ context.Context, e ctwatch.Event) (retry bool, err error) {
+	var line []byte
+	if s.o.JSON {
+		if line, err = json.Marshal(e); err != nil {
+			return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
+		}
+		line = append(line, '\n')
+	} else {
+		line = []byte(humanLine(e, s.o.Color) + "\n")
+	}
+	if _, err := s.o.W.Write(line); err != nil {
+		return true, fmt.Errorf("writing to standard output: %w", err)
+	}
+	return false, nil
+}
+
+// humanLine tells an event on one line: when, how urgent, what, whom it concerns.
+func humanLine(e ctwatch.Event, color bool) string {
+	severity := fmt.Sprintf("%-8s", ctwatch.Printable(string(e.Data.Severity), 20))
+	if color {
+		severity = colorOf(e.Data.Severity) + severity + "\x1b[0m"
+	}
+	line := fmt.Sprintf("%s %s %s: %s", e.Time.UTC().Format(time.DateTime), severity,
+		ctwatch.Printable(string(e.Type), 60), ctwatch.Printable(e.Data.Summary, 1000))
+	if about := aboutLine(e); about != "" {
+		line += " [" + about + "]"
+	}
+	return line
+}
+
+// aboutLine lists what a person looks for next: the names and pins of a
+// certificate, or the ID of a log.
+func aboutLine(e ctwatch.Event) string {
+	var parts []string
+	if c := e.Data.Certificate; c != nil {
+		names, more := firstNames(c.Names, 5)
+		for i := range names {
+			names[i] = ctwatch.Printable(names[i], 100)
+		}
+		list := strings.Join(names, ", ")
+		if more > 0 {
+			list += fmt.Sprintf(", and %d more", more)
+		}
+		parts = append(parts, "names "+list)
+		for _, p := range c.Pins {
+			parts = append(parts, fmt.Sprintf("%s %s", p.Role, p.Pin))
+		}
+		parts = append(parts, "id "+c.ID.String())
+	}
+	if l := e.Data.Log; l != nil {
+		parts = append(parts, "log "+l.ID.String())
+	}
+	return strings.Join(parts, "; ")
+}
+
+// firstNames returns a copy of the first names, at most n, and how many are left out.
+func firstNames(names []string, n int) (first []string, more int) {
+	n = min(n, len(names))
+	return append(first, names[:n]...), len(names) - n
+}
+
+func colorOf(s ctwatch.Severity) string {
+	switch s {
+	case ctwatch.Debug:
+		return "\x1b[2m" // dim
+	case ctwatch.Info:
+		return "\x1b[32m" // green
+	case ctwatch.Warning:
+		return "\x1b[33m" // yellow
+	}
+	return "\x1b[1;31m" // bold red
+}
