@@ -134,11 +134,18 @@ func finalHead(log *ctwatch.Log, raw json.RawMessage) (minor []string) {
 	return nil
 }
 
+// maxLogKey bounds a key, in bytes, and so the work of checking a signature with
+// it; an RSA key of 4096 bits has 550.
+const maxLogKey = 2 << 10
+
 // checkLogKey reports whether a log may sign with the key: RFC 6962 §2.1.4 allows
 // ECDSA with P-256, and RSA of at least 2048 bits.
 func checkLogKey(der []byte) error {
-	if len(der) == 0 {
+	switch {
+	case len(der) == 0:
 		return errors.New("it has no key")
+	case len(der) > maxLogKey:
+		return fmt.Errorf("its key has %d bytes, more than the %d allowed", len(der), maxLogKey)
 	}
 	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
@@ -170,7 +177,7 @@ func baseURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		// Not %w err: it repeats the whole URL, user and password too.
-		return "", errors.New("is not one that can be parsed")
+		return "", errors.New("cannot be parsed")
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":

@@ -310,7 +310,7 @@ func (s *Source) age(l *List) string {
 	if l.Timestamp.IsZero() {
 		return "unknown"
 	}
-	hours := int(s.config.Now().Sub(l.Timestamp).Hours())
+	hours := max(0, int(s.config.Now().Sub(l.Timestamp).Hours()))
 	if hours < 48 {
 		return fmt.Sprintf("%d hours", hours)
 	}
