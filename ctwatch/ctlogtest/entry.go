@@ -1,0 +1,222 @@
+package ctlogtest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// An Entry is one entry of a log: what is hashed into the tree, and what is
+// served beside it.
+type Entry struct {
+	// Header is the version and the leaf type of the MerkleTreeLeaf; {0, 0} is the
+	// only one defined (RFC 6962 §3.4). A static log has no place to show another.
+	Header [2]byte
+	Leaf   []byte // the TimestampedEntry, see Timestamped
+
+	// Precert is the precertificate as submitted; nil in the entry of a final
+	// certificate.
+	Precert []byte
+	// Chain is the rest of the submitted chain, issuer first, root last.
+	Chain [][]byte
+}
+
+// MerkleLeaf returns the MerkleTreeLeaf, the leaf_input of get-entries.
+func (e Entry) MerkleLeaf() []byte {
+	return append(e.Header[:], e.Leaf...)
+}
+
+// Timestamped encodes a TimestampedEntry (RFC 6962 §3.4). With an issuer key hash
+// der is the TBSCertificate of a precertificate entry, without one it is a final
+// certificate. A static log wants LeafIndex as the extensions, an RFC 6962 log
+// none.
+func Timestamped(at time.Time, issuerKeyHash *[32]byte, der, extensions []byte) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(der)+64))
+	b.AddUint64(uint64(at.UnixMilli()))
+	if issuerKeyHash == nil {
+		b.AddUint16(0) // x509_entry
+	} else {
+		b.AddUint16(1) // precert_entry
+		b.AddBytes(issuerKeyHash[:])
+	}
+	b.AddUint24LengthPrefixed(bytesOf(der))
+	b.AddUint16LengthPrefixed(bytesOf(extensions))
+	return b.Bytes()
+}
+
+// LeafIndex encodes the extensions that name an entry's place in a static log
+// (c2sp.org/static-ct-api, SCT Extension).
+func LeafIndex(index uint64) []byte {
+	ext := []byte{0 /* leaf_index */, 0, 5}
+	return append(ext, binary.BigEndian.AppendUint64(nil, index)[3:]...) // uint40
+}
+
+// extraData encodes the extra_data of get-entries (RFC 6962 §4.6): a
+// PrecertChainEntry, or the certificate_chain of an X509ChainEntry.
+func (e Entry) extraData() ([]byte, error) {
+	var b cryptobyte.Builder
+	if e.Precert != nil {
+		b.AddUint24LengthPrefixed(bytesOf(e.Precert))
+	}
+	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
+		for _, c := range e.Chain {
+			b.AddUint24LengthPrefixed(bytesOf(c))
+		}
+	})
+	return b.Bytes()
+}
+
+// addTileLeaf encodes a TileLeaf (c2sp.org/static-ct-api, Log entries).
+func (e Entry) addTileLeaf(b *cryptobyte.Builder) {
+	b.AddBytes(e.Leaf)
+	if e.Precert != nil {
+		b.AddUint24LengthPrefixed(bytesOf(e.Precert))
+	}
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+		for _, c := range e.Chain {
+			fingerprint := sha256.Sum256(c)
+			b.AddBytes(fingerprint[:])
+		}
+	})
+}
+
+func bytesOf(p []byte) cryptobyte.BuilderContinuation {
+	return func(b *cryptobyte.Builder) { b.AddBytes(p) }
+}
+
+// A Truth is what a reader should find at one index.
+type Truth struct {
+	Index     uint64
+	Timestamp time.Time
+	// Kind is empty for an entry added with AddRaw, of which the log knows nothing
+	// but its place.
+	Kind ctwatch.SightingKind
+	ID   ctwatch.Hash // SHA-256 of the TBSCertificate without poison and SCT list
+	// Names are the DNS names as issued, and the common name if it is none of
+	// them; IPs are the addresses. Both in the order of the certificate.
+	Names, IPs         []string
+	LeafPin, IssuerPin pins.Pin
+	Filler             bool // added by Fill
+}
+
+// A record is an entry as the log keeps it. One record may stand for many
+// entries, which is how fillers cost next to no memory.
+type record interface {
+	entry(index uint64) (Entry, error)
+	truth(index uint64) (Truth, error)
+}
+
+// A single is a record of one entry, kept as bytes.
+type single struct {
+	Entry
+	known Truth
+}
+
+func (s *single) entry(uint64) (Entry, error) { return s.Entry, nil }
+func (s *single) truth(uint64) (Truth, error) { return s.known, nil }
+
+// sctList encodes an SCT list as the value of its X.509 extension (RFC 6962
+// §3.3).
+func sctList(scts [][]byte) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) {
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+			for _, sct := range scts {
+				b.AddUint16LengthPrefixed(bytesOf(sct))
+			}
+		})
+	})
+	return b.Bytes()
+}
+
+// AddPrecert adds the precertificate of what a CA issued, and returns the log's
+// SCT (RFC 6962 §3.2) and the index. Adding it again makes another entry.
+func (l *Log) AddPrecert(i *Issued) (sct []byte, index uint64, err error) {
+	known := i.truth()
+	known.Kind = ctwatch.Precertificate
+	e := Entry{Precert: i.Precert, Chain: i.PrecertChain}
+	return l.add(e, &i.IssuerKeyHash, i.TBS, known)
+}
+
+// AddFinal adds a final certificate, one that i.Final returned, and returns the
+// log's SCT and the index.
+func (l *Log) AddFinal(i *Issued, cert []byte) (sct []byte, index uint64, err error) {
+	if len(cert) == 0 {
+		return nil, 0, errors.New("adding a final certificate: it is empty")
+	}
+	known := i.truth()
+	known.Kind = ctwatch.FinalCertificate
+	return l.add(Entry{Chain: i.Chain}, nil, cert, known)
+}
+
+// AddRaw adds an entry of any bytes at all and returns its index: for entries
+// that no CA would make. The tree is honest about it.
+func (l *Log) AddRaw(e Entry) (index uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	index = l.tree.size
+	known := Truth{Index: index, Timestamp: l.now()}
+	return index, l.appendLocked(&single{e, known}, leafHash(e), e.Chain)
+}
+
+// add puts an entry, complete but for its leaf, at the end of the log.
+func (l *Log) add(e Entry, issuerKeyHash *[32]byte, der []byte, known Truth) (sct []byte, index uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known.Index, known.Timestamp = l.tree.size, l.now()
+	extensions := l.extensions(known.Index)
+	if e.Leaf, err = Timestamped(known.Timestamp, issuerKeyHash, der, extensions); err != nil {
+		return nil, 0, err
+	}
+	if sct, err = l.signSCT(e, known.Timestamp, extensions); err != nil {
+		return nil, 0, err
+	}
+	return sct, known.Index, l.appendLocked(&single{e, known}, leafHash(e), e.Chain)
+}
+
+// extensions are the CtExtensions of the entry at an index.
+func (l *Log) extensions(index uint64) []byte {
+	if l.opt.Kind == ctwatch.KindStatic {
+		return LeafIndex(index)
+	}
+	return nil
+}
+
+// appendLocked sequences one entry.
+func (l *Log) appendLocked(r record, leaf ctwatch.Hash, chain [][]byte) error {
+	if err := l.tree.append(leaf); err != nil {
+		return err
+	}
+	l.records = append(l.records, r)
+	for _, c := range chain {
+		l.issuers[sha256.Sum256(c)] = c
+	}
+	if l.opt.AutoPublish {
+		return l.publishLocked()
+	}
+	return nil
+}
+
+// Truth returns what was ever added, published or not, in the order of the log.
+// Fillers are rendered for it, which takes about 10 µs each.
+func (l *Log) Truth() ([]Truth, error) {
+	l.mu.RLock()
+	records := slices.Clip(l.records)
+	l.mu.RUnlock()
+	out := make([]Truth, len(records))
+	for i, r := range records {
+		var err error
+		if out[i], err = r.truth(uint64(i)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,203 @@
+package ctlogtest
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/binary"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"slices"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// A Request says what to issue. Its zero value is a valid request for a
+// certificate that names nothing.
+type Request struct {
+	// Names go into the SAN as they are, hostile bytes and all. With neither Names
+	// nor IPs there is no SAN; one of your own goes into ExtraExtensions.
+	Names []string
+	IPs   []netip.Addr
+
+	CommonName string // "" for none
+	Subject    []byte // a Name in DER, instead of CommonName
+
+	// Key is certified. A renewal passes the key of the first. Default: a new ECDSA
+	// P-256 key.
+	Key crypto.Signer
+
+	NotBefore, NotAfter time.Time // default: an hour ago, and 90 days after that
+	Serial              *big.Int  // default: one that the CA did not use yet
+
+	// ExtraExtensions come last, behind the poison or the SCT list.
+	ExtraExtensions []pkix.Extension
+}
+
+// An Issued is a certificate, in the forms in which logs see it. All of its forms
+// are one TBSCertificate, byte for byte, but for poison and SCT list.
+type Issued struct {
+	ID      ctwatch.Hash // SHA-256 of TBS
+	TBS     []byte       // without poison and SCT list, under the final issuer (RFC 6962 §3.2)
+	Precert []byte       // as submitted, with poison
+
+	IssuerKeyHash [32]byte // of the final issuer
+	Issuer        []byte   // the final issuer's certificate
+	Chain         [][]byte // of the final certificate: issuer first, root last
+	PrecertChain  [][]byte // of the precertificate: the same, but for a precertificate signing certificate
+
+	LeafPin, IssuerPin pins.Pin
+	Names, IPs         []string // see Truth
+	Key                crypto.Signer
+
+	ca  *CA
+	tbs *tbs
+}
+
+func (i *Issued) truth() Truth {
+	return Truth{ID: i.ID, Names: i.Names, IPs: i.IPs, LeafPin: i.LeafPin, IssuerPin: i.IssuerPin}
+}
+
+// Issue issues a certificate: the precertificate now, the final one with Final.
+func (ca *CA) Issue(req Request) (*Issued, error) {
+	i, err := ca.issue(req)
+	if err != nil {
+		return nil, fmt.Errorf("issuing for %q: %w", req.Names, err)
+	}
+	return i, nil
+}
+
+func (ca *CA) issue(req Request) (*Issued, error) {
+	ca.mu.Lock()
+	ca.issued++
+	number := ca.issued
+	ca.mu.Unlock()
+
+	var err error
+	if req.Key == nil {
+		leafKeys := CA{opt: CAOptions{Seed: ca.opt.Seed}} // P-256 even below an RSA CA
+		if req.Key, err = leafKeys.newKey(fmt.Sprintf("leaf %d", number)); err != nil {
+			return nil, err
+		}
+	}
+	spki, err := x509.MarshalPKIXPublicKey(req.Key.Public())
+	if err != nil {
+		return nil, err
+	}
+	t, err := ca.template(req, number, spki)
+	if err != nil {
+		return nil, err
+	}
+	i := &Issued{
+		IssuerKeyHash: sha256.Sum256(ca.issuer.cert.RawSubjectPublicKeyInfo),
+		Issuer:        ca.Intermediate, Chain: [][]byte{ca.Intermediate, ca.Root},
+		LeafPin: pins.FromSPKI(spki), IssuerPin: pins.FromSPKI(ca.issuer.cert.RawSubjectPublicKeyInfo),
+		Names: slices.Clone(req.Names), Key: req.Key, ca: ca, tbs: t,
+	}
+	i.PrecertChain = i.Chain
+	if ca.PrecertSigner != nil {
+		i.PrecertChain = append([][]byte{ca.PrecertSigner}, i.Chain...)
+	}
+	if cn := req.CommonName; cn != "" && !slices.Contains(i.Names, cn) {
+		i.Names = append(i.Names, cn)
+	}
+	for _, ip := range req.IPs {
+		i.IPs = append(i.IPs, ip.String())
+	}
+	if i.TBS, err = t.marshal(nil); err != nil {
+		return nil, err
+	}
+	i.ID = sha256.Sum256(i.TBS)
+	mark := poison()
+	i.Precert, err = t.under(ca.precertSign).sign(ca.precertSign, &mark)
+	return i, err
+}
+
+// template puts together what all forms of a certificate have in common.
+func (ca *CA) template(req Request, number uint64, spki []byte) (*tbs, error) {
+	now := ca.opt.Now().UTC().Truncate(time.Second)
+	if req.NotBefore.IsZero() {
+		req.NotBefore = now.Add(-time.Hour)
+	}
+	if req.NotAfter.IsZero() {
+		req.NotAfter = req.NotBefore.AddDate(0, 0, 90)
+	}
+	if req.Serial == nil {
+		d := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clip(ca.issuer.cert.RawSubjectPublicKeyInfo), number))
+		d[0] = d[0]&0x7f | 0x40 // positive, and always of the same length
+		req.Serial = new(big.Int).SetBytes(d[:16])
+	}
+	if req.Subject == nil {
+		var err error
+		if req.Subject, err = asn1.Marshal(pkix.Name{CommonName: req.CommonName}.ToRDNSequence()); err != nil {
+			return nil, err
+		}
+	}
+	extensions, err := leafExtensions(ca.opt.Name, ca.issuer.cert.SubjectKeyId, spki)
+	if err != nil {
+		return nil, err
+	}
+	if len(req.Names)+len(req.IPs) > 0 {
+		san, err := subjectAltName(req.Names, req.IPs, req.CommonName == "")
+		if err != nil {
+			return nil, err
+		}
+		extensions = append(extensions, san)
+	}
+	return &tbs{
+		serial: req.Serial, algorithm: ca.issuer.algorithm,
+		issuer: ca.issuer.cert.RawSubject, subject: req.Subject,
+		notBefore: req.NotBefore, notAfter: req.NotAfter, spki: spki,
+		extensions: append(extensions, req.ExtraExtensions...), place: len(extensions),
+	}, nil
+}
+
+// Final returns the final certificate with the SCTs of some logs in it. With none
+// it has no SCT list.
+func (i *Issued) Final(scts ...[]byte) ([]byte, error) {
+	if i.tbs == nil {
+		return nil, fmt.Errorf("certificate %v was issued elsewhere", i.ID)
+	}
+	var list *pkix.Extension
+	if len(scts) > 0 {
+		value, err := sctList(scts)
+		if err != nil {
+			return nil, fmt.Errorf("embedding SCTs: %w", err)
+		}
+		list = &pkix.Extension{Id: oidSCTList, Value: value}
+	}
+	return i.tbs.sign(i.ca.issuer, list)
+}
+
+// under returns the TBSCertificate as another authority would issue it: RFC 6962
+// §3.2 lets issuer name and authority key identifier differ, and nothing else.
+func (t *tbs) under(a authority) *tbs {
+	other := *t
+	other.issuer, other.algorithm = a.cert.RawSubject, a.algorithm
+	other.extensions = slices.Clone(t.extensions)
+	for i, e := range other.extensions {
+		if e.Id.Equal(oidAuthorityKeyID) {
+			other.extensions[i].Value = authorityKeyID(a.cert.SubjectKeyId)
+			break
+		}
+	}
+	return &other
+}
+
+// sign encodes a certificate, with one more extension if it is not nil.
+func (t *tbs) sign(a authority, more *pkix.Extension) ([]byte, error) {
+	der, err := t.marshal(more)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := signSHA256(a.key, der)
+	if err != nil {
+		return nil, err
+	}
+	return seal(der, t.algorithm, signature)
+}
