@@ -1,0 +1,225 @@
+package store
+
+import (
+	"cmp"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// maxSightings bounds the sightings that a certificate object carries, so that a
+// log which holds one certificate a million times cannot make objects, and
+// events, of any size. All are recorded.
+const maxSightings = 500
+
+const (
+	certificateColumns = `c.seq, c.id, c.first_seen, c.verdict, c.reasons, c.serial, c.names, c.ip_addresses, c.subject, c.not_before, c.not_after,
+		c.issuer_name, c.issuer_pin, c.issuer_caa, c.key_algorithm, c.key_pin, c.certificate, c.precertificate, c.problems`
+	sqlCertificateSeq = `SELECT seq FROM certificates WHERE id = ?`
+	sqlCertificate    = `SELECT ` + certificateColumns + ` FROM certificates c WHERE c.seq = ?`
+
+	sqlInsertCertificate = `
+		INSERT INTO certificates (id, first_seen, verdict, reasons, serial, names, ip_addresses, subject, not_before, not_after,
+			issuer_name, issuer_pin, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`
+	sqlUpdateCertificate = `
+		UPDATE certificates SET issuer_name = ?2, issuer_pin = ?3, issuer_caa = ?4, certificate = ?5, precertificate = ?6, problems = ?7
+		WHERE seq = ?1`
+
+	sqlMatches     = `SELECT watch, name, domain FROM matches WHERE certificate = ? ORDER BY n`
+	sqlInsertMatch = `INSERT INTO matches (certificate, n, watch, name, domain) VALUES (?, ?, ?, ?, ?)`
+
+	// In the order of the primary key, so that it stops at the limit.
+	sqlSightings = `
+		SELECT l.name, l.id, s.entry, s.timestamp, s.kind, s.verified FROM sightings s CROSS JOIN logs l ON l.seq = s.log
+		WHERE s.certificate = ? ORDER BY s.log, s.entry LIMIT ?`
+
+	sqlInsertDER = `
+		INSERT INTO ders (certificate, tbs, final, precertificate) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET final = coalesce(final, excluded.final), precertificate = coalesce(precertificate, excluded.precertificate)
+		WHERE final IS NULL AND excluded.final IS NOT NULL OR precertificate IS NULL AND excluded.precertificate IS NOT NULL`
+)
+
+// presentableCertificate returns a copy of a certificate as the database and JSON
+// can hold it, so that both say the same.
+func presentableCertificate(c ctwatch.Certificate, now time.Time) ctwatch.Certificate {
+	c.Serial, c.Subject = text(c.Serial), text(c.Subject)
+	c.Issuer.Name, c.Issuer.CAA = text(c.Issuer.Name), text(c.Issuer.CAA)
+	c.Key.Algorithm = text(c.Key.Algorithm)
+	c.Names, c.IPAddresses = textList(c.Names), textList(c.IPAddresses)
+	c.Reasons, c.Problems = textList(c.Reasons), textList(c.Problems)
+	c.Matches = slices.Clone(c.Matches)
+	for i, m := range c.Matches {
+		c.Matches[i] = ctwatch.Match{Watch: text(m.Watch), Name: text(m.Name), Domain: text(m.Domain)}
+	}
+	if !c.NotBefore.IsZero() {
+		c.NotBefore = stored(c.NotBefore)
+	}
+	if !c.NotAfter.IsZero() {
+		c.NotAfter = stored(c.NotAfter)
+	}
+	if c.FirstSeen.IsZero() {
+		c.FirstSeen = now
+	}
+	c.FirstSeen = stored(c.FirstSeen)
+	c.Sightings = slices.Clone(c.Sightings)
+	for i := range c.Sightings {
+		c.Sightings[i].Timestamp = stored(c.Sightings[i].Timestamp)
+	}
+	if c.Verdict == "" {
+		c.Verdict = ctwatch.Unreviewed
+	}
+	c.Pins = nil
+	c.SetPins()
+	return c
+}
+
+func (t *tx) certificateSeq(id ctwatch.Hash) (seq int64, known bool, err error) {
+	err = t.queryRow(sqlCertificateSeq, id[:]).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return seq, err == nil, err
+}
+
+func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
+	err = t.queryRow(sqlInsertCertificate,
+		c.ID[:], ms(c.FirstSeen), string(c.Verdict), list(c.Reasons), c.Serial, list(c.Names), list(c.IPAddresses), c.Subject,
+		nullMS(c.NotBefore), nullMS(c.NotAfter), c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA, c.Key.Algorithm, nullPin(c.Key.Pin),
+		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems)).Scan(&seq)
+	if err != nil {
+		return 0, err
+	}
+	return seq, t.insertMatches(seq, 0, c.Matches)
+}
+
+// insertMatches writes matches down, of which the first is the n-th of the
+// certificate.
+func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) error {
+	for i, m := range matches {
+		if _, err := t.exec(sqlInsertMatch, certificate, n+i, m.Watch, m.Name, m.Domain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeCertificate adds to a known certificate what another sighting of it knows
+// besides, and returns it whole. The facts in its TBSCertificate are the same in
+// each; those around it may have been out of reach before.
+func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Certificate, error) {
+	c, err := loadCertificate(t, seq)
+	if err != nil {
+		return c, err
+	}
+	changed := fill(&c.Issuer.Name, more.Issuer.Name)
+	changed = fill(&c.Issuer.Pin, more.Issuer.Pin) || changed
+	changed = fill(&c.Issuer.CAA, more.Issuer.CAA) || changed
+	changed = fill(&c.Fingerprints.Certificate, more.Fingerprints.Certificate) || changed
+	changed = fill(&c.Fingerprints.Precertificate, more.Fingerprints.Precertificate) || changed
+	for _, p := range more.Problems {
+		if !slices.Contains(c.Problems, p) {
+			c.Problems, changed = append(c.Problems, p), true
+		}
+	}
+	if changed {
+		c.SetPins()
+		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA,
+			nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems))
+		if err != nil {
+			return c, err
+		}
+	}
+
+	old := make(map[ctwatch.Match]bool, len(c.Matches))
+	for _, m := range c.Matches {
+		old[m] = true
+	}
+	n := len(c.Matches)
+	for _, m := range more.Matches {
+		if !old[m] {
+			old[m] = true
+			c.Matches = append(c.Matches, m)
+		}
+	}
+	return c, t.insertMatches(seq, n, c.Matches[n:])
+}
+
+// fill sets what is unknown, and reports whether it did.
+func fill[T comparable](to *T, from T) bool {
+	var unknown T
+	if *to != unknown || from == unknown {
+		return false
+	}
+	*to = from
+	return true
+}
+
+func (t *tx) keepDER(certificate int64, f *ctwatch.Found, kind ctwatch.SightingKind) error {
+	var final, pre any
+	if kind == ctwatch.Precertificate {
+		pre = nullBytes(f.DER)
+	} else {
+		final = nullBytes(f.DER)
+	}
+	_, err := t.exec(sqlInsertDER, certificate, blob(f.TBS), final, pre)
+	return err
+}
+
+// loadCertificate reads a certificate with its matches and sightings.
+func loadCertificate(q querier, seq int64) (ctwatch.Certificate, error) {
+	_, c, err := scanCertificate(q.queryRow(sqlCertificate, seq))
+	if err != nil {
+		return c, err
+	}
+	return c, loadRelated(q, seq, &c)
+}
+
+// scanCertificate reads a row of certificateColumns.
+func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.Certificate, err error) {
+	var (
+		firstSeen              int64
+		notBefore, notAfter    sql.NullInt64
+		certificate, precert   []byte
+		certificateP, precertP *ctwatch.Hash
+	)
+	err = row.Scan(&seq, &c.ID, &firstSeen, &c.Verdict, listOf{&c.Reasons}, &c.Serial, listOf{&c.Names}, listOf{&c.IPAddresses}, &c.Subject,
+		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert, listOf{&c.Problems})
+	if err != nil {
+		return 0, c, err
+	}
+	if certificateP, err = hashPtr(certificate); err != nil {
+		return 0, c, err
+	}
+	if precertP, err = hashPtr(precert); err != nil {
+		return 0, c, err
+	}
+	c.Fingerprints = ctwatch.Fingerprints{Certificate: certificateP, Precertificate: precertP}
+	c.FirstSeen, c.NotBefore, c.NotAfter = fromMS(firstSeen), fromNullMS(notBefore), fromNullMS(notAfter)
+	c.SetPins()
+	return seq, c, nil
+}
+
+// loadRelated reads what other tables have of a certificate.
+func loadRelated(q querier, seq int64, c *ctwatch.Certificate) error {
+	rows, err := q.query(sqlMatches, seq)
+	c.Matches, err = collect(rows, err, func(r *sql.Rows) (m ctwatch.Match, err error) {
+		err = r.Scan(&m.Watch, &m.Name, &m.Domain)
+		return m, err
+	})
+	if err != nil {
+		return err
+	}
+	rows, err = q.query(sqlSightings, seq, maxSightings)
+	c.Sightings, err = collect(rows, err, func(r *sql.Rows) (s ctwatch.Sighting, err error) {
+		var timestamp int64
+		err = r.Scan(&s.Log, &s.LogID, &s.Index, &timestamp, &s.Kind, &s.Verified)
+		s.Timestamp = fromMS(timestamp)
+		return s, err
+	})
+	slices.SortStableFunc(c.Sightings, func(a, b ctwatch.Sighting) int { return cmp.Compare(a.Timestamp.UnixMilli(), b.Timestamp.UnixMilli()) })
+	return err
+}

@@ -1,0 +1,266 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// readers is how many connections read at once.
+const readers = 4
+
+// Options are what a database is opened with.
+type Options struct {
+	Logger *slog.Logger     // required
+	Now    func() time.Time // optional, time.Now by default
+
+	// OnEvents is called after each commit that wrote events, by the goroutine
+	// that committed: it must not block. Optional.
+	OnEvents func()
+}
+
+// A DB is an open database. Its methods may be called concurrently. Every error of
+// one that was opened to write, but for those of a context that ended and those
+// with a sentinel of their own, means that nothing can be recorded any more.
+type DB struct {
+	path     string
+	log      *slog.Logger
+	now      func() time.Time
+	onEvents func()
+
+	w     *sql.DB              // one connection; nil when opened to read
+	hot   map[string]*sql.Stmt // statements of w, by their text
+	r     *sql.DB
+	lock  *dirLock
+	still bool // opened as a file that nobody changes: see OpenReadOnly
+
+	// suspect is set by an error that puts the file in doubt: it is checked at the
+	// next start, as after a crash.
+	suspect atomic.Bool
+
+	mu      sync.Mutex
+	senders map[string]bool // registered through this DB
+	closed  bool
+}
+
+// Open opens the database at path to read and write. It creates the file and the
+// directories above it where they are missing, takes the directory for this
+// process, and brings the schema up to date. If the last process that had it open
+// did not close it, its integrity is checked first, which ctx interrupts.
+//
+// It fails with ErrLocked if another process has the directory, ErrVersion if the
+// database was written by a newer ctwatch, and ErrCorrupt if it is damaged.
+func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
+	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, senders: make(map[string]bool)}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if db.onEvents == nil {
+		db.onEvents = func() {}
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
+	}
+	if db.lock, err = lockDir(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			db.release()
+		}
+	}()
+	// SQLite gives its own files the permissions of this one.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+	}
+
+	if db.w, err = sql.Open("sqlite", writerDSN(path)); err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	db.w.SetMaxOpenConns(1)
+	if err := migrate(ctx, db.w, migrations()); err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
+	}
+	if err := db.begin(ctx); err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
+	}
+	if db.r, err = sql.Open("sqlite", readerDSN(path, nil)); err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	db.r.SetMaxOpenConns(readers)
+	db.r.SetMaxIdleConns(readers)
+	return db, nil
+}
+
+// OpenReadOnly opens the database at path to read only, whether or not a daemon
+// has it open. It creates no files beside it (but for SQLite's -shm, should that
+// of a crashed daemon have been removed). It fails with fs.ErrNotExist if there is
+// no database, and with ErrVersion if its schema is not this program's.
+func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no database at %s: has ctwatch run with this data directory? (%w)", path, fs.ErrNotExist)
+	} else if err != nil {
+		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+	}
+	db := &DB{path: path, log: slog.New(slog.DiscardHandler), now: time.Now}
+	var extra url.Values
+	if !db.hasWAL() {
+		// No process has it open, and none that wrote to it crashed. SQLite would
+		// create a write-ahead log only to read, which it cannot in a directory of
+		// another user, and which that user could not remove afterwards. So it is
+		// told that the file does not change; read sees to it that this stays true.
+		db.still = true
+		extra = url.Values{"immutable": {"1"}}
+	}
+	var err error
+	if db.r, err = sql.Open("sqlite", readerDSN(path, extra)); err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	db.r.SetMaxOpenConns(readers)
+	if err := checkVersion(ctx, db.r, migrations()); err != nil {
+		db.release()
+		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
+	}
+	return db, nil
+}
+
+// hasWAL reports whether there is a write-ahead log: whether a process has the
+// database open to write, or had it when it crashed.
+func (db *DB) hasWAL() bool {
+	_, err := os.Stat(db.path + "-wal")
+	return err == nil
+}
+
+func writerDSN(path string) string {
+	return dsn(path, url.Values{
+		"_txlock":       {"immediate"},
+		"_journal_mode": {"WAL"},
+		"_synchronous":  {"NORMAL"},
+		"_foreign_keys": {"on"},
+		// A reader that stays long lets the write-ahead log grow; it shrinks after.
+		"_pragma": {"journal_size_limit(67108864)"},
+	})
+}
+
+func readerDSN(path string, extra url.Values) string {
+	v := url.Values{"mode": {"ro"}}
+	for k := range extra {
+		v.Set(k, extra.Get(k))
+	}
+	return dsn(path, v)
+}
+
+func dsn(path string, v url.Values) string {
+	v.Set("_busy_timeout", "5000")
+	v.Set("_dqs", "0")
+	v.Set("_defensive", "1")
+	// Without the scheme the driver ignores mode=ro.
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: v.Encode()}
+	return u.String()
+}
+
+// begin checks the database after an unclean end, marks it as open, and prepares
+// the statements.
+func (db *DB) begin(ctx context.Context) error {
+	var open bool
+	if err := db.w.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'open')`).Scan(&open); err != nil {
+		return err
+	}
+	if open {
+		db.log.WarnContext(ctx, "ctwatch was not stopped cleanly the last time: checking the integrity of the database", "path", db.path)
+		start := time.Now()
+		if err := checkIntegrity(ctx, db.w); err != nil {
+			return err
+		}
+		db.log.InfoContext(ctx, "the database is sound", "took", time.Since(start).Round(time.Millisecond).String())
+	}
+	if _, err := db.w.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES ('open', ?)`, fmt.Sprint(os.Getpid())); err != nil {
+		return err
+	}
+	db.hot = make(map[string]*sql.Stmt)
+	for _, q := range hotStatements {
+		s, err := db.w.PrepareContext(ctx, q)
+		if err != nil {
+			return fmt.Errorf("preparing %q: %w", q, err)
+		}
+		db.hot[q] = s
+	}
+	return nil
+}
+
+// checkIntegrity reads the whole database and returns ErrCorrupt with what is
+// wrong with it.
+func checkIntegrity(ctx context.Context, w *sql.DB) error {
+	found, err := texts(w.QueryContext(ctx, `PRAGMA integrity_check(3)`))
+	if err != nil {
+		return fmt.Errorf("checking its integrity: %w", err)
+	}
+	if len(found) == 1 && found[0] == "ok" {
+		return nil
+	}
+	return fmt.Errorf("%w: its integrity check says: %q", ErrCorrupt, found)
+}
+
+// Close ends the database in good order. It waits for no reader in another
+// process. Closing twice does nothing.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return nil
+	}
+	db.closed = true
+	db.mu.Unlock()
+
+	if db.w == nil || db.suspect.Load() {
+		return db.release()
+	}
+	ctx := context.Background()
+	_, err := db.w.ExecContext(ctx, `DELETE FROM meta WHERE key = 'open'`)
+	if err == nil {
+		// A reader that is still there keeps the log from being emptied, and that
+		// is no error: it holds all that was committed.
+		_, err = db.w.ExecContext(ctx, `PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE)`)
+	}
+	if err != nil {
+		err = db.explain(err)
+	}
+	if err := errors.Join(err, db.release()); err != nil {
+		return fmt.Errorf("closing the database %s: %w", db.path, err)
+	}
+	return nil
+}
+
+// release closes whatever is open, the lock last.
+func (db *DB) release() error {
+	var errs []error
+	if db.r != nil {
+		errs = append(errs, db.r.Close())
+	}
+	for _, s := range db.hot {
+		errs = append(errs, s.Close())
+	}
+	if db.w != nil {
+		errs = append(errs, db.w.Close())
+	}
+	if db.lock != nil {
+		errs = append(errs, db.lock.unlock())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Errors that a caller, or the person in front of it, can do something about. All
+// others are faults of the program.
+var (
+	// ErrDisk says that the file system does not do what is asked of it.
+	ErrDisk = errors.New("the data directory cannot be used")
+	// ErrCorrupt says that the database is damaged.
+	ErrCorrupt = errors.New("the database is damaged; restore a backup, or move the file away (with its -wal and -shm) and start anew")
+	// ErrVersion says that the database's schema is not this program's.
+	ErrVersion = errors.New("unsuitable database")
+	// ErrLocked says that another process uses the data directory.
+	ErrLocked = errors.New("another ctwatch runs on this data directory")
+	// ErrNotFound says that there is no such certificate.
+	ErrNotFound = errors.New("not found")
+	// ErrAmbiguous says that several certificates have an ID that begins so.
+	ErrAmbiguous = errors.New("ambiguous: give more digits")
+)
+
+// explain adds to an error of SQLite what to do about it, and takes note of one
+// that puts the file in doubt.
+func (db *DB) explain(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff { // the primary result code
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: the disk is full; make room on it and start again: %w", ErrDisk, err)
+	case sqlite3.SQLITE_IOERR:
+		db.suspect.Store(true)
+		return fmt.Errorf("%w: the disk fails; look into the system's log, then start again: %w", ErrDisk, err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w: the database cannot be opened or written; check the owner and the permissions of %s and of its directory: %w", ErrDisk, db.path, err)
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		db.suspect.Store(true)
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("another program holds %s for longer than five seconds; end it and start again: %w", db.path, err)
+	}
+	return err
+}

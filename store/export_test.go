@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// Writer gives tests the connection that writes.
+func (db *DB) Writer() *sql.DB { return db.w }
+
+// Reader gives tests the connections that read.
+func (db *DB) Reader() *sql.DB { return db.r }
+
+// Crash lets go of everything without ending it in good order.
+func (db *DB) Crash() error {
+	db.mu.Lock()
+	db.closed = true
+	db.mu.Unlock()
+	return db.release()
+}
+
+// Migrate brings a database to the version that the last of the steps makes.
+func Migrate(ctx context.Context, w *sql.DB, steps []string) error { return migrate(ctx, w, steps) }
+
+// Migrations returns the real steps.
+func Migrations() []string { return migrations() }
+
+// Plans returns the query plan of each hot statement.
+func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
+	out := make(map[string][]string)
+	for _, q := range append([]string{sqlPending}, hotStatements...) {
+		conn, err := db.w.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 18)...)
+		plan, err := collect(rows, err, func(r *sql.Rows) (detail string, err error) {
+			var id, parent, unused int
+			err = r.Scan(&id, &parent, &unused, &detail)
+			return detail, err
+		})
+		conn.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", q, err)
+		}
+		out[q] = plan
+	}
+	return out, nil
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"ctwatch/ctwatch"
+)
+
+// keptEvidence bounds the evidence kept of one log and cause. The first pieces
+// prove as much as the last, and a log must not fill the disk with its lies.
+const keptEvidence = 1000
+
+// Misbehaved keeps the evidence of a log's misbehaviour. It is told in an event,
+// unless a misbehaviour of the same cause was told and has not ended.
+func (db *DB) Misbehaved(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) error {
+	return db.write(ctx, "keeping evidence against a log", func(t *tx) error {
+		l, err := loadLog(t, id)
+		if err != nil {
+			return err
+		}
+		f.Detail = text(f.Detail)
+		f.Evidence = presentable(f.Evidence)
+		status := l.at(t.now)
+		status.Healthy = false
+		event := ctwatch.MisbehavedEvent(status, f, t.now)
+
+		tell := l.fault != f.Cause
+		before, err := t.keepEvidence(l, event.ID, f, tell)
+		if err != nil || !tell {
+			return err
+		}
+		if before > 0 {
+			// The very same, after it had ended: it is told again, under an ID of
+			// its own.
+			event.ID = ctwatch.NewEventID(event.Type, event.ID, strconv.FormatInt(before, 10))
+		}
+		if _, err := t.exec(`UPDATE logs SET fault = ? WHERE seq = ?`, f.Cause, l.seq); err != nil {
+			return err
+		}
+		return t.event(event)
+	})
+}
+
+// keepEvidence writes evidence down under a hash of it, and returns how often it
+// was told before.
+func (t *tx) keepEvidence(l *logRow, hash string, f ctwatch.Fault, tell bool) (before int64, err error) {
+	told := 0
+	if tell {
+		told = 1
+	}
+	err = t.queryRow(`UPDATE evidence SET told = told + ? WHERE id = ? RETURNING told`, told, hash).Scan(&before)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return before - int64(told), err
+	}
+	evidence, err := json.Marshal(f.Evidence)
+	if err != nil {
+		return 0, fmt.Errorf("evidence of %s: %w", f.Cause, err)
+	}
+	_, err = t.exec(`
+		INSERT INTO evidence (id, log, cause, detail, evidence, first_seen, told)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT count(*) FROM evidence WHERE log = ?2 AND cause = ?3) < ?8`,
+		hash, l.seq, f.Cause, f.Detail, string(evidence), ms(t.now), told, keptEvidence)
+	return 0, err
+}
+
+// presentable returns evidence with times that JSON can say. The heads have what
+// was signed.
+func presentable(e ctwatch.Evidence) ctwatch.Evidence {
+	e.Heads = slices.Clone(e.Heads)
+	for i := range e.Heads {
+		if at := &e.Heads[i].Timestamp; !at.IsZero() {
+			*at = stored(*at)
+		}
+	}
+	return e
+}
+
+// Behaved ends a log's misbehaviour: should it come again, it is told again.
+func (db *DB) Behaved(ctx context.Context, id ctwatch.LogID) error {
+	const what = "ending a log's misbehaviour"
+	var l *logRow
+	err := db.read(ctx, what, func(t readTx) (err error) {
+		l, err = loadLog(t, id)
+		return err
+	})
+	if err != nil || l.fault == "" {
+		return err // mostly there is nothing to write
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		_, err := t.exec(`UPDATE logs SET fault = '' WHERE seq = ?`, l.seq)
+		return err
+	})
+}

@@ -1,0 +1,250 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A logRow is what is kept of one log.
+type logRow struct {
+	seq int64
+	// status holds the facts and positions; LagSeconds is not filled in.
+	status      ctwatch.LogStatus
+	started     bool
+	epoch       int64
+	verified    []byte // compact range
+	head        sql.NullInt64
+	behindSince sql.NullInt64
+	fault       string
+}
+
+const (
+	logColumns = `seq, id, name, operator, kind, state, started, epoch, position, verified_size, verified_range,
+		tree_size, head, behind_since, last_head_at, last_verified_at, last_error, fault`
+	sqlLog = `SELECT ` + logColumns + ` FROM logs WHERE id = ?`
+)
+
+func scanLog(row interface{ Scan(...any) error }) (*logRow, error) {
+	var (
+		l                  logRow
+		headAt, verifiedAt sql.NullInt64
+		s                  = &l.status
+	)
+	err := row.Scan(&l.seq, &s.ID, &s.Name, &s.Operator, &s.Kind, &s.State, &l.started, &l.epoch, &s.Position, &s.Verified, &l.verified,
+		&s.TreeSize, &l.head, &l.behindSince, &headAt, &verifiedAt, &s.LastError, &l.fault)
+	if err != nil {
+		return nil, err
+	}
+	s.LastHeadAt, s.LastVerifiedAt = timePtr(headAt), timePtr(verifiedAt)
+	s.Healthy = s.LastError == "" && l.fault == "" && s.LastHeadAt != nil
+	s.LagEntries = s.TreeSize - min(s.TreeSize, s.Position)
+	return &l, nil
+}
+
+func loadLog(q querier, id ctwatch.LogID) (*logRow, error) {
+	l, err := scanLog(q.queryRow(sqlLog, id[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("log %v was never followed", id)
+	}
+	return l, err
+}
+
+// at completes the status for a time.
+func (l *logRow) at(now time.Time) ctwatch.LogStatus {
+	s := l.status
+	if l.behindSince.Valid {
+		s.LagSeconds = max(0, now.Sub(fromMS(l.behindSince.Int64)).Seconds())
+	}
+	return s
+}
+
+// statusOf reads where a log stands within a transaction.
+func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
+	l, err := loadLog(t, id)
+	if err != nil {
+		return ctwatch.LogStatus{}, err
+	}
+	return l.at(t.now), nil
+}
+
+// Follow begins to follow a log: it registers it, or updates what is known about
+// it, and returns how far it is. What was read and not verified is to be read
+// again, as after Reread.
+func (db *DB) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
+	var p ctwatch.Progress
+	err := db.write(ctx, "following log "+l.Name, func(t *tx) error {
+		_, err := t.exec(`
+			INSERT INTO logs (id, name, operator, kind, state, url, submission_url, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET name = excluded.name, operator = excluded.operator, kind = excluded.kind,
+				state = excluded.state, url = excluded.url, submission_url = excluded.submission_url, key = excluded.key`,
+			l.ID[:], text(l.Name), text(l.Operator), string(l.Kind), text(l.State), text(l.URL), text(l.SubmissionURL), blob(l.Key))
+		if err != nil {
+			return err
+		}
+		if err := t.rewind(l.ID); err != nil {
+			return err
+		}
+		p, err = progress(t, l.ID)
+		return err
+	})
+	return p, err
+}
+
+func progress(q querier, id ctwatch.LogID) (ctwatch.Progress, error) {
+	l, err := loadLog(q, id)
+	if err != nil {
+		return ctwatch.Progress{}, err
+	}
+	p := ctwatch.Progress{
+		Position: l.status.Position,
+		Verified: ctwatch.Tree{Size: l.status.Verified},
+		Fault:    l.fault,
+		Started:  l.started,
+	}
+	for b := l.verified; len(b) > 0; b = b[len(ctwatch.Hash{}):] {
+		p.Verified.Range = append(p.Verified.Range, ctwatch.Hash(b))
+	}
+	p.Head, err = loadHead(q, l)
+	return p, err
+}
+
+// Begin chooses a log's starting point, once: everything before it counts as read
+// and verified. A gap that is not "" is the reason, told in an event, why what is
+// before it is not read.
+func (db *DB) Begin(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error {
+	return db.write(ctx, "choosing where to start", func(t *tx) error {
+		l, err := loadLog(t, id)
+		if err != nil {
+			return err
+		}
+		size, hashes, err := treeColumns(at)
+		switch {
+		case err != nil:
+			return err
+		case l.started:
+			return fmt.Errorf("log %s was started already, and is read up to %d", l.status.Name, l.status.Position)
+		case at.Size > head.Size:
+			return fmt.Errorf("log %s cannot be started at %d, past its tree head of size %d", l.status.Name, at.Size, head.Size)
+		}
+		_, err = t.exec(`UPDATE logs SET started = 1, position = ?2, verified_size = ?2, verified_range = ?3 WHERE seq = ?1`, l.seq, size, hashes)
+		if err != nil {
+			return err
+		}
+		if err := t.acceptHead(id, head); err != nil {
+			return err
+		}
+		if gap == "" || at.Size == 0 {
+			return nil
+		}
+		status, err := t.statusOf(id)
+		if err != nil {
+			return err
+		}
+		return t.event(ctwatch.GapEvent(status, 0, at.Size, gap, t.now))
+	})
+}
+
+const (
+	sqlAdvance = `UPDATE logs SET verified_size = ?2, verified_range = ?3, last_verified_at = ?4 WHERE seq = ?1`
+	sqlVerify  = `UPDATE sightings SET verified = 1 WHERE log = ? AND epoch = ? AND entry < ? AND verified = 0`
+)
+
+// Advance moves the verified position to the size of a tree that a tree head
+// proved, and with it all that was seen below it since the last Follow or Reread.
+func (db *DB) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, head ctwatch.Head) error {
+	return db.write(ctx, "moving the verified position", func(t *tx) error {
+		l, err := loadLog(t, id)
+		if err != nil {
+			return err
+		}
+		size, hashes, err := treeColumns(tree)
+		switch {
+		case err != nil:
+			return err
+		case tree.Size < l.status.Verified || tree.Size > l.status.Position:
+			return fmt.Errorf("log %s is verified up to %d and read up to %d: %d is not between", l.status.Name, l.status.Verified, l.status.Position, tree.Size)
+		}
+		if _, err := t.exec(sqlAdvance, l.seq, size, hashes, ms(t.now)); err != nil {
+			return err
+		}
+		if _, err := t.insertHead(l, head); err != nil {
+			return err
+		}
+		_, err = t.exec(sqlVerify, l.seq, l.epoch, size)
+		return err
+	})
+}
+
+// Reread goes back to a log's verified position and begins a new epoch: what was
+// read after it is to be read again. What is not met again then stays unverified
+// for ever.
+func (db *DB) Reread(ctx context.Context, id ctwatch.LogID) error {
+	return db.write(ctx, "going back to the verified position", func(t *tx) error { return t.rewind(id) })
+}
+
+func (t *tx) rewind(id ctwatch.LogID) error {
+	n, err := t.exec(`
+		UPDATE logs SET epoch = epoch + 1, position = verified_size,
+			behind_since = CASE WHEN tree_size > verified_size THEN coalesce(behind_since, ?2) END
+		WHERE id = ?1`, id[:], ms(t.now))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("log %v was never followed", id)
+	}
+	return err
+}
+
+// SetError says why the last try to follow a log failed; "" says that it
+// succeeded.
+func (db *DB) SetError(ctx context.Context, id ctwatch.LogID, msg string) error {
+	const what = "noting how a log is"
+	msg = ctwatch.Printable(msg, 1000)
+	var l *logRow
+	err := db.read(ctx, what, func(t readTx) (err error) {
+		l, err = loadLog(t, id)
+		return err
+	})
+	if err != nil || l.status.LastError == msg {
+		return err // mostly there is nothing to write
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		_, err := t.exec(`UPDATE logs SET last_error = ? WHERE seq = ?`, msg, l.seq)
+		return err
+	})
+}
+
+// Logs returns where every log stands that was ever followed, by name.
+func (db *DB) Logs(ctx context.Context) ([]ctwatch.LogStatus, error) {
+	now := db.now()
+	var out []ctwatch.LogStatus
+	err := db.read(ctx, "reading the logs", func(t readTx) error {
+		rows, err := t.query(`SELECT ` + logColumns + ` FROM logs ORDER BY name, id`)
+		out, err = collect(rows, err, func(r *sql.Rows) (ctwatch.LogStatus, error) {
+			l, err := scanLog(r)
+			if err != nil {
+				return ctwatch.LogStatus{}, err
+			}
+			return l.at(now), nil
+		})
+		return err
+	})
+	return out, err
+}
+
+// treeColumns converts a tree for the database.
+func treeColumns(t ctwatch.Tree) (size int64, hashes []byte, err error) {
+	if len(t.Range) != bits.OnesCount64(t.Size) {
+		return 0, nil, fmt.Errorf("%d hashes are no compact range of a tree of size %d", len(t.Range), t.Size)
+	}
+	hashes = []byte{}
+	for _, h := range t.Range {
+		hashes = append(hashes, h[:]...)
+	}
+	size, err = count(t.Size)
+	return size, hashes, err
+}

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A Filter chooses certificates. The zero Filter chooses all.
+type Filter struct {
+	// Domain chooses what matches this watched domain, or matched by a name that
+	// is it or below it. In lower case and punycode, without a trailing dot.
+	Domain  string
+	Verdict ctwatch.Verdict
+	Since   time.Time // first seen then or later
+
+	// After goes on after the certificate with this ID, where an earlier list
+	// ended. The zero ID begins with the newest.
+	After ctwatch.Hash
+	Limit int // at most so many; 0 is no limit
+}
+
+// listStep is how many certificates one transaction reads. A list that someone
+// pages through for an hour must not keep the write-ahead log from being emptied.
+const listStep = 200
+
+// Certificates lists certificates, those seen last first. An error comes last.
+func (db *DB) Certificates(ctx context.Context, f Filter) iter.Seq2[ctwatch.Certificate, error] {
+	return func(yield func(ctwatch.Certificate, error) bool) {
+		for left := f.Limit; ; {
+			step := listStep
+			if f.Limit > 0 {
+				step = min(step, left)
+			}
+			page, err := db.page(ctx, f, step)
+			if err != nil {
+				yield(ctwatch.Certificate{}, err)
+				return
+			}
+			for _, c := range page {
+				if !yield(c, nil) {
+					return
+				}
+			}
+			left -= len(page)
+			if len(page) < step || f.Limit > 0 && left == 0 {
+				return
+			}
+			f.After = page[len(page)-1].ID
+		}
+	}
+}
+
+// page reads the first n certificates of a list.
+func (db *DB) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate, error) {
+	where := []string{"true"}
+	var args []any
+	and := func(condition string, arg ...any) {
+		where = append(where, condition)
+		args = append(args, arg...)
+	}
+	if !f.Since.IsZero() {
+		and("c.first_seen >= ?", ms(f.Since))
+	}
+	if f.Verdict != "" {
+		and("c.verdict = ?", string(f.Verdict))
+	}
+	if f.Domain != "" {
+		below := "." + f.Domain
+		and(`EXISTS (SELECT 1 FROM matches m WHERE m.certificate = c.seq AND (m.domain = ? OR m.name = ? OR substr(m.name, -length(?)) = ?))`,
+			f.Domain, f.Domain, below, below)
+	}
+	var out []ctwatch.Certificate
+	err := db.read(ctx, "reading certificates", func(t readTx) error {
+		if !f.After.IsZero() {
+			var firstSeen, seq int64
+			if err := t.queryRow(`SELECT first_seen, seq FROM certificates WHERE id = ?`, f.After[:]).Scan(&firstSeen, &seq); err == sql.ErrNoRows {
+				return fmt.Errorf("certificate %v, to go on after: %w", f.After, ErrNotFound)
+			} else if err != nil {
+				return err
+			}
+			and("(c.first_seen, c.seq) < (?, ?)", firstSeen, seq)
+		}
+		rows, err := t.query(`SELECT `+certificateColumns+` FROM certificates c WHERE `+strings.Join(where, " AND ")+
+			` ORDER BY c.first_seen DESC, c.seq DESC LIMIT ?`, append(args, n)...)
+		var seqs []int64
+		out, err = collect(rows, err, func(r *sql.Rows) (ctwatch.Certificate, error) {
+			seq, c, err := scanCertificate(r)
+			seqs = append(seqs, seq)
+			return c, err
+		})
+		if err != nil {
+			return err
+		}
+		for i := range out {
+			if err := loadRelated(t, seqs[i], &out[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// minPrefix is how many hex digits of an ID are needed to name a certificate.
+const minPrefix = 8
+
+// Certificate returns the certificate with an ID in hex, of which the first eight
+// digits or more are enough. It fails with ErrNotFound or ErrAmbiguous.
+func (db *DB) Certificate(ctx context.Context, id string) (ctwatch.Certificate, error) {
+	var c ctwatch.Certificate
+	low, high, err := idRange(id)
+	if err != nil {
+		return c, err
+	}
+	err = db.read(ctx, "certificate "+id, func(t readTx) error {
+		rows, err := t.query(`SELECT seq FROM certificates WHERE id BETWEEN ? AND ? LIMIT 2`, low, high)
+		seqs, err := collect(rows, err, func(r *sql.Rows) (seq int64, err error) {
+			err = r.Scan(&seq)
+			return seq, err
+		})
+		switch {
+		case err != nil:
+			return err
+		case len(seqs) == 0:
+			return ErrNotFound
+		case len(seqs) > 1:
+			return ErrAmbiguous
+		}
+		c, err = loadCertificate(t, seqs[0])
+		return err
+	})
+	return c, err
+}
+
+// idRange returns the lowest and the highest ID that begin with some hex digits.
+func idRange(prefix string) (low, high []byte, err error) {
+	const digits = 2 * len(ctwatch.Hash{})
+	if len(prefix) < minPrefix || len(prefix) > digits {
+		return nil, nil, fmt.Errorf("certificate ID %q: want %d to %d hex digits", prefix, minPrefix, digits)
+	}
+	rest := digits - len(prefix)
+	if low, err = hex.DecodeString(prefix + strings.Repeat("0", rest)); err != nil {
+		return nil, nil, fmt.Errorf("certificate ID %q: want hex digits", prefix)
+	}
+	high, err = hex.DecodeString(prefix + strings.Repeat("f", rest))
+	return low, high, err
+}
+
+// DER is the bytes of a certificate, as logs had them. What was not seen is nil.
+type DER struct {
+	TBS            []byte // the TBSCertificate without poison and SCT list, of which the ID is the hash
+	Certificate    []byte
+	Precertificate []byte
+}
+
+// DER returns the bytes of the certificate with an ID. It fails with ErrNotFound.
+func (db *DB) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
+	var d DER
+	err := db.read(ctx, fmt.Sprintf("certificate %v", id), func(t readTx) error {
+		err := t.queryRow(`
+			SELECT d.tbs, d.final, d.precertificate FROM certificates c JOIN ders d ON d.certificate = c.seq
+			WHERE c.id = ?`, id[:]).Scan(&d.TBS, &d.Certificate, &d.Precertificate)
+		if err == sql.ErrNoRows {
+			return ErrNotFound
+		}
+		return err
+	})
+	return d, err
+}

@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+const sqlMove = `
+	UPDATE logs SET position = ?2, behind_since = CASE WHEN tree_size > ?2 THEN behind_since END
+	WHERE seq = ?1`
+
+// Record writes down what a batch found, the events that tell of it, and the
+// log's position up to which, with this batch, everything is read. It does all of
+// it or, with an error, nothing. Batches may come in any order, and again.
+func (db *DB) Record(ctx context.Context, b ctwatch.Batch, position uint64) error {
+	what := fmt.Sprintf("recording entries [%d, %d)", b.Start, b.End)
+	return db.write(ctx, what, func(t *tx) error {
+		l, err := loadLog(t, b.Log)
+		if err != nil {
+			return err
+		}
+		at, err := count(position)
+		if err != nil {
+			return err
+		}
+		if position < l.status.Verified {
+			return fmt.Errorf("log %s is verified up to %d: its position cannot be %d", l.status.Name, l.status.Verified, position)
+		}
+		for i := range b.Found {
+			if err := t.found(l, &b.Found[i]); err != nil {
+				return fmt.Errorf("certificate %v: %w", b.Found[i].Certificate.ID, err)
+			}
+		}
+		if _, err := t.exec(sqlMove, l.seq, at); err != nil {
+			return err
+		}
+		return t.malformed(l, b.Malformed)
+	})
+}
+
+// found writes down one certificate and tells what is new about it: the
+// certificate, or only this sighting of it, and its key.
+func (t *tx) found(l *logRow, f *ctwatch.Found) error {
+	if n := len(f.Certificate.Sightings); n != 1 {
+		return fmt.Errorf("found with %d sightings instead of one", n)
+	}
+	c := presentableCertificate(f.Certificate, t.now)
+	s := c.Sightings[0]
+	s.Log, s.LogID, s.Verified = l.status.Name, l.status.ID, false
+
+	seq, known, err := t.certificateSeq(c.ID)
+	if err != nil {
+		return err
+	}
+	if !known {
+		if seq, err = t.insertCertificate(&c); err != nil {
+			return err
+		}
+	}
+	fresh, err := t.meet(seq, l, s, f.LeafHash)
+	if err != nil {
+		return err
+	}
+	if known {
+		if c, err = t.mergeCertificate(seq, &c); err != nil {
+			return err
+		}
+	} else {
+		c.Sightings[0] = s
+	}
+	if err := t.keepDER(seq, f, s.Kind); err != nil {
+		return err
+	}
+
+	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
+	leaf, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, reason)
+	if err != nil {
+		return err
+	}
+	if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", reason); err != nil {
+		return err
+	}
+
+	switch {
+	case !known:
+		err = t.event(ctwatch.IssuedEvent(c, t.now))
+	case fresh:
+		err = t.event(ctwatch.LoggedEvent(c, s, t.now))
+	default:
+		return nil // read again, and told before
+	}
+	if err != nil {
+		return err
+	}
+	return t.candidate(leaf, &c)
+}
+
+const (
+	sqlInsertSighting = `
+		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`
+	sqlMeetSighting = `
+		UPDATE sightings SET epoch = ?5
+		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4 AND epoch <> ?5`
+)
+
+// meet writes down a sighting, or that it was met again in the log's epoch. It
+// reports whether it is new.
+func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, leaf ctwatch.Hash) (fresh bool, err error) {
+	index, err := count(s.Index)
+	if err != nil {
+		return false, err
+	}
+	n, err := t.exec(sqlInsertSighting, certificate, l.seq, index, leaf[:], ms(s.Timestamp), string(s.Kind), l.epoch)
+	if err != nil || n == 1 {
+		return true, err
+	}
+	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, leaf[:], l.epoch)
+	return false, err
+}
+
+// eventIndexes is the most entries that one entry.malformed event lists.
+const eventIndexes = 1000
+
+const sqlInsertMalformed = `
+	INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at) VALUES (?, ?, ?, ?, ?)
+	ON CONFLICT DO NOTHING`
+
+// malformed writes down entries that cannot be parsed, and tells of the new ones,
+// those of one reason together.
+func (t *tx) malformed(l *logRow, entries []ctwatch.Malformed) error {
+	var reasons []string // in order of their first entry
+	indexes := make(map[string][]uint64)
+	for _, m := range entries {
+		index, err := count(m.Index)
+		if err != nil {
+			return err
+		}
+		reason := text(m.Reason)
+		n, err := t.exec(sqlInsertMalformed, l.seq, index, m.LeafHash[:], reason, ms(t.now))
+		if err != nil {
+			return fmt.Errorf("malformed entry %d: %w", m.Index, err)
+		}
+		if n == 0 {
+			continue
+		}
+		if indexes[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		indexes[reason] = append(indexes[reason], m.Index)
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	status, err := t.statusOf(l.status.ID)
+	if err != nil {
+		return err
+	}
+	for _, reason := range reasons {
+		for all := indexes[reason]; len(all) > 0; {
+			n := min(len(all), eventIndexes)
+			if err := t.event(ctwatch.MalformedEvent(status, all[:n:n], reason, t.now)); err != nil {
+				return err
+			}
+			all = all[n:]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// hotStatements are those run for every batch or event: they are compiled once.
+var hotStatements = []string{
+	sqlLog, sqlMove,
+	sqlCertificateSeq, sqlCertificate, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
+	sqlInsertSighting, sqlMeetSighting, sqlInsertDER, sqlInsertMalformed,
+	sqlInsertKey, sqlKey, sqlInsertKeyDomain,
+	sqlInsertEvent, sqlAdvance, sqlVerify,
+	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
+	sqlDelivered,
+}
+
+// A tx is a transaction that writes. Its methods take no context: a transaction
+// that has begun runs to its end, which takes milliseconds, so that none is torn
+// down between a commit and the news of it.
+type tx struct {
+	ctx    context.Context
+	db     *DB
+	tx     *sql.Tx
+	stmts  map[string]*sql.Stmt
+	now    time.Time
+	events int // written to the outbox
+}
+
+// write runs f in a transaction and commits unless f fails. It waits for its turn
+// until ctx ends. The error says what was being done.
+func (db *DB) write(ctx context.Context, what string, f func(*tx) error) error {
+	events, err := db.transact(ctx, f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, db.explain(err))
+	}
+	if events > 0 {
+		db.onEvents()
+	}
+	return nil
+}
+
+func (db *DB) transact(ctx context.Context, f func(*tx) error) (events int, err error) {
+	if db.w == nil {
+		return 0, errors.New("the database is open to read only")
+	}
+	conn, err := db.w.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+
+	ctx = context.WithoutCancel(ctx)
+	sqlTx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer sqlTx.Rollback() // does nothing after a commit
+
+	t := &tx{ctx: ctx, db: db, tx: sqlTx, stmts: make(map[string]*sql.Stmt), now: db.now()}
+	if err := f(t); err != nil {
+		return 0, err
+	}
+	return t.events, sqlTx.Commit()
+}
+
+// stmt returns a statement prepared when the database was opened; nil for others.
+func (t *tx) stmt(query string) *sql.Stmt {
+	if s := t.stmts[query]; s != nil {
+		return s
+	}
+	hot := t.db.hot[query]
+	if hot == nil {
+		return nil
+	}
+	s := t.tx.StmtContext(t.ctx, hot)
+	t.stmts[query] = s
+	return s
+}
+
+// exec runs a statement and returns how many rows it wrote.
+func (t *tx) exec(query string, args ...any) (rows int64, err error) {
+	var res sql.Result
+	if s := t.stmt(query); s != nil {
+		res, err = s.ExecContext(t.ctx, args...)
+	} else {
+		res, err = t.tx.ExecContext(t.ctx, query, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	if s := t.stmt(query); s != nil {
+		return s.QueryContext(t.ctx, args...)
+	}
+	return t.tx.QueryContext(t.ctx, query, args...)
+}
+
+func (t *tx) queryRow(query string, args ...any) *sql.Row {
+	if s := t.stmt(query); s != nil {
+		return s.QueryRowContext(t.ctx, args...)
+	}
+	return t.tx.QueryRowContext(t.ctx, query, args...)
+}
+
+// A querier is a transaction, of either kind.
+type querier interface {
+	query(query string, args ...any) (*sql.Rows, error)
+	queryRow(query string, args ...any) *sql.Row
+}
+
+// A readTx sees the database as it was at its first query.
+type readTx struct {
+	ctx context.Context
+	tx  *sql.Tx
+}
+
+func (t readTx) query(query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(t.ctx, query, args...)
+}
+
+func (t readTx) queryRow(query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(t.ctx, query, args...)
+}
+
+// read runs f in a transaction that reads. The error says what was being done.
+func (db *DB) read(ctx context.Context, what string, f func(readTx) error) error {
+	err := func() error {
+		sqlTx, err := db.r.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer sqlTx.Rollback()
+		return f(readTx{ctx, sqlTx})
+	}()
+	if db.still && db.hasWAL() {
+		err = errors.New("ctwatch was started while its database was read without it: try again")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, db.explain(err))
+	}
+	return nil
+}
+
+const sqlInsertEvent = `
+	INSERT INTO outbox (id, created_at, event)
+	SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = ?1)`
+
+// event writes an event to the outbox, unless it is there. The statement is no
+// INSERT OR IGNORE, which would leave a gap in seq, and seq count what waits.
+func (t *tx) event(e ctwatch.Event) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("writing the event %s: %w", e.Type, err)
+	}
+	n, err := t.exec(sqlInsertEvent, e.ID, ms(t.now), string(b))
+	if err != nil {
+		return fmt.Errorf("writing the event %s: %w", e.Type, err)
+	}
+	t.events += int(n)
+	return nil
+}
+
+// texts reads the rows of a query for one column of text.
+func texts(rows *sql.Rows, err error) ([]string, error) {
+	return collect(rows, err, func(r *sql.Rows) (s string, err error) {
+		err = r.Scan(&s)
+		return s, err
+	})
+}
+
+// collect reads all rows of a query, or passes its error on.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}

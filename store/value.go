@@ -1,0 +1,131 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// The times that JSON can say (RFC 3339): a log may sign, and a certificate hold,
+// any other.
+var (
+	minTime = time.Time{}.UnixMilli()
+	maxTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).UnixMilli()
+)
+
+// ms is how the database has a time: the nearest that JSON can say.
+func ms(t time.Time) int64 { return min(max(t.UnixMilli(), minTime), maxTime) }
+
+func fromMS(n int64) time.Time { return time.UnixMilli(n).UTC() }
+
+// stored returns a time as the database gives it back.
+func stored(t time.Time) time.Time { return fromMS(ms(t)) }
+
+// nullMS is ms with NULL for the zero time.
+func nullMS(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return ms(t)
+}
+
+func fromNullMS(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return fromMS(n.Int64)
+}
+
+// timePtr is fromNullMS with nil for NULL.
+func timePtr(n sql.NullInt64) *time.Time {
+	if !n.Valid {
+		return nil
+	}
+	t := fromMS(n.Int64)
+	return &t
+}
+
+// count converts a number of entries for the database.
+func count(n uint64) (int64, error) {
+	if n > math.MaxInt64 {
+		return 0, fmt.Errorf("%d entries: no log is that large", n)
+	}
+	return int64(n), nil
+}
+
+func nullPin(p pins.Pin) any {
+	if p.IsZero() {
+		return nil
+	}
+	return p[:]
+}
+
+func nullHash(h *ctwatch.Hash) any {
+	if h == nil {
+		return nil
+	}
+	return h[:]
+}
+
+// hashPtr converts a column that may be NULL.
+func hashPtr(b []byte) (*ctwatch.Hash, error) {
+	if b == nil {
+		return nil, nil
+	}
+	h := new(ctwatch.Hash)
+	return h, h.Scan(b)
+}
+
+// blob is b, and never NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// nullBytes is b with NULL for nothing.
+func nullBytes(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// list writes text as a JSON array.
+func list(s []string) string {
+	if len(s) == 0 {
+		return "[]"
+	}
+	b, _ := json.Marshal(s) // strings always marshal
+	return string(b)
+}
+
+// A listOf reads what list writes.
+type listOf struct{ to *[]string }
+
+func (l listOf) Scan(src any) error {
+	s, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a list is stored as %T", src)
+	}
+	return json.Unmarshal([]byte(s), l.to)
+}
+
+// text makes bytes that call themselves text fit for JSON, and so the same in
+// events and in the database. Whatever else they are, they stay.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func textList(in []string) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = text(s)
+	}
+	return out
+}
