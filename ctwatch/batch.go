@@ -20,6 +20,9 @@ type Found struct {
 	LeafHash    Hash   // of the entry: with the log and the index, what was seen
 	TBS         []byte // the bytes that Certificate.ID is the hash of
 	DER         []byte // the certificate or precertificate; nil when the log does not give it
+	// IssuerFingerprint names the issuer's certificate, where the log has to be
+	// asked for it before the issuer's pin is known; nil otherwise.
+	IssuerFingerprint *Hash
 }
 
 // A Malformed is an entry that could not be parsed, so that nobody can say whom

@@ -1,6 +1,7 @@
 package ctlog
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -133,21 +134,22 @@ func (g *getter) read(path string, limit int64) ([]byte, error) {
 }
 
 // readBounded reads all of r, gunzips it if it is gzip, and refuses more than
-// limit bytes of either. Nothing that a log serves begins like gzip unless it is:
+// limit bytes. Nothing that a log serves begins like gzip unless it is:
 // JSON and checkpoints are text, certificates begin with 0x30, and a data tile
 // with the upper byte of a timestamp; a hash tile, which may, is read at exactly
 // its size.
 func readBounded(r io.Reader, limit int64) ([]byte, error) {
-	b, err := readAtMost(r, limit)
-	if err != nil || limit == maxHash || !bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
-		return b, err
+	br := bufio.NewReader(r)
+	magic, _ := br.Peek(2)
+	if limit == maxHash || !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		return readAtMost(br, limit)
 	}
-	z, err := gzip.NewReader(bytes.NewReader(b))
+	z, err := gzip.NewReader(br)
 	if err != nil {
 		return nil, fmt.Errorf("gzip: %w", err)
 	}
 	defer z.Close()
-	b, err = readAtMost(z, limit)
+	b, err := readAtMost(z, limit)
 	if err != nil {
 		return nil, fmt.Errorf("gzip: %w", err)
 	}

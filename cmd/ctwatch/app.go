@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ctwatch/configs"
+	"ctwatch/store"
+)
+
+// The exit statuses of every command.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage, or a bad configuration
+)
+
+// A world is what the program sees of the process it runs in.
+type world struct {
+	Args           []string
+	Stdout, Stderr io.Writer
+	LookupEnv      func(string) (string, bool)
+}
+
+// terminal reports whether w is one that a person looks at, and whether it may be
+// coloured (https://no-color.org).
+func (w world) terminal(out io.Writer) (terminal, color bool) {
+	f, ok := out.(*os.File)
+	terminal = ok && term.IsTerminal(int(f.Fd()))
+	_, noColor := w.LookupEnv("NO_COLOR")
+	return terminal, terminal && !noColor
+}
+
+// A usageError is a mistake of whoever called: exit status 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// An app is one run of the program: its flags, and what commands share.
+type app struct {
+	world
+	configFile string
+	dataDir    string
+	json       bool
+	verbose    bool
+}
+
+// run executes the command line and returns the exit status.
+func run(ctx context.Context, w world) int {
+	a := &app{world: w}
+	root := a.root()
+	root.SetArgs(w.Args)
+	root.SetOut(w.Stdout)
+	root.SetErr(w.Stderr)
+
+	// Whatever fails before a command begins is wrong usage.
+	begun := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	err := root.ExecuteContext(ctx)
+
+	var usage *usageError
+	var bad configs.Errors
+	switch {
+	case err == nil:
+		return exitDone
+	case !begun:
+		fmt.Fprintf(w.Stderr, "ctwatch: %v\nRun 'ctwatch --help' for the commands and their flags.\n", err)
+		return exitUsage
+	case errors.As(err, &bad):
+		for _, e := range bad {
+			fmt.Fprintln(w.Stderr, e)
+		}
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(w.Stderr, "ctwatch: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(w.Stderr, "ctwatch: %v\n", err)
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ctwatch",
+		Short: "Watch Certificate Transparency for the people who pin keys",
+		Long: `ctwatch tails Certificate Transparency logs for watched domains, tells of each
+certificate as soon as it is logged, which is before it is deployed, and takes
+the pins (SHA-256 of the SubjectPublicKeyInfo) of its key and its issuer.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or bad configuration, 3 done and
+the answer is "no".`,
+		Example: `  ctwatch demo                          see it all work, without a network
+  ctwatch run --watch example.com       watch a domain, with no configuration
+  ctwatch certs list --since 24h        what was found
+  ctwatch config init > ctwatch.yaml    begin a configuration`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.configFile, "config", "", "configuration `file` (default ./ctwatch.yaml, $CONFIGURATION_DIRECTORY/ctwatch.yaml, /etc/ctwatch/ctwatch.yaml)")
+	f.StringVar(&a.dataDir, "data", "", "data `directory`, instead of the configuration's data_dir")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
+	_ = root.MarkPersistentFlagDirname("data")
+	root.AddCommand(
+		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(),
+		a.logsCommand(), a.configCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// group is a command that only holds others; called by itself, or with a word
+// that is none of them, it is wrong usage.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q for %q: run '%s --help'", args[0], c.CommandPath(), c.CommandPath())
+			}
+			return usagef("%q needs a command: run '%s --help'", c.CommandPath(), c.CommandPath())
+		},
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// jsonFlag gives a command the flag --json.
+func (a *app) jsonFlag(c *cobra.Command, what string) *cobra.Command {
+	c.Flags().BoolVar(&a.json, "json", false, what)
+	return c
+}
+
+// config reads the configuration, or takes the defaults where there is no file.
+func (a *app) config() (*configs.Config, error) {
+	env := configs.ProcessEnv()
+	env.LookupEnv = a.LookupEnv
+	path, err := configs.Find(a.configFile, env)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	cfg := configs.Default()
+	if path != "" {
+		if cfg, err = configs.Load(path, env); err != nil {
+			return nil, &usageError{err}
+		}
+	}
+	if a.dataDir != "" {
+		cfg.DataDir = a.dataDir
+	}
+	return cfg, nil
+}
+
+// database returns the path of the database.
+func database(cfg *configs.Config) string { return filepath.Join(cfg.DataDir, "ctwatch.db") }
+
+// read opens the store for a command that only reads, and calls f.
+func (a *app) read(ctx context.Context, f func(*store.DB) error) (err error) {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	db, err := store.OpenReadOnly(ctx, database(cfg))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return f(db)
+}
+
+// logger writes to stderr: text for people, or as systemd's journal shows it best,
+// without a time of its own.
+func (a *app) logger() *slog.Logger {
+	level := slog.LevelInfo
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if _, journal := a.LookupEnv("JOURNAL_STREAM"); journal {
+		o.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		}
+	}
+	return slog.New(slog.NewTextHandler(a.Stderr, o))
+}
+
+// httpClient returns the client for logs and log lists. Connections to a log are
+// kept, since it is asked again and again.
+func httpClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 16
+	t.ResponseHeaderTimeout = time.Minute
+	return &http.Client{Transport: t}
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/watchlist"
+	"ctwatch/store"
+)
+
+func (a *app) certsCommand() *cobra.Command {
+	return group("certs", "What was found: certificates for watched names", a.certsListCommand(), a.certsShowCommand())
+}
+
+func (a *app) certsListCommand() *cobra.Command {
+	var domain, verdict, since string
+	var limit int
+	c := &cobra.Command{
+		Use: "list", Short: "List the certificates found, newest first", Args: cobra.NoArgs,
+		Example: `  ctwatch certs list
+  ctwatch certs list --domain example.com --since 24h
+  ctwatch certs list --json | jq -r '.key.pin'`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			f := store.Filter{Limit: limit, Verdict: ctwatch.Verdict(verdict)}
+			switch f.Verdict {
+			case "", ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed:
+			default:
+				return usagef("--verdict %s: want expected, unexpected or unreviewed", ctwatch.Printable(verdict, 40))
+			}
+			var err error
+			if f.Since, err = ago(since, time.Now()); err != nil {
+				return err
+			}
+			if domain != "" {
+				if f.Domain, err = watchlist.ParseDomain(domain); err != nil {
+					return usagef("--domain: %w", err)
+				}
+			}
+			return a.read(c.Context(), func(db *store.DB) error { return a.listCerts(c.Context(), db, f) })
+		},
+	}
+	c.Flags().StringVar(&domain, "domain", "", "only what matches this `domain`, or a name below it")
+	c.Flags().StringVar(&verdict, "verdict", "", "only what was judged expected, unexpected or unreviewed")
+	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
+	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
+	return a.jsonFlag(c, "print JSON, one certificate on a line")
+}
+
+func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error {
+	var t *table
+	if !a.json {
+		t = a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
+	}
+	for c, err := range db.Certificates(ctx, f) {
+		if err != nil {
+			return err
+		}
+		if a.json {
+			if err := printLine(a.Stdout, c); err != nil {
+				return err
+			}
+			continue
+		}
+		t.row(c.ID.String()[:12], few(c.Names, 2), c.Issuer.Name, day(c.NotAfter), c.Key.Pin.String(),
+			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
+	}
+	if t == nil {
+		return nil
+	}
+	return t.flush()
+}
+
+// seenIn counts the logs that have a certificate, and says if none is proven to.
+func seenIn(c ctwatch.Certificate) string {
+	logs := make(map[ctwatch.LogID]bool)
+	verified := false
+	for _, s := range c.Sightings {
+		logs[s.LogID] = true
+		verified = verified || s.Verified
+	}
+	s := fmt.Sprintf("%d logs", len(logs))
+	if len(logs) == 1 {
+		s = "1 log"
+	}
+	if !verified {
+		s += " (unverified)"
+	}
+	return s
+}
+
+func (a *app) certsShowCommand() *cobra.Command {
+	var asPEM bool
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show a certificate, by its ID or the first digits of it", Args: cobra.ExactArgs(1),
+		Example: `  ctwatch certs show 3f9a1c22
+  ctwatch certs show 3f9a1c22 --json
+  ctwatch certs show 3f9a1c22 --pem | openssl x509 -noout -text`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.read(c.Context(), func(db *store.DB) error {
+				cert, err := db.Certificate(c.Context(), strings.ToLower(args[0]))
+				if err != nil {
+					return err
+				}
+				switch {
+				case asPEM:
+					return a.printPEM(c.Context(), db, cert.ID)
+				case a.json:
+					return a.printJSON(cert)
+				}
+				return a.showCert(cert)
+			})
+		},
+	}
+	c.Flags().BoolVar(&asPEM, "pem", false, "print the certificate, or else the precertificate, in PEM")
+	return a.jsonFlag(c, "print JSON")
+}
+
+func (a *app) printPEM(ctx context.Context, db *store.DB, id ctwatch.Hash) error {
+	der, err := db.DER(ctx, id)
+	if err != nil {
+		return err
+	}
+	b := der.Certificate
+	if b == nil {
+		b = der.Precertificate
+	}
+	if b == nil {
+		return errors.New("no log gave the whole certificate or precertificate, only what it hashes into its tree")
+	}
+	return pem.Encode(a.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: b})
+}
+
+func (a *app) showCert(c ctwatch.Certificate) error {
+	t := a.table("Certificate", c.ID.String())
+	add := func(label, value string) {
+		if value != "" {
+			t.row(label, value)
+		}
+	}
+	add("Subject", c.Subject)
+	for i, n := range c.Names {
+		t.row(first(i, "Names"), n)
+	}
+	add("IP addresses", strings.Join(c.IPAddresses, ", "))
+	add("Issuer", c.Issuer.Name)
+	add("Serial", c.Serial)
+	add("Valid", day(c.NotBefore)+" to "+day(c.NotAfter))
+	add("Key", c.Key.Algorithm)
+	for _, p := range c.Pins {
+		add("Pin ("+string(p.Role)+")", p.Pin.String())
+	}
+	for i, m := range c.Matches {
+		t.row(first(i, "Matches"), m.Watch+" by "+m.Name)
+	}
+	add("Verdict", string(c.Verdict))
+	add("Reasons", strings.Join(c.Reasons, ", "))
+	if c.DeployedAt != nil {
+		add("Deployed", moment(*c.DeployedAt))
+	}
+	add("First seen", moment(c.FirstSeen))
+	for i, s := range c.Sightings {
+		proof := "verified"
+		if !s.Verified {
+			proof = "not verified"
+		}
+		t.row(first(i, "Sightings"), fmt.Sprintf("%s, entry %d, %s: %s, %s", s.Log, s.Index, moment(s.Timestamp), s.Kind, proof))
+	}
+	if fp := c.Fingerprints.Certificate; fp != nil {
+		add("SHA-256", fp.String())
+	}
+	if fp := c.Fingerprints.Precertificate; fp != nil {
+		add("SHA-256 (pre)", fp.String())
+	}
+	for i, p := range c.Problems {
+		t.row(first(i, "Problems"), p)
+	}
+	return t.flush()
+}
+
+// first returns the label for the first of several rows, and none for the others.
+func first(i int, label string) string {
+	if i == 0 {
+		return label
+	}
+	return ""
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+)
+
+// A teller tells the story on the terminal, and tidies up at the end.
+type teller struct {
+	w       io.Writer
+	color   bool
+	closers []func()
+}
+
+func (t *teller) style(code, s string) string {
+	if !t.color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (t *teller) title(s string) { fmt.Fprintf(t.w, "\n%s\n", t.style("1", s)) }
+
+func (t *teller) say(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if s != "" {
+		s = "  " + ctwatch.Printable(s, 400)
+	}
+	fmt.Fprintln(t.w, s)
+}
+
+func (t *teller) arrived(where string, begun time.Time, what, detail string) {
+	fmt.Fprintf(t.w, "  %s %-5s after %4d ms: %s  %s\n", t.style("32", "✓"), where, time.Since(begun).Milliseconds(), what, ctwatch.Printable(detail, 200))
+}
+
+func (t *teller) fail(err error) {
+	fmt.Fprintf(t.w, "  %s %s\n", t.style("31", "✗"), ctwatch.Printable(err.Error(), 1000))
+}
+
+func (t *teller) onClose(f func()) { t.closers = append(t.closers, f) }
+
+// close ends everything, the last first.
+func (d *demo) close() {
+	if d.nats != nil {
+		d.nats.disconnect()
+	}
+	if d.daemon != nil {
+		_ = d.daemon.stop()
+	}
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		d.closers[i]()
+	}
+}
+
+// A runningDaemon is a daemon that works in the background.
+type runningDaemon struct {
+	natsURL string
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // once done is closed
+}
+
+// startDaemon starts the same daemon that "ctwatch run" is, and returns once it is
+// connected inside.
+func startDaemon(ctx context.Context, cfg *configs.Config, logger *slog.Logger) (*runningDaemon, error) {
+	rules, err := watchRules(cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &runningDaemon{cancel: cancel, done: make(chan struct{})}
+	url := make(chan string, 1)
+	d := &daemon{cfg: cfg, rules: rules, logger: logger, out: io.Discard, onNATS: func(u string) { url <- u }}
+	go func() {
+		defer close(r.done)
+		r.err = d.run(ctx)
+	}()
+	select {
+	case r.natsURL = <-url:
+		return r, nil
+	case <-r.done:
+		cancel()
+		return nil, r.err
+	}
+}
+
+// stop ends the daemon and waits for it.
+func (r *runningDaemon) stop() error {
+	r.cancel()
+	<-r.done
+	return r.err
+}
+
+// poll calls f until it is done or fails, or ctx ends.
+func poll(ctx context.Context, f func() (done bool, err error)) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if done, err := f(); done || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ctwatch/ctwatch"
+	"ctwatch/store"
+)
+
+func (a *app) logsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "logs", Short: "Every log that is followed, and where its reading stands", Args: cobra.NoArgs,
+		Long: `logs prints every log with its tree size, how many of its entries have been read
+and how many of those are proven to be in the tree that the log signed. Both are
+equal to the tree size when all is well.`,
+		Example: `  ctwatch logs
+  ctwatch logs --json | jq '.[] | select(.healthy | not)'`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.read(c.Context(), func(db *store.DB) error { return a.printLogs(c.Context(), db) })
+		},
+	}
+	return a.jsonFlag(c, "print a JSON array")
+}
+
+func (a *app) printLogs(ctx context.Context, db *store.DB) error {
+	logs, err := db.Logs(ctx)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		if logs == nil {
+			logs = []ctwatch.LogStatus{}
+		}
+		return a.printJSON(logs)
+	}
+	t := a.table("LOG", "KIND", "STATE", "HEALTHY", "TREE SIZE", "READ", "VERIFIED", "LAST HEAD", "ERROR")
+	for _, l := range logs {
+		head := ""
+		if l.LastHeadAt != nil {
+			head = moment(*l.LastHeadAt)
+		}
+		healthy := "yes"
+		if !l.Healthy {
+			healthy = "NO"
+		}
+		t.row(l.Name, string(l.Kind), l.State, healthy, fmt.Sprint(l.TreeSize), fmt.Sprint(l.Position), fmt.Sprint(l.Verified), head, l.LastError)
+	}
+	return t.flush()
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A progress shows on stderr how far a long piece of work has come, and how long
+// it will take still: on a terminal in one line that changes, elsewhere in a line
+// every ten seconds. Work of less than two seconds shows nothing.
+type progress struct {
+	a        *app
+	total    uint64
+	done     uint64
+	begun    time.Time
+	shown    time.Time
+	width    int // of what stands on the terminal's line
+	terminal bool
+}
+
+func newProgress(a *app, total uint64) *progress {
+	terminal, _ := a.terminal(a.Stderr)
+	now := time.Now()
+	return &progress{a: a, total: total, begun: now, shown: now, terminal: terminal}
+}
+
+func (p *progress) set(done uint64) {
+	p.done = done
+	now := time.Now()
+	every := 10 * time.Second
+	if p.terminal {
+		every = 200 * time.Millisecond
+	}
+	if now.Sub(p.begun) < 2*time.Second || now.Sub(p.shown) < every {
+		return
+	}
+	p.shown = now
+	s := progressLine(done, p.total, now.Sub(p.begun))
+	if !p.terminal {
+		fmt.Fprintln(p.a.Stderr, s)
+		return
+	}
+	fmt.Fprintf(p.a.Stderr, "\r%s%s", s, strings.Repeat(" ", max(0, p.width-len(s))))
+	p.width = len(s)
+}
+
+// progressLine says how far it is, how fast it goes and when it will be done.
+func progressLine(done, total uint64, elapsed time.Duration) string {
+	rate := float64(done) / elapsed.Seconds()
+	left := "unknown"
+	if rate > 0 {
+		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
+	}
+	return fmt.Sprintf("%d of %d entries (%.0f %%), %.0f/s, %s left", done, total, 100*float64(done)/float64(max(total, 1)), rate, left)
+}
+
+// clear empties the terminal's line, so that another can be written.
+func (p *progress) clear() {
+	if p.width > 0 {
+		fmt.Fprintf(p.a.Stderr, "\r%s\r", strings.Repeat(" ", p.width))
+		p.width = 0
+	}
+}
+
+func (p *progress) end() { p.clear() }

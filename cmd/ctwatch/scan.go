@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+	"ctwatch/ctwatch/follow"
+	"ctwatch/ctwatch/loglist"
+	"ctwatch/ctwatch/scan"
+	"ctwatch/ctwatch/watchlist"
+)
+
+// A scanJob is what the flags of scan say.
+type scanJob struct {
+	log, key, kind string
+	from           uint64
+	to             uint64
+	toSet          bool
+	watch, files   []string
+	parallel       int
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	var j scanJob
+	c := &cobra.Command{
+		Use:   "scan --log LOG --watch DOMAIN...",
+		Short: "Scan a range of one log, verify it, and print what matches",
+		Long: `scan reads the entries [FROM, TO) of one log and prints each certificate that
+matches as a JSON object on a line, as it is found. It keeps nothing. At the end
+it says on stderr how much was read, and whether that is what the log signed: the
+tree is rebuilt from all entries and held against a signed tree head.
+
+The log is a URL with its public key, or the name or ID of a log on the log list.
+A static log can also be read from files, with a file URL.
+
+Exit status: 1 if an entry could not be read or the tree does not verify.`,
+		Example: `  ctwatch scan --log 'Argon2026h2' --from 1000000 --to 1010000 --watch example.com
+  ctwatch scan --log https://ct.example.net/2026/ --key key.pem --watch example.com
+  ctwatch scan --log file:///srv/log --key MFkw... --kind static --watch-file domains.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			j.toSet = c.Flags().Changed("to")
+			return a.scan(c.Context(), j)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&j.log, "log", "", "`URL` of the log, or its name or ID on the log list")
+	f.StringVar(&j.key, "key", "", "public `key` of the log: base64, or a PEM or DER file")
+	f.StringVar(&j.kind, "kind", "", "API of the log: rfc6962 or static (default: what the log answers to)")
+	f.Uint64Var(&j.from, "from", 0, "first `entry`")
+	f.Uint64Var(&j.to, "to", 0, "entry after the last (default: the log's tree size)")
+	f.StringArrayVarP(&j.watch, "watch", "w", nil, "`domain` to look for, with every name below it")
+	f.StringArrayVar(&j.files, "watch-file", nil, "`file` of domains, one per line: .example.com with all names below it, example.com alone")
+	f.IntVar(&j.parallel, "parallel", 8, "requests at once")
+	_ = c.MarkFlagRequired("log")
+	return c
+}
+
+func (a *app) scan(ctx context.Context, j scanJob) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	rules, err := watchRules(&configs.Config{WatchFiles: j.files}, j.watch)
+	if err != nil {
+		return err
+	}
+	if len(rules) == 0 {
+		return usagef("nothing to look for: give --watch DOMAIN or --watch-file FILE")
+	}
+	if j.toSet && j.to <= j.from {
+		return usagef("--to %d is not after --from %d", j.to, j.from)
+	}
+	client := httpClient()
+	defer client.CloseIdleConnections()
+	logger := a.logger()
+	info, err := a.findLog(ctx, cfg, j, logger)
+	if err != nil {
+		return err
+	}
+	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: userAgent(cfg)})
+	if log == nil {
+		return headErr
+	}
+	s := &scanRun{
+		a: a, log: log, from: j.from, to: j.to, head: head, headErr: headErr,
+		reader: &follow.Reader{
+			Log: log, Logger: logger, Parallel: j.parallel,
+			Scanner: &scan.Scanner{Log: log.Info(), List: watchlist.New(rules)},
+		},
+	}
+	if err := s.limits(j.toSet); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// findLog finds out which log is meant.
+func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logger *slog.Logger) (ctwatch.Log, error) {
+	if j.kind != "" && j.kind != configs.KindRFC6962 && j.kind != configs.KindStatic {
+		return ctwatch.Log{}, usagef("--kind %s: want rfc6962 or static", ctwatch.Printable(j.kind, 40))
+	}
+	if strings.Contains(j.log, "://") {
+		if j.key == "" {
+			return ctwatch.Log{}, usagef("--log %s needs its public key: give --key BASE64 or --key FILE", ctwatch.Printable(j.log, 200))
+		}
+		key, err := keyArgument(j.key)
+		if err != nil {
+			return ctwatch.Log{}, err
+		}
+		kind := ctwatch.LogKind(j.kind)
+		if strings.HasPrefix(j.log, "file:") && kind == "" {
+			kind = ctwatch.KindStatic
+		}
+		l, err := loglist.Extra{Kind: kind, URL: j.log, Key: key}.Log()
+		if err != nil {
+			return ctwatch.Log{}, &usageError{err}
+		}
+		l.Kind = kind // "" is found out
+		return l, nil
+	}
+	logs, err := extraLogs(cfg)
+	if err != nil {
+		return ctwatch.Log{}, err
+	}
+	if cfg.Logs.List != "" {
+		source, err := logListSource(cfg, httpClient(), logger, false)
+		if err != nil {
+			return ctwatch.Log{}, err
+		}
+		list, _, err := source.Load(ctx)
+		if err != nil {
+			return ctwatch.Log{}, err
+		}
+		logs = merge(logs, list.Logs)
+	}
+	l, err := loglist.Find(logs, j.log)
+	if err != nil {
+		return ctwatch.Log{}, &usageError{err}
+	}
+	return l, nil
+}
+
+// keyArgument reads --key: a file if there is one of that name, else the key itself.
+func keyArgument(s string) (string, error) {
+	b, err := os.ReadFile(s)
+	if err != nil {
+		if strings.ContainsAny(s, "./") && len(s) < 60 { // no key is so short
+			return "", &usageError{fmt.Errorf("--key: %w", err)}
+		}
+		return s, nil
+	}
+	if len(b) > 0 && b[0] == 0x30 { // DER
+		return base64.StdEncoding.EncodeToString(b), nil
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// openLog opens a log, finds out its kind if that is not given, and takes its tree
+// head. Without a tree head a range can be read, but not verified.
+func openLog(ctx context.Context, l ctwatch.Log, o ctlog.Options) (ctlog.Log, *ctwatch.Head, error) {
+	kinds := []ctwatch.LogKind{l.Kind}
+	if l.Kind == "" {
+		kinds = []ctwatch.LogKind{ctwatch.KindStatic, ctwatch.KindRFC6962}
+	}
+	var log ctlog.Log
+	var errs []error
+	for _, kind := range kinds {
+		l.Kind = kind
+		opened, err := ctlog.Open(l, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		head, err := opened.Head(ctx)
+		if err == nil {
+			return opened, &head, nil
+		}
+		errs = append(errs, err)
+		log = opened
+	}
+	if len(kinds) > 1 {
+		return nil, nil, fmt.Errorf("no tree head by either API; give --kind: %w", errors.Join(errs...))
+	}
+	return log, nil, errors.Join(errs...)
+}
+
+// A scanRun is a range of a log being read.
+type scanRun struct {
+	a       *app
+	log     ctlog.Log
+	reader  *follow.Reader
+	from    uint64
+	to      uint64
+	head    *ctwatch.Head
+	headErr error // why there is none
+
+	entries   uint64
+	bytes     int64
+	matches   int
+	malformed int
+}
+
+// limits settles the range by the tree head.
+func (s *scanRun) limits(toSet bool) error {
+	switch {
+	case s.head == nil && !toSet:
+		return fmt.Errorf("without a tree head the end of the log is unknown; give --to to read all the same: %w", s.headErr)
+	case s.head == nil:
+		fmt.Fprintf(s.a.Stderr, "ctwatch: what is read cannot be verified: %v\n", s.headErr)
+	case !toSet:
+		s.to = s.head.Size
+	case s.to > s.head.Size:
+		return usagef("--to %d is past the log's tree size, %d", s.to, s.head.Size)
+	}
+	if s.from > s.to {
+		return usagef("--from %d is past the log's tree size, %d", s.from, s.to)
+	}
+	return nil
+}
+
+// run reads the range and verifies it.
+func (s *scanRun) run(ctx context.Context) error {
+	size := s.to
+	var tree ctwatch.Tree
+	verifyErr := s.headErr
+	if s.head != nil {
+		size = s.head.Size
+		tree, verifyErr = s.log.Prefix(ctx, s.from, *s.head)
+	}
+	merged, readErr := s.read(ctx, size)
+	verified := false
+	if verifyErr == nil && readErr == nil {
+		verified, verifyErr = s.verify(ctx, tree, merged)
+	}
+	result := "not verified: "
+	switch {
+	case verified:
+		result = fmt.Sprintf("verified at tree size %d", s.head.Size)
+	case readErr != nil:
+		result += "not all was read"
+	default:
+		result += ctwatch.Printable(fmt.Sprint(verifyErr), 500)
+	}
+	fmt.Fprintf(s.a.Stderr, "%d entries, %d bytes, %d matches, %d malformed; %s\n", s.entries, s.bytes, s.matches, s.malformed, result)
+	switch {
+	case readErr != nil:
+		return readErr
+	case !verified:
+		return errors.New("what the log served is not proven to be what it signed")
+	}
+	return nil
+}
+
+// read prints what matches as it comes, and returns the compact range over all.
+func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error) {
+	p := newProgress(s.a, s.to-s.from)
+	defer p.end()
+	row := follow.NewRow(s.from)
+	for b, err := range s.reader.Read(ctx, s.from, s.to, size) {
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range b.Found {
+			f.Certificate.FirstSeen = time.Now().UTC()
+			if err := printLine(s.a.Stdout, f.Certificate); err != nil {
+				return nil, err
+			}
+		}
+		for _, m := range b.Malformed {
+			p.clear()
+			fmt.Fprintf(s.a.Stderr, "entry %d could not be read in full: %s\n", m.Index, ctwatch.Printable(m.Reason, 200))
+		}
+		s.entries += b.End - b.Start
+		s.bytes += b.Bytes
+		s.matches += len(b.Found)
+		s.malformed += len(b.Malformed)
+		p.set(s.entries)
+		if err := row.Add(b); err != nil {
+			return nil, err
+		}
+	}
+	return row.Range(), nil
+}
+
+// verify holds what was read against the tree head.
+func (s *scanRun) verify(ctx context.Context, tree ctwatch.Tree, merged []ctwatch.Hash) (bool, error) {
+	tree, err := ctlog.Append(tree, s.to, merged)
+	if err != nil {
+		return false, err
+	}
+	root, err := ctlog.Root(tree)
+	if err != nil {
+		return false, err
+	}
+	if err := s.log.Extends(ctx, *s.head, s.to, root); err != nil {
+		return false, err
+	}
+	return true, nil
+}

@@ -1,0 +1,121 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+)
+
+// searchTime bounds the search for the entry that is to blame: the alarm is worth
+// more than its details.
+const searchTime = time.Minute
+
+// alarm tells that the tree rebuilt from the log's entries is no part of the tree
+// it signed, and which entry is to blame, if that can be found.
+func (f *Follower) alarm(ctx context.Context, head ctwatch.Head, tree ctwatch.Tree, root ctwatch.Hash, cause error) error {
+	fault := ctwatch.Fault{
+		Cause:  ctwatch.CauseRootMismatch,
+		Detail: fmt.Sprintf("entries %d to %d do not hash to the root it signed for size %d", f.verified.Size, tree.Size-1, head.Size),
+		Evidence: ctwatch.Evidence{
+			Heads:    []ctwatch.EvidenceHead{head.Evidence()},
+			Computed: &ctwatch.EvidenceRoot{Size: tree.Size, Root: root},
+		},
+	}
+	sctx, cancel := context.WithTimeout(ctx, searchTime)
+	entry, err := f.blame(sctx, head, tree.Size)
+	cancel()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		f.Logger.Warn("the entry to blame was not found", "log", f.name, "error", err)
+	case entry != nil:
+		fault.Evidence.Entry = entry
+		fault.Detail = fmt.Sprintf("entry %d is not what it signed for size %d", entry.Index, head.Size)
+	}
+	if err := f.misbehaved(ctx, fault, cause); isRecorder(err) {
+		return err
+	}
+	return nil
+}
+
+// blame reads the entries from the verified position to end once more and finds
+// the first which is not in head's tree, by bisection: a prefix of the tree that
+// the log can prove has no such entry. It returns nil where no entry can be
+// blamed: the second reading verifies, or the head extends nothing of what it
+// should.
+func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*ctwatch.EvidenceEntry, error) {
+	good := f.verified
+	var leaves []ctwatch.Hash
+	for at := good.Size; at < end; {
+		c, err := f.log.Fetch(ctx, at, end, head.Size)
+		if err != nil {
+			return nil, err
+		}
+		var e ctlog.Entry
+		for c.Next(&e) {
+			leaves = append(leaves, e.LeafHash())
+			at++
+		}
+		if err := c.Err(); err != nil {
+			return nil, err
+		}
+	}
+	// proven reports whether the tree of the first size entries is part of head's.
+	proven := func(size uint64) (bool, error) {
+		hashes := append([]ctwatch.Hash(nil), leaves[:size-good.Size]...)
+		t, err := ctlog.Append(good, size, ctlog.RangeOf(good.Size, hashes))
+		if err != nil {
+			return false, err
+		}
+		root, err := ctlog.Root(t)
+		if err != nil {
+			return false, err
+		}
+		err = f.log.Extends(ctx, head, size, root)
+		var ie *ctlog.InconsistencyError
+		if errors.As(err, &ie) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if ok, err := proven(end); ok || err != nil {
+		return nil, err
+	}
+	if good.Size > 0 {
+		if ok, err := proven(good.Size); !ok || err != nil {
+			return nil, err
+		}
+	}
+	// All before lo is proven; something before hi is not.
+	lo, hi := good.Size, end
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
+		ok, err := proven(mid)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	if lo == 0 {
+		// Not one entry is proven: it may as well be the head that is wrong.
+		return nil, nil
+	}
+	c, err := f.log.Fetch(ctx, lo, lo+1, head.Size)
+	if err != nil {
+		return nil, err
+	}
+	var e ctlog.Entry
+	if !c.Next(&e) {
+		return nil, c.Err()
+	}
+	return &ctwatch.EvidenceEntry{Index: lo, LeafHash: e.LeafHash(), Leaf: e.MerkleLeaf()}, nil
+}

@@ -1,0 +1,153 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+)
+
+// patience is how many tree heads in a row may be smaller than one already seen
+// before that counts as a rollback. A cache that lags serves an old tree head now
+// and then; a log that serves nothing else has taken entries back.
+const patience = 10
+
+// nextHead fetches the log's tree head, judges it by all that the log signed
+// before, and makes it f.head if that is what to read on by. A tree head that
+// breaks the log's promises is told, and is an error.
+func (f *Follower) nextHead(ctx context.Context) error {
+	h, err := f.log.Head(ctx)
+	var se *ctlog.SignatureError
+	if errors.As(err, &se) {
+		return f.misbehaved(ctx, ctwatch.Fault{
+			Cause:    ctwatch.CauseBadSignature,
+			Detail:   "it served a tree head that its key did not sign",
+			Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{{Raw: se.Raw}}},
+		}, err)
+	}
+	if err != nil {
+		return err
+	}
+	adopt, judgement := f.judge(ctx, h)
+	if isRecorder(judgement) {
+		return judgement
+	}
+	if judgement == nil || adopt {
+		if err := f.Recorder.AddHead(ctx, f.id, h); err != nil {
+			return record(err)
+		}
+	}
+	if adopt {
+		f.head = &h
+		if f.position > h.Size { // the entries past it are taken back
+			f.position, f.intact = h.Size, false
+			f.scheduleRepair()
+		}
+	}
+	return judgement
+}
+
+// judge decides whether a tree head, whose signature is good, agrees with those
+// before it, and whether to read on by it.
+//
+// A head that contradicts another is told of in any case. Which of the two to
+// read on by is another question, since a log that signed nonsense once must not
+// blind us for ever: what counts is the tree that was proven. A contradiction of
+// that is never adopted; between two heads that both extend it, the newer is.
+func (f *Follower) judge(ctx context.Context, h ctwatch.Head) (adopt bool, err error) {
+	if f.head == nil {
+		return true, nil
+	}
+	old := *f.head
+	switch {
+	case h.Size < old.Size:
+		return f.judgeSmaller(ctx, h, old)
+	case h.Size == old.Size && h.Root != old.Root:
+		err = f.misbehaved(ctx, fork(old, h), fmt.Errorf("fork at size %d", h.Size))
+	case h.Size > old.Size && f.verified.Size < old.Size:
+		// The older head has not been proven by rebuilding the tree at its size,
+		// and now never will be: the log has to show that the new one extends it.
+		err = f.judgeExtends(ctx, h, old)
+	}
+	f.stale = 0
+	if err != nil {
+		return f.extendsVerified(ctx, h), err
+	}
+	return h.Size > old.Size || h.Timestamp.After(old.Timestamp), nil
+}
+
+// judgeSmaller decides about a tree head that is smaller than the one read by.
+func (f *Follower) judgeSmaller(ctx context.Context, h, old ctwatch.Head) (adopt bool, err error) {
+	if err := f.judgeExtends(ctx, old, h); err != nil {
+		return !h.Timestamp.Before(old.Timestamp) && f.extendsVerified(ctx, h), err
+	}
+	f.stale++
+	newer := !h.Timestamp.Before(old.Timestamp)
+	if !newer && f.stale < patience {
+		f.Logger.Debug("the log served an older tree head", "log", f.name, "size", h.Size, "known", old.Size)
+		return false, nil
+	}
+	detail := fmt.Sprintf("its newer tree head is of size %d, after one of size %d", h.Size, old.Size)
+	if !newer {
+		detail = fmt.Sprintf("its last %d tree heads are smaller than one of size %d that it signed", f.stale, old.Size)
+	}
+	err = f.misbehaved(ctx, ctwatch.Fault{
+		Cause: ctwatch.CauseRollback, Detail: detail,
+		Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{old.Evidence(), h.Evidence()}},
+	}, fmt.Errorf("rollback from size %d to %d", old.Size, h.Size))
+	return newer && f.extendsVerified(ctx, h), err
+}
+
+// judgeExtends has the log prove that the tree of large extends that of small.
+func (f *Follower) judgeExtends(ctx context.Context, large, small ctwatch.Head) error {
+	err := f.log.Extends(ctx, large, small.Size, small.Root)
+	var ie *ctlog.InconsistencyError
+	if !errors.As(err, &ie) {
+		return err
+	}
+	// Two signed roots of one size prove a fork by themselves.
+	kept, herr := f.Recorder.HeadAt(ctx, f.id, small.Size)
+	if herr != nil {
+		return record(herr)
+	}
+	for _, k := range kept {
+		if k.Root != small.Root {
+			return f.misbehaved(ctx, fork(k, small), fmt.Errorf("fork at size %d", small.Size))
+		}
+	}
+	return f.misbehaved(ctx, ctwatch.Fault{
+		Cause:    ctwatch.CauseInconsistent,
+		Detail:   fmt.Sprintf("its tree head of size %d does not extend the one of size %d", large.Size, small.Size),
+		Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{small.Evidence(), large.Evidence()}},
+	}, err)
+}
+
+// extendsVerified reports whether the log proves that h extends the tree that was
+// proven before.
+func (f *Follower) extendsVerified(ctx context.Context, h ctwatch.Head) bool {
+	root, err := ctlog.Root(f.verified)
+	return err == nil && h.Size >= f.verified.Size && f.log.Extends(ctx, h, f.verified.Size, root) == nil
+}
+
+func fork(a, b ctwatch.Head) ctwatch.Fault {
+	return ctwatch.Fault{
+		Cause:    ctwatch.CauseFork,
+		Detail:   fmt.Sprintf("it signed two different roots for its tree of size %d", a.Size),
+		Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{a.Evidence(), b.Evidence()}},
+	}
+}
+
+// misbehaved tells of a fault, and returns the error that it is.
+func (f *Follower) misbehaved(ctx context.Context, fault ctwatch.Fault, err error) error {
+	fault.Evidence.Cause = fault.Cause
+	if !f.faulty {
+		f.Logger.Error("log misbehaved", "log", f.name, "cause", fault.Cause, "detail", fault.Detail)
+	}
+	f.faulty = true
+	if err := f.Recorder.Misbehaved(ctx, f.id, fault); err != nil {
+		return record(err)
+	}
+	return err
+}

@@ -1,0 +1,172 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+	"ctwatch/ctwatch/scan"
+)
+
+// A Reader fetches and scans ranges of one log, several spans at once.
+type Reader struct {
+	Log     ctlog.Log
+	Scanner *scan.Scanner
+	Logger  *slog.Logger // required
+
+	// Parallel is how many requests run at once. The default is 8.
+	Parallel int
+	// Attempts is how often a span is asked for before Read gives up, with pauses
+	// that grow from Pause. The defaults are 5 and 1 s.
+	Attempts uint
+	Pause    time.Duration
+}
+
+// Read reads the entries [start, end) of a tree of the given size and yields them
+// in batches as they arrive, which is not in order. Each entry is in exactly one
+// batch. After an error, which comes last, the range has not been read in full,
+// though what was yielded has been.
+func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ctwatch.Batch, error] {
+	return func(yield func(ctwatch.Batch, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+
+		spans := make(chan [2]uint64)
+		batches := make(chan ctwatch.Batch)
+		failed := make(chan struct{})
+		var fail sync.Once
+		var firstErr error
+
+		var workers sync.WaitGroup
+		for range r.parallel() {
+			workers.Go(func() {
+				for s := range spans {
+					if err := r.span(ctx, s[0], s[1], size, batches); err != nil {
+						fail.Do(func() { firstErr = err; close(failed) })
+					}
+				}
+			})
+		}
+		go func() {
+			// After a failure no further spans begin, but those under way are
+			// finished: what they hold may be what someone waits to hear of.
+			defer func() { close(spans); workers.Wait(); close(batches) }()
+			for at := start; at < end; {
+				next := min(end, at+r.Log.Span()-at%r.Log.Span())
+				select {
+				case spans <- [2]uint64{at, next}:
+					at = next
+				case <-failed:
+					return
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+
+		for b := range batches {
+			if !yield(b, nil) {
+				cancel()
+				for range batches { // until the workers have ended
+				}
+				return
+			}
+		}
+		if firstErr == nil {
+			firstErr = ctx.Err()
+		}
+		if firstErr != nil {
+			yield(ctwatch.Batch{}, firstErr)
+		}
+	}
+}
+
+func (r *Reader) parallel() int {
+	if r.Parallel > 0 {
+		return r.Parallel
+	}
+	return 8
+}
+
+// span reads [start, end), in as many replies as the log needs for it.
+func (r *Reader) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
+	for start < end {
+		b, err := r.attempt(ctx, start, end, size)
+		if err != nil {
+			return fmt.Errorf("entries [%d, %d): %w", start, end, err)
+		}
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		start = b.End
+	}
+	return nil
+}
+
+// attempt gets one batch from start on, trying as often as allowed.
+func (r *Reader) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+	attempts := r.Attempts
+	if attempts == 0 {
+		attempts = 5
+	}
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = time.Second
+	if r.Pause > 0 {
+		pause.InitialInterval = r.Pause
+	}
+	return backoff.Retry(ctx, func() (ctwatch.Batch, error) {
+		b, err := r.once(ctx, start, end, size)
+		var se *ctlog.StatusError
+		if errors.As(err, &se) && se.RetryAfter > 0 {
+			err = fmt.Errorf("%w: %w", err, &backoff.RetryAfterError{Duration: min(se.RetryAfter, maxPause)})
+		}
+		return b, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, d time.Duration) {
+			r.Logger.Debug("will ask again", "log", r.Log.Info().Name, "start", start, "end", end, "in", d, "error", err)
+		}))
+}
+
+// maxPause bounds how long a log can ask to be left alone: longer, and a mistake
+// of its operator would blind us.
+const maxPause = 10 * time.Minute
+
+func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+	c, err := r.Log.Fetch(ctx, start, end, size)
+	if err != nil {
+		return ctwatch.Batch{}, err
+	}
+	b, err := r.Scanner.Scan(c)
+	if err != nil {
+		return ctwatch.Batch{}, err
+	}
+	for i := range b.Found {
+		r.resolve(ctx, &b.Found[i])
+	}
+	return b, nil
+}
+
+// resolve fetches the issuer that a static log names by fingerprint only. An
+// alert does not wait for it: without the issuer it goes out with a problem.
+func (r *Reader) resolve(ctx context.Context, f *ctwatch.Found) {
+	if f.IssuerFingerprint == nil || !f.Certificate.Issuer.Pin.IsZero() {
+		return
+	}
+	issuer, err := r.Log.Issuer(ctx, *f.IssuerFingerprint)
+	if err != nil {
+		f.Certificate.Problems = append(f.Certificate.Problems, "The issuer's certificate could not be fetched from the log.")
+		r.Logger.Warn("issuer not fetched; its pin is left out", "log", r.Log.Info().Name, "error", err)
+		return
+	}
+	scan.SetIssuer(f, issuer)
+}

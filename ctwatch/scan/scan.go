@@ -1,0 +1,63 @@
+// Package scan is the hot path: it turns a chunk of a log's entries into a batch,
+// that is leaf hashes and matches. It is the only place that sees every entry of
+// every log, so nothing that only a match needs is done before there is a match.
+//
+// For each entry it computes the leaf hash (RFC 6962 §2.1) from the bytes as they
+// came, and holds the names that the certificate speaks for against the watch
+// list. What cannot be read is not passed over: it is reported as malformed, and
+// matches on what could be read.
+package scan
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+	"ctwatch/ctwatch/entry"
+	"ctwatch/ctwatch/watchlist"
+)
+
+// A Scanner scans the chunks of one log. It may be used concurrently.
+type Scanner struct {
+	Log  ctwatch.Log
+	List *watchlist.List
+}
+
+// Scan reads c to its end. A chunk that cannot be delimited into entries is an
+// error and yields nothing: it has to be fetched again.
+func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
+	b := ctwatch.Batch{Log: s.Log.ID, Start: c.Start, Bytes: c.Bytes}
+	leaves := make([]ctwatch.Hash, 0, 256)
+	h := sha256.New()
+
+	matched := false
+	visit := func(name []byte) { matched = matched || s.List.MatchName(name) }
+
+	var e ctlog.Entry
+	for c.Next(&e) {
+		leaf := e.Hash(h)
+		leaves = append(leaves, leaf)
+
+		tbs, err := e.DER, e.Err
+		if err == nil && !e.Precert {
+			tbs, err = entry.TBS(e.DER)
+		}
+		matched = false
+		if err == nil {
+			err = entry.Names(tbs, visit)
+		}
+		if err != nil {
+			b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: e.Index, LeafHash: leaf, Reason: err.Error()})
+		}
+		if matched {
+			b.Found = append(b.Found, s.found(&e, tbs, leaf))
+		}
+	}
+	if err := c.Err(); err != nil {
+		return ctwatch.Batch{}, fmt.Errorf("%s: %w", s.Log.Name, err)
+	}
+	b.End = b.Start + uint64(len(leaves))
+	b.Range = ctlog.RangeOf(b.Start, leaves)
+	return b, nil
+}
