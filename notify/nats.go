@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -122,13 +123,32 @@ func (n *NATS) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error
 	if n.err != nil {
 		return true, n.err
 	}
-	if !n.nc.IsConnected() {
-		return true, n.notConnected()
-	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
 	}
+
+	// A connection that is lost has no acknowledgement to wait for.
+	lost := n.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer n.nc.RemoveStatusListener(lost) // closes lost
+	connected, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for range lost {
+			cancel()
+		}
+	}()
+	if !n.nc.IsConnected() {
+		return true, n.notConnected()
+	}
+	retry, err = n.send(connected, e, body)
+	if err != nil && connected.Err() != nil && ctx.Err() == nil {
+		return true, n.notConnected()
+	}
+	return retry, err
+}
+
+func (n *NATS) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bool, err error) {
 	err = n.publish(ctx, e, body)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) {
 		// Nothing takes the subject: the stream was deleted since it was seen.
@@ -181,7 +201,8 @@ func (n *NATS) connect() {
 	defer close(n.started)
 	opts := []nats.Option{
 		nats.Name("ctwatch"),
-		nats.Timeout(3 * time.Second),
+		nats.Timeout(connectTimeout),
+		nats.SetCustomDialer(natsDialer{n.ctx}),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(time.Second),
@@ -252,6 +273,17 @@ func (n *NATS) down(err error) {
 	if n.told.CompareAndSwap(false, true) {
 		n.log.Warn("NATS is not reachable: events wait in the store until it is", "server", n.servers, "error", reason)
 	}
+}
+
+// connectTimeout bounds each step of connecting to a server.
+const connectTimeout = 3 * time.Second
+
+// A natsDialer dials until a context ends, so that Close need not wait for a host
+// that does not answer.
+type natsDialer struct{ ctx context.Context }
+
+func (d natsDialer) Dial(network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: connectTimeout}).DialContext(d.ctx, network, address)
 }
 
 func (n *NATS) notConnected() error {

@@ -148,9 +148,9 @@ func judgeSlack(err error, doing string, secrets ...string) (retry bool, _ error
 	default:
 		detail = withoutURL(err)
 	}
-	if hopelessSlackCodes[code] {
+	if hopeless(code) {
 		retry = false
-	} else if advice := slackAdvice[code]; advice != "" {
+	} else if advice := slackAdvice(code); advice != "" {
 		detail += ": " + advice
 	}
 
@@ -183,45 +183,4 @@ func isSlackCode(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= 64
-}
-
-// hopelessSlackCodes are errors of one message, which no later try can mend.
-var hopelessSlackCodes = map[string]bool{
-	"attachment_payload_limit_exceeded": true,
-	"invalid_blocks":                    true,
-	"invalid_blocks_format":             true,
-	"invalid_metadata_format":           true,
-	"invalid_metadata_schema":           true,
-	"invalid_payload":                   true,
-	"markdown_text_conflict":            true,
-	"metadata_too_large":                true,
-	"msg_blocks_too_long":               true,
-	"msg_too_long":                      true,
-	"no_text":                           true,
-	"too_many_attachments":              true,
-}
-
-// slackAdvice says what a person can do about an error. Until they have, the
-// messages wait.
-var slackAdvice = map[string]string{
-	"account_inactive":                  "the token's user or workspace was deactivated: make a new token",
-	"action_prohibited":                 "an administrator does not let this webhook post",
-	"channel_is_archived":               "unarchive the channel, or name another in slack.channel or slack.routes",
-	"channel_not_found":                 "check slack.channel and slack.routes, and invite the app to the channel",
-	"ekm_access_denied":                 "an administrator has suspended posting",
-	"invalid_auth":                      "the token is wrong: check the file that slack.token_file names",
-	"invalid_token":                     "the webhook URL is wrong: check the file that slack.webhook_url_file names",
-	"is_archived":                       "unarchive the channel, or name another in slack.channel or slack.routes",
-	"missing_scope":                     "give the app the scope chat:write, and install it again",
-	"no_active_hooks":                   "the webhook was disabled: make a new one",
-	"no_permission":                     "give the app the scope chat:write, and install it again",
-	"no_service":                        "the webhook was disabled or removed: make a new one",
-	"no_team":                           "the webhook's workspace is gone: make a new one",
-	"not_authed":                        "there is no token: check the file that slack.token_file names",
-	"not_in_channel":                    "invite the app to the channel, or give it the scope chat:write.public",
-	"posting_to_general_channel_denied": "name another channel, or let the webhook post there",
-	"restricted_action":                 "the workspace does not let the app post to this channel",
-	"team_access_not_granted":           "install the app in the channel's workspace",
-	"token_expired":                     "make a new token",
-	"token_revoked":                     "make a new token",
 }

@@ -1,0 +1,534 @@
+package notify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/slack-go/slack"
+
+	"ctwatch/ctwatch"
+)
+
+// slackServer speaks as much of Slack's API as a poster needs, and keeps what it
+// was sent. Each reply comes from the queue, and is a success once that is empty.
+type slackServer struct {
+	*httptest.Server
+	mu      sync.Mutex
+	replies []http.HandlerFunc
+	posts   []slackPost
+}
+
+type slackPost struct {
+	path, auth string
+	form       url.Values      // of the API
+	body       json.RawMessage // of a webhook
+}
+
+func newSlackServer(t *testing.T, replies ...http.HandlerFunc) *slackServer {
+	s := &slackServer{replies: replies}
+	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *slackServer) serve(w http.ResponseWriter, r *http.Request) {
+	p := slackPost{path: r.URL.Path, auth: r.Header.Get("Authorization")}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		p.body, _ = io.ReadAll(r.Body)
+	} else if err := r.ParseForm(); err == nil {
+		p.form = r.PostForm
+	}
+	s.mu.Lock()
+	s.posts = append(s.posts, p)
+	reply := func(w http.ResponseWriter, r *http.Request) {
+		if p.body != nil {
+			io.WriteString(w, "ok")
+		} else {
+			fmt.Fprintf(w, `{"ok":true,"channel":"C1","ts":"1.2","message":{"text":"x"}}`)
+		}
+	}
+	if len(s.replies) > 0 {
+		reply = s.replies[0]
+		s.replies = s.replies[1:]
+	}
+	s.mu.Unlock()
+	reply(w, r)
+}
+
+func (s *slackServer) all() []slackPost {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]slackPost(nil), s.posts...)
+}
+
+func answer(status int, body string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+const testToken = "xoxb-1234-abcdefgh"
+
+func newSlack(t *testing.T, o SlackOptions) *Slack {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	o.HTTPClient = &http.Client{Transport: transport}
+	s, err := NewSlack(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func apiSlack(t *testing.T, server *slackServer) *Slack {
+	return newSlack(t, SlackOptions{Token: StaticSecret(testToken), APIURL: server.URL + "/api", Channel: "#certs"})
+}
+
+func hookSlack(t *testing.T, server *slackServer) *Slack {
+	return newSlack(t, SlackOptions{WebhookURL: StaticSecret(server.URL + "/services/T0/B0/secretsecret")})
+}
+
+func TestSlackGetsAMessageWithBlocksAndTheEventsID(t *testing.T) {
+	for _, slash := range []string{"", "/"} {
+		server := newSlackServer(t)
+		s := newSlack(t, SlackOptions{Token: StaticSecret(testToken + "\n"), APIURL: server.URL + "/api" + slash, Channel: "#certs"})
+		event := issued("api.example.com", "www.example.com")
+		mustSend(t, s, event)
+
+		posts := server.all()
+		if len(posts) != 1 {
+			t.Fatalf("%d posts, want 1", len(posts))
+		}
+		p := posts[0]
+		if p.path != "/api/chat.postMessage" {
+			t.Errorf("path %q", p.path)
+		}
+		if p.auth != "Bearer "+testToken || p.form.Get("token") != testToken {
+			t.Errorf("authorised by %q and %q", p.auth, p.form.Get("token"))
+		}
+		if got := p.form.Get("channel"); got != "#certs" {
+			t.Errorf("channel %q", got)
+		}
+		if got := p.form.Get("text"); !strings.Contains(got, event.Data.Summary) {
+			t.Errorf("text %q does not hold the summary", got)
+		}
+		var meta struct {
+			Type    string         `json:"event_type"`
+			Payload map[string]any `json:"event_payload"`
+		}
+		if err := json.Unmarshal([]byte(p.form.Get("metadata")), &meta); err != nil || meta.Type != "ctwatch_event" || meta.Payload["id"] != event.ID {
+			t.Errorf("metadata %s: %v", p.form.Get("metadata"), err)
+		}
+		c := event.Data.Certificate
+		blocks := p.form.Get("blocks")
+		checkBlocks(t, []byte(blocks))
+		for _, want := range []string{
+			"api.example.com", "www.example.com", "CN=E7,O=Let's Encrypt,C=US", "2026-11-20 to 2027-02-20", "ECDSA P-256",
+			c.Key.Pin.String(), c.Issuer.Pin.String(), "Lab 2026h2", c.ID.String(), "https://crt.sh/?q=" + c.Fingerprints.Precertificate.String(), event.ID,
+		} {
+			if !strings.Contains(decodeBlocks(t, blocks), want) {
+				t.Errorf("%q is not in the blocks:\n%s", want, blocks)
+			}
+		}
+	}
+}
+
+func TestSlackGetsALogsEventWithTheEvidence(t *testing.T) {
+	server := newSlackServer(t)
+	event := misbehaved()
+	mustSend(t, apiSlack(t, server), event)
+	blocks := server.all()[0].form.Get("blocks")
+	checkBlocks(t, []byte(blocks))
+	for _, want := range []string{"🔴", "Log misbehaved", "Lab 2026h2", event.Data.Log.ID.String(), "fork", "90 and 80 of 100 entries", ctwatch.Hash{8}.String(), ctwatch.Hash{7}.String()} {
+		if !strings.Contains(decodeBlocks(t, blocks), want) {
+			t.Errorf("%q is not in the blocks:\n%s", want, blocks)
+		}
+	}
+}
+
+func TestAWebhookGetsTheSameBlocks(t *testing.T) {
+	server := newSlackServer(t)
+	event := issued()
+	mustSend(t, hookSlack(t, server), event)
+	mustSend(t, apiSlack(t, server), event)
+	posts := server.all()
+	var hook struct {
+		Text   string          `json:"text"`
+		Blocks json.RawMessage `json:"blocks"`
+	}
+	if err := json.Unmarshal(posts[0].body, &hook); err != nil {
+		t.Fatal(err)
+	}
+	if posts[0].path != "/services/T0/B0/secretsecret" || posts[0].auth != "" {
+		t.Errorf("posted to %q with %q", posts[0].path, posts[0].auth)
+	}
+	if hook.Text != posts[1].form.Get("text") || string(hook.Blocks) != posts[1].form.Get("blocks") {
+		t.Errorf("webhook: %s\nAPI: %v", posts[0].body, posts[1].form)
+	}
+}
+
+func TestTheChannelOfTheMostSevereRouteCounts(t *testing.T) {
+	s := newSlack(t, SlackOptions{
+		Token: StaticSecret(testToken), Channel: "#all",
+		Routes: []SlackRoute{{ctwatch.Critical, "#incident"}, {ctwatch.Warning, "#team"}},
+	})
+	for severity, want := range map[ctwatch.Severity]string{
+		ctwatch.Debug: "#all", ctwatch.Info: "#all", ctwatch.Warning: "#team", ctwatch.Critical: "#incident",
+	} {
+		if got := s.channel(severity); got != want {
+			t.Errorf("%s goes to %s, want %s", severity, got, want)
+		}
+	}
+	if s.Wants(ctwatch.Event{Data: ctwatch.EventData{Severity: ctwatch.Debug}}) || !s.Wants(issued()) {
+		t.Error("by default it wants info and above")
+	}
+}
+
+func TestWhatSlackAnswers(t *testing.T) {
+	page := "<html><body>502 Bad Gateway</body></html>"
+	for name, tt := range map[string]struct {
+		hook  bool
+		reply http.HandlerFunc
+		ok    bool
+		retry bool
+		after time.Duration
+		want  string // in the error
+	}{
+		"ok":                          {reply: answer(200, `{"ok":true}`), ok: true},
+		"429 with seconds":            {reply: answer(429, `{"ok":false,"error":"ratelimited"}`, "Retry-After", "30"), retry: true, after: 30 * time.Second, want: "429"},
+		"429 with a date":             {reply: answer(429, "", "Date", "Fri, 20 Nov 2026 10:00:00 GMT", "Retry-After", "Fri, 20 Nov 2026 10:00:20 GMT"), retry: true, after: 20 * time.Second, want: "429"},
+		"429 alone":                   {reply: answer(429, ""), retry: true, want: "429"},
+		"429 with nonsense":           {reply: answer(429, "", "Retry-After", "-99999999999999999999"), retry: true, want: "429"},
+		"rate limit with 200":         {reply: answer(200, `{"ok":false,"error":"ratelimited"}`), retry: true, want: "ratelimited"},
+		"500":                         {reply: answer(500, page), retry: true, want: "500"},
+		"503 with Retry-After":        {reply: answer(503, page, "Retry-After", "5"), retry: true, after: 5 * time.Second, want: "503"},
+		"a page with 200":             {reply: answer(200, page), retry: true, want: "not Slack's"},
+		"another service's JSON":      {reply: answer(200, `{"result":"fine"}`), retry: true, want: "not Slack's"},
+		"nothing":                     {reply: answer(200, ""), retry: true, want: "not Slack's"},
+		"false without a reason":      {reply: answer(200, `{"ok":false}`), retry: true, want: "without saying why"},
+		"an endless reply":            {reply: answer(200, `{"ok":true,"a":"`+strings.Repeat("a", maxSlackReply)+`"}`), retry: true, want: "not Slack's"},
+		"a redirect":                  {reply: answer(307, "", "Location", "http://192.0.2.1/"), retry: true, want: "307"},
+		"an error with controls":      {reply: answer(200, `{"ok":false,"error":"\u001b[2J`+testToken+`"}`), retry: true, want: "\uFFFD[2J[secret]"},
+		"wrong token":                 {reply: answer(200, `{"ok":false,"error":"invalid_auth"}`), retry: true, want: "slack.token_file"},
+		"deactivated":                 {reply: answer(200, `{"ok":false,"error":"account_inactive"}`), retry: true, want: "new token"},
+		"no such channel":             {reply: answer(200, `{"ok":false,"error":"channel_not_found"}`), retry: true, want: "invite the app"},
+		"blocks refused":              {reply: answer(200, `{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] must be shorter"]}}`), want: "must be shorter"},
+		"too long":                    {reply: answer(200, `{"ok":false,"error":"msg_too_long"}`), want: "msg_too_long"},
+		"webhook: ok":                 {hook: true, reply: answer(200, "ok"), ok: true},
+		"webhook: imitated":           {hook: true, reply: answer(200, `{"success":true}`), ok: true},
+		"webhook: a page":             {hook: true, reply: answer(200, "\n"+page), retry: true, want: "web page"},
+		"webhook: 429":                {hook: true, reply: answer(429, "rate_limited", "Retry-After", "3"), retry: true, after: 3 * time.Second, want: "429"},
+		"webhook: 500":                {hook: true, reply: answer(500, "rollup_error"), retry: true, want: "500"},
+		"webhook: malformed":          {hook: true, reply: answer(400, "invalid_payload"), want: "invalid_payload"},
+		"webhook: refused blocks":     {hook: true, reply: answer(400, "invalid_blocks"), want: "invalid_blocks"},
+		"webhook: too large":          {hook: true, reply: answer(413, page), want: "413"},
+		"webhook: gone":               {hook: true, reply: answer(404, "no_service"), retry: true, want: "make a new one"},
+		"webhook: wrong URL":          {hook: true, reply: answer(403, "invalid_token"), retry: true, want: "slack.webhook_url_file"},
+		"webhook: archived channel":   {hook: true, reply: answer(410, "channel_is_archived"), retry: true, want: "unarchive"},
+		"webhook: repeats its secret": {hook: true, reply: answer(404, "secretsecret"), retry: true, want: "404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newSlackServer(t, tt.reply)
+			s := apiSlack(t, server)
+			if tt.hook {
+				s = hookSlack(t, server)
+			}
+			retry, err := s.Send(within(t, 5*time.Second), issued())
+			if tt.ok {
+				if err != nil {
+					t.Fatalf("Send: %v", err)
+				}
+				return
+			}
+			if err == nil || retry != tt.retry || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("Send: retry %v, %v; want retry %v and an error that says %q", retry, err, tt.retry, tt.want)
+			}
+			var ra *RetryAfterError
+			if errors.As(err, &ra); tt.after != 0 && (ra == nil || ra.After != tt.after) || tt.after == 0 && ra != nil {
+				t.Errorf("retry after %+v, want %s", ra, tt.after)
+			}
+			if n := len(server.all()); n != 1 {
+				t.Errorf("%d requests, want 1: retries are the dispatcher's", n)
+			}
+			checkNoSecret(t, err)
+		})
+	}
+}
+
+func TestSlackThatHangsOrIsNotThereIsRetriedAndItsSecretsAreNotTold(t *testing.T) {
+	release := make(chan struct{})
+	hang := func(http.ResponseWriter, *http.Request) { <-release }
+	server := newSlackServer(t, hang, hang)
+	defer close(release)
+	for _, s := range []*Slack{apiSlack(t, server), hookSlack(t, server)} {
+		retry, err := s.Send(within(t, 50*time.Millisecond), issued())
+		if err == nil || !retry || !strings.Contains(err.Error(), "no answer in time") {
+			t.Errorf("Send: retry %v, %v", retry, err)
+		}
+		checkNoSecret(t, err)
+	}
+
+	absent := "http://" + freeAddress(t)
+	for _, s := range []*Slack{
+		newSlack(t, SlackOptions{Token: StaticSecret(testToken), APIURL: absent + "/api/", Channel: "#certs"}),
+		newSlack(t, SlackOptions{WebhookURL: StaticSecret(absent + "/services/T0/B0/secretsecret")}),
+		newSlack(t, SlackOptions{WebhookURL: StaticSecret("http://127.0.0.1:bad/services/T0/B0/secretsecret")}),
+		newSlack(t, SlackOptions{WebhookURL: StaticSecret("secretsecret")}),
+	} {
+		retry, err := s.Send(within(t, 5*time.Second), issued())
+		if err == nil || !retry {
+			t.Errorf("Send: retry %v, %v", retry, err)
+		}
+		checkNoSecret(t, err)
+	}
+}
+
+func TestATokenThatIsMendedIsUsed(t *testing.T) {
+	server := newSlackServer(t, answer(200, `{"ok":false,"error":"invalid_auth"}`), answer(500, ""), answer(429, "", "Retry-After", "0"))
+	var tokens sync.Map
+	tokens.Store("token", "xoxb-wrong")
+	s := newSlack(t, SlackOptions{
+		APIURL: server.URL, Channel: "#certs",
+		Token: func() (string, error) { v, _ := tokens.Load("token"); return v.(string), nil },
+	})
+	event := issued()
+	o := newMemoryOutbox(event)
+	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s}})
+	eventually(t, "the wrong token is told", func() bool { return o.cursor("slack").failing != "" || o.cursor("slack").seq == 1 })
+	tokens.Store("token", testToken)
+	eventually(t, "the event is delivered", func() bool { return o.cursor("slack").seq == 1 })
+	posts := server.all()
+	if len(posts) != 4 || posts[3].auth != "Bearer "+testToken {
+		t.Errorf("%d posts, the last with %q", len(posts), posts[len(posts)-1].auth)
+	}
+}
+
+func TestARedirectDoesNotCarryTheTokenAway(t *testing.T) {
+	elsewhere := newSlackServer(t)
+	server := newSlackServer(t, answer(307, "", "Location", elsewhere.URL+"/"), answer(307, "", "Location", elsewhere.URL+"/"))
+	for _, s := range []*Slack{apiSlack(t, server), hookSlack(t, server)} {
+		if retry, err := s.Send(within(t, 5*time.Second), issued()); err == nil || !retry {
+			t.Errorf("Send: retry %v, %v", retry, err)
+		}
+	}
+	if n := len(elsewhere.all()); n != 0 {
+		t.Errorf("%d requests followed the redirect", n)
+	}
+}
+
+func TestNewSlackRefusesWhatCannotWork(t *testing.T) {
+	token := StaticSecret(testToken)
+	for name, o := range map[string]SlackOptions{
+		"nothing":             {},
+		"both":                {Token: token, WebhookURL: token, Channel: "#c"},
+		"no channel":          {Token: token},
+		"routes of a webhook": {WebhookURL: token, Routes: []SlackRoute{{ctwatch.Info, "#c"}}},
+		"unknown severity":    {Token: token, Channel: "#c", Routes: []SlackRoute{{"loud", "#c"}}},
+		"route to nowhere":    {Token: token, Channel: "#c", Routes: []SlackRoute{{ctwatch.Info, ""}}},
+		"API without scheme":  {Token: token, Channel: "#c", APIURL: "slack.com/api"},
+		"API with a query":    {Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"},
+	} {
+		if _, err := NewSlack(o); err == nil || !strings.Contains(err.Error(), "slack") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+const hostileText = "<!channel> <@U1> <https://evil.example|click> & *b* _i_ ~s~ `x` :bomb: \u202e\x00\n```"
+
+func TestTextFromCertificatesMeansNothingToSlack(t *testing.T) {
+	names := make([]string, 500)
+	for i := range names {
+		names[i] = strings.Repeat("<&>`é𝔘", 100)
+	}
+	c := testCertificate(names...)
+	c.Issuer.Name, c.Key.Algorithm = hostileText, hostileText
+	c.Problems, c.Reasons, c.Verdict = names, []string{hostileText}, hostileText
+	c.Sightings[0].Log = strings.Repeat("`&", 500)
+	events := []ctwatch.Event{ctwatch.IssuedEvent(c, testTime), issued(hostileText)}
+
+	l := testStatus()
+	l.Name, l.Operator, l.LastError = hostileText, strings.Repeat("`", 5000), strings.Repeat("<", 5000)
+	many := make([]uint64, 1000)
+	for i := range many {
+		many[i] = 1<<64 - 1
+	}
+	events = append(events, ctwatch.MalformedEvent(l, many, hostileText, testTime), ctwatch.GapEvent(l, 0, 1<<64-1, hostileText, testTime))
+	odd := misbehaved()
+	odd.ID, odd.Type, odd.Subject, odd.Data.Summary, odd.Data.Severity = strings.Repeat("<", 1000), "<!here>", hostileText, "", "`"
+	events = append(events, odd)
+
+	for _, e := range events {
+		text, blocks := slackMessage(e)
+		checkHarmless(t, text, maxSection)
+		b, err := json.Marshal(slack.Blocks{BlockSet: blocks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkBlocks(t, b)
+	}
+}
+
+// checkBlocks checks blocks against Slack's limits, and that nothing of the text in
+// them means anything but what this package put there.
+func checkBlocks(t *testing.T, b []byte) {
+	t.Helper()
+	type text struct {
+		Type, Text string
+		Emoji      *bool
+		Verbatim   bool
+	}
+	var blocks []struct {
+		Type     string
+		Text     *text
+		Fields   []text
+		Elements []text
+		BlockID  string `json:"block_id"`
+	}
+	if err := json.Unmarshal(b, &blocks); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	if len(blocks) == 0 || len(blocks) > 50 {
+		t.Errorf("%d blocks", len(blocks))
+	}
+	check := func(x text, limit int) {
+		t.Helper()
+		switch x.Type {
+		case "plain_text":
+			if x.Emoji == nil || *x.Emoji {
+				t.Errorf("emoji names are read in %q", x.Text)
+			}
+			checkHarmless(t, x.Text, limit)
+		case "mrkdwn":
+			if !x.Verbatim {
+				t.Errorf("Slack makes links in %q", x.Text)
+			}
+			checkSpans(t, x.Text, limit)
+		default:
+			t.Errorf("text of type %q", x.Type)
+		}
+	}
+	for _, block := range blocks {
+		if len(block.BlockID) > 255 || len(block.Fields) > 10 || len(block.Elements) > 10 {
+			t.Errorf("block %+v is beyond the limits", block)
+		}
+		limit := map[string]int{"header": 150, "section": 3000, "context": 2000}[block.Type]
+		if block.Text != nil {
+			check(*block.Text, limit)
+		}
+		for _, f := range append(block.Fields, block.Elements...) {
+			check(f, 2000)
+		}
+	}
+}
+
+// checkSpans checks mrkdwn: outside of code spans there is only what ctwatch itself
+// says.
+func checkSpans(t *testing.T, s string, limit int) {
+	t.Helper()
+	if n := len(utf16.Encode([]rune(s))); n > limit {
+		t.Errorf("%d characters of %d: %.80q", n, limit, s)
+	}
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 {
+		t.Errorf("odd backticks in %q", s)
+	}
+	for i, p := range parts {
+		if i%2 == 1 {
+			checkHarmless(t, p, limit)
+		} else if rest := withoutLink(p); strings.ContainsAny(rest, "<>&~@#") {
+			t.Errorf("outside of a code span: %q", p)
+		}
+	}
+}
+
+func withoutLink(s string) string {
+	_, after, ok := strings.Cut(s, "<https://crt.sh/?q=")
+	if !ok {
+		return s
+	}
+	_, rest, _ := strings.Cut(after, "|crt.sh>")
+	return rest
+}
+
+// checkHarmless checks text that is shown as it is.
+func checkHarmless(t *testing.T, s string, limit int) {
+	t.Helper()
+	if n := len(utf16.Encode([]rune(s))); n > limit {
+		t.Errorf("%d characters of %d: %.80q", n, limit, s)
+	}
+	if s == "" {
+		t.Error("empty text, which Slack refuses")
+	}
+	rest := strings.NewReplacer("&amp;", "", "&lt;", "", "&gt;", "").Replace(s)
+	if strings.ContainsAny(rest, "<>&") {
+		t.Errorf("not escaped: %q", s)
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			t.Errorf("%U in %q", r, s)
+		}
+	}
+}
+
+// decodeBlocks undoes the encodings, for looking for text.
+func decodeBlocks(t *testing.T, blocks string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(blocks), &v); err != nil {
+		t.Fatal(err)
+	}
+	return html.UnescapeString(fmt.Sprint(v))
+}
+
+func checkNoSecret(t *testing.T, err error) {
+	t.Helper()
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		for _, secret := range []string{testToken, "secretsecret", "/services/T0"} {
+			if strings.Contains(e.Error(), secret) {
+				t.Errorf("the error %q holds the secret %q", e, secret)
+			}
+		}
+	}
+}
+
+func FuzzSlackText(f *testing.F) {
+	f.Add(hostileText, 10)
+	f.Add("&&&&", 7)
+	f.Add("𝔘𝔘", 3)
+	f.Add("\xff`", 1)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit = 1 + max(limit, -limit, 0)%300
+		text := slackText(s, limit)
+		if s != "" {
+			checkHarmless(t, text, limit)
+		}
+		code := slackCode(s, limit)
+		checkSpans(t, code, limit+2)
+		if strings.Count(code, "`") != 2 && code != "–" {
+			t.Errorf("%q is not one code span", code)
+		}
+		// What fits is all there.
+		whole := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(ctwatch.Printable(s, len(s)))
+		if len(utf16.Encode([]rune(whole))) <= limit && text != whole {
+			t.Errorf("%q became %q, want %q", s, text, whole)
+		}
+	})
+}
