@@ -1,0 +1,185 @@
+package entry
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// MaxNames is how many names, and how many addresses, a description lists.
+const MaxNames = 1 << 16
+
+// Describe tells everything about a certificate that its TBSCertificate says, each
+// part read on its own. What could not be read is in Problems, in plain sentences
+// without text from the certificate. Left to the caller is what the certificate
+// does not say: the issuer's key, matches, verdict, sightings and fingerprints.
+//
+// Names are the canonical forms (see Candidates), each once, those from subject
+// alternative names first. They are printable ASCII, but not escaped for HTML,
+// Slack or anything else. Addresses written out in names are among the addresses.
+func Describe(tbs []byte) ctwatch.Certificate {
+	var c ctwatch.Certificate
+	problem := func(part string, err error) {
+		if err != nil {
+			c.Problems = append(c.Problems, part+": "+err.Error())
+		}
+	}
+	var err error
+	c.ID, _, err = Identity(tbs)
+	problem("identity", err)
+
+	var l lister
+	problem("names", l.read(tbs))
+	c.Names, c.IPAddresses = l.names, l.addresses
+	if l.badAddress != nil {
+		problem("IP addresses", l.badAddress)
+	}
+	if l.tooMany {
+		problem("names", fmt.Errorf("there are more than the %d listed", MaxNames))
+	}
+
+	f, err := split(tbs)
+	problem("structure", err)
+	c.Serial, err = serial(f.serial)
+	problem("serial number", err)
+	c.Subject, err = distinguishedName(f.subject)
+	problem("subject", err)
+	c.Issuer.Name, err = distinguishedName(f.issuer)
+	problem("issuer", err)
+	c.NotBefore, c.NotAfter, err = validity(f.validity)
+	problem("validity", err)
+	key, err := TBSKey(tbs)
+	if err == nil {
+		c.Key.Pin = pins.FromSPKI(key)
+		c.Key.Algorithm, err = algorithm(key)
+	}
+	problem("public key", err)
+	return c
+}
+
+// A lister collects names and addresses.
+type lister struct {
+	names, addresses []string
+	seen             map[string]bool
+	badAddress       error
+	tooMany          bool
+}
+
+func (l *lister) read(tbs []byte) error {
+	l.seen = make(map[string]bool)
+	var common [][]byte // after the others
+	err := Visitor{
+		Name:       func(name []byte) { Candidates(name, l.name) },
+		CommonName: func(name []byte) { common = append(common, name) },
+		IP:         l.address,
+	}.Visit(tbs)
+	for _, name := range common {
+		Candidates(name, l.name)
+	}
+	return err
+}
+
+func (l *lister) name(name []byte) { l.add(&l.names, string(name), "") }
+
+func (l *lister) address(ip []byte) {
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		l.badAddress = fmt.Errorf("one has %d octets, want 4 or 16", len(ip))
+		return
+	}
+	// The space keeps an address apart from a name of the same spelling.
+	l.add(&l.addresses, addr.String(), " ")
+}
+
+// add lists s unless it is listed; kind keeps the lists apart.
+func (l *lister) add(list *[]string, s, kind string) {
+	switch {
+	case l.seen[kind+s]:
+	case len(*list) == MaxNames:
+		l.tooMany = true
+	default:
+		l.seen[kind+s] = true
+		*list = append(*list, s)
+	}
+}
+
+// maxSerial is how many octets of a serial number are shown; RFC 5280 §4.1.2.2
+// allows 20.
+const maxSerial = 64
+
+// serial writes a serial number in hex, as it is encoded, without leading zero
+// octets.
+func serial(b []byte) (string, error) {
+	content := inside(b, tagInteger)
+	if len(content) == 0 {
+		return "", errors.New("it is no INTEGER")
+	}
+	content = bytes.TrimLeft(content, "\x00")
+	if len(content) == 0 {
+		content = []byte{0}
+	}
+	if len(content) > maxSerial {
+		return hex.EncodeToString(content[:maxSerial]), fmt.Errorf("it has %d octets, of which only %d are shown", len(content), maxSerial)
+	}
+	return hex.EncodeToString(content), nil
+}
+
+// validity reads both times of a Validity; the one that cannot be read stays zero.
+func validity(b []byte) (notBefore, notAfter time.Time, err error) {
+	b = inside(b, tagSequence)
+	if len(b) == 0 {
+		return notBefore, notAfter, errors.New("it is no SEQUENCE")
+	}
+	_, start, end, _ := header(b)
+	notBefore, err = parseTime(b[start:end])
+	if err != nil {
+		err = fmt.Errorf("not before: %w", err)
+	}
+	if b = b[end:]; len(b) > 0 {
+		_, start, end, _ = header(b)
+		b = b[start:end]
+	}
+	notAfter, afterErr := parseTime(b)
+	if afterErr != nil {
+		afterErr = fmt.Errorf("not after: %w", afterErr)
+	}
+	switch {
+	case err == nil:
+		err = afterErr
+	case afterErr != nil:
+		err = fmt.Errorf("%w; %w", err, afterErr)
+	}
+	return notBefore, notAfter, err
+}
+
+// parseTime reads a UTCTime or GeneralizedTime, and which it is by its digits: the
+// tag may be wrong. Seconds may be missing and an offset may be there, as in BER;
+// without any zone it is UTC.
+func parseTime(b []byte) (time.Time, error) {
+	const longest = len("20060102150405.999999999-0700")
+	s := string(b[:min(len(b), longest+1)])
+	for _, layout := range []string{
+		"060102150405Z0700", "20060102150405Z0700", "0601021504Z0700", "200601021504Z0700",
+		"060102150405", "20060102150405",
+	} {
+		t, err := time.Parse(layout, s)
+		if err != nil {
+			continue
+		}
+		t = t.UTC()
+		if layout[:2] == "06" && t.Year() >= 2050 {
+			t = t.AddDate(-100, 0, 0) // RFC 5280 §4.1.2.5.1: 50 to 99 are 19xx
+		}
+		if t.Year() < 1 || t.Year() > 9999 {
+			break
+		}
+		return t, nil
+	}
+	return time.Time{}, errors.New("it is no time")
+}

@@ -1,0 +1,103 @@
+package entry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"ctwatch/ctwatch"
+)
+
+// The extensions that Certificate Transparency adds (RFC 6962 §3.1 and §3.3), as
+// their OIDs are encoded.
+const (
+	oidPoison  = "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x03" // 1.3.6.1.4.1.11129.2.4.3
+	oidSCTList = "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02" // 1.3.6.1.4.1.11129.2.4.2
+)
+
+// Identity returns the identity that a precertificate and its certificate share:
+// the SHA-256 of the TBSCertificate without the poison and SCT-list extensions,
+// which are cut out of the bytes, and those bytes. The lengths of what enclosed
+// them are mended, a list of extensions that has none left goes with its [3], and
+// every other byte is as it was. A TBSCertificate with neither, as a log's
+// precertificate entry has it (RFC 6962 §3.2), is hashed as it is.
+//
+// So is one that cannot be read, and the error says why: the certificate has an
+// identity then too, only perhaps not the same as its precertificate's.
+func Identity(tbs []byte) (id ctwatch.Hash, without []byte, err error) {
+	without, err = withoutCT(tbs)
+	if err != nil {
+		without = tbs
+		err = fmt.Errorf("finding what precertificate and certificate share: %w", err)
+	}
+	return sha256.Sum256(without), without, err
+}
+
+// withoutCT cuts the two extensions out.
+func withoutCT(tbs []byte) ([]byte, error) {
+	if !bytes.Contains(tbs, []byte(oidPoison)) && !bytes.Contains(tbs, []byte(oidSCTList)) {
+		if inside(tbs, tagSequence) == nil {
+			return nil, errors.New("the TBSCertificate is no SEQUENCE, or is cut short")
+		}
+		return tbs, nil
+	}
+	out, err := rebuild(tbs, tagSequence, func(field []byte) ([]byte, error) {
+		if field[0] != tagExtensions {
+			return field, nil
+		}
+		return rebuild(field, tagExtensions, func(list []byte) ([]byte, error) {
+			return rebuild(list, tagSequence, func(ext []byte) ([]byte, error) {
+				oid := inside(inside(ext, tagSequence), tagOID)
+				if string(oid) == oidPoison || string(oid) == oidSCTList {
+					return nil, nil
+				}
+				return ext, nil
+			})
+		})
+	})
+	if err == nil && len(out) == 0 {
+		err = errors.New("the TBSCertificate has nothing else in it")
+	}
+	return out, err
+}
+
+// rebuild returns an element whose children were each replaced by what change
+// returns for them; nil leaves a child out. Where nothing changes, the element is
+// returned as it is, and where everything is left out, nil. What follows the
+// element in b is kept.
+func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]byte, error) {
+	tag, start, end, ok := header(b)
+	if tag != want {
+		return nil, fmt.Errorf("want tag %#02x, have %#02x", want, tag)
+	}
+	if !ok {
+		return nil, errTruncated
+	}
+	var content []byte
+	changed := false
+	for rest := b[start:end]; len(rest) > 0; {
+		_, _, end, ok := header(rest)
+		if !ok {
+			return nil, errTruncated
+		}
+		child := rest[:end]
+		repl, err := change(child)
+		if err != nil {
+			return nil, err
+		}
+		changed = changed || len(repl) != len(child)
+		content = append(content, repl...)
+		rest = rest[end:]
+	}
+	switch {
+	case !changed:
+		return b, nil
+	case len(content) == 0:
+		return nil, nil
+	}
+	out := make([]byte, 0, len(b))
+	out = appendHeader(out, b[:start], end-start, len(content))
+	out = append(out, content...)
+	return append(out, b[end:]...), nil
+}

@@ -1,0 +1,207 @@
+package watchlist
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/entry"
+)
+
+// A List is an index of rules. It never changes, and any number of goroutines may
+// use it at once.
+//
+// It is a tree: its nodes are the watched domains and the domains above them, up
+// to the root, which is node 0. A name is walked from the right, from node to
+// node, until there is no node or a rule matches; index makes each step one
+// look-up by the part of the name walked so far.
+//
+// A name that no literal walk can follow, since a label is a wildcard, matches as
+// if that label were every label it can stand for; see wildcard.go.
+type List struct {
+	rules []Rule
+	index map[string]uint32 // node by domain
+	flags []flags           // of each node; apart from nodes to stay in the cache
+	nodes []node
+
+	children []uint32 // of all nodes, those of one node side by side
+	next     []int32  // the next rule for the same domain, by rule; or none
+}
+
+type node struct {
+	domain     string
+	start, end uint32 // its children
+	rule       int32  // its first rule, or none
+}
+
+const (
+	root = 0
+	none = -1
+)
+
+type flags uint8
+
+const (
+	watched      flags = 1 << iota // a rule is about the domain
+	tree                           // and about every name below it
+	childWatched                   // a child is watched
+	childTree                      // a child is a tree
+)
+
+// New indexes rules, whose Domain must be canonical (see NewRule).
+func New(rules []Rule) *List {
+	l := &List{
+		rules: slices.Clone(rules),
+		index: make(map[string]uint32, len(rules)+len(rules)/16),
+		flags: make([]flags, 1, len(rules)+1),
+		nodes: make([]node, 1, len(rules)+1),
+		next:  make([]int32, len(rules)),
+	}
+	l.nodes[root].rule = none
+	parents := make([]uint32, 1, len(rules)+1)
+	// From the last rule to the first, so that the chain of a domain ends up in
+	// the order of the rules.
+	for i, r := range slices.Backward(l.rules) {
+		n := l.node(r.Domain, &parents)
+		l.next[i], l.nodes[n].rule = l.nodes[n].rule, int32(i)
+		l.flags[n] |= watched
+		l.flags[parents[n]] |= childWatched
+		if r.Subdomains {
+			l.flags[n] |= tree
+			l.flags[parents[n]] |= childTree
+		}
+	}
+	l.linkChildren(parents)
+	return l
+}
+
+// node returns the node of a domain, made with those above it if need be.
+func (l *List) node(domain string, parents *[]uint32) uint32 {
+	if domain == "" {
+		return root
+	}
+	if n, ok := l.index[domain]; ok {
+		return n
+	}
+	_, above, _ := strings.Cut(domain, ".")
+	parent := l.node(above, parents)
+	n := uint32(len(l.nodes))
+	l.index[domain] = n
+	l.nodes = append(l.nodes, node{domain: domain, rule: none})
+	l.flags = append(l.flags, 0)
+	*parents = append(*parents, parent)
+	return n
+}
+
+// linkChildren lays the children of each node side by side.
+func (l *List) linkChildren(parents []uint32) {
+	for _, parent := range parents[1:] {
+		l.nodes[parent].end++ // counts, for now
+	}
+	at := uint32(0)
+	for i := range l.nodes {
+		n := &l.nodes[i]
+		at, n.start, n.end = at+n.end, at, at
+	}
+	l.children = make([]uint32, at)
+	for i, parent := range parents[1:] {
+		p := &l.nodes[parent]
+		l.children[p.end] = uint32(i + 1)
+		p.end++
+	}
+}
+
+// Len returns the number of rules.
+func (l *List) Len() int { return len(l.rules) }
+
+// MatchName reports whether a rule matches a name as a certificate has it, in any
+// spelling (see entry.Candidates). It allocates nothing for ordinary names, with
+// or without a wildcard as their first label.
+//
+// A name with wildcards or unreadable labels elsewhere that would take too long to
+// rule out matches.
+func (l *List) MatchName(name []byte) bool {
+	var buf [entry.MaxPlain]byte
+	if c, pattern, ok := entry.Plain(&buf, name); ok {
+		return l.matchPlain(c, pattern)
+	}
+	found := false
+	entry.Candidates(name, func(c []byte) { found = found || l.matchPattern(c) })
+	return found
+}
+
+// matchPlain matches a canonical name of plain characters.
+func (l *List) matchPlain(name []byte, pattern bool) bool {
+	if len(name) == 0 {
+		return false
+	}
+	at := uint32(root)
+	for end := len(name); ; {
+		i := end - 1
+		for i >= 0 && name[i] != '.' {
+			i--
+		}
+		if label := name[i+1 : end]; pattern || len(label) == 0 {
+			if i < 0 && string(label) == "*" {
+				return l.flags[at]&childWatched != 0
+			}
+			if kindOf(label) != literal {
+				return l.matchPattern(bytes.Clone(name))
+			}
+		}
+		n, ok := l.index[string(name[i+1:])]
+		if !ok {
+			return false
+		}
+		if l.flags[n]&tree != 0 {
+			return true
+		}
+		if i < 0 {
+			return l.flags[n]&watched != 0
+		}
+		at, end = n, i
+	}
+}
+
+// matchPattern matches any canonical name.
+func (l *List) matchPattern(name []byte) bool {
+	s := search{list: l, budget: nameBudget, first: true}
+	s.walk(root, name)
+	return s.found || s.budget < 0
+}
+
+// maxMatches bounds what Matches returns.
+const maxMatches = 1 << 16
+
+// Matches returns which rules match which of a certificate's names: in the order of
+// the rules, and for one rule in that of the names, each pair once. There are at
+// most 65,536.
+func (l *List) Matches(names []string) []ctwatch.Match {
+	type pair struct{ rule, name int32 }
+	var pairs []pair
+	s := search{list: l, budget: callBudget}
+	for i, name := range names {
+		s.hit = func(rule int32) {
+			if len(pairs) < maxMatches {
+				pairs = append(pairs, pair{rule, int32(i)})
+			}
+		}
+		entry.Candidates([]byte(name), func(c []byte) { s.walk(root, c) })
+	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.name, b.name))
+	})
+	var out []ctwatch.Match
+	seen := make(map[ctwatch.Match]bool, len(pairs))
+	for _, p := range pairs {
+		r := l.rules[p.rule]
+		m := ctwatch.Match{Watch: r.Watch, Name: names[p.name], Domain: r.Domain}
+		if !seen[m] {
+			seen[m] = true
+			out = append(out, m)
+		}
+	}
+	return out
+}
