@@ -1,0 +1,424 @@
+package configs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"ctwatch/pins"
+)
+
+// minInterval bounds how often anything is asked for over the network.
+const minInterval = 100 * time.Millisecond
+
+var (
+	states     = []string{"pending", "qualified", "usable", "readonly", "retired", "rejected"}
+	severities = []string{"debug", "info", "warning", "critical"}
+)
+
+// A checker judges what each value means, once the file has been decoded.
+type checker struct{ *decoder }
+
+// bad records a mistake, unless there is one about this setting already.
+func (c checker) bad(path, format string, args ...any) {
+	if !c.spoiled(path) {
+		c.fail(path, format, args...)
+	}
+}
+
+// shown is a value for an error: what the file has, not what came from the
+// environment.
+func (c checker) shown(path, value string) string {
+	if w, ok := c.written[path]; ok {
+		value = w.text
+	}
+	return quote(value)
+}
+
+func check(cfg *Config, d *decoder) {
+	c := checker{d}
+	c.required("data_dir", cfg.DataDir, "a directory")
+	c.watch(cfg.Watch)
+	for i, file := range cfg.WatchFiles {
+		c.required(index("watch_files", i), file, "the name of a file")
+	}
+	c.apps(cfg.Apps)
+	c.logs(cfg.Logs)
+	c.nats(cfg.NATS)
+	c.senders(cfg)
+	c.listen("http.listen", cfg.HTTP.Listen)
+	if t := cfg.HTTP.TLS; t != nil {
+		c.required("http.tls.cert", t.Cert, "the name of a PEM file")
+		c.required("http.tls.key", t.Key, "the name of a PEM file")
+	}
+	c.optionalURL("http.public_url", cfg.HTTP.PublicURL, "http", "https")
+	c.atLeast("probe.interval", cfg.Probe.Interval, time.Second)
+	c.oneOf("fleet.role", cfg.Fleet.Role, RoleAll, RoleCoordinator)
+}
+
+func (c checker) watch(list []Watch) {
+	seen := map[string]string{}
+	for i, w := range list {
+		at := index("watch", i)
+		name := at + ".domain"
+		if domain, wrong := canonicalDomain(w.Domain); wrong != "" {
+			c.bad(name, "%s %s", c.shown(name, w.Domain), wrong)
+		} else {
+			c.unique(seen, domain, name, "%s is watched already", c.shown(name, w.Domain))
+		}
+		for j, issuer := range w.Issuers {
+			p := index(at+".issuers", j)
+			if strings.HasPrefix(issuer, "sha256/") {
+				if _, err := pins.Parse(issuer); err != nil {
+					c.bad(p, "%s is no pin; want \"sha256/\" and the base64 of a SHA-256, 44 characters", c.shown(p, issuer))
+				}
+			} else if _, wrong := canonicalDomain(issuer); wrong != "" {
+				c.bad(p, "%s %s (the CA's CAA identity), or a pin of its key", c.shown(p, issuer), wrong)
+			}
+		}
+		for j, e := range w.Endpoints {
+			p := index(at+".endpoints", j)
+			if host, _, ok := hostPort(e, false); !ok || host == "" {
+				c.bad(p, "%s is no endpoint; want host:port, such as \"api.example.com:443\"", c.shown(p, e))
+			}
+		}
+	}
+}
+
+func (c checker) apps(list []App) {
+	seen := map[string]string{}
+	for i, a := range list {
+		at := index("apps", i)
+		if c.required(at+".name", a.Name, "a name") {
+			c.unique(seen, a.Name, at+".name", "%s is the name of another app", c.shown(at+".name", a.Name))
+		}
+		c.notEmpty(at+".hosts", len(a.Hosts), "at least one host, or pattern such as \"*.example.com\"")
+		for j, h := range a.Hosts {
+			p := index(at+".hosts", j)
+			c.pattern(p, h, c.shown(p, h))
+		}
+		c.oneOf(at+".pin", string(a.Pin), string(pins.RoleLeaf), string(pins.RoleIssuer))
+		if a.Min < 1 {
+			c.bad(at+".min_pins", "%d is too few; want at least 1", a.Min)
+		}
+		c.atLeast(at+".lead_time", a.LeadTime, time.Second)
+		versions := map[string]string{}
+		for j, s := range a.Shipped {
+			at := index(at+".shipped", j)
+			if c.required(at+".version", s.Version, "a version, in quotes") {
+				c.unique(versions, s.Version, at+".version", "%s is the name of another version", c.shown(at+".version", s.Version))
+			}
+			if (s.File == "") == (len(s.Pins) == 0) {
+				c.bad(at, "has both or neither of file and pins; want one")
+			}
+			for host, list := range s.Pins {
+				p := at + ".pins[" + host + "]"
+				c.pattern(p, host, quote(host))
+				c.notEmpty(p, len(list), "at least one pin")
+			}
+		}
+	}
+}
+
+func (c checker) logs(l Logs) {
+	switch {
+	case l.List != "":
+		if strings.Contains(l.List, "://") {
+			c.url("logs.list", l.List, "http", "https", "file")
+		}
+		c.notEmpty("logs.states", len(l.States), "at least one of "+strings.Join(states, ", "))
+	case len(l.Extra) == 0:
+		c.bad("logs.list", "there is no list and no log in logs.extra; want one of the two")
+	}
+	c.atLeast("logs.refresh", l.Refresh, minInterval)
+	c.atLeast("logs.poll", l.Poll, minInterval)
+	for i, s := range l.States {
+		c.oneOf(index("logs.states", i), s, states...)
+	}
+	for i, s := range l.Only {
+		c.required(index("logs.only", i), s, "a log's name or ID, or an operator")
+	}
+	names, keys := map[string]string{}, map[string]string{}
+	for i, x := range l.Extra {
+		at := index("logs.extra", i)
+		if c.required(at+".name", x.Name, "a name") {
+			c.unique(names, x.Name, at+".name", "%s is the name of another log", c.shown(at+".name", x.Name))
+		}
+		c.oneOf(at+".kind", x.Kind, KindRFC6962, KindStatic)
+		schemes := []string{"http", "https"}
+		if x.Kind == KindStatic {
+			schemes = append(schemes, "file")
+		}
+		c.url(at+".url", x.URL, schemes...)
+		if x.SubmissionURL != "" && x.Kind == KindRFC6962 {
+			c.bad(at+".submission_url", "is set for a log of kind rfc6962; want it only for kind static")
+		}
+		c.optionalURL(at+".submission_url", x.SubmissionURL, "http", "https")
+		if !logKey(x.Key) {
+			c.bad(at+".key", "is no public key of a log; want the base64 of a DER SubjectPublicKeyInfo, ECDSA P-256 or RSA of at least 2048 bits")
+		} else {
+			c.unique(keys, string(x.Key), at+".key", "is the key of another log")
+		}
+	}
+	if l.Contact != "" {
+		c.contact("logs.contact", l.Contact)
+	}
+}
+
+// natsName is what NATS allows as the name of a stream, and subjectToken as a part
+// of a subject; both narrower, so that they can be typed anywhere.
+var natsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (c checker) nats(n NATS) {
+	if n.URL != "" {
+		for _, server := range strings.Split(string(n.URL), ",") {
+			if wrong := wrongURL(strings.TrimSpace(server), "nats", "tls", "ws", "wss"); wrong != "" {
+				c.bad("nats.url", "%s", wrong)
+			}
+		}
+	} else {
+		const useless = "is set without nats.url; want both, or neither (the embedded server is reached over loopback, without credentials)"
+		if n.CredentialsFile != "" {
+			c.bad("nats.credentials_file", useless)
+		}
+		if n.TLS != nil {
+			c.bad("nats.tls", useless)
+		}
+		c.listen("nats.listen", n.Listen)
+	}
+	if t := n.TLS; t != nil && (t.Cert == "") != (t.Key == "") {
+		c.bad("nats.tls", "has one of cert and key; want both, or neither")
+	}
+	if !natsName.MatchString(n.Stream) {
+		c.bad("nats.stream", "%s is no name for a stream; want 1 to 64 letters, digits, - or _", c.shown("nats.stream", n.Stream))
+	}
+	for _, tok := range strings.Split(n.Subject, ".") {
+		if !natsName.MatchString(tok) {
+			c.bad("nats.subject", "%s is no subject; want words of letters, digits, - or _ with dots between", c.shown("nats.subject", n.Subject))
+		}
+	}
+}
+
+func (c checker) senders(cfg *Config) {
+	if s := cfg.Slack; s != nil {
+		switch {
+		case s.Token.IsSet() == s.WebhookURL.IsSet():
+			c.bad("slack", "has both or neither of token_file and webhook_url_file; want one")
+		case s.Token.IsSet():
+			c.required("slack.channel", s.Channel, "the channel that the token posts to, such as \"#certs\"")
+		case len(s.Routes) > 0:
+			c.bad("slack.routes", "is set with a webhook, which has one channel; want a token to post to several")
+		}
+		c.optionalURL("slack.api_url", s.APIURL, "http", "https")
+		seen := map[string]string{}
+		for i, r := range s.Routes {
+			at := index("slack.routes", i)
+			c.oneOf(at+".severity", r.Severity, severities...)
+			c.unique(seen, r.Severity, at+".severity", "%s has a route already", quote(r.Severity))
+			c.required(at+".channel", r.Channel, "a channel, such as \"#incident\"")
+		}
+	}
+	if e := cfg.Email; e != nil {
+		if host := net.JoinHostPort(e.Host, "25"); !validHost(host) {
+			c.bad("email.host", "%s is no host; want the name or address of a mail server", c.shown("email.host", e.Host))
+		}
+		if e.Port < 1 || e.Port > 65535 {
+			c.bad("email.port", "%d is no port; want 1 to 65535", e.Port)
+		}
+		if (e.Username == "") == e.Password.IsSet() {
+			c.bad("email", "has one of username and password_file; want both, or neither")
+		}
+		c.address("email.from", e.From)
+		c.notEmpty("email.to", len(e.To), "at least one address")
+		for i, to := range e.To {
+			c.address(index("email.to", i), to)
+		}
+	}
+	for i, w := range cfg.Webhooks {
+		c.url(index("webhooks", i)+".url", string(w.URL), "http", "https")
+	}
+	for i, h := range cfg.Hooks {
+		c.required(index("hooks", i), h, "the name of a directory")
+	}
+}
+
+func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+
+// required reports whether there is a value, and that it has no control
+// characters.
+func (c checker) required(path, value, want string) bool {
+	switch {
+	case strings.TrimSpace(value) == "":
+		c.bad(path, "is missing or empty; want %s", want)
+	case strings.ContainsFunc(value, unicode.IsControl):
+		c.bad(path, "%s has control characters; want %s", c.shown(path, value), want)
+	default:
+		return true
+	}
+	return false
+}
+
+func (c checker) notEmpty(path string, n int, want string) {
+	if n == 0 {
+		c.bad(path, "is missing or empty; want %s", want)
+	}
+}
+
+// unique reports the second of two equal values.
+func (c checker) unique(seen map[string]string, key, path, format string, args ...any) {
+	if first, ok := seen[key]; ok {
+		c.bad(path, format+"; want each once (the first is on line %d)", append(args, c.at(first).line)...)
+		return
+	}
+	seen[key] = path
+}
+
+func (c checker) oneOf(path, value string, allowed ...string) {
+	switch {
+	case slices.Contains(allowed, value):
+	case value == "":
+		c.bad(path, "is missing or empty; want %s", strings.Join(allowed, ", "))
+	default:
+		c.bad(path, "%s is not known; want %s", c.shown(path, value), strings.Join(allowed, ", "))
+	}
+}
+
+func (c checker) atLeast(path string, d, least time.Duration) {
+	if d < least {
+		c.bad(path, "%s is too short; want at least %s", formatDuration(d), formatDuration(least))
+	}
+}
+
+func (c checker) url(path, value string, schemes ...string) {
+	if wrong := wrongURL(value, schemes...); wrong != "" {
+		c.bad(path, "%s", wrong)
+	} else if u, err := url.Parse(value); err == nil && u.User != nil && !c.mayHaveUser(path) {
+		c.bad(path, "has a user name or password; want a URL without")
+	}
+}
+
+// mayHaveUser says for which settings a URL is kept out of what is printed.
+func (c checker) mayHaveUser(path string) bool { return strings.HasPrefix(path, "webhooks[") }
+
+func (c checker) optionalURL(path, value string, schemes ...string) {
+	if value != "" {
+		c.url(path, value, schemes...)
+	}
+}
+
+// wrongURL says what is wrong with a URL without repeating it, since it may hold a
+// secret; "" when nothing is.
+func wrongURL(value string, schemes ...string) string {
+	want := "want a URL that begins with " + strings.Join(schemes, ":// or ") + "://"
+	if value == "" {
+		return "is missing or empty; " + want
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Opaque != "":
+		return "is no URL; " + want
+	case !slices.Contains(schemes, u.Scheme):
+		return "is no URL of a kind that can be used here; " + want
+	case u.Scheme == "file" && (u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/")):
+		return "is no file URL; want file:/// and an absolute path"
+	case u.Scheme != "file" && !validHost(u.Host):
+		return "is a URL without a valid host; " + want + " and a host"
+	case u.Fragment != "":
+		return "is a URL with a fragment; want it without the part from \"#\""
+	}
+	return ""
+}
+
+// contact accepts what may stand in a User-Agent: a URL, within a comment.
+func (c checker) contact(path, value string) {
+	const want = "want an http, https or mailto URL where log operators reach you, such as mailto:ct@example.com"
+	u, err := url.Parse(value)
+	if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '(' || r == ')' || r == '\\' }) {
+		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
+		return
+	}
+	if u.Scheme == "mailto" {
+		if _, err := mail.ParseAddress(u.Opaque); err != nil {
+			c.bad(path, "%s has no address; %s", c.shown(path, value), want)
+		}
+		return
+	}
+	if wrongURL(value, "http", "https") != "" {
+		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
+		return
+	}
+	c.url(path, value, "http", "https")
+}
+
+func (c checker) address(path, value string) {
+	if _, err := mail.ParseAddress(value); err != nil {
+		c.bad(path, "%s is no e-mail address; want such as ops@example.com", c.shown(path, value))
+	}
+}
+
+// listen checks the address of a listener; "" is none.
+func (c checker) listen(path, value string) {
+	if value == "" {
+		return
+	}
+	if _, _, ok := hostPort(value, true); !ok {
+		c.bad(path, "%s is no address to listen on; want host:port, such as 127.0.0.1:4222, or \"\" for none", c.shown(path, value))
+	}
+}
+
+// hostPort splits host:port. The host may be empty, for all of a machine's
+// addresses; port 0, for any free one, only where anyPort allows it.
+func hostPort(s string, anyPort bool) (host string, port int, ok bool) {
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 && !anyPort {
+		return "", 0, false
+	}
+	return host, int(n), host == "" || validName(host)
+}
+
+// validHost reports whether s is a host, with or without a port.
+func validHost(s string) bool {
+	if host, _, ok := hostPort(s, false); ok {
+		return host != ""
+	}
+	return validName(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+}
+
+// validName reports whether a host is an IP address or a domain name.
+func validName(host string) bool {
+	if net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil {
+		return true
+	}
+	_, wrong := canonicalDomain(host)
+	return wrong == ""
+}
+
+// logKey reports whether der is a key that logs sign with (RFC 6962 §2.1.4).
+func logKey(der []byte) bool {
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return false
+	}
+	switch key := key.(type) {
+	case *ecdsa.PublicKey:
+		return key.Curve == elliptic.P256()
+	case *rsa.PublicKey:
+		return key.N.BitLen() >= 2048
+	}
+	return false
+}

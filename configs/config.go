@@ -1,0 +1,263 @@
+package configs
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// DefaultDataDir is where everything is kept unless the file or $STATE_DIRECTORY
+// says otherwise, relative to the working directory.
+const DefaultDataDir = "ctwatch-data"
+
+// DefaultLogList is the list of logs that Chrome and most monitors use.
+const DefaultLogList = "https://www.gstatic.com/ct/log_list/v3/log_list.json"
+
+// Config is the whole configuration, checked: each value is of the form that its
+// field documents. Relative paths have been resolved against the directory of the
+// file. A zero value is not usable; see Default and Load.
+type Config struct {
+	// DataDir holds the database, the embedded NATS server's streams and caches.
+	DataDir string `yaml:"data_dir,path"`
+
+	Watch      []Watch  `yaml:"watch"`
+	WatchFiles []string `yaml:"watch_files,path"` // in Cert Spotter's syntax; not read here
+	Apps       []App    `yaml:"apps"`
+
+	Logs Logs `yaml:"logs"`
+	NATS NATS `yaml:"nats"`
+
+	Slack    *Slack    `yaml:"slack"` // nil: off
+	Email    *Email    `yaml:"email"` // nil: off
+	Webhooks []Webhook `yaml:"webhooks"`
+	Hooks    []string  `yaml:"hooks,path"` // directories of executables
+	Stdout   bool      `yaml:"stdout"`
+
+	HTTP    HTTP    `yaml:"http"`
+	Probe   Probe   `yaml:"probe"`
+	Signing Signing `yaml:"signing"`
+	Fleet   Fleet   `yaml:"fleet"`
+
+	src *source // where each value stands in the file; nil for defaults
+}
+
+// A Watch is a domain to watch. In YAML it is a mapping, or just the domain.
+type Watch struct {
+	// Domain is as written: a domain name, which may be internationalised.
+	Domain string `yaml:"domain,short"`
+	// Subdomains says whether every name below Domain is watched too; default true.
+	Subdomains bool `yaml:"subdomains"`
+	// Issuers are CAA identities (RFC 8659 §4.2) or pins of issuer keys. When there
+	// are any, every other CA is unexpected.
+	Issuers []string `yaml:"issuers,omitempty"`
+	// Keys are authorised before anything is issued for them.
+	Keys []pins.Pin `yaml:"keys,omitempty"`
+	// CAA also judges certificates by the domain's CAA records.
+	CAA bool `yaml:"caa,omitempty"`
+	// Endpoints (host:port) are where the domain is served; empty means the name
+	// itself on port 443.
+	Endpoints []string `yaml:"endpoints,omitempty"`
+}
+
+func (w *Watch) setDefaults() { w.Subdomains = true }
+
+// An App ships pins for some hosts.
+type App struct {
+	Name string `yaml:"name"`
+	// Hosts are domain names or patterns whose first label is "*".
+	Hosts []string  `yaml:"hosts"`
+	Pin   pins.Role `yaml:"pin"`      // default leaf
+	Min   int       `yaml:"min_pins"` // pins to ship per host, at least 1; default 2
+	// LeadTime is how long it takes from a new pin to an app version that most
+	// people run; default 14 days.
+	LeadTime time.Duration `yaml:"lead_time"`
+	Shipped  []Shipped     `yaml:"shipped,omitempty"`
+}
+
+func (a *App) setDefaults() {
+	a.Pin, a.Min, a.LeadTime = pins.RoleLeaf, 2, 14*24*time.Hour
+}
+
+// A Shipped says what one released version of an app carries: exactly one of File
+// and Pins is set.
+type Shipped struct {
+	Version string                `yaml:"version"`
+	File    string                `yaml:"file,path,omitempty"` // in any format that can be imported
+	Pins    map[string][]pins.Pin `yaml:"pins,omitempty"`      // by host or pattern
+}
+
+// Logs says which logs are read, and how.
+type Logs struct {
+	// List is an http, https or file URL, or a path, of a version 3 log list; ""
+	// means that only Extra is read.
+	List string `yaml:"list,location"`
+	// ListKey is a PEM file with the key that signs the list, "google" for its
+	// published key, or "" for an unsigned list.
+	ListKey string        `yaml:"list_key,listkey"`
+	Refresh time.Duration `yaml:"refresh"` // of the list; at least 100 ms
+	// States are the states of the logs that are read: pending, qualified, usable,
+	// readonly, retired, rejected.
+	States []string      `yaml:"states"`
+	Only   []string      `yaml:"only"` // names, IDs or operators; empty means all
+	Extra  []ExtraLog    `yaml:"extra"`
+	Start  Start         `yaml:"start"`
+	Poll   time.Duration `yaml:"poll"` // between tree heads; at least 100 ms
+	// Contact is an http, https or mailto URL that log operators find in the
+	// User-Agent; "" when none is given.
+	Contact string `yaml:"contact"`
+}
+
+// The kinds of an ExtraLog.
+const (
+	KindRFC6962 = "rfc6962"
+	KindStatic  = "static"
+)
+
+// An ExtraLog is a log that is on no list.
+type ExtraLog struct {
+	Name string `yaml:"name"`
+	Kind string `yaml:"kind"` // KindRFC6962 or KindStatic
+	// URL is what entries are read from; http or https, or file for a static log.
+	URL string `yaml:"url"`
+	// SubmissionURL is the submission prefix of a static log, if it differs from
+	// URL; http or https, or "".
+	SubmissionURL string `yaml:"submission_url,omitempty"`
+	Key           []byte `yaml:"key"` // DER SubjectPublicKeyInfo, RSA or ECDSA P-256
+}
+
+// NATS says where events are published.
+type NATS struct {
+	// URL of one server, or several separated by commas; nats, tls, ws or wss. ""
+	// means the embedded server.
+	URL URL `yaml:"url"`
+	// Listen is the embedded server's host:port; "" keeps it in the process.
+	Listen          string   `yaml:"listen"`
+	CredentialsFile string   `yaml:"credentials_file,cred"` // for URL; "" when none
+	TLS             *NATSTLS `yaml:"tls"`                   // for URL; nil when none is configured
+	Stream          string   `yaml:"stream"`
+	Subject         string   `yaml:"subject"` // what every subject begins with
+}
+
+// NATSTLS names PEM files. CA is "" for the system's roots; Cert and Key are both
+// set, or neither.
+type NATSTLS struct {
+	CA   string `yaml:"ca,cred,omitempty"`
+	Cert string `yaml:"cert,cred,omitempty"`
+	Key  string `yaml:"key,cred,omitempty"`
+}
+
+// Slack sends events to Slack, by a bot's token (with a channel) or by an incoming
+// webhook: exactly one of Token and WebhookURL is set.
+type Slack struct {
+	Token      Secret `yaml:"token"`
+	WebhookURL Secret `yaml:"webhook_url"`
+	// APIURL replaces Slack's API base; "" means Slack's own.
+	APIURL  string       `yaml:"api_url"`
+	Channel string       `yaml:"channel"`
+	Routes  []SlackRoute `yaml:"routes"`
+}
+
+// A SlackRoute sends events of a severity to another channel.
+type SlackRoute struct {
+	Severity string `yaml:"severity"` // debug, info, warning or critical
+	Channel  string `yaml:"channel"`
+}
+
+// Email sends events by SMTP.
+type Email struct {
+	Host string `yaml:"host"`
+	Port int    `yaml:"port"` // default 587
+	// StartTLS asks for STARTTLS and insists on it; without it the connection is
+	// TLS from its first byte. Default true.
+	StartTLS bool     `yaml:"starttls"`
+	Username string   `yaml:"username,omitempty"` // "" sends without logging in
+	Password Secret   `yaml:"password"`
+	From     string   `yaml:"from"` // an address, as in RFC 5322
+	To       []string `yaml:"to"`   // at least one
+}
+
+func (e *Email) setDefaults() { e.Port, e.StartTLS = 587, true }
+
+// A Webhook is an address that events are posted to.
+type Webhook struct {
+	URL    URL    `yaml:"url"`
+	Secret Secret `yaml:"secret"` // signs what is posted; may be unset
+}
+
+// HTTP is the listener of dashboard, API, pin documents and metrics.
+type HTTP struct {
+	Listen     string   `yaml:"listen"` // host:port; "" for no listener
+	TokensFile string   `yaml:"tokens_file,cred"`
+	TLS        *HTTPTLS `yaml:"tls"`
+	PublicURL  string   `yaml:"public_url"` // http or https; "" when unknown
+}
+
+// HTTPTLS names two PEM files.
+type HTTPTLS struct {
+	Cert string `yaml:"cert,cred"`
+	Key  string `yaml:"key,cred"`
+}
+
+// Probe says how often endpoints are probed.
+type Probe struct {
+	Interval time.Duration `yaml:"interval"` // at least 1 s
+}
+
+// Signing names the key that pin documents are signed with.
+type Signing struct {
+	KeyFile string `yaml:"key_file,cred"` // PKCS #8 PEM; "" for one made under DataDir
+}
+
+// The roles of a process in a fleet.
+const (
+	RoleAll         = "all"
+	RoleCoordinator = "coordinator"
+)
+
+// Fleet says what part of the work this process does.
+type Fleet struct {
+	Role string `yaml:"role"` // RoleAll or RoleCoordinator
+}
+
+// Default returns the built-in configuration: what ctwatch works on when there is
+// no file.
+func Default() *Config {
+	return &Config{
+		DataDir: DefaultDataDir,
+		Logs: Logs{
+			List: DefaultLogList, ListKey: "google", Refresh: time.Hour,
+			States: []string{"qualified", "usable", "readonly", "retired"},
+			Poll:   30 * time.Second,
+		},
+		NATS:   NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
+		Stdout: true,
+		HTTP:   HTTP{Listen: "127.0.0.1:8780"},
+		Probe:  Probe{Interval: 10 * time.Minute},
+		Fleet:  Fleet{Role: RoleAll},
+	}
+}
+
+// File is the name of the file that the configuration was read from, as it was
+// given; "" for the built-in defaults.
+func (c *Config) File() string {
+	if c.src == nil {
+		return ""
+	}
+	return c.src.file
+}
+
+// Format prints only where the configuration came from, with every verb: values
+// taken from the environment may be secret. Show is for people.
+func (c Config) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.origin()) }
+
+// LogValue implements slog.LogValuer as Format does.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.origin()) }
+
+func (c Config) origin() string {
+	if name := c.File(); name != "" {
+		return "configuration of " + name
+	}
+	return "built-in configuration"
+}

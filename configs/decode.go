@@ -1,0 +1,457 @@
+package configs
+
+import (
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+
+	"ctwatch/pins"
+)
+
+// maxAliased bounds how many values aliases may expand to.
+const maxAliased = 10_000
+
+// A decoder fills a Config from a YAML document, by the tags of its fields. It is
+// our own because the YAML library's stops at the first mistake and forgets where
+// the values stood.
+//
+// The tag is `yaml:"name,option..."`. Options: short (a plain value stands for a
+// mapping with only this setting), path (a file or directory), cred (a file, or a
+// credential), location (a URL or a file), listkey (a file or a known key), and
+// omitempty, for Show. A field of type Secret has two settings, NAME and NAME_file.
+type decoder struct {
+	*source
+	env      Env
+	dir      string // of the file, absolute as far as known
+	anchors  map[string]ast.Node
+	inAlias  int // how many aliases the current value is within
+	expanded int // values decoded within aliases
+	errs     Errors
+	failed   map[string]bool // paths with a mistake
+	tainted  map[string]bool // failed, and everything around it
+}
+
+// fail records a mistake about the setting at path.
+func (d *decoder) fail(path, format string, args ...any) {
+	if path == "" {
+		d.errs = append(d.errs, &Error{File: d.file, Line: 1, Column: 1, Msg: fmt.Sprintf(format, args...)})
+		return
+	}
+	d.errs = append(d.errs, d.errorf(path, format, args...))
+	d.taint(path)
+}
+
+// taint remembers that the value at path is not to be judged any further.
+func (d *decoder) taint(path string) {
+	d.failed[path] = true
+	for path != "" {
+		d.tainted[path] = true
+		path = parent(path)
+	}
+}
+
+// spoiled reports whether a mistake has been reported at path, around or within
+// it, so that another one would only repeat it.
+func (d *decoder) spoiled(path string) bool {
+	if d.tainted[path] {
+		return true
+	}
+	for path != "" {
+		if path = parent(path); d.failed[path] {
+			return true
+		}
+	}
+	return false
+}
+
+// document decodes the whole file.
+func (d *decoder) document(root ast.Node, c *Config) {
+	if root == nil {
+		return
+	}
+	root, _ = d.follow("", root)
+	switch root := root.(type) {
+	case nil, *ast.NullNode:
+	case ast.MapNode:
+		d.object("", root, reflect.ValueOf(c).Elem())
+	default:
+		d.fail("", "the file is %s; want settings, such as \"watch:\"", describe(root))
+	}
+}
+
+// follow looks behind anchors and aliases. It returns nil, with the mistake
+// recorded, where there is nothing to be found.
+func (d *decoder) follow(path string, n ast.Node) (_ ast.Node, aliased bool) {
+	for range maxDepth {
+		switch a := n.(type) {
+		case *ast.AnchorNode:
+			n = a.Value
+		case *ast.AliasNode:
+			name := a.Value.GetToken().Value
+			target, ok := d.anchors[name]
+			if !ok {
+				d.fail(path, "no anchor for the alias %s; want &NAME at the value that *NAME stands for", quote("*"+name))
+				return nil, false
+			}
+			n, aliased = target, true
+		default:
+			return n, aliased
+		}
+	}
+	d.fail(path, "an alias for itself; want a value")
+	return nil, false
+}
+
+// value decodes one node into v. The options are those of the field that v is, or
+// is an element of. Depth is bounded by the schema, since every level of a value is
+// one of v's type; what aliases multiply is bounded by a budget.
+func (d *decoder) value(path string, n ast.Node, v reflect.Value, opts string) {
+	n, aliased := d.follow(path, n)
+	if n == nil {
+		return
+	}
+	if aliased {
+		d.inAlias++
+		defer func() { d.inAlias-- }()
+	}
+	if d.inAlias > 0 {
+		if d.expanded++; d.expanded > maxAliased {
+			if d.expanded == maxAliased+1 {
+				d.fail(path, "aliases stand for more than %d values; want them written out, or in watch_files", maxAliased)
+			}
+			return
+		}
+	}
+	t := v.Type()
+	_, isNull := n.(*ast.NullNode)
+	switch {
+	case isLeaf(t):
+		if isNull {
+			d.fail(path, "has no value; want %s", expected(t))
+			return
+		}
+		d.scalar(path, n, v, opts)
+	case isNull && strings.HasSuffix(path, "]"): // an element of a list
+		d.fail(path, "has no value; want %s", expected(t))
+	case isNull: // an empty block, as when all of its lines are commented out
+		delete(d.places, path)
+	case t.Kind() == reflect.Pointer:
+		v.Set(newDefault(t.Elem()))
+		d.value(path, n, v.Elem(), opts)
+	case t.Kind() == reflect.Struct:
+		d.structure(path, n, v)
+	case t.Kind() == reflect.Map:
+		d.mapping(path, n, v)
+	default:
+		d.list(path, n, v, opts)
+	}
+}
+
+// structure decodes a mapping of settings, or its short form.
+func (d *decoder) structure(path string, n ast.Node, v reflect.Value) {
+	if m, ok := n.(ast.MapNode); ok {
+		d.object(path, m, v)
+		return
+	}
+	for _, f := range fieldsOf(v.Type()) {
+		if _, ok := n.(ast.ScalarNode); ok && f.has("short") {
+			path += "." + f.name
+			d.places[path] = nodePlace(n)
+			d.scalar(path, n, v.Field(f.index), f.opts)
+			return
+		}
+	}
+	d.fail(path, "is %s; want %s", describe(n), expected(v.Type()))
+}
+
+// object decodes a mapping into a struct.
+func (d *decoder) object(path string, m ast.MapNode, v reflect.Value) {
+	fields := fieldsOf(v.Type())
+	first := map[string]place{}
+	for iter := m.MapRange(); iter.Next(); {
+		key, at := d.key(iter.Key())
+		sub := key
+		if path != "" {
+			sub = path + "." + key
+		}
+		if before, ok := first[key]; ok {
+			d.failAt(at, "%s: is set twice; want one (the other is on line %d)", sub, before.line)
+			continue
+		}
+		first[key] = at
+		f, asFile, ok := find(fields, key)
+		if !ok {
+			d.failAt(at, "unknown setting %s; want %s", quote(sub), suggest(fields, key))
+			d.taint(sub)
+			continue
+		}
+		n := iter.Value()
+		d.places[sub] = placeOf(n, at)
+		if _, isSecret := v.Field(f.index).Interface().(Secret); isSecret {
+			other := f.name
+			if !asFile {
+				other += "_file"
+			}
+			if _, both := first[other]; both {
+				d.fail(sub, "is set together with %s; want one of the two", other)
+				continue
+			}
+			d.secret(sub, n, v.Field(f.index), asFile)
+			continue
+		}
+		d.value(sub, n, v.Field(f.index), f.opts)
+	}
+}
+
+// mapping decodes a mapping with free keys, whose values are lists.
+func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		d.fail(path, "is %s; want %s", describe(n), expected(v.Type()))
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for iter := m.MapRange(); iter.Next(); {
+		key, at := d.key(iter.Key())
+		sub := path + "[" + key + "]"
+		if v.MapIndex(reflect.ValueOf(key)).IsValid() {
+			d.failAt(at, "%s: is set twice; want one (the other is on line %d)", sub, d.places[sub].line)
+			continue
+		}
+		d.places[sub] = at
+		elem := reflect.New(v.Type().Elem()).Elem()
+		d.value(sub, iter.Value(), elem, "")
+		v.SetMapIndex(reflect.ValueOf(key), elem)
+	}
+}
+
+// list decodes a sequence, which takes the place of a default.
+func (d *decoder) list(path string, n ast.Node, v reflect.Value, opts string) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.fail(path, "is %s; want %s", describe(n), expected(v.Type()))
+		return
+	}
+	v.SetZero() // an empty list is nil, whether or not it was written
+	for i, n := range seq.Values {
+		sub := fmt.Sprintf("%s[%d]", path, i)
+		d.places[sub] = nodePlace(n)
+		elem := newDefault(v.Type().Elem()).Elem()
+		d.value(sub, n, elem, opts)
+		v.Set(reflect.Append(v, elem))
+	}
+}
+
+// scalar decodes a single value.
+func (d *decoder) scalar(path string, n ast.Node, v reflect.Value, opts string) {
+	text, quoted, ok := scalarText(n)
+	if !ok {
+		d.fail(path, "is %s; want %s", describe(n), expected(v.Type()))
+		return
+	}
+	raw := text
+	text, fromEnv, err := d.expand(raw)
+	if err != nil {
+		d.fail(path, "%s", err)
+		return
+	}
+	if err := set(v, text, quoted && !fromEnv); err != nil {
+		d.fail(path, "%s is not valid; %s", quote(raw), err)
+		return
+	}
+	isPath := false
+	switch {
+	case text == "":
+	case hasOption(opts, "path"), hasOption(opts, "cred"):
+		isPath = true
+	case hasOption(opts, "location"):
+		isPath = !strings.Contains(text, "://")
+	case hasOption(opts, "listkey"):
+		isPath = text != "google"
+	}
+	if isPath {
+		resolved := d.resolve(text, hasOption(opts, "cred"))
+		if !filepath.IsAbs(text) && resolved == d.resolve(text, false) {
+			raw = escape(d.dir) + "/" + raw // so that it means the same from elsewhere
+		}
+		v.SetString(resolved)
+	}
+	if fromEnv {
+		value := fmt.Sprint(plain(v))
+		d.written[path] = written{raw, func(s string) bool { return s == value }}
+	}
+}
+
+// set gives v the value that text stands for. The error says what was expected.
+func set(v reflect.Value, text string, quoted bool) error {
+	want := fmt.Errorf("want %s", expected(v.Type()))
+	switch p := v.Addr().Interface().(type) {
+	case *time.Duration:
+		dur, err := parseDuration(text)
+		*p = dur
+		return err
+	case *Start:
+		s, err := parseStart(text)
+		*p = s
+		return err
+	case *pins.Pin:
+		pin, err := pins.Parse(text)
+		if err != nil || pin.IsZero() {
+			return want
+		}
+		*p = pin
+		return nil
+	case *[]byte:
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(b) == 0 {
+			return want
+		}
+		*p = b
+		return nil
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		b := strings.EqualFold(text, "true")
+		if quoted || !b && !strings.EqualFold(text, "false") {
+			return want
+		}
+		v.SetBool(b)
+	case reflect.Int:
+		i, err := strconv.Atoi(text)
+		if quoted || err != nil {
+			return want
+		}
+		v.SetInt(int64(i))
+	default:
+		v.SetString(text)
+	}
+	return nil
+}
+
+// secret decodes NAME or NAME_file of a Secret without reading it.
+func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) {
+	if n, _ = d.follow(path, n); n == nil {
+		return
+	}
+	text, _, ok := scalarText(n)
+	if !ok {
+		d.fail(path, "is %s; want %s", describe(n), secretWant(asFile))
+		return
+	}
+	if asFile {
+		var file string
+		elem := reflect.ValueOf(&file).Elem()
+		d.scalar(path, n, elem, "cred")
+		if file == "" {
+			return // unset, or a mistake that has been recorded
+		}
+		shown := file
+		if w, ok := d.written[path]; ok {
+			shown = w.text
+		}
+		v.Set(reflect.ValueOf(Secret{file: shown, reveal: func() (string, error) {
+			value, err := readSecret(file)
+			if err != nil {
+				e := d.errorf(path, "cannot be read: %v; want a file with the secret on one line", err)
+				e.Err = err
+				return "", e
+			}
+			return value, nil
+		}}))
+		return
+	}
+	if text == "" {
+		return // unset
+	}
+	if names, err := references(text); err != nil || len(names) == 0 {
+		d.fail(path, "a secret does not belong in this file; want %s", secretWant(asFile))
+		return
+	}
+	v.Set(reflect.ValueOf(Secret{text: text, reveal: func() (string, error) {
+		value, _, err := d.expand(text)
+		if err == nil {
+			value, err = oneLine(value)
+		}
+		if err != nil {
+			e := d.errorf(path, "cannot be read: %v; want %s", err, secretWant(false))
+			return "", e
+		}
+		return value, nil
+	}}))
+}
+
+func secretWant(asFile bool) string {
+	if asFile {
+		return "the name of a file or of a credential"
+	}
+	return "${NAME} of an environment variable, or the setting that ends in _file"
+}
+
+// key returns a mapping's key and its place.
+func (d *decoder) key(k ast.MapKeyNode) (string, place) {
+	if text, _, ok := scalarText(k); ok {
+		return text, nodePlace(k)
+	}
+	return k.GetToken().Value, nodePlace(k)
+}
+
+// failAt records a mistake at a place.
+func (d *decoder) failAt(p place, format string, args ...any) {
+	d.errs = append(d.errs, &Error{File: d.file, Line: p.line, Column: p.column, Msg: fmt.Sprintf(format, args...)})
+}
+
+// scalarText returns a scalar as it is written, so that the version 5.10 is not
+// the number 5.1.
+func scalarText(n ast.Node) (text string, quoted, ok bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		t := n.GetToken().Type
+		return n.Value, t == token.SingleQuoteType || t == token.DoubleQuoteType, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, false, true
+	}
+	return "", false, false
+}
+
+// placeOf is where a setting stands: its value, or its key when the value is made
+// of several lines or is not there.
+func placeOf(n ast.Node, key place) place {
+	switch n.(type) {
+	case *ast.NullNode, *ast.SequenceNode, ast.MapNode, *ast.AnchorNode:
+		return key
+	}
+	return nodePlace(n)
+}
+
+// nodePlace is where a value begins.
+func nodePlace(n ast.Node) place {
+	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		n = m.Values[0].Key // the node's own token is the colon
+	}
+	p := n.GetToken().Position
+	return place{p.Line, p.Column}
+}
+
+// describe says what a node is.
+func describe(n ast.Node) string {
+	switch n.(type) {
+	case *ast.SequenceNode:
+		return "a list"
+	case ast.MapNode:
+		return "a mapping"
+	case *ast.NullNode:
+		return "empty"
+	case ast.ScalarNode:
+		return "a single value"
+	}
+	return "something else"
+}

@@ -1,0 +1,55 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// variable is a reference to the environment, or the escape of one.
+var variable = regexp.MustCompile(`\$?\$\{([A-Za-z_][A-Za-z0-9_]*)?\}?`)
+
+var errReference = errors.New("a malformed reference to the environment; want ${NAME}, or $${ for a literal ${")
+
+// references lists the variables that a value refers to.
+func references(text string) ([]string, error) {
+	var out []string
+	for _, m := range variable.FindAllStringSubmatch(text, -1) {
+		switch {
+		case strings.HasPrefix(m[0], "$$"):
+		case m[1] == "" || !strings.HasSuffix(m[0], "}"):
+			return nil, errReference
+		default:
+			out = append(out, m[1])
+		}
+	}
+	return out, nil
+}
+
+// expand puts the environment's values into text; fromEnv reports whether there
+// were any. The error never contains a value.
+func (d *decoder) expand(text string) (value string, fromEnv bool, err error) {
+	if !strings.Contains(text, "${") {
+		return text, false, nil
+	}
+	if _, err := references(text); err != nil {
+		return "", false, err
+	}
+	value = variable.ReplaceAllStringFunc(text, func(m string) string {
+		if strings.HasPrefix(m, "$$") {
+			return m[1:]
+		}
+		fromEnv = true
+		name := strings.TrimSuffix(strings.TrimPrefix(m, "${"), "}")
+		v, ok := d.env.lookup(name)
+		if !ok && err == nil {
+			err = fmt.Errorf("the environment variable %s is not set; want it set, or another value here", name)
+		}
+		return v
+	})
+	return value, fromEnv, err
+}
+
+// escape writes a value so that expand returns it.
+func escape(value string) string { return strings.ReplaceAll(value, "${", "$${") }

@@ -1,0 +1,124 @@
+package configs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxErrors bounds how many mistakes of one file are reported.
+const maxErrors = 50
+
+// An Error is one mistake in a configuration file.
+type Error struct {
+	File         string // as it was given; "" for the built-in defaults
+	Line, Column int    // from 1; 0 when the mistake has no place
+	Msg          string // what is wrong; what was expected
+	Err          error  // the cause, when there is one beyond Msg; not printed
+}
+
+// Error writes "FILE:LINE:COLUMN: what is wrong; what was expected".
+func (e *Error) Error() string {
+	file := e.File
+	if file == "" {
+		file = "built-in configuration"
+	}
+	if e.Line == 0 {
+		return file + ": " + e.Msg
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", file, e.Line, e.Column, e.Msg)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errors are the mistakes of one file, in its order; one per line when printed.
+type Errors []*Error
+
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap makes errors.Is and errors.As look at each mistake.
+func (es Errors) Unwrap() []error {
+	out := make([]error, len(es))
+	for i, e := range es {
+		out[i] = e
+	}
+	return out
+}
+
+// asError sorts the mistakes by place and bounds them; nil when there are none.
+func (es Errors) asError() error {
+	if len(es) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(es, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	if more := len(es) - maxErrors; more > 0 {
+		last := *es[maxErrors]
+		last.Msg = fmt.Sprintf("%d more mistakes from here on; want none", more)
+		es = append(es[:maxErrors:maxErrors], &last)
+	}
+	return es
+}
+
+// A source is what is known of a configuration's file once it has been read.
+type source struct {
+	file string
+	// places holds where each setting that the file has stands, by its path, such
+	// as "watch[3].domain": a list's or mapping's key, any other setting's value.
+	places map[string]place
+	// written holds the values that came from the environment, as they stand in
+	// the file.
+	written map[string]written
+}
+
+type place struct{ line, column int }
+
+// A written value is one that contains ${NAME}. What it stands for may be secret,
+// so it is kept out of reach of anything that prints structs.
+type written struct {
+	text string
+	is   func(value string) bool // whether value is what text stands for
+}
+
+// at returns the place of a setting, or of the nearest thing around it.
+func (s *source) at(path string) place {
+	for path != "" {
+		if p, ok := s.places[path]; ok {
+			return p
+		}
+		path = parent(path)
+	}
+	return place{1, 1}
+}
+
+// parent is the path of what a setting is in; "" for the whole file.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}
+
+// errorf makes an Error about the setting at path.
+func (s *source) errorf(path, format string, args ...any) *Error {
+	if s == nil {
+		return &Error{Msg: fmt.Sprintf(path+": "+format, args...)}
+	}
+	p := s.at(path)
+	return &Error{File: s.file, Line: p.line, Column: p.column, Msg: fmt.Sprintf(path+": "+format, args...)}
+}
+
+// Errorf makes an *Error about a setting, for mistakes that only another package
+// can find. The path is as in YAML, such as "watch[3].domain", with indexes from
+// 0; the message should say what is wrong, and after a semicolon what was
+// expected. Where the file does not have the setting, the error is at the nearest
+// setting around it; without a file it has no place.
+func (c *Config) Errorf(path, format string, args ...any) error {
+	return c.src.errorf(path, format, args...)
+}

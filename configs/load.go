@@ -1,0 +1,197 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxFile bounds a configuration file, in bytes.
+const maxFile = 1 << 20
+
+// fileName is the name of a configuration file in the places where one is looked
+// for.
+const fileName = "ctwatch.yaml"
+
+// Env is what of the process's surroundings the configuration depends on.
+type Env struct {
+	// LookupEnv finds an environment variable; nil means that there are none.
+	LookupEnv func(name string) (string, bool)
+	// WorkDir is the directory that relative names are relative to; "" means the
+	// process's own.
+	WorkDir string
+	// SystemDir is the last place to look for a file; "" means /etc/ctwatch.
+	SystemDir string
+}
+
+// ProcessEnv returns the surroundings of this process.
+func ProcessEnv() Env {
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "" // relative names stay relative
+	}
+	return Env{LookupEnv: os.LookupEnv, WorkDir: dir}
+}
+
+func (e Env) lookup(name string) (string, bool) {
+	if e.LookupEnv == nil {
+		return "", false
+	}
+	return e.LookupEnv(name)
+}
+
+// dirs returns the directories of a variable that systemd sets: absolute paths,
+// separated by colons.
+func (e Env) dirs(name string) []string {
+	var out []string
+	list, _ := e.lookup(name)
+	for _, dir := range filepath.SplitList(list) {
+		if dir != "" {
+			out = append(out, e.abs(dir))
+		}
+	}
+	return out
+}
+
+// abs makes a path absolute, as far as the working directory is known.
+func (e Env) abs(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(e.WorkDir, path)
+}
+
+// Find returns the name of the configuration file to read: the explicit one, or
+// the first there is of ./ctwatch.yaml, $CONFIGURATION_DIRECTORY/ctwatch.yaml and
+// /etc/ctwatch/ctwatch.yaml, or "" when there is none. An explicit file that is
+// not there is an error, and so is a place that cannot be looked at: defaults must
+// not silently take the place of a file.
+func Find(explicit string, env Env) (string, error) {
+	exists := func(path string) (bool, error) {
+		_, err := os.Stat(env.abs(path))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, unreadable(path, err)
+		}
+		return true, nil
+	}
+	if explicit != "" {
+		ok, err := exists(explicit)
+		if err == nil && !ok {
+			err = unreadable(explicit, fs.ErrNotExist)
+		}
+		if err != nil {
+			return "", err
+		}
+		return explicit, nil
+	}
+	candidates := []string{fileName}
+	for _, dir := range env.dirs("CONFIGURATION_DIRECTORY") {
+		candidates = append(candidates, filepath.Join(dir, fileName))
+	}
+	system := env.SystemDir
+	if system == "" {
+		system = "/etc/ctwatch"
+	}
+	candidates = append(candidates, filepath.Join(system, fileName))
+	for _, path := range candidates {
+		ok, err := exists(path)
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			return path, nil
+		}
+	}
+	return "", nil
+}
+
+// Load reads the configuration file at path, at most 1 MiB; the path "" stands for
+// an empty file. Mistakes are reported as Errors, all of them when the file is
+// YAML at all. Of other files it only checks that they are named: secrets are read
+// when they are needed (see CheckSecrets).
+func Load(path string, env Env) (*Config, error) {
+	if path == "" {
+		c := Default()
+		c.DataDir = defaultDataDir(env)
+		return c, nil
+	}
+	f, err := os.Open(env.abs(path))
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return LoadBytes(path, data, env)
+}
+
+// LoadBytes reads a configuration as Load does, from memory. The name is that of
+// the file: errors carry it, and relative paths are resolved against its
+// directory.
+func LoadBytes(name string, data []byte, env Env) (*Config, error) {
+	d := &decoder{
+		source: &source{file: name, places: map[string]place{}, written: map[string]written{}},
+		env:    env,
+		failed: map[string]bool{}, tainted: map[string]bool{},
+		dir: filepath.Dir(env.abs(name)),
+	}
+	root, anchors, err := parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	d.anchors = anchors
+	c := Default()
+	c.DataDir = defaultDataDir(env)
+	c.src = d.source
+	d.document(root, c)
+	check(c, d)
+	if err := d.errs.asError(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// defaultDataDir is systemd's state directory, or DefaultDataDir.
+func defaultDataDir(env Env) string {
+	if dirs := env.dirs("STATE_DIRECTORY"); len(dirs) > 0 {
+		return dirs[0]
+	}
+	return env.abs(DefaultDataDir)
+}
+
+// unreadable is the error for a file that cannot be read.
+func unreadable(path string, err error) error {
+	reason := err.Error()
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		reason = pe.Err.Error() // the path is there already
+	}
+	return Errors{{File: path, Msg: fmt.Sprintf("cannot be read: %s; want a configuration file that this user may read", reason), Err: err}}
+}
+
+// resolve makes a path from the configuration absolute. A bare name is looked for
+// among systemd's credentials first, where the setting takes those.
+func (d *decoder) resolve(path string, credential bool) string {
+	if path == "" {
+		return ""
+	}
+	if dirs := d.env.dirs("CREDENTIALS_DIRECTORY"); credential && len(dirs) > 0 && !strings.ContainsRune(path, '/') {
+		file := filepath.Join(dirs[0], path)
+		if info, err := os.Stat(file); err == nil && !info.IsDir() {
+			return file
+		}
+	}
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(d.dir, path)
+}

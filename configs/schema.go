@@ -1,0 +1,181 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// A field is a setting of a struct.
+type field struct {
+	name  string
+	index int
+	opts  string // comma-separated
+}
+
+func (f field) has(option string) bool { return hasOption(f.opts, option) }
+
+func hasOption(opts, option string) bool {
+	return slices.Contains(strings.Split(opts, ","), option)
+}
+
+// fieldsOf lists the settings of a struct, in their order.
+func fieldsOf(t reflect.Type) []field {
+	var out []field
+	for i := range t.NumField() {
+		if tag, ok := t.Field(i).Tag.Lookup("yaml"); ok {
+			name, opts, _ := strings.Cut(tag, ",")
+			// The index is all that is needed: no struct is embedded.
+			out = append(out, field{name, i, secretOption(t.Field(i).Type, opts)})
+		}
+	}
+	return out
+}
+
+// secretOption marks the fields that have a NAME_file beside NAME.
+func secretOption(t reflect.Type, opts string) string {
+	if t == reflect.TypeFor[Secret]() {
+		return opts + ",secret"
+	}
+	return opts
+}
+
+// find looks a setting up by its key; asFile is set for the NAME_file of a secret.
+func find(fields []field, key string) (f field, asFile, ok bool) {
+	for _, f := range fields {
+		if f.name == key {
+			return f, false, true
+		}
+		if f.has("secret") && f.name+"_file" == key {
+			return f, true, true
+		}
+	}
+	return field{}, false, false
+}
+
+// names lists the keys that a struct takes.
+func names(fields []field) []string {
+	var out []string
+	for _, f := range fields {
+		out = append(out, f.name)
+		if f.has("secret") {
+			out = append(out, f.name+"_file")
+		}
+	}
+	return out
+}
+
+// suggest says which setting may have been meant by an unknown key.
+func suggest(fields []field, key string) string {
+	best, bestDistance := "", 3
+	for _, name := range names(fields) {
+		if d := distance(key, name); d < bestDistance {
+			best, bestDistance = name, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("perhaps %q", best)
+	}
+	return "one of " + strings.Join(names(fields), ", ")
+}
+
+// distance is the number of letters to insert, delete or replace to get from a to
+// b; at least 3 is written as 3.
+func distance(a, b string) int {
+	if len(a) > len(b)+2 || len(b) > len(a)+2 {
+		return 3
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return min(row[len(b)], 3)
+}
+
+// isLeaf reports whether values of a type are written as a single value.
+func isLeaf(t reflect.Type) bool {
+	switch t {
+	case reflect.TypeFor[Start](), reflect.TypeFor[pins.Pin](), reflect.TypeFor[[]byte](), reflect.TypeFor[Secret]():
+		return true
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
+		return true
+	}
+	return false
+}
+
+// expected says what is expected of a type.
+func expected(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return strings.TrimPrefix(errDuration.Error(), "want ")
+	case reflect.TypeFor[Start]():
+		return `"now", "beginning" or a duration`
+	case reflect.TypeFor[pins.Pin]():
+		return `a pin: "sha256/" and the base64 of a SHA-256, 44 characters`
+	case reflect.TypeFor[[]byte]():
+		return "base64"
+	case reflect.TypeFor[Watch]():
+		return "a domain, or a mapping with \"domain\""
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Pointer:
+		return expected(t.Elem())
+	case reflect.Struct:
+		return "a mapping with " + strings.Join(names(fieldsOf(t)), ", ")
+	case reflect.Map:
+		return "a mapping"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "a text"
+}
+
+// newDefault returns a pointer to a new value with its defaults.
+func newDefault(t reflect.Type) reflect.Value {
+	p := reflect.New(t)
+	if v, ok := p.Interface().(interface{ setDefaults() }); ok {
+		v.setDefaults()
+	}
+	return p
+}
+
+// plain returns a leaf as the configuration writes it.
+func plain(v reflect.Value) any {
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		return formatDuration(x)
+	case URL:
+		return string(x)
+	}
+	return v.Interface()
+}
+
+// quote writes text from the file into an error: escaped, and not too long.
+func quote(s string) string {
+	const limit = 60
+	if runes := []rune(s); len(runes) > limit {
+		s = string(runes[:limit]) + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}

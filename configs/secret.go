@@ -1,0 +1,170 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"unicode"
+)
+
+// maxSecret bounds a secret's file, in bytes.
+const maxSecret = 64 << 10
+
+// hidden is printed in place of a secret.
+const hidden = "(secret)"
+
+// A Secret is a value that must never be shown: every way of printing it gives
+// "(secret)". The zero Secret is unset.
+type Secret struct {
+	// reveal is a function so that no printing by reflection reaches the value.
+	reveal func() (string, error)
+	// file is the path it is read from; text is what the configuration has in place
+	// of the value, such as ${NAME}.
+	file, text string
+}
+
+// NewSecret returns a Secret of a known value, for code that configures without a
+// file. The value "" gives a Secret that is unset.
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{reveal: func() (string, error) { return value, nil }}
+}
+
+// IsSet reports whether a secret is configured. It may still be unreadable.
+func (s Secret) IsSet() bool { return s.reveal != nil }
+
+// Reveal returns the value: the file's first and only line, or what the
+// environment has. A file is read anew each time, so that a secret can be
+// replaced; at most 64 KiB. An unset Secret is "". The error is an *Error, and
+// never contains the value.
+func (s Secret) Reveal() (string, error) {
+	if s.reveal == nil {
+		return "", nil
+	}
+	return s.reveal()
+}
+
+// Format implements fmt.Formatter for every verb.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
+
+// String returns "(secret)".
+func (Secret) String() string { return hidden }
+
+// GoString returns "(secret)".
+func (Secret) GoString() string { return hidden }
+
+// MarshalText returns "(secret)", for JSON and every other encoding.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue returns "(secret)".
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// readSecret reads a secret's file.
+func readSecret(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxSecret {
+		return "", fmt.Errorf("the file is larger than %d bytes", maxSecret)
+	}
+	return oneLine(string(b))
+}
+
+// oneLine removes the line's end and refuses what no secret is.
+func oneLine(s string) (string, error) {
+	s = strings.TrimRight(s, "\r\n")
+	if s == "" {
+		return "", errors.New("it is empty")
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return "", errors.New("it has more than one line, or control characters")
+	}
+	return s, nil
+}
+
+// A URL may carry a user name and a password, or a token in their place; printing
+// it hides them. Convert it to string to use it.
+type URL string
+
+// Redacted returns the URL with what stands before an "@" hidden, in each of
+// several URLs separated by commas. It is still a URL.
+func (u URL) Redacted() string {
+	return redact(string(u), func(string) bool { return false })
+}
+
+// redact hides what stands before an "@" unless it may be kept. It does not parse,
+// so that nothing is too malformed to be hidden.
+func redact(urls string, keep func(user string) bool) string {
+	parts := strings.Split(urls, ",")
+	for i, part := range parts {
+		start := 0
+		if scheme := strings.Index(part, "://"); scheme >= 0 {
+			start = scheme + len("://")
+		}
+		end := len(part)
+		if n := strings.IndexAny(part[start:], "/?#"); n >= 0 {
+			end = start + n
+		}
+		if at := strings.LastIndexByte(part[:end], '@'); at >= start && !keep(part[start:at]) {
+			parts[i] = part[:start] + "xxxxx" + part[at:]
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// Format implements fmt.Formatter for every verb, with Redacted.
+func (u URL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Redacted()) }
+
+// String returns Redacted.
+func (u URL) String() string { return u.Redacted() }
+
+// MarshalText returns Redacted.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
+
+// LogValue returns Redacted.
+func (u URL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
+
+// CheckSecrets reads every secret that is configured and reports those that cannot
+// be read, as Errors. The daemon does so before it starts, and so does a check of
+// the file; commands that need no secret do not.
+func (c *Config) CheckSecrets() error {
+	var errs Errors
+	try := func(path string, s Secret, check func(string) string) {
+		value, err := s.Reveal()
+		if err == nil && s.IsSet() && check != nil {
+			if wrong := check(value); wrong != "" {
+				err = c.Errorf(path, "%s", wrong)
+			}
+		}
+		if err == nil {
+			return
+		}
+		var e *Error
+		if !errors.As(err, &e) {
+			e = c.src.errorf(path, "cannot be read; want a secret of one line")
+		}
+		errs = append(errs, e)
+	}
+	if s := c.Slack; s != nil {
+		try("slack.token", s.Token, nil)
+		try("slack.webhook_url", s.WebhookURL, func(v string) string { return wrongURL(v, "http", "https") })
+	}
+	if e := c.Email; e != nil {
+		try("email.password", e.Password, nil)
+	}
+	for i, w := range c.Webhooks {
+		try(fmt.Sprintf("webhooks[%d].secret", i), w.Secret, nil)
+	}
+	return errs.asError()
+}

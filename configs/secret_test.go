@@ -1,0 +1,183 @@
+package configs_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"ctwatch/configs"
+)
+
+const topSecret = "hunter2-Geheimnis"
+
+const secretive = `
+nats:
+  url: nats://me:${NATS_PASSWORD}@localhost,tls://hunter2-Geheimnis@other.example
+slack:
+  token: ${SLACK_TOKEN}
+  channel: "#certs"
+email:
+  host: m.example
+  from: a@m.example
+  to: [b@m.example]
+  username: me
+  password_file: smtp
+webhooks:
+  - url: https://me:hunter2-Geheimnis@x.example/hook?a=b
+    secret_file: %s/secret
+`
+
+func secretConfig(t *testing.T) *configs.Config {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"smtp", "secret"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(topSecret+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return load(t, fmt.Sprintf(secretive, dir), map[string]string{
+		"NATS_PASSWORD": topSecret, "SLACK_TOKEN": topSecret, "CREDENTIALS_DIRECTORY": dir,
+	})
+}
+
+func TestSecretsAreRevealedOnRequest(t *testing.T) {
+	c := secretConfig(t)
+	if err := c.CheckSecrets(); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]configs.Secret{
+		"from the environment": c.Slack.Token, "from a credential": c.Email.Password, "from a file": c.Webhooks[0].Secret,
+		"given": configs.NewSecret(topSecret),
+	} {
+		if got, err := s.Reveal(); got != topSecret || err != nil || !s.IsSet() {
+			t.Errorf("%s: Reveal() = %q, %v", name, got, err)
+		}
+	}
+	for name, s := range map[string]configs.Secret{"unset": c.Slack.WebhookURL, "empty": configs.NewSecret("")} {
+		if got, err := s.Reveal(); got != "" || err != nil || s.IsSet() {
+			t.Errorf("%s: Reveal() = %q, %v", name, got, err)
+		}
+	}
+	if got := string(c.NATS.URL); !strings.Contains(got, topSecret) {
+		t.Errorf("the URL to connect to: %s", got)
+	}
+}
+
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	c := secretConfig(t)
+	values := map[string]any{
+		"config": *c, "pointer": c, "slack": c.Slack, "email": *c.Email, "webhooks": c.Webhooks, "nats": c.NATS,
+		"secret": c.Slack.Token, "secret pointer": &c.Slack.Token, "url": c.NATS.URL, "given": configs.NewSecret(topSecret),
+	}
+	for name, v := range values {
+		// Not %p and %w: they call no methods, print no values, and go vet refuses them.
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%t", "%T", "%c", "%U", "%e", "% x", "%#x"} {
+			shows(t, name+" "+verb, fmt.Sprintf(verb, v))
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		shows(t, name+" JSON", string(b))
+		b, err = yaml.Marshal(v)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		shows(t, name+" YAML", string(b))
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
+		shows(t, name+" log", log.String())
+	}
+	shown, err := c.Show()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows(t, "Show", string(shown))
+	for _, want := range []string{`token: "${SLACK_TOKEN}"`, "me:${NATS_PASSWORD}@localhost", "password_file: ", "xxxxx@x.example/hook"} {
+		if !strings.Contains(string(shown), want) {
+			t.Errorf("Show lacks %s:\n%s", want, shown)
+		}
+	}
+}
+
+// shows fails when the secret is in text, plain or in hex.
+func shows(t *testing.T, name, text string) {
+	t.Helper()
+	for _, s := range []string{topSecret, fmt.Sprintf("%x", topSecret), fmt.Sprintf("%X", topSecret), fmt.Sprintf("% x", topSecret), fmt.Sprint([]byte(topSecret))} {
+		if strings.Contains(text, strings.Trim(s, "[]")) {
+			t.Errorf("%s shows the secret: %s", name, text)
+		}
+	}
+}
+
+func TestErrorsNeverContainSecrets(t *testing.T) {
+	vars := map[string]string{"X": topSecret + "\x00 *.:"}
+	for _, text := range []string{
+		"nats:\n  url: nats://a:${X}@x:y\n", "nats:\n  url: nats://a:" + topSecret + "@x:y\n", "nats:\n  stream: ${X}\n  subject: ${X}\n  listen: ${X}\n",
+		"watch: [\"${X}\", {domain: \"${X}\", issuers: [\"${X}\"], keys: [\"${X}\"], caa: \"${X}\", endpoints: [\"${X}\"]}]\n",
+		"apps: [{name: \"${X}\", hosts: [\"${X}\"], pin: \"${X}\", min_pins: \"${X}\", lead_time: \"${X}\", shipped: [{version: \"${X}\"}]}]\n",
+		"logs: {list: \"${X}\", start: \"${X}\", poll: \"${X}\", states: [\"${X}\"], contact: \"${X}\", extra: [{name: \"${X}\", kind: \"${X}\", url: \"${X}\", key: \"${X}\"}]}\n",
+		"slack:\n  token: " + topSecret + "\n", "slack:\n  token_file: [" + topSecret + "]\n", "slack: {token: \"${X}\", api_url: \"${X}\", routes: [{severity: \"${X}\"}]}\n",
+		"email: {host: \"${X}\", port: \"${X}\", from: \"${X}\", to: [\"${X}\"], username: \"${X}\"}\n",
+		"webhooks: [{url: \"ftp://" + topSecret + "@x\"}, {url: \"${X}\"}]\nhttp: {listen: \"${X}\", public_url: \"${X}\"}\nfleet: {role: \"${X}\"}\ndata_dir: \"${X}\"",
+	} {
+		_, err := configs.LoadBytes("f", []byte(text), env("/", vars))
+		if err == nil {
+			t.Errorf("no error: %s", text)
+			continue
+		}
+		shows(t, text, err.Error())
+	}
+}
+
+func TestUnreadableSecretsAreReportedTogether(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("empty", "\n")
+	write("lines", "a\nb\n")
+	write("big", strings.Repeat("x", 1<<17))
+	c, err := configs.LoadBytes(filepath.Join(dir, "f"), []byte(`slack:
+  webhook_url: ${HOOK}
+webhooks:
+  - {url: "https://x.example", secret_file: absent}
+  - {url: "https://x.example", secret_file: empty}
+  - {url: "https://x.example", secret_file: lines}
+  - {url: "https://x.example", secret_file: big}
+  - {url: "https://x.example", secret: "${UNSET}"}
+`), env("/", map[string]string{"HOOK": topSecret}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.CheckSecrets()
+	var list configs.Errors
+	if !errors.As(err, &list) || len(list) != 6 {
+		t.Fatalf("CheckSecrets() = %v, want 6 mistakes", err)
+	}
+	for i, want := range []string{
+		":2:16: slack.webhook_url: is no URL of a kind", ":4:45: webhooks[0].secret_file: cannot be read: open ", ":5:45: webhooks[1].secret_file: cannot be read: it is empty",
+		":6:45: webhooks[2].secret_file: cannot be read: it has more than one line", ":7:45: webhooks[3].secret_file: cannot be read: the file is larger",
+		":8:40: webhooks[4].secret: cannot be read: the environment variable UNSET is not set",
+	} {
+		if !strings.Contains(list[i].Error(), want) {
+			t.Errorf("mistake %d: %v, want %s", i, list[i], want)
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the cause is lost")
+	}
+	shows(t, "CheckSecrets", err.Error())
+}

@@ -1,0 +1,154 @@
+package configs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxDepth bounds how deep a file is nested; the schema needs seven levels. The
+// parser is recursive, and takes time quadratic in the depth.
+const maxDepth = 32
+
+// maxTokens bounds how many words and signs a file has; the parser takes time
+// quadratic in that, too, for some files.
+const maxTokens = 50_000
+
+// parse reads a file's one document and its anchors. The document is nil when the
+// file is empty.
+func parse(name string, data []byte) (root ast.Node, anchors map[string]ast.Node, err error) {
+	fail := func(line, column int, format string, args ...any) error {
+		return Errors{{File: name, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)}}
+	}
+	if len(data) > maxFile {
+		return nil, nil, fail(0, 0, "is larger than %d bytes; want a configuration file (long lists of domains belong in watch_files)", maxFile)
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if line, column := invalidText(data); line > 0 {
+		return nil, nil, fail(line, column, "not readable as text; want UTF-8 without control characters")
+	}
+	// A parser of this size is not free of panics on hostile text, and a bad file
+	// must not end a daemon that reloads it.
+	defer func() {
+		if r := recover(); r != nil {
+			root, anchors, err = nil, nil, fail(0, 0, "cannot be parsed: %v; want YAML", r)
+		}
+	}()
+	tokens := lexer.Tokenize(string(data))
+	if len(tokens) > maxTokens {
+		p := tokens[maxTokens].Position
+		return nil, nil, fail(p.Line, p.Column, "more than %d words and signs come before this; want long lists of domains in watch_files", maxTokens)
+	}
+	if tk, wrong := tooDeep(tokens); tk != nil {
+		return nil, nil, fail(tk.Position.Line, tk.Position.Column, "%s", wrong)
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		var ye yaml.Error
+		if !errors.As(err, &ye) || ye.GetToken() == nil {
+			return nil, nil, fail(0, 0, "cannot be parsed: %v; want YAML", err)
+		}
+		p := ye.GetToken().Position
+		return nil, nil, fail(p.Line, p.Column, "%s; want YAML%s", ye.GetMessage(), syntaxHint(ye.GetToken()))
+	}
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if root != nil {
+			p := nodePlace(doc.Body)
+			return nil, nil, fail(p.line, p.column, "a second document; want one document per file")
+		}
+		root = doc.Body
+	}
+	found := anchorFinder{}
+	if root != nil {
+		ast.Walk(found, root)
+	}
+	return root, found, nil
+}
+
+// syntaxHint helps with the mistake that ${NAME} invites: braces have a meaning
+// inside braces.
+func syntaxHint(tk *token.Token) string {
+	for t, n := tk, 0; t != nil && n < 4; t, n = t.Prev, n+1 {
+		if strings.Contains(t.Value, "$") {
+			return " (within braces, write \"${NAME}\" in quotes)"
+		}
+	}
+	return ""
+}
+
+// invalidText finds the first byte that is not of a text file, as line and column
+// from 1; 0 when all is well.
+func invalidText(data []byte) (line, column int) {
+	line, column = 1, 1
+	for len(data) > 0 {
+		r, n := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && n == 1, r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, r == '\ufeff':
+			return line, column
+		case r == '\n':
+			line, column = line+1, 0
+		}
+		column++
+		data = data[n:]
+	}
+	return 0, 0
+}
+
+// tooDeep finds the first token that the parser must not be given, and what is
+// wrong with it: a tag, a merge key, or anything nested too deep. In block style
+// every level costs a column, or an indicator on the same line, so it is enough to
+// bound brackets, columns of indicators, and runs of indicators.
+func tooDeep(tokens token.Tokens) (*token.Token, string) {
+	const wrong = "nested too deep; want the settings of the example file"
+	brackets, run, line := 0, 0, 0
+	for _, tk := range tokens {
+		if brackets == 0 && tk.Position.Line != line {
+			run, line = 0, tk.Position.Line
+		}
+		switch tk.Type {
+		case token.TagType:
+			return tk, "a tag; want plain YAML without tags (quote a value that begins with \"!\")"
+		case token.MergeKeyType:
+			return tk, "a merge key; want the settings written out, or an alias for a whole value"
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+			run = 0
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+			run = 0
+		case token.CollectEntryType:
+			run = 0
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.AnchorType, token.AliasType:
+			run++
+			if tk.Position.IndentNum > 8*maxDepth {
+				return tk, wrong
+			}
+		}
+		if brackets > maxDepth || run > maxDepth {
+			return tk, wrong
+		}
+	}
+	return nil, ""
+}
+
+// anchorFinder collects the anchors of a document.
+type anchorFinder map[string]ast.Node
+
+// Visit implements ast.Visitor.
+func (f anchorFinder) Visit(n ast.Node) ast.Visitor {
+	if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil && a.Value != nil {
+		f[a.Name.GetToken().Value] = a.Value
+	}
+	return f
+}
