@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -60,11 +59,12 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 		DisableJetStreamBanner: true,
 	}
 	if o.Listen != "" {
-		var err error
-		if opts.Host, opts.Port, err = probeListen(o.Listen); err != nil {
+		host, addr, err := probeListen(o.Listen)
+		if err != nil {
 			return nil, err
 		}
-		if ip := net.ParseIP(opts.Host); ip == nil || !ip.IsLoopback() {
+		opts.Host, opts.Port = host, addr.Port
+		if !addr.IP.IsLoopback() {
 			o.Logger.Warn("the embedded NATS server listens beyond this machine, without authentication: whoever reaches it can read and publish events", "listen", o.Listen)
 		}
 	}
@@ -89,28 +89,22 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 }
 
 // probeListen checks that the server will be able to listen on an address, since it
-// says little when it is not.
-func probeListen(addr string) (host string, port int, err error) {
-	host, p, err := net.SplitHostPort(addr)
+// says little when it is not, and returns the address that it will have.
+func probeListen(listen string) (host string, addr *net.TCPAddr, err error) {
+	host, _, err = net.SplitHostPort(listen)
 	if err != nil || host == "" {
-		return "", 0, fmt.Errorf("nats.listen %q: want an address and a port, such as 127.0.0.1:4222, or \"\" to keep the server in-process", addr)
+		return "", nil, fmt.Errorf("nats.listen %q: want an address and a port, such as 127.0.0.1:4222, or \"\" to keep the server in-process", listen)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen("tcp", listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", 0, fmt.Errorf("nats.listen: another program, maybe another ctwatch, listens on %s already: end it, or set nats.listen to another address, or to \"\" to keep the server in-process: %w", addr, err)
+		return "", nil, fmt.Errorf("nats.listen: another program, maybe another ctwatch, listens on %s already: end it, or set nats.listen to another address, or to \"\" to keep the server in-process: %w", listen, err)
 	} else if err != nil {
-		return "", 0, fmt.Errorf("nats.listen: cannot listen on %s: set nats.listen to an address of this machine: %w", addr, err)
+		return "", nil, fmt.Errorf("nats.listen: cannot listen on %s: set nats.listen to an address of this machine: %w", listen, err)
 	}
 	if err := l.Close(); err != nil {
-		return "", 0, fmt.Errorf("nats.listen: %w", err)
+		return "", nil, fmt.Errorf("nats.listen: %w", err)
 	}
-	if port, err = strconv.Atoi(p); err != nil {
-		port = l.Addr().(*net.TCPAddr).Port // it was the name of a service
-	}
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	return host, port, nil
+	return host, l.Addr().(*net.TCPAddr), nil
 }
 
 // ClientURL is where consumers connect to, or "" if the server does not listen.

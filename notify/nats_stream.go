@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -34,12 +35,14 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 		return nil
 	}
 	stream, err := n.js.Stream(ctx, n.o.Stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = n.createStream(ctx)
-	}
 	switch {
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return fmt.Errorf("%s has no JetStream for this user: enable it, or name another server in nats.url: %w", n.servers, err)
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		if stream, err = n.createStream(ctx); err != nil {
+			return err
+		}
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
+		errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("%s has no JetStream for this user, or is still starting it: enable it there, or name another server in nats.url: %w", n.servers, err)
 	case err != nil:
 		return fmt.Errorf("looking up stream %s on %s: %w", n.o.Stream, n.servers, err)
 	}
@@ -73,10 +76,11 @@ func (n *NATS) createStream(ctx context.Context) (jetstream.Stream, error) {
 	if errors.As(err, &api) && api.ErrorCode == codeStreamSubjectsTaken {
 		return nil, fmt.Errorf("another stream already takes some of the subjects %s: set nats.stream to its name, or nats.subject to another prefix: %w", all, err)
 	}
-	if err == nil {
-		n.log.Info("created the stream for events", "stream", n.o.Stream, "subjects", all)
+	if err != nil {
+		return nil, fmt.Errorf("creating stream %s of up to %d bytes on %s: %w", n.o.Stream, n.o.MaxBytes, n.servers, err)
 	}
-	return stream, err
+	n.log.Info("created the stream for events", "stream", n.o.Stream, "subjects", all)
+	return stream, nil
 }
 
 // checkStream checks that a stream, which somebody may have made on purpose and

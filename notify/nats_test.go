@@ -299,6 +299,45 @@ func TestAnEventTooLargeForTheServerIsNotRetried(t *testing.T) {
 	}
 }
 
+func TestAnEventTooLargeForTheStreamIsNotRetried(t *testing.T) {
+	e := startEmbedded(t, "", t.TempDir())
+	n := newNATS(t, NATSOptions{InProcess: e})
+	receive(t, n.Revived())
+	ctx := within(t, 10*time.Second)
+	s, err := n.js.Stream(ctx, "CTWATCH")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.CachedInfo().Config
+	c.MaxMsgSize = 100
+	if _, err := n.js.UpdateStream(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	retry, err := n.Send(ctx, issued())
+	if err == nil || retry || !strings.Contains(err.Error(), "max_msg_size") {
+		t.Errorf("Send: retry %v, %v", retry, err)
+	}
+}
+
+func TestAServerWithoutJetStreamOrRoomIsToldAndRetried(t *testing.T) {
+	for want, o := range map[string]*server.Options{
+		"has no JetStream":   {MaxPayload: 1 << 20},
+		"creating stream CT": {JetStream: true, JetStreamMaxStore: 1 << 20},
+	} {
+		o.StoreDir, o.JetStreamMaxMemory, o.DontListen, o.NoSigs = t.TempDir(), 1<<20, true, true
+		s, err := server.NewServer(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		defer func() { s.Shutdown(); s.WaitForShutdown() }()
+		retry, err := newNATS(t, NATSOptions{InProcess: s}).Send(within(t, 10*time.Second), issued())
+		if err == nil || !retry || !strings.Contains(err.Error(), want) {
+			t.Errorf("Send: retry %v, %v; want %q", retry, err, want)
+		}
+	}
+}
+
 // startServer starts a server as somebody else would run it.
 func startServer(t *testing.T, o *server.Options) *server.Server {
 	t.Helper()

@@ -59,17 +59,10 @@ func newQueue(cfg *Config, s Sender) *queue {
 	return q
 }
 
-// run delivers until ctx ends or the outbox fails.
+// run delivers until ctx ends or the outbox fails. An outbox that is interrupted by
+// the end of ctx has not failed.
 func (q *queue) run(ctx context.Context) error {
-	err := q.loop(ctx)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil // the outbox only said that it was interrupted
-	}
-	return err
-}
-
-func (q *queue) loop(ctx context.Context) error {
-	if err := q.cfg.Outbox.Register(ctx, q.name); err != nil {
+	if err := q.cfg.Outbox.Register(ctx, q.name); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("registering the sender %s in the outbox: %w", q.name, err)
 	}
 	poll := time.NewTicker(q.cfg.Poll)
@@ -95,7 +88,9 @@ func (q *queue) loop(ctx context.Context) error {
 // batch delivers the next events and returns how many it read.
 func (q *queue) batch(ctx context.Context) (int, error) {
 	pending, err := q.cfg.Outbox.Pending(ctx, q.name, q.cfg.Batch)
-	if err != nil {
+	if ctx.Err() != nil {
+		return 0, nil
+	} else if err != nil {
 		return 0, fmt.Errorf("reading the events that wait for %s: %w", q.name, err)
 	}
 	var passed *ctwatch.Queued // the last of a run of events that the sender does not want
@@ -224,7 +219,7 @@ func (q *queue) failed(ctx context.Context, p *ctwatch.Queued, err error) error 
 		return nil
 	}
 	o.reason = reason
-	if err := q.cfg.Outbox.Failing(ctx, q.name, reason); err != nil {
+	if err := q.cfg.Outbox.Failing(ctx, q.name, reason); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("recording that %s fails: %w", q.name, err)
 	}
 	return nil
