@@ -8,7 +8,6 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"time"
 
@@ -24,86 +23,86 @@ var (
 	oidCTSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 4}
 )
 
-// poison returns the extension that makes a precertificate unusable.
-func poison() pkix.Extension {
-	return pkix.Extension{Id: oidPoison, Critical: true, Value: []byte{0x05, 0x00}}
-}
-
-// A tbs is a TBSCertificate (RFC 5280 §4.1) in pieces. crypto/x509 has no way to
-// make two certificates that differ in one extension and nothing else, nor any
-// that are not quite right; this has.
+// A tbs is a TBSCertificate (RFC 5280 §4.1) in pieces, each in DER. crypto/x509
+// has no way to make two certificates that differ in one extension and nothing
+// else, nor any that are not quite right; this has.
 type tbs struct {
-	serial              *big.Int
-	algorithm           []byte // AlgorithmIdentifier
-	issuer, subject     []byte // Name
-	notBefore, notAfter time.Time
-	spki                []byte
-	extensions          []pkix.Extension
+	serial, algorithm, issuer, validity, subject, spki []byte
+	extensions                                         [][]byte
 	// place is the index among the extensions where poison or SCT list go.
 	place int
 }
 
 // marshal encodes the TBSCertificate, with one more extension if it is not nil.
-func (t *tbs) marshal(more *pkix.Extension) ([]byte, error) {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 1024))
-	b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(tag.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(2) // v3
-		})
-		b.AddASN1BigInt(t.serial)
-		b.AddBytes(t.algorithm)
-		b.AddBytes(t.issuer)
-		b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-			addTime(b, t.notBefore)
-			addTime(b, t.notAfter)
-		})
-		b.AddBytes(t.subject)
-		b.AddBytes(t.spki)
-		b.AddASN1(tag.Tag(3).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-				for i, e := range t.extensions {
-					if i == t.place && more != nil {
-						addExtension(b, *more)
-					}
-					addExtension(b, e)
-				}
-				if t.place >= len(t.extensions) && more != nil {
-					addExtension(b, *more)
-				}
-			})
-		})
-	})
-	return b.Bytes()
-}
-
-// addTime encodes a Time: UTCTime to 2049, GeneralizedTime from then on.
-func addTime(b *cryptobyte.Builder, t time.Time) {
-	if y := t.UTC().Year(); y >= 1950 && y < 2050 {
-		b.AddASN1UTCTime(t.UTC())
-	} else {
-		b.AddASN1GeneralizedTime(t.UTC())
-	}
-}
-
-func addExtension(b *cryptobyte.Builder, e pkix.Extension) {
-	b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(e.Id)
-		if e.Critical {
-			b.AddASN1Boolean(true)
-		}
-		b.AddASN1OctetString(e.Value)
-	})
+func (t *tbs) marshal(more []byte) []byte {
+	extensions := slices.Insert(slices.Clone(t.extensions), t.place, more)
+	version := []byte{0xa0, 3, 2, 1, 2} // v3
+	return der(0x30, version, t.serial, t.algorithm, t.issuer, t.validity, t.subject, t.spki,
+		der(0xa3, der(0x30, extensions...)))
 }
 
 // seal puts a TBSCertificate and its signature together.
-func seal(tbs, algorithm, signature []byte) ([]byte, error) {
-	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(signature)+32))
-	b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(tbs)
-		b.AddBytes(algorithm)
-		b.AddASN1BitString(signature)
-	})
-	return b.Bytes()
+func seal(tbs, algorithm, signature []byte) []byte {
+	return der(0x30, tbs, algorithm, der(0x03, []byte{0}, signature))
+}
+
+// der encodes one element: its tag, the length of its contents, and them.
+func der(tag byte, contents ...[]byte) []byte {
+	n := 0
+	for _, c := range contents {
+		n += len(c)
+	}
+	out := append(make([]byte, 0, n+6), tag)
+	switch {
+	case n < 1<<7:
+		out = append(out, byte(n))
+	case n < 1<<8:
+		out = append(out, 0x81, byte(n))
+	case n < 1<<16:
+		out = append(out, 0x82, byte(n>>8), byte(n))
+	default:
+		out = append(out, 0x84, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+		if n < 1<<24 { // DER wants the shortest form
+			out = append(out[:1], 0x83, byte(n>>16), byte(n>>8), byte(n))
+		}
+	}
+	for _, c := range contents {
+		out = append(out, c...)
+	}
+	return out
+}
+
+// extension encodes one extension.
+func extension(id asn1.ObjectIdentifier, critical bool, value []byte) ([]byte, error) {
+	oid, err := asn1.Marshal(id)
+	if err != nil {
+		return nil, fmt.Errorf("extension %v: %w", id, err)
+	}
+	if critical {
+		oid = append(oid, 0x01, 1, 0xff)
+	}
+	return der(0x30, oid, der(0x04, value)), nil
+}
+
+// poison returns the extension that makes a precertificate unusable.
+func poison() ([]byte, error) { return extension(oidPoison, true, []byte{0x05, 0x00}) }
+
+// validity encodes a Validity: UTCTime up to 2049, GeneralizedTime from then on.
+func validity(notBefore, notAfter time.Time) ([]byte, error) {
+	v, err := asn1.Marshal(struct{ NotBefore, NotAfter time.Time }{notBefore.UTC(), notAfter.UTC()})
+	if err != nil {
+		return nil, fmt.Errorf("validity: %w", err)
+	}
+	return v, nil
+}
+
+// commonName encodes a Name of nothing but a common name; "" is an empty Name.
+func commonName(cn string) []byte {
+	if cn == "" {
+		return der(0x30)
+	}
+	id := []byte{0x06, 3, 0x55, 0x04, 0x03} // 2.5.4.3
+	return der(0x30, der(0x31, der(0x30, id, der(0x0c, []byte(cn)))))
 }
 
 // algorithmOf returns the AlgorithmIdentifier of a key's signatures, with SHA-256.

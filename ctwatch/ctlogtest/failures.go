@@ -58,10 +58,15 @@ func Hang(release <-chan struct{}) Fault {
 			case <-release:
 				next.ServeHTTP(w, r)
 			case <-r.Context().Done():
+				abort()
 			}
 		})
 	})
 }
+
+// abort ends the connection: a handler that just returns has answered 200. This
+// panic is how net/http wants to be told; it recovers from it.
+func abort() { panic(http.ErrAbortHandler) }
 
 // SlowBy answers only after a time.
 func SlowBy(d time.Duration) Fault {
@@ -73,6 +78,7 @@ func SlowBy(d time.Duration) Fault {
 			case <-t.C:
 				next.ServeHTTP(w, r)
 			case <-r.Context().Done():
+				abort()
 			}
 		})
 	})

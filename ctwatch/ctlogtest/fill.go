@@ -2,16 +2,11 @@ package ctlogtest
 
 import (
 	"crypto/sha256"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
-	"math/big"
 	"math/rand/v2"
+	"slices"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
-	tag "golang.org/x/crypto/cryptobyte/asn1"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -45,7 +40,7 @@ func (l *Log) Fill(n int) error {
 	}
 	for range n {
 		index := l.tree.size
-		e, err := f.entry(index)
+		e, _, _, err := f.leaf(index)
 		if err != nil {
 			return err
 		}
@@ -65,51 +60,83 @@ type filler struct {
 	log    *Log
 	ca     *CA
 	at     time.Time
-	keys   ctwatch.Hash // of the issuer
-	common []pkix.Extension
+	keys   [32]byte // hash of the issuer's key
+	common *tbs     // what all have in common
+	poison []byte
 }
 
 func (l *Log) newFiller() (*filler, error) {
-	cert := l.filler.issuer.cert
-	common, err := leafExtensions("Filler", cert.SubjectKeyId, nil)
+	f := &filler{log: l, ca: l.filler, at: l.now()}
+	issuer := f.ca.issuer
+	f.keys = sha256.Sum256(issuer.cert.RawSubjectPublicKeyInfo)
+	extensions, err := leafExtensions(issuer.cert.SubjectKeyId, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &filler{log: l, ca: l.filler, at: l.now(), keys: sha256.Sum256(cert.RawSubjectPublicKeyInfo), common: common}, nil
+	from := f.at.Truncate(time.Second).Add(-time.Hour)
+	valid, err := validity(from, from.AddDate(0, 0, 90))
+	if err != nil {
+		return nil, err
+	}
+	f.common = &tbs{
+		algorithm: issuer.algorithm, issuer: issuer.cert.RawSubject, validity: valid,
+		extensions: slices.Clip(extensions), place: len(extensions) + 1,
+	}
+	f.poison, err = poison()
+	return f, err
 }
 
 func isFinal(index uint64) bool { return index%finalEvery == finalEvery-1 }
 
-// entry implements record.
-func (f *filler) entry(index uint64) (Entry, error) {
+// certificate makes the filler at an index, out of its index and its log's ID, and
+// returns random bytes for what is to be told apart beside it.
+func (f *filler) certificate(index uint64) (*tbs, *rand.ChaCha8, error) {
+	seed := [32]byte(f.log.id)
+	binary.BigEndian.PutUint64(seed[:8], binary.BigEndian.Uint64(seed[:8])^index)
+	random := rand.NewChaCha8(seed)
+	names := f.names(index)
+	san, err := subjectAltName(names, nil, false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("filler %d: %w", index, err)
+	}
+	t := *f.common
+	t.serial, t.spki = der(0x02, number16(random)), fillerKey(random)
+	t.subject = commonName("")
+	if len(names) > 0 && len(names[0]) <= 64 {
+		t.subject = commonName(names[0])
+	}
+	t.extensions = append(t.extensions, san)
+	return &t, random, nil
+}
+
+// leaf renders what is hashed of the entry at an index: all that Fill needs.
+func (f *filler) leaf(index uint64) (Entry, *tbs, *rand.ChaCha8, error) {
 	t, random, err := f.certificate(index)
 	if err != nil {
-		return Entry{}, fmt.Errorf("filler %d: %w", index, err)
+		return Entry{}, nil, nil, err
+	}
+	var body []byte
+	keys := &f.keys
+	if isFinal(index) {
+		scts, err := fillerSCTs(random)
+		if err != nil {
+			return Entry{}, nil, nil, err
+		}
+		keys, body = nil, seal(t.marshal(scts), t.algorithm, fillerSignature(random))
+	} else {
+		body = t.marshal(nil)
 	}
 	e := Entry{Chain: [][]byte{f.ca.Intermediate, f.ca.Root}}
-	keys := (*[32]byte)(&f.keys)
-	more := poison()
-	if isFinal(index) {
-		keys = nil
-		if more, err = fillerSCTs(random); err != nil {
-			return Entry{}, err
-		}
+	e.Leaf, err = Timestamped(f.at, keys, body, f.log.extensions(index))
+	return e, t, random, err
+}
+
+// entry implements record.
+func (f *filler) entry(index uint64) (Entry, error) {
+	e, t, random, err := f.leaf(index)
+	if err == nil && !isFinal(index) {
+		e.Precert = seal(t.marshal(f.poison), t.algorithm, fillerSignature(random))
 	}
-	whole, err := t.marshal(&more)
-	if err != nil {
-		return Entry{}, fmt.Errorf("filler %d: %w", index, err)
-	}
-	der, err := seal(whole, t.algorithm, fillerSignature(random))
-	if err != nil {
-		return Entry{}, fmt.Errorf("filler %d: %w", index, err)
-	}
-	if !isFinal(index) {
-		e.Precert = der
-		if der, err = t.marshal(nil); err != nil {
-			return Entry{}, fmt.Errorf("filler %d: %w", index, err)
-		}
-	}
-	e.Leaf, err = Timestamped(f.at, keys, der, f.log.extensions(index))
 	return e, err
 }
 
@@ -119,12 +146,8 @@ func (f *filler) truth(index uint64) (Truth, error) {
 	if err != nil {
 		return Truth{}, err
 	}
-	der, err := t.marshal(nil)
-	if err != nil {
-		return Truth{}, err
-	}
 	known := Truth{
-		Index: index, Timestamp: f.at, Kind: ctwatch.Precertificate, ID: sha256.Sum256(der), Names: f.names(index),
+		Index: index, Timestamp: f.at, Kind: ctwatch.Precertificate, ID: sha256.Sum256(t.marshal(nil)), Names: f.names(index),
 		LeafPin: pins.FromSPKI(t.spki), IssuerPin: pins.Pin(f.keys), Filler: true,
 	}
 	if isFinal(index) {
@@ -141,85 +164,41 @@ func (f *filler) names(index uint64) []string {
 	return []string{name, "www." + name}
 }
 
-// certificate makes the filler at an index, out of its index and its log's ID, and
-// returns random bytes for what is to be told apart beside it.
-func (f *filler) certificate(index uint64) (*tbs, *rand.ChaCha8, error) {
-	seed := [32]byte(f.log.id)
-	binary.BigEndian.PutUint64(seed[:8], binary.BigEndian.Uint64(seed[:8])^index)
-	random := rand.NewChaCha8(seed)
-	var serial [16]byte
-	_, _ = random.Read(serial[:])
-	serial[0] = serial[0]&0x7f | 0x40
-	spki, err := fillerKey(random)
-	if err != nil {
-		return nil, nil, err
-	}
-	names := f.names(index)
-	cn := ""
-	if len(names) > 0 && len(names[0]) <= 64 {
-		cn = names[0]
-	}
-	subject, err := asn1.Marshal(pkix.Name{CommonName: cn}.ToRDNSequence())
-	if err != nil {
-		return nil, nil, err
-	}
-	san, err := subjectAltName(names, nil, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	issuer := f.ca.issuer
-	extensions := make([]pkix.Extension, 0, len(f.common)+1)
-	extensions = append(append(extensions, f.common...), san)
-	from := f.at.Truncate(time.Second).Add(-time.Hour)
-	return &tbs{
-		serial: new(big.Int).SetBytes(serial[:]), algorithm: issuer.algorithm,
-		issuer: issuer.cert.RawSubject, subject: subject, spki: spki,
-		notBefore: from, notAfter: from.AddDate(0, 0, 90), extensions: extensions, place: len(extensions),
-	}, random, nil
+// number16 is a positive number of 16 bytes.
+func number16(random *rand.ChaCha8) []byte {
+	n := make([]byte, 16)
+	_, _ = random.Read(n)
+	n[0] = n[0]&0x7f | 0x40
+	return n
 }
 
 // fillerKey makes the SubjectPublicKeyInfo of an RSA 2048 key that nobody has.
-func fillerKey(random *rand.ChaCha8) ([]byte, error) {
-	var modulus [256]byte
-	_, _ = random.Read(modulus[:])
-	modulus[0] |= 0x80
-	modulus[255] |= 1
-	b := cryptobyte.NewBuilder(make([]byte, 0, 300))
-	b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}) // rsaEncryption
-			b.AddASN1NULL()
-		})
-		b.AddASN1(tag.BIT_STRING, func(b *cryptobyte.Builder) {
-			b.AddUint8(0)
-			b.AddASN1(tag.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1BigInt(new(big.Int).SetBytes(modulus[:]))
-				b.AddASN1Int64(65537)
-			})
-		})
-	})
-	return b.Bytes()
+func fillerKey(random *rand.ChaCha8) []byte {
+	var modulus [257]byte
+	_, _ = random.Read(modulus[1:])
+	modulus[1] |= 0x80
+	modulus[256] |= 1
+	rsaEncryption := []byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
+	exponent := []byte{0x02, 3, 1, 0, 1} // 65537
+	return der(0x30, rsaEncryption, der(0x03, []byte{0}, der(0x30, der(0x02, modulus[:]), exponent)))
 }
 
 // fillerSignature has the looks of an ECDSA signature.
 func fillerSignature(random *rand.ChaCha8) []byte {
-	s := []byte{0x30, 0x44}
-	for range 2 {
-		var n [32]byte
-		_, _ = random.Read(n[:])
-		n[0] = n[0]&0x7f | 0x40
-		s = append(append(s, 0x02, 32), n[:]...)
-	}
-	return s
+	r, s := slices.Concat(number16(random), number16(random)), slices.Concat(number16(random), number16(random))
+	return der(0x30, der(0x02, r), der(0x02, s))
 }
 
-// fillerSCTs has the looks of two SCTs.
-func fillerSCTs(random *rand.ChaCha8) (pkix.Extension, error) {
+// fillerSCTs has the looks of an extension with two SCTs.
+func fillerSCTs(random *rand.ChaCha8) ([]byte, error) {
 	var scts [2][117]byte
 	for i := range scts {
 		_, _ = random.Read(scts[i][:])
 		scts[i][0] = 0 // v1
 	}
 	value, err := sctList([][]byte{scts[0][:], scts[1][:]})
-	return pkix.Extension{Id: oidSCTList, Value: value}, err
+	if err != nil {
+		return nil, err
+	}
+	return extension(oidSCTList, false, value)
 }

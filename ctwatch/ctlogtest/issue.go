@@ -1,6 +1,7 @@
 package ctlogtest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -109,12 +110,16 @@ func (ca *CA) issue(req Request) (*Issued, error) {
 	for _, ip := range req.IPs {
 		i.IPs = append(i.IPs, ip.String())
 	}
-	if i.TBS, err = t.marshal(nil); err != nil {
+	i.TBS = t.marshal(nil)
+	i.ID = sha256.Sum256(i.TBS)
+	mark, err := poison()
+	if err != nil {
 		return nil, err
 	}
-	i.ID = sha256.Sum256(i.TBS)
-	mark := poison()
-	i.Precert, err = t.under(ca.precertSign).sign(ca.precertSign, &mark)
+	if t, err = t.under(ca.issuer, ca.precertSign); err != nil {
+		return nil, err
+	}
+	i.Precert, err = t.sign(ca.precertSign, mark)
 	return i, err
 }
 
@@ -132,13 +137,14 @@ func (ca *CA) template(req Request, number uint64, spki []byte) (*tbs, error) {
 		d[0] = d[0]&0x7f | 0x40 // positive, and always of the same length
 		req.Serial = new(big.Int).SetBytes(d[:16])
 	}
-	if req.Subject == nil {
-		var err error
-		if req.Subject, err = asn1.Marshal(pkix.Name{CommonName: req.CommonName}.ToRDNSequence()); err != nil {
-			return nil, err
-		}
+	serial, err := asn1.Marshal(req.Serial)
+	if err != nil {
+		return nil, fmt.Errorf("serial number: %w", err)
 	}
-	extensions, err := leafExtensions(ca.opt.Name, ca.issuer.cert.SubjectKeyId, spki)
+	if req.Subject == nil {
+		req.Subject = commonName(req.CommonName)
+	}
+	extensions, err := leafExtensions(ca.issuer.cert.SubjectKeyId, spki)
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +155,19 @@ func (ca *CA) template(req Request, number uint64, spki []byte) (*tbs, error) {
 		}
 		extensions = append(extensions, san)
 	}
+	place := len(extensions)
+	for _, e := range req.ExtraExtensions {
+		x, err := extension(e.Id, e.Critical, e.Value)
+		if err != nil {
+			return nil, err
+		}
+		extensions = append(extensions, x)
+	}
+	valid, err := validity(req.NotBefore, req.NotAfter)
 	return &tbs{
-		serial: req.Serial, algorithm: ca.issuer.algorithm,
-		issuer: ca.issuer.cert.RawSubject, subject: req.Subject,
-		notBefore: req.NotBefore, notAfter: req.NotAfter, spki: spki,
-		extensions: append(extensions, req.ExtraExtensions...), place: len(extensions),
-	}, nil
+		serial: serial, algorithm: ca.issuer.algorithm, issuer: ca.issuer.cert.RawSubject, validity: valid,
+		subject: req.Subject, spki: spki, extensions: extensions, place: place,
+	}, err
 }
 
 // Final returns the final certificate with the SCTs of some logs in it. With none
@@ -163,41 +176,44 @@ func (i *Issued) Final(scts ...[]byte) ([]byte, error) {
 	if i.tbs == nil {
 		return nil, fmt.Errorf("certificate %v was issued elsewhere", i.ID)
 	}
-	var list *pkix.Extension
+	var list []byte
 	if len(scts) > 0 {
 		value, err := sctList(scts)
 		if err != nil {
 			return nil, fmt.Errorf("embedding SCTs: %w", err)
 		}
-		list = &pkix.Extension{Id: oidSCTList, Value: value}
+		if list, err = extension(oidSCTList, false, value); err != nil {
+			return nil, err
+		}
 	}
 	return i.tbs.sign(i.ca.issuer, list)
 }
 
-// under returns the TBSCertificate as another authority would issue it: RFC 6962
-// §3.2 lets issuer name and authority key identifier differ, and nothing else.
-func (t *tbs) under(a authority) *tbs {
-	other := *t
-	other.issuer, other.algorithm = a.cert.RawSubject, a.algorithm
-	other.extensions = slices.Clone(t.extensions)
-	for i, e := range other.extensions {
-		if e.Id.Equal(oidAuthorityKeyID) {
-			other.extensions[i].Value = authorityKeyID(a.cert.SubjectKeyId)
-			break
-		}
+// under returns the TBSCertificate of one authority as another would issue it: RFC
+// 6962 §3.2 lets issuer name and authority key identifier differ, and nothing else.
+func (t *tbs) under(from, to authority) (*tbs, error) {
+	was, err := authorityKeyID(from.cert.SubjectKeyId)
+	if err != nil {
+		return nil, err
 	}
-	return &other
+	is, err := authorityKeyID(to.cert.SubjectKeyId)
+	if err != nil {
+		return nil, err
+	}
+	other := *t
+	other.issuer, other.algorithm = to.cert.RawSubject, to.algorithm
+	other.extensions = slices.Clone(t.extensions)
+	i := slices.IndexFunc(t.extensions, func(e []byte) bool { return bytes.Equal(e, was) })
+	other.extensions[i] = is // every leaf has it, see leafExtensions
+	return &other, nil
 }
 
 // sign encodes a certificate, with one more extension if it is not nil.
-func (t *tbs) sign(a authority, more *pkix.Extension) ([]byte, error) {
-	der, err := t.marshal(more)
+func (t *tbs) sign(a authority, more []byte) ([]byte, error) {
+	body := t.marshal(more)
+	signature, err := signSHA256(a.key, body)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := signSHA256(a.key, der)
-	if err != nil {
-		return nil, err
-	}
-	return seal(der, t.algorithm, signature)
+	return seal(body, t.algorithm, signature), nil
 }

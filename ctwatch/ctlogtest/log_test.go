@@ -349,6 +349,35 @@ func rawChain(first []byte, rest [][]byte) (out []ct.ASN1Cert) {
 	return out
 }
 
+func TestRawEntriesAreLoggedAsTheyAre(t *testing.T) {
+	l := start(t, Options{AutoPublish: true})
+	must(t, l.Fill(3))
+	leaf, err := Timestamped(time.UnixMilli(1), nil, []byte("no certificate"), []byte("no extensions"))
+	must(t, err)
+	for _, e := range []Entry{
+		{Leaf: leaf},
+		{Leaf: leaf, Header: [2]byte{7, 9}, Precert: []byte{}, Chain: [][]byte{[]byte("no issuer")}},
+		{Leaf: []byte("no leaf")},
+		{},
+	} {
+		index, err := l.AddRaw(e)
+		must(t, err)
+		got := getJSON[ct.GetEntriesResponse](t, l, fmt.Sprintf("ct/v1/get-entries?start=%d&end=%d", index, index)).Entries[0]
+		if string(got.LeafInput) != string(e.MerkleLeaf()) {
+			t.Errorf("entry %d is %x, want %x", index, got.LeafInput, e.MerkleLeaf())
+		}
+		truth, err := l.Truth()
+		must(t, err)
+		if last := truth[index]; last.Index != index || last.Kind != "" {
+			t.Errorf("truth of entry %d: %+v", index, last)
+		}
+	}
+	head := sth(t, l)
+	if root := rootOf(t, leavesOf(allEntries(t, l, head.TreeSize))); ct.SHA256Hash(root) != head.SHA256RootHash {
+		t.Error("the tree is not that of its entries")
+	}
+}
+
 func TestAutoPublishSignsEachAddition(t *testing.T) {
 	l := start(t, Options{AutoPublish: true})
 	addBoth(t, l, issue(t, newCA(t, CAOptions{}), "example.com"))

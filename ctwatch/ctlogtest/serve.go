@@ -53,8 +53,8 @@ func (l *Log) Serve(ln net.Listener) (stop func()) {
 		_ = srv.Serve(ln) // ErrServerClosed, as soon as stop is called
 	}()
 	return sync.OnceFunc(func() {
-		cancel()
 		_ = srv.Close()
+		cancel()
 		<-done
 		connections.Wait()
 	})

@@ -17,7 +17,6 @@ import (
 
 	ct "github.com/google/certificate-transparency-go"
 	"github.com/google/certificate-transparency-go/tls"
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -320,14 +319,14 @@ func TestTreeOnDiskIsTheOneServed(t *testing.T) {
 		must(t, err)
 		got, err := os.ReadFile(path)
 		must(t, err)
-		if diff := cmp.Diff(mustGet(t, l, filepath.ToSlash(rel)), got); diff != "" {
+		if !bytes.Equal(got, mustGet(t, l, filepath.ToSlash(rel))) {
 			t.Errorf("%s differs from what is served", rel)
 		}
 		return nil
 	})
 	must(t, err)
-	// 3 full tiles and 3 partial ones of each of 2 kinds, 3 of level 1, 8 issuers,
-	// 1 checkpoint
+	// Data tiles and hash tiles of level 0, 3 full and 3 partial ones; partial ones
+	// of level 1; issuers; the checkpoint.
 	if want := 2*(3+3) + 2 + 8 + 1; files != want {
 		t.Errorf("%d files, want %d", files, want)
 	}

@@ -58,10 +58,15 @@ func (l *Log) view() *View {
 	return v
 }
 
-// signedLocked remembers that a tree head of some size was signed. The slice is
-// replaced and never changed, since views hold it.
+// signedLocked remembers that a tree head of some size was signed. Views hold the
+// slice: it may be appended to, but must be copied for anything else.
 func (l *Log) signedLocked(size uint64) {
-	if i, found := slices.BinarySearch(l.sizes, size); !found {
+	i, found := slices.BinarySearch(l.sizes, size)
+	switch {
+	case found:
+	case i == len(l.sizes):
+		l.sizes = append(l.sizes, size)
+	default:
 		l.sizes = slices.Insert(slices.Clone(l.sizes), i, size)
 	}
 }
