@@ -6,12 +6,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
-	"net"
-	"net/mail"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -230,7 +226,7 @@ func (c checker) senders(cfg *Config) {
 		}
 	}
 	if e := cfg.Email; e != nil {
-		if host := net.JoinHostPort(e.Host, "25"); !validHost(host) {
+		if !validName(e.Host) {
 			c.bad("email.host", "%s is no host; want the name or address of a mail server", c.shown("email.host", e.Host))
 		}
 		if e.Port < 1 || e.Port > 65535 {
@@ -298,114 +294,6 @@ func (c checker) atLeast(path string, d, least time.Duration) {
 	if d < least {
 		c.bad(path, "%s is too short; want at least %s", formatDuration(d), formatDuration(least))
 	}
-}
-
-func (c checker) url(path, value string, schemes ...string) {
-	if wrong := wrongURL(value, schemes...); wrong != "" {
-		c.bad(path, "%s", wrong)
-	} else if u, err := url.Parse(value); err == nil && u.User != nil && !c.mayHaveUser(path) {
-		c.bad(path, "has a user name or password; want a URL without")
-	}
-}
-
-// mayHaveUser says for which settings a URL is kept out of what is printed.
-func (c checker) mayHaveUser(path string) bool { return strings.HasPrefix(path, "webhooks[") }
-
-func (c checker) optionalURL(path, value string, schemes ...string) {
-	if value != "" {
-		c.url(path, value, schemes...)
-	}
-}
-
-// wrongURL says what is wrong with a URL without repeating it, since it may hold a
-// secret; "" when nothing is.
-func wrongURL(value string, schemes ...string) string {
-	want := "want a URL that begins with " + strings.Join(schemes, ":// or ") + "://"
-	if value == "" {
-		return "is missing or empty; " + want
-	}
-	u, err := url.Parse(value)
-	switch {
-	case err != nil || u.Opaque != "":
-		return "is no URL; " + want
-	case !slices.Contains(schemes, u.Scheme):
-		return "is no URL of a kind that can be used here; " + want
-	case u.Scheme == "file" && (u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/")):
-		return "is no file URL; want file:/// and an absolute path"
-	case u.Scheme != "file" && !validHost(u.Host):
-		return "is a URL without a valid host; " + want + " and a host"
-	case u.Fragment != "":
-		return "is a URL with a fragment; want it without the part from \"#\""
-	}
-	return ""
-}
-
-// contact accepts what may stand in a User-Agent: a URL, within a comment.
-func (c checker) contact(path, value string) {
-	const want = "want an http, https or mailto URL where log operators reach you, such as mailto:ct@example.com"
-	u, err := url.Parse(value)
-	if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '(' || r == ')' || r == '\\' }) {
-		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
-		return
-	}
-	if u.Scheme == "mailto" {
-		if _, err := mail.ParseAddress(u.Opaque); err != nil {
-			c.bad(path, "%s has no address; %s", c.shown(path, value), want)
-		}
-		return
-	}
-	if wrongURL(value, "http", "https") != "" {
-		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
-		return
-	}
-	c.url(path, value, "http", "https")
-}
-
-func (c checker) address(path, value string) {
-	if _, err := mail.ParseAddress(value); err != nil {
-		c.bad(path, "%s is no e-mail address; want such as ops@example.com", c.shown(path, value))
-	}
-}
-
-// listen checks the address of a listener; "" is none.
-func (c checker) listen(path, value string) {
-	if value == "" {
-		return
-	}
-	if _, _, ok := hostPort(value, true); !ok {
-		c.bad(path, "%s is no address to listen on; want host:port, such as 127.0.0.1:4222, or \"\" for none", c.shown(path, value))
-	}
-}
-
-// hostPort splits host:port. The host may be empty, for all of a machine's
-// addresses; port 0, for any free one, only where anyPort allows it.
-func hostPort(s string, anyPort bool) (host string, port int, ok bool) {
-	host, text, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", 0, false
-	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 && !anyPort {
-		return "", 0, false
-	}
-	return host, int(n), host == "" || validName(host)
-}
-
-// validHost reports whether s is a host, with or without a port.
-func validHost(s string) bool {
-	if host, _, ok := hostPort(s, false); ok {
-		return host != ""
-	}
-	return validName(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-}
-
-// validName reports whether a host is an IP address or a domain name.
-func validName(host string) bool {
-	if net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil {
-		return true
-	}
-	_, wrong := canonicalDomain(host)
-	return wrong == ""
 }
 
 // logKey reports whether der is a key that logs sign with (RFC 6962 §2.1.4).

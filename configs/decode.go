@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 
 	"ctwatch/pins"
 )
@@ -335,65 +334,6 @@ func set(v reflect.Value, text string, quoted bool) error {
 	return nil
 }
 
-// secret decodes NAME or NAME_file of a Secret without reading it.
-func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) {
-	if n, _ = d.follow(path, n); n == nil {
-		return
-	}
-	text, _, ok := scalarText(n)
-	if !ok {
-		d.fail(path, "is %s; want %s", describe(n), secretWant(asFile))
-		return
-	}
-	if asFile {
-		var file string
-		elem := reflect.ValueOf(&file).Elem()
-		d.scalar(path, n, elem, "cred")
-		if file == "" {
-			return // unset, or a mistake that has been recorded
-		}
-		shown := file
-		if w, ok := d.written[path]; ok {
-			shown = w.text
-		}
-		v.Set(reflect.ValueOf(Secret{file: shown, reveal: func() (string, error) {
-			value, err := readSecret(file)
-			if err != nil {
-				e := d.errorf(path, "cannot be read: %v; want a file with the secret on one line", err)
-				e.Err = err
-				return "", e
-			}
-			return value, nil
-		}}))
-		return
-	}
-	if text == "" {
-		return // unset
-	}
-	if names, err := references(text); err != nil || len(names) == 0 {
-		d.fail(path, "a secret does not belong in this file; want %s", secretWant(asFile))
-		return
-	}
-	v.Set(reflect.ValueOf(Secret{text: text, reveal: func() (string, error) {
-		value, _, err := d.expand(text)
-		if err == nil {
-			value, err = oneLine(value)
-		}
-		if err != nil {
-			e := d.errorf(path, "cannot be read: %v; want %s", err, secretWant(false))
-			return "", e
-		}
-		return value, nil
-	}}))
-}
-
-func secretWant(asFile bool) string {
-	if asFile {
-		return "the name of a file or of a credential"
-	}
-	return "${NAME} of an environment variable, or the setting that ends in _file"
-}
-
 // key returns a mapping's key and its place.
 func (d *decoder) key(k ast.MapKeyNode) (string, place) {
 	if text, _, ok := scalarText(k); ok {
@@ -405,53 +345,4 @@ func (d *decoder) key(k ast.MapKeyNode) (string, place) {
 // failAt records a mistake at a place.
 func (d *decoder) failAt(p place, format string, args ...any) {
 	d.errs = append(d.errs, &Error{File: d.file, Line: p.line, Column: p.column, Msg: fmt.Sprintf(format, args...)})
-}
-
-// scalarText returns a scalar as it is written, so that the version 5.10 is not
-// the number 5.1.
-func scalarText(n ast.Node) (text string, quoted, ok bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		t := n.GetToken().Type
-		return n.Value, t == token.SingleQuoteType || t == token.DoubleQuoteType, true
-	case *ast.LiteralNode:
-		return n.Value.Value, true, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, false, true
-	}
-	return "", false, false
-}
-
-// placeOf is where a setting stands: its value, or its key when the value is made
-// of several lines or is not there.
-func placeOf(n ast.Node, key place) place {
-	switch n.(type) {
-	case *ast.NullNode, *ast.SequenceNode, ast.MapNode, *ast.AnchorNode:
-		return key
-	}
-	return nodePlace(n)
-}
-
-// nodePlace is where a value begins.
-func nodePlace(n ast.Node) place {
-	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
-		n = m.Values[0].Key // the node's own token is the colon
-	}
-	p := n.GetToken().Position
-	return place{p.Line, p.Column}
-}
-
-// describe says what a node is.
-func describe(n ast.Node) string {
-	switch n.(type) {
-	case *ast.SequenceNode:
-		return "a list"
-	case ast.MapNode:
-		return "a mapping"
-	case *ast.NullNode:
-		return "empty"
-	case ast.ScalarNode:
-		return "a single value"
-	}
-	return "something else"
 }

@@ -6,8 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
 	"unicode"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // maxSecret bounds a secret's file, in bytes.
@@ -93,47 +96,64 @@ func oneLine(s string) (string, error) {
 	return s, nil
 }
 
-// A URL may carry a user name and a password, or a token in their place; printing
-// it hides them. Convert it to string to use it.
-type URL string
-
-// Redacted returns the URL with what stands before an "@" hidden, in each of
-// several URLs separated by commas. It is still a URL.
-func (u URL) Redacted() string {
-	return redact(string(u), func(string) bool { return false })
-}
-
-// redact hides what stands before an "@" unless it may be kept. It does not parse,
-// so that nothing is too malformed to be hidden.
-func redact(urls string, keep func(user string) bool) string {
-	parts := strings.Split(urls, ",")
-	for i, part := range parts {
-		start := 0
-		if scheme := strings.Index(part, "://"); scheme >= 0 {
-			start = scheme + len("://")
-		}
-		end := len(part)
-		if n := strings.IndexAny(part[start:], "/?#"); n >= 0 {
-			end = start + n
-		}
-		if at := strings.LastIndexByte(part[:end], '@'); at >= start && !keep(part[start:at]) {
-			parts[i] = part[:start] + "xxxxx" + part[at:]
-		}
+// secret decodes NAME or NAME_file of a Secret without reading it.
+func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) {
+	if n, _ = d.follow(path, n); n == nil {
+		return
 	}
-	return strings.Join(parts, ",")
+	text, _, ok := scalarText(n)
+	if !ok {
+		d.fail(path, "is %s; want %s", describe(n), secretWant(asFile))
+		return
+	}
+	if asFile {
+		var file string
+		elem := reflect.ValueOf(&file).Elem()
+		d.scalar(path, n, elem, "cred")
+		if file == "" {
+			return // unset, or a mistake that has been recorded
+		}
+		shown := file
+		if w, ok := d.written[path]; ok {
+			shown = w.text
+		}
+		v.Set(reflect.ValueOf(Secret{file: shown, reveal: func() (string, error) {
+			value, err := readSecret(file)
+			if err != nil {
+				e := d.errorf(path, "cannot be read: %v; want a file with the secret on one line", err)
+				e.Err = err
+				return "", e
+			}
+			return value, nil
+		}}))
+		return
+	}
+	if text == "" {
+		return // unset
+	}
+	if names, err := references(text); err != nil || len(names) == 0 {
+		d.fail(path, "a secret does not belong in this file; want %s", secretWant(asFile))
+		return
+	}
+	v.Set(reflect.ValueOf(Secret{text: text, reveal: func() (string, error) {
+		value, _, err := d.expand(text)
+		if err == nil {
+			value, err = oneLine(value)
+		}
+		if err != nil {
+			e := d.errorf(path, "cannot be read: %v; want %s", err, secretWant(false))
+			return "", e
+		}
+		return value, nil
+	}}))
 }
 
-// Format implements fmt.Formatter for every verb, with Redacted.
-func (u URL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Redacted()) }
-
-// String returns Redacted.
-func (u URL) String() string { return u.Redacted() }
-
-// MarshalText returns Redacted.
-func (u URL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
-
-// LogValue returns Redacted.
-func (u URL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
+func secretWant(asFile bool) string {
+	if asFile {
+		return "the name of a file or of a credential"
+	}
+	return "${NAME} of an environment variable, or the setting that ends in _file"
+}
 
 // CheckSecrets reads every secret that is configured and reports those that cannot
 // be read, as Errors. The daemon does so before it starts, and so does a check of

@@ -152,3 +152,52 @@ func (f anchorFinder) Visit(n ast.Node) ast.Visitor {
 	}
 	return f
 }
+
+// scalarText returns a scalar as it is written, so that the version 5.10 is not
+// the number 5.1.
+func scalarText(n ast.Node) (text string, quoted, ok bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		t := n.GetToken().Type
+		return n.Value, t == token.SingleQuoteType || t == token.DoubleQuoteType, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, false, true
+	}
+	return "", false, false
+}
+
+// placeOf is where a setting stands: its value, or its key when the value is made
+// of several lines or is not there.
+func placeOf(n ast.Node, key place) place {
+	switch n.(type) {
+	case *ast.NullNode, *ast.SequenceNode, ast.MapNode, *ast.AnchorNode:
+		return key
+	}
+	return nodePlace(n)
+}
+
+// nodePlace is where a value begins.
+func nodePlace(n ast.Node) place {
+	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		n = m.Values[0].Key // the node's own token is the colon
+	}
+	p := n.GetToken().Position
+	return place{p.Line, p.Column}
+}
+
+// describe says what a node is.
+func describe(n ast.Node) string {
+	switch n.(type) {
+	case *ast.SequenceNode:
+		return "a list"
+	case ast.MapNode:
+		return "a mapping"
+	case *ast.NullNode:
+		return "empty"
+	case ast.ScalarNode:
+		return "a single value"
+	}
+	return "something else"
+}

@@ -1,0 +1,162 @@
+package configs
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A URL may carry a user name and a password, or a token in their place; printing
+// it hides them. Convert it to string to use it.
+type URL string
+
+// Redacted returns the URL with what stands before an "@" hidden, in each of
+// several URLs separated by commas. It is still a URL.
+func (u URL) Redacted() string {
+	return redact(string(u), func(string) bool { return false })
+}
+
+// redact hides what stands before an "@" unless it may be kept. It does not parse,
+// so that nothing is too malformed to be hidden.
+func redact(urls string, keep func(user string) bool) string {
+	parts := strings.Split(urls, ",")
+	for i, part := range parts {
+		start := 0
+		if scheme := strings.Index(part, "://"); scheme >= 0 {
+			start = scheme + len("://")
+		}
+		end := len(part)
+		if n := strings.IndexAny(part[start:], "/?#"); n >= 0 {
+			end = start + n
+		}
+		if at := strings.LastIndexByte(part[:end], '@'); at >= start && !keep(part[start:at]) {
+			parts[i] = part[:start] + "xxxxx" + part[at:]
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// Format implements fmt.Formatter for every verb, with Redacted.
+func (u URL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Redacted()) }
+
+// String returns Redacted.
+func (u URL) String() string { return u.Redacted() }
+
+// MarshalText returns Redacted.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
+
+// LogValue returns Redacted.
+func (u URL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
+
+func (c checker) url(path, value string, schemes ...string) {
+	if wrong := wrongURL(value, schemes...); wrong != "" {
+		c.bad(path, "%s", wrong)
+	} else if u, err := url.Parse(value); err == nil && u.User != nil && !c.mayHaveUser(path) {
+		c.bad(path, "has a user name or password; want a URL without")
+	}
+}
+
+// mayHaveUser says for which settings a URL is kept out of what is printed.
+func (c checker) mayHaveUser(path string) bool { return strings.HasPrefix(path, "webhooks[") }
+
+func (c checker) optionalURL(path, value string, schemes ...string) {
+	if value != "" {
+		c.url(path, value, schemes...)
+	}
+}
+
+// wrongURL says what is wrong with a URL without repeating it, since it may hold a
+// secret; "" when nothing is.
+func wrongURL(value string, schemes ...string) string {
+	want := "want a URL that begins with " + strings.Join(schemes, ":// or ") + "://"
+	if value == "" {
+		return "is missing or empty; " + want
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Opaque != "":
+		return "is no URL; " + want
+	case !slices.Contains(schemes, u.Scheme):
+		return "is no URL of a kind that can be used here; " + want
+	case u.Scheme == "file" && (u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/")):
+		return "is no file URL; want file:/// and an absolute path"
+	case u.Scheme != "file" && !validHost(u.Host):
+		return "is a URL without a valid host; " + want + " and a host"
+	case u.Fragment != "":
+		return "is a URL with a fragment; want it without the part from \"#\""
+	}
+	return ""
+}
+
+// contact accepts what may stand in a User-Agent: a URL, within a comment.
+func (c checker) contact(path, value string) {
+	const want = "want an http, https or mailto URL where log operators reach you, such as mailto:ct@example.com"
+	u, err := url.Parse(value)
+	if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '(' || r == ')' || r == '\\' }) {
+		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
+		return
+	}
+	if u.Scheme == "mailto" {
+		if _, err := mail.ParseAddress(u.Opaque); err != nil {
+			c.bad(path, "%s has no address; %s", c.shown(path, value), want)
+		}
+		return
+	}
+	if wrongURL(value, "http", "https") != "" {
+		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
+		return
+	}
+	c.url(path, value, "http", "https")
+}
+
+func (c checker) address(path, value string) {
+	if _, err := mail.ParseAddress(value); err != nil {
+		c.bad(path, "%s is no e-mail address; want such as ops@example.com", c.shown(path, value))
+	}
+}
+
+// listen checks the address of a listener; "" is none.
+func (c checker) listen(path, value string) {
+	if value == "" {
+		return
+	}
+	if _, _, ok := hostPort(value, true); !ok {
+		c.bad(path, "%s is no address to listen on; want host:port, such as 127.0.0.1:4222, or \"\" for none", c.shown(path, value))
+	}
+}
+
+// hostPort splits host:port. The host may be empty, for all of a machine's
+// addresses; port 0, for any free one, only where anyPort allows it.
+func hostPort(s string, anyPort bool) (host string, port int, ok bool) {
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 && !anyPort {
+		return "", 0, false
+	}
+	return host, int(n), host == "" || validName(host)
+}
+
+// validHost reports whether s is a host, with or without a port.
+func validHost(s string) bool {
+	if host, _, ok := hostPort(s, false); ok {
+		return host != ""
+	}
+	return validName(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+}
+
+// validName reports whether a host is an IP address or a domain name.
+func validName(host string) bool {
+	if net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil {
+		return true
+	}
+	_, wrong := canonicalDomain(host)
+	return wrong == ""
+}
