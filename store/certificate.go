@@ -13,7 +13,7 @@ import (
 // maxSightings bounds the sightings that a certificate object carries, so that a
 // log which holds one certificate a million times cannot make objects, and
 // events, of any size. All are recorded.
-const maxSightings = 500
+const maxSightings = 200
 
 const (
 	certificateColumns = `c.seq, c.id, c.first_seen, c.verdict, c.reasons, c.serial, c.names, c.ip_addresses, c.subject, c.not_before, c.not_after,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/bits"
@@ -21,6 +22,10 @@ import (
 
 func TestMain(m *testing.M) {
 	childMain() // does not return in a child of the crash test
+	// Each check opens several databases. More of them: -rapid.checks.
+	if err := flag.Set("rapid.checks", "10"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -162,8 +162,12 @@ func TestOldHeadsAreForgottenButNotTheLargest(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.AddHead(t.Context(), l.ID, head(5000)))
-	for i := range uint64(1005) {
-		must(t, db.AddHead(t.Context(), l.ID, head(i+1)))
+	_, err := db.Writer().Exec(`
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+		INSERT INTO heads SELECT 1, i + 2, i, zeroblob(32), i, x'' FROM n`) // head(0) and head(5000) are 1 and 2
+	must(t, err)
+	for i := range uint64(5) {
+		must(t, db.AddHead(t.Context(), l.ID, head(i+1001)))
 	}
 	kept := func(size uint64) bool {
 		hs, err := db.HeadAt(t.Context(), l.ID, size)
@@ -276,9 +280,18 @@ func TestMisbehaviourIsToldOnceUntilItEnds(t *testing.T) {
 func TestEvidenceIsBounded(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	for i := range 1010 {
+	misbehave := func(i int) {
+		t.Helper()
 		f := ctwatch.Fault{Cause: ctwatch.CauseBadSignature, Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{{Raw: fmt.Append(nil, i)}}}}
 		must(t, db.Misbehaved(t.Context(), l.ID, f))
+	}
+	misbehave(0)
+	_, err := db.Writer().Exec(`
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 998)
+		INSERT INTO evidence SELECT 'made up ' || i, log, cause, detail, evidence, first_seen, told FROM evidence, n`)
+	must(t, err)
+	for i := range 5 {
+		misbehave(i + 1)
 	}
 	var n int
 	must(t, db.Reader().QueryRow(`SELECT count(*) FROM evidence`).Scan(&n))
@@ -286,4 +299,3 @@ func TestEvidenceIsBounded(t *testing.T) {
 		t.Errorf("%d pieces of evidence are kept, want the bound of 1000", n)
 	}
 }
-

@@ -1,0 +1,450 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/store"
+)
+
+func tryOpen(path string, logs *bytes.Buffer) (*store.DB, error) {
+	logger := discard()
+	if logs != nil {
+		logger = slog.New(slog.NewTextHandler(logs, nil))
+	}
+	return store.Open(context.Background(), path, store.Options{Logger: logger})
+}
+
+// closed makes a database with certificate 1, and closes it.
+func closed(t *testing.T, path string) {
+	t.Helper()
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	must(t, db.Close())
+}
+
+func TestOpenCreatesWhatIsPrivate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with ? # % and space", "data")
+	path := filepath.Join(dir, "ctwatch.db")
+	db := openAt(t, path, newClock())
+	started(t, db, 1)
+	for name, want := range map[string]fs.FileMode{dir: 0o700, path: 0o600, path + "-wal": 0o600, filepath.Join(dir, "ctwatch.lock"): 0o600} {
+		fi, err := os.Stat(name)
+		must(t, err)
+		if got := fi.Mode().Perm(); got != want {
+			t.Errorf("%s has permissions %o, want %o", name, got, want)
+		}
+	}
+}
+
+func TestCloseLeavesOneFileAndNoDoubt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	closed(t, path)
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the write-ahead log is still there: %v", err)
+	}
+	var logs bytes.Buffer
+	db, err := tryOpen(path, &logs)
+	must(t, err)
+	defer db.Close()
+	if logs.Len() > 0 {
+		t.Errorf("after a clean end it logs %s", logs.String())
+	}
+	get(t, db, 1)
+	must(t, db.Close())
+	must(t, db.Close())
+}
+
+func TestAnUncleanEndIsChecked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	must(t, db.Crash())
+	var logs bytes.Buffer
+	db, err = tryOpen(path, &logs)
+	must(t, err)
+	get(t, db, 1)
+	must(t, db.Close())
+	if !strings.Contains(logs.String(), "integrity") {
+		t.Errorf("logs %q do not say that the integrity was checked", logs.String())
+	}
+}
+
+func TestDamageIsFoundAfterAnUncleanEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	closed(t, path)
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	_, err = db.Writer().Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
+	must(t, err)
+	var root, size int64
+	must(t, db.Writer().QueryRow(`SELECT rootpage FROM sqlite_schema WHERE name = 'sightings_unverified'`).Scan(&root))
+	must(t, db.Writer().QueryRow(`PRAGMA page_size`).Scan(&size))
+	must(t, db.Crash())
+
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	_, err = f.WriteAt(bytes.Repeat([]byte{0x55}, int(size)), (root-1)*size)
+	must(t, err)
+	must(t, f.Close())
+	for range 2 { // it does not go away by trying again
+		_, err = tryOpen(path, nil)
+		if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "restore a backup") {
+			t.Errorf("error %v, want one that says what to do", err)
+		}
+	}
+}
+
+func TestAFileThatIsNoDatabaseIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	must(t, os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600))
+	if _, err := tryOpen(path, nil); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("error %v, want ErrCorrupt", err)
+	}
+	if _, err := store.OpenReadOnly(t.Context(), path); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("read only: error %v, want ErrCorrupt", err)
+	}
+}
+
+func TestSchemasOfOthersAreRefused(t *testing.T) {
+	for name, tt := range map[string]struct{ change, want string }{
+		"a newer version":    {"PRAGMA user_version = 7", "version 7"},
+		"of another program": {"PRAGMA application_id = 5", "another program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "ctwatch.db")
+			closed(t, path)
+			raw, err := sql.Open("sqlite", path)
+			must(t, err)
+			_, err = raw.Exec(tt.change)
+			must(t, err)
+			must(t, raw.Close())
+			_, err = tryOpen(path, nil)
+			_, errRO := store.OpenReadOnly(t.Context(), path)
+			for _, err := range []error{err, errRO} {
+				if !errors.Is(err, store.ErrVersion) || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want ErrVersion that says %q", err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestOneProcessHoldsTheDirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	_, err = tryOpen(path, nil)
+	if !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), "process "+strconv.Itoa(os.Getpid())) {
+		t.Errorf("error %v, want ErrLocked with the process", err)
+	}
+	must(t, db.Close())
+	db, err = tryOpen(path, nil)
+	must(t, err)
+	must(t, db.Close())
+}
+
+func TestADirectoryThatCannotBeUsedIsExplained(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, path := range []string{filepath.Join(file, "ctwatch.db"), t.TempDir()} {
+		if _, err := tryOpen(path, nil); !errors.Is(err, store.ErrDisk) {
+			t.Errorf("%s: error %v, want ErrDisk", path, err)
+		}
+	}
+}
+
+func TestReadOnlyNeedsADatabase(t *testing.T) {
+	dir := t.TempDir()
+	_, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "ctwatch.db"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "has ctwatch run") {
+		t.Errorf("error %v, want one that asks whether ctwatch has run", err)
+	}
+	if fs, _ := os.ReadDir(dir); len(fs) > 0 {
+		t.Errorf("it created %v", fs)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "empty.db"), nil, 0o600))
+	if _, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "empty.db")); !errors.Is(err, store.ErrVersion) {
+		t.Errorf("an empty file: error %v, want ErrVersion", err)
+	}
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	es, err := os.ReadDir(dir)
+	must(t, err)
+	var out []string
+	for _, e := range es {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func TestReadOnlyReadsInEveryState(t *testing.T) {
+	read := func(t *testing.T, path string) {
+		t.Helper()
+		before := names(t, filepath.Dir(path))
+		db, err := store.OpenReadOnly(t.Context(), path)
+		must(t, err)
+		get(t, db, 1)
+		if err := db.Reread(t.Context(), testLog(1).ID); err == nil {
+			t.Error("it wrote")
+		}
+		must(t, db.Close())
+		if after := names(t, filepath.Dir(path)); !slices.Equal(before, after) {
+			t.Errorf("files were %v, now %v", before, after)
+		}
+	}
+	t.Run("a daemon runs", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "ctwatch.db")
+		db, err := tryOpen(path, nil)
+		must(t, err)
+		defer db.Close()
+		l := started(t, db, 1)
+		record(t, db, l, 1, found(l, 1, 0))
+		read(t, path)
+		record(t, db, l, 2, found(l, 2, 1))
+	})
+	t.Run("a daemon was stopped", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "ctwatch.db")
+		closed(t, path)
+		read(t, path)
+	})
+	t.Run("a daemon crashed", func(t *testing.T) {
+		// Closing the connections tidies up as a crash does not: copy before.
+		from, to := t.TempDir(), t.TempDir()
+		db, err := tryOpen(filepath.Join(from, "ctwatch.db"), nil)
+		must(t, err)
+		defer db.Close()
+		l := started(t, db, 1)
+		record(t, db, l, 1, found(l, 1, 0))
+		must(t, os.CopyFS(to, os.DirFS(from)))
+		read(t, filepath.Join(to, "ctwatch.db"))
+	})
+	t.Run("the directory cannot be written", func(t *testing.T) {
+		if os.Geteuid() == 0 {
+			t.Skip("root can write everywhere")
+		}
+		path := filepath.Join(t.TempDir(), "ctwatch.db")
+		closed(t, path)
+		must(t, os.Chmod(filepath.Dir(path), 0o500))
+		defer os.Chmod(filepath.Dir(path), 0o700)
+		read(t, path)
+	})
+}
+
+func TestReadOnlyNoticesADaemonThatStarts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	closed(t, path)
+	ro, err := store.OpenReadOnly(t.Context(), path)
+	must(t, err)
+	defer ro.Close()
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	defer db.Close()
+	if _, err := ro.Logs(t.Context()); err == nil || !strings.Contains(err.Error(), "try again") {
+		t.Errorf("error %v, want one that says to try again", err)
+	}
+}
+
+func TestCancellationIsTold(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, errRead := db.Logs(ctx)
+	for _, err := range []error{errRead, db.Record(ctx, ctwatch.Batch{Log: l.ID}, 1)} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want context.Canceled", err)
+		}
+	}
+}
+
+func TestMigrateFromVersion1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	w, err := sql.Open("sqlite", path)
+	must(t, err)
+	must(t, store.Migrate(t.Context(), w, store.Migrations()[:1]))
+	rows, err := os.ReadFile("testdata/version1.sql")
+	must(t, err)
+	_, err = w.Exec(string(rows))
+	must(t, err)
+	must(t, w.Close())
+
+	db := openAt(t, path, newClock())
+	var got []ctwatch.Certificate
+	for c, err := range db.Certificates(t.Context(), store.Filter{}) {
+		must(t, err)
+		got = append(got, c)
+	}
+	id, err := ctwatch.ParseHash(strings.Repeat("c1", 32))
+	must(t, err)
+	if len(got) != 1 || got[0].ID != id || len(got[0].Sightings) != 1 || !got[0].Sightings[0].Verified || len(got[0].Matches) != 1 {
+		t.Errorf("certificates %+v", got)
+	}
+	logs, err := db.Logs(t.Context())
+	must(t, err)
+	if len(logs) != 1 || logs[0].Name != "Lab" || logs[0].Position != 5 || logs[0].Verified != 4 {
+		t.Errorf("logs %+v", logs)
+	}
+	pending, err := db.Pending(t.Context(), "stdout", 10)
+	must(t, err)
+	if len(pending) != 1 || pending[0].Seq != 2 {
+		t.Errorf("pending %+v", pending)
+	}
+}
+
+func TestMigrationsRunOnceEachAndWhole(t *testing.T) {
+	w, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db"))
+	must(t, err)
+	defer w.Close()
+	w.SetMaxOpenConns(1)
+	version := func() (v int) {
+		must(t, w.QueryRow(`PRAGMA user_version`).Scan(&v))
+		return v
+	}
+	steps := []string{`CREATE TABLE a (x INTEGER) STRICT`, `ALTER TABLE a ADD COLUMN y TEXT; INSERT INTO a VALUES (1, 'y')`}
+	must(t, store.Migrate(t.Context(), w, steps[:1]))
+	must(t, store.Migrate(t.Context(), w, steps))
+	must(t, store.Migrate(t.Context(), w, steps))
+	var n int
+	must(t, w.QueryRow(`SELECT count(*) FROM a`).Scan(&n))
+	if n != 1 || version() != 2 {
+		t.Errorf("%d rows, version %d; want 1 and 2", n, version())
+	}
+	if err := store.Migrate(t.Context(), w, append(steps, `CREATE TABLE b (x INTEGER) STRICT; broken`)); err == nil {
+		t.Error("a broken migration passed")
+	}
+	must(t, w.QueryRow(`SELECT count(*) FROM sqlite_schema`).Scan(&n))
+	if n != 1 || version() != 2 {
+		t.Errorf("after a broken migration: %d tables, version %d; want 1 and 2", n, version())
+	}
+	if err := store.Migrate(t.Context(), w, steps[:1]); !errors.Is(err, store.ErrVersion) {
+		t.Errorf("a newer schema: error %v, want ErrVersion", err)
+	}
+}
+
+func TestOnEventsIsCalledAfterACommitWithEvents(t *testing.T) {
+	var calls int
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{Logger: discard(), OnEvents: func() { calls++ }})
+	must(t, err)
+	defer db.Close()
+	l := started(t, db, 1)
+	record(t, db, l, 1)
+	if calls != 0 {
+		t.Errorf("called %d times without an event", calls)
+	}
+	record(t, db, l, 1, found(l, 1, 0))
+	record(t, db, l, 1, found(l, 1, 0))
+	if calls != 1 {
+		t.Errorf("called %d times, want once", calls)
+	}
+}
+
+func TestQuery(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	const n = 450 // more than two pages
+	var b ctwatch.Batch
+	b.Log = l.ID
+	for i := range n {
+		f := found(l, i, uint64(i))
+		if i == 7 {
+			f.Certificate.Verdict = ctwatch.Expected
+			f.Certificate.Matches = []ctwatch.Match{{Watch: "w", Name: "a.b.example.net", Domain: "example.net"}}
+		}
+		b.Found = append(b.Found, f)
+	}
+	must(t, db.Record(t.Context(), b, n))
+
+	collect := func(f store.Filter) []string {
+		t.Helper()
+		var out []string
+		for c, err := range db.Certificates(t.Context(), f) {
+			must(t, err)
+			out = append(out, c.Serial)
+		}
+		return out
+	}
+	serials := func(from, to int) (out []string) { // newest first
+		for i := from; i >= to; i-- {
+			out = append(out, certificate(i).Serial)
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name   string
+		filter store.Filter
+		want   []string
+	}{
+		{"all", store.Filter{}, serials(n-1, 0)},
+		{"limit", store.Filter{Limit: 3}, serials(n-1, n-3)},
+		{"limit over pages", store.Filter{Limit: 205}, serials(n-1, n-205)},
+		{"after", store.Filter{After: certificate(5).ID}, serials(4, 0)},
+		{"after, limit", store.Filter{After: certificate(5).ID, Limit: 2}, serials(4, 3)},
+		{"since", store.Filter{Since: epoch.Add((n - 2) * time.Second)}, serials(n-1, n-2)},
+		{"verdict", store.Filter{Verdict: ctwatch.Expected}, serials(7, 7)},
+		{"watched domain", store.Filter{Domain: "example.net"}, serials(7, 7)},
+		{"name below", store.Filter{Domain: "b.example.net"}, serials(7, 7)},
+		{"name itself", store.Filter{Domain: "w9.example.com"}, serials(9, 9)},
+		{"not a label", store.Filter{Domain: "9.example.com"}, nil},
+		{"wildcards of LIKE", store.Filter{Domain: "_.example.net"}, nil},
+		{"nothing", store.Filter{Domain: "example.net", Verdict: ctwatch.Unexpected}, nil},
+	} {
+		if diff := cmp.Diff(tt.want, collect(tt.filter)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	for c, err := range db.Certificates(t.Context(), store.Filter{After: hash("?")}) {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("after an unknown one: %v, %v", c, err)
+		}
+	}
+	for range db.Certificates(t.Context(), store.Filter{}) {
+		break
+	}
+}
+
+func TestCertificateByPrefix(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	for i, id := range []string{"abcdef0123" + strings.Repeat("0", 54), "abcdef01ff" + strings.Repeat("f", 54)} {
+		f := found(l, i, uint64(i))
+		f.Certificate.ID, _ = ctwatch.ParseHash(id)
+		record(t, db, l, 2, f)
+	}
+	for prefix, want := range map[string]error{
+		"abcdef012": nil, "ABCDEF01f": nil, "abcdef0123" + strings.Repeat("0", 54): nil,
+		"abcdef01": store.ErrAmbiguous, "00000000": store.ErrNotFound,
+	} {
+		if _, err := db.Certificate(t.Context(), prefix); !errors.Is(err, want) {
+			t.Errorf("%s: error %v, want %v", prefix, err, want)
+		}
+	}
+	for _, bad := range []string{"", "abcdef0", "abcdefgh", strings.Repeat("0", 65)} {
+		if _, err := db.Certificate(t.Context(), bad); err == nil || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%q: error %v, want one about its form", bad, err)
+		}
+	}
+	if _, err := db.DER(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("DER of an unknown certificate: %v", err)
+	}
+}

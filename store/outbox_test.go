@@ -1,0 +1,175 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/store"
+)
+
+func seqs(t testing.TB, db *store.DB, sender string, limit int) []int64 {
+	t.Helper()
+	pending, err := db.Pending(t.Context(), sender, limit)
+	must(t, err)
+	out := []int64{}
+	for _, q := range pending {
+		out = append(out, q.Seq)
+	}
+	return out
+}
+
+// fill writes n events to the outbox.
+func fill(t testing.TB, db *store.DB, l ctwatch.Log, from, n int) {
+	t.Helper()
+	var b ctwatch.Batch
+	b.Log = l.ID
+	for i := range uint64(n) {
+		b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: uint64(from) + i, LeafHash: hash(i), Reason: time.Duration(i).String()})
+	}
+	must(t, db.Record(t.Context(), b, 0))
+}
+
+func TestEachSenderHasItsOwnCursor(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	must(t, db.Register(t.Context(), "a"))
+	fill(t, db, l, 0, 5)
+	must(t, db.Register(t.Context(), "b")) // at the same time as a: it misses nothing
+	must(t, db.Delivered(t.Context(), "a", 1))
+	must(t, db.Delivered(t.Context(), "a", 3))
+	must(t, db.Delivered(t.Context(), "a", 2)) // never back
+	must(t, db.Register(t.Context(), "a"))     // nor by registering again
+	if diff := cmp.Diff([]int64{4, 5}, seqs(t, db, "a", 10)); diff != "" {
+		t.Errorf("pending for a (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int64{1, 2}, seqs(t, db, "b", 2)); diff != "" {
+		t.Errorf("pending for b (-want +got):\n%s", diff)
+	}
+	if _, err := db.Pending(t.Context(), "c", 1); err == nil {
+		t.Error("a sender that is not registered has events pending")
+	}
+	if err := db.Delivered(t.Context(), "c", 1); err == nil {
+		t.Error("a sender that is not registered delivered")
+	}
+}
+
+func TestALaterSenderStartsAfterTheNewestEvent(t *testing.T) {
+	c := newClock()
+	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
+	l := started(t, db, 1)
+	must(t, db.Register(t.Context(), "a"))
+	fill(t, db, l, 0, 3)
+	c.Add(time.Hour)
+	must(t, db.Register(t.Context(), "b"))
+	if got := seqs(t, db, "b", 10); len(got) > 0 {
+		t.Errorf("pending %v for a sender that came later", got)
+	}
+	// Also when they are gone.
+	must(t, db.Delivered(t.Context(), "a", 3))
+	_, err := db.Prune(t.Context(), c.Now())
+	must(t, err)
+	must(t, db.Register(t.Context(), "c"))
+	fill(t, db, l, 10, 1)
+	for _, s := range []string{"a", "b", "c"} {
+		if diff := cmp.Diff([]int64{4}, seqs(t, db, s, 10)); diff != "" {
+			t.Errorf("pending for %s (-want +got):\n%s", s, diff)
+		}
+	}
+}
+
+func TestSenderStatus(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Register(t.Context(), "b"))
+	fill(t, db, l, 0, 5)
+	must(t, db.Failing(t.Context(), "a", "503"))
+	must(t, db.Failing(t.Context(), "a", "504"))
+	must(t, db.Failing(t.Context(), "b", "503"))
+	must(t, db.Dead(t.Context(), "b", 1, "too large"))
+	must(t, db.Dead(t.Context(), "b", 1, "too large"))
+	must(t, db.Delivered(t.Context(), "b", 2))
+	got, err := db.SenderStatus(t.Context())
+	must(t, err)
+	at := epoch
+	want := []store.SenderStatus{
+		{Name: "a", Backlog: 5, LastError: "504", Attempts: 2},
+		{Name: "b", Backlog: 3, DeadLetters: 1, LastSuccess: &at},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	var reason, event string
+	must(t, db.Reader().QueryRow(`SELECT reason, event FROM dead_letters`).Scan(&reason, &event))
+	if reason != "too large" || event == "" {
+		t.Errorf("dead letter %q, %q", reason, event)
+	}
+}
+
+func TestAnEventThatIsThereLeavesNoGap(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	must(t, db.Register(t.Context(), "a"))
+	fill(t, db, l, 0, 1)
+	_, err := db.Writer().Exec(`DELETE FROM malformed`) // so that the same event is written again
+	must(t, err)
+	fill(t, db, l, 0, 1)
+	fill(t, db, l, 1, 1)
+	if diff := cmp.Diff([]int64{1, 2}, seqs(t, db, "a", 10)); diff != "" {
+		t.Errorf("pending (-want +got):\n%s", diff)
+	}
+}
+
+func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
+	c := newClock()
+	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
+	l := started(t, db, 1)
+	fill(t, db, l, 0, 2500)
+	prune := func(want int64) {
+		t.Helper()
+		got, err := db.Prune(t.Context(), c.Now().Add(-time.Minute))
+		must(t, err)
+		if got != want {
+			t.Errorf("%d events were deleted, want %d", got, want)
+		}
+	}
+	c.Add(time.Hour)
+	prune(0) // for there is no sender
+	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Register(t.Context(), "b"))
+	fill(t, db, l, 2500, 100) // young
+	must(t, db.Delivered(t.Context(), "a", 2600))
+	prune(0)
+	must(t, db.Delivered(t.Context(), "b", 10))
+	prune(10)
+	must(t, db.Delivered(t.Context(), "b", 2550))
+	prune(2490)
+	prune(0)
+	c.Add(time.Hour)
+	prune(50)
+}
+
+func BenchmarkPending(b *testing.B) {
+	db := open(b)
+	l := started(b, db, 1)
+	must(b, db.Register(b.Context(), "a"))
+	for i := range 50 {
+		var fs []ctwatch.Found
+		for j := range 100 {
+			n := 100*i + j
+			fs = append(fs, found(l, n, uint64(n)))
+		}
+		record(b, db, l, uint64(100*i+100), fs...)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		got, err := db.Pending(context.Background(), "a", 100)
+		if err != nil || len(got) != 100 {
+			b.Fatal(len(got), err)
+		}
+	}
+}
