@@ -75,9 +75,13 @@ func (l *lister) read(tbs []byte) error {
 	l.seen = make(map[string]bool)
 	var common [][]byte // after the others
 	err := Visitor{
-		Name:       func(name []byte) { Candidates(name, l.name) },
-		CommonName: func(name []byte) { common = append(common, name) },
-		IP:         l.address,
+		Name: func(name []byte) { Candidates(name, l.name) },
+		CommonName: func(name []byte) {
+			if l.tooMany = l.tooMany || len(common) == MaxNames; !l.tooMany {
+				common = append(common, name)
+			}
+		},
+		IP: l.address,
 	}.Visit(tbs)
 	for _, name := range common {
 		Candidates(name, l.name)

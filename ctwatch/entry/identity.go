@@ -74,7 +74,7 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 	if !ok {
 		return nil, errTruncated
 	}
-	var content []byte
+	content := make([]byte, 0, end-start)
 	changed := false
 	for rest := b[start:end]; len(rest) > 0; {
 		_, _, end, ok := header(rest)

@@ -173,6 +173,14 @@ func TestWhatCannotBeReadIsAnErrorAndTheRestIsVisited(t *testing.T) {
 			}(),
 			[]string{"b.c", "a.test"},
 		},
+		"long BMPString": {
+			func() []byte {
+				c := newTemplate(san(dns("a.test")))
+				c.subject = seq(attr(oidCN, 0x1e, strings.Repeat("\x00b", 100_000)+"\x00.\x00t"))
+				return c.build()
+			}(),
+			[]string{strings.Repeat("b", 1<<15-2) + ".t", "a.test"},
+		},
 		"empty": {nil, nil},
 		"noise": {[]byte("noise"), nil},
 	} {

@@ -3,6 +3,7 @@ package entry
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -19,21 +20,32 @@ const (
 	tagBMP       = 0x1e
 )
 
+// maxText is how much of a string of two or four octets a character is converted.
+// It is the end that is, since that is the end of a name which decides whose it is.
+const maxText = 1 << 16
+
 var (
 	errBMP       = errors.New("a BMPString has an odd number of octets")
 	errUniversal = errors.New("a UniversalString is no UTF-32")
+	errLong      = fmt.Errorf("a string is longer than %d octets: only its end was read", maxText)
 	errNested    = errors.New("a string is made of parts (a constructed encoding)")
 )
 
 // text returns a string value in UTF-8 or, from types of one octet a character,
 // as it is: T61String has always been used for Latin-1, and which it is only the
-// text can tell. With an error it returns the octets as they are.
+// text can tell. With an error it returns what it could read, or the octets as
+// they are.
 func text(tag byte, b []byte) ([]byte, error) {
+	var err error
+	whole := len(b)
+	if wide := tag == tagBMP || tag == tagUniversal; wide && whole > maxText {
+		b, err = b[whole-maxText:], errLong
+	}
 	switch {
 	case tag&constructed != 0:
 		return b, errNested
 	case tag == tagBMP:
-		if len(b)%2 != 0 {
+		if whole%2 != 0 {
 			return b, errBMP
 		}
 		units := make([]uint16, len(b)/2)
@@ -44,9 +56,9 @@ func text(tag byte, b []byte) ([]byte, error) {
 		for _, r := range utf16.Decode(units) {
 			out = utf8.AppendRune(out, r)
 		}
-		return out, nil
+		return out, err
 	case tag == tagUniversal:
-		if len(b)%4 != 0 {
+		if whole%4 != 0 {
 			return b, errUniversal
 		}
 		out := make([]byte, 0, len(b)/2)
@@ -54,7 +66,7 @@ func text(tag byte, b []byte) ([]byte, error) {
 			// A value above the highest rune becomes U+FFFD.
 			out = utf8.AppendRune(out, rune(binary.BigEndian.Uint32(b)))
 		}
-		return out, nil
+		return out, err
 	}
 	return b, nil
 }

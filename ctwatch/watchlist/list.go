@@ -121,7 +121,7 @@ func (l *List) Len() int { return len(l.rules) }
 // or without a wildcard as their first label.
 //
 // A name with wildcards or unreadable labels elsewhere that would take too long to
-// rule out matches.
+// rule out matches; Matches then says precisely what it matches, if anything.
 func (l *List) MatchName(name []byte) bool {
 	var buf [entry.MaxPlain]byte
 	if c, pattern, ok := entry.Plain(&buf, name); ok {

@@ -12,7 +12,7 @@ import (
 // nameBudget bounds how many nodes are compared with the wildcards of one name
 // while only a yes or no is asked for, and callBudget while all matches are.
 const (
-	nameBudget = 10_000
+	nameBudget = 1_000
 	callBudget = 4_000_000
 )
 
