@@ -101,14 +101,14 @@ func (d *daemon) run(ctx context.Context) (err error) {
 // senders makes what events are sent to, and a function that closes it.
 func (d *daemon) senders() (senders []notify.Sender, closeAll func(), err error) {
 	var closers []func()
-	closeAll = func() {
+	closeMade := func() {
 		for i := len(closers) - 1; i >= 0; i-- {
 			closers[i]()
 		}
 	}
 	defer func() {
 		if err != nil {
-			closeAll()
+			closeMade()
 		}
 	}()
 
@@ -149,7 +149,7 @@ func (d *daemon) senders() (senders []notify.Sender, closeAll func(), err error)
 	if d.cfg.Stdout {
 		senders = append(senders, notify.NewStdout(notify.StdoutOptions{W: d.out, JSON: d.json, Color: d.color}))
 	}
-	return senders, closeAll, nil
+	return senders, closeMade, nil
 }
 
 func slackOptions(s *configs.Slack) notify.SlackOptions {
