@@ -47,6 +47,9 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// errTold is the error of a command that has said itself what went wrong.
+var errTold = errors.New("failed, as told")
+
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
@@ -78,6 +81,8 @@ func run(ctx context.Context, w world) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errTold):
+		return exitFailed
 	case !begun:
 		fmt.Fprintf(w.Stderr, "ctwatch: %v\nRun 'ctwatch --help' for the commands and their flags.\n", err)
 		return exitUsage

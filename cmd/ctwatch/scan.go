@@ -63,11 +63,13 @@ Exit status: 1 if an entry could not be read or the tree does not verify.`,
 	f.StringArrayVarP(&j.watch, "watch", "w", nil, "`domain` to look for, with every name below it")
 	f.StringArrayVar(&j.files, "watch-file", nil, "`file` of domains, one per line: .example.com with all names below it, example.com alone")
 	f.IntVar(&j.parallel, "parallel", 8, "requests at once")
-	_ = c.MarkFlagRequired("log")
 	return c
 }
 
 func (a *app) scan(ctx context.Context, j scanJob) error {
+	if j.log == "" {
+		return usagef("no log to scan: give --log URL with --key, or --log NAME")
+	}
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -248,16 +250,13 @@ func (s *scanRun) run(ctx context.Context) error {
 	case verified:
 		result = fmt.Sprintf("verified at tree size %d", s.head.Size)
 	case readErr != nil:
-		result += "not all was read"
+		result += "not all was read: " + ctwatch.Printable(readErr.Error(), 500)
 	default:
 		result += ctwatch.Printable(fmt.Sprint(verifyErr), 500)
 	}
 	fmt.Fprintf(s.a.Stderr, "%d entries, %d bytes, %d matches, %d malformed; %s\n", s.entries, s.bytes, s.matches, s.malformed, result)
-	switch {
-	case readErr != nil:
-		return readErr
-	case !verified:
-		return errors.New("what the log served is not proven to be what it signed")
+	if !verified {
+		return errTold // the line above is the last, whatever happened
 	}
 	return nil
 }
