@@ -158,11 +158,9 @@ func (a *app) config() (*configs.Config, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	cfg := configs.Default()
-	if path != "" {
-		if cfg, err = configs.Load(path, env); err != nil {
-			return nil, &usageError{err}
-		}
+	cfg, err := configs.Load(path, env)
+	if err != nil {
+		return nil, &usageError{err}
 	}
 	if a.dataDir != "" {
 		cfg.DataDir = a.dataDir
