@@ -199,12 +199,12 @@ func (f *Follower) step(ctx context.Context) error {
 func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 	for f.position < head.Size {
 		next := min(f.position+stride, head.Size)
-		hashes, err := f.stride(ctx, f.position, next, head.Size, true)
+		row, err := f.stride(ctx, f.position, next, head.Size, true)
 		if err != nil {
-			return err
+			return f.salvage(ctx, head, row, err)
 		}
 		if f.intact {
-			if f.tree, err = ctlog.Append(f.tree, next, hashes); err != nil {
+			if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
 				return err
 			}
 		}
@@ -222,19 +222,46 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 	return nil
 }
 
-// stride reads [start, end), records it, and returns the compact range over it.
-// The read position moves with what has been read without a hole, where it is to
-// move at all.
-func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) ([]ctwatch.Hash, error) {
+// salvage keeps what a stride that failed has read in order, if that can be proven
+// now. All the rest is to be read again: it may be different then, and must not
+// be verified together with what it was before.
+func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cause error) error {
+	if !f.intact || ctx.Err() != nil || isRecorder(cause) {
+		return cause
+	}
+	if row.End() > f.position {
+		tree, err := ctlog.Append(f.tree, row.End(), row.Range())
+		if err != nil {
+			return errors.Join(cause, err)
+		}
+		f.tree, f.position = tree, row.End()
+		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: row.End(), End: row.End()}, row.End()); err != nil {
+			return record(err)
+		}
+		if err := f.prove(ctx, head); isRecorder(err) || !f.intact {
+			return errors.Join(cause, err)
+		}
+	}
+	f.tree, f.position = f.verified, f.verified.Size
+	if err := f.Recorder.Reread(ctx, f.id); err != nil {
+		return record(err)
+	}
+	return cause
+}
+
+// stride reads [start, end), records it, and returns it as a row, which after an
+// error is not whole. The read position moves with what has been read without a
+// hole, where it is to move at all.
+func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) (*Row, error) {
 	position := f.position
 	row := NewRow(start)
 	last := f.Now()
 	for b, err := range f.Reader.Read(ctx, start, end, size) {
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = row.Add(b)
 		}
-		if err := row.Add(b); err != nil {
-			return nil, err
+		if err != nil {
+			return row, err
 		}
 		if move {
 			position = row.End()
@@ -243,12 +270,12 @@ func (f *Follower) stride(ctx context.Context, start, end, size uint64, move boo
 		// position alone can wait for a second, or for the end of the stride.
 		if len(b.Found) > 0 || len(b.Malformed) > 0 || row.End() == end || f.Now().Sub(last) >= time.Second {
 			if err := f.Recorder.Record(ctx, b, position); err != nil {
-				return nil, record(err)
+				return row, record(err)
 			}
 			last = f.Now()
 		}
 	}
-	return row.Range(), nil
+	return row, nil
 }
 
 // prove holds the rebuilt tree against the head and moves the verified position.
@@ -290,12 +317,12 @@ func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 	f.tree, f.intact = f.verified, true
 	for f.tree.Size < f.position && f.intact {
 		next := min(f.tree.Size+stride, f.position)
-		hashes, err := f.stride(ctx, f.tree.Size, next, head.Size, false)
+		row, err := f.stride(ctx, f.tree.Size, next, head.Size, false)
 		if err != nil {
 			f.intact = false
 			return err
 		}
-		if f.tree, err = ctlog.Append(f.tree, next, hashes); err != nil {
+		if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
 			return err
 		}
 		if err := f.prove(ctx, head); err != nil {

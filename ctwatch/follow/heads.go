@@ -80,11 +80,11 @@ func (f *Follower) judge(ctx context.Context, h ctwatch.Head) (adopt bool, err e
 
 // judgeSmaller decides about a tree head that is smaller than the one read by.
 func (f *Follower) judgeSmaller(ctx context.Context, h, old ctwatch.Head) (adopt bool, err error) {
+	newer := h.Timestamp.After(old.Timestamp)
 	if err := f.judgeExtends(ctx, old, h); err != nil {
-		return !h.Timestamp.Before(old.Timestamp) && f.extendsVerified(ctx, h), err
+		return newer && f.extendsVerified(ctx, h), err
 	}
 	f.stale++
-	newer := !h.Timestamp.Before(old.Timestamp)
 	if !newer && f.stale < patience {
 		f.Logger.Debug("the log served an older tree head", "log", f.name, "size", h.Size, "known", old.Size)
 		return false, nil

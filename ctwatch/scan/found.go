@@ -10,16 +10,20 @@ import (
 	"ctwatch/pins"
 )
 
-// found describes a matching entry in full, in memory of its own.
-func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) ctwatch.Found {
+// found describes an entry in full, in memory of its own, if it matches: what
+// made it a suspect may have been a guess about a name too odd to be looked up.
+func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatch.Found, ok bool) {
+	cert := entry.Describe(tbs)
+	if cert.Matches = s.matches(cert.Names, tbs); len(cert.Matches) == 0 {
+		return f, false
+	}
 	_, without, err := entry.Identity(tbs)
 	if err != nil {
 		without = tbs
 	}
-	f := ctwatch.Found{Certificate: entry.Describe(tbs), LeafHash: leaf, TBS: bytes.Clone(without)}
+	f = ctwatch.Found{Certificate: cert, LeafHash: leaf, TBS: bytes.Clone(without)}
 	c := &f.Certificate
 	c.Verdict = ctwatch.Unreviewed
-	c.Matches = s.matches(c.Names, tbs)
 	sighting := ctwatch.Sighting{
 		Log: s.Log.Name, LogID: s.Log.ID, Index: e.Index, Timestamp: e.Timestamp, Kind: ctwatch.FinalCertificate,
 	}
@@ -46,23 +50,20 @@ func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) ctwatch.F
 	}
 	c.Sightings = []ctwatch.Sighting{sighting}
 	c.SetPins()
-	return f
+	return f, true
 }
 
-// matches lists what the certificate matches. An entry is here because a name as
-// it stands in the certificate matched; should its canonical form not, the name
-// as it stands is what matches.
+// matches lists what the certificate matches: by its names as they are told, or
+// else, where those leave something out, by every name that stands in it.
 func (s *Scanner) matches(names []string, tbs []byte) []ctwatch.Match {
 	if m := s.List.Matches(names); len(m) > 0 {
 		return m
 	}
-	var raw []string
-	_ = entry.Names(tbs, func(name []byte) {
-		if s.List.MatchName(name) {
-			raw = append(raw, string(name))
-		}
+	var all []string
+	_ = entry.Names(tbs, func(name []byte) { // what it could not read was reported already
+		entry.Candidates(name, func(c []byte) { all = append(all, string(c)) })
 	})
-	return s.List.Matches(raw)
+	return s.List.Matches(all)
 }
 
 // SetIssuer takes the issuer's pin from the issuer's certificate in DER.

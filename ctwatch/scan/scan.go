@@ -51,7 +51,9 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 			b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: e.Index, LeafHash: leaf, Reason: err.Error()})
 		}
 		if matched {
-			b.Found = append(b.Found, s.found(&e, tbs, leaf))
+			if f, ok := s.found(&e, tbs, leaf); ok {
+				b.Found = append(b.Found, f)
+			}
 		}
 	}
 	if err := c.Err(); err != nil {

@@ -1,0 +1,213 @@
+package follow_test
+
+import (
+	"testing"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/follow"
+)
+
+// TestALogThatLiesIsFoundOut: each lie is told once, with the evidence, nothing
+// is verified on the strength of it, no match is lost through it, and when the
+// log is honest again the truth is reached.
+func TestALogThatLiesIsFoundOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault func(old ctwatch.Head) ctlogtest.Fault
+		cause map[string]bool
+		entry uint64 // that is to blame; 0 for none
+		heads int    // in the evidence, at least
+	}{
+		"altered entry": {
+			fault: func(old ctwatch.Head) ctlogtest.Fault { return ctlogtest.AlterEntry(old.Size+70, nil) },
+			cause: map[string]bool{ctwatch.CauseRootMismatch: true}, entry: 370, heads: 1,
+		},
+		"wrong root": {
+			fault: func(ctwatch.Head) ctlogtest.Fault { return ctlogtest.WrongRoot() },
+			cause: map[string]bool{ctwatch.CauseRootMismatch: true, ctwatch.CauseInconsistent: true, ctwatch.CauseFork: true}, heads: 1,
+		},
+		"bad signature": {
+			fault: func(ctwatch.Head) ctlogtest.Fault { return ctlogtest.BadSignature() },
+			cause: map[string]bool{ctwatch.CauseBadSignature: true}, heads: 1,
+		},
+		"rollback": {
+			fault: func(ctwatch.Head) ctlogtest.Fault { return ctlogtest.Rollback(120) },
+			cause: map[string]bool{ctwatch.CauseRollback: true}, heads: 2,
+		},
+		"fork at the same size": {
+			fault: func(old ctwatch.Head) ctlogtest.Fault { return ctlogtest.Fork(100, nil) },
+			cause: map[string]bool{ctwatch.CauseFork: true, ctwatch.CauseRootMismatch: true, ctwatch.CauseInconsistent: true}, heads: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kinds(t, func(t *testing.T, o ctlogtest.Options) {
+				r := newRig(t, o)
+				r.fill(300)
+				r.follow(follow.Start{})
+				old := r.publish()
+				r.verified(old.Size)
+
+				remove := r.log.SetFault(test.fault(old))
+				if name != "fork at the same size" && name != "rollback" {
+					r.fill(100)
+					r.precert("a." + watched)
+					r.publish()
+				}
+				r.until("to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+				e := r.of(ctwatch.LogMisbehaved)[0]
+				ev := e.Data.Evidence
+				if !test.cause[ev.Cause] || len(ev.Heads) < test.heads || e.Data.Severity != ctwatch.Critical {
+					t.Errorf("cause %q with %d tree heads, %s", ev.Cause, len(ev.Heads), e.Data.Severity)
+				}
+				for _, h := range ev.Heads {
+					if len(h.Raw) == 0 {
+						t.Error("evidence without the tree head as it was served")
+					}
+				}
+				if test.entry != 0 && (ev.Entry == nil || ev.Entry.Index != test.entry) {
+					t.Errorf("blamed: %+v, want entry %d", ev.Entry, test.entry)
+				}
+				if test.entry == 0 && ev.Entry != nil {
+					t.Errorf("entry %d was blamed, which is innocent", ev.Entry.Index)
+				}
+				// More polls tell no more of the same.
+				before := r.log.Requests(ctlogtest.Heads)
+				r.until("more polls", func() bool { return r.log.Requests(ctlogtest.Heads) > before+3 })
+				if s := r.status(); s.Verified != old.Size || s.Healthy {
+					t.Errorf("verified %d, healthy %v; want %d and false", s.Verified, s.Healthy, old.Size)
+				}
+				told := make(map[string]int)
+				for _, e := range r.of(ctwatch.LogMisbehaved) {
+					told[e.Data.Evidence.Cause]++
+				}
+				for cause, n := range told {
+					if n > 1 {
+						t.Errorf("%s was told %d times", cause, n)
+					}
+				}
+
+				remove()
+				id := r.precert("b." + watched)
+				size := r.publish().Size
+				r.verified(size)
+				if n := r.issued()[id]; n != 1 {
+					t.Errorf("the certificate logged afterwards was told of %d times", n)
+				}
+				r.until("to be healthy", func() bool { return r.status().Healthy })
+				for c, err := range r.all() {
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, s := range c.Sightings {
+						if !s.Verified {
+							t.Errorf("%v: not verified: %+v", c.Names, s)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAMatchBehindALieIsTold: the entries that a log serves are read on though
+// they do not verify, and what matches is told as unverified.
+func TestAMatchBehindALieIsTold(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.log.SetFault(ctlogtest.AlterEntry(5, nil))
+		r.fill(300)
+		r.follow(follow.Start{})
+		r.publish()
+		r.until("the lie to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+
+		id := r.precert("a." + watched)
+		r.publish()
+		r.until("the match to be told", func() bool { return r.issued()[id] == 1 })
+		c, err := r.db.Certificate(t.Context(), id.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Sightings[0].Verified {
+			t.Error("it counts as verified")
+		}
+		r.log.ClearFaults()
+		r.verified(301)
+		c, err = r.db.Certificate(t.Context(), id.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Sightings) != 1 || !c.Sightings[0].Verified {
+			t.Errorf("after the truth was served: %+v", c.Sightings)
+		}
+	})
+}
+
+// TestAnAlteredCertificateStaysUnverified: the entry of a watched certificate is
+// altered, and later served as it was signed.
+func TestAnAlteredCertificateStaysUnverified(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(10)
+		id := r.precert("a." + watched)
+		r.log.SetFault(ctlogtest.AlterEntry(10, nil)) // another timestamp, so the same certificate
+		r.follow(follow.Start{})
+		r.publish()
+		r.until("the lie to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+		r.log.ClearFaults()
+		r.verified(11)
+		c, err := r.db.Certificate(t.Context(), id.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		verified := 0
+		for _, s := range c.Sightings {
+			if s.Verified {
+				verified++
+			}
+		}
+		if len(c.Sightings) != 2 || verified != 1 || r.issued()[id] != 1 {
+			t.Errorf("sightings: %+v; issued %d times", c.Sightings, r.issued()[id])
+		}
+	})
+}
+
+// TestStaleHeadIsNoMisbehaviour: a cache that lags serves an old tree head.
+func TestStaleHeadIsNoMisbehaviour(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(100)
+		old := r.publish()
+		r.fill(100)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		r.log.SetFault(ctlogtest.StaleHead(old).Every(2))
+		before := r.log.Requests(ctlogtest.Heads)
+		r.until("more polls", func() bool { return r.log.Requests(ctlogtest.Heads) > before+25 })
+		id := r.precert("a." + watched)
+		r.verified(r.publish().Size)
+		if e := r.of(ctwatch.LogMisbehaved); len(e) != 0 || r.issued()[id] != 1 {
+			t.Errorf("misbehaved: %+v, issued: %v", e, r.issued())
+		}
+	})
+}
+
+// TestServingOnlyAnOldHeadIsARollback: unlike a cache, a log that has taken
+// entries back never shows the newer tree head again.
+func TestServingOnlyAnOldHeadIsARollback(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(100)
+		old := r.publish()
+		r.fill(100)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		r.log.SetFault(ctlogtest.StaleHead(old))
+		r.until("to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+		if cause := r.of(ctwatch.LogMisbehaved)[0].Data.Evidence.Cause; cause != ctwatch.CauseRollback {
+			t.Errorf("cause %q", cause)
+		}
+		if s := r.status(); s.Verified != 200 {
+			t.Errorf("verified %d", s.Verified)
+		}
+	})
+}

@@ -1,0 +1,253 @@
+package follow_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/follow"
+)
+
+func TestFollowsAGrowingLog(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(700)
+		first := r.precert("a." + watched)
+		size := r.publish().Size
+		r.follow(follow.Start{})
+		r.verified(size)
+
+		r.fill(300)
+		second := r.precert("b." + watched)
+		size = r.publish().Size
+		r.verified(size)
+
+		if got := r.issued(); len(got) != 2 || got[first] != 1 || got[second] != 1 {
+			t.Errorf("issued: %v", got)
+		}
+		s := r.status()
+		if !s.Healthy || s.TreeSize != size || s.LagEntries != 0 || s.LastError != "" || s.LastVerifiedAt == nil {
+			t.Errorf("status: %+v", s)
+		}
+		c, err := r.db.Certificate(t.Context(), first.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Sightings) != 1 || !c.Sightings[0].Verified || c.Sightings[0].Index != 700 {
+			t.Errorf("sightings: %+v", c.Sightings)
+		}
+	})
+}
+
+func TestResumesWhereItStopped(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(600)
+		r.precert("a." + watched)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		r.stop()
+
+		// What is logged while nobody looks is found afterwards, once.
+		missed := r.precert("b." + watched)
+		size := r.publish().Size
+		if err := r.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r.open()
+		before := r.log.Requests(ctlogtest.Entries)
+		r.follow(follow.Start{Now: true}) // says nothing about a log that was begun
+		r.verified(size)
+		if got := r.issued(); len(got) != 2 || got[missed] != 1 {
+			t.Errorf("issued: %v", got)
+		}
+		if n := r.log.Requests(ctlogtest.Entries) - before; n > 2 {
+			t.Errorf("%d requests for the one entry that was missing", n)
+		}
+	})
+}
+
+func TestStart(t *testing.T) {
+	for name, test := range map[string]struct {
+		start follow.Start
+		at    uint64 // first entry read
+		gap   bool
+	}{
+		"beginning":              {follow.Start{}, 0, false},
+		"now":                    {follow.Start{Now: true}, 600, false},
+		"an hour back":           {follow.Start{Back: time.Hour}, 300, false},
+		"ten days back":          {follow.Start{Back: 240 * time.Hour}, 0, false},
+		"short enough":           {follow.Start{Max: 600, Gap: "too long"}, 0, false},
+		"too long to begin":      {follow.Start{Max: 599, Gap: "too long"}, 600, true},
+		"now, and that is a gap": {follow.Start{Now: true, Gap: "why"}, 600, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kinds(t, func(t *testing.T, o ctlogtest.Options) {
+				// 300 entries of two days ago, and 300 of half an hour ago.
+				at := time.Now().Add(-48 * time.Hour)
+				o.Now = func() time.Time { return at }
+				r := newRig(t, o)
+				r.fill(299)
+				old := r.precert("old." + watched)
+				at = time.Now().Add(-30 * time.Minute)
+				r.fill(299)
+				recent := r.precert("recent." + watched)
+				at = time.Now()
+				head := r.publish()
+
+				r.follow(test.start)
+				r.verified(head.Size)
+				got := r.issued()
+				if found := got[old] == 1; found != (test.at <= 299) {
+					t.Errorf("the old one was found: %v", found)
+				}
+				if found := got[recent] == 1; found != (test.at <= 599) {
+					t.Errorf("the recent one was found: %v", found)
+				}
+				gaps := r.of(ctwatch.WatchGap)
+				if (len(gaps) == 1) != test.gap {
+					t.Fatalf("%d gaps were told", len(gaps))
+				}
+				if test.gap && (*gaps[0].Data.Start != 0 || *gaps[0].Data.End != 600) {
+					t.Errorf("gap: %+v", gaps[0].Data)
+				}
+				// From wherever it began, the tree goes on to verify.
+				r.precert("new." + watched)
+				r.verified(r.publish().Size)
+			})
+		})
+	}
+}
+
+// TestTheTruthIsReachedAfterTroubles: whatever keeps a log from being read, it is
+// read in full once that ends.
+func TestTheTruthIsReachedAfterTroubles(t *testing.T) {
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	for _, f := range []ctlogtest.Fault{
+		ctlogtest.Status(503, 0), ctlogtest.Status(429, 0).On(ctlogtest.Entries), ctlogtest.Status(404, 0).On(ctlogtest.Proofs),
+		ctlogtest.GarbageBody(), ctlogtest.TruncatedBody(), ctlogtest.HalfBody().On(ctlogtest.Entries),
+		ctlogtest.EmptyReplies(), ctlogtest.TooManyEntries(), ctlogtest.EntriesNotYet(400), ctlogtest.Redirect("http://localhost:1/"),
+		ctlogtest.Status(500, 0).On(ctlogtest.Entries).Every(2),
+	} {
+		t.Run(f.Name, func(t *testing.T) {
+			kinds(t, func(t *testing.T, o ctlogtest.Options) {
+				r := newRig(t, o)
+				r.fill(300)
+				r.follow(follow.Start{})
+				r.verified(r.publish().Size)
+
+				remove := r.log.SetFault(f)
+				r.fill(300)
+				id := r.precert("a." + watched)
+				size := r.publish().Size
+				before := r.log.Requests(ctlogtest.All)
+				r.until("to have tried", func() bool { return r.log.Requests(ctlogtest.All) > before+4 })
+				remove()
+				r.verified(size)
+				if got := r.issued(); len(got) != 1 || got[id] != 1 {
+					t.Errorf("issued: %v", got)
+				}
+				if e := r.of(ctwatch.LogMisbehaved); len(e) > 0 {
+					t.Errorf("trouble is no misbehaviour: %s", e[0].Data.Summary)
+				}
+				r.until("to be healthy", func() bool { return r.status().Healthy })
+			})
+		})
+	}
+}
+
+func TestShortRepliesAreNoEnd(t *testing.T) {
+	r := newRig(t, ctlogtest.Options{MaxReply: 100, Align: true})
+	r.log.SetFault(ctlogtest.ShortReplies(7).Every(3))
+	r.fill(1000)
+	id := r.precert("a." + watched)
+	r.follow(follow.Start{})
+	r.verified(r.publish().Size)
+	if got := r.issued(); got[id] != 1 {
+		t.Errorf("issued: %v", got)
+	}
+}
+
+// TestAnIssuerThatIsMissingDelaysNoAlert: a static log names issuers by
+// fingerprint, and may not serve them.
+func TestAnIssuerThatIsMissingDelaysNoAlert(t *testing.T) {
+	r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+	r.log.SetFault(ctlogtest.IssuerMissing())
+	i, err := r.ca.Issue(ctlogtest.Request{Names: []string{watched}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	final, err := i.Final()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.log.AddFinal(i, final); err != nil {
+		t.Fatal(err)
+	}
+	r.follow(follow.Start{})
+	r.verified(r.publish().Size)
+	e := r.of(ctwatch.CertificateIssued)
+	if len(e) != 1 {
+		t.Fatalf("%d events", len(e))
+	}
+	if c := e[0].Data.Certificate; !c.Issuer.Pin.IsZero() || len(c.Problems) == 0 || c.Key.Pin != i.LeafPin {
+		t.Errorf("issuer pin %v, problems %q, key pin %v", c.Issuer.Pin, c.Problems, c.Key.Pin)
+	}
+	// The precertificate tells the issuer's key, and the certificate is the same.
+	if _, _, err := r.log.AddPrecert(i); err != nil {
+		t.Fatal(err)
+	}
+	r.verified(r.publish().Size)
+	c, err := r.db.Certificate(t.Context(), i.ID.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Issuer.Pin != i.IssuerPin || len(r.issued()) != 1 {
+		t.Errorf("issuer pin %v, want %v", c.Issuer.Pin, i.IssuerPin)
+	}
+}
+
+func TestGroupFollowsTheListAsItChanges(t *testing.T) {
+	a := newRig(t, ctlogtest.Options{Name: "a"})
+	b := newRig(t, ctlogtest.Options{Name: "b"})
+	rigs := map[ctwatch.LogID]*rig{a.log.Info().ID: a, b.log.Info().ID: b}
+	for _, r := range rigs {
+		r.fill(10)
+		r.publish()
+	}
+	g := &follow.Group{Logger: logger(t), New: func(l ctwatch.Log) (*follow.Follower, error) {
+		r := rigs[l.ID]
+		return follow.New(follow.Options{
+			Reader: r.reader(l), Recorder: r.db, Logger: logger(t), Now: time.Now, Poll: 10 * time.Millisecond,
+		}), nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	sets := make(chan []ctwatch.Log)
+	done := make(chan error)
+	go func() { done <- g.Run(ctx, sets) }()
+
+	sets <- []ctwatch.Log{a.log.Info()}
+	a.verified(10)
+	sets <- []ctwatch.Log{a.log.Info(), b.log.Info()}
+	b.verified(10)
+	// A log that leaves the list is asked nothing any more; one whose facts change
+	// is followed with the new ones.
+	changed := b.log.Info()
+	changed.Name = "b, renamed"
+	sets <- []ctwatch.Log{changed}
+	sets <- []ctwatch.Log{changed} // taken only when the last was carried out
+	before := a.log.Requests(ctlogtest.All)
+	b.until("to have the new name", func() bool { return b.status().Name == "b, renamed" })
+	b.fill(5)
+	b.verified(b.publish().Size)
+	if n := a.log.Requests(ctlogtest.All) - before; n != 0 {
+		t.Errorf("%d requests to the log that left", n)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,245 @@
+package follow_test
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/follow"
+	"ctwatch/ctwatch/scan"
+	"ctwatch/ctwatch/watchlist"
+	"ctwatch/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A rig is a log on loopback, a real store, and what it takes to follow the one
+// into the other.
+type rig struct {
+	t   *testing.T
+	ca  *ctlogtest.CA
+	log *ctlogtest.Log
+	db  *store.DB
+
+	dir    string
+	cancel context.CancelFunc
+	done   chan error
+}
+
+const watched = "shop.example"
+
+func newRig(t *testing.T, o ctlogtest.Options) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir()}
+	var err error
+	if r.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if r.log, err = ctlogtest.New(o); err != nil {
+		t.Fatal(err)
+	}
+	stop, err := r.log.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	r.open()
+	t.Cleanup(func() {
+		r.stop()
+		if err := r.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func logger(t *testing.T) *slog.Logger {
+	if os.Getenv("CTWATCH_TEST_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func (r *rig) open() {
+	r.t.Helper()
+	var err error
+	r.db, err = store.Open(r.t.Context(), filepath.Join(r.dir, "ctwatch.db"), store.Options{Logger: logger(r.t), Now: time.Now})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// reader returns a reader of the rig's log that loses no time.
+func (r *rig) reader(info ctwatch.Log) *follow.Reader {
+	r.t.Helper()
+	tr := &http.Transport{MaxIdleConnsPerHost: 8}
+	r.t.Cleanup(tr.CloseIdleConnections)
+	log, err := ctlog.Open(info, ctlog.Options{Client: &http.Client{Transport: tr}, Logger: logger(r.t)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	rule, err := watchlist.NewRule(watched, true)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return &follow.Reader{
+		Log: log, Logger: logger(r.t), Attempts: 2, Pause: time.Millisecond,
+		Scanner: &scan.Scanner{Log: info, List: watchlist.New([]watchlist.Rule{rule})},
+	}
+}
+
+// follow starts a follower, until stop.
+func (r *rig) follow(s follow.Start) {
+	r.t.Helper()
+	f := follow.New(follow.Options{
+		Reader: r.reader(r.log.Info()), Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond, Start: s,
+	})
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.cancel, r.done = cancel, make(chan error, 1)
+	go func() { r.done <- f.Run(ctx) }()
+}
+
+func (r *rig) stop() {
+	r.t.Helper()
+	if r.cancel == nil {
+		return
+	}
+	r.cancel()
+	if err := <-r.done; err != nil {
+		r.t.Errorf("follower: %v", err)
+	}
+	r.cancel = nil
+}
+
+func (r *rig) fill(n int) {
+	r.t.Helper()
+	if err := r.log.Fill(n); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) publish() ctwatch.Head {
+	r.t.Helper()
+	h, err := r.log.Publish()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return h
+}
+
+// precert adds a precertificate for a watched name and returns its ID.
+func (r *rig) precert(name string) ctwatch.Hash {
+	r.t.Helper()
+	i, err := r.ca.Issue(ctlogtest.Request{Names: []string{name}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if _, _, err := r.log.AddPrecert(i); err != nil {
+		r.t.Fatal(err)
+	}
+	return i.ID
+}
+
+func (r *rig) status() ctwatch.LogStatus {
+	r.t.Helper()
+	logs, err := r.db.Logs(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, s := range logs {
+		if s.ID == r.log.Info().ID {
+			return s
+		}
+	}
+	return ctwatch.LogStatus{}
+}
+
+// until waits for a condition, and fails the test with what it waited for.
+func (r *rig) until(what string, cond func() bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !cond() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited in vain: %s; log: %+v; events: %v", what, r.status(), r.types())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// verified waits until the log is verified up to a size.
+func (r *rig) verified(size uint64) {
+	r.t.Helper()
+	r.until("to be verified", func() bool { s := r.status(); return s.Verified == size && s.Position == size })
+}
+
+// events returns all events written so far.
+func (r *rig) events() []ctwatch.Event {
+	r.t.Helper()
+	const sender = "test"
+	if err := r.db.Register(context.Background(), sender); err != nil {
+		r.t.Fatal(err)
+	}
+	queued, err := r.db.Pending(context.Background(), sender, 10000)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var out []ctwatch.Event
+	for _, q := range queued {
+		out = append(out, q.Event)
+	}
+	return out
+}
+
+func (r *rig) types() (out []ctwatch.EventType) {
+	for _, e := range r.events() {
+		out = append(out, e.Type)
+	}
+	return out
+}
+
+// of returns the events of a type.
+func (r *rig) of(t ctwatch.EventType) (out []ctwatch.Event) {
+	for _, e := range r.events() {
+		if e.Type == t {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// issued returns how often each certificate was told to be issued.
+func (r *rig) issued() map[ctwatch.Hash]int {
+	out := make(map[ctwatch.Hash]int)
+	for _, e := range r.of(ctwatch.CertificateIssued) {
+		out[e.Data.Certificate.ID]++
+	}
+	return out
+}
+
+// kinds runs a test with a log of each kind.
+func kinds(t *testing.T, f func(t *testing.T, o ctlogtest.Options)) {
+	for _, o := range []ctlogtest.Options{
+		{Kind: ctwatch.KindRFC6962},
+		{Kind: ctwatch.KindStatic, Gzip: true, DropPartials: true, Witnesses: true},
+	} {
+		t.Run(string(o.Kind), func(t *testing.T) {
+			t.Parallel()
+			f(t, o)
+		})
+	}
+}
+
+// all lists every certificate found.
+func (r *rig) all() iter.Seq2[ctwatch.Certificate, error] {
+	return r.db.Certificates(context.Background(), store.Filter{})
+}
