@@ -4,6 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,11 +23,31 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"ctwatch": main})
 }
 
+// built compiles the program as users get it, once: without the race detector, of
+// which children that are killed can tell nothing, and which makes them so slow
+// that they are never met at work.
+var built = sync.OnceValues(func() (path string, err error) {
+	if builtDir, err = os.MkdirTemp("", "ctwatch-built-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(builtDir, "ctwatch")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+var builtDir string
+
 // leakChecked fails a run of tests that leaves goroutines behind.
 type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
 	code := l.m.Run()
+	if builtDir != "" {
+		os.RemoveAll(builtDir)
+	}
 	if code != 0 {
 		return code
 	}

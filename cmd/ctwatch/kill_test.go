@@ -1,0 +1,108 @@
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"ctwatch/ctwatch/ctlogtest"
+)
+
+// TestKill9 kills the daemon at random instants, over and over, while both logs
+// grow: at the end everything is known, and everything was told once.
+func TestKill9(t *testing.T) {
+	t.Parallel()
+	kills := 32
+	if testing.Short() {
+		kills = 4
+	}
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t)
+	for _, l := range s.logs {
+		l.SetFault(ctlogtest.SlowBy(3 * time.Millisecond).On(ctlogtest.Entries)) // so that kills meet it reading
+	}
+	s.fill(500)
+	s.publish()
+	config := s.config("")
+
+	// The logs grow until all kills are done.
+	stop := make(chan struct{})
+	var grower sync.WaitGroup
+	grown := 0
+	grower.Go(func() {
+		tick := time.NewTicker(60 * time.Millisecond)
+		defer tick.Stop()
+		for ; ; grown++ {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			i := s.watched(fmt.Sprintf("host%d.example.com", grown))
+			sct := s.addPrecert(s.logs[grown%2], i)
+			s.fill(40)
+			s.addFinal(s.logs[(grown+1)%2], i, sct)
+			s.publish()
+		}
+	})
+
+	began, read := time.Now(), 0
+	for n := range kills {
+		before := s.status(s.rfc).Position
+		c := spawn(t, program, nil, "run", "--config", config)
+		// Anywhere from its first steps to well into its reading.
+		life := time.Duration(rand.Int64N(int64(600 * time.Millisecond)))
+		if n%4 == 0 {
+			c.says("ready: verified a tree head") // at the least
+		}
+		select {
+		case <-time.After(life): // the instant is to be random; nothing is waited for
+		case <-c.done:
+			t.Fatalf("the daemon ended by itself, with status %d:\n%s", c.status, c.stderr.tail())
+		}
+		c.kill()
+		if s.status(s.rfc).Position > before {
+			read++
+		}
+	}
+	close(stop)
+	grower.Wait()
+	t.Logf("%d kills in %v, %d of them after it had read on; %d certificates in %d entries each",
+		kills, time.Since(began).Round(time.Second), read, grown, s.rfc.Size())
+
+	c := s.run(config)
+	s.untilVerified()
+	s.untilTold()
+	s.expectTruth()
+	s.expectEvents(s.stream(c.natsURL()), grown)
+	if took := c.signal(syscall.SIGTERM); c.status != 0 || took > 5*time.Second {
+		t.Errorf("it ended with status %d after %v", c.status, took)
+	}
+	expectSound(t, s.dir)
+}
+
+// expectSound checks the database itself.
+func expectSound(t *testing.T, dir string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "ctwatch.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var answer string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&answer); err != nil || answer != "ok" {
+		t.Errorf("the database is damaged: %s %v", answer, err)
+	}
+	var strays int
+	if err := db.QueryRow("SELECT count(*) FROM pragma_foreign_key_check").Scan(&strays); err != nil || strays != 0 {
+		t.Errorf("%d rows of the database refer to nothing %v", strays, err)
+	}
+}
