@@ -41,7 +41,7 @@ func readReal(t *testing.T, name string) []byte {
 	return b
 }
 
-func key(t *testing.T, b64 string) ([]byte, *verifier) {
+func key(t testing.TB, b64 string) ([]byte, *verifier) {
 	t.Helper()
 	der, err := base64.StdEncoding.DecodeString(b64)
 	if err != nil {

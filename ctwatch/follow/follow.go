@@ -74,6 +74,7 @@ type Follower struct {
 	intact bool
 
 	faulty     bool // a fault was told and has not ended
+	honest     int  // steps in a row without a fault, after one
 	stale      int  // tree heads in a row smaller than head
 	repair     *backoff.ExponentialBackOff
 	nextRepair time.Time
@@ -188,6 +189,10 @@ func (f *Follower) step(ctx context.Context) error {
 	case !f.intact:
 		return fmt.Errorf("entries from %d on do not verify against the tree head of size %d", f.verified.Size, f.head.Size)
 	case f.faulty && f.verified.Size == f.head.Size:
+		// A log that lies every other time has not mended its ways.
+		if f.honest++; f.honest < patience {
+			return nil
+		}
 		f.faulty = false
 		f.Logger.Info("log behaves again", "log", f.name, "verified", f.verified.Size)
 		return record(f.Recorder.Behaved(ctx, f.id))

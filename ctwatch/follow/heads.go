@@ -9,9 +9,12 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// patience is how many tree heads in a row may be smaller than one already seen
-// before that counts as a rollback. A cache that lags serves an old tree head now
-// and then; a log that serves nothing else has taken entries back.
+// patience is how many tree heads in a row it takes to be sure of something.
+//
+// That many in a row which are smaller than one already seen are a rollback: a
+// cache that lags serves an old tree head now and then, while a log that serves
+// nothing else has taken entries back. And that many in a row without a fault end
+// the fault before.
 const patience = 10
 
 // nextHead fetches the log's tree head, judges it by all that the log signed
@@ -145,7 +148,7 @@ func (f *Follower) misbehaved(ctx context.Context, fault ctwatch.Fault, err erro
 	if !f.faulty {
 		f.Logger.Error("log misbehaved", "log", f.name, "cause", fault.Cause, "detail", fault.Detail)
 	}
-	f.faulty = true
+	f.faulty, f.honest = true, 0
 	if err := f.Recorder.Misbehaved(ctx, f.id, fault); err != nil {
 		return record(err)
 	}
