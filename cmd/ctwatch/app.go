@@ -208,7 +208,8 @@ func (a *app) logger() *slog.Logger {
 // kept, since it is asked again and again.
 func httpClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 16
+	t.MaxIdleConnsPerHost = 32
+	t.ReadBufferSize = 64 << 10 // replies are large
 	t.ResponseHeaderTimeout = time.Minute
 	return &http.Client{Transport: t}
 }

@@ -12,15 +12,27 @@ import (
 )
 
 // A Chunk is one reply of a log: consecutive entries, in the form they came in.
-// It is read once, with Next.
+// It is read once, with Next, and then closed.
 type Chunk struct {
 	Start uint64 // index of the first entry
 	Bytes int64  // size of the reply, after decompression
 
-	n      uint64 // entries handed out
+	n      uint64  // entries handed out
+	buf    *buffer // what the entries lie in; nil once closed
 	decode func(*Entry) (bool, error)
 	err    error
 }
+
+// Close gives the chunk's memory back: no entry of it may be used after that. It
+// may be left out, at the expense of the garbage collector.
+func (c *Chunk) Close() {
+	if c.buf != nil {
+		c.buf.release()
+		c.buf, c.err = nil, errClosed
+	}
+}
+
+var errClosed = errors.New("the chunk is closed")
 
 // Next fills e with the next entry and reports whether there was one. What e
 // holds is valid until the next call. Call Err when Next returns false.
@@ -88,17 +100,30 @@ func (e *Entry) Extra() (Extra, error) {
 	return e.static.decode(), nil
 }
 
-// Hash returns the entry's leaf hash (RFC 6962 §2.1), using h, a SHA-256.
-func (e *Entry) Hash(h hash.Hash) (sum ctwatch.Hash) {
-	h.Reset()
-	h.Write([]byte{0, e.Header[0], e.Header[1]})
-	h.Write(e.Leaf)
-	h.Sum(sum[:0])
-	return sum
+// A Hasher computes leaf hashes, one after another and without allocating. It is
+// not for concurrent use.
+type Hasher struct {
+	h    hash.Hash
+	head [3]byte
+	sum  ctwatch.Hash
 }
 
-// LeafHash is Hash with a SHA-256 of its own.
-func (e *Entry) LeafHash() ctwatch.Hash { return e.Hash(sha256.New()) }
+// NewHasher returns a Hasher.
+func NewHasher() *Hasher { return &Hasher{h: sha256.New()} }
+
+// Leaf returns an entry's leaf hash (RFC 6962 §2.1): of a zero byte and the
+// MerkleTreeLeaf, as it came.
+func (h *Hasher) Leaf(e *Entry) ctwatch.Hash {
+	h.head = [3]byte{0, e.Header[0], e.Header[1]}
+	h.h.Reset()
+	h.h.Write(h.head[:])
+	h.h.Write(e.Leaf)
+	h.h.Sum(h.sum[:0])
+	return h.sum
+}
+
+// LeafHash returns the leaf hash of a single entry; for many use a Hasher.
+func (e *Entry) LeafHash() ctwatch.Hash { return NewHasher().Leaf(e) }
 
 // MerkleLeaf returns the whole MerkleTreeLeaf.
 func (e *Entry) MerkleLeaf() []byte {

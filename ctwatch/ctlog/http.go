@@ -1,8 +1,6 @@
 package ctlog
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	"ctwatch/ctwatch"
 )
@@ -82,8 +78,13 @@ func sameHost(req *http.Request, via []*http.Request) error {
 // get fetches path, relative to the base, and returns its body, decompressed and
 // at most limit bytes long. A status other than 200 is a *StatusError.
 func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+	return g.getInto(ctx, path, limit, nil)
+}
+
+// getInto is get for a body that is appended to dst.
+func (g *getter) getInto(ctx context.Context, path string, limit int64, dst []byte) ([]byte, error) {
 	if g.dir != "" {
-		return g.read(path, limit)
+		return g.read(path, limit, dst)
 	}
 	ctx, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
@@ -108,7 +109,7 @@ func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, err
 			Body:       ctwatch.Printable(strings.TrimSpace(string(body)), maxErrorBody),
 		}
 	}
-	b, err := readBounded(resp.Body, limit)
+	b, err := readBody(resp.Body, dst, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", g.base+path, err)
 	}
@@ -116,7 +117,7 @@ func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, err
 }
 
 // read is get for a log kept in files; a missing file is a 404.
-func (g *getter) read(path string, limit int64) ([]byte, error) {
+func (g *getter) read(path string, limit int64, dst []byte) ([]byte, error) {
 	name := filepath.Join(g.dir, filepath.FromSlash(path))
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -126,43 +127,9 @@ func (g *getter) read(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := readBounded(f, limit)
+	b, err := readBody(f, dst, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return b, nil
-}
-
-// readBounded reads all of r, gunzips it if it is gzip, and refuses more than
-// limit bytes. Nothing that a log serves begins like gzip unless it is:
-// JSON and checkpoints are text, certificates begin with 0x30, and a data tile
-// with the upper byte of a timestamp; a hash tile, which may, is read at exactly
-// its size.
-func readBounded(r io.Reader, limit int64) ([]byte, error) {
-	br := bufio.NewReader(r)
-	magic, _ := br.Peek(2)
-	if limit == maxHash || !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return readAtMost(br, limit)
-	}
-	z, err := gzip.NewReader(br)
-	if err != nil {
-		return nil, fmt.Errorf("gzip: %w", err)
-	}
-	defer z.Close()
-	b, err := readAtMost(z, limit)
-	if err != nil {
-		return nil, fmt.Errorf("gzip: %w", err)
-	}
-	return b, nil
-}
-
-func readAtMost(r io.Reader, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("reply of more than %d bytes", limit)
 	}
 	return b, nil
 }

@@ -71,11 +71,13 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	if start >= end || end > size {
 		return nil, fmt.Errorf("entries [%d, %d) of a tree of size %d: no such range", start, end, size)
 	}
-	raw, err := l.get.get(ctx, query("get-entries", "start", start, "end", end-1), maxEntries)
+	buf := newBuffer()
+	body, err := l.get.getInto(ctx, query("get-entries", "start", start, "end", end-1), maxEntries, buf.body)
 	if err != nil {
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
-	c, n, err := parseEntries(raw, start, end-start)
+	buf.body = body
+	c, n, err := parseEntries(buf, start, end-start)
 	if err != nil {
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
@@ -87,40 +89,40 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	return c, nil
 }
 
-// parseEntries reads the reply of get-entries, of between 1 and most entries, and
-// returns how many there are.
-func parseEntries(raw []byte, start, most uint64) (*Chunk, uint64, error) {
-	var reply struct {
-		Entries []struct {
-			LeafInput string `json:"leaf_input"`
-			ExtraData string `json:"extra_data"`
-		} `json:"entries"`
+// parseEntries reads the reply of get-entries that is in buf, of between 1 and most
+// entries, and returns how many there are.
+func parseEntries(buf *buffer, start, most uint64) (*Chunk, uint64, error) {
+	spans, err := findEntries(buf.body, buf.spans, most)
+	if err != nil {
+		return nil, 0, err
 	}
-	if err := json.Unmarshal(raw, &reply); err != nil {
-		return nil, 0, fmt.Errorf("reply to get-entries: %w", err)
-	}
-	n := uint64(len(reply.Entries))
-	switch {
-	case n == 0:
+	buf.spans = spans
+	if len(spans) == 0 {
 		return nil, 0, errors.New("the log gave no entries, though its tree head says there are")
-	case n > most:
-		return nil, 0, fmt.Errorf("the log gave %d entries where %d were asked for", n, most)
 	}
 	i := 0
 	decode := func(e *Entry) (bool, error) {
-		if i == len(reply.Entries) {
+		if i == len(spans) {
 			return false, nil
 		}
-		r := reply.Entries[i]
+		s := spans[i]
 		i++
-		leaf, err := base64.StdEncoding.DecodeString(r.LeafInput)
+		b64, err := plain(buf.body[s.leafStart:s.leafEnd])
+		if err != nil {
+			return false, err
+		}
+		buf.scratch, err = base64.StdEncoding.AppendDecode(buf.scratch[:0], b64)
 		if err != nil {
 			return false, fmt.Errorf("leaf_input: %w", err)
 		}
+		leaf := buf.scratch
 		if len(leaf) < 2 {
 			return false, fmt.Errorf("leaf_input of %d bytes", len(leaf))
 		}
-		e.Header, e.Leaf, e.rfc6962 = [2]byte(leaf), leaf[2:], []byte(r.ExtraData)
+		e.Header, e.Leaf, e.rfc6962 = [2]byte(leaf), leaf[2:], []byte{}
+		if s.extraStart >= 0 {
+			e.rfc6962 = buf.body[s.extraStart:s.extraEnd]
+		}
 		if e.Header != [2]byte{} {
 			e.Err = fmt.Errorf("leaf of version %d and type %d: want 0 and 0", e.Header[0], e.Header[1])
 		} else if _, rest, err := e.parseTimestamped(e.Leaf); err != nil {
@@ -130,13 +132,17 @@ func parseEntries(raw []byte, start, most uint64) (*Chunk, uint64, error) {
 		}
 		return true, nil
 	}
-	return &Chunk{Start: start, Bytes: int64(len(raw)), decode: decode}, n, nil
+	return &Chunk{Start: start, Bytes: int64(len(buf.body)), buf: buf, decode: decode}, uint64(len(spans)), nil
 }
 
 // decodeExtraData reads extra_data (§4.6) from base64: the chain of a
 // certificate, or a PrecertChainEntry.
 func decodeExtraData(b64 []byte, precert bool) (Extra, error) {
 	var x Extra
+	b64, err := plain(b64)
+	if err != nil {
+		return x, fmt.Errorf("extra_data: %w", err)
+	}
 	b, err := base64.StdEncoding.AppendDecode(nil, b64)
 	if err != nil {
 		return x, fmt.Errorf("extra_data: %w", err)

@@ -81,27 +81,29 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 	first := n * tileWidth
 	end = min(end, first+tileWidth)
 	width := min(size-first, tileWidth)
-	raw, err := l.tile(ctx, "tile/data/", n, width, maxEntries)
+	buf := newBuffer()
+	body, err := l.tile(ctx, "tile/data/", n, width, maxEntries, buf.body)
 	if err != nil {
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
 	}
-	c, err := parseTile(raw, first, start, end)
+	buf.body = body
+	c, err := parseTile(buf, first, start, end)
 	if err != nil {
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
 	}
 	return c, nil
 }
 
-// tile fetches a tile of the given width. A partial tile may be gone as soon as
+// tile fetches a tile of the given width, and appends it to dst. A partial tile may be gone as soon as
 // the full one exists, which begins with the same bytes.
-func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, limit int64) ([]byte, error) {
+func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, limit int64, dst []byte) ([]byte, error) {
 	full := prefix + tilePath(n)
 	if width == tileWidth {
-		return l.get.get(ctx, full, limit)
+		return l.get.getInto(ctx, full, limit, dst)
 	}
-	b, err := l.get.get(ctx, fmt.Sprintf("%s.p/%d", full, width), limit)
+	b, err := l.get.getInto(ctx, fmt.Sprintf("%s.p/%d", full, width), limit, dst)
 	if isStatus(err, http.StatusNotFound, http.StatusGone, http.StatusForbidden) {
-		if b, err2 := l.get.get(ctx, full, limit); err2 == nil {
+		if b, err2 := l.get.getInto(ctx, full, limit, dst); err2 == nil {
 			return b, nil
 		}
 	}
@@ -212,7 +214,7 @@ func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	g.SetLimit(tileFetches)
 	for i, t := range tiles {
 		g.Go(func() error {
-			b, err := r.log.tile(ctx, fmt.Sprintf("tile/%d/", t.L), uint64(t.N), uint64(t.W), maxHash)
+			b, err := r.log.tile(ctx, fmt.Sprintf("tile/%d/", t.L), uint64(t.N), uint64(t.W), maxHash, nil)
 			if err != nil {
 				return fmt.Errorf("hash tile %d/%d: %w", t.L, t.N, err)
 			}

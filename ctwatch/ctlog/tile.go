@@ -22,16 +22,16 @@ func (x staticExtra) decode() Extra {
 	return e
 }
 
-// parseTile reads a data tile (c2sp.org/static-ct-api#log-entries) whose first
-// entry has index first, and yields its entries [start, end). A tile is a row of
+// parseTile reads the data tile (c2sp.org/static-ct-api#log-entries) in buf, whose
+// first entry has index first, and yields its entries [start, end). A tile is a row of
 //
 //	TimestampedEntry timestamped_entry;
 //	precert: opaque pre_certificate<1..2^24-1>;
 //	Fingerprint certificate_chain<0..2^16-1>;
 //
 // of which the first entry that cannot be delimited makes the rest unreadable.
-func parseTile(raw []byte, first, start, end uint64) (*Chunk, error) {
-	rest := raw
+func parseTile(buf *buffer, first, start, end uint64) (*Chunk, error) {
+	rest := buf.body
 	index := first
 	for ; index < start; index++ {
 		e := Entry{Index: index}
@@ -54,7 +54,7 @@ func parseTile(raw []byte, first, start, end uint64) (*Chunk, error) {
 		index++
 		return true, nil
 	}
-	return &Chunk{Start: start, Bytes: int64(len(raw)), decode: decode}, nil
+	return &Chunk{Start: start, Bytes: int64(len(buf.body)), buf: buf, decode: decode}, nil
 }
 
 // parseTileLeaf reads the TileLeaf at the beginning of b into e, whose index is

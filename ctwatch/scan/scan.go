@@ -9,7 +9,6 @@
 package scan
 
 import (
-	"crypto/sha256"
 	"fmt"
 
 	"ctwatch/ctwatch"
@@ -24,19 +23,20 @@ type Scanner struct {
 	List *watchlist.List
 }
 
-// Scan reads c to its end. A chunk that cannot be delimited into entries is an
+// Scan reads c to its end and closes it. A chunk that cannot be delimited into entries is an
 // error and yields nothing: it has to be fetched again.
 func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
+	defer c.Close()
 	b := ctwatch.Batch{Log: s.Log.ID, Start: c.Start, Bytes: c.Bytes}
 	leaves := make([]ctwatch.Hash, 0, 256)
-	h := sha256.New()
+	h := ctlog.NewHasher()
 
 	matched := false
 	visit := func(name []byte) { matched = matched || s.List.MatchName(name) }
 
 	var e ctlog.Entry
 	for c.Next(&e) {
-		leaf := e.Hash(h)
+		leaf := h.Leaf(&e)
 		leaves = append(leaves, leaf)
 
 		tbs, err := e.DER, e.Err

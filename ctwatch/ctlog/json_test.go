@@ -1,0 +1,88 @@
+package ctlog
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestFindEntriesReadsWhatJSONReads(t *testing.T) {
+	for name, test := range map[string]struct {
+		in   string
+		want []string // leaf_input and extra_data of each
+		bad  bool
+	}{
+		"plain":          {`{"entries":[{"leaf_input":"QQ==","extra_data":"Qg=="}]}`, []string{"QQ==", "Qg=="}, false},
+		"spaces":         {" {\n\t\"entries\" : [ { \"leaf_input\" : \"QQ==\" , \"extra_data\" : \"Qg==\" } , {\"leaf_input\":\"Qw==\",\"extra_data\":\"\"} ] } \n", []string{"QQ==", "Qg==", "Qw==", ""}, false},
+		"other order":    {`{"entries":[{"extra_data":"Qg==","leaf_input":"QQ=="}]}`, []string{"QQ==", "Qg=="}, false},
+		"other members":  {`{"a":{"b":[1,-2.5e3,null,true,{"c":"}"}]},"entries":[{"x":"\"","leaf_input":"QQ==","y":[],"extra_data":"Qg=="}],"z":{}}`, []string{"QQ==", "Qg=="}, false},
+		"escaped slash":  {`{"entries":[{"leaf_input":"\/\/8=","extra_data":"\/w=="}]}`, []string{"//8=", "/w=="}, false},
+		"escaped letter": {`{"entries":[{"leaf_input":"\u0051Q==","extra_data":""}]}`, []string{"QQ==", ""}, false},
+		"none":           {`{"entries":[]}`, nil, false},
+		"three":          {`{"entries":[{"leaf_input":"QQ=="},{"leaf_input":"QQ=="},{"leaf_input":"QQ=="}]}`, nil, true},
+		"no entries":     {`{"error":"x"}`, nil, true},
+		"no leaf":        {`{"entries":[{"extra_data":""}]}`, nil, true},
+		"number":         {`{"entries":[{"leaf_input":5}]}`, nil, true},
+		"cut":            {`{"entries":[{"leaf_input":"QQ==","extra`, nil, true},
+		"cut in escape":  {`{"entries":[{"leaf_input":"QQ\`, nil, true},
+		"more behind":    {`{"entries":[]} x`, nil, true},
+		"two documents":  {`{"entries":[]}{"entries":[]}`, nil, true},
+		"list":           {`[]`, nil, true},
+		"empty":          {``, nil, true},
+		"no comma":       {`{"entries":[{"leaf_input":"QQ=="}{"leaf_input":"QQ=="}]}`, nil, true},
+		"bare word":      {`{"entries":[{"leaf_input":"QQ==","x":nothing}]}`, nil, true},
+		"deep":           {`{"x":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `,"entries":[]}`, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spans, err := findEntries([]byte(test.in), nil, 2)
+			if (err != nil) != test.bad {
+				t.Fatalf("error %v", err)
+			}
+			if err != nil {
+				return
+			}
+			var got []string
+			for _, s := range spans {
+				leaf, err := plain([]byte(test.in[s.leafStart:s.leafEnd]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				extra, err := plain([]byte(test.in[s.extraStart:s.extraEnd]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, string(leaf), string(extra))
+			}
+			if strings.Join(got, "|") != strings.Join(test.want, "|") {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// FuzzFindEntries compares with encoding/json: whatever that reads as a reply is
+// read alike here, and where that sees no JSON nothing is read.
+func FuzzFindEntries(f *testing.F) {
+	f.Add([]byte(`{"entries":[{"leaf_input":"QQ==","extra_data":"Q\/=="},{"x":[1,{"y":null}],"leaf_input":""}]}`))
+	f.Add([]byte(`{"a":"\\","entries":[]}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		spans, err := findEntries(in, nil, 100)
+		if err != nil {
+			return
+		}
+		var reply map[string]json.RawMessage
+		if !json.Valid(in) {
+			// Strings that are passed over are not decoded, so control characters and
+			// wrong escapes in them go unnoticed: they are nobody's concern.
+			return
+		}
+		if err := json.Unmarshal(in, &reply); err != nil {
+			t.Fatalf("%q: encoding/json says %v", in, err)
+		}
+		for _, s := range spans {
+			if s.leafStart > s.leafEnd || s.leafEnd > len(in) || s.extraStart > s.extraEnd && s.extraStart >= 0 || s.extraEnd > len(in) {
+				t.Fatalf("%q: span %+v", in, s)
+			}
+		}
+	})
+}
