@@ -18,6 +18,10 @@ type Config struct {
 	Logger  *slog.Logger
 	Now     func() time.Time // default time.Now; only tells how long an outage was
 
+	// OnSend is called after each try to send an event, with nil where the service
+	// took it; for whoever counts. Optional.
+	OnSend func(sender string, err error)
+
 	// Timeout is the longest that one send may take. Default 10 s.
 	Timeout time.Duration
 	// Grace is how long a send under way may go on after Run's context has ended.

@@ -424,3 +424,30 @@ func TestStdout(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestOnSendIsToldOfEveryTry(t *testing.T) {
+	events, _ := someEvents(3)
+	o := newMemoryOutbox(events...)
+	var mu sync.Mutex
+	tries := 0
+	s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if tries++; tries <= 2 {
+			return true, errors.New("not now")
+		}
+		return false, nil
+	}}
+	var told []string
+	_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}, OnSend: func(sender string, err error) {
+		told = append(told, fmt.Sprint(sender, " ", err))
+	}})
+	eventually(t, "it has all", func() bool { return o.cursor("s").seq == 3 })
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	want := []string{"s not now", "s not now", "s <nil>", "s <nil>", "s <nil>"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -121,6 +121,9 @@ func (q *queue) batch(ctx context.Context) (int, error) {
 func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) error {
 	for {
 		retry, err := q.send(ctx, p.Event)
+		if q.cfg.OnSend != nil && (err == nil || ctx.Err() == nil) {
+			q.cfg.OnSend(q.name, err)
+		}
 		switch {
 		case err == nil:
 			q.recovered(behind)

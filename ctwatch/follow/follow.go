@@ -115,6 +115,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		case errors.As(err, &broken):
 			return fmt.Errorf("log %s: %w", f.name, broken.err)
 		case err != nil:
+			f.Reader.Hooks.failed(err)
 			wait = max(pause.NextBackOff(), f.asked(err))
 			if !failing {
 				f.Logger.Warn("log cannot be followed; will go on trying", "log", f.name, "error", err, "next", wait.Round(time.Millisecond))
@@ -274,7 +275,10 @@ func (f *Follower) stride(ctx context.Context, start, end, size uint64, move boo
 		// A match is told at once, even while entries before it are missing; a
 		// position alone can wait for a second, or for the end of the stride.
 		if len(b.Found) > 0 || len(b.Malformed) > 0 || row.End() == end || f.Now().Sub(last) >= time.Second {
-			if err := f.Recorder.Record(ctx, b, position); err != nil {
+			begun := time.Now()
+			err := f.Recorder.Record(ctx, b, position)
+			f.Reader.Hooks.took(StageRecord, begun)
+			if err != nil {
 				return row, record(err)
 			}
 			last = f.Now()
@@ -290,7 +294,9 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	err = f.log.Extends(ctx, head, f.tree.Size, root)
+	f.Reader.Hooks.took(StageVerify, begun)
 	var ie *ctlog.InconsistencyError
 	if errors.As(err, &ie) {
 		f.intact = false

@@ -28,6 +28,9 @@ type Reader struct {
 	// that grow from Pause. The defaults are 5 and 1 s.
 	Attempts uint
 	Pause    time.Duration
+
+	// Hooks are told of what the Reader does, and a Follower that has it; optional.
+	Hooks Hooks
 }
 
 // Read reads the entries [start, end) of a tree of the given size and yields them
@@ -142,17 +145,22 @@ func (r *Reader) attempt(ctx context.Context, start, end, size uint64) (ctwatch.
 const maxPause = 10 * time.Minute
 
 func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+	begun := time.Now()
 	c, err := r.Log.Fetch(ctx, start, end, size)
+	r.Hooks.took(StageFetch, begun)
 	if err != nil {
 		return ctwatch.Batch{}, err
 	}
+	begun = time.Now()
 	b, err := r.Scanner.Scan(c)
+	r.Hooks.took(StageScan, begun)
 	if err != nil {
 		return ctwatch.Batch{}, err
 	}
 	for i := range b.Found {
 		r.resolve(ctx, &b.Found[i])
 	}
+	r.Hooks.batch(b)
 	return b, nil
 }
 

@@ -1,0 +1,51 @@
+package follow
+
+import (
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A Stage is a part of the work whose duration is told to Hooks.
+type Stage string
+
+// The stages through which entries pass, in their order.
+const (
+	StageFetch  Stage = "fetch"  // one request for entries, with the wait for its reply
+	StageScan   Stage = "scan"   // leaf hashes and matches of one reply
+	StageRecord Stage = "record" // one transaction of the Recorder
+	StageVerify Stage = "verify" // the proof that one stride is a part of the log's tree
+)
+
+// Stages returns all stages.
+func Stages() []Stage { return []Stage{StageFetch, StageScan, StageRecord, StageVerify} }
+
+// Hooks are told how the work goes, for whoever counts. They are called once for a
+// batch, a stage or a step, never for each entry; from several goroutines; and
+// they hold the work up while they run. One that is nil is not called.
+type Hooks struct {
+	// Batch is called with each batch that was fetched and scanned.
+	Batch func(ctwatch.Batch)
+	// Took is called with how long a stage took, whether or not it succeeded.
+	Took func(Stage, time.Duration)
+	// Failed is called with the error of each step that failed, after all attempts.
+	Failed func(error)
+}
+
+func (h *Hooks) batch(b ctwatch.Batch) {
+	if h.Batch != nil {
+		h.Batch(b)
+	}
+}
+
+func (h *Hooks) took(s Stage, begun time.Time) {
+	if h.Took != nil {
+		h.Took(s, time.Since(begun))
+	}
+}
+
+func (h *Hooks) failed(err error) {
+	if h.Failed != nil {
+		h.Failed(err)
+	}
+}
