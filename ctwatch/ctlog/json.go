@@ -32,8 +32,11 @@ func findEntries(b []byte, spans []span, most uint64) ([]span, error) {
 	c := &cursor{b: b}
 	found := false
 	err := c.object(func(key []byte) error {
-		if string(key) != "entries" || found {
+		if string(key) != "entries" {
 			return c.skip(0)
+		}
+		if found {
+			return errJSON // which of the two is meant?
 		}
 		found = true
 		return c.array(func() error {

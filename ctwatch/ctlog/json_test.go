@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestFindEntriesReadsWhatJSONReads(t *testing.T) {
@@ -26,6 +27,7 @@ func TestFindEntriesReadsWhatJSONReads(t *testing.T) {
 		"cut":            {`{"entries":[{"leaf_input":"QQ==","extra`, nil, true},
 		"cut in escape":  {`{"entries":[{"leaf_input":"QQ\`, nil, true},
 		"more behind":    {`{"entries":[]} x`, nil, true},
+		"entries twice":  {`{"entries":[],"entries":[]}`, nil, true},
 		"two documents":  {`{"entries":[]}{"entries":[]}`, nil, true},
 		"list":           {`[]`, nil, true},
 		"empty":          {``, nil, true},
@@ -70,18 +72,26 @@ func FuzzFindEntries(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var reply map[string]json.RawMessage
-		if !json.Valid(in) {
+		if !json.Valid(in) || !utf8.Valid(in) {
 			// Strings that are passed over are not decoded, so control characters and
 			// wrong escapes in them go unnoticed: they are nobody's concern.
 			return
 		}
+		var reply map[string]json.RawMessage
 		if err := json.Unmarshal(in, &reply); err != nil {
 			t.Fatalf("%q: encoding/json says %v", in, err)
 		}
-		for _, s := range spans {
-			if s.leafStart > s.leafEnd || s.leafEnd > len(in) || s.extraStart > s.extraEnd && s.extraStart >= 0 || s.extraEnd > len(in) {
-				t.Fatalf("%q: span %+v", in, s)
+		var entries []map[string]json.RawMessage
+		if err := json.Unmarshal(reply["entries"], &entries); err != nil || len(entries) != len(spans) {
+			t.Fatalf("%q: encoding/json sees %d entries (%v), %d were found", in, len(entries), err, len(spans))
+		}
+		for i, s := range spans {
+			var want string
+			if err := json.Unmarshal(entries[i]["leaf_input"], &want); err != nil {
+				t.Fatalf("%q: %v", in, err)
+			}
+			if got, err := plain(in[s.leafStart:s.leafEnd]); err != nil || string(got) != want {
+				t.Fatalf("%q: leaf_input %q (%v), encoding/json reads %q", in, got, err, want)
 			}
 		}
 	})

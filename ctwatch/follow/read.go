@@ -22,7 +22,7 @@ type Reader struct {
 	Scanner *scan.Scanner
 	Logger  *slog.Logger // required
 
-	// Parallel is how many requests run at once. The default is 8.
+	// Parallel is how many requests run at once. The default is 16.
 	Parallel int
 	// Attempts is how often a span is asked for before Read gives up, with pauses
 	// that grow from Pause. The defaults are 5 and 1 s.
@@ -96,7 +96,7 @@ func (r *Reader) parallel() int {
 	if r.Parallel > 0 {
 		return r.Parallel
 	}
-	return 8
+	return 16
 }
 
 // span reads [start, end), in as many replies as the log needs for it.

@@ -2,6 +2,7 @@ package follow_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -21,7 +22,16 @@ import (
 	"ctwatch/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(benchKind); kind != "" { // a process that a benchmark started
+		if err := serveBench(ctwatch.LogKind(kind)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A rig is a log on loopback, a real store, and what it takes to follow the one
 // into the other.
