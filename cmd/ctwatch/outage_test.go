@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlogtest"
+)
+
+// TestNATSDown: while NATS is away and Slack answers 500, and then 429, reading
+// goes on; when they are back everything arrives, in order.
+func TestNATSDown(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	slack := newFakeSlack(t)
+	slack.be(slackAnswers(http.StatusInternalServerError))
+	port, dir := freePort(t), t.TempDir()
+	stop := natsServer(t, port, dir)
+	stop() // it was there once, and is not now
+
+	d := s.start(s.config(fmt.Sprintf("nats: {url: %q}\n", natsURL(port)) + slack.config()))
+	const rounds = 10
+	for n := range rounds {
+		i := s.watched(fmt.Sprintf("host%d.example.com", n))
+		sct := s.addPrecert(s.logs[n%2], i)
+		s.addFinal(s.logs[(n+1)%2], i, sct)
+		s.fill(200)
+		s.publish()
+		s.untilVerified() // although nobody can be told
+	}
+	s.expectTruth()
+	if posts := slack.posted(); len(posts) > 0 {
+		t.Fatalf("Slack took %d messages while it was down", len(posts))
+	}
+	if !d.log.contains("NATS is not reachable") || !d.log.contains("sender=slack") {
+		t.Error("the log does not say what is out of reach")
+	}
+	slack.be(slackAnswers(http.StatusTooManyRequests))
+	s.eventually("Slack is asked again", func() bool { return slack.requests() > 1 })
+
+	natsServer(t, port, dir)
+	slack.be(nil)
+	s.untilTold()
+	all := s.stream(natsURL(port))
+	s.expectEvents(all, rounds)
+	var want []string
+	for _, m := range all {
+		if m.Data.Severity != ctwatch.Debug {
+			want = append(want, m.ID)
+		}
+	}
+	if diff := cmp.Diff(want, slack.posted()); diff != "" {
+		t.Errorf("Slack was not told the same in the same order (-NATS +Slack):\n%s", diff)
+	}
+	d.stop()
+}
+
+// TestUnreachableAtStart: with nothing there at all, the daemon says what it waits
+// for, and goes on by itself with each thing that comes.
+func TestUnreachableAtStart(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	slackPort, listPort, logPort, natsPort := freePort(t), freePort(t), freePort(t), freePort(t)
+	url := func(port int, path string) string {
+		return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + path
+	}
+	l, err := ctlogtest.New(ctlogtest.Options{Name: "Late", Kind: ctwatch.KindStatic, URL: url(logPort, "/")})
+	s.check(err)
+	s.logs = []*ctlogtest.Log{l}
+	s.fill(300)
+	i := s.watched("www.example.com")
+	s.addPrecert(l, i)
+	s.publish()
+
+	c := s.run(s.config(fmt.Sprintf(`logs: {list: %q, list_key: "", refresh: 200ms, poll: 150ms, start: beginning}
+nats: {url: %q}
+slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
+`, url(listPort, "/list.json"), natsURL(natsPort), url(slackPort, "/api/"))))
+
+	c.says("there is no log list yet")
+	c.says("NATS is not reachable")
+	list, err := ctlogtest.ListJSON(time.Now(), l.Info())
+	s.check(err)
+	listen := func(port int, h http.Handler) {
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		s.check(err)
+		srv := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+		go srv.Serve(ln)
+		t.Cleanup(func() { srv.Close() })
+	}
+	listen(listPort, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/list.json" {
+			_, _ = w.Write(list)
+		} else {
+			http.NotFound(w, r)
+		}
+	}))
+	c.says("log cannot be followed; will go on trying")
+
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(logPort)))
+	s.check(err)
+	t.Cleanup(l.Serve(ln))
+	c.says("ready: verified a tree head")
+	s.untilVerified()
+	c.says("sender=slack")
+
+	natsServer(t, natsPort, t.TempDir())
+	slack := &fakeSlack{}
+	listen(slackPort, slack)
+	s.untilTold()
+	s.expectTruth()
+	s.expectEvents(s.stream(natsURL(natsPort)), 1)
+	if posts := slack.posted(); len(posts) != 2 {
+		t.Errorf("Slack has %d messages, want 2", len(posts))
+	}
+}
+
+// TestEventFollowsHead: what is logged is told soon after the tree head that covers
+// it, without anybody asking.
+func TestEventFollowsHead(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.fill(1000)
+	s.publish()
+	d := s.start(s.config(""))
+	s.untilVerified()
+	events := s.subscribe(d.natsURL)
+	for n := range 4 {
+		i := s.watched(fmt.Sprintf("host%d.example.com", n))
+		s.addPrecert(s.logs[n%2], i)
+		begun := time.Now()
+		s.publish()
+		if m := s.next(events, ctwatch.CertificateIssued); m.Data.Certificate.ID != i.ID {
+			t.Fatalf("certificate %v was told of, want %v", m.Data.Certificate.ID, i.ID)
+		}
+		t.Logf("told after %v", time.Since(begun).Round(time.Millisecond))
+	}
+	d.stop()
+}
+
+// TestDiskFull: a full disk ends the daemon with a clear message and status 1;
+// nothing is damaged, and when there is room again the rest is found.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.dir = smallDisk(t, "6m")
+	for n := range 400 { // some 4 MB in the database and the stream
+		i := s.watched(fmt.Sprintf("host%d.example.com", n))
+		s.addPrecert(s.static, i)
+	}
+	s.publish()
+	config := s.config("")
+
+	// All but a little of the disk is taken by something else.
+	ballast := filepath.Join(s.dir, "ballast")
+	s.check(os.WriteFile(ballast, make([]byte, 4<<20), 0o600))
+	c := s.run(config)
+	c.wait()
+	if c.status != 1 {
+		t.Fatalf("it ended with status %d, want 1", c.status)
+	}
+	if !c.stderr.contains("the disk is full; make room on it and start again") {
+		t.Errorf("it does not say that the disk is full:\n%s", c.stderr.tail())
+	}
+	expectSound(t, s.dir)
+
+	s.check(os.Remove(ballast))
+	s.check(remount(s.dir, "64m"))
+	d := s.start(config)
+	s.untilVerified()
+	s.untilTold()
+	s.expectTruth()
+	s.expectEvents(s.stream(d.natsURL), 400)
+	d.stop()
+	expectSound(t, s.dir)
+}

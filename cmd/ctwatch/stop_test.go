@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ctwatch/ctwatch/ctlogtest"
+)
+
+// TestStopsInTime: SIGINT and SIGTERM end the daemon within 5 s, whatever it waits
+// for, with status 0 and nothing lost.
+func TestStopsInTime(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		signal syscall.Signal
+		// trouble makes something hang, and returns what tells that it does.
+		trouble func(*stage, *fakeSlack) func() bool
+	}{
+		{"idle", syscall.SIGINT, func(s *stage, slack *fakeSlack) func() bool {
+			return func() bool { return len(slack.posted()) > 0 }
+		}},
+		{"Slack hangs", syscall.SIGTERM, func(_ *stage, slack *fakeSlack) func() bool {
+			slack.be(slackHangs)
+			return func() bool { return slack.requests() > 0 }
+		}},
+		{"a log hangs at its tree head", syscall.SIGTERM, func(s *stage, slack *fakeSlack) func() bool {
+			s.static.SetFault(ctlogtest.Hang(nil))
+			return func() bool { return s.static.Requests(ctlogtest.Heads) > 0 && len(slack.posted()) > 0 }
+		}},
+		{"both logs hang at entries, and Slack", syscall.SIGINT, func(s *stage, slack *fakeSlack) func() bool {
+			slack.be(slackHangs)
+			for _, l := range s.logs {
+				l.SetFault(ctlogtest.Hang(nil).On(ctlogtest.Entries).Every(2))
+			}
+			return func() bool { return s.static.Requests(ctlogtest.Entries) > 1 && s.rfc.Requests(ctlogtest.Entries) > 1 }
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			slack := newFakeSlack(t)
+			for n := range 3 {
+				i := s.watched(fmt.Sprintf("host%d.example.com", n))
+				s.addPrecert(s.static, i)
+				s.addPrecert(s.rfc, i)
+				s.fill(600)
+			}
+			s.publish()
+			config := s.config(slack.config())
+			stuck := tt.trouble(s, slack)
+
+			c := s.run(config)
+			s.eventually("the daemon is where it is to be stopped", stuck)
+			if took := c.signal(tt.signal); took > 5*time.Second || c.status != 0 {
+				t.Fatalf("it ended with status %d after %v", c.status, took)
+			}
+			if !c.stderr.contains("ctwatch ends") {
+				t.Error("it does not say that it ends")
+			}
+
+			// Nothing is lost: all is told when the trouble is over.
+			slack.be(nil)
+			for _, l := range s.logs {
+				l.ClearFaults()
+			}
+			d := s.start(config)
+			s.untilVerified()
+			s.untilTold()
+			s.expectTruth()
+			s.expectEvents(s.stream(d.natsURL), 3)
+			if posts := slack.posted(); len(posts) < 6 {
+				t.Errorf("Slack has %d messages of 6", len(posts))
+			}
+			d.stop()
+		})
+	}
+}
+
+// TestReadiness: systemd is told that the daemon is ready when it has verified a
+// tree head, not before, and then again and again that it is alive.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.fill(10)
+	s.publish()
+	for _, l := range s.logs {
+		l.SetFault(ctlogtest.BadSignature())
+	}
+	dir, err := os.MkdirTemp("", "notify") // a socket's path must be short
+	s.check(err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	s.check(err)
+	defer conn.Close()
+	next := func() string {
+		t.Helper()
+		s.check(conn.SetReadDeadline(time.Now().Add(patience)))
+		b := make([]byte, 1000)
+		n, err := conn.Read(b)
+		s.check(err)
+		return string(b[:n])
+	}
+
+	c := s.run(s.config(""), "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=400000")
+	c.says("log misbehaved")
+	for range 3 { // alive, but not ready
+		if got := next(); !strings.Contains(got, "WATCHDOG=1") {
+			t.Fatalf("systemd was told %q before a tree head was verified", got)
+		}
+	}
+	for _, l := range s.logs {
+		l.ClearFaults()
+	}
+	for got := ""; !strings.Contains(got, "READY=1"); {
+		got = next()
+	}
+	if got := next(); !strings.Contains(got, "WATCHDOG=1") {
+		t.Errorf("after it was ready, systemd was told %q", got)
+	}
+	c.signal(syscall.SIGTERM)
+	for got := ""; !strings.Contains(got, "STOPPING=1"); {
+		got = next()
+	}
+}
