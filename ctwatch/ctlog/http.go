@@ -36,21 +36,22 @@ type getter struct {
 	base      string
 	client    *http.Client
 	userAgent string
+	pace      *LogPace
 	dir       string // for a file URL, its directory
 }
 
-func newGetter(base string, client *http.Client, userAgent string) (*getter, error) {
+func newGetter(base string, o Options) (*getter, error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, fmt.Errorf("log URL: %w", err)
 	}
-	g := &getter{base: strings.TrimSuffix(base, "/") + "/", userAgent: userAgent}
+	g := &getter{base: strings.TrimSuffix(base, "/") + "/", userAgent: o.UserAgent, pace: o.Pace}
 	switch u.Scheme {
 	case "http", "https":
 		if u.Host == "" {
 			return nil, fmt.Errorf("log URL %q names no host", base)
 		}
-		c := *client
+		c := *o.Client
 		c.CheckRedirect = sameHost
 		g.client = &c
 	case "file":

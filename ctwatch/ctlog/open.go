@@ -19,6 +19,8 @@ type Options struct {
 	// UserAgent is sent with each request, so that operators know whom to ask;
 	// the default is "ctwatch".
 	UserAgent string
+	// Pace is how fast the log may be asked; nil sets no limits.
+	Pace *LogPace
 }
 
 // Open returns a reader of the log that l describes. It makes no request. The
@@ -34,7 +36,7 @@ func Open(l ctwatch.Log, o Options) (Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log %q: %w", l.Name, err)
 	}
-	g, err := newGetter(l.URL, o.Client, o.UserAgent)
+	g, err := newGetter(l.URL, o)
 	if err != nil {
 		return nil, fmt.Errorf("log %q: %w", l.Name, err)
 	}

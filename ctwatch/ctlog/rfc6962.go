@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	ct "github.com/google/certificate-transparency-go"
@@ -24,22 +23,16 @@ type rfc6962Log struct {
 	info     ctwatch.Log
 	get      *getter
 	verifier *verifier
-	span     atomic.Uint64 // the most entries one reply is known to hold
+	span     *spanLearner
 }
 
-// firstSpan is how many entries are asked for before anything is known. Replies
-// of many logs do not cross a multiple of 256.
-const firstSpan = 256
-
 func newRFC6962(l ctwatch.Log, g *getter, v *verifier) *rfc6962Log {
-	log := &rfc6962Log{info: l, get: g, verifier: v}
-	log.span.Store(firstSpan)
-	return log
+	return &rfc6962Log{info: l, get: g, verifier: v, span: newSpanLearner()}
 }
 
 func (l *rfc6962Log) Info() ctwatch.Log { return l.info }
 
-func (l *rfc6962Log) Span() uint64 { return l.span.Load() }
+func (l *rfc6962Log) Span() uint64 { return l.span.entries() }
 
 // Head implements Log with get-sth (§4.3).
 func (l *rfc6962Log) Head(ctx context.Context) (ctwatch.Head, error) {
@@ -81,11 +74,7 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	if err != nil {
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
-	// A short reply shows how much the log gives at once, unless it was cut at a
-	// boundary of its own; so the largest of them counts.
-	if n < end-start && l.span.Load() > n && n&(n-1) == 0 {
-		l.span.Store(n)
-	}
+	l.span.learn(start, end-start, n, c.Bytes)
 	return c, nil
 }
 
