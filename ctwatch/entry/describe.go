@@ -12,8 +12,12 @@ import (
 	"ctwatch/pins"
 )
 
-// MaxNames is how many names, and how many addresses, a description lists.
-const MaxNames = 1 << 16
+// MaxNames is how many names, and how many addresses, a description lists, and
+// maxNamesLength the length in bytes of all of them.
+const (
+	MaxNames       = 1 << 16
+	maxNamesLength = 4 << 20
+)
 
 // Describe tells everything about a certificate that its TBSCertificate says, each
 // part read on its own. What could not be read is in Problems, in plain sentences
@@ -21,8 +25,9 @@ const MaxNames = 1 << 16
 // does not say: the issuer's key, matches, verdict, sightings and fingerprints.
 //
 // Names are the canonical forms (see Candidates), each once, those from subject
-// alternative names first. They are printable ASCII, but not escaped for HTML,
-// Slack or anything else. Addresses written out in names are among the addresses.
+// alternative names first; of what is valid UTF-8 its form as Latin-1 is left out.
+// They are printable ASCII, but not escaped for HTML, Slack or anything else.
+// Addresses written out in names are among the addresses.
 func Describe(tbs []byte) ctwatch.Certificate {
 	var c ctwatch.Certificate
 	problem := func(part string, err error) {
@@ -41,7 +46,7 @@ func Describe(tbs []byte) ctwatch.Certificate {
 		problem("IP addresses", l.badAddress)
 	}
 	if l.tooMany {
-		problem("names", fmt.Errorf("there are more than the %d listed", MaxNames))
+		problem("names", errors.New("there are more than are listed"))
 	}
 
 	f, err := split(tbs)
@@ -67,6 +72,7 @@ func Describe(tbs []byte) ctwatch.Certificate {
 type lister struct {
 	names, addresses []string
 	seen             map[string]bool
+	length           int // of all names and addresses
 	badAddress       error
 	tooMany          bool
 }
@@ -75,28 +81,34 @@ func (l *lister) read(tbs []byte) error {
 	l.seen = make(map[string]bool)
 	var common [][]byte // after the others
 	err := Visitor{
-		Name: func(name []byte) { Candidates(name, l.name) },
+		Name: func(name []byte) { likely(name, l.name) },
 		CommonName: func(name []byte) {
 			if l.tooMany = l.tooMany || len(common) == MaxNames; !l.tooMany {
 				common = append(common, name)
 			}
 		},
-		IP: l.address,
+		IP: func(ip []byte) {
+			if addr, ok := IP(ip); ok {
+				l.address(addr)
+			} else {
+				l.badAddress = errors.New("one has neither 4 nor 16 octets")
+			}
+		},
 	}.Visit(tbs)
 	for _, name := range common {
-		Candidates(name, l.name)
+		likely(name, l.name)
 	}
 	return err
 }
 
-func (l *lister) name(name []byte) { l.add(&l.names, string(name), "") }
-
-func (l *lister) address(ip []byte) {
-	addr, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		l.badAddress = fmt.Errorf("one has %d octets, want 4 or 16", len(ip))
-		return
+func (l *lister) name(name []byte) {
+	l.add(&l.names, string(name), "")
+	if addr, ok := Address(name); ok {
+		l.address(addr)
 	}
+}
+
+func (l *lister) address(addr netip.Addr) {
 	// The space keeps an address apart from a name of the same spelling.
 	l.add(&l.addresses, addr.String(), " ")
 }
@@ -105,10 +117,11 @@ func (l *lister) address(ip []byte) {
 func (l *lister) add(list *[]string, s, kind string) {
 	switch {
 	case l.seen[kind+s]:
-	case len(*list) == MaxNames:
+	case len(*list) == MaxNames || l.length+len(s) > maxNamesLength:
 		l.tooMany = true
 	default:
 		l.seen[kind+s] = true
+		l.length += len(s)
 		*list = append(*list, s)
 	}
 }

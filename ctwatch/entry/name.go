@@ -68,7 +68,8 @@ func Plain(buf *[MaxPlain]byte, name []byte) (canonical []byte, pattern, ok bool
 //   - "http://" and what follows a slash, a port, and what precedes an @ are
 //     dropped, and a name with something after the slash is visited whole as well;
 //   - of a name with a NUL, the part before it is visited and the whole;
-//   - text that is not ASCII is UTF-8, or else Latin-1;
+//   - text that is not ASCII is UTF-8 if it can be, and Latin-1 as well if that
+//     makes a name, or if it is no UTF-8;
 //   - a label that is still no label is kept, with every octet that is not
 //     printable written \DDD (RFC 1035 §5.1): such a label may mean anything, and
 //     the form is safe to show;
@@ -77,6 +78,26 @@ func Plain(buf *[MaxPlain]byte, name []byte) (canonical []byte, pattern, ok bool
 //
 // A form must not be kept after visit returns.
 func Candidates(name []byte, visit func(canonical []byte)) {
+	likely(name, visit)
+	if isLatin1Too(name) {
+		likely([]byte(fromLatin1(name)), func(c []byte) {
+			// With a label that is none, which may mean anything, it would be a name
+			// that concerns everyone, when most likely it is no Latin-1.
+			if bytes.IndexByte(c, '\\') < 0 {
+				visit(c)
+			}
+		})
+	}
+}
+
+// isLatin1Too reports whether a name can be read as UTF-8 and as Latin-1, with
+// another result.
+func isLatin1Too(name []byte) bool {
+	return len(name) <= maxName && !isASCII(name) && utf8.Valid(name) && utf8.RuneCount(name) < len(name)
+}
+
+// likely visits what Candidates does, but what is valid UTF-8 is no Latin-1.
+func likely(name []byte, visit func(canonical []byte)) {
 	if i := bytes.IndexByte(name, 0); i >= 0 {
 		visitHost(name[:i], visit)
 	}

@@ -31,10 +31,10 @@ func TestCandidates(t *testing.T) {
 		"example.com/":                   {"example.com"},
 		"example.com/x.org":              {"example.com/x.org", "example.com"},
 		"http://me@example.com:8443/":    {"example.com"},
-		"bücher.example":                 {"xn--bcher-kva.example"},
+		"bücher.example":                 {"xn--bcher-kva.example", "xn--b14cher-xwa2143e.example"}, // UTF-8, and "bÃ¼cher"
 		"BÜCHER.Example":                 {"xn--bcher-kva.example"},
 		"b\xfccher.example":              {"xn--bcher-kva.example"},
-		"*.bücher.example":               {"*.xn--bcher-kva.example"},
+		"*.bücher.example":               {"*.xn--bcher-kva.example", "*.xn--b14cher-xwa2143e.example"},
 		"f*ü.example":                    {`f*\195\188.example`},
 		"a\u202egro.example.com":         {`a\226\128\174gro.example.com`},
 		"<!channel>\\\".example.com":     {`<!channel>\\".example.com`},

@@ -1,11 +1,6 @@
 package entry
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-	"net/netip"
-)
+import "bytes"
 
 // The OIDs of what names a subject, as they are encoded.
 const (
@@ -27,8 +22,8 @@ const (
 // more than once (see Candidates); common names in UTF-16 or UTF-32 are converted
 // to UTF-8. A name must not be kept after visit returns.
 //
-// An error means that names may have gone unread; those that could be read were
-// visited all the same.
+// An error means that names may have gone unread, and is a Reason; those that could
+// be read were visited all the same.
 func Names(tbs []byte, visit func(name []byte)) error {
 	return Visitor{Name: visit}.Visit(tbs)
 }
@@ -39,8 +34,8 @@ type Visitor struct {
 	Name func(name []byte)
 	// CommonName is told of common names that read as a name.
 	CommonName func(name []byte)
-	// IP is told of iPAddresses as they are encoded, 4 or 16 octets if they are
-	// right; and of IP addresses written out in a dNSName or common name.
+	// IP is told of iPAddresses as they are encoded (see IP), and of the octets of
+	// common names that are an address. A dNSName that is one is told to Name.
 	IP func(ip []byte)
 }
 
@@ -64,7 +59,7 @@ func (v Visitor) Visit(tbs []byte) error {
 			}
 		}
 		if !ok && err == nil {
-			err = fmt.Errorf("the fields after the key: %w", errTruncated)
+			err = TruncatedField
 		}
 		b = b[end:]
 	}
@@ -82,17 +77,17 @@ func (v Visitor) subject(name []byte) error {
 	}
 	_, start, end, ok := header(name)
 	if !ok {
-		err = errSubject
+		err = TruncatedSubject
 	}
 	for rdns := name[start:end]; len(rdns) > 0; {
 		_, start, end, ok := header(rdns)
 		if !ok {
-			err = errSubject
+			err = TruncatedSubject
 		}
 		for attrs := rdns[start:end]; len(attrs) > 0; {
 			_, start, end, ok := header(attrs)
 			if !ok {
-				err = errSubject
+				err = TruncatedSubject
 			}
 			if attr := attrs[start:end]; len(attr) > 0 {
 				tag, start, end, _ := header(attr)
@@ -109,25 +104,34 @@ func (v Visitor) subject(name []byte) error {
 	return err
 }
 
-var errSubject = fmt.Errorf("the subject: %w", errTruncated)
-
 // commonName visits the value of a common name.
 func (v Visitor) commonName(value []byte) error {
 	if len(value) == 0 {
-		return errors.New("a common name has no value")
+		return UnreadableCommonName
 	}
 	tag, start, end, ok := header(value)
 	name, err := text(tag, value[start:end])
-	if err == nil && !ok {
-		err = errTruncated
-	}
+	ip, isAddress := Address(bytes.TrimSpace(name))
 	switch {
-	case v.address(name):
+	case isAddress:
+		if v.IP != nil {
+			v.IP(ip.AsSlice())
+		}
 	case readsAsName(name):
 		v.CommonName(name)
+	case bytes.IndexByte(name, ' ') >= 0:
+		// "www.example.com and example.org": the words that can only be names.
+		for word := range bytes.FieldsSeq(name) {
+			if isHost(word) {
+				v.CommonName(word)
+			}
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("a common name: %w", err)
+	switch {
+	case err == errLong:
+		return LongCommonName
+	case err != nil || !ok:
+		return UnreadableCommonName
 	}
 	return nil
 }
@@ -147,18 +151,36 @@ func readsAsName(cn []byte) bool {
 	return bytes.IndexByte(cn, ' ') < 0 && bytes.IndexByte(cn, '@') < 0
 }
 
+// isHost reports whether a word among others is a host's name beyond doubt: of
+// letters, digits, hyphens, underscores, wildcards and dots, with two labels at
+// least, of which the last has two letters at least and nothing else.
+func isHost(word []byte) bool {
+	word = bytes.TrimRight(bytes.Trim(word, ",;()"), ".")
+	dot := bytes.LastIndexByte(word, '.')
+	if dot < 1 || len(word)-dot < 3 {
+		return false
+	}
+	for i, c := range word {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (i > dot || plainForm[c] == 0) {
+			return false
+		}
+	}
+	return true
+}
+
 // extensions visits the names in the content of [3], however many lists it holds.
 func (v Visitor) extensions(lists []byte) error {
 	var err error
 	for len(lists) > 0 {
 		_, start, end, ok := header(lists)
 		if !ok {
-			err = errExtensions
+			err = TruncatedExtensions
 		}
 		for list := lists[start:end]; len(list) > 0; {
 			_, start, end, ok := header(list)
 			if !ok {
-				err = errExtensions
+				err = TruncatedExtensions
 			}
 			if ext := list[start:end]; len(ext) > 0 {
 				tag, start, end, _ := header(ext)
@@ -175,8 +197,6 @@ func (v Visitor) extensions(lists []byte) error {
 	return err
 }
 
-var errExtensions = fmt.Errorf("the extensions: %w", errTruncated)
-
 // altNames visits the names of a subject alternative name extension, given what
 // follows its OID.
 func (v Visitor) altNames(b []byte) error {
@@ -185,22 +205,29 @@ func (v Visitor) altNames(b []byte) error {
 		b = b[end:]
 	}
 	if len(b) == 0 {
-		return errors.New("the subject alternative name has no value")
-	}
-	tag, start, end, ok := header(b)
-	if tag != tagOctetString {
-		return fmt.Errorf("the subject alternative name is no OCTET STRING but has tag %#02x", tag)
+		return UnreadableAltName
 	}
 	var err error
-	if !ok {
-		err = errAltNames
+	tag, start, end, ok := header(b)
+	value := b[start:end]
+	switch {
+	case !ok:
+		err = TruncatedAltName
+	case tag == tagSequence: // the names themselves
+		value, err = b[:end], UnreadableAltName
+	case tag == tagOctetString|constructed:
+		if value, ok = joined(value); !ok {
+			err = UnreadableAltName
+		}
+	case tag != tagOctetString:
+		err = UnreadableAltName
 	}
 	// One GeneralNames is expected. Further ones, and names that stand beside it,
 	// are read too: some client may.
-	for value := b[start:end]; len(value) > 0; {
+	for len(value) > 0 {
 		tag, start, end, ok := header(value)
 		if !ok {
-			err = errAltNames
+			err = TruncatedAltName
 		}
 		if tag != tagSequence {
 			v.generalName(tag, value[start:end])
@@ -208,7 +235,7 @@ func (v Visitor) altNames(b []byte) error {
 			for names := value[start:end]; len(names) > 0; {
 				tag, start, end, ok := header(names)
 				if !ok {
-					err = errAltNames
+					err = TruncatedAltName
 				}
 				v.generalName(tag, names[start:end])
 				names = names[end:]
@@ -219,50 +246,25 @@ func (v Visitor) altNames(b []byte) error {
 	return err
 }
 
-var errAltNames = fmt.Errorf("the subject alternative name: %w", errTruncated)
-
 // generalName visits one GeneralName if it is a name or an address.
 func (v Visitor) generalName(tag byte, content []byte) {
 	switch tag {
 	case tagDNSName:
 		v.Name(content)
-		v.address(content)
 	case tagIPAddress:
 		if v.IP != nil {
 			v.IP(content)
 		}
-	case tagDNSName | constructed, tagIA5, tagUTF8, tagPrintable, tagT61, tagBMP, tagUniversal:
-		// Tagged explicitly, or not tagged at all: wrong, and still a name.
-		if tag == tagDNSName|constructed && len(content) > 0 {
-			var start, end int
-			tag, start, end, _ = header(content)
-			content = content[start:end]
-		}
+	case tagDNSName | constructed, tagIA5, tagUTF8, tagPrintable, tagT61, tagVisible, tagBMP, tagUniversal:
+		// In parts, tagged explicitly, or not tagged at all: wrong, and still a name.
 		if name, _ := text(tag, content); len(name) > 0 {
 			v.Name(name)
-			v.address(name)
+		}
+	case tagIPAddress | constructed:
+		if ip, _ := joined(content); v.IP != nil {
+			v.IP(ip)
 		}
 	}
-}
-
-// address visits a name that is an IP address, and reports whether it is one.
-func (v Visitor) address(name []byte) bool {
-	const longest = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
-	if len(name) < len("::") || len(name) > longest {
-		return false
-	}
-	// No top-level domain ends in a digit, so this settles nearly every name.
-	if last := name[len(name)-1]; (last < '0' || last > '9') && bytes.IndexByte(name, ':') < 0 {
-		return false
-	}
-	ip, err := netip.ParseAddr(string(name))
-	if err != nil || ip.Zone() != "" {
-		return false
-	}
-	if v.IP != nil {
-		v.IP(ip.AsSlice())
-	}
-	return true
 }
 
 // salvage visits the names of whatever looks like a subject alternative name
@@ -280,7 +282,7 @@ func (v Visitor) salvage(tbs []byte) {
 			_, _, end, _ := header(b)
 			b = b[end:]
 		}
-		if len(b) == 0 || b[0] != tagOctetString {
+		if len(b) == 0 || b[0]&^constructed != tagOctetString {
 			continue
 		}
 		_, _, end, _ := header(b)

@@ -5,7 +5,12 @@
 // overlook those. So each part is read on its own, by its place in the structure,
 // and nothing is asked of the others: the names are found though the serial number
 // is negative, the validity is no date and the key is noise. What cannot be read
-// is an error or a problem to report; what could be is still given.
+// is an error or a problem to report; what could be is still given. Why names may
+// have gone unread is one of a few reasons, see Reason.
+//
+// Encodings that BER allows and DER does not are read: lengths in more octets than
+// are needed, strings in parts, and whatever stands behind or between the fields.
+// Only a length that is indefinite, or reaches beyond what there is, is reported.
 //
 // Names is the only function that runs for every entry of a log, and it allocates
 // nothing. All others are for certificates that match.
@@ -17,22 +22,23 @@ import (
 )
 
 // TBS returns the TBSCertificate of a Certificate in DER, as it lies in the bytes.
-// With an error it returns what there is of it, if anything.
+// With an error it returns what to look for names in: what there is of the
+// TBSCertificate, or else all of the certificate.
 func TBS(cert []byte) ([]byte, error) {
 	if len(cert) == 0 {
-		return nil, errors.New("reading a certificate: no bytes")
+		return nil, NoCertificate
 	}
 	tag, start, end, _ := header(cert)
 	if tag != tagSequence || start == end {
-		return nil, fmt.Errorf("reading a certificate: want a SEQUENCE, have tag %#02x", tag)
+		return cert, NoCertificate
 	}
 	body := cert[start:end]
 	tag, _, end, ok := header(body)
 	switch {
 	case tag != tagSequence:
-		return nil, fmt.Errorf("reading a TBSCertificate: want a SEQUENCE, have tag %#02x", tag)
+		return cert, NoTBS
 	case !ok:
-		return body[:end], fmt.Errorf("reading a TBSCertificate: %w", errTruncated)
+		return body[:end], TruncatedTBS
 	}
 	return body[:end], nil
 }
@@ -81,14 +87,14 @@ const (
 // returns those that it found.
 func split(tbs []byte) (f fields, err error) {
 	if len(tbs) == 0 {
-		return f, errors.New("the TBSCertificate is empty")
+		return f, NoTBS
 	}
 	tag, start, end, ok := header(tbs)
 	if tag != tagSequence {
-		return f, fmt.Errorf("the TBSCertificate is no SEQUENCE but has tag %#02x", tag)
+		return f, NoTBS
 	}
 	if !ok {
-		err = fmt.Errorf("the TBSCertificate is cut short: %w", errTruncated)
+		err = TruncatedTBS
 	}
 	body := tbs[start:end]
 	rest := body
@@ -102,7 +108,7 @@ func split(tbs []byte) (f fields, err error) {
 		for n < until && len(rest) > 0 {
 			_, _, end, ok := header(rest)
 			if !ok && err == nil {
-				err = fmt.Errorf("field %d of the TBSCertificate: %w", n+1, errTruncated)
+				err = TruncatedField
 			}
 			el[n], rest = rest[:end], rest[end:]
 			n++
@@ -123,7 +129,7 @@ func split(tbs []byte) (f fields, err error) {
 		}
 	}
 	if n <= atKey && err == nil {
-		err = fmt.Errorf("the TBSCertificate has %d fields, want at least %d", n, atKey+1)
+		err = MissingFields
 	}
 	shift := key - atKey
 	f.serial, f.issuer = el[max(atSerial+shift, 0)], el[atIssuer+shift]

@@ -3,7 +3,6 @@ package entry
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -25,29 +24,32 @@ const (
 const maxText = 1 << 16
 
 var (
-	errBMP       = errors.New("a BMPString has an odd number of octets")
-	errUniversal = errors.New("a UniversalString is no UTF-32")
-	errLong      = fmt.Errorf("a string is longer than %d octets: only its end was read", maxText)
-	errNested    = errors.New("a string is made of parts (a constructed encoding)")
+	errText = errors.New("a string cannot be decoded")
+	errLong = errors.New("a string is so long that only its end was read")
 )
 
 // text returns a string value in UTF-8 or, from types of one octet a character,
 // as it is: T61String has always been used for Latin-1, and which it is only the
-// text can tell. With an error it returns what it could read, or the octets as
-// they are.
+// text can tell. One that is made of parts, as BER allows, is put together. With an
+// error it returns what it could read, or the octets as they are.
 func text(tag byte, b []byte) ([]byte, error) {
 	var err error
+	if tag&constructed != 0 {
+		var ok bool
+		if b, ok = joined(b); !ok {
+			err = errText
+		}
+		tag &^= constructed
+	}
+	if tag != tagBMP && tag != tagUniversal || isASCII(b) { // the latter is mislabelled
+		return b, err
+	}
 	whole := len(b)
-	if wide := tag == tagBMP || tag == tagUniversal; wide && whole > maxText {
+	if whole > maxText {
 		b, err = b[whole-maxText:], errLong
 	}
 	switch {
-	case tag&constructed != 0:
-		return b, errNested
-	case tag == tagBMP:
-		if whole%2 != 0 {
-			return b, errBMP
-		}
+	case tag == tagBMP && whole%2 == 0:
 		units := make([]uint16, len(b)/2)
 		for i := range units {
 			units[i] = binary.BigEndian.Uint16(b[2*i:])
@@ -57,10 +59,7 @@ func text(tag byte, b []byte) ([]byte, error) {
 			out = utf8.AppendRune(out, r)
 		}
 		return out, err
-	case tag == tagUniversal:
-		if whole%4 != 0 {
-			return b, errUniversal
-		}
+	case tag == tagUniversal && whole%4 == 0:
 		out := make([]byte, 0, len(b)/2)
 		for ; len(b) > 0; b = b[4:] {
 			// A value above the highest rune becomes U+FFFD.
@@ -68,5 +67,34 @@ func text(tag byte, b []byte) ([]byte, error) {
 		}
 		return out, err
 	}
-	return b, nil
+	return b, errText
+}
+
+// joined returns the contents of the elements in b, one behind the other. It is
+// not ok if one of them has parts of its own, or is not all there.
+func joined(b []byte) (all []byte, ok bool) {
+	ok = true
+	for first := true; len(b) > 0; first = false {
+		tag, start, end, whole := header(b)
+		ok = ok && whole && tag&constructed == 0
+		switch {
+		case first && end == len(b): // the only one, which need not be copied
+			return b[start:end], ok
+		case tag != 0 || start != end: // no end-of-contents octets
+			all = append(all, b[start:end]...)
+		}
+		b = b[end:]
+	}
+	return all, ok
+}
+
+// isASCII reports whether b has nothing but printable ASCII in it, which text of
+// two or four octets a character never has.
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
