@@ -251,6 +251,10 @@ func TestErrorfFindsThePlace(t *testing.T) {
 			t.Errorf("%s: %s", path, got)
 		}
 	}
+	if err := c.Errorf("watch", "cannot be used: %w", fs.ErrNotExist); !errors.Is(err, fs.ErrNotExist) ||
+		err.Error() != "conf/ctwatch.yaml:1:1: watch: cannot be used: file does not exist" {
+		t.Errorf("the cause: %v", err)
+	}
 	const want = "built-in configuration: logs.poll: no"
 	if got := configs.Default().Errorf("logs.poll", "no").Error(); got != want {
 		t.Errorf("defaults: %s", got)
@@ -266,12 +270,13 @@ email: {host: m.example, from: a@m.example, to: [b@m.example]}
 logs: {poll: 1s}
 http:
   listen: ""
+  public_url: https://ct.example/
 `, nil)
 	const tail = " is accepted but not acted upon by this version"
 	want := []string{
 		"conf/ctwatch.yaml:3:10: setting watch[0].caa" + tail,
 		"conf/ctwatch.yaml:5:1: setting email" + tail,
-		"conf/ctwatch.yaml:7:1: setting http" + tail,
+		"conf/ctwatch.yaml:9:15: setting http.public_url" + tail,
 	}
 	if diff := cmp.Diff(want, c.Unused()); diff != "" {
 		t.Error(diff)

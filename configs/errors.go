@@ -2,6 +2,7 @@ package configs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,17 +108,19 @@ func parent(path string) string {
 
 // errorf makes an Error about the setting at path.
 func (s *source) errorf(path, format string, args ...any) *Error {
-	if s == nil {
-		return &Error{Msg: fmt.Sprintf(path+": "+format, args...)}
+	err := fmt.Errorf(path+": "+format, args...)
+	e := &Error{Msg: err.Error(), Err: errors.Unwrap(err)}
+	if s != nil {
+		p := s.at(path)
+		e.File, e.Line, e.Column = s.file, p.line, p.column
 	}
-	p := s.at(path)
-	return &Error{File: s.file, Line: p.line, Column: p.column, Msg: fmt.Sprintf(path+": "+format, args...)}
+	return e
 }
 
 // Errorf makes an *Error about a setting, for mistakes that only another package
 // can find. The path is as in YAML, such as "watch[3].domain", with indexes from
 // 0; the message should say what is wrong, and after a semicolon what was
-// expected. Where the file does not have the setting, the error is at the nearest
+// expected; %w names the cause, as in fmt.Errorf. Where the file does not have the setting, the error is at the nearest
 // setting around it; without a file it has no place.
 func (c *Config) Errorf(path, format string, args ...any) error {
 	return c.src.errorf(path, format, args...)

@@ -11,7 +11,7 @@ import (
 var notYet = map[string]bool{
 	"watch[].issuers": true, "watch[].keys": true, "watch[].caa": true, "watch[].endpoints": true,
 	"apps": true, "email": true, "webhooks": true, "hooks": true,
-	"http": true, "probe": true, "signing": true, "fleet": true,
+	"http.public_url": true, "probe": true, "signing": true, "fleet": true,
 }
 
 var anyIndex = regexp.MustCompile(`\[[0-9]+\]`)
