@@ -21,6 +21,10 @@ type Reader struct {
 	Log     ctlog.Log
 	Scanner *scan.Scanner
 	Logger  *slog.Logger // required
+	// Pace is the one that Log was opened with. It is told whether what the log
+	// gives is of use; a log that gives nothing else for minutes is asked for one
+	// span, once, by each Read. Optional.
+	Pace *ctlog.LogPace
 
 	// Parallel is how many requests run at once. The default is 16.
 	Parallel int
@@ -48,22 +52,29 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 		var fail sync.Once
 		var firstErr error
 
+		parallel, attempts := r.parallel(), r.attempts()
+		if r.Pace.Broken() {
+			parallel, attempts = 1, 1
+		}
 		var workers sync.WaitGroup
-		for range r.parallel() {
+		for range parallel {
 			workers.Go(func() {
+				t := trier{r, attempts, failed}
 				for s := range spans {
-					if err := r.span(ctx, s[0], s[1], size, batches); err != nil {
+					if err := t.span(ctx, s[0], s[1], size, batches); err != nil {
 						fail.Do(func() { firstErr = err; close(failed) })
 					}
 				}
 			})
 		}
 		go func() {
-			// After a failure no further spans begin, but those under way are
-			// finished: what they hold may be what someone waits to hear of.
+			// After a failure no further spans begin and none is asked for again,
+			// but requests under way are finished: what they bring may be what
+			// someone waits to hear of.
 			defer func() { close(spans); workers.Wait(); close(batches) }()
 			for at := start; at < end; {
-				next := min(end, at+r.Log.Span()-at%r.Log.Span())
+				span := r.Log.Span()
+				next := min(end, at+span-at%span)
 				select {
 				case spans <- [2]uint64{at, next}:
 					at = next
@@ -99,10 +110,24 @@ func (r *Reader) parallel() int {
 	return 16
 }
 
+func (r *Reader) attempts() uint {
+	if r.Attempts > 0 {
+		return r.Attempts
+	}
+	return 5
+}
+
+// A trier reads spans for one Read.
+type trier struct {
+	*Reader
+	attempts uint
+	failed   <-chan struct{} // closed when the Read has failed
+}
+
 // span reads [start, end), in as many replies as the log needs for it.
-func (r *Reader) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
+func (t trier) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
 	for start < end {
-		b, err := r.attempt(ctx, start, end, size)
+		b, err := t.attempt(ctx, start, end, size)
 		if err != nil {
 			return fmt.Errorf("entries [%d, %d): %w", start, end, err)
 		}
@@ -117,26 +142,29 @@ func (r *Reader) span(ctx context.Context, start, end, size uint64, out chan<- c
 }
 
 // attempt gets one batch from start on, trying as often as allowed.
-func (r *Reader) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
-	attempts := r.Attempts
-	if attempts == 0 {
-		attempts = 5
-	}
+func (t trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = time.Second
-	if r.Pause > 0 {
-		pause.InitialInterval = r.Pause
+	if t.Pause > 0 {
+		pause.InitialInterval = t.Pause
 	}
 	return backoff.Retry(ctx, func() (ctwatch.Batch, error) {
-		b, err := r.once(ctx, start, end, size)
+		b, err := t.once(ctx, start, end, size)
 		var se *ctlog.StatusError
 		if errors.As(err, &se) && se.RetryAfter > 0 {
 			err = fmt.Errorf("%w: %w", err, &backoff.RetryAfterError{Duration: min(se.RetryAfter, maxPause)})
 		}
+		select {
+		case <-t.failed:
+			if err != nil {
+				err = backoff.Permanent(err)
+			}
+		default:
+		}
 		return b, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0),
+	}, backoff.WithBackOff(pause), backoff.WithMaxTries(t.attempts), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, d time.Duration) {
-			r.Logger.Debug("will ask again", "log", r.Log.Info().Name, "start", start, "end", end, "in", d, "error", err)
+			t.Logger.Debug("will ask again", "log", t.Log.Info().Name, "start", start, "end", end, "in", d, "error", err)
 		}))
 }
 
@@ -146,22 +174,25 @@ const maxPause = 10 * time.Minute
 
 func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
 	begun := time.Now()
-	c, err := r.Log.Fetch(ctx, start, end, size)
-	r.Hooks.took(StageFetch, begun)
-	if err != nil {
-		return ctwatch.Batch{}, err
+	b, err := r.scan(ctx, start, end, size)
+	if ctx.Err() == nil {
+		r.Pace.Verdict(begun, err)
 	}
-	begun = time.Now()
-	b, err := r.Scanner.Scan(c)
-	r.Hooks.took(StageScan, begun)
 	if err != nil {
 		return ctwatch.Batch{}, err
 	}
 	for i := range b.Found {
 		r.resolve(ctx, &b.Found[i])
 	}
-	r.Hooks.batch(b)
 	return b, nil
+}
+
+func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+	c, err := r.Log.Fetch(ctx, start, end, size)
+	if err != nil {
+		return ctwatch.Batch{}, err
+	}
+	return r.Scanner.Scan(c)
 }
 
 // resolve fetches the issuer that a static log names by fingerprint only. An
