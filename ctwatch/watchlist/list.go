@@ -28,6 +28,8 @@ type List struct {
 
 	children []uint32 // of all nodes, those of one node side by side
 	next     []int32  // the next rule for the same domain, by rule; or none
+
+	networks networks // of the rules about addresses, which are in no node
 }
 
 type node struct {
@@ -64,6 +66,10 @@ func New(rules []Rule) *List {
 	// From the last rule to the first, so that the chain of a domain ends up in
 	// the order of the rules.
 	for i, r := range slices.Backward(l.rules) {
+		if r.Network.IsValid() {
+			l.networks.add(r.Network, int32(i))
+			continue
+		}
 		n := l.node(r.Domain, &parents)
 		l.next[i], l.nodes[n].rule = l.nodes[n].rule, int32(i)
 		l.flags[n] |= watched
@@ -118,18 +124,33 @@ func (l *List) Len() int { return len(l.rules) }
 
 // MatchName reports whether a rule matches a name as a certificate has it, in any
 // spelling (see entry.Candidates). It allocates nothing for ordinary names, with
-// or without a wildcard as their first label.
+// or without a wildcard as their first label. A name that is an IP address is taken
+// for that, and matches rules about addresses only.
 //
 // A name with wildcards or unreadable labels elsewhere that would take too long to
 // rule out matches; Matches then says precisely what it matches, if anything.
 func (l *List) MatchName(name []byte) bool {
 	var buf [entry.MaxPlain]byte
 	if c, pattern, ok := entry.Plain(&buf, name); ok {
+		// No name in use ends in a digit, so hardly one is looked at twice.
+		if n := len(c); n > 0 && '0' <= c[n-1] && c[n-1] <= '9' {
+			if ip, ok := entry.Address(c); ok {
+				return l.networks.has(ip)
+			}
+		}
 		return l.matchPlain(c, pattern)
 	}
 	found := false
-	entry.Candidates(name, func(c []byte) { found = found || l.matchPattern(c) })
+	entry.Candidates(name, func(c []byte) { found = found || l.matchForm(c) })
 	return found
+}
+
+// matchForm matches any canonical name, or address.
+func (l *List) matchForm(c []byte) bool {
+	if ip, ok := entry.Address(c); ok {
+		return l.networks.has(ip)
+	}
+	return l.matchPattern(c)
 }
 
 // matchPlain matches a canonical name of plain characters.
@@ -175,9 +196,9 @@ func (l *List) matchPattern(name []byte) bool {
 // maxMatches bounds what Matches returns.
 const maxMatches = 1 << 16
 
-// Matches returns which rules match which of a certificate's names: in the order of
-// the rules, and for one rule in that of the names, each pair once. There are at
-// most 65,536.
+// Matches returns which rules match which of a certificate's names and addresses,
+// these written out: in the order of the rules, and for one rule in that of the
+// names, each pair once. There are at most 65,536.
 func (l *List) Matches(names []string) []ctwatch.Match {
 	type pair struct{ rule, name int32 }
 	var pairs []pair
@@ -188,7 +209,13 @@ func (l *List) Matches(names []string) []ctwatch.Match {
 				pairs = append(pairs, pair{rule, int32(i)})
 			}
 		}
-		entry.Candidates([]byte(name), func(c []byte) { s.walk(root, c) })
+		entry.Candidates([]byte(name), func(c []byte) {
+			if ip, ok := entry.Address(c); ok {
+				l.networks.find(ip, func(rule int32) bool { s.hit(rule); return true })
+				return
+			}
+			s.walk(root, c)
+		})
 	}
 	slices.SortFunc(pairs, func(a, b pair) int {
 		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.name, b.name))

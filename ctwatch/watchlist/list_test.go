@@ -155,9 +155,17 @@ func TestMatchesOfTenThousandNames(t *testing.T) {
 func reference(rules []watchlist.Rule, name string) bool {
 	found := false
 	entry.Candidates([]byte(name), func(c []byte) {
+		ip, isIP := entry.Address(c)
+		if isIP {
+			found = found || slices.ContainsFunc(rules, func(r watchlist.Rule) bool { return r.Network.Contains(ip) })
+			return
+		}
 		have := strings.Split(string(c), ".")
 		slices.Reverse(have)
 		found = found || slices.ContainsFunc(rules, func(r watchlist.Rule) bool {
+			if r.Network.IsValid() {
+				return false
+			}
 			want := strings.Split(r.Domain, ".")
 			slices.Reverse(want)
 			if len(have) < len(want) || len(have) > len(want) && !r.Subdomains {
@@ -292,10 +300,13 @@ func TestHostileNamesAgainstManyRulesAreFast(t *testing.T) {
 }
 
 func FuzzMatchName(f *testing.F) {
-	for _, s := range []string{"www.example.com", "*.example.com", "f*o.example.com", "?.example.com", "a\x00b.example.com", "http://example.com/", "b\xfccher.example"} {
+	for _, s := range []string{
+		"www.example.com", "*.example.com", "f*o.example.com", "?.example.com", "a\x00b.example.com", "http://example.com/", "b\xfccher.example",
+		"192.0.2.7", "http://[2001:db8::1]:443/", "::ffff:192.0.2.7",
+	} {
 		f.Add([]byte(s))
 	}
-	rs := rules(f, ".example.com", "foo.example.org", "bücher.example", ".a.b.c.test")
+	rs := rules(f, ".example.com", "foo.example.org", "bücher.example", ".a.b.c.test", "192.0.2.0/24", "2001:db8::/32", "::1")
 	l := watchlist.New(rs)
 	f.Fuzz(func(t *testing.T, name []byte) {
 		got := l.MatchName(name)

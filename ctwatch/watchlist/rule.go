@@ -4,6 +4,15 @@
 //
 // A name is brought into its canonical form by package entry, in one place for
 // names in certificates and, label by label, for names in the configuration.
+//
+// IP addresses and networks in CIDR notation may be watched as well. They match
+// addresses in certificates, as iPAddress or written out in a dNSName or common
+// name, and nothing else. Events about them need a subject (ctwatch.Match.Domain)
+// that is made of labels like a domain, so that its parts can stand in a NATS
+// subject: the address with hyphens for its dots and colons, then an underscore and
+// the prefix length if it is a network, and ".ip", which is no top-level domain.
+// So 192.0.2.7 has 192-0-2-7.ip, 192.0.2.0/24 has 192-0-2-0_24.ip and 2001:db8::/32
+// has 2001-db8--_32.ip, and a wildcard for all of them is ctwatch.*.*.ip.>.
 package watchlist
 
 import (
@@ -22,11 +31,21 @@ type Rule struct {
 	Watch      string // the line as configured
 	Domain     string // canonical: lower case, punycode, no trailing dot
 	Subdomains bool   // every name below Domain as well
+	// Network is what a rule about addresses watches, and the zero Prefix in one
+	// about names. Domain is then what stands for it in subjects.
+	Network netip.Prefix
 }
 
-// NewRule makes a rule of a configured domain. A leading dot, Cert Spotter's sign
-// for a domain with its subdomains, may be there if subdomains is true.
+// NewRule makes a rule of a configured domain, IP address or network. A leading
+// dot, Cert Spotter's sign for a domain with its subdomains, may be there if
+// subdomains is true. To an address or network subdomains means nothing.
 func NewRule(watch string, subdomains bool) (Rule, error) {
+	switch network, ok, err := parseNetwork(watch); {
+	case err != nil:
+		return Rule{}, err
+	case ok:
+		return Rule{Watch: watch, Domain: networkSubject(network), Network: network}, nil
+	}
 	s := watch
 	if after, dotted := strings.CutPrefix(watch, "."); dotted {
 		if !subdomains {
@@ -59,8 +78,8 @@ func ParseDomain(s string) (string, error) {
 	case strings.ContainsAny(name, "@"):
 		return fail("this is an e-mail address: write what follows the @")
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return fail("this is an IP address, want a name")
+	if _, ok, err := parseNetwork(name); ok || err != nil {
+		return fail("this is an IP address or network, want a name (to watch an address, write it without a dot around it)")
 	}
 	canonical := name
 	if !isCanonical(name) {
@@ -73,6 +92,9 @@ func ParseDomain(s string) (string, error) {
 			labels[i] = ascii
 		}
 		canonical = strings.Join(labels, ".")
+	}
+	if canonical == addressDomain || strings.HasSuffix(canonical, "."+addressDomain) {
+		return fail("%q is no top-level domain: in subjects of events it stands for watched addresses", addressDomain)
 	}
 	if len(canonical) > 253 {
 		return fail("%d characters, want at most 253", len(canonical))

@@ -2,6 +2,7 @@ package watchlist_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -9,6 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// prefixes lets cmp compare rules.
+var prefixes = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 func TestParseDomain(t *testing.T) {
 	for in, want := range map[string]string{
@@ -48,6 +52,9 @@ func TestParseDomain(t *testing.T) {
 		"me@example.com":                 "e-mail",
 		"192.0.2.1":                      "IP address",
 		"2001:db8::1":                    "IP address",
+		"192.0.2.0/24":                   "IP address or network",
+		"192.0.2.1.":                     "without a dot",
+		"192-0-2-1.ip":                   "no top-level domain",
 		"exa mple.com":                   `' '`,
 		"example.com:443":                `':'`,
 		"-a.example.com":                 "hyphen",
@@ -71,7 +78,7 @@ func TestNewRuleKeepsTheLineAsConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := watchlist.Rule{Watch: "Bücher.example", Domain: "xn--bcher-kva.example", Subdomains: true}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, prefixes); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := watchlist.NewRule(".example.com", false); err == nil {
@@ -91,7 +98,7 @@ func TestParseFile(t *testing.T) {
 		{Watch: ".Bücher.example", Domain: "xn--bcher-kva.example", Subdomains: true},
 		{Watch: "last.test", Domain: "last.test"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, prefixes); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -123,6 +130,7 @@ func TestParseFileStopsAfterTooManyMistakes(t *testing.T) {
 func FuzzParseFile(f *testing.F) {
 	f.Add(".example.com\n# comment\nexample.org\n")
 	f.Add("bücher.example x\n\xff")
+	f.Add("192.0.2.7\n2001:db8::/32\n::ffff:192.0.2.0/120\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		rs, err := watchlist.ParseFile(strings.NewReader(text), "fuzz")
 		if err != nil && len(rs) > 0 {
@@ -130,6 +138,12 @@ func FuzzParseFile(f *testing.F) {
 		}
 		l := watchlist.New(rs)
 		for _, r := range rs {
+			if r.Network.IsValid() {
+				if !l.MatchIP(r.Network.Addr().AsSlice()) || !l.MatchName([]byte(r.Network.Addr().String())) {
+					t.Errorf("rule %+v does not match its own address", r)
+				}
+				continue
+			}
 			if !l.MatchName([]byte(r.Domain)) {
 				t.Errorf("rule %+v does not match its own domain", r)
 			}
@@ -141,7 +155,14 @@ func FuzzParseFile(f *testing.F) {
 }
 
 func ExampleParseFile() {
-	rules, err := watchlist.ParseFile(strings.NewReader(".example.com\nwww.example.org # only this\n"), "domains.txt")
-	fmt.Println(rules, err)
-	// Output: [{.example.com example.com true} {www.example.org www.example.org false}] <nil>
+	rules, err := watchlist.ParseFile(strings.NewReader(".example.com\nwww.example.org # only this\n192.0.2.0/24"), "domains.txt")
+	for _, r := range rules {
+		fmt.Println(r.Watch, r.Domain, r.Subdomains)
+	}
+	fmt.Println(err)
+	// Output:
+	// .example.com example.com true
+	// www.example.org www.example.org false
+	// 192.0.2.0/24 192-0-2-0_24.ip false
+	// <nil>
 }

@@ -1,0 +1,111 @@
+package watchlist
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"ctwatch/ctwatch/entry"
+)
+
+// addressDomain is what the subjects of events about watched addresses end in.
+const addressDomain = "ip"
+
+// parseNetwork reads an IP address or a network in CIDR notation that a person
+// wrote. It is not ok if s is neither; an error says what is wrong with one.
+func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		if addr.Zone() != "" {
+			return network, false, fmt.Errorf("address %.100q has a zone, which no certificate has: drop what follows the %%", s)
+		}
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true, nil
+	}
+	text, _, slash := strings.Cut(s, "/")
+	addr, err := netip.ParseAddr(text)
+	if !slash || err != nil {
+		return network, false, nil
+	}
+	network, err = netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return network, false, fmt.Errorf("network %.100q: want a prefix length from 0 to %d after the slash", s, addr.BitLen())
+	case addr.Is4In6() && network.Bits() >= 96:
+		network = netip.PrefixFrom(addr.Unmap(), network.Bits()-96)
+	}
+	if masked := network.Masked(); masked != network {
+		return network, false, fmt.Errorf("network %.100q has bits set behind its prefix: write %v, or the address alone", s, masked)
+	}
+	return network, true, nil
+}
+
+// networkSubject returns what stands for a network where a domain stands for other
+// rules (see the comment of the package). No two networks have the same.
+func networkSubject(n netip.Prefix) string {
+	s := strings.NewReplacer(".", "-", ":", "-").Replace(n.Addr().String())
+	if !n.IsSingleIP() {
+		s += fmt.Sprintf("_%d", n.Bits())
+	}
+	return s + "." + addressDomain
+}
+
+// Networks are found by one look-up for each prefix length that is watched, of
+// which there are at most 33 and 129, however many networks there are.
+type networks struct {
+	rules  map[netip.Prefix][]int32
+	v4, v6 []int // prefix lengths
+}
+
+func (n *networks) add(network netip.Prefix, rule int32) {
+	if n.rules == nil {
+		n.rules = make(map[netip.Prefix][]int32)
+	}
+	n.rules[network] = append(n.rules[network], rule)
+	lengths := &n.v6
+	if network.Addr().Is4() {
+		lengths = &n.v4
+	}
+	if !slices.Contains(*lengths, network.Bits()) {
+		*lengths = append(*lengths, network.Bits())
+	}
+}
+
+// find calls hit with the rules about an address until it returns false.
+func (n *networks) find(ip netip.Addr, hit func(rule int32) bool) {
+	lengths := n.v6
+	if ip.Is4() {
+		lengths = n.v4
+	}
+	for _, bits := range lengths {
+		network, err := ip.Prefix(bits)
+		if err != nil {
+			return // a length of the other family: there is none
+		}
+		for _, rule := range n.rules[network] {
+			if !hit(rule) {
+				return
+			}
+		}
+	}
+}
+
+// has reports whether there is a rule about an address.
+func (n *networks) has(ip netip.Addr) (found bool) {
+	n.find(ip, func(int32) bool { found = true; return false })
+	return found
+}
+
+// WatchesAddresses reports whether there is any rule about addresses: without one
+// there is no need to look at them.
+func (l *List) WatchesAddresses() bool { return l.networks.rules != nil }
+
+// MatchIP reports whether a rule matches an address as a certificate has it, 4 or
+// 16 octets (see entry.IP). It allocates nothing for those.
+func (l *List) MatchIP(b []byte) bool {
+	if !l.WatchesAddresses() {
+		return false
+	}
+	ip, ok := entry.IP(b)
+	return ok && l.networks.has(ip)
+}
