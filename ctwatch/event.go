@@ -21,6 +21,8 @@ const (
 	CertificateIssued EventType = "certificate.issued" // first seen in any log
 	CertificateLogged EventType = "certificate.logged" // seen again: another log, or the final certificate
 	PinCandidate      EventType = "pin.candidate"      // a key never seen before on a watched name
+	LogUnhealthy      EventType = "log.unhealthy"      // unreachable, stale, or read too slowly
+	LogRecovered      EventType = "log.recovered"      // healthy again
 	LogMisbehaved     EventType = "log.misbehaved"     // a log broke its promises; with the evidence
 	EntryMalformed    EventType = "entry.malformed"    // an entry that cannot be parsed
 	WatchGap          EventType = "watch.gap"          // a range of a log that is not read

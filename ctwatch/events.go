@@ -71,6 +71,34 @@ func MisbehavedEvent(l LogStatus, f Fault, at time.Time) Event {
 	}
 }
 
+// UnhealthyEvent tells that a log cannot be followed as it should be, and why. The
+// episode counts how often that happened to this log.
+func UnhealthyEvent(l LogStatus, reason string, episode int64, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(LogUnhealthy, l.ID.Hex(), strconv.FormatInt(episode, 10)),
+		Type: LogUnhealthy, Time: at, Subject: l.ID.Hex(),
+		Data: EventData{
+			Severity: Warning,
+			Summary:  fmt.Sprintf("Log %s is unhealthy: %s.", Printable(l.Name, 60), Printable(reason, 300)),
+			Log:      &l,
+		},
+	}
+}
+
+// RecoveredEvent tells that a log is healthy again, after an UnhealthyEvent of the
+// same episode.
+func RecoveredEvent(l LogStatus, episode int64, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(LogRecovered, l.ID.Hex(), strconv.FormatInt(episode, 10)),
+		Type: LogRecovered, Time: at, Subject: l.ID.Hex(),
+		Data: EventData{
+			Severity: Warning,
+			Summary:  fmt.Sprintf("Log %s is healthy again, read up to entry %d of %d.", Printable(l.Name, 60), l.Position, l.TreeSize),
+			Log:      &l,
+		},
+	}
+}
+
 // MalformedEvent tells of entries of one log that cannot be parsed, of which
 // there is at least one. All have the same reason.
 func MalformedEvent(l LogStatus, indexes []uint64, reason string, at time.Time) Event {

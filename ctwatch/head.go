@@ -27,7 +27,10 @@ type Progress struct {
 	Verified Tree   // the part proven by a tree head
 	Head     *Head  // the largest tree head accepted; nil before the first
 	Fault    string // cause of a misbehaviour that has been told and not ended
-	Started  bool   // whether a starting point was ever chosen
+	// Unhealthy is why the log was told to be unhealthy, and has not recovered; ""
+	// when it is well.
+	Unhealthy string
+	Started   bool // whether a starting point was ever chosen
 }
 
 // A Fault is a way in which a log breaks its promises, with the proof of it.

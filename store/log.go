@@ -22,11 +22,13 @@ type logRow struct {
 	head        sql.NullInt64
 	behindSince sql.NullInt64
 	fault       string
+	unhealthy   string
+	episode     int64
 }
 
 const (
 	logColumns = `seq, id, name, operator, kind, state, started, epoch, position, verified_size, verified_range,
-		tree_size, head, behind_since, last_head_at, last_verified_at, last_error, fault`
+		tree_size, head, behind_since, last_head_at, last_verified_at, last_error, fault, unhealthy, episode`
 	sqlLog = `SELECT ` + logColumns + ` FROM logs WHERE id = ?`
 )
 
@@ -37,12 +39,12 @@ func scanLog(row interface{ Scan(...any) error }) (*logRow, error) {
 		s                  = &l.status
 	)
 	err := row.Scan(&l.seq, &s.ID, &s.Name, &s.Operator, &s.Kind, &s.State, &l.started, &l.epoch, &s.Position, &s.Verified, &l.verified,
-		&s.TreeSize, &l.head, &l.behindSince, &headAt, &verifiedAt, &s.LastError, &l.fault)
+		&s.TreeSize, &l.head, &l.behindSince, &headAt, &verifiedAt, &s.LastError, &l.fault, &l.unhealthy, &l.episode)
 	if err != nil {
 		return nil, err
 	}
 	s.LastHeadAt, s.LastVerifiedAt = timePtr(headAt), timePtr(verifiedAt)
-	s.Healthy = s.LastError == "" && l.fault == "" && s.LastHeadAt != nil
+	s.Healthy = l.unhealthy == "" && l.fault == "" && s.LastHeadAt != nil
 	s.LagEntries = s.TreeSize - min(s.TreeSize, s.Position)
 	return &l, nil
 }
@@ -102,10 +104,11 @@ func progress(q querier, id ctwatch.LogID) (ctwatch.Progress, error) {
 		return ctwatch.Progress{}, err
 	}
 	p := ctwatch.Progress{
-		Position: l.status.Position,
-		Verified: ctwatch.Tree{Size: l.status.Verified},
-		Fault:    l.fault,
-		Started:  l.started,
+		Position:  l.status.Position,
+		Verified:  ctwatch.Tree{Size: l.status.Verified},
+		Fault:     l.fault,
+		Unhealthy: l.unhealthy,
+		Started:   l.started,
 	}
 	for b := l.verified; len(b) > 0; b = b[len(ctwatch.Hash{}):] {
 		p.Verified.Range = append(p.Verified.Range, ctwatch.Hash(b))

@@ -221,8 +221,12 @@ func TestHealth(t *testing.T) {
 	must(t, db.AddHead(t.Context(), l.ID, head(1)))
 	check("with a tree head", true, "")
 	must(t, db.SetError(t.Context(), l.ID, "503 \x1b[31m"))
-	check("unreachable", false, "503 \uFFFD[31m")
+	check("failed once", true, "503 \uFFFD[31m") // which is no illness
+	must(t, db.Unhealthy(t.Context(), l.ID, "away"))
+	check("unhealthy", false, "503 \uFFFD[31m")
 	must(t, db.SetError(t.Context(), l.ID, ""))
+	check("answered once", false, "")
+	must(t, db.Recovered(t.Context(), l.ID))
 	check("back", true, "")
 	must(t, db.Misbehaved(t.Context(), l.ID, ctwatch.Fault{Cause: ctwatch.CauseFork}))
 	check("misbehaving", false, "")

@@ -28,7 +28,7 @@ func fill(t testing.TB, db *store.DB, l ctwatch.Log, from, n int) {
 	var b ctwatch.Batch
 	b.Log = l.ID
 	for i := range uint64(n) {
-		b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: uint64(from) + i, LeafHash: hash(i), Reason: time.Duration(i).String()})
+		b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: uint64(from) + i, LeafHash: hash(i), Reason: time.Duration(uint64(from) + i).String()})
 	}
 	must(t, db.Record(t.Context(), b, 0))
 }

@@ -37,7 +37,10 @@ func (db *DB) Record(ctx context.Context, b ctwatch.Batch, position uint64) erro
 		if _, err := t.exec(sqlMove, l.seq, at); err != nil {
 			return err
 		}
-		return t.malformed(l, b.Malformed)
+		if err := t.keepMalformed(l, b.Malformed); err != nil {
+			return err
+		}
+		return t.tellMalformed(l)
 	})
 }
 
@@ -120,53 +123,4 @@ func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, leaf ctwatch
 	}
 	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, leaf[:], l.epoch)
 	return false, err
-}
-
-// eventIndexes is the most entries that one entry.malformed event lists.
-const eventIndexes = 1000
-
-const sqlInsertMalformed = `
-	INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at) VALUES (?, ?, ?, ?, ?)
-	ON CONFLICT DO NOTHING`
-
-// malformed writes down entries that cannot be parsed, and tells of the new ones,
-// those of one reason together.
-func (t *tx) malformed(l *logRow, entries []ctwatch.Malformed) error {
-	var reasons []string // in order of their first entry
-	indexes := make(map[string][]uint64)
-	for _, m := range entries {
-		index, err := count(m.Index)
-		if err != nil {
-			return err
-		}
-		reason := text(m.Reason)
-		n, err := t.exec(sqlInsertMalformed, l.seq, index, m.LeafHash[:], reason, ms(t.now))
-		if err != nil {
-			return fmt.Errorf("malformed entry %d: %w", m.Index, err)
-		}
-		if n == 0 {
-			continue
-		}
-		if indexes[reason] == nil {
-			reasons = append(reasons, reason)
-		}
-		indexes[reason] = append(indexes[reason], m.Index)
-	}
-	if len(reasons) == 0 {
-		return nil
-	}
-	status, err := t.statusOf(l.status.ID)
-	if err != nil {
-		return err
-	}
-	for _, reason := range reasons {
-		for all := indexes[reason]; len(all) > 0; {
-			n := min(len(all), eventIndexes)
-			if err := t.event(ctwatch.MalformedEvent(status, all[:n:n], reason, t.now)); err != nil {
-				return err
-			}
-			all = all[n:]
-		}
-	}
-	return nil
 }

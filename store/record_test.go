@@ -253,7 +253,7 @@ func TestMalformedEntriesAreToldOnceByReason(t *testing.T) {
 	}
 	must(t, db.Record(t.Context(), b, 2500))
 	must(t, db.Record(t.Context(), b, 2500))
-	b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: 2500, LeafHash: hash("x"), Reason: "odd"})
+	b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: 2500, LeafHash: hash("x"), Reason: "new"})
 	must(t, db.Record(t.Context(), b, 2501))
 
 	var got []string

@@ -34,6 +34,10 @@ type Recorder interface {
 	// Misbehaved tells of a fault, once while it lasts; Behaved ends it.
 	Misbehaved(context.Context, ctwatch.LogID, ctwatch.Fault) error
 	Behaved(context.Context, ctwatch.LogID) error
+	// Unhealthy tells why a log cannot be followed as it should be, once until
+	// Recovered.
+	Unhealthy(ctx context.Context, id ctwatch.LogID, reason string) error
+	Recovered(context.Context, ctwatch.LogID) error
 	// SetError says why the last step failed; "" that it did not.
 	SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 }
@@ -73,6 +77,8 @@ type Follower struct {
 	tree   ctwatch.Tree
 	intact bool
 
+	begun      time.Time // the current step
+	health     health
 	faulty     bool // a fault was told and has not ended
 	honest     int  // steps in a row without a fault, after one
 	stale      int  // tree heads in a row smaller than head
@@ -93,7 +99,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	if err != nil {
 		return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
 	}
-	f.head, f.started, f.faulty = p.Head, p.Started, p.Fault != ""
+	f.head, f.started, f.faulty, f.health.sick = p.Head, p.Started, p.Fault != "", p.Unhealthy != ""
 	// What lies between the two positions was told but not proven; it is read again.
 	f.position, f.verified, f.tree, f.intact = p.Verified.Size, p.Verified, p.Verified, true
 	if f.head != nil && f.head.Size == f.verified.Size && f.started {
@@ -105,7 +111,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	pause := f.pauses()
 	failing := false
 	for {
-		begun := f.Now()
+		f.begun = f.Now()
 		wait := f.Poll
 		err := f.step(ctx)
 		var broken *recorderError
@@ -116,7 +122,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			return fmt.Errorf("log %s: %w", f.name, broken.err)
 		case err != nil:
 			f.Reader.Hooks.failed(err)
-			wait = max(pause.NextBackOff(), f.asked(err))
+			wait = max(pause.NextBackOff(), asked(err))
 			if !failing {
 				f.Logger.Warn("log cannot be followed; will go on trying", "log", f.name, "error", err, "next", wait.Round(time.Millisecond))
 			}
@@ -128,6 +134,10 @@ func (f *Follower) Run(ctx context.Context) error {
 			failing = false
 			pause.Reset()
 		}
+		f.Reader.Pace.Trouble(err != nil)
+		if err := f.assess(ctx, err); err != nil {
+			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
+		}
 		msg := ""
 		if err != nil {
 			msg = ctwatch.Printable(err.Error(), 500)
@@ -135,10 +145,26 @@ func (f *Follower) Run(ctx context.Context) error {
 		if err := f.Recorder.SetError(ctx, f.id, msg); err != nil {
 			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
 		}
-		if !sleep(ctx, wait-f.Now().Sub(begun)) {
+		if f.finished() {
+			f.Logger.Info("log is final and was read to its end", "log", f.name, "size", f.verified.Size)
+			<-ctx.Done()
+			return nil
+		}
+		if !sleep(ctx, wait-f.Now().Sub(f.begun)) {
 			return nil
 		}
 	}
+}
+
+// finished reports whether the log is frozen at its final tree head, as the log
+// list has it, and all of it was read and proven: there will never be more.
+func (f *Follower) finished() bool {
+	l := f.log.Info()
+	if l.FinalSize == 0 || f.verified.Size != l.FinalSize {
+		return false
+	}
+	root, err := ctlog.Root(f.verified)
+	return err == nil && root == l.FinalRoot
 }
 
 // pauses grow from the poll interval, and never far beyond it: a log that comes
@@ -148,15 +174,6 @@ func (f *Follower) pauses() *backoff.ExponentialBackOff {
 	b.InitialInterval = f.Poll
 	b.MaxInterval = max(4*f.Poll, 10*time.Second)
 	return b
-}
-
-// asked returns how long the log asked to be left alone.
-func (f *Follower) asked(err error) time.Duration {
-	var se *ctlog.StatusError
-	if errors.As(err, &se) {
-		return min(se.RetryAfter, maxPause)
-	}
-	return 0
 }
 
 // step does all that can be done at once: it takes the log's current tree head,
@@ -178,6 +195,9 @@ func (f *Follower) step(ctx context.Context) error {
 	}
 	if err := f.readOn(ctx, *f.head); err != nil {
 		return errors.Join(headErr, err)
+	}
+	if headErr == nil {
+		f.Reader.Pace.Verdict(f.begun, nil) // whatever else is wrong, the log answers
 	}
 	if !f.intact && !f.Now().Before(f.nextRepair) {
 		if err := f.reread(ctx, *f.head); err != nil {
@@ -219,6 +239,9 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 			if err := f.prove(ctx, head); err != nil {
 				return err
 			}
+		}
+		if err := f.assessSpeed(ctx); err != nil {
+			return err
 		}
 	}
 	// A proof that could not be had before may be had now.

@@ -12,7 +12,10 @@ import (
 // A Group follows a set of logs that changes with time.
 type Group struct {
 	// New makes the follower of a log. An error leaves that log out, and says so.
-	New    func(ctwatch.Log) (*Follower, error)
+	New func(ctwatch.Log) (*Follower, error)
+	// Leave is called when a log is no longer followed, after its follower has
+	// ended. An error ends the group. Optional.
+	Leave  func(context.Context, ctwatch.Log) error
 	Logger *slog.Logger // required
 }
 
@@ -78,6 +81,12 @@ func (g *Group) Run(ctx context.Context, sets <-chan []ctwatch.Log) error {
 					g.Logger.Warn("log is no longer followed: it left the list, or its state is not chosen", "log", r.log.Name)
 					r.stop()
 					delete(followers, id)
+					if g.Leave == nil {
+						continue
+					}
+					if err := g.Leave(ctx, r.log); err != nil {
+						return end(ctx, err)
+					}
 				}
 			}
 		}

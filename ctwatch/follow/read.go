@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -29,7 +30,8 @@ type Reader struct {
 	// Parallel is how many requests run at once. The default is 16.
 	Parallel int
 	// Attempts is how often a span is asked for before Read gives up, with pauses
-	// that grow from Pause. The defaults are 5 and 1 s.
+	// that grow from Pause. One span at a time is asked for again: while it fails,
+	// there is no use in trying more. The defaults are 5 and 1 s.
 	Attempts uint
 	Pause    time.Duration
 
@@ -56,10 +58,10 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 		if r.Pace.Broken() {
 			parallel, attempts = 1, 1
 		}
+		t := &trier{Reader: r, attempts: attempts, failed: failed, turn: make(chan struct{}, 1)}
 		var workers sync.WaitGroup
 		for range parallel {
 			workers.Go(func() {
-				t := trier{r, attempts, failed}
 				for s := range spans {
 					if err := t.span(ctx, s[0], s[1], size, batches); err != nil {
 						fail.Do(func() { firstErr = err; close(failed) })
@@ -117,15 +119,17 @@ func (r *Reader) attempts() uint {
 	return 5
 }
 
-// A trier reads spans for one Read.
+// A trier reads the spans of one Read.
 type trier struct {
 	*Reader
 	attempts uint
 	failed   <-chan struct{} // closed when the Read has failed
+	turn     chan struct{}   // held by the span that is asked for again
+	good     atomic.Int64    // batches
 }
 
 // span reads [start, end), in as many replies as the log needs for it.
-func (t trier) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
+func (t *trier) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
 	for start < end {
 		b, err := t.attempt(ctx, start, end, size)
 		if err != nil {
@@ -142,35 +146,60 @@ func (t trier) span(ctx context.Context, start, end, size uint64, out chan<- ctw
 }
 
 // attempt gets one batch from start on, trying as often as allowed.
-func (t trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+	b, err := t.once(ctx, start, end, size)
+	if err == nil {
+		t.good.Add(1)
+		return b, nil
+	}
+	good := t.good.Load()
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-t.failed:
+		return b, err
+	case <-ctx.Done():
+		return b, ctx.Err()
+	}
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = time.Second
 	if t.Pause > 0 {
 		pause.InitialInterval = t.Pause
 	}
-	return backoff.Retry(ctx, func() (ctwatch.Batch, error) {
-		b, err := t.once(ctx, start, end, size)
-		var se *ctlog.StatusError
-		if errors.As(err, &se) && se.RetryAfter > 0 {
-			err = fmt.Errorf("%w: %w", err, &backoff.RetryAfterError{Duration: min(se.RetryAfter, maxPause)})
+	for n := uint(1); n < t.attempts; n++ {
+		wait := asked(err)
+		if n > 1 || t.good.Load() == good { // nothing better has come meanwhile
+			wait = max(wait, pause.NextBackOff())
+		}
+		t.Logger.Debug("will ask again", "log", t.Log.Info().Name, "start", start, "end", end, "in", wait, "error", err)
+		if !sleep(ctx, wait) {
+			return b, ctx.Err()
 		}
 		select {
 		case <-t.failed:
-			if err != nil {
-				err = backoff.Permanent(err)
-			}
+			return b, err
 		default:
 		}
-		return b, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxTries(t.attempts), backoff.WithMaxElapsedTime(0),
-		backoff.WithNotify(func(err error, d time.Duration) {
-			t.Logger.Debug("will ask again", "log", t.Log.Info().Name, "start", start, "end", end, "in", d, "error", err)
-		}))
+		if b, err = t.once(ctx, start, end, size); err == nil {
+			t.good.Add(1)
+			return b, nil
+		}
+	}
+	return b, err
 }
 
 // maxPause bounds how long a log can ask to be left alone: longer, and a mistake
 // of its operator would blind us.
 const maxPause = 10 * time.Minute
+
+// asked returns how long the log asked to be left alone.
+func asked(err error) time.Duration {
+	var se *ctlog.StatusError
+	if errors.As(err, &se) {
+		return min(se.RetryAfter, maxPause)
+	}
+	return 0
+}
 
 func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
 	begun := time.Now()
@@ -184,15 +213,21 @@ func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 	for i := range b.Found {
 		r.resolve(ctx, &b.Found[i])
 	}
+	r.Hooks.batch(b)
 	return b, nil
 }
 
 func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+	begun := time.Now()
 	c, err := r.Log.Fetch(ctx, start, end, size)
+	r.Hooks.took(StageFetch, begun)
 	if err != nil {
 		return ctwatch.Batch{}, err
 	}
-	return r.Scanner.Scan(c)
+	begun = time.Now()
+	b, err := r.Scanner.Scan(c)
+	r.Hooks.took(StageScan, begun)
+	return b, err
 }
 
 // resolve fetches the issuer that a static log names by fingerprint only. An

@@ -41,6 +41,7 @@ type rig struct {
 	log *ctlogtest.Log
 	db  *store.DB
 
+	final  *ctwatch.Head // of a readonly log; nil for one that grows
 	dir    string
 	cancel context.CancelFunc
 	done   chan error
@@ -112,11 +113,27 @@ func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 func (r *rig) follow(s follow.Start) {
 	r.t.Helper()
 	f := follow.New(follow.Options{
-		Reader: r.reader(r.log.Info()), Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond, Start: s,
+		Reader: r.reader(r.info()), Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond, Start: s,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)
 	go func() { r.done <- f.Run(ctx) }()
+}
+
+// info is what a log list says of the log.
+func (r *rig) info() ctwatch.Log {
+	l := r.log.Info()
+	if r.final != nil {
+		l.State, l.FinalSize, l.FinalRoot = ctwatch.LogReadOnly, r.final.Size, r.final.Root
+	}
+	return l
+}
+
+// idle reports whether nothing was asked of the log for ten polls.
+func (r *rig) idle() bool {
+	before := r.log.Requests(ctlogtest.All)
+	time.Sleep(200 * time.Millisecond) // that nothing happens cannot be waited for
+	return r.log.Requests(ctlogtest.All) == before
 }
 
 func (r *rig) stop() {

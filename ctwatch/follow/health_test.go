@@ -1,0 +1,110 @@
+package follow_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/follow"
+)
+
+func TestAnOutageIsToldOnceAndItsEndOnce(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(300)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		for episode := 1; episode <= 2; episode++ {
+			remove := r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0))
+			r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == episode })
+			if s := r.status(); s.Healthy || s.LastError == "" {
+				t.Errorf("status: %+v", s)
+			}
+			if n := len(r.of(ctwatch.LogRecovered)); n != episode-1 {
+				t.Errorf("%d recoveries in episode %d", n, episode)
+			}
+			before := r.log.Requests(ctlogtest.All)
+			r.until("more polls", func() bool { return r.log.Requests(ctlogtest.All) > before+3 })
+			remove()
+			r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == episode })
+			if s := r.status(); !s.Healthy || s.LastError != "" {
+				t.Errorf("status: %+v", s)
+			}
+			if n := len(r.of(ctwatch.LogUnhealthy)); n != episode {
+				t.Errorf("%d outages told in episode %d", n, episode)
+			}
+		}
+	})
+}
+
+func TestAHiccupIsNoOutage(t *testing.T) {
+	r := newRig(t, ctlogtest.Options{})
+	r.fill(10)
+	r.follow(follow.Start{})
+	r.verified(r.publish().Size)
+	r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0).Every(2))
+	before := r.log.Requests(ctlogtest.All)
+	r.until("many polls", func() bool { return r.log.Requests(ctlogtest.All) > before+30 })
+	if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
+		t.Errorf("%d outages told", n)
+	}
+}
+
+// TestTrap21ARepeatedOldHeadIsNotHealth: a log that answers, but signs nothing new.
+func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		at := time.Now().Add(-48 * time.Hour)
+		o.Now = func() time.Time { return at }
+		r := newRig(t, o)
+		r.fill(10)
+		size := r.publish().Size
+		r.follow(follow.Start{})
+		r.verified(size)
+		r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
+		at = time.Now()
+		r.fill(1)
+		r.verified(r.publish().Size)
+		r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == 1 })
+	})
+}
+
+func TestAnOutageIsRememberedOverARestart(t *testing.T) {
+	r := newRig(t, ctlogtest.Options{})
+	r.fill(10)
+	r.follow(follow.Start{})
+	r.verified(r.publish().Size)
+	remove := r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0))
+	r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
+	r.stop()
+	r.follow(follow.Start{})
+	before := r.log.Requests(ctlogtest.All)
+	r.until("polls", func() bool { return r.log.Requests(ctlogtest.All) > before+2 })
+	remove()
+	r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == 1 })
+	if n := len(r.of(ctwatch.LogUnhealthy)); n != 1 {
+		t.Errorf("the outage was told %d times", n)
+	}
+}
+
+// TestTrap24AReadonlyLogIsReadToItsEndAndLeftAlone: and a final tree head that is
+// not what the list says is a lie.
+func TestTrap24AReadonlyLogIsReadToItsEndAndLeftAlone(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(600)
+		id := r.precert("a." + watched)
+		head := r.publish()
+		r.final = &head
+		r.follow(follow.Start{})
+		r.verified(601)
+		if r.issued()[id] != 1 {
+			t.Error("a certificate was missed")
+		}
+		r.until("to be left alone", func() bool { return r.idle() })
+		if n := len(r.of(ctwatch.LogUnhealthy)) + len(r.of(ctwatch.LogMisbehaved)); n != 0 {
+			t.Errorf("%d complaints", n)
+		}
+	})
+}
