@@ -18,6 +18,9 @@ import (
 // minInterval bounds how often anything is asked for over the network.
 const minInterval = 100 * time.Millisecond
 
+// maxTailWait bounds how late an alert may be for the sake of fewer requests.
+const maxTailWait = 10 * time.Minute
+
 var (
 	states     = []string{"pending", "qualified", "usable", "readonly", "retired", "rejected"}
 	severities = []string{"debug", "info", "warning", "critical"}
@@ -139,6 +142,13 @@ func (c checker) logs(l Logs) {
 	}
 	c.atLeast("logs.refresh", l.Refresh, minInterval)
 	c.atLeast("logs.poll", l.Poll, minInterval)
+	if l.MaxRate < 1 || l.MaxRate > 10_000 {
+		c.bad("logs.max_rate", "%d is no rate; want 1 to 10000 requests per second", l.MaxRate)
+	}
+	c.atLeast("logs.tail_wait", l.TailWait, 0)
+	if l.TailWait > maxTailWait {
+		c.bad("logs.tail_wait", "%s is too long; want at most %s", formatDuration(l.TailWait), formatDuration(maxTailWait))
+	}
 	for i, s := range l.States {
 		c.oneOf(index("logs.states", i), s, states...)
 	}

@@ -104,6 +104,12 @@ type Logs struct {
 	Extra  []ExtraLog    `yaml:"extra"`
 	Start  Start         `yaml:"start"`
 	Poll   time.Duration `yaml:"poll"` // between tree heads; at least 100 ms
+	// MaxRate is the most requests per second to the logs of one operator, all
+	// together; from 1 to 10,000.
+	MaxRate int `yaml:"max_rate"`
+	// TailWait is how long entries of a static log that do not fill a tile are
+	// left alone; 0 to 10 min.
+	TailWait time.Duration `yaml:"tail_wait"`
 	// Contact is an http, https or mailto URL that log operators find in the
 	// User-Agent; "" when none is given.
 	Contact string `yaml:"contact"`
@@ -229,7 +235,7 @@ func Default() *Config {
 		Logs: Logs{
 			List: DefaultLogList, ListKey: "google", Refresh: time.Hour,
 			States: []string{"qualified", "usable", "readonly", "retired"},
-			Poll:   30 * time.Second,
+			Poll:   30 * time.Second, MaxRate: 20,
 		},
 		NATS:   NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
 		Stdout: true,
