@@ -38,7 +38,7 @@ type stage struct {
 // newStage serves two empty logs until the test ends.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	s := &stage{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "data"), issued: make(map[ctwatch.Hash]*ctlogtest.Issued)}
 	var err error
@@ -156,8 +156,10 @@ func (s *stage) logsConfig() string {
 // have published.
 func (s *stage) untilVerified() {
 	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
 	for _, l := range s.logs {
-		s.check(untilVerified(s.ctx, filepath.Join(s.dir, "ctwatch.db"), l))
+		s.check(untilVerified(ctx, filepath.Join(s.dir, "ctwatch.db"), l))
 	}
 }
 
