@@ -10,67 +10,67 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Replies with entries are large and many, and live only until they are scanned.
-// What it takes to read one (a buffer for the body, the state of the inflater) is
-// therefore handed round.
-var (
-	buffers  = sync.Pool{New: func() any { return new(buffer) }}
-	inflater = sync.Pool{New: func() any { return &inflate{br: bufio.NewReaderSize(nil, 32<<10), z: new(gzip.Reader)} }}
-)
-
 // maxKept is the size of the largest buffer that is handed round; larger ones are
 // left to the garbage collector, so that one huge reply does not cost for ever.
 const maxKept = 4 << 20
 
-// A buffer is memory that a reply is read into, and decoded in.
+// A buffer is what it takes to read a reply with entries: they are large and many,
+// and live only until they are scanned, so that buffers are handed round.
 type buffer struct {
 	body    []byte
-	scratch []byte
+	scratch []byte // for decoding one entry
 	spans   []span
+	inflate inflater
+	pool    *sync.Pool // where it came from
 }
 
-func newBuffer() *buffer {
-	b := buffers.Get().(*buffer)
+func newBuffer(pool *sync.Pool) *buffer {
+	b, ok := pool.Get().(*buffer)
+	if !ok {
+		b = &buffer{pool: pool}
+	}
 	b.body, b.scratch, b.spans = b.body[:0], b.scratch[:0], b.spans[:0]
 	return b
 }
 
 func (b *buffer) release() {
-	if cap(b.body)+cap(b.scratch) <= maxKept {
-		buffers.Put(b)
+	if b.pool != nil && cap(b.body)+cap(b.scratch) <= maxKept {
+		b.pool.Put(b)
 	}
 }
 
-type inflate struct {
+// An inflater is the state of reading gzip. Its zero value is ready.
+type inflater struct {
 	br *bufio.Reader
 	z  *gzip.Reader
 }
 
-// readBody appends all of r to dst, inflated if it is gzip, and refuses more than
+// read reads all of r into the body, inflated if it is gzip, and refuses more than
 // limit bytes. Nothing that a log serves begins like gzip unless it is: JSON and
 // checkpoints are text, certificates begin with 0x30, and a data tile with the
 // upper byte of a timestamp. Only a hash tile may, so those are never inflated.
-func readBody(r io.Reader, dst []byte, limit int64) ([]byte, error) {
+func (b *buffer) read(r io.Reader, limit int64) (err error) {
 	if limit == maxHash {
-		return readAtMost(r, dst, limit)
+		b.body, err = readAtMost(r, b.body, limit)
+		return err
 	}
-	f := inflater.Get().(*inflate)
-	defer func() {
-		f.br.Reset(nil)
-		inflater.Put(f)
-	}()
+	f := &b.inflate
+	if f.br == nil {
+		f.br, f.z = bufio.NewReaderSize(nil, 32<<10), new(gzip.Reader)
+	}
 	f.br.Reset(r)
+	defer f.br.Reset(nil)
 	if magic, _ := f.br.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return readAtMost(f.br, dst, limit)
+		b.body, err = readAtMost(f.br, b.body, limit)
+		return err
 	}
 	if err := f.z.Reset(f.br); err != nil {
-		return nil, fmt.Errorf("gzip: %w", err)
+		return fmt.Errorf("gzip: %w", err)
 	}
-	b, err := readAtMost(f.z, dst, limit)
-	if err != nil {
-		return nil, fmt.Errorf("gzip: %w", err)
+	if b.body, err = readAtMost(f.z, b.body, limit); err != nil {
+		return fmt.Errorf("gzip: %w", err)
 	}
-	return b, nil
+	return nil
 }
 
 func readAtMost(r io.Reader, dst []byte, limit int64) ([]byte, error) {

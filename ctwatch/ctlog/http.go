@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -37,7 +38,8 @@ type getter struct {
 	client    *http.Client
 	userAgent string
 	pace      *LogPace
-	dir       string // for a file URL, its directory
+	dir       string    // for a file URL, its directory
+	buffers   sync.Pool // of *buffer, for replies with entries
 }
 
 func newGetter(base string, o Options) (*getter, error) {
@@ -79,19 +81,21 @@ func sameHost(req *http.Request, via []*http.Request) error {
 // get fetches path, relative to the base, and returns its body, decompressed and
 // at most limit bytes long. A status other than 200 is a *StatusError.
 func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, error) {
-	return g.getInto(ctx, path, limit, nil)
+	var buf buffer
+	err := g.getInto(ctx, path, limit, &buf)
+	return buf.body, err
 }
 
-// getInto is get for a body that is appended to dst.
-func (g *getter) getInto(ctx context.Context, path string, limit int64, dst []byte) ([]byte, error) {
+// getInto is get into the body of buf, which is empty.
+func (g *getter) getInto(ctx context.Context, path string, limit int64, buf *buffer) error {
 	if g.dir != "" {
-		return g.read(path, limit, dst)
+		return g.read(path, limit, buf)
 	}
 	ctx, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.base+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Header.Set("User-Agent", g.userAgent)
 	// Asking by hand keeps net/http from decompressing by itself: it would do so
@@ -99,40 +103,38 @@ func (g *getter) getInto(ctx context.Context, path string, limit int64, dst []by
 	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := g.client.Do(req)
 	if err != nil {
-		return nil, err // a *url.Error, which names the URL
+		return err // a *url.Error, which names the URL
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-		return nil, &StatusError{
+		return &StatusError{
 			URL: g.base + path, Code: resp.StatusCode,
 			RetryAfter: retryAfter(resp.Header, time.Now()),
 			Body:       ctwatch.Printable(strings.TrimSpace(string(body)), maxErrorBody),
 		}
 	}
-	b, err := readBody(resp.Body, dst, limit)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", g.base+path, err)
+	if err := buf.read(resp.Body, limit); err != nil {
+		return fmt.Errorf("reading %s: %w", g.base+path, err)
 	}
-	return b, nil
+	return nil
 }
 
 // read is get for a log kept in files; a missing file is a 404.
-func (g *getter) read(path string, limit int64, dst []byte) ([]byte, error) {
+func (g *getter) read(path string, limit int64, buf *buffer) error {
 	name := filepath.Join(g.dir, filepath.FromSlash(path))
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &StatusError{URL: g.base + path, Code: http.StatusNotFound, Body: "no such file"}
+		return &StatusError{URL: g.base + path, Code: http.StatusNotFound, Body: "no such file"}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	b, err := readBody(f, dst, limit)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+	if err := buf.read(f, limit); err != nil {
+		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	return b, nil
+	return nil
 }
 
 // retryAfter reads a Retry-After header, in seconds or as a date (RFC 9110

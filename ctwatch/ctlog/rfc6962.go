@@ -64,12 +64,10 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	if start >= end || end > size {
 		return nil, fmt.Errorf("entries [%d, %d) of a tree of size %d: no such range", start, end, size)
 	}
-	buf := newBuffer()
-	body, err := l.get.getInto(ctx, query("get-entries", "start", start, "end", end-1), maxEntries, buf.body)
-	if err != nil {
+	buf := newBuffer(&l.get.buffers)
+	if err := l.get.getInto(ctx, query("get-entries", "start", start, "end", end-1), maxEntries, buf); err != nil {
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
-	buf.body = body
 	c, n, err := parseEntries(buf, start, end-start)
 	if err != nil {
 		return nil, fmt.Errorf("entries from %d: %w", start, err)

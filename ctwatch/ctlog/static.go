@@ -81,12 +81,10 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 	first := n * tileWidth
 	end = min(end, first+tileWidth)
 	width := min(size-first, tileWidth)
-	buf := newBuffer()
-	body, err := l.tile(ctx, "tile/data/", n, width, maxEntries, buf.body)
-	if err != nil {
+	buf := newBuffer(&l.get.buffers)
+	if err := l.tile(ctx, "tile/data/", n, width, maxEntries, buf); err != nil {
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
 	}
-	buf.body = body
 	c, err := parseTile(buf, first, start, end)
 	if err != nil {
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
@@ -94,20 +92,20 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 	return c, nil
 }
 
-// tile fetches a tile of the given width, and appends it to dst. A partial tile may be gone as soon as
+// tile fetches a tile of the given width, into buf. A partial tile may be gone as soon as
 // the full one exists, which begins with the same bytes.
-func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, limit int64, dst []byte) ([]byte, error) {
+func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, limit int64, buf *buffer) error {
 	full := prefix + tilePath(n)
 	if width == tileWidth {
-		return l.get.getInto(ctx, full, limit, dst)
+		return l.get.getInto(ctx, full, limit, buf)
 	}
-	b, err := l.get.getInto(ctx, fmt.Sprintf("%s.p/%d", full, width), limit, dst)
+	err := l.get.getInto(ctx, fmt.Sprintf("%s.p/%d", full, width), limit, buf)
 	if isStatus(err, http.StatusNotFound, http.StatusGone, http.StatusForbidden) {
-		if b, err2 := l.get.getInto(ctx, full, limit, dst); err2 == nil {
-			return b, nil
+		if l.get.getInto(ctx, full, limit, buf) == nil {
+			return nil
 		}
 	}
-	return b, err
+	return err
 }
 
 // tilePath writes a tile's index as groups of three digits, all but the last
@@ -214,15 +212,15 @@ func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	g.SetLimit(tileFetches)
 	for i, t := range tiles {
 		g.Go(func() error {
-			b, err := r.log.tile(ctx, fmt.Sprintf("tile/%d/", t.L), uint64(t.N), uint64(t.W), maxHash, nil)
-			if err != nil {
+			var buf buffer
+			if err := r.log.tile(ctx, fmt.Sprintf("tile/%d/", t.L), uint64(t.N), uint64(t.W), maxHash, &buf); err != nil {
 				return fmt.Errorf("hash tile %d/%d: %w", t.L, t.N, err)
 			}
 			want := t.W * tlog.HashSize
-			if len(b) < want {
-				return fmt.Errorf("hash tile %d/%d has %d bytes: want %d", t.L, t.N, len(b), want)
+			if len(buf.body) < want {
+				return fmt.Errorf("hash tile %d/%d has %d bytes: want %d", t.L, t.N, len(buf.body), want)
 			}
-			out[i] = b[:want]
+			out[i] = buf.body[:want]
 			return nil
 		})
 	}
