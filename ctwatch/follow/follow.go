@@ -50,8 +50,11 @@ type Options struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 
-	Poll  time.Duration // between two tree heads
-	Start Start         // where to begin in a log never read before
+	Poll time.Duration // between two tree heads
+	// TailWait is how long entries of a static log that do not fill a tile are
+	// left alone; see the package's comment. The default, 0, is not at all.
+	TailWait time.Duration
+	Start    Start // where to begin in a log never read before
 
 	// OnHead is called with each tree head accepted; optional.
 	OnHead func(ctwatch.Head)
@@ -69,6 +72,7 @@ type Follower struct {
 	name string
 
 	head     *ctwatch.Head // the largest tree head accepted
+	tail     time.Time     // since when entries after it have been left alone; zero when there are none
 	started  bool          // whether a starting point was chosen
 	position uint64        // entries read
 	verified ctwatch.Tree  // entries proven

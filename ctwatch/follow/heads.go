@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
@@ -33,6 +34,9 @@ func (f *Follower) nextHead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.leaveAlone(h) {
+		return nil
+	}
 	adopt, judgement := f.judge(ctx, h)
 	if isRecorder(judgement) {
 		return judgement
@@ -43,13 +47,29 @@ func (f *Follower) nextHead(ctx context.Context) error {
 		}
 	}
 	if adopt {
-		f.head = &h
+		f.head, f.tail = &h, time.Time{}
 		if f.position > h.Size { // the entries past it are taken back
 			f.position, f.intact = h.Size, false
 			f.scheduleRepair()
 		}
 	}
 	return judgement
+}
+
+// leaveAlone reports whether what a tree head adds to a static log only makes the
+// last, partial tile longer, and has not done so for TailWait.
+func (f *Follower) leaveAlone(h ctwatch.Head) bool {
+	if f.TailWait <= 0 || f.log.Info().Kind != ctwatch.KindStatic || f.head == nil || !f.intact {
+		return false
+	}
+	full := f.position - f.position%f.log.Span() // where the partial tile begins
+	if f.position < f.head.Size || h.Size <= f.position || h.Size >= full+f.log.Span() {
+		return false
+	}
+	if f.tail.IsZero() {
+		f.tail = f.Now()
+	}
+	return f.Now().Sub(f.tail) < f.TailWait
 }
 
 // judge decides whether a tree head, whose signature is good, agrees with those
