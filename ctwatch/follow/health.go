@@ -76,7 +76,7 @@ func (f *Follower) ailment(stepErr error) string {
 	if l.State == ctwatch.LogReadOnly || l.FinalSize > 0 {
 		return "" // it signs no new tree heads
 	}
-	if age := f.Now().Sub(f.head.Timestamp); age > mergeDelay(l)+f.Poll {
+	if age := f.Now().Sub(f.head.Timestamp); age > mergeDelay(l)+f.Poll+f.TailWait {
 		return fmt.Sprintf("its newest tree head was signed %v ago, and its maximum merge delay is %v", age.Round(time.Second), mergeDelay(l))
 	}
 	return ""
