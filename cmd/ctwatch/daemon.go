@@ -40,6 +40,7 @@ type daemon struct {
 	list   *watchlist.List
 	db     *store.DB
 	ready  *readiness
+	paces  *paces
 }
 
 // run works until ctx ends, which is no error, or until the store is broken.
@@ -48,6 +49,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer d.client.CloseIdleConnections()
 	d.list = watchlist.New(d.rules)
 	d.ready = newReadiness(d.logger)
+	d.paces = newPaces(d.cfg.Logs.MaxRate)
 
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, database(d.cfg), store.Options{
@@ -86,7 +88,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return dispatcher.Run(ctx) })
 	g.Go(func() error { return followLogs(ctx) })
-	g.Go(func() error { return (&follow.Group{New: follower, Logger: d.logger}).Run(ctx, sets) })
+	g.Go(func() error { return (&follow.Group{New: follower, Leave: d.leave, Logger: d.logger}).Run(ctx, sets) })
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })
 	err = g.Wait()
@@ -249,7 +251,8 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 		fresh = fresh && s.LastVerifiedAt == nil
 	}
 	return func(l ctwatch.Log) (*follow.Follower, error) {
-		log, err := ctlog.Open(l, ctlog.Options{Client: d.client, Logger: d.logger, UserAgent: userAgent(d.cfg)})
+		pace := d.paces.log(l)
+		log, err := ctlog.Open(l, ctlog.Options{Client: d.client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace})
 		if err != nil {
 			return nil, err
 		}
@@ -258,12 +261,17 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 			start = follow.Start{Max: maxFromStart, Gap: gapReason}
 		}
 		return follow.New(follow.Options{
-			Reader:   &follow.Reader{Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger},
+			Reader:   &follow.Reader{Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace},
 			Recorder: d.db, Logger: d.logger, Now: time.Now,
-			Poll: d.cfg.Logs.Poll, Start: start,
+			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
 			OnHead: func(ctwatch.Head) { d.ready.headVerified(l.Name) },
 		}), nil
 	}, nil
+}
+
+// leave notes that a log is no longer followed.
+func (d *daemon) leave(ctx context.Context, l ctwatch.Log) error {
+	return d.db.Leave(ctx, l.ID, "it left the log list, or its state is not one of logs.states")
 }
 
 // keepEvents is how long events stay in the outbox after all senders have taken
