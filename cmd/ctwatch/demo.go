@@ -143,7 +143,7 @@ func (d *demo) setUp(dir string) error {
 	d.cfg.Watch = []configs.Watch{{Domain: demoDomain, Subdomains: true}}
 	d.cfg.NATS.Listen = "127.0.0.1:0"
 	d.cfg.Slack = &configs.Slack{Token: configs.NewSecret("xoxb-demo"), APIURL: d.slack.url, Channel: "#certs"}
-	d.cfg.Logs = configs.Logs{Start: configs.Start{Beginning: true}, Poll: 200 * time.Millisecond}
+	d.cfg.Logs = configs.Logs{Start: configs.Start{Beginning: true}, Poll: 200 * time.Millisecond, MaxRate: 100}
 	for _, l := range []*ctlogtest.Log{d.static, d.rfc} {
 		i := l.Info()
 		d.cfg.Logs.Extra = append(d.cfg.Logs.Extra, configs.ExtraLog{Name: i.Name, Kind: string(i.Kind), URL: i.URL, SubmissionURL: i.SubmissionURL, Key: i.Key})
