@@ -37,9 +37,6 @@ Exit status: 0 only if every step really happened: nothing missing, nothing twic
 	return c
 }
 
-// demoWait is how long anything may take to arrive.
-const demoWait = 15 * time.Second
-
 // demoDomain is watched.
 const demoDomain = "shop.example"
 
@@ -51,6 +48,9 @@ type demo struct {
 	slack       *slackReceiver
 	cfg         *configs.Config
 	logger      *slog.Logger
+
+	patience  time.Duration         // how long anything may take to arrive
+	configure func(*configs.Config) // changes the daemon's configuration; nil but in tests
 
 	ctx    context.Context
 	daemon *runningDaemon
@@ -68,9 +68,33 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	if !keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	_, color := a.terminal(a.Stdout)
-	d := &demo{teller: &teller{w: a.Stdout, color: color}, ctx: ctx, logger: demoLogger(a)}
+	d := a.newDemo(ctx)
 	defer d.close()
+	if err := d.play(dir); err != nil {
+		return err
+	}
+	if keep {
+		if err := d.startDaemon(); err != nil { // the reckoning stopped it
+			return err
+		}
+		d.say("")
+		d.say("Everything is still running; interrupt to end it. Meanwhile:")
+		d.say("  ctwatch certs list --data %s", dir)
+		d.say("  ctwatch logs --data %s", dir)
+		d.say("  nats --server %s sub 'ctwatch.>'", d.nats.url)
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func (a *app) newDemo(ctx context.Context) *demo {
+	_, color := a.terminal(a.Stdout)
+	return &demo{teller: &teller{w: a.Stdout, color: color}, ctx: ctx, logger: demoLogger(a), patience: 15 * time.Second}
+}
+
+// play sets the stage, with its data in dir, and plays all acts. It tells of the
+// one that fails.
+func (d *demo) play(dir string) error {
 	if err := d.setUp(dir); err != nil {
 		return err
 	}
@@ -84,14 +108,6 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	}
 	d.say("")
 	d.say("Everything that was issued was told of: nothing missing, nothing twice.")
-	if keep {
-		d.say("")
-		d.say("Everything is still running; interrupt to end it. Meanwhile:")
-		d.say("  ctwatch certs list --data %s", dir)
-		d.say("  ctwatch logs --data %s", dir)
-		d.say("  nats --server %s sub 'ctwatch.>'", d.nats.url)
-		<-ctx.Done()
-	}
 	return nil
 }
 
@@ -131,7 +147,7 @@ func (d *demo) setUp(dir string) error {
 	if d.rfc, err = d.startLog("Demo RFC 6962 2026", ctwatch.KindRFC6962); err != nil {
 		return err
 	}
-	if d.slack, err = startSlackReceiver(); err != nil {
+	if d.slack, err = startSlackReceiver(d.patience); err != nil {
 		return err
 	}
 	d.onClose(d.slack.stop)
@@ -147,6 +163,9 @@ func (d *demo) setUp(dir string) error {
 	for _, l := range []*ctlogtest.Log{d.static, d.rfc} {
 		i := l.Info()
 		d.cfg.Logs.Extra = append(d.cfg.Logs.Extra, configs.ExtraLog{Name: i.Name, Kind: string(i.Kind), URL: i.URL, SubmissionURL: i.SubmissionURL, Key: i.Key})
+	}
+	if d.configure != nil {
+		d.configure(d.cfg)
 	}
 	if err := d.startDaemon(); err != nil {
 		return err
@@ -181,7 +200,7 @@ func (d *demo) startDaemon() error {
 	}
 	d.daemon = run
 	if d.nats == nil {
-		d.nats = newNATSReader()
+		d.nats = newNATSReader(d.patience)
 	}
 	return d.nats.connect(d.ctx, run.natsURL, d.cfg.NATS.Stream)
 }
@@ -333,7 +352,7 @@ func (d *demo) outage() error {
 // proof waits until all that was read is proven to be what the logs signed.
 func (d *demo) proof() error {
 	d.title("7. Every entry read is proven: the trees rebuilt have the roots that the logs signed")
-	ctx, cancel := context.WithTimeout(d.ctx, demoWait)
+	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
 	defer cancel()
 	db, err := store.OpenReadOnly(ctx, filepath.Join(d.cfg.DataDir, "ctwatch.db"))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,9 +16,10 @@ import (
 // A natsReader is a consumer of the daemon's events, as any other service would be
 // one: it connects over TCP and reads the stream.
 type natsReader struct {
-	url    string
-	nc     *nats.Conn
-	cancel jetstream.ConsumeContext
+	patience time.Duration
+	url      string
+	nc       *nats.Conn
+	cancel   jetstream.ConsumeContext
 
 	mu     sync.Mutex
 	events []ctwatch.Event
@@ -27,7 +29,9 @@ type natsReader struct {
 	next   uint64 // stream sequence to go on from
 }
 
-func newNATSReader() *natsReader { return &natsReader{more: make(chan struct{}), next: 1} }
+func newNATSReader(patience time.Duration) *natsReader {
+	return &natsReader{patience: patience, more: make(chan struct{}), next: 1}
+}
 
 // connect reads the stream from where the last connection ended.
 func (n *natsReader) connect(ctx context.Context, url, stream string) (err error) {
@@ -73,7 +77,7 @@ func (n *natsReader) receive(m jetstream.Msg) {
 
 // wait returns the next event of a type about a certificate.
 func (n *natsReader) wait(ctx context.Context, t ctwatch.EventType, id ctwatch.Hash) (ctwatch.Event, error) {
-	ctx, cancel := context.WithTimeout(ctx, demoWait)
+	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	for {
 		n.mu.Lock()
@@ -93,7 +97,7 @@ func (n *natsReader) wait(ctx context.Context, t ctwatch.EventType, id ctwatch.H
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return ctwatch.Event{}, fmt.Errorf("no %s for %v on NATS within %v", t, id, demoWait)
+			return ctwatch.Event{}, fmt.Errorf("no %s for %v on NATS within %v", t, id, n.patience)
 		}
 	}
 }
@@ -104,7 +108,7 @@ func (n *natsReader) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, demoWait)
+	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	return poll(ctx, func() (bool, error) {
 		s, err := js.Stream(ctx, "CTWATCH")

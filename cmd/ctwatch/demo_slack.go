@@ -13,20 +13,21 @@ import (
 // A slackReceiver stands in for Slack: it speaks chat.postMessage, and remembers
 // what was posted.
 type slackReceiver struct {
-	url  string
-	stop func()
+	patience time.Duration
+	url      string
+	stop     func()
 
 	mu    sync.Mutex
 	posts map[string][]string // by event ID, the texts
 	more  chan struct{}
 }
 
-func startSlackReceiver() (*slackReceiver, error) {
+func startSlackReceiver(patience time.Duration) (*slackReceiver, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &slackReceiver{url: "http://" + ln.Addr().String() + "/api/", posts: make(map[string][]string), more: make(chan struct{})}
+	s := &slackReceiver{patience: patience, url: "http://" + ln.Addr().String() + "/api/", posts: make(map[string][]string), more: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/chat.postMessage", s.post)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -65,7 +66,7 @@ func (s *slackReceiver) post(w http.ResponseWriter, r *http.Request) {
 
 // wait returns the text of the message about an event.
 func (s *slackReceiver) wait(ctx context.Context, id string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, demoWait)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	for {
 		s.mu.Lock()
@@ -77,7 +78,7 @@ func (s *slackReceiver) wait(ctx context.Context, id string) (string, error) {
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return "", fmt.Errorf("no Slack message about event %s within %v", id, demoWait)
+			return "", fmt.Errorf("no Slack message about event %s within %v", id, s.patience)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func TestUnreachableAtStart(t *testing.T) {
 	s.addPrecert(l, i)
 	s.publish()
 
-	c := s.run(s.config(fmt.Sprintf(`logs: {list: %q, list_key: "", refresh: 200ms, poll: 150ms, start: beginning}
+	c := s.run(s.config(fmt.Sprintf(`logs: {list: %q, list_key: "", refresh: 200ms, poll: 150ms, max_rate: 10000, start: beginning}
 nats: {url: %q}
 slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
 `, url(listPort, "/list.json"), natsURL(natsPort), url(slackPort, "/api/"))))

@@ -144,7 +144,7 @@ func (s *stage) config(more string) string {
 
 func (s *stage) logsConfig() string {
 	var b strings.Builder
-	b.WriteString("logs:\n  list: \"\"\n  start: beginning\n  poll: 150ms\n  extra:\n")
+	b.WriteString("logs:\n  list: \"\"\n  start: beginning\n  poll: 150ms\n  max_rate: 10000\n  extra:\n")
 	for _, l := range s.logs {
 		i := l.Info()
 		fmt.Fprintf(&b, "    - {name: %q, kind: %s, url: %q, key: %q}\n", i.Name, i.Kind, i.URL, base64.StdEncoding.EncodeToString(i.Key))

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/ctlogtest"
+)
+
+func TestDemoPlaysOut(t *testing.T) {
+	t.Parallel()
+	var out, log safeBuffer
+	status := run(t.Context(), world{Args: []string{"demo"}, Stdout: &out, Stderr: &log, LookupEnv: os.LookupEnv})
+	if status != exitDone {
+		t.Fatalf("exit status %d\n%s%s", status, out.String(), log.String())
+	}
+	for _, want := range []string{
+		"8. The reckoning", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
+		"4 certificates for watched names issued, 4 told of",
+	} {
+		if !out.contains(want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+	}
+	if out.contains("✗") || log.String() != "" {
+		t.Errorf("it complains:\n%s%s", out.String(), log.String())
+	}
+}
+
+// TestDemoCannotPretend: each thing that does not really happen fails the demo.
+func TestDemoCannotPretend(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		sabotage func(*demo)
+		says     string
+	}{
+		{"nobody is watched", func(d *demo) {
+			d.configure = func(c *configs.Config) { c.Watch = []configs.Watch{{Domain: "elsewhere.example"}} }
+		}, "no certificate.issued for"},
+		{"too much is watched", func(d *demo) {
+			d.configure = func(c *configs.Config) {
+				c.Watch = append(c.Watch, configs.Watch{Domain: "other.example", Subdomains: true})
+			}
+		}, "a certificate that nobody watches was told of: www.other.example"},
+		{"Slack is not told", func(d *demo) {
+			d.configure = func(c *configs.Config) { c.Slack = nil }
+		}, "no Slack message about event"},
+		{"a log is not read", func(d *demo) {
+			d.configure = func(c *configs.Config) { c.Logs.Extra = c.Logs.Extra[:1] }
+		}, "no certificate.logged for"},
+		{"a log lies", func(d *demo) {
+			d.configure = func(*configs.Config) { d.rfc.SetFault(ctlogtest.AlterEntry(500, nil)) }
+		}, "was not verified up to"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out safeBuffer
+			a := &app{world: world{Stdout: &out, Stderr: io.Discard, LookupEnv: os.LookupEnv}}
+			d := a.newDemo(t.Context())
+			defer d.close()
+			d.patience = 3 * time.Second
+			tt.sabotage(d)
+			if err := d.play(t.TempDir()); err == nil {
+				t.Fatalf("it played out:\n%s", out.String())
+			}
+			if !out.contains("✗") || !out.contains(tt.says) || out.contains("nothing missing") {
+				t.Errorf("it does not say %q:\n%s", tt.says, out.String())
+			}
+		})
+	}
+}
+
+// TestDemoKeeps: with --keep everything is left running, and can be read, until it
+// is interrupted.
+func TestDemoKeeps(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "kept")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, log safeBuffer
+	status := make(chan int)
+	go func() {
+		status <- run(ctx, world{Args: []string{"demo", "--keep", "--data", dir}, Stdout: &out, Stderr: &log, LookupEnv: os.LookupEnv})
+	}()
+	late, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	if err := poll(late, func() (bool, error) { return out.contains("nats --server"), nil }); err != nil {
+		t.Fatalf("the demo does not come to its end:\n%s%s", out.String(), log.String())
+	}
+	nc, err := nats.Connect(regexp.MustCompile(`nats --server (\S+)`).FindStringSubmatch(out.String())[1])
+	if err != nil {
+		t.Errorf("its NATS server is not running: %v", err)
+	} else {
+		nc.Close()
+	}
+	var certs safeBuffer
+	if s := run(ctx, world{Args: []string{"certs", "list", "--json", "--data", dir}, Stdout: &certs, Stderr: &log, LookupEnv: os.LookupEnv}); s != exitDone {
+		t.Errorf("its certificates cannot be listed: %s", log.String())
+	}
+	if n := strings.Count(certs.String(), "\n"); n != 4 {
+		t.Errorf("%d certificates are listed, want 4", n)
+	}
+	cancel()
+	if s := <-status; s != exitDone {
+		t.Errorf("interrupted, it ends with status %d: %s", s, log.String())
+	}
+}
