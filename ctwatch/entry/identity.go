@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"ctwatch/ctwatch"
 )
@@ -14,6 +15,8 @@ import (
 const (
 	oidPoison  = "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x03" // 1.3.6.1.4.1.11129.2.4.3
 	oidSCTList = "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02" // 1.3.6.1.4.1.11129.2.4.2
+
+	oidAuthorityKeyID = "\x55\x1d\x23" // 2.5.29.35 (RFC 5280 §4.2.1.1)
 )
 
 // Identity returns the identity that a precertificate and its certificate share:
@@ -46,20 +49,24 @@ func withoutCT(tbs []byte) ([]byte, error) {
 		if field[0] != tagExtensions {
 			return field, nil
 		}
-		return rebuild(field, tagExtensions, func(list []byte) ([]byte, error) {
-			return rebuild(list, tagSequence, func(ext []byte) ([]byte, error) {
-				oid := inside(inside(ext, tagSequence), tagOID)
-				if string(oid) == oidPoison || string(oid) == oidSCTList {
-					return nil, nil
-				}
-				return ext, nil
-			})
-		})
+		return withoutExtensions(field, oidPoison, oidSCTList)
 	})
 	if err == nil && len(out) == 0 {
 		err = errors.New("the TBSCertificate has nothing else in it")
 	}
 	return out, err
+}
+
+// withoutExtensions cuts the extensions of some OIDs out of a [3].
+func withoutExtensions(field []byte, oids ...string) ([]byte, error) {
+	return rebuild(field, tagExtensions, func(list []byte) ([]byte, error) {
+		return rebuild(list, tagSequence, func(ext []byte) ([]byte, error) {
+			if slices.Contains(oids, string(inside(inside(ext, tagSequence), tagOID))) {
+				return nil, nil
+			}
+			return ext, nil
+		})
+	})
 }
 
 // rebuild returns an element whose children were each replaced by what change
@@ -100,4 +107,44 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 	out = appendHeader(out, b[:start], end-start, len(content))
 	out = append(out, content...)
 	return append(out, b[end:]...), nil
+}
+
+// SamePrecertificate reports whether the TBSCertificate of a log's precertificate
+// entry is that of the precertificate which was submitted. Besides the poison,
+// only issuer and authority key identifier may differ: those of a precertificate
+// signing certificate are replaced by the final issuer's (RFC 6962 §3.2).
+func SamePrecertificate(leaf, precert []byte) bool {
+	_, a, err := Identity(leaf)
+	if err != nil {
+		return false
+	}
+	_, b, err := Identity(precert)
+	if err != nil {
+		return false
+	}
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if a, err = withoutIssuer(a); err != nil {
+		return false
+	}
+	b, err = withoutIssuer(b)
+	return err == nil && bytes.Equal(a, b)
+}
+
+// withoutIssuer cuts out what names the issuer.
+func withoutIssuer(tbs []byte) ([]byte, error) {
+	f, err := split(tbs)
+	if err != nil {
+		return nil, err
+	}
+	return rebuild(tbs, tagSequence, func(field []byte) ([]byte, error) {
+		switch {
+		case len(f.issuer) > 0 && &field[0] == &f.issuer[0]: // in the same place
+			return nil, nil
+		case field[0] == tagExtensions:
+			return withoutExtensions(field, oidAuthorityKeyID)
+		}
+		return field, nil
+	})
 }

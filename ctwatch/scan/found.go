@@ -14,7 +14,7 @@ import (
 // made it a suspect may have been a guess about a name too odd to be looked up.
 func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatch.Found, ok bool) {
 	cert := entry.Describe(tbs)
-	if cert.Matches = s.matches(cert.Names, tbs); len(cert.Matches) == 0 {
+	if cert.Matches = s.matches(&cert, tbs); len(cert.Matches) == 0 {
 		return f, false
 	}
 	_, without, err := entry.Identity(tbs)
@@ -34,11 +34,7 @@ func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatc
 	if e.Precert {
 		sighting.Kind = ctwatch.Precertificate
 		c.Issuer.Pin = pins.Pin(e.IssuerHash)
-		if extra.Precert != nil {
-			f.DER = bytes.Clone(extra.Precert)
-			sum := ctwatch.Hash(sha256.Sum256(f.DER))
-			c.Fingerprints.Precertificate = &sum
-		}
+		setPrecertificate(&f, tbs, extra.Precert)
 	} else {
 		f.DER = bytes.Clone(e.DER)
 		sum := ctwatch.Hash(sha256.Sum256(f.DER))
@@ -53,16 +49,52 @@ func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatc
 	return f, true
 }
 
-// matches lists what the certificate matches: by its names as they are told, or
-// else, where those leave something out, by every name that stands in it.
-func (s *Scanner) matches(names []string, tbs []byte) []ctwatch.Match {
-	if m := s.List.Matches(names); len(m) > 0 {
-		return m
+// setPrecertificate takes the precertificate that a log served with an entry, if
+// it is that of the entry. It stands outside of the Merkle leaf (RFC 6962 §4.6,
+// c2sp.org/static-ct-api), so the log's signature says nothing about it, and the
+// entry speaks for itself without it.
+func setPrecertificate(f *ctwatch.Found, tbs, precert []byte) {
+	if len(precert) == 0 {
+		return
 	}
-	var all []string
-	_ = entry.Names(tbs, func(name []byte) { // what it could not read was reported already
-		entry.Candidates(name, func(c []byte) { all = append(all, string(c)) })
-	})
+	served, err := entry.TBS(precert)
+	if err != nil || !entry.SamePrecertificate(tbs, served) {
+		c := &f.Certificate
+		c.Problems = append(c.Problems, "precertificate: what the log served beside the entry is not what the entry was made of, and was not kept")
+		return
+	}
+	f.DER = bytes.Clone(precert)
+	sum := ctwatch.Hash(sha256.Sum256(f.DER))
+	f.Certificate.Fingerprints.Precertificate = &sum
+}
+
+// matches lists what the certificate matches: by its names and addresses as they
+// are told, and by those readings of them that are too unlikely, or too many, to
+// be told.
+func (s *Scanner) matches(c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
+	const most = 1000 // names that are not told
+	told := make(map[string]bool, len(c.Names))
+	for _, name := range c.Names {
+		told[name] = true
+	}
+	all := append(c.Names[:len(c.Names):len(c.Names)], c.IPAddresses...)
+	further := len(all) + most
+	add := func(name []byte) {
+		if len(all) < further && !told[string(name)] && s.List.MatchName(name) {
+			told[string(name)] = true
+			all = append(all, string(name))
+		}
+	}
+	_ = entry.Visitor{ // what it could not read was reported already
+		Name: func(name []byte) { entry.Candidates(name, add) },
+		IP: func(b []byte) {
+			if s.List.MatchIP(b) {
+				if ip, ok := entry.IP(b); ok {
+					add([]byte(ip.String()))
+				}
+			}
+		},
+	}.Visit(tbs)
 	return s.List.Matches(all)
 }
 

@@ -32,7 +32,10 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 	h := ctlog.NewHasher()
 
 	matched := false
-	visit := func(name []byte) { matched = matched || s.List.MatchName(name) }
+	visit := entry.Visitor{Name: func(name []byte) { matched = matched || s.List.MatchName(name) }}
+	if s.List.WatchesAddresses() {
+		visit.IP = func(ip []byte) { matched = matched || s.List.MatchIP(ip) }
+	}
 
 	var e ctlog.Entry
 	for c.Next(&e) {
@@ -44,8 +47,8 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 			tbs, err = entry.TBS(e.DER)
 		}
 		matched = false
-		if err == nil {
-			err = entry.Names(tbs, visit)
+		if namesErr := visit.Visit(tbs); err == nil {
+			err = namesErr
 		}
 		if err != nil {
 			b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: e.Index, LeafHash: leaf, Reason: err.Error()})

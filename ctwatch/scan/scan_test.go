@@ -32,6 +32,16 @@ func list(t testing.TB, domains ...string) *watchlist.List {
 	return watchlist.New(rules)
 }
 
+// oneName watches one name and nothing below it.
+func oneName(t testing.TB, name string) *watchlist.List {
+	t.Helper()
+	r, err := watchlist.NewRule(name, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return watchlist.New([]watchlist.Rule{r})
+}
+
 // serve starts a log and opens it.
 func serve(t testing.TB, o ctlogtest.Options) (*ctlogtest.Log, ctlog.Log) {
 	t.Helper()

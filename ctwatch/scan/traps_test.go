@@ -1,0 +1,583 @@
+package scan_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/scan"
+	"ctwatch/pins"
+)
+
+// The traps that certificates are, each logged for real. Those of single names and
+// of single bytes have tests in packages watchlist and entry, too.
+
+// A lab is a log and a CA.
+type lab struct {
+	testing.TB
+	kind ctwatch.LogKind
+	l    *ctlogtest.Log
+	log  ctlog.Log
+	ca   *ctlogtest.CA
+}
+
+// inBothKinds runs a test in a lab of each kind of log.
+func inBothKinds(t *testing.T, test func(t *testing.T, lab *lab)) {
+	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
+		t.Run(string(kind), func(t *testing.T) { test(t, newLab(t, kind, ctlogtest.CAOptions{})) })
+	}
+}
+
+func newLab(t testing.TB, kind ctwatch.LogKind, opt ctlogtest.CAOptions) *lab {
+	t.Helper()
+	l, log := serve(t, ctlogtest.Options{Kind: kind, Name: "Lab"})
+	ca, err := ctlogtest.NewCA(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &lab{t, kind, l, log, ca}
+}
+
+func (x *lab) issue(r ctlogtest.Request) *ctlogtest.Issued {
+	x.Helper()
+	i, err := x.ca.Issue(r)
+	if err != nil {
+		x.Fatal(err)
+	}
+	return i
+}
+
+// add issues and logs a precertificate.
+func (x *lab) add(r ctlogtest.Request) *ctlogtest.Issued {
+	x.Helper()
+	i := x.issue(r)
+	if _, _, err := x.l.AddPrecert(i); err != nil {
+		x.Fatal(err)
+	}
+	return i
+}
+
+// addFinal logs the final certificate.
+func (x *lab) addFinal(i *ctlogtest.Issued) {
+	x.Helper()
+	final, err := i.Final()
+	if err != nil {
+		x.Fatal(err)
+	}
+	if _, _, err := x.l.AddFinal(i, final); err != nil {
+		x.Fatal(err)
+	}
+}
+
+// addRaw logs an entry as no CA would have it: with an issuer a precertificate
+// entry of a TBSCertificate, and what is served beside it; without, a certificate.
+func (x *lab) addRaw(issuer *[32]byte, der, precert []byte) {
+	x.Helper()
+	truth, err := x.l.Truth()
+	if err != nil {
+		x.Fatal(err)
+	}
+	var extensions []byte
+	if x.kind == ctwatch.KindStatic {
+		extensions = ctlogtest.LeafIndex(uint64(len(truth)))
+	}
+	leaf, err := ctlogtest.Timestamped(time.Now(), issuer, der, extensions)
+	if err != nil {
+		x.Fatal(err)
+	}
+	if _, err := x.l.AddRaw(ctlogtest.Entry{Leaf: leaf, Precert: precert, Chain: [][]byte{x.ca.Intermediate, x.ca.Root}}); err != nil {
+		x.Fatal(err)
+	}
+}
+
+// scan reads the whole log.
+func (x *lab) scan(watch ...string) ctwatch.Batch {
+	x.Helper()
+	return scanAll(x, x.l, x.log, &scan.Scanner{Log: x.l.Info(), List: list(x, watch...)})
+}
+
+// matched tells for each entry which of its names matched.
+func matched(b ctwatch.Batch) map[uint64][]string {
+	out := make(map[uint64][]string)
+	for _, f := range b.Found {
+		var names []string
+		for _, m := range f.Certificate.Matches {
+			names = append(names, m.Name)
+		}
+		out[f.Certificate.Sightings[0].Index] = names
+	}
+	return out
+}
+
+func extension(value []byte, id ...int) pkix.Extension {
+	return pkix.Extension{Id: id, Value: value}
+}
+
+func san(names ...string) pkix.Extension {
+	var all []byte
+	for _, n := range names {
+		all = append(all, str(0x82, n)...)
+	}
+	return extension(str(0x30, string(all)), 2, 5, 29, 17)
+}
+
+// str encodes an element.
+func str(tag byte, content string) []byte {
+	b, err := asn1.Marshal(asn1.RawValue{Class: int(tag >> 6), Tag: int(tag & 0x1f), IsCompound: tag&0x20 != 0, Bytes: []byte(content)})
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// subject encodes a Name of common names, each in an RDN of its own.
+func subject(values ...[]byte) []byte {
+	var rdns string
+	for _, v := range values {
+		rdns += string(str(0x31, string(commonName(v))))
+	}
+	return str(0x30, rdns)
+}
+
+func commonName(value []byte) []byte { return str(0x30, "\x06\x03\x55\x04\x03"+string(value)) }
+
+func TestTrap8PrecertificateThatIsNotTheEntrys(t *testing.T) {
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		i := lab.issue(ctlogtest.Request{Names: []string{"a.shop.example"}})
+		other := lab.issue(ctlogtest.Request{Names: []string{"a.shop.example"}})
+		cut := i.Precert[:200]
+		lab.addRaw(&i.IssuerKeyHash, i.TBS, i.Precert)
+		lab.addRaw(&i.IssuerKeyHash, i.TBS, other.Precert)
+		lab.addRaw(&i.IssuerKeyHash, i.TBS, cut)
+		lab.addRaw(&i.IssuerKeyHash, i.TBS, []byte("noise"))
+		b := lab.scan("shop.example")
+		if len(b.Found) != 4 || len(b.Malformed) != 0 {
+			t.Fatalf("%d found, %d malformed", len(b.Found), len(b.Malformed))
+		}
+		for n, f := range b.Found {
+			c := f.Certificate
+			if c.ID != i.ID || c.Key.Pin != i.LeafPin || c.Issuer.Pin != i.IssuerPin || len(c.Matches) != 1 {
+				t.Errorf("%d: what the entry says was not kept: %+v", n, c)
+			}
+			honest := n == 0
+			if has := f.DER != nil || c.Fingerprints.Precertificate != nil; has != honest {
+				t.Errorf("%d: has the precertificate: %v", n, has)
+			}
+			if told := len(c.Problems) == 1 && strings.HasPrefix(c.Problems[0], "precertificate: "); told == honest || honest && c.Problems != nil {
+				t.Errorf("%d: problems %q", n, c.Problems)
+			}
+		}
+	})
+}
+
+func TestTrap8PrecertificateSigningCertificateIsAllowed(t *testing.T) {
+	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
+		lab := newLab(t, kind, ctlogtest.CAOptions{PrecertSigner: true})
+		i := lab.add(ctlogtest.Request{Names: []string{"a.shop.example"}})
+		b := lab.scan("shop.example")
+		if len(b.Found) != 1 || !bytes.Equal(b.Found[0].DER, i.Precert) || b.Found[0].Certificate.Problems != nil {
+			t.Fatalf("%s: %+v", kind, b.Found)
+		}
+		if got := b.Found[0].Certificate.Issuer.Pin; got != i.IssuerPin {
+			t.Errorf("%s: issuer %v, want the final one's %v", kind, got, i.IssuerPin)
+		}
+	}
+}
+
+func TestTrap32OneIdentityInEveryForm(t *testing.T) {
+	for name, opt := range map[string]ctlogtest.CAOptions{"direct": {}, "precertificate signing certificate": {PrecertSigner: true}} {
+		t.Run(name, func(t *testing.T) {
+			rfc, static := newLab(t, ctwatch.KindRFC6962, opt), newLab(t, ctwatch.KindStatic, opt)
+			static.ca = rfc.ca
+			i := rfc.add(ctlogtest.Request{Names: []string{"a.shop.example"}})
+			if _, _, err := static.l.AddPrecert(i); err != nil {
+				t.Fatal(err)
+			}
+			sct, _, err := rfc.l.AddPrecert(i) // a second time: another entry
+			if err != nil {
+				t.Fatal(err)
+			}
+			final, err := i.Final(sct)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, lab := range []*lab{rfc, static} {
+				if _, _, err := lab.l.AddFinal(i, final); err != nil {
+					t.Fatal(err)
+				}
+			}
+			sightings := make(map[string]bool)
+			for _, lab := range []*lab{rfc, static} {
+				for _, f := range lab.scan("shop.example").Found {
+					if f.Certificate.ID != i.ID {
+						t.Errorf("%v, want %v", f.Certificate.ID, i.ID)
+					}
+					s := f.Certificate.Sightings[0]
+					sightings[fmt.Sprint(s.LogID, s.Index, s.Kind)] = true
+				}
+			}
+			if len(sightings) != 5 {
+				t.Errorf("%d sightings, want 5: %v", len(sightings), sightings)
+			}
+		})
+	}
+}
+
+func TestTrap33PrecertificateAloneTellsEverything(t *testing.T) {
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		i := lab.add(ctlogtest.Request{
+			Names: []string{"a.shop.example"}, IPs: []netip.Addr{netip.MustParseAddr("192.0.2.7")},
+			CommonName: "b.shop.example", NotBefore: time.Unix(1767225600, 0), NotAfter: time.Unix(1775001600, 0), Serial: big.NewInt(0x1234),
+		})
+		b := lab.scan("shop.example")
+		if len(b.Found) != 1 {
+			t.Fatal(len(b.Found))
+		}
+		c := b.Found[0].Certificate
+		want := ctwatch.Certificate{
+			ID: i.ID, Serial: "1234", Names: []string{"a.shop.example", "b.shop.example"}, IPAddresses: []string{"192.0.2.7"},
+			Subject: "CN=b.shop.example", NotBefore: time.Unix(1767225600, 0).UTC(), NotAfter: time.Unix(1775001600, 0).UTC(),
+			Issuer: ctwatch.Issuer{Name: "CN=ctlogtest Intermediate,O=ctlogtest", Pin: i.IssuerPin},
+			Key:    ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: i.LeafPin},
+			Pins:   []ctwatch.RolePin{{Role: pins.RoleLeaf, Pin: i.LeafPin}, {Role: pins.RoleIssuer, Pin: i.IssuerPin}},
+			Matches: []ctwatch.Match{
+				{Watch: "shop.example", Name: "a.shop.example", Domain: "shop.example"},
+				{Watch: "shop.example", Name: "b.shop.example", Domain: "shop.example"},
+			},
+			Verdict: ctwatch.Unreviewed, Sightings: c.Sightings, Fingerprints: c.Fingerprints,
+		}
+		if diff := cmp.Diff(want, c); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestTrap34IssuerIsItsKey: two CAs have one name, and the certificates one serial
+// number; and an entry has the bytes of another but names another key.
+func TestTrap34IssuerIsItsKey(t *testing.T) {
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		r := ctlogtest.Request{Names: []string{"a.shop.example"}, Serial: big.NewInt(7)}
+		honest := lab.add(r)
+		rogue := newLab(t, lab.kind, ctlogtest.CAOptions{})
+		forged := rogue.issue(r)
+		if _, _, err := lab.l.AddPrecert(forged); err != nil {
+			t.Fatal(err)
+		}
+		lab.addRaw(&forged.IssuerKeyHash, honest.TBS, honest.Precert)
+		b := lab.scan("shop.example")
+		if len(b.Found) != 3 {
+			t.Fatal(len(b.Found))
+		}
+		for n, want := range []pins.Pin{honest.IssuerPin, forged.IssuerPin, forged.IssuerPin} {
+			c := b.Found[n].Certificate
+			if c.Issuer.Pin != want || c.Issuer.Name != b.Found[0].Certificate.Issuer.Name || c.Serial != "07" {
+				t.Errorf("%d: issuer %+v, want the pin %v", n, c.Issuer, want)
+			}
+		}
+		if b.Found[0].Certificate.ID == b.Found[1].Certificate.ID {
+			t.Error("certificates of two CAs are one")
+		}
+	})
+}
+
+// TestTrap35WhatStrictParsersRefuseIsRead logs certificates that crypto/x509 does
+// not parse.
+func TestTrap35WhatStrictParsersRefuseIsRead(t *testing.T) {
+	names := []string{"a.shop.example"}
+	utcTimes := func(b []byte) []byte { // spoils both dates
+		for at := 0; ; {
+			i := bytes.Index(b[at:], []byte("\x17\x0d"))
+			if i < 0 {
+				return b
+			}
+			at += i + 2
+			copy(b[at:], "not a date at")
+		}
+	}
+	for name, tt := range map[string]struct {
+		request ctlogtest.Request
+		change  func(cert []byte) []byte
+		problem string // "" for none
+	}{
+		"negative serial number":         {request: ctlogtest.Request{Names: names, Serial: big.NewInt(-5)}},
+		"dates that are none":            {request: ctlogtest.Request{Names: names}, change: utcTimes, problem: "validity"},
+		"data behind the certificate":    {request: ctlogtest.Request{Names: names}, change: func(b []byte) []byte { return append(b, "more"...) }},
+		"two SAN extensions":             {request: ctlogtest.Request{Names: []string{"other.test"}, ExtraExtensions: []pkix.Extension{san(names...)}}},
+		"an empty SAN extension and one": {request: ctlogtest.Request{ExtraExtensions: []pkix.Extension{extension(nil, 2, 5, 29, 17), san(names...)}}},
+		"garbage in an extension":        {request: ctlogtest.Request{Names: names, ExtraExtensions: []pkix.Extension{extension([]byte("noise"), 2, 5, 29, 15)}}},
+		"non-ASCII in a dNSName":         {request: ctlogtest.Request{Names: []string{"\xfc.test", names[0]}}},
+		"iPAddress of 5 octets":          {request: ctlogtest.Request{ExtraExtensions: []pkix.Extension{extension(str(0x30, string(str(0x82, names[0]))+string(str(0x87, "12345"))), 2, 5, 29, 17)}}, problem: "IP addresses"},
+		"wrong characters in a string":   {request: ctlogtest.Request{Subject: subject(str(0x13, "a_b@c"), str(0x13, "*.shop.example"))}},
+		"a BMPString cut short":          {request: ctlogtest.Request{Names: names, Subject: subject([]byte("\x1e\x03\x00ab"))}, problem: "names"},
+		"a key that is noise": {request: ctlogtest.Request{Names: names}, change: func(b []byte) []byte {
+			return bytes.Replace(b, []byte("\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04"), []byte("\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x09"), 1)
+		}, problem: "public key"},
+		"lengths that are no DER": {request: ctlogtest.Request{Names: names}, change: func(b []byte) []byte {
+			// The outermost, in four octets instead of two.
+			return append([]byte{0x30, 0x84, 0, 0, b[2], b[3]}, b[4:]...)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothKinds(t, func(t *testing.T, lab *lab) {
+				i := lab.issue(tt.request)
+				final, err := i.Final()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tt.change != nil {
+					final = tt.change(slices.Clone(final))
+				}
+				if _, err := x509.ParseCertificate(final); err == nil {
+					t.Error("crypto/x509 parses it: the case shows nothing")
+				}
+				lab.addRaw(nil, final, nil)
+				b := lab.scan("shop.example")
+				if len(b.Found) != 1 {
+					t.Fatalf("%d found, malformed: %+v", len(b.Found), b.Malformed)
+				}
+				c := b.Found[0].Certificate
+				if c.Key.Pin != i.LeafPin && tt.problem != "public key" || len(c.Matches) == 0 || !bytes.Equal(b.Found[0].DER, final) {
+					t.Errorf("%+v", c)
+				}
+				problems := strings.Join(c.Problems, "\n")
+				if tt.problem == "" && problems != "" || !strings.HasPrefix(problems, tt.problem) {
+					t.Errorf("problems %q, want %q", problems, tt.problem)
+				}
+				if told := len(b.Malformed) > 0; told != (tt.problem == "names") {
+					t.Errorf("malformed: %+v", b.Malformed)
+				}
+			})
+		})
+	}
+}
+
+func TestTrap36CommonNamesOfEveryKind(t *testing.T) {
+	wide := func(n int, s string) string {
+		pad := strings.Repeat("\x00", n-1)
+		return pad + strings.Join(strings.Split(s, ""), pad)
+	}
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		for _, s := range [][]byte{
+			subject(str(0x13, "a.shop.example")),
+			subject(str(0x0c, "a.shop.example")),
+			subject(str(0x14, "a.shop.example")),
+			subject(str(0x16, "a.shop.example")),
+			subject(str(0x1a, "a.shop.example")),
+			subject(str(0x1e, wide(2, "a.shop.example"))),
+			subject(str(0x1c, wide(4, "a.shop.example"))),
+			subject(str(0x1e, "a.shop.example")),                 // says UTF-16, and is none
+			subject(str(0x04, "a.shop.example")),                 // an OCTET STRING
+			subject(str(0x2c, "\x0c\x07a.shop.\x0c\x07example")), // in parts
+			subject(str(0x13, "other.test"), str(0x13, "b.test"), str(0x13, "a.shop.example")),
+			str(0x30, string(str(0x31, string(commonName(str(0x13, "other.test")))+string(commonName(str(0x13, "a.shop.example")))))),
+			subject(str(0x13, "other.test, a.shop.example")),
+			subject(str(0x13, " a.shop.example\n")),
+			subject(str(0x13, "HTTPS://A.Shop.Example/")),
+		} {
+			lab.add(ctlogtest.Request{Subject: s})                                // no SAN at all
+			lab.add(ctlogtest.Request{Subject: s, Names: []string{"other.test"}}) // and one that says something else
+		}
+		got := matched(lab.scan("shop.example"))
+		for i := range uint64(30) {
+			if diff := cmp.Diff([]string{"a.shop.example"}, got[i]); diff != "" {
+				t.Errorf("entry %d:\n%s", i, diff)
+			}
+		}
+	})
+}
+
+func TestTrap37OddFormsOfNames(t *testing.T) {
+	odd := []string{
+		"a.shop.example\x00.evil.test", "evil.test\x00.a.shop.example", "http://a.shop.example", "https://a.shop.example/path?q", "a.shop.example/",
+		"a.shop.example.", "a.shop.example...", " a.shop.example", "a.shop.example\r\n", "A.SHOP.Example", "a.shop.example:443", "me@a.shop.example",
+		"evil.test a.shop.example", "http://me@A.shop.example.:8443/", "192.0.2.7", "http://192.0.2.7/", "192.0.2.7\x00.evil.test",
+	}
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		for _, name := range odd {
+			lab.add(ctlogtest.Request{Names: []string{"first.test", name}})
+		}
+		b := lab.scan("shop.example", "192.0.2.7")
+		got := matched(b)
+		for i, name := range odd {
+			if len(got[uint64(i)]) == 0 {
+				t.Errorf("%q does not match", name)
+			}
+		}
+		if len(b.Malformed) > 0 {
+			t.Errorf("malformed: %+v", b.Malformed)
+		}
+	})
+}
+
+func TestTrap38NamesBeyondASCIIAndUnreadableOnes(t *testing.T) {
+	odd := []string{
+		"www.bücher.example", "www.b\xfccher.example", "www.BÜCHER.example", "www.xn--bcher-kva.example", "WWW.XN--Bcher-KVA.example", "www。bücher。example",
+		"?.xn--bcher-kva.example", "www.?.example", "\x01\x02.xn--bcher-kva.example", "www.\u202ebücher.example",
+	}
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		for _, name := range odd {
+			lab.add(ctlogtest.Request{Names: []string{name}})
+		}
+		lab.add(ctlogtest.Request{Subject: subject(str(0x14, "www.b\xfccher.example"))})
+		lab.add(ctlogtest.Request{Names: []string{"www.xn--b14cher-xwa2143e.example"}}) // what bücher in UTF-8 is as Latin-1
+		got := matched(lab.scan("www.bücher.example"))
+		for i := range odd {
+			if len(got[uint64(i)]) == 0 {
+				t.Errorf("%q does not match", odd[i])
+			}
+		}
+		if n := uint64(len(odd)); got[n] == nil || got[n+1] != nil {
+			t.Errorf("%v", got)
+		}
+		// What is UTF-8 and also Latin-1 is looked for as both, and told as the first.
+		b := lab.scan("xn--b14cher-xwa2143e.example")
+		if got := matched(b); got[0] == nil || got[1] != nil || got[uint64(len(odd))+1] == nil {
+			t.Fatalf("as Latin-1: %v", got)
+		}
+		if diff := cmp.Diff([]string{"www.xn--bcher-kva.example"}, b.Found[0].Certificate.Names); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestTrap39Wildcards(t *testing.T) {
+	for name, want := range map[string]bool{
+		"*.shop.example": true, "a*.shop.example": true, "*i.shop.example": true, "a*i.shop.example": true, "A*P*I*.shop.example": true, "*.*.example": true,
+		strings.Repeat("*", 8) + ".shop.example": true, "*a*p*i*********.shop.example": true, "*.api.shop.example": false, "b*.shop.example": false, "*.example": false,
+		strings.Repeat("a*", 8) + "b.shop.example": false,
+	} {
+		lab := newLab(t, ctwatch.KindStatic, ctlogtest.CAOptions{})
+		lab.add(ctlogtest.Request{Names: []string{name}})
+		l := oneName(t, "api.shop.example")
+		if got := len(scanAll(t, lab.l, lab.log, &scan.Scanner{Log: lab.l.Info(), List: l}).Found) > 0; got != want {
+			t.Errorf("%q covers api.shop.example: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestTrap40AddressesMatch(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		lab.add(ctlogtest.Request{IPs: []netip.Addr{v4}})
+		lab.add(ctlogtest.Request{IPs: []netip.Addr{netip.AddrFrom16(v4.As16())}, Names: []string{"other.test"}})
+		lab.add(ctlogtest.Request{Names: []string{"192.0.2.7"}})
+		lab.add(ctlogtest.Request{CommonName: "192.0.2.7"})
+		lab.add(ctlogtest.Request{IPs: []netip.Addr{v6}})
+		lab.add(ctlogtest.Request{Names: []string{"2001:DB8:0::7"}})
+		lab.add(ctlogtest.Request{CommonName: "2001:db8::7"})
+		lab.add(ctlogtest.Request{IPs: []netip.Addr{v4.Next(), v6.Next()}, CommonName: "192.0.2.8", Names: []string{"192.0.3.7"}})
+		b := lab.scan("192.0.2.7", "2001:db8::7")
+		want := map[uint64][]string{
+			0: {"192.0.2.7"}, 1: {"192.0.2.7"}, 2: {"192.0.2.7"}, 3: {"192.0.2.7"}, 4: {"2001:db8::7"}, 5: {"2001:db8::7"}, 6: {"2001:db8::7"},
+		}
+		got := matched(b)
+		got[5] = slices.Compact(append(got[5][:0:0], "2001:db8::7")) // also as it is spelled
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		for _, f := range b.Found {
+			if len(f.Certificate.IPAddresses) != 1 || f.Certificate.Matches[0].Domain != map[bool]string{true: "192-0-2-7.ip", false: "2001-db8--7.ip"}[f.Certificate.IPAddresses[0] == "192.0.2.7"] {
+				t.Errorf("%q: %+v", f.Certificate.IPAddresses, f.Certificate.Matches)
+			}
+		}
+		if got := matched(lab.scan("192.0.2.0/24", "2001:db8::/32")); len(got) != 8 {
+			t.Errorf("%d match the networks, want 8: %v", len(got), got)
+		}
+		if got := matched(lab.scan("com", "test.example")); len(got) != 0 {
+			t.Errorf("addresses match names: %v", got)
+		}
+	})
+}
+
+// TestTrap41HugeCertificates: entries as large as a log can hold, in bounded memory.
+func TestTrap41HugeCertificates(t *testing.T) {
+	t.Run("10,000 names", func(t *testing.T) {
+		inBothKinds(t, func(t *testing.T, lab *lab) {
+			var names []string
+			for i := range 10_000 {
+				names = append(names, fmt.Sprintf("host-%d.shop.example", i))
+			}
+			lab.add(ctlogtest.Request{Names: names})
+			b := lab.scan("shop.example")
+			if len(b.Found) != 1 || len(b.Found[0].Certificate.Matches) != 10_000 || b.Found[0].Certificate.Problems != nil {
+				t.Fatalf("%d found", len(b.Found))
+			}
+		})
+	})
+	t.Run("duplicate and empty SAN", func(t *testing.T) {
+		inBothKinds(t, func(t *testing.T, lab *lab) {
+			lab.add(ctlogtest.Request{ExtraExtensions: []pkix.Extension{san("b.test"), san(), extension(nil, 2, 5, 29, 17), san("a.shop.example"), san("a.shop.example")}})
+			if got := matched(lab.scan("shop.example")); len(got[0]) != 1 {
+				t.Errorf("%v", got)
+			}
+		})
+	})
+	t.Run("16 MiB", func(t *testing.T) {
+		const most = 1<<24 - 1<<12
+		lab := newLab(t, ctwatch.KindRFC6962, ctlogtest.CAOptions{})
+		i := lab.issue(ctlogtest.Request{ExtraExtensions: []pkix.Extension{san(append(slices.Repeat([]string{"a.test", "b!\x00\xff"}, most/14), "a.shop.example")...)}})
+		lab.addRaw(&i.IssuerKeyHash, i.TBS, i.Precert[:100])
+		head, err := lab.l.Publish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := lab.log.Fetch(t.Context(), 0, head.Size, head.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		b, err := (&scan.Scanner{Log: lab.l.Info(), List: list(t, "shop.example")}).Scan(c)
+		runtime.ReadMemStats(&after)
+		if err != nil || len(b.Found) != 1 {
+			t.Fatal(err, len(b.Found))
+		}
+		t.Logf("%d MiB allocated in all", (after.TotalAlloc-before.TotalAlloc)>>20)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > 64<<20 {
+			t.Errorf("%d MiB are held for one entry", held>>20)
+		}
+		runtime.KeepAlive(b)
+	})
+}
+
+func TestTrap42TextOfCertificatesIsHarmless(t *testing.T) {
+	hostile := []string{"<!channel>.shop.example", "<https://evil|click>.shop.example", "\x1b[31mred.shop.example", "\u202eevil.shop.example", "a\nb.shop.example", "\"'&`$(x).shop.example"}
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		for _, s := range hostile {
+			lab.add(ctlogtest.Request{Names: []string{s}, Subject: subject(str(0x0c, s))})
+		}
+		b := lab.scan("shop.example")
+		if len(b.Found) != len(hostile) {
+			t.Errorf("%d found, want %d", len(b.Found), len(hostile))
+		}
+		for _, f := range b.Found {
+			c := f.Certificate
+			for _, m := range c.Matches {
+				if m.Domain != "shop.example" || m.Watch != "shop.example" {
+					t.Errorf("a subject could have text from a certificate in it: %+v", m)
+				}
+			}
+			for _, s := range append(slices.Concat(c.Names, c.Problems), c.Subject, c.Issuer.Name) {
+				if s != ctwatch.Printable(s, len(s)) {
+					t.Errorf("%q is not printable", s)
+				}
+			}
+		}
+	})
+}
