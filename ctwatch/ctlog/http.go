@@ -86,11 +86,25 @@ func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, err
 	return buf.body, err
 }
 
-// getInto is get into the body of buf, which is empty.
+// getInto is get into the body of buf, which is empty. It keeps the log's pace, and
+// tells it what came of the request.
 func (g *getter) getInto(ctx context.Context, path string, limit int64, buf *buffer) error {
 	if g.dir != "" {
 		return g.read(path, limit, buf)
 	}
+	if err := g.pace.Wait(ctx); err != nil {
+		return err
+	}
+	begun := time.Now()
+	err := g.request(ctx, path, limit, buf)
+	if ctx.Err() == nil {
+		g.pace.Done(begun, limit == maxEntries, err)
+	}
+	return err
+}
+
+// request makes the one request of getInto.
+func (g *getter) request(ctx context.Context, path string, limit int64, buf *buffer) error {
 	ctx, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.base+path, nil)
