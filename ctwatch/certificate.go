@@ -72,6 +72,10 @@ type Match struct {
 	Domain string `json:"-"`
 }
 
+// ProblemNoIssuer is the problem of a certificate whose issuer a log names by
+// fingerprint, but did not serve. It goes when the issuer's key is known.
+const ProblemNoIssuer = "The issuer's certificate could not be fetched from the log."
+
 // A Verdict says whether a certificate should exist.
 type Verdict string
 

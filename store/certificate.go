@@ -125,6 +125,9 @@ func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Cer
 			c.Problems, changed = append(c.Problems, p), true
 		}
 	}
+	if i := slices.Index(c.Problems, ctwatch.ProblemNoIssuer); i >= 0 && !c.Issuer.Pin.IsZero() {
+		c.Problems, changed = slices.Delete(c.Problems, i, i+1), true
+	}
 	if changed {
 		c.SetPins()
 		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA,

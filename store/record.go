@@ -101,6 +101,26 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	return t.candidate(leaf, &c)
 }
 
+// SetIssuer notes the issuer of a certificate, which was out of reach when the
+// certificate was found. What is known of it already stays.
+func (db *DB) SetIssuer(ctx context.Context, id ctwatch.Hash, issuer ctwatch.Issuer) error {
+	return db.write(ctx, "noting an issuer", func(t *tx) error {
+		seq, known, err := t.certificateSeq(id)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("certificate %v: %w", id, ErrNotFound)
+		}
+		c, err := t.mergeCertificate(seq, &ctwatch.Certificate{Issuer: issuer})
+		if err != nil {
+			return err
+		}
+		_, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", "issuer of certificate "+id.String()[:16])
+		return err
+	})
+}
+
 const (
 	sqlInsertSighting = `
 		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -209,6 +209,7 @@ func BenchmarkReadStatic1000Domains(b *testing.B) { benchRead(b, ctwatch.KindSta
 func BenchmarkReadStatic1000000Domains(b *testing.B) {
 	benchRead(b, ctwatch.KindStatic, 1000000, 4, 0)
 }
+
 func BenchmarkReadRFC6962With1000Domains(b *testing.B) {
 	benchRead(b, ctwatch.KindRFC6962, 1000, 4, 0)
 }

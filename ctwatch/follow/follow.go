@@ -27,6 +27,8 @@ type Recorder interface {
 	HeadAt(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
 	// Record keeps a batch with all that follows from it, and moves the read position.
 	Record(ctx context.Context, b ctwatch.Batch, position uint64) error
+	// SetIssuer notes the issuer of a certificate that was recorded without it.
+	SetIssuer(ctx context.Context, certificate ctwatch.Hash, issuer ctwatch.Issuer) error
 	// Advance moves the verified position; sightings below it are verified now,
 	// if they were met since the last Follow or Reread.
 	Advance(ctx context.Context, id ctwatch.LogID, t ctwatch.Tree, h ctwatch.Head) error
@@ -83,6 +85,7 @@ type Follower struct {
 
 	begun      time.Time // the current step
 	health     health
+	missing    []missingIssuer
 	faulty     bool // a fault was told and has not ended
 	honest     int  // steps in a row without a fault, after one
 	stale      int  // tree heads in a row smaller than head
@@ -208,6 +211,9 @@ func (f *Follower) step(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := f.fillIn(ctx); err != nil {
+		return err
+	}
 	switch {
 	case headErr != nil:
 		return headErr
@@ -223,166 +229,6 @@ func (f *Follower) step(ctx context.Context) error {
 		return record(f.Recorder.Behaved(ctx, f.id))
 	}
 	return nil
-}
-
-// readOn reads from the read position to the head, and proves each stride.
-func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
-	for f.position < head.Size {
-		next := min(f.position+stride, head.Size)
-		row, err := f.stride(ctx, f.position, next, head.Size, true)
-		if err != nil {
-			return f.salvage(ctx, head, row, err)
-		}
-		if f.intact {
-			if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
-				return err
-			}
-		}
-		f.position = next
-		if f.intact {
-			if err := f.prove(ctx, head); err != nil {
-				return err
-			}
-		}
-		if err := f.assessSpeed(ctx); err != nil {
-			return err
-		}
-	}
-	// A proof that could not be had before may be had now.
-	if f.intact && f.verified.Size < f.tree.Size {
-		return f.prove(ctx, head)
-	}
-	return nil
-}
-
-// salvage keeps what a stride that failed has read in order, if that can be proven
-// now. All the rest is to be read again: it may be different then, and must not
-// be verified together with what it was before.
-func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cause error) error {
-	if !f.intact || ctx.Err() != nil || isRecorder(cause) {
-		return cause
-	}
-	if row.End() > f.position {
-		tree, err := ctlog.Append(f.tree, row.End(), row.Range())
-		if err != nil {
-			return errors.Join(cause, err)
-		}
-		f.tree, f.position = tree, row.End()
-		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: row.End(), End: row.End()}, row.End()); err != nil {
-			return record(err)
-		}
-		if err := f.prove(ctx, head); isRecorder(err) || !f.intact {
-			return errors.Join(cause, err)
-		}
-	}
-	f.tree, f.position = f.verified, f.verified.Size
-	if err := f.Recorder.Reread(ctx, f.id); err != nil {
-		return record(err)
-	}
-	return cause
-}
-
-// stride reads [start, end), records it, and returns it as a row, which after an
-// error is not whole. The read position moves with what has been read without a
-// hole, where it is to move at all.
-func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) (*Row, error) {
-	position := f.position
-	row := NewRow(start)
-	last := f.Now()
-	for b, err := range f.Reader.Read(ctx, start, end, size) {
-		if err == nil {
-			err = row.Add(b)
-		}
-		if err != nil {
-			return row, err
-		}
-		if move {
-			position = row.End()
-		}
-		// A match is told at once, even while entries before it are missing; a
-		// position alone can wait for a second, or for the end of the stride.
-		if len(b.Found) > 0 || len(b.Malformed) > 0 || row.End() == end || f.Now().Sub(last) >= time.Second {
-			begun := time.Now()
-			err := f.Recorder.Record(ctx, b, position)
-			f.Reader.Hooks.took(StageRecord, begun)
-			if err != nil {
-				return row, record(err)
-			}
-			last = f.Now()
-		}
-	}
-	return row, nil
-}
-
-// prove holds the rebuilt tree against the head and moves the verified position.
-// A tree that is no part of the head's is an alarm, not an error.
-func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
-	root, err := ctlog.Root(f.tree)
-	if err != nil {
-		return err
-	}
-	begun := time.Now()
-	err = f.log.Extends(ctx, head, f.tree.Size, root)
-	f.Reader.Hooks.took(StageVerify, begun)
-	var ie *ctlog.InconsistencyError
-	if errors.As(err, &ie) {
-		f.intact = false
-		f.scheduleRepair()
-		return f.alarm(ctx, head, f.tree, root, ie)
-	}
-	if err != nil {
-		return fmt.Errorf("verifying the tree at size %d: %w", f.tree.Size, err)
-	}
-	if f.tree.Size == f.verified.Size {
-		return nil
-	}
-	if err := f.Recorder.Advance(ctx, f.id, f.tree, head); err != nil {
-		return record(err)
-	}
-	f.verified = f.tree
-	f.Logger.Debug("verified", "log", f.name, "size", f.verified.Size)
-	return nil
-}
-
-// reread reads what did not verify once more, from the verified position to the
-// read position, and so makes the tree intact again if the log now serves what it
-// signed.
-func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
-	f.scheduleRepair()
-	if err := f.Recorder.Reread(ctx, f.id); err != nil {
-		return record(err)
-	}
-	f.tree, f.intact = f.verified, true
-	for f.tree.Size < f.position && f.intact {
-		next := min(f.tree.Size+stride, f.position)
-		row, err := f.stride(ctx, f.tree.Size, next, head.Size, false)
-		if err != nil {
-			f.intact = false
-			return err
-		}
-		if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
-			return err
-		}
-		if err := f.prove(ctx, head); err != nil {
-			f.intact = false
-			return err
-		}
-	}
-	if f.intact {
-		f.repair = nil
-	}
-	return nil
-}
-
-// scheduleRepair sets when to read again what did not verify: at first with the
-// next poll, then ever more seldom.
-func (f *Follower) scheduleRepair() {
-	if f.repair == nil {
-		f.repair = backoff.NewExponentialBackOff()
-		f.repair.InitialInterval = f.Poll
-		f.repair.MaxInterval = max(time.Hour, f.Poll)
-	}
-	f.nextRepair = f.Now().Add(f.repair.NextBackOff())
 }
 
 // A recorderError is an error of the Recorder, which ends the follower.

@@ -238,7 +238,7 @@ func (r *Reader) resolve(ctx context.Context, f *ctwatch.Found) {
 	}
 	issuer, err := r.Log.Issuer(ctx, *f.IssuerFingerprint)
 	if err != nil {
-		f.Certificate.Problems = append(f.Certificate.Problems, "The issuer's certificate could not be fetched from the log.")
+		f.Certificate.Problems = append(f.Certificate.Problems, ctwatch.ProblemNoIssuer)
 		r.Logger.Warn("issuer not fetched; its pin is left out", "log", r.Log.Info().Name, "error", err)
 		return
 	}

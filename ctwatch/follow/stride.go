@@ -1,0 +1,100 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
+)
+
+// readOn reads from the read position to the head, and proves each stride.
+func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
+	for f.position < head.Size {
+		next := min(f.position+stride, head.Size)
+		row, err := f.stride(ctx, f.position, next, head.Size, true)
+		if err != nil {
+			return f.salvage(ctx, head, row, err)
+		}
+		if f.intact {
+			if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
+				return err
+			}
+		}
+		f.position = next
+		if f.intact {
+			if err := f.prove(ctx, head); err != nil {
+				return err
+			}
+		}
+		if err := f.assessSpeed(ctx); err != nil {
+			return err
+		}
+	}
+	// A proof that could not be had before may be had now.
+	if f.intact && f.verified.Size < f.tree.Size {
+		return f.prove(ctx, head)
+	}
+	return nil
+}
+
+// salvage keeps what a stride that failed has read in order, if that can be proven
+// now. All the rest is to be read again: it may be different then, and must not
+// be verified together with what it was before.
+func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cause error) error {
+	if !f.intact || ctx.Err() != nil || isRecorder(cause) {
+		return cause
+	}
+	if row.End() > f.position {
+		tree, err := ctlog.Append(f.tree, row.End(), row.Range())
+		if err != nil {
+			return errors.Join(cause, err)
+		}
+		f.tree, f.position = tree, row.End()
+		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: row.End(), End: row.End()}, row.End()); err != nil {
+			return record(err)
+		}
+		if err := f.prove(ctx, head); isRecorder(err) || !f.intact {
+			return errors.Join(cause, err)
+		}
+	}
+	f.tree, f.position = f.verified, f.verified.Size
+	if err := f.Recorder.Reread(ctx, f.id); err != nil {
+		return record(err)
+	}
+	return cause
+}
+
+// stride reads [start, end), records it, and returns it as a row, which after an
+// error is not whole. The read position moves with what has been read without a
+// hole, where it is to move at all.
+func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) (*Row, error) {
+	position := f.position
+	row := NewRow(start)
+	last := f.Now()
+	for b, err := range f.Reader.Read(ctx, start, end, size) {
+		if err == nil {
+			err = row.Add(b)
+		}
+		if err != nil {
+			return row, err
+		}
+		if move {
+			position = row.End()
+		}
+		// A match is told at once, even while entries before it are missing; a
+		// position alone can wait for a second, or for the end of the stride.
+		if len(b.Found) > 0 || len(b.Malformed) > 0 || row.End() == end || f.Now().Sub(last) >= time.Second {
+			begun := time.Now()
+			err := f.Recorder.Record(ctx, b, position)
+			f.Reader.Hooks.took(StageRecord, begun)
+			if err != nil {
+				return row, record(err)
+			}
+			f.miss(b)
+			last = f.Now()
+		}
+	}
+	return row, nil
+}
