@@ -15,6 +15,7 @@ const (
 	tagExtensions = 0xa3 // TBSCertificate: [3] EXPLICIT
 
 	constructed = 0x20
+	class       = 0xc0 // the bits of the class
 )
 
 // errTruncated is why an element is not all there. An indefinite length counts as

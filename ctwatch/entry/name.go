@@ -181,6 +181,10 @@ func Labels(name string) []string {
 	return strings.Split(name, ".")
 }
 
+// mapping is how labels are written in DNS. Which characters an ASCII label may
+// have is not its business.
+var mapping = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
+
 // ASCII returns one label in lower case and punycode (UTS #46, not transitional).
 // It judges only labels that are not ASCII: all others are just lower-cased.
 func ASCII(label string) (string, error) {
@@ -202,7 +206,7 @@ func ASCII(label string) (string, error) {
 	if strings.ContainsAny(label, "*?") {
 		return "", fmt.Errorf("the label %q mixes a wildcard with letters beyond ASCII", label)
 	}
-	out, err := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false)).ToASCII(label)
+	out, err := mapping.ToASCII(label)
 	if err != nil {
 		return "", fmt.Errorf("the label %q is no internationalised label: %w", label, err)
 	}

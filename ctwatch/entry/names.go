@@ -260,6 +260,12 @@ func (v Visitor) generalName(tag byte, content []byte) {
 		if name, _ := text(tag, content); len(name) > 0 {
 			v.Name(name)
 		}
+	case tagDNSName &^ class, tagDNSName&^class | 0x40, tagDNSName | 0xc0:
+		v.Name(content) // of another class, at which some parsers do not look
+	case tagIPAddress &^ class, tagIPAddress&^class | 0x40, tagIPAddress | 0xc0:
+		if v.IP != nil {
+			v.IP(content)
+		}
 	case tagIPAddress | constructed:
 		if ip, _ := joined(content); v.IP != nil {
 			v.IP(ip)
