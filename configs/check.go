@@ -71,7 +71,7 @@ func (c checker) watch(list []Watch) {
 	for i, w := range list {
 		at := index("watch", i)
 		name := at + ".domain"
-		if domain, wrong := canonicalDomain(w.Domain); wrong != "" {
+		if domain, wrong := canonicalWatch(w.Domain); wrong != "" {
 			c.bad(name, "%s %s", c.shown(name, w.Domain), wrong)
 		} else {
 			c.unique(seen, domain, name, "%s is watched already", c.shown(name, w.Domain))

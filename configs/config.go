@@ -45,9 +45,11 @@ type Config struct {
 
 // A Watch is a domain to watch. In YAML it is a mapping, or just the domain.
 type Watch struct {
-	// Domain is as written: a domain name, which may be internationalised.
+	// Domain is as written: a domain name, which may be internationalised, an IP
+	// address, or a network in CIDR notation.
 	Domain string `yaml:"domain,short"`
 	// Subdomains says whether every name below Domain is watched too; default true.
+	// It means nothing for addresses and networks.
 	Subdomains bool `yaml:"subdomains"`
 	// Issuers are CAA identities (RFC 8659 §4.2) or pins of issuer keys. When there
 	// are any, every other CA is unexpected.

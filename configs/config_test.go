@@ -105,6 +105,9 @@ watch:
     keys: ["`+pin.String()+`"]
     caa: true
     endpoints: ["api.example.net:443", "[2001:db8::1]:8443"]
+  - 192.0.2.0/24
+  - 2001:db8::7
+  - ::1
 `, nil).Watch
 	want := []configs.Watch{
 		{Domain: "example.com", Subdomains: true},
@@ -113,6 +116,9 @@ watch:
 			Domain: "api.example.net", Issuers: []string{"letsencrypt.org", pin.String()}, Keys: []pins.Pin{pin}, CAA: true,
 			Endpoints: []string{"api.example.net:443", "[2001:db8::1]:8443"},
 		},
+		{Domain: "192.0.2.0/24", Subdomains: true},
+		{Domain: "2001:db8::7", Subdomains: true},
+		{Domain: "::1", Subdomains: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

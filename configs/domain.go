@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -47,6 +49,29 @@ func canonicalDomain(s string) (domain, wrong string) {
 		return "", "ends in a number; " + wantDomain
 	}
 	return ascii, ""
+}
+
+// canonicalWatch returns what is watched in its canonical form, or what is wrong
+// with it: a domain, an IP address, or a network in CIDR notation.
+func canonicalWatch(s string) (canonical, wrong string) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		if addr.Zone() != "" {
+			return "", "has a zone, which no certificate has; want the address alone"
+		}
+		return addr.Unmap().String(), ""
+	}
+	address, _, _ := strings.Cut(s, "/")
+	if _, err := netip.ParseAddr(address); err != nil {
+		return canonicalDomain(s)
+	}
+	network, err := netip.ParsePrefix(s)
+	switch masked := network.Masked(); {
+	case err != nil:
+		return "", "is no network; want an address and the length of its prefix, such as 192.0.2.0/24"
+	case network != masked:
+		return "", fmt.Sprintf("has bits set behind its prefix; want %v, or an address alone", masked)
+	}
+	return network.String(), ""
 }
 
 func wrongLabel(label string) string {
