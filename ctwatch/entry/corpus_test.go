@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -115,7 +116,8 @@ func certificatesIn(b []byte) (certs [][]byte) {
 
 // What another parser sees in a certificate.
 type reading struct {
-	names []string // dNSNames, and common names that look like one
+	dns   []string // dNSNames
+	names []string // and common names that look like one
 	ips   []net.IP
 	spki  []byte
 }
@@ -126,7 +128,7 @@ func readings(der []byte) map[string]reading {
 	out := make(map[string]reading)
 	looksLikeName := func(cn string) bool { return strings.Contains(cn, ".") && !strings.ContainsAny(cn, " @") }
 	if c, err := x509.ParseCertificate(der); err == nil {
-		r := reading{names: c.DNSNames, ips: c.IPAddresses, spki: c.RawSubjectPublicKeyInfo}
+		r := reading{dns: c.DNSNames, names: slices.Clone(c.DNSNames), ips: c.IPAddresses, spki: c.RawSubjectPublicKeyInfo}
 		for _, a := range c.Subject.Names {
 			if cn, ok := a.Value.(string); ok && a.Type.String() == "2.5.4.3" && looksLikeName(cn) {
 				r.names = append(r.names, cn)
@@ -135,7 +137,7 @@ func readings(der []byte) map[string]reading {
 		out["crypto/x509"] = r
 	}
 	if c, err := ctx509.ParseCertificate(der); c != nil && !ctx509.IsFatal(err) {
-		r := reading{names: c.DNSNames, ips: c.IPAddresses, spki: c.RawSubjectPublicKeyInfo}
+		r := reading{dns: c.DNSNames, names: slices.Clone(c.DNSNames), ips: c.IPAddresses, spki: c.RawSubjectPublicKeyInfo}
 		for _, a := range c.Subject.Names {
 			if cn, ok := a.Value.(string); ok && a.Type.String() == "2.5.4.3" && looksLikeName(cn) {
 				r.names = append(r.names, cn)
@@ -211,4 +213,42 @@ func TestTrap35SeesWhatOtherParsersSee(t *testing.T) {
 		}
 	}
 	t.Logf("%d certificates, of which crypto/x509 refuses %d, and %d names compared", read, refused, names)
+}
+
+// FuzzSeesWhatOtherParsersSee: whatever they read, is visited as it is encoded.
+func FuzzSeesWhatOtherParsersSee(f *testing.F) {
+	f.Add(certificate(typical(f)))
+	c := newTemplate(san(dns("a.test"), str(0x87, "1234")), keyUse)
+	c.subject = seq(attr(oidCN, 0x1e, "\x00a\x00.\x00b"), attr(oidCN, 0x13, "c.test"))
+	f.Add(certificate(c.build()))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		others := readings(der)
+		if len(others) == 0 {
+			return
+		}
+		tbs, err := entry.TBS(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visited := make(map[string]bool)
+		_ = entry.Visitor{
+			Name: func(b []byte) { visited[string(b)] = true },
+			IP:   func(b []byte) { visited["IP "+string(b)] = true },
+		}.Visit(tbs)
+		for parser, r := range others {
+			for _, name := range r.dns {
+				if !visited[name] {
+					t.Errorf("%s sees %q, we %q", parser, name, slices.Collect(maps.Keys(visited)))
+				}
+			}
+			for _, ip := range r.ips {
+				if !visited["IP "+string(ip)] {
+					t.Errorf("%s sees %v, we %q", parser, ip, slices.Collect(maps.Keys(visited)))
+				}
+			}
+			if spki, err := entry.SPKI(der); err != nil || !bytes.Equal(spki, r.spki) {
+				t.Errorf("%s has the key %x, we %x (%v)", parser, r.spki, spki, err)
+			}
+		}
+	})
 }

@@ -194,7 +194,8 @@ func FuzzDescribe(f *testing.F) {
 	f.Add(newTemplate(san(dns("b\xfc.test"), str(0x87, "12345")), poison).build())
 	f.Add([]byte{0x30, 0x80, 0x02})
 	f.Fuzz(func(t *testing.T, tbs []byte) {
-		c := entry.Describe(tbs)
+		var c ctwatch.Certificate
+		checkAllocation(t, tbs, func() { c = entry.Describe(tbs) })
 		if len(c.Names) > 4*len(tbs) || len(c.Problems) > 16 {
 			t.Errorf("%d names, %d problems from %d octets", len(c.Names), len(c.Problems), len(tbs))
 		}

@@ -118,3 +118,54 @@ func BenchmarkIdentity(b *testing.B) {
 		}
 	}
 }
+
+func TestSamePrecertificate(t *testing.T) {
+	aki := func(id string) []byte { return ext("\x55\x1d\x23", seq(str(0x80, id))) }
+	build := func(issuer string, exts ...[]byte) []byte {
+		c := newTemplate(exts...)
+		c.issuer = seq(attr(oidCN, 0x0c, issuer))
+		return c.build()
+	}
+	leaf := build("CA", keyUse, aki("one"), san(dns("a.test")))
+	for name, tt := range map[string]struct {
+		precert []byte
+		want    bool
+	}{
+		"itself":                              {build("CA", keyUse, aki("one"), poison, san(dns("a.test"))), true},
+		"of a precertificate signing one":     {build("CA Precert Signing", keyUse, aki("other, and longer"), san(dns("a.test")), poison), true},
+		"without an authority key identifier": {build("CA Precert Signing", keyUse, san(dns("a.test")), poison), true},
+		"another name":                        {build("CA", keyUse, aki("one"), san(dns("b.test")), poison), false},
+		"an extension more":                   {build("CA", keyUse, keyUse, aki("one"), san(dns("a.test")), poison), false},
+		"another order":                       {build("CA", san(dns("a.test")), aki("one"), keyUse, poison), false},
+		"the issuer's name elsewhere": {func() []byte {
+			c := newTemplate(keyUse, aki("one"), san(dns("a.test")), poison)
+			c.issuer, c.subject = seq(attr(oidCN, 0x0c, "X")), seq(attr(oidCN, 0x0c, "CA"))
+			return c.build()
+		}(), false},
+		"noise":   {[]byte("noise"), false},
+		"nothing": {nil, false},
+	} {
+		if got := entry.SamePrecertificate(leaf, tt.precert); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+	if entry.SamePrecertificate(nil, leaf) || entry.SamePrecertificate([]byte("noise"), []byte("noise")) {
+		t.Error("what cannot be read is the same")
+	}
+}
+
+func FuzzSamePrecertificate(f *testing.F) {
+	leaf := newTemplate(keyUse, san(dns("a.test"))).build()
+	f.Add(leaf, newTemplate(keyUse, san(dns("a.test")), poison).build())
+	f.Add(leaf, []byte("noise"))
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		checkAllocation(t, append(a[:len(a):len(a)], b...), func() {
+			if entry.SamePrecertificate(a, b) != entry.SamePrecertificate(b, a) {
+				t.Error("not symmetric")
+			}
+			if _, _, err := entry.Identity(a); entry.SamePrecertificate(a, a) != (err == nil) {
+				t.Error("not the same as itself")
+			}
+		})
+	})
+}

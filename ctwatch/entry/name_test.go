@@ -91,6 +91,7 @@ func FuzzCandidates(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, name []byte) {
+		checkAllocation(t, name, func() { entry.Candidates(name, func([]byte) {}) })
 		total := 0
 		entry.Candidates(name, func(c []byte) {
 			total += len(c)

@@ -257,7 +257,12 @@ func FuzzNames(f *testing.F) {
 			Name: func(name []byte) { visited, octets = visited+1, octets+len(name) },
 			IP:   func([]byte) {},
 		}
-		_ = v.Visit(tbs)
+		checkAllocation(t, tbs, func() {
+			err := v.Visit(tbs)
+			if r, ok := err.(entry.Reason); err != nil && (!ok || !slices.Contains(entry.Reasons(), r)) {
+				t.Errorf("%v is none of the reasons", err)
+			}
+		})
 		// In the structure once, and in the salvage of what it does not lead to.
 		if visited > len(tbs)+2 || octets > 4*len(tbs) {
 			t.Errorf("%d names with %d octets from %d octets", visited, octets, len(tbs))

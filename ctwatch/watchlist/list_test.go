@@ -299,6 +299,32 @@ func TestHostileNamesAgainstManyRulesAreFast(t *testing.T) {
 	}
 }
 
+// TestTrap39WildcardsTakeLinearTime: eight stars in one label have cost others half
+// a second. What is tried for each star is counted here by its time, with a
+// thousandfold reserve.
+func TestTrap39WildcardsTakeLinearTime(t *testing.T) {
+	label := strings.Repeat("a", 62)
+	l := watchlist.New(rules(t, label+"b.example.com", ".example.org"))
+	for _, stars := range []int{8, 16, 32, 120} {
+		for _, pattern := range []string{
+			strings.Repeat("*a", stars) + "*c.example.com", strings.Repeat("*", stars) + "c.example.com", strings.Repeat("*aa", stars/4) + "*aac.example.com",
+		} {
+			start := time.Now()
+			for range 1000 {
+				if l.MatchName([]byte(pattern)) || len(l.Matches([]string{pattern})) > 0 {
+					t.Fatalf("%q matches", pattern)
+				}
+			}
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("%d stars took %v, 1,000 times", stars, d)
+			}
+		}
+		if pattern := strings.Repeat("*a", min(stars, 50)) + "*b.example.com"; !l.MatchName([]byte(pattern)) {
+			t.Errorf("%q does not match", pattern)
+		}
+	}
+}
+
 func FuzzMatchName(f *testing.F) {
 	for _, s := range []string{
 		"www.example.com", "*.example.com", "f*o.example.com", "?.example.com", "a\x00b.example.com", "http://example.com/", "b\xfccher.example",
