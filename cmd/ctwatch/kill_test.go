@@ -48,20 +48,23 @@ func TestKill9(t *testing.T) {
 			}
 			i := s.watched(fmt.Sprintf("host%d.example.com", grown))
 			sct := s.addPrecert(s.logs[grown%2], i)
-			s.fill(40)
+			s.fill(30)
 			s.addFinal(s.logs[(grown+1)%2], i, sct)
 			s.publish()
 		}
 	})
 
-	began, read := time.Now(), 0
+	began, verified := time.Now(), 0
 	for n := range kills {
-		before := s.status(s.rfc).Position
+		before, asked := s.status(s.rfc), s.rfc.Requests(ctlogtest.Entries)
 		c := spawn(t, program, nil, "run", "--config", config)
-		// Anywhere from its first steps to well into its reading.
-		life := time.Duration(rand.Int64N(int64(600 * time.Millisecond)))
-		if n%4 == 0 {
-			c.says("ready: verified a tree head") // at the least
+		// Anywhere in its first steps, or while it reads, or when it has verified.
+		life := time.Duration(rand.Int64N(int64(300 * time.Millisecond)))
+		switch n % 4 {
+		case 0:
+			s.eventually("the daemon verifies", func() bool { return s.status(s.rfc).Verified > before.Verified })
+		case 2:
+			s.eventually("the daemon reads", func() bool { return s.rfc.Requests(ctlogtest.Entries) > asked })
 		}
 		select {
 		case <-time.After(life): // the instant is to be random; nothing is waited for
@@ -69,14 +72,14 @@ func TestKill9(t *testing.T) {
 			t.Fatalf("the daemon ended by itself, with status %d:\n%s", c.status, c.stderr.tail())
 		}
 		c.kill()
-		if s.status(s.rfc).Position > before {
-			read++
+		if s.status(s.rfc).Verified > before.Verified {
+			verified++
 		}
 	}
 	close(stop)
 	grower.Wait()
-	t.Logf("%d kills in %v, %d of them after it had read on; %d certificates in %d entries each",
-		kills, time.Since(began).Round(time.Second), read, grown, s.rfc.Size())
+	t.Logf("%d kills in %v, %d of them after it had verified more; %d certificates in %d entries each",
+		kills, time.Since(began).Round(time.Second), verified, grown, s.rfc.Size())
 
 	c := s.run(config)
 	s.untilVerified()

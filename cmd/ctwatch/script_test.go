@@ -252,7 +252,7 @@ func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // patience is how long tests wait for what must happen.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // untilVerified waits until all that a log has published is read and verified.
 func untilVerified(ctx context.Context, database string, l *ctlogtest.Log) error {

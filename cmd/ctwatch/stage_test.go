@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,6 +34,7 @@ type stage struct {
 
 	mu     sync.Mutex
 	issued map[ctwatch.Hash]*ctlogtest.Issued // what is watched
+	logged map[ctwatch.Hash][]sight           // where it was logged, and what is not watched
 }
 
 // newStage serves two empty logs until the test ends.
@@ -40,7 +42,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
-	s := &stage{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "data"), issued: make(map[ctwatch.Hash]*ctlogtest.Issued)}
+	s := &stage{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "data"), issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight)}
 	var err error
 	s.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{})
 	s.check(err)
@@ -104,8 +106,9 @@ func (s *stage) watched(names ...string) *ctlogtest.Issued {
 // addPrecert and addFinal put what was issued into a log.
 func (s *stage) addPrecert(l *ctlogtest.Log, i *ctlogtest.Issued) (sct []byte) {
 	s.t.Helper()
-	sct, _, err := l.AddPrecert(i)
+	sct, index, err := l.AddPrecert(i)
 	s.check(err)
+	s.remember(l, i, index, ctwatch.Precertificate)
 	return sct
 }
 
@@ -113,8 +116,21 @@ func (s *stage) addFinal(l *ctlogtest.Log, i *ctlogtest.Issued, scts ...[]byte) 
 	s.t.Helper()
 	der, err := i.Final(scts...)
 	s.check(err)
-	_, _, err = l.AddFinal(i, der)
+	_, index, err := l.AddFinal(i, der)
 	s.check(err)
+	s.remember(l, i, index, ctwatch.FinalCertificate)
+}
+
+// remember keeps where something was logged. (Log.Truth knows as much, but renders
+// every filler.)
+func (s *stage) remember(l *ctlogtest.Log, i *ctlogtest.Issued, index uint64, kind ctwatch.SightingKind) {
+	s.t.Helper()
+	e, err := l.Entry(index)
+	s.check(err)
+	at := int64(binary.BigEndian.Uint64(e.Leaf)) // the timestamp comes first (RFC 6962 §3.4)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logged[i.ID] = append(s.logged[i.ID], sight{l.Info().Name, index, kind, at, true})
 }
 
 // renew issues again with the key of what was issued before.
