@@ -26,7 +26,7 @@ func (a *app) certsListCommand() *cobra.Command {
 		Use: "list", Short: "List the certificates found, newest first", Args: cobra.NoArgs,
 		Example: `  ctwatch certs list
   ctwatch certs list --domain example.com --since 24h
-  ctwatch certs list --json | jq -r '.key.pin'`,
+  ctwatch certs list --json | jq -r '.[].key.pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f := store.Filter{Limit: limit, Verdict: ctwatch.Verdict(verdict)}
 			switch f.Verdict {
@@ -50,29 +50,20 @@ func (a *app) certsListCommand() *cobra.Command {
 	c.Flags().StringVar(&verdict, "verdict", "", "only what was judged expected, unexpected or unreviewed")
 	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
-	return a.jsonFlag(c, "print JSON, one certificate on a line")
+	return a.jsonFlag(c, "print a JSON array, one certificate on a line")
 }
 
 func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error {
-	var t *table
-	if !a.json {
-		t = a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
+	if a.json {
+		return printArray(a.Stdout, db.Certificates(ctx, f))
 	}
+	t := a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
 	for c, err := range db.Certificates(ctx, f) {
 		if err != nil {
 			return err
 		}
-		if a.json {
-			if err := printLine(a.Stdout, c); err != nil {
-				return err
-			}
-			continue
-		}
 		t.row(c.ID.String()[:12], few(c.Names, 2), c.Issuer.Name, day(c.NotAfter), c.Key.Pin.String(),
 			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
-	}
-	if t == nil {
-		return nil
 	}
 	return t.flush()
 }

@@ -107,7 +107,7 @@ func TestDemoKeeps(t *testing.T) {
 	if s := run(ctx, world{Args: []string{"certs", "list", "--json", "--data", dir}, Stdout: &certs, Stderr: &log, LookupEnv: os.LookupEnv}); s != exitDone {
 		t.Errorf("its certificates cannot be listed: %s", log.String())
 	}
-	if n := strings.Count(certs.String(), "\n"); n != 4 {
+	if n := strings.Count(certs.String(), "\n{"); n != 4 {
 		t.Errorf("%d certificates are listed, want 4", n)
 	}
 	cancel()

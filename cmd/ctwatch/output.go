@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,6 +26,31 @@ func printLine(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// printArray writes a JSON array with an element on each line, as the elements
+// come, so that even a long one takes no memory.
+func printArray[T any](w io.Writer, elements iter.Seq2[T, error]) error {
+	before := "[\n"
+	for v, err := range elements {
+		if err != nil {
+			return err
+		}
+		var line bytes.Buffer
+		if err := printLine(&line, v); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprint(w, before, strings.TrimSuffix(line.String(), "\n")); err != nil {
+			return err
+		}
+		before = ",\n"
+	}
+	end := "\n]\n"
+	if before == "[\n" { // nothing came
+		end = "[]\n"
+	}
+	_, err := io.WriteString(w, end)
+	return err
 }
 
 // A table is printed with aligned columns. Every cell is made printable: much of
