@@ -43,8 +43,11 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 		leaves = append(leaves, leaf)
 
 		tbs, err := e.DER, e.Err
-		if err == nil && !e.Precert {
-			tbs, err = entry.TBS(e.DER)
+		if !e.Precert && len(tbs) > 0 {
+			var tbsErr error
+			if tbs, tbsErr = entry.TBS(e.DER); err == nil {
+				err = tbsErr
+			}
 		}
 		matched = false
 		if namesErr := visit.Visit(tbs); err == nil {
