@@ -18,6 +18,7 @@ import (
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
 	"ctwatch/ctwatch/loglist"
+	"ctwatch/ctwatch/metrics"
 	"ctwatch/ctwatch/scan"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/notify"
@@ -35,12 +36,15 @@ type daemon struct {
 	color bool
 
 	onNATS func(url string) // called with where the embedded NATS server listens; optional
+	onHTTP func(url string) // called, before onNATS, with where the HTTP listener is; optional
 
-	client *http.Client
-	list   *watchlist.List
-	db     *store.DB
-	ready  *readiness
-	paces  *paces
+	client   *http.Client
+	list     *watchlist.List
+	db       *store.DB
+	ready    *readiness
+	paces    *paces
+	metrics  *metrics.Metrics
+	followed atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
 }
 
 // run works until ctx ends, which is no error, or until the store is broken.
@@ -65,12 +69,22 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.db.Close()) }()
 
+	if d.metrics, err = d.newMetrics(); err != nil {
+		return err
+	}
+	listener, err := d.listenHTTP()
+	if err != nil {
+		return err
+	}
+	if listener != nil {
+		defer listener.Close()
+	}
 	senders, closeSenders, err := d.senders()
 	if err != nil {
 		return err
 	}
 	defer closeSenders()
-	dispatcher, err := notify.NewDispatcher(notify.Config{Outbox: d.db, Senders: senders, Logger: d.logger})
+	dispatcher, err := notify.NewDispatcher(notify.Config{Outbox: d.db, Senders: senders, Logger: d.logger, OnSend: d.metrics.Sent})
 	if err != nil {
 		return err
 	}
@@ -89,6 +103,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	g.Go(func() error { return dispatcher.Run(ctx) })
 	g.Go(func() error { return followLogs(ctx) })
 	g.Go(func() error { return (&follow.Group{New: follower, Leave: d.leave, Logger: d.logger}).Run(ctx, sets) })
+	if listener != nil {
+		g.Go(func() error { return listener.Run(ctx) })
+	}
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })
 	err = g.Wait()
@@ -177,6 +194,11 @@ func (d *daemon) logs(ctx context.Context) (<-chan []ctwatch.Log, func(context.C
 	}
 	sets := make(chan []ctwatch.Log)
 	send := func(ctx context.Context, logs []ctwatch.Log) {
+		followed := make(map[ctwatch.LogID]bool)
+		for _, l := range logs {
+			followed[l.ID] = true
+		}
+		d.followed.Store(&followed)
 		select {
 		case sets <- logs:
 		case <-ctx.Done():
@@ -252,7 +274,10 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 	}
 	return func(l ctwatch.Log) (*follow.Follower, error) {
 		pace := d.paces.log(l)
-		log, err := ctlog.Open(l, ctlog.Options{Client: d.client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace})
+		counters := d.metrics.Log(l)
+		client := *d.client
+		client.Transport = counters.Transport(client.Transport)
+		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace})
 		if err != nil {
 			return nil, err
 		}
@@ -261,7 +286,13 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 			start = follow.Start{Max: maxFromStart, Gap: gapReason}
 		}
 		return follow.New(follow.Options{
-			Reader:   &follow.Reader{Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace},
+			Reader: &follow.Reader{
+				Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace,
+				Hooks: follow.Hooks{
+					Batch: counters.Batch, Failed: counters.Failed,
+					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },
+				},
+			},
 			Recorder: d.db, Logger: d.logger, Now: time.Now,
 			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
 			OnHead: func(ctwatch.Head) { d.ready.headVerified(l.Name) },

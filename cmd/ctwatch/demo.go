@@ -82,6 +82,7 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 		d.say("  ctwatch certs list --data %s", dir)
 		d.say("  ctwatch logs --data %s", dir)
 		d.say("  nats --server %s sub 'ctwatch.>'", d.nats.url)
+		d.say("  curl %smetrics", d.daemon.httpURL)
 		<-ctx.Done()
 	}
 	return nil
@@ -158,6 +159,7 @@ func (d *demo) setUp(dir string) error {
 	d.cfg.Stdout = false
 	d.cfg.Watch = []configs.Watch{{Domain: demoDomain, Subdomains: true}}
 	d.cfg.NATS.Listen = "127.0.0.1:0"
+	d.cfg.HTTP.Listen = "127.0.0.1:0"
 	d.cfg.Slack = &configs.Slack{Token: configs.NewSecret("xoxb-demo"), APIURL: d.slack.url, Channel: "#certs"}
 	d.cfg.Logs = configs.Logs{Start: configs.Start{Beginning: true}, Poll: 200 * time.Millisecond, MaxRate: 100}
 	for _, l := range []*ctlogtest.Log{d.static, d.rfc} {

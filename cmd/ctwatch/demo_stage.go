@@ -61,6 +61,7 @@ func (d *demo) close() {
 // A runningDaemon is a daemon that works in the background.
 type runningDaemon struct {
 	natsURL string
+	httpURL string
 	cancel  context.CancelFunc
 	done    chan struct{}
 	err     error // once done is closed
@@ -76,7 +77,11 @@ func startDaemon(ctx context.Context, cfg *configs.Config, logger *slog.Logger) 
 	ctx, cancel := context.WithCancel(ctx)
 	r := &runningDaemon{cancel: cancel, done: make(chan struct{})}
 	url := make(chan string, 1)
-	d := &daemon{cfg: cfg, rules: rules, logger: logger, out: io.Discard, onNATS: func(u string) { url <- u }}
+	d := &daemon{
+		cfg: cfg, rules: rules, logger: logger, out: io.Discard,
+		onHTTP: func(u string) { r.httpURL = u },
+		onNATS: func(u string) { url <- u },
+	}
 	go func() {
 		defer close(r.done)
 		r.err = d.run(ctx)

@@ -3,17 +3,17 @@ package main
 import (
 	"context"
 	"log/slog"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// A readiness tells systemd how the daemon is (sd_notify(3)). Outside of systemd
-// it does nothing but log.
+// A readiness knows whether the daemon is ready, and tells systemd how it is
+// (sd_notify(3)). Outside of systemd it tells nobody.
 type readiness struct {
 	logger *slog.Logger
-	once   sync.Once
+	ready  atomic.Bool
 }
 
 func newReadiness(logger *slog.Logger) *readiness { return &readiness{logger: logger} }
@@ -21,11 +21,14 @@ func newReadiness(logger *slog.Logger) *readiness { return &readiness{logger: lo
 // headVerified is called for each tree head whose signature was good. With the
 // first the daemon is ready: it has reached a log and can tell true from false.
 func (r *readiness) headVerified(log string) {
-	r.once.Do(func() {
+	if r.ready.CompareAndSwap(false, true) {
 		r.logger.Info("ready: verified a tree head", "log", log)
 		r.notify(systemd.SdNotifyReady)
-	})
+	}
 }
+
+// is reports whether the daemon is ready.
+func (r *readiness) is() bool { return r.ready.Load() }
 
 func (r *readiness) stopping() { r.notify(systemd.SdNotifyStopping) }
 

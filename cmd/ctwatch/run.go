@@ -15,7 +15,7 @@ func (a *app) runCommand() *cobra.Command {
 interrupted. What it finds is recorded in SQLite and published on NATS, on Slack
 and on stdout, as the configuration says. Without any configuration it works with
 an embedded NATS server, listening on 127.0.0.1:4222, and keeps everything in
-./ctwatch-data.
+./ctwatch-data. Health and metrics are served on http://127.0.0.1:8780.
 
 A domain stands for itself and every name below it. On a terminal events are
 printed as lines for people; otherwise, or with --json, as CloudEvents, one JSON

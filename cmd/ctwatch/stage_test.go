@@ -149,6 +149,9 @@ func (s *stage) config(more string) string {
 	if !strings.Contains(more, "nats:") {
 		b.WriteString("nats: {listen: \"127.0.0.1:0\"}\n")
 	}
+	if !strings.Contains(more, "http: {") {
+		b.WriteString("http: {listen: \"127.0.0.1:0\"}\n")
+	}
 	if !strings.Contains(more, "logs:") {
 		b.WriteString(s.logsConfig())
 	}

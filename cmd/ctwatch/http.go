@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/metrics"
+	"ctwatch/ctwatch/schemas"
+	"ctwatch/ctwatch/web"
+)
+
+// httpOptions reads the files that http in the configuration names.
+func httpOptions(cfg *configs.Config, logger *slog.Logger) (o web.Options, err error) {
+	c := cfg.HTTP
+	o = web.Options{Listen: c.Listen, Logger: logger}
+	if c.TokensFile != "" {
+		if o.Tokens, err = web.ReadTokens(c.TokensFile, logger); err != nil {
+			return o, &usageError{cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err)}
+		}
+	}
+	if c.TLS != nil {
+		if o.TLS, err = web.TLS(c.TLS.Cert, c.TLS.Key, logger); err != nil {
+			return o, &usageError{cfg.Errorf("http.tls", "cannot be used: %w; want two PEM files, a certificate with its chain and its key", err)}
+		}
+	}
+	return o, nil
+}
+
+// listenHTTP makes the HTTP listener with what it serves; nil if there is to be
+// none.
+func (d *daemon) listenHTTP() (*web.Server, error) {
+	if d.cfg.HTTP.Listen == "" {
+		return nil, nil
+	}
+	o, err := httpOptions(d.cfg, d.logger)
+	if err != nil {
+		return nil, err
+	}
+	files, err := web.Files(schemas.FS, "application/schema+json")
+	if err != nil {
+		return nil, err
+	}
+	s, err := web.Listen(o)
+	if err != nil {
+		return nil, err
+	}
+	s.HandlePublic("GET /healthz", web.Health())
+	s.HandlePublic("GET /schemas/{file}", files)
+	s.Handle("GET /readyz", web.Ready(d.notReady))
+	s.Handle("GET /metrics", d.metrics.Handler())
+
+	d.logger.Info("HTTP listener is ready", "url", s.URL())
+	if !s.Local() && o.TLS == nil {
+		d.logger.Warn("the HTTP listener is reached from other machines and has no TLS: whoever is on the way can read tokens and replies; set http.tls, or put a proxy with TLS in front", "listen", d.cfg.HTTP.Listen)
+	}
+	if !s.Local() && o.Tokens == nil {
+		d.logger.Warn("the HTTP listener is reached from other machines and there are no tokens: /metrics and /readyz answer nobody; set http.tokens_file", "listen", d.cfg.HTTP.Listen)
+	}
+	if d.onHTTP != nil {
+		d.onHTTP(s.URL())
+	}
+	return s, nil
+}
+
+// notReady says why the daemon is not ready, in plain text; nothing if it is.
+func (d *daemon) notReady(ctx context.Context) (reasons []string) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if _, err := d.db.Logs(ctx); err != nil {
+		reasons = append(reasons, "the store does not answer: "+ctwatch.Printable(err.Error(), 500))
+	}
+	if !d.ready.is() {
+		reasons = append(reasons, "no log's tree head has been verified since the start")
+	}
+	return reasons
+}
+
+// newMetrics makes the metrics, which look up in the store how logs and senders
+// stand.
+func (d *daemon) newMetrics() (*metrics.Metrics, error) {
+	v := buildVersion()
+	m, err := metrics.New(metrics.Options{
+		Registry: prometheus.NewRegistry(), Logger: d.logger,
+		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	return m, nil
+}
+
+// followedLogs returns how those logs stand that are followed now: the store knows
+// others, which left the list.
+func (d *daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) {
+	all, err := d.db.Logs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	followed := d.followed.Load()
+	if followed == nil {
+		return nil, nil
+	}
+	var out []ctwatch.LogStatus
+	for _, s := range all {
+		if (*followed)[s.ID] {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// senderStates returns how the delivery of events stands.
+func (d *daemon) senderStates(ctx context.Context) ([]metrics.Sender, error) {
+	all, err := d.db.SenderStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []metrics.Sender
+	for _, s := range all {
+		out = append(out, metrics.Sender{
+			Name: s.Name, Backlog: s.Backlog, DeadLetters: s.DeadLetters,
+			Failing: s.LastError != "", LastSuccess: s.LastSuccess,
+		})
+	}
+	return out, nil
+}

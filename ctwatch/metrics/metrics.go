@@ -1,0 +1,118 @@
+// Package metrics counts and measures for Prometheus, by its conventions for names
+// and in its text format (prometheus.io/docs/instrumenting/exposition_formats).
+//
+// What happens is counted as it happens, once for a request, a batch or a step and
+// never for an entry (Metrics, Log). What is known anyway is looked up when someone
+// asks (state.go). Label values are few and never from a certificate: the names and
+// IDs of the logs that are followed, their operators, the senders, the stages, and
+// the known status codes of HTTP.
+package metrics
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ctwatch/ctwatch"
+)
+
+// Build says what runs.
+type Build struct{ Version, Revision, GoVersion string }
+
+// Options are what metrics are made of. Registry and Logger are required, and so is
+// each source of Sources that has no other word there.
+type Options struct {
+	Registry *prometheus.Registry
+	Logger   *slog.Logger
+	Build    Build
+	Sources  Sources
+}
+
+// Metrics are the daemon's metrics. Its methods may be called concurrently.
+type Metrics struct {
+	registry *prometheus.Registry
+	log      *slog.Logger
+
+	requests                                    *prometheus.CounterVec // by log and code
+	received, entries, matches, malformed, errs *prometheus.CounterVec // by log
+	stages                                      *prometheus.HistogramVec
+	delivered, failures                         *prometheus.CounterVec // by sender
+}
+
+// The labels that name a log. Names may be shared or change; IDs do not.
+var logLabels = []string{"log", "log_id"}
+
+func logValues(name string, id ctwatch.LogID) []string {
+	return []string{label(name), id.String()}
+}
+
+// label makes text that others chose fit to be a label's value.
+func label(s string) string { return ctwatch.Printable(s, 100) }
+
+// New registers the metrics, and those of the Go runtime and the process.
+func New(o Options) (*Metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ctwatch", Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		registry: o.Registry, log: o.Logger,
+		requests: counter("log_requests_total",
+			"Requests to the log by the status code of the reply; \"error\" without a reply, \"other\" for a code that does not exist.",
+			append(logLabels, "code")...),
+		received:  counter("log_received_bytes_total", "Bytes received from the log in replies, as they came, that is mostly compressed.", logLabels...),
+		entries:   counter("log_entries_read_total", "Entries read from the log, those read again included.", logLabels...),
+		matches:   counter("log_matches_total", "Entries read that matched the watch list, those read again included.", logLabels...),
+		malformed: counter("log_malformed_entries_total", "Entries read that could not be parsed, those read again included.", logLabels...),
+		errs:      counter("log_errors_total", "How often following the log failed, after all attempts.", logLabels...),
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "ctwatch", Name: "stage_duration_seconds",
+			Help:    "How long each part of the work took, once for each reply (fetch, scan), transaction (record) or proof (verify).",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // up to 33 s
+		}, []string{"stage"}),
+		delivered: counter("sender_delivered_total", "Events that the sender's service has taken.", "sender"),
+		failures:  counter("sender_failures_total", "Tries to send an event that failed.", "sender"),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "ctwatch", Name: "build_info", Help: "What runs; always 1.",
+	}, []string{"version", "revision", "goversion"})
+	build.WithLabelValues(o.Build.Version, o.Build.Revision, o.Build.GoVersion).Set(1)
+
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.requests, m.received, m.entries, m.matches, m.malformed, m.errs, m.stages, m.delivered, m.failures, build,
+		newState(o.Sources, o.Logger),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		errs = append(errs, o.Registry.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelError),
+		ErrorHandling:       promhttp.ContinueOnError, // one that is wrong does not hide the others
+		MaxRequestsInFlight: 4,
+	})
+}
+
+// Took says how long a stage of the work took.
+func (m *Metrics) Took(stage string, d time.Duration) {
+	m.stages.WithLabelValues(stage).Observe(d.Seconds())
+}
+
+// Sent says that a sender tried to send an event, and with what result.
+func (m *Metrics) Sent(sender string, err error) {
+	delivered, failures := m.delivered.WithLabelValues(sender), m.failures.WithLabelValues(sender)
+	if err == nil {
+		delivered.Inc()
+	} else {
+		failures.Inc()
+	}
+}

@@ -1,0 +1,152 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ctwatch/ctwatch"
+)
+
+// sourceTimeout bounds how long the store may take to answer.
+const sourceTimeout = 3 * time.Second
+
+// Sources are asked when someone asks for the metrics, maybe several times at once.
+type Sources struct {
+	// Logs returns where the logs stand that are followed.
+	Logs func(context.Context) ([]ctwatch.LogStatus, error)
+	// Senders returns how delivery stands.
+	Senders func(context.Context) ([]Sender, error)
+	// Rates returns how many requests a second the logs of each operator may be
+	// asked now, by the operator's name; optional.
+	Rates func() map[string]float64
+}
+
+// A Sender is how the delivery by one sender stands.
+type Sender struct {
+	Name        string
+	Backlog     int64      // events that wait for it
+	DeadLetters int64      // events that it will never take
+	Failing     bool       // whether the last try failed
+	LastSuccess *time.Time // nil before the first
+}
+
+// state is a prometheus.Collector of what its sources say.
+type state struct {
+	sources Sources
+	log     *slog.Logger
+
+	up *prometheus.Desc
+
+	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
+	backlog, dead, failing, successAt                                         *prometheus.Desc
+	rate                                                                      *prometheus.Desc
+}
+
+func newState(s Sources, log *slog.Logger) *state {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("ctwatch_"+name, help, labels, nil)
+	}
+	return &state{
+		sources: s, log: log,
+		up: desc("store_up", "Whether the store answered; without it the gauges of logs and senders are missing."),
+
+		info:       desc("log_info", "A log that is followed; always 1.", append(logLabels, "operator", "kind", "state")...),
+		size:       desc("log_tree_size", "Entries in the log by the largest tree head accepted.", logLabels...),
+		position:   desc("log_position", "Entries of the log read and matched, counted from its first.", logLabels...),
+		verified:   desc("log_verified_position", "Entries of the log proven to be in its tree, counted from its first.", logLabels...),
+		lag:        desc("log_lag_entries", "Entries known to be in the log and not yet read.", logLabels...),
+		lagTime:    desc("log_lag_seconds", "How long unread entries have been known; 0 when caught up.", logLabels...),
+		healthy:    desc("log_healthy", "Whether the log can be followed and keeps its promises.", logLabels...),
+		headAt:     desc("log_last_head_timestamp_seconds", "When the last tree head was accepted.", logLabels...),
+		verifiedAt: desc("log_last_verified_timestamp_seconds", "When the verified position last moved.", logLabels...),
+
+		backlog:   desc("sender_backlog_events", "Events that wait for the sender.", "sender"),
+		dead:      desc("sender_dead_letters", "Events set aside, since the sender's service will never take them.", "sender"),
+		failing:   desc("sender_failing", "Whether the sender's last try failed.", "sender"),
+		successAt: desc("sender_last_success_timestamp_seconds", "When the sender was last done with an event.", "sender"),
+
+		rate: desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (s *state) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
+		s.backlog, s.dead, s.failing, s.successAt, s.rate,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *state) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout) // a Collector is given none
+	defer cancel()
+	g := gauges(out)
+	logs, err := s.sources.Logs(ctx)
+	if err == nil {
+		var senders []Sender
+		if senders, err = s.sources.Senders(ctx); err == nil {
+			s.logs(g, logs)
+			s.senders(g, senders)
+		}
+	}
+	if err != nil {
+		s.log.Error("metrics are incomplete: the store does not answer", "error", err)
+	}
+	g.put(s.up, truth(err == nil))
+	if s.sources.Rates != nil {
+		for operator, rate := range s.sources.Rates() {
+			g.put(s.rate, rate, label(operator))
+		}
+	}
+}
+
+func (s *state) logs(g gauges, logs []ctwatch.LogStatus) {
+	for _, l := range logs {
+		values := logValues(l.Name, l.ID)
+		g.put(s.info, 1, append(values, label(l.Operator), label(string(l.Kind)), label(l.State))...)
+		g.put(s.size, float64(l.TreeSize), values...)
+		g.put(s.position, float64(l.Position), values...)
+		g.put(s.verified, float64(l.Verified), values...)
+		g.put(s.lag, float64(l.LagEntries), values...)
+		g.put(s.lagTime, l.LagSeconds, values...)
+		g.put(s.healthy, truth(l.Healthy), values...)
+		g.time(s.headAt, l.LastHeadAt, values...)
+		g.time(s.verifiedAt, l.LastVerifiedAt, values...)
+	}
+}
+
+func (s *state) senders(g gauges, senders []Sender) {
+	for _, x := range senders {
+		g.put(s.backlog, float64(x.Backlog), x.Name)
+		g.put(s.dead, float64(x.DeadLetters), x.Name)
+		g.put(s.failing, truth(x.Failing), x.Name)
+		g.time(s.successAt, x.LastSuccess, x.Name)
+	}
+}
+
+// gauges takes values as they are now.
+type gauges chan<- prometheus.Metric
+
+func (g gauges) put(d *prometheus.Desc, v float64, labels ...string) {
+	g <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// time puts seconds since 1970, or nothing for what has never happened.
+func (g gauges) time(d *prometheus.Desc, t *time.Time, labels ...string) {
+	if t != nil {
+		g.put(d, float64(t.UnixMilli())/1000, labels...)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

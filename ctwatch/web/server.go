@@ -1,0 +1,151 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Limits of what clients may take up.
+const (
+	maxConnections = 1024
+	maxHeader      = 16 << 10
+	maxBody        = 64 << 10
+
+	headerTimeout = 5 * time.Second
+	readTimeout   = 15 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = time.Minute
+
+	// grace is how long requests under way may go on once the daemon stops.
+	grace = 2 * time.Second
+)
+
+// Options say where and how to listen. Listen and Logger are required.
+type Options struct {
+	Listen string      // host:port; port 0 takes a free one
+	TLS    *tls.Config // nil: plain HTTP
+	Tokens *Tokens     // nil: there are none, so that nobody has one
+	Logger *slog.Logger
+}
+
+// A Server is a listener with what it serves.
+type Server struct {
+	listener net.Listener
+	addr     *net.TCPAddr
+	tokens   *Tokens
+	log      *slog.Logger
+	mux      *http.ServeMux
+	http     http.Server
+}
+
+// Listen begins to listen. Clients are answered once Run is called. A Server that
+// is never run is to be closed.
+func Listen(o Options) (*Server, error) {
+	l, err := net.Listen("tcp", o.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("http.listen: another program, maybe another ctwatch, listens on %s already: end it, or set http.listen to another address, or to \"\" for no listener: %w", o.Listen, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("http.listen: cannot listen on %s: set http.listen to an address of this machine, or to \"\" for no listener: %w", o.Listen, err)
+	}
+	s := &Server{
+		listener: netutil.LimitListener(l, maxConnections), addr: l.Addr().(*net.TCPAddr),
+		tokens: o.Tokens, log: o.Logger, mux: http.NewServeMux(),
+	}
+	s.http = http.Server{
+		Handler:   http.MaxBytesHandler(http.HandlerFunc(s.serve), maxBody),
+		TLSConfig: o.TLS,
+
+		MaxHeaderBytes:    maxHeader,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+
+		// What net/http has to say is about clients: failed handshakes, and the like.
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// URL is where the server is reached, with the port that it has, and ends in a
+// slash.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.http.TLSConfig != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + s.addr.String() + "/"
+}
+
+// Local reports whether only this machine reaches the listener.
+func (s *Server) Local() bool { return s.addr.IP.IsLoopback() }
+
+// Handle serves what a pattern of http.ServeMux matches, guarded. It must not be
+// called once the server runs.
+func (s *Server) Handle(pattern string, h http.Handler) {
+	s.mux.Handle(pattern, s.guard(h, false))
+}
+
+// HandlePublic is Handle for what everyone may read without a token.
+func (s *Server) HandlePublic(pattern string, h http.Handler) {
+	s.mux.Handle(pattern, s.guard(h, true))
+}
+
+// Run answers clients until ctx ends. Then it stops listening, lets requests under
+// way end for a moment, and returns nil. An error means that the listener failed.
+func (s *Server) Run(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() {
+		if s.http.TLSConfig != nil {
+			done <- s.http.ServeTLS(s.listener, "", "")
+			return
+		}
+		done <- s.http.Serve(s.listener)
+	}()
+	select {
+	case err := <-done:
+		return fmt.Errorf("the HTTP listener on %v failed: %w", s.addr, err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if s.http.Shutdown(stop) != nil {
+		s.Close()
+	}
+	<-done
+	return nil
+}
+
+// Close stops listening at once. It may be called more than once.
+func (s *Server) Close() {
+	_ = s.http.Close() // it knows the listener only once it runs
+	_ = s.listener.Close()
+}
+
+// serve answers one request.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p != http.ErrAbortHandler {
+			s.log.Error("a bug: answering a request panicked", "pattern", r.Pattern, "panic", p, "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler) // the reply may be half written: cut the connection
+	}()
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store") // unless the handler knows better
+	s.mux.ServeHTTP(w, r)
+}
