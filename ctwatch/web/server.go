@@ -42,6 +42,7 @@ type Options struct {
 type Server struct {
 	listener net.Listener
 	addr     *net.TCPAddr
+	tls      bool
 	tokens   *Tokens
 	log      *slog.Logger
 	mux      *http.ServeMux
@@ -58,7 +59,7 @@ func Listen(o Options) (*Server, error) {
 		return nil, fmt.Errorf("http.listen: cannot listen on %s: set http.listen to an address of this machine, or to \"\" for no listener: %w", o.Listen, err)
 	}
 	s := &Server{
-		listener: netutil.LimitListener(l, maxConnections), addr: l.Addr().(*net.TCPAddr),
+		listener: netutil.LimitListener(l, maxConnections), addr: l.Addr().(*net.TCPAddr), tls: o.TLS != nil,
 		tokens: o.Tokens, log: o.Logger, mux: http.NewServeMux(),
 	}
 	s.http = http.Server{
@@ -81,7 +82,7 @@ func Listen(o Options) (*Server, error) {
 // slash.
 func (s *Server) URL() string {
 	scheme := "http"
-	if s.http.TLSConfig != nil {
+	if s.tls {
 		scheme = "https"
 	}
 	return scheme + "://" + s.addr.String() + "/"
@@ -106,7 +107,7 @@ func (s *Server) HandlePublic(pattern string, h http.Handler) {
 func (s *Server) Run(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
-		if s.http.TLSConfig != nil {
+		if s.tls {
 			done <- s.http.ServeTLS(s.listener, "", "")
 			return
 		}
