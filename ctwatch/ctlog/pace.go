@@ -22,7 +22,8 @@ const (
 	troubleRate  = 3.0
 
 	// additive is by how much a rate in full use grows in a second. At low rates,
-	// where one reply says little, no reply adds more than a part of the rate.
+	// where one reply says little, no reply adds more than a part of the rate; but
+	// see grow.
 	additive   = 0.5
 	mostGrowth = 0.05
 	// decrease is what is left of a rate after a refusal or an error, and
@@ -285,8 +286,11 @@ type bucket struct {
 
 	tokens float64
 	at     time.Time // of which tokens tells
-	cut    time.Time // when the rate was last made smaller
 	until  time.Time // nothing may be asked before
+
+	cut     time.Time // when the rate was last made smaller
+	cutFrom float64   // what it was before that, and before all that came in a row
+	inRow   bool      // nothing good has come since the last cut
 }
 
 // take takes a token and returns 0, or returns how long to wait before asking
@@ -309,8 +313,15 @@ func (b *bucket) take(now time.Time, limit float64) time.Duration {
 	return time.Duration(math.Ceil((1 - b.tokens) / limit * float64(time.Second)))
 }
 
-// grow makes the rate larger after a good reply.
+// grow makes the rate larger after a good reply. Below half of what it was before
+// it was cut several times in a row it doubles: a log that refused everything for a
+// while has not told by how much it was too much.
 func (b *bucket) grow() {
+	b.inRow = false
+	if fast := math.Min(2*b.rate, decrease*b.cutFrom); fast > b.rate {
+		b.rate = fast
+		return
+	}
 	b.rate = math.Min(b.most, b.rate+math.Min(additive/b.rate, mostGrowth*b.rate))
 }
 
@@ -319,6 +330,9 @@ func (b *bucket) grow() {
 func (b *bucket) shrink(begun, now time.Time, factor float64) {
 	if begun.Before(b.cut) {
 		return
+	}
+	if !b.inRow {
+		b.cutFrom, b.inRow = b.rate, true
 	}
 	b.rate = math.Max(b.least, b.rate*factor)
 	b.tokens, b.at, b.cut = 0, now, now
