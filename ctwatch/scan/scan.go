@@ -3,9 +3,10 @@
 // every log, so nothing that only a match needs is done before there is a match.
 //
 // For each entry it computes the leaf hash (RFC 6962 §2.1) from the bytes as they
-// came, and holds the names that the certificate speaks for against the watch
-// list. What cannot be read is not passed over: it is reported as malformed, and
-// matches on what could be read.
+// came, and holds the names and addresses that the certificate speaks for against
+// the watch list. What cannot be read is not passed over: it is reported as
+// malformed, and matches on what could be read. What a log serves beside an entry
+// but does not hash into its tree is kept only where it agrees with the entry.
 package scan
 
 import (
