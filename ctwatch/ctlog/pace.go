@@ -19,7 +19,9 @@ const (
 	// floorLogRate is the least that a log's rate falls to while it still gives
 	// something of use, and troubleRate the most while it does not.
 	floorLogRate = 2.0
-	troubleRate  = 3.0
+	troubleRate  = 2.0
+	// goodInRow is how many good replies in a row end the troubles, at the latest.
+	goodInRow = 16
 
 	// additive is by how much a rate in full use grows in a second. At low rates,
 	// where one reply says little, no reply adds more than a part of the rate; but
@@ -78,8 +80,8 @@ func (p *Pace) Rate() float64 {
 // error, time-out and unusable reply, and when replies become clearly slower, and
 // grows as its operator's does. Beyond that,
 //
-//   - it is at most 3 requests a second from an unusable reply on until a good one,
-//     and while the log cannot be followed (Trouble);
+//   - it is at most 2 requests a second from an unusable reply on until a good one,
+//     and while the log cannot be followed (Trouble), until 16 good ones in a row;
 //   - it is one request in ten seconds when two minutes have passed with nothing of
 //     use. What such a log says of its load concerns it alone, so that a dead
 //     shard slows its siblings down no longer.
@@ -93,6 +95,7 @@ type LogPace struct {
 	bucket
 	useless time.Time // since when nothing of use has come; zero when the last was
 	trouble bool
+	good    int     // good replies in a row
 	latency float64 // of replies with entries: their moving average in seconds
 	timed   int     // how many of them there were
 }
@@ -201,9 +204,13 @@ func (l *LogPace) Verdict(begun time.Time, err error) {
 	defer l.mu.Unlock()
 	if err == nil {
 		l.useless = time.Time{}
+		if l.good++; l.good >= goodInRow {
+			l.trouble = false
+		}
 		return
 	}
 	now := time.Now()
+	l.good = 0
 	l.startUseless(now)
 	var se *StatusError
 	if errors.As(err, &se) && (se.Code == http.StatusTooManyRequests || se.Code == http.StatusServiceUnavailable) {
@@ -220,7 +227,7 @@ func (l *LogPace) Trouble(on bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trouble = on
+	l.trouble, l.good = on, 0
 	if on {
 		l.startUseless(time.Now())
 	} else {

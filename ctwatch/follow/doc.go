@@ -34,6 +34,8 @@
 // All requests keep the pace of the log (ctlog.LogPace). Of spans that fail one is
 // asked for again at a time. A log that cannot be followed is polled ever more
 // seldom, up to the longer of 10 s and four poll intervals; it is asked at most
-// three times a second meanwhile, and once in ten seconds when nothing of use has
-// come for two minutes. Both end with the first step that succeeds.
+// twice a second meanwhile, and once in ten seconds when nothing of use has come
+// for two minutes. The former ends with the first step that succeeds, or with 16
+// good replies in a row, the latter with one. What does not verify is read again
+// with pauses of at least half a second for each span.
 package follow

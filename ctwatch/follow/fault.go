@@ -25,9 +25,16 @@ func (f *Follower) alarm(ctx context.Context, head ctwatch.Head, tree ctwatch.Tr
 			Computed: &ctwatch.EvidenceRoot{Size: tree.Size, Root: root},
 		},
 	}
-	sctx, cancel := context.WithTimeout(ctx, searchTime)
-	entry, err := f.blame(sctx, head, tree.Size)
-	cancel()
+	// The search asks for everything once more, so it is done once: a fault that
+	// lasts is not told again.
+	var entry *ctwatch.EvidenceEntry
+	var err error
+	if !f.searched {
+		sctx, cancel := context.WithTimeout(ctx, searchTime)
+		entry, err = f.blame(sctx, head, tree.Size)
+		cancel()
+		f.searched = err == nil
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -87,6 +87,7 @@ type Follower struct {
 	health     health
 	missing    []missingIssuer
 	faulty     bool // a fault was told and has not ended
+	searched   bool // for the entry to blame, since the verified position last moved
 	honest     int  // steps in a row without a fault, after one
 	stale      int  // tree heads in a row smaller than head
 	repair     *backoff.ExponentialBackOff

@@ -37,7 +37,7 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 	if err := f.Recorder.Advance(ctx, f.id, f.tree, head); err != nil {
 		return record(err)
 	}
-	f.verified = f.tree
+	f.verified, f.searched = f.tree, false
 	f.Logger.Debug("verified", "log", f.name, "size", f.verified.Size)
 	return nil
 }
@@ -72,6 +72,10 @@ func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 	return nil
 }
 
+// repairPause is how long at least it takes, on average, until a span that did not
+// verify is read again.
+const repairPause = time.Second / 2
+
 // scheduleRepair sets when to read again what did not verify: at first with the
 // next poll, then ever more seldom.
 func (f *Follower) scheduleRepair() {
@@ -80,5 +84,6 @@ func (f *Follower) scheduleRepair() {
 		f.repair.InitialInterval = f.Poll
 		f.repair.MaxInterval = max(time.Hour, f.Poll)
 	}
-	f.nextRepair = f.Now().Add(f.repair.NextBackOff())
+	spans := (max(f.position, f.verified.Size) - f.verified.Size) / f.log.Span()
+	f.nextRepair = f.Now().Add(max(f.repair.NextBackOff(), time.Duration(spans)*repairPause))
 }
