@@ -17,10 +17,21 @@ import (
 // header must not silence alerts for a year.
 const maxRetryAfter = time.Hour
 
-// recordTimeout bounds the recording of what became of a send. It has a time of its
-// own, since a send that succeeds while the daemon stops must still be recorded, or
-// it is told twice.
+// recordTimeout bounds the recording of what became of a send once the daemon stops.
+// It has a time of its own, since a send that succeeds while the daemon stops must
+// still be recorded, or it is told twice. While the daemon works there is no bound: a
+// store that is busy for long has not failed.
 const recordTimeout = 5 * time.Second
+
+// recording returns a context to record in, which ends recordTimeout after ctx has.
+func recording(ctx context.Context) (context.Context, context.CancelFunc) {
+	rctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(recordTimeout, cancel)
+		context.AfterFunc(rctx, func() { t.Stop() })
+	})
+	return rctx, func() { stop(); cancel() }
+}
 
 // A queue delivers events to one sender.
 type queue struct {
@@ -250,7 +261,7 @@ func (q *queue) caughtUp() {
 }
 
 func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	ctx, cancel := recording(ctx)
 	defer cancel()
 	if err := q.cfg.Outbox.Delivered(ctx, q.name, seq); err != nil {
 		return fmt.Errorf("recording that %s has event %d: %w", q.name, seq, err)
@@ -259,7 +270,7 @@ func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
 }
 
 func (q *queue) recordDead(ctx context.Context, p *ctwatch.Queued, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	ctx, cancel := recording(ctx)
 	defer cancel()
 	reason := ctwatch.Printable(cause.Error(), 500)
 	q.log.ErrorContext(ctx, "an event can never be delivered and is set aside as a dead letter",
