@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -49,7 +50,16 @@ func spawn(t *testing.T, program string, env []string, args ...string) *child {
 // run starts the daemon as a child.
 func (s *stage) run(config string, env ...string) *child {
 	s.t.Helper()
-	return spawn(s.t, "ctwatch", env, "run", "--config", config)
+	c := spawn(s.t, "ctwatch", env, "run", "--config", config)
+	s.alive = func() error {
+		select {
+		case <-c.done:
+			return fmt.Errorf("the daemon ended with status %d", c.status)
+		default:
+			return nil
+		}
+	}
+	return c
 }
 
 // kill ends the child with SIGKILL, at once, and waits for it.

@@ -38,7 +38,7 @@ func TestKill9(t *testing.T) {
 	var grower sync.WaitGroup
 	grown := 0
 	grower.Go(func() {
-		tick := time.NewTicker(60 * time.Millisecond)
+		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for ; ; grown++ {
 			select {
@@ -48,7 +48,7 @@ func TestKill9(t *testing.T) {
 			}
 			i := s.watched(fmt.Sprintf("host%d.example.com", grown))
 			sct := s.addPrecert(s.logs[grown%2], i)
-			s.fill(30)
+			s.fill(25)
 			s.addFinal(s.logs[(grown+1)%2], i, sct)
 			s.publish()
 		}

@@ -64,16 +64,6 @@ func (s *stage) stream(url string) (out []message) {
 	}
 }
 
-// ofType chooses the messages of a type.
-func ofType(all []message, t ctwatch.EventType) (out []message) {
-	for _, m := range all {
-		if m.Type == t {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 // freePort returns a port of loopback on which nothing listens just now.
 func freePort(t *testing.T) int {
 	t.Helper()

@@ -32,6 +32,8 @@ type stage struct {
 	ca          *ctlogtest.CA
 	dir         string // data_dir
 
+	alive func() error // says that the last daemon started has ended, and why
+
 	mu     sync.Mutex
 	issued map[ctwatch.Hash]*ctlogtest.Issued // what is watched
 	logged map[ctwatch.Hash][]sight           // where it was logged, and what is not watched
@@ -42,7 +44,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
-	s := &stage{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "data"), issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight)}
+	s := &stage{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "data"), alive: func() error { return nil }, issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight)}
 	var err error
 	s.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{})
 	s.check(err)
@@ -178,7 +180,7 @@ func (s *stage) untilVerified() {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	for _, l := range s.logs {
-		s.check(untilVerified(ctx, filepath.Join(s.dir, "ctwatch.db"), l))
+		s.check(untilVerified(ctx, s.alive, filepath.Join(s.dir, "ctwatch.db"), l))
 	}
 }
 
@@ -234,8 +236,8 @@ func (s *stage) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	if err := poll(ctx, func() (bool, error) { return ok(), nil }); err != nil {
-		s.t.Fatalf("did not happen: %s", what)
+	if err := poll(ctx, func() (bool, error) { return ok(), s.alive() }); err != nil {
+		s.t.Fatalf("did not happen: %s: %v", what, err)
 	}
 }
 
@@ -268,11 +270,19 @@ func (s *stage) start(config string) *testDaemon {
 		defer close(r.done)
 		r.err = d.run(ctx)
 	}()
+	s.alive = func() error {
+		select {
+		case <-r.done:
+			return fmt.Errorf("the daemon ended: %v", r.err)
+		default:
+			return nil
+		}
+	}
 	s.t.Cleanup(func() {
 		cancel()
 		<-r.done
 		if s.t.Failed() {
-			s.t.Logf("the daemon's log:\n%s", r.log.tail())
+			s.t.Logf("the daemon ended with: %v; its log:\n%s", r.err, r.log.tail())
 		}
 	})
 	if cfg.NATS.URL == "" {
