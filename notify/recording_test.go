@@ -9,6 +9,7 @@ import (
 // What became of a send is recorded however long the store takes while the daemon
 // works, and for some time after it was told to stop.
 func TestRecordingOutlivesTheDaemonOnlyForAWhile(t *testing.T) {
+	t.Parallel()
 	ctx, stop := context.WithCancel(context.Background())
 	rctx, done := recording(ctx)
 	defer done()
