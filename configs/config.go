@@ -237,7 +237,7 @@ func Default() *Config {
 		Logs: Logs{
 			List: DefaultLogList, ListKey: "google", Refresh: time.Hour,
 			States: []string{"qualified", "usable", "readonly", "retired"},
-			Poll:   30 * time.Second, MaxRate: 20,
+			Poll:   30 * time.Second, MaxRate: 200,
 		},
 		NATS:   NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
 		Stdout: true,

@@ -52,7 +52,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		DataDir: "ctwatch-data",
 		Logs: configs.Logs{
 			List:    "https://www.gstatic.com/ct/log_list/v3/log_list.json",
-			ListKey: "google", Refresh: time.Hour, Poll: 30 * time.Second, MaxRate: 20,
+			ListKey: "google", Refresh: time.Hour, Poll: 30 * time.Second, MaxRate: 200,
 			States: []string{"qualified", "usable", "readonly", "retired"},
 		},
 		NATS:   configs.NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},

@@ -209,7 +209,7 @@ func (a *app) logger() *slog.Logger {
 func httpClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32
-	t.ReadBufferSize = 64 << 10 // replies are large
+	t.ReadBufferSize = 32 << 10 // replies are large
 	t.ResponseHeaderTimeout = time.Minute
 	return &http.Client{Transport: t}
 }

@@ -39,14 +39,16 @@ func (a *app) certsListCommand() *cobra.Command {
 				return err
 			}
 			if domain != "" {
-				if f.Domain, err = watchlist.ParseDomain(domain); err != nil {
+				rule, err := watchlist.NewRule(domain, true)
+				if err != nil {
 					return usagef("--domain: %w", err)
 				}
+				f.Domain = rule.Domain
 			}
 			return a.read(c.Context(), func(db *store.DB) error { return a.listCerts(c.Context(), db, f) })
 		},
 	}
-	c.Flags().StringVar(&domain, "domain", "", "only what matches this `domain`, or a name below it")
+	c.Flags().StringVar(&domain, "domain", "", "only what matches this `domain`, or a name below it; or a watched address")
 	c.Flags().StringVar(&verdict, "verdict", "", "only what was judged expected, unexpected or unreviewed")
 	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")

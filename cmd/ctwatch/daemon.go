@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +50,11 @@ type daemon struct {
 
 // run works until ctx ends, which is no error, or until the store is broken.
 func (d *daemon) run(ctx context.Context) (err error) {
+	if os.Getenv("GOGC") == "" {
+		// There is little garbage, most of it replies: collecting it early costs next
+		// to nothing and saves a third of the memory.
+		debug.SetGCPercent(50)
+	}
 	d.client = httpClient()
 	defer d.client.CloseIdleConnections()
 	d.list = watchlist.New(d.rules)

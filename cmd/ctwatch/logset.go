@@ -85,6 +85,10 @@ func merge(extra, listed []ctwatch.Log) []ctwatch.Log {
 	return out
 }
 
+// repliesAtOnce is how many replies with entries are in memory at once, besides one
+// for each log. A reply takes about one MiB, and more are of no use to so few cores.
+const repliesAtOnce = 8
+
 // maxFromStart is the most entries of a log that is new to a running system which
 // are read from its beginning: some hours of work. Of a longer one, what came
 // before is a gap, and is told.
@@ -106,12 +110,13 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 		known[s.ID] = true
 		fresh = fresh && s.LastVerifiedAt == nil
 	}
+	budget := ctlog.NewBudget(repliesAtOnce)
 	return func(l ctwatch.Log) (*follow.Follower, error) {
 		pace := d.paces.log(l)
 		counters := d.metrics.Log(l)
 		client := *d.client
 		client.Transport = counters.Transport(client.Transport)
-		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace})
+		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace, Budget: budget})
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -21,7 +22,10 @@ type buffer struct {
 	scratch []byte // for decoding one entry
 	spans   []span
 	inflate inflater
-	pool    *sync.Pool // where it came from
+	pool    *sync.Pool // where it came from; nil for one that is not for entries
+
+	slot   chan struct{} // taken in the Budget; nil if none is
+	waited time.Duration // for it
 }
 
 func newBuffer(pool *sync.Pool) *buffer {
@@ -29,13 +33,29 @@ func newBuffer(pool *sync.Pool) *buffer {
 	if !ok {
 		b = &buffer{pool: pool}
 	}
-	b.body, b.scratch, b.spans = b.body[:0], b.scratch[:0], b.spans[:0]
+	b.body, b.scratch, b.spans, b.waited = b.body[:0], b.scratch[:0], b.spans[:0], 0
 	return b
 }
 
 func (b *buffer) release() {
+	if b.slot != nil {
+		<-b.slot
+		b.slot = nil
+	}
 	if b.pool != nil && cap(b.body)+cap(b.scratch) <= maxKept {
 		b.pool.Put(b)
+	}
+}
+
+// grow makes room for a body whose length was announced, and which may be
+// compressed, so that it need not be moved while it grows. What was announced is
+// not believed: it counts up to the size of what is kept.
+func (b *buffer) grow(announced int64, compressed bool, limit int64) {
+	if compressed {
+		announced *= 3
+	}
+	if n := int(min(announced+1, limit+1, maxKept/2)); n > cap(b.body) {
+		b.body = make([]byte, 0, n)
 	}
 }
 

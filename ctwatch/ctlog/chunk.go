@@ -23,8 +23,8 @@ type Chunk struct {
 	err    error
 }
 
-// Close gives the chunk's memory back: no entry of it may be used after that. It
-// may be left out, at the expense of the garbage collector.
+// Close gives the chunk's memory, and its part in the Budget, back: no entry of it
+// may be used after that.
 func (c *Chunk) Close() {
 	if c.buf != nil {
 		c.buf.release()
@@ -136,7 +136,15 @@ const (
 	typePrecert = 1
 )
 
-var errShort = errors.New("ends too early")
+// Why an entry cannot be read. The texts do not depend on the entry: what is
+// reported is counted by them.
+var (
+	errShort     = errors.New("ends too early")
+	errEntryType = errors.New("its type is neither 0 (certificate) nor 1 (precertificate)")
+	errTimestamp = errors.New("its timestamp is not in milliseconds since 1970")
+	errLeafType  = errors.New("its version or leaf type is not 0")
+	errTrailing  = errors.New("bytes follow it")
+)
 
 // parseTimestamped reads a TimestampedEntry (RFC 6962 §3.4) from the beginning of
 // b into e, and returns its extensions and what follows it.
@@ -159,10 +167,10 @@ func (e *Entry) parseTimestamped(b []byte) (extensions, rest []byte, err error) 
 		}
 		e.Precert, e.IssuerHash, rest = true, rest[:32], rest[32:]
 	default:
-		return nil, nil, fmt.Errorf("entry type %d is neither 0 (certificate) nor 1 (precertificate)", kind)
+		return nil, nil, errEntryType
 	}
 	if timestamp >= 1<<53 {
-		return nil, nil, fmt.Errorf("timestamp %d is not in milliseconds since 1970", timestamp)
+		return nil, nil, errTimestamp
 	}
 	e.Timestamp = time.UnixMilli(int64(timestamp)).UTC()
 	var ok bool

@@ -38,7 +38,8 @@ type getter struct {
 	client    *http.Client
 	userAgent string
 	pace      *LogPace
-	dir       string    // for a file URL, its directory
+	dir       string // for a file URL, its directory
+	budget    *share
 	buffers   sync.Pool // of *buffer, for replies with entries
 }
 
@@ -47,7 +48,7 @@ func newGetter(base string, o Options) (*getter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log URL: %w", err)
 	}
-	g := &getter{base: strings.TrimSuffix(base, "/") + "/", userAgent: o.UserAgent, pace: o.Pace}
+	g := &getter{base: strings.TrimSuffix(base, "/") + "/", userAgent: o.UserAgent, pace: o.Pace, budget: o.Budget.share()}
 	switch u.Scheme {
 	case "http", "https":
 		if u.Host == "" {
@@ -90,7 +91,7 @@ func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, err
 // tells it what came of the request.
 func (g *getter) getInto(ctx context.Context, path string, limit int64, buf *buffer) error {
 	if g.dir != "" {
-		return g.read(path, limit, buf)
+		return g.read(ctx, path, limit, buf)
 	}
 	if err := g.pace.Wait(ctx); err != nil {
 		return err
@@ -98,7 +99,7 @@ func (g *getter) getInto(ctx context.Context, path string, limit int64, buf *buf
 	begun := time.Now()
 	err := g.request(ctx, path, limit, buf)
 	if ctx.Err() == nil {
-		g.pace.Done(begun, limit == maxEntries, err)
+		g.pace.Done(begun.Add(buf.waited), limit == maxEntries, err)
 	}
 	return err
 }
@@ -128,6 +129,10 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 			Body:       ctwatch.Printable(strings.TrimSpace(string(body)), maxErrorBody),
 		}
 	}
+	if err := g.budget.take(ctx, buf); err != nil {
+		return err
+	}
+	buf.grow(resp.ContentLength, resp.Header.Get("Content-Encoding") != "", limit)
 	if err := buf.read(resp.Body, limit); err != nil {
 		return fmt.Errorf("reading %s: %w", g.base+path, err)
 	}
@@ -135,7 +140,7 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 }
 
 // read is get for a log kept in files; a missing file is a 404.
-func (g *getter) read(path string, limit int64, buf *buffer) error {
+func (g *getter) read(ctx context.Context, path string, limit int64, buf *buffer) error {
 	name := filepath.Join(g.dir, filepath.FromSlash(path))
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,6 +150,9 @@ func (g *getter) read(path string, limit int64, buf *buffer) error {
 		return err
 	}
 	defer f.Close()
+	if err := g.budget.take(ctx, buf); err != nil {
+		return err
+	}
 	if err := buf.read(f, limit); err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}

@@ -21,6 +21,8 @@ type Options struct {
 	UserAgent string
 	// Pace is how fast the log may be asked; nil sets no limits.
 	Pace *LogPace
+	// Budget bounds the memory that replies take; nil sets no bounds.
+	Budget *Budget
 }
 
 // Open returns a reader of the log that l describes. It makes no request. The

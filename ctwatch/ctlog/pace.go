@@ -11,8 +11,10 @@ import (
 
 // The numbers of a Pace and a LogPace. Rates are requests per second.
 const (
+	// firstRate is where an operator's rate starts.
 	// floorRate is the least that an operator's rate falls to, and what a log is
 	// asked once it has given nothing but errors for brokenAfter.
+	firstRate   = 10
 	floorRate   = 0.1
 	brokenAfter = 2 * time.Minute
 
@@ -54,10 +56,12 @@ type Pace struct {
 }
 
 // NewPace returns the pace of an operator whose logs are asked at most max times a
-// second, all together; at least once in ten seconds. It starts with half of that.
+// second, all together; at least once in ten seconds. It starts at 10 requests a
+// second and doubles every second in which all that it allows is used, until the
+// operator says for the first time that it is too much.
 func NewPace(max float64) *Pace {
 	max = math.Max(max, floorRate)
-	return &Pace{turn: make(chan struct{}, 1), bucket: bucket{most: max, least: floorRate, rate: max / 2}}
+	return &Pace{turn: make(chan struct{}, 1), bucket: bucket{most: max, least: floorRate, rate: math.Min(firstRate, max)}}
 }
 
 // Log returns the pace of one more log of the operator.
@@ -320,11 +324,16 @@ func (b *bucket) take(now time.Time, limit float64) time.Duration {
 	return time.Duration(math.Ceil((1 - b.tokens) / limit * float64(time.Second)))
 }
 
-// grow makes the rate larger after a good reply. Below half of what it was before
+// grow makes the rate larger after a good reply: by one as long as it was never
+// cut, which doubles it in a second of full use. Below half of what it was before
 // it was cut several times in a row it doubles: a log that refused everything for a
 // while has not told by how much it was too much.
 func (b *bucket) grow() {
 	b.inRow = false
+	if b.cut.IsZero() {
+		b.rate = math.Min(b.most, b.rate+1)
+		return
+	}
 	if fast := math.Min(2*b.rate, decrease*b.cutFrom); fast > b.rate {
 		b.rate = fast
 		return

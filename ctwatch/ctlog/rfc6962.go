@@ -66,10 +66,12 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	}
 	buf := newBuffer(&l.get.buffers)
 	if err := l.get.getInto(ctx, query("get-entries", "start", start, "end", end-1), maxEntries, buf); err != nil {
+		buf.release()
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
 	c, n, err := parseEntries(buf, start, end-start)
 	if err != nil {
+		buf.release()
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
 	l.span.learn(start, end-start, n, c.Bytes)
@@ -111,11 +113,11 @@ func parseEntries(buf *buffer, start, most uint64) (*Chunk, uint64, error) {
 			e.rfc6962 = buf.body[s.extraStart:s.extraEnd]
 		}
 		if e.Header != [2]byte{} {
-			e.Err = fmt.Errorf("leaf of version %d and type %d: want 0 and 0", e.Header[0], e.Header[1])
+			e.Err = fmt.Errorf("leaf: %w", errLeafType)
 		} else if _, rest, err := e.parseTimestamped(e.Leaf); err != nil {
 			e.Err = fmt.Errorf("leaf: %w", err)
 		} else if len(rest) > 0 {
-			e.Err = fmt.Errorf("leaf: %d bytes too many", len(rest))
+			e.Err = fmt.Errorf("leaf: %w", errTrailing)
 		}
 		return true, nil
 	}
@@ -165,6 +167,7 @@ func (l *rfc6962Log) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (c
 	if err != nil {
 		return fail(err)
 	}
+	defer c.Close()
 	var e Entry
 	if !c.Next(&e) {
 		return fail(c.Err())
@@ -246,7 +249,8 @@ func (l *rfc6962Log) Extends(ctx context.Context, head ctwatch.Head, size uint64
 		return fmt.Errorf("consistency proof from %d to %d: %w", size, head.Size, err)
 	}
 	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, size, head.Size, reply.Consistency, root[:], head.Root[:]); err != nil {
-		return &InconsistencyError{Size: size, Root: root, Head: head, Err: err}
+		// The library's error holds hashes as lists of numbers, and is no use to people.
+		return &InconsistencyError{Size: size, Root: root, Head: head, Err: errors.New("the log's consistency proof does not lead from one root to the other")}
 	}
 	return nil
 }

@@ -83,10 +83,12 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 	width := min(size-first, tileWidth)
 	buf := newBuffer(&l.get.buffers)
 	if err := l.tile(ctx, "tile/data/", n, width, maxEntries, buf); err != nil {
+		buf.release()
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
 	}
 	c, err := parseTile(buf, first, start, end)
 	if err != nil {
+		buf.release()
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
 	}
 	return c, nil

@@ -68,7 +68,9 @@ func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*c
 			leaves = append(leaves, e.LeafHash())
 			at++
 		}
-		if err := c.Err(); err != nil {
+		err = c.Err()
+		c.Close()
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -120,6 +122,7 @@ func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*c
 	if err != nil {
 		return nil, err
 	}
+	defer c.Close()
 	var e ctlog.Entry
 	if !c.Next(&e) {
 		return nil, c.Err()

@@ -83,6 +83,7 @@ func (f *Follower) timestamp(ctx context.Context, i, size uint64) (time.Time, er
 	if err != nil {
 		return time.Time{}, err
 	}
+	defer c.Close()
 	var e ctlog.Entry
 	if !c.Next(&e) {
 		return time.Time{}, c.Err()
