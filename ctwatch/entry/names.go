@@ -184,10 +184,13 @@ func (v Visitor) extensions(lists []byte) error {
 			}
 			if ext := list[start:end]; len(ext) > 0 {
 				tag, start, end, _ := header(ext)
-				if tag == tagOID && string(ext[start:end]) == oidSubjectAltName {
+				switch {
+				case tag == tagOID && string(ext[start:end]) == oidSubjectAltName:
 					if sanErr := v.altNames(ext[end:]); err == nil {
 						err = sanErr
 					}
+				case err == nil && tag == tagOID && !isExtensionValue(ext[end:]):
+					err = TruncatedExtensions // a length that lies may hide what follows it
 				}
 			}
 			list = list[end:]
@@ -195,6 +198,20 @@ func (v Visitor) extensions(lists []byte) error {
 		lists = lists[end:]
 	}
 	return err
+}
+
+// isExtensionValue reports whether b is what follows the OID of an extension, and
+// nothing else: critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING.
+func isExtensionValue(b []byte) bool {
+	if len(b) > 0 && b[0] == tagBoolean {
+		_, _, end, _ := header(b)
+		b = b[end:]
+	}
+	if len(b) == 0 {
+		return false
+	}
+	tag, _, end, ok := header(b)
+	return ok && tag&^constructed == tagOctetString && end == len(b)
 }
 
 // altNames visits the names of a subject alternative name extension, given what

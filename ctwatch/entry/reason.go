@@ -18,7 +18,7 @@ const (
 	TruncatedSubject     Reason = "the subject is longer than what it stands in"
 	UnreadableCommonName Reason = "a common name cannot be decoded"
 	LongCommonName       Reason = "a common name in UTF-16 or UTF-32 is so long that only its end was read"
-	TruncatedExtensions  Reason = "the extensions are longer than what they stand in"
+	TruncatedExtensions  Reason = "an extension has another length than what it holds"
 	UnreadableAltName    Reason = "the subject alternative name is no OCTET STRING"
 	TruncatedAltName     Reason = "the subject alternative name is longer than what it stands in"
 )

@@ -12,8 +12,10 @@ import (
 // nobody is woken by a hiccup, and nobody is told twice of one outage.
 const (
 	sickPolls = 10 // a log that has been unwell for so many poll intervals is unhealthy
-	slowPolls = 20 // one that takes longer to be read up to a tree head is read too slowly
+	slowPolls = 20 // one that takes longer to be read up to a tree head, and longer than slowLeast, is read too slowly
 	wellSteps = 3  // so many good steps in a row, and it has recovered
+
+	slowLeast = 10 * time.Second
 )
 
 // health is what is known of how a log is.
@@ -48,7 +50,7 @@ func (f *Follower) assess(ctx context.Context, stepErr error) error {
 
 // assessSpeed is called while a long step goes on.
 func (f *Follower) assessSpeed(ctx context.Context) error {
-	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > slowPolls*f.Poll {
+	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > max(slowPolls*f.Poll, slowLeast) {
 		return record(f.unhealthy(ctx, slow(took)))
 	}
 	return nil
@@ -69,7 +71,7 @@ func (f *Follower) ailment(stepErr error) string {
 	if stepErr != nil {
 		return "it cannot be followed: " + stepErr.Error()
 	}
-	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > slowPolls*f.Poll {
+	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > max(slowPolls*f.Poll, slowLeast) {
 		return slow(took)
 	}
 	l := f.log.Info()
