@@ -2,6 +2,7 @@ package follow_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,15 +56,20 @@ func TestAHiccupIsNoOutage(t *testing.T) {
 // TestTrap21ARepeatedOldHeadIsNotHealth: a log that answers, but signs nothing new.
 func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
-		at := time.Now().Add(-48 * time.Hour)
-		o.Now = func() time.Time { return at }
+		var late atomic.Bool
+		o.Now = func() time.Time {
+			if late.Load() {
+				return time.Now()
+			}
+			return time.Now().Add(-48 * time.Hour)
+		}
 		r := newRig(t, o)
 		r.fill(10)
 		size := r.publish().Size
 		r.follow(follow.Start{})
 		r.verified(size)
 		r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
-		at = time.Now()
+		late.Store(true)
 		r.fill(1)
 		r.verified(r.publish().Size)
 		r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == 1 })
