@@ -166,36 +166,49 @@ func (d *demo) proof() error {
 		}
 		d.say("%s: tree size %d, read %d, verified %d, root %v…", s.Name, s.TreeSize, s.Position, s.Verified, head.Root.String()[:16])
 	}
-	return nil
+	return waitTold(ctx, db)
+}
+
+// waitTold waits until every sender has every event.
+func waitTold(ctx context.Context, db *store.DB) error {
+	err := poll(ctx, func() (bool, error) {
+		senders, err := db.SenderStatus(ctx)
+		for _, s := range senders {
+			if s.Backlog > 0 {
+				return false, err
+			}
+		}
+		return len(senders) > 0, err
+	})
+	if ctx.Err() != nil {
+		err = fmt.Errorf("events still wait to be sent: %w", ctx.Err())
+	}
+	return err
 }
 
 // waitVerified waits until a log is read and proven up to a size.
-func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint64) (ctwatch.LogStatus, error) {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
+func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint64) (status ctwatch.LogStatus, err error) {
+	err = poll(ctx, func() (bool, error) {
 		logs, err := db.Logs(ctx)
-		if err != nil {
-			return ctwatch.LogStatus{}, err
-		}
 		for _, s := range logs {
 			if s.ID == id && s.Verified == size && s.Position == size {
-				return s, nil
+				status = s
+				return true, nil
 			}
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctwatch.LogStatus{}, fmt.Errorf("log %v was not verified up to %d: %w", id, size, ctx.Err())
-		}
+		return false, err
+	})
+	if ctx.Err() != nil {
+		err = fmt.Errorf("log %v was not verified up to %d: %w", id, size, ctx.Err())
 	}
+	return status, err
 }
 
 // reckoning compares what arrived with what was issued.
 func (d *demo) reckoning() error {
 	d.title("8. The reckoning")
-	// The daemon ends only after its senders have; what has not arrived by now
-	// never will.
+	// No event waits in the outbox any more, so what has not arrived by now never
+	// will.
 	if err := d.nats.settle(d.ctx); err != nil {
 		return err
 	}

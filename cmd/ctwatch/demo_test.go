@@ -68,7 +68,7 @@ func TestDemoCannotPretend(t *testing.T) {
 			a := &app{world: world{Stdout: &out, Stderr: io.Discard, LookupEnv: os.LookupEnv}}
 			d := a.newDemo(t.Context())
 			defer d.close()
-			d.patience = 3 * time.Second
+			d.patience = 8 * time.Second
 			tt.sabotage(d)
 			if err := d.play(t.TempDir()); err == nil {
 				t.Fatalf("it played out:\n%s", out.String())
