@@ -70,7 +70,8 @@ func TestFewRequestsDuringAnyFault(t *testing.T) {
 		x := &trial{rig: newRig(t, ctlogtest.Options{}), fault: f}
 		x.fill(300)
 		x.publish()
-		x.followPaced(ctlog.NewPace(20).Log(), 100*time.Millisecond, 0)
+		// A poll that leaves room for other requests: once all is read, polls go on.
+		x.followPaced(ctlog.NewPace(20).Log(), 400*time.Millisecond, 0)
 		trials = append(trials, x)
 	}
 	for _, x := range trials {
@@ -114,8 +115,9 @@ func TestTrap09OneOperatorTwoShards(t *testing.T) {
 		r.followPaced(p.Log(), 50*time.Millisecond, 0)
 		r.verified(300)
 	}
+	was := p.Rate()
 	remove := a.log.SetFault(ctlogtest.Status(429, 3*time.Second).Times(1))
-	a.until("to be refused", func() bool { return p.Rate() < 25 })
+	a.until("to be refused", func() bool { return p.Rate() < was })
 	before := a.log.Requests(ctlogtest.All) + b.log.Requests(ctlogtest.All)
 	time.Sleep(2 * time.Second) // in which nothing may happen
 	if n := a.log.Requests(ctlogtest.All) + b.log.Requests(ctlogtest.All) - before; n > 1 {
