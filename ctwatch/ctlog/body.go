@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -15,26 +14,32 @@ import (
 // left to the garbage collector, so that one huge reply does not cost for ever.
 const maxKept = 4 << 20
 
-// A buffer is what it takes to read a reply with entries: they are large and many,
-// and live only until they are scanned, so that buffers are handed round.
+// A buffer is what a reply is read into. Those with entries are large and many, and
+// live only until they are scanned, so that their storage is handed round.
 type buffer struct {
-	body    []byte
-	scratch []byte // for decoding one entry
-	spans   []span
-	inflate inflater
-	pool    *sync.Pool // where it came from; nil for one that is not for entries
+	storage
+	free chan storage // where it comes from and goes to; nil for a reply without entries
 
 	slot   chan struct{} // taken in the Budget; nil if none is
 	waited time.Duration // for it
 }
 
-func newBuffer(pool *sync.Pool) *buffer {
-	b, ok := pool.Get().(*buffer)
-	if !ok {
-		b = &buffer{pool: pool}
+// storage is the memory of a buffer.
+type storage struct {
+	body    []byte
+	scratch []byte // for decoding one entry
+	spans   []span
+	inflate inflater
+}
+
+// adopt gives the buffer storage that is free. A sync.Pool would be emptied by each
+// garbage collection, and by that bring on the next.
+func (b *buffer) adopt() {
+	select {
+	case b.storage = <-b.free:
+		b.body, b.scratch, b.spans = b.body[:0], b.scratch[:0], b.spans[:0]
+	default:
 	}
-	b.body, b.scratch, b.spans, b.waited = b.body[:0], b.scratch[:0], b.spans[:0], 0
-	return b
 }
 
 func (b *buffer) release() {
@@ -42,19 +47,20 @@ func (b *buffer) release() {
 		<-b.slot
 		b.slot = nil
 	}
-	if b.pool != nil && cap(b.body)+cap(b.scratch) <= maxKept {
-		b.pool.Put(b)
+	if cap(b.body)+cap(b.scratch) > maxKept {
+		return
 	}
+	select {
+	case b.free <- b.storage:
+	default: // there is enough, or it is not for entries
+	}
+	b.storage = storage{}
 }
 
-// grow makes room for a body whose length was announced, and which may be
-// compressed, so that it need not be moved while it grows. What was announced is
-// not believed: it counts up to the size of what is kept.
-func (b *buffer) grow(announced int64, compressed bool, limit int64) {
-	if compressed {
-		announced *= 3
-	}
-	if n := int(min(announced+1, limit+1, maxKept/2)); n > cap(b.body) {
+// grow makes room for a body of about n bytes, so that it need not be moved while
+// it grows. The number is not believed: it counts up to the size of what is kept.
+func (b *buffer) grow(n, limit int64) {
+	if n := int(min(n+1, limit+1, maxKept/2)); n > cap(b.body) {
 		b.body = make([]byte, 0, n)
 	}
 }

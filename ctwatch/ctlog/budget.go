@@ -8,34 +8,46 @@ import (
 // A Budget bounds how many replies with entries are in memory at once, over all
 // logs that share it: while many logs are behind, they take turns. Each log may
 // hold one reply beyond it, so that none has to wait for those that are slow.
-type Budget struct{ shared chan struct{} }
+type Budget struct {
+	shared chan struct{}
+	free   chan storage
+}
 
 // NewBudget returns a budget of n replies.
-func NewBudget(n int) *Budget { return &Budget{make(chan struct{}, n)} }
+func NewBudget(n int) *Budget {
+	return &Budget{make(chan struct{}, n), make(chan storage, n)}
+}
 
-// A share is one log's part in a Budget; nil has no bounds.
+// freeWithout is how many free buffers a log keeps that has no Budget.
+const freeWithout = 16
+
+// A share is one log's part in a Budget. Where shared is nil there are no bounds.
 type share struct {
 	shared chan struct{}
 	own    chan struct{} // the one reply beyond
+	free   chan storage
 }
 
 func (b *Budget) share() *share {
 	if b == nil {
-		return nil
+		return &share{free: make(chan storage, freeWithout)}
 	}
-	return &share{b.shared, make(chan struct{}, 1)}
+	return &share{b.shared, make(chan struct{}, 1), b.free}
 }
 
-// take waits until buf may be filled, unless it may be already, and notes how long
-// that took: it is no fault of the log.
+// take waits until buf may be filled, and gives it storage. It notes how long it
+// waited: that is no fault of the log.
 func (s *share) take(ctx context.Context, buf *buffer) error {
-	if s == nil || buf.pool == nil || buf.slot != nil {
+	if buf.free == nil || buf.slot != nil {
+		return nil
+	}
+	if s.shared == nil {
+		buf.adopt()
 		return nil
 	}
 	begun := time.Now()
-	defer func() { buf.waited += time.Since(begun) }()
 	select {
-	case s.own <- struct{}{}:
+	case s.own <- struct{}{}: // while it is free the shared ones are left to others
 		buf.slot = s.own
 	default:
 		select {
@@ -47,5 +59,7 @@ func (s *share) take(ctx context.Context, buf *buffer) error {
 			return ctx.Err()
 		}
 	}
+	buf.waited += time.Since(begun)
+	buf.adopt()
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -40,7 +40,7 @@ type getter struct {
 	pace      *LogPace
 	dir       string // for a file URL, its directory
 	budget    *share
-	buffers   sync.Pool // of *buffer, for replies with entries
+	usual     atomic.Int64 // size of the last reply with entries, and some more
 }
 
 func newGetter(base string, o Options) (*getter, error) {
@@ -132,9 +132,15 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 	if err := g.budget.take(ctx, buf); err != nil {
 		return err
 	}
-	buf.grow(resp.ContentLength, resp.Header.Get("Content-Encoding") != "", limit)
+	if limit == maxEntries {
+		buf.grow(max(resp.ContentLength, g.usual.Load()), limit)
+	}
 	if err := buf.read(resp.Body, limit); err != nil {
 		return fmt.Errorf("reading %s: %w", g.base+path, err)
+	}
+	if limit == maxEntries {
+		n := int64(len(buf.body))
+		g.usual.Store(n + n/8)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	if start >= end || end > size {
 		return nil, fmt.Errorf("entries [%d, %d) of a tree of size %d: no such range", start, end, size)
 	}
-	buf := newBuffer(&l.get.buffers)
+	buf := &buffer{free: l.get.budget.free}
 	if err := l.get.getInto(ctx, query("get-entries", "start", start, "end", end-1), maxEntries, buf); err != nil {
 		buf.release()
 		return nil, fmt.Errorf("entries from %d: %w", start, err)

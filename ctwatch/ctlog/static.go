@@ -81,7 +81,7 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 	first := n * tileWidth
 	end = min(end, first+tileWidth)
 	width := min(size-first, tileWidth)
-	buf := newBuffer(&l.get.buffers)
+	buf := &buffer{free: l.get.budget.free}
 	if err := l.tile(ctx, "tile/data/", n, width, maxEntries, buf); err != nil {
 		buf.release()
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
