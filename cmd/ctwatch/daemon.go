@@ -51,8 +51,7 @@ type daemon struct {
 // run works until ctx ends, which is no error, or until the store is broken.
 func (d *daemon) run(ctx context.Context) (err error) {
 	if os.Getenv("GOGC") == "" {
-		// There is little garbage, most of it replies: collecting it early costs next
-		// to nothing and saves a third of the memory.
+		// There is little garbage, so collecting it early costs next to nothing.
 		debug.SetGCPercent(50)
 	}
 	d.client = httpClient()

@@ -11,9 +11,9 @@ import (
 
 // The numbers of a Pace and a LogPace. Rates are requests per second.
 const (
-	// firstRate is where an operator's rate starts.
-	// floorRate is the least that an operator's rate falls to, and what a log is
-	// asked once it has given nothing but errors for brokenAfter.
+	// firstRate is where an operator's rate starts, and floorRate the least that it
+	// falls to; the latter is also what a log is asked once it has given nothing but
+	// errors for brokenAfter.
 	firstRate   = 10
 	floorRate   = 0.1
 	brokenAfter = 2 * time.Minute

@@ -215,7 +215,7 @@ func TestTrap12ATailCanWait(t *testing.T) {
 	if took := time.Since(begun); took < wait {
 		t.Errorf("the tail was read after %v, and should have been left alone for %v", took, wait)
 	}
-	// Once, or twice where the machine is so busy that its growing takes that long.
+	// Once; a few times where the machine is so busy that growing takes that long.
 	if n := r.log.Requests(ctlogtest.Entries) - before; n > 3 {
 		t.Errorf("%d requests for the tail that grew ten times", n)
 	}
