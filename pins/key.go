@@ -12,13 +12,6 @@ const (
 	RoleIssuer Role = "issuer"
 )
 
-// A State is where a key stands in its life.
-type State string
-
-// StateSeen is the state of a key found in a log: known, and trusted by nobody
-// yet. A pin is a trust decision, and a log's word is not one.
-const StateSeen State = "seen"
-
 // A Key is a public key that ctwatch knows of, and what it knows.
 type Key struct {
 	Pin       Pin    `json:"pin"`
@@ -26,13 +19,14 @@ type Key struct {
 	Algorithm string `json:"algorithm"` // such as "ECDSA P-256" or "RSA 2048"; "" when unread
 	State     State  `json:"state"`
 
-	Hosts        []string     `json:"hosts"`        // watched names it was certified for
+	Hosts        []string     `json:"hosts"`        // watched names it was certified for, or declared for
+	ApprovedFor  []Pattern    `json:"approved_for"` // hosts whose pins it may be among
 	Certificates []string     `json:"certificates"` // IDs, in hex
 	Apps         []AppVersion `json:"apps"`         // released apps that ship it
 
 	FirstSeen time.Time `json:"first_seen"`
 	ChangedAt time.Time `json:"changed_at"` // of State
-	By        string    `json:"by"`         // who changed State: "log", or a person
+	By        string    `json:"by"`         // who changed State: "log", "probe", "plan", or a person
 	Reason    string    `json:"reason"`
 }
 

@@ -1,0 +1,33 @@
+package pins
+
+import "time"
+
+// A Set is the pins that an app should ship or load, for each of its hosts. Only
+// keys that were approved for a host are in its pins, and what its servers serve
+// now is among them: Recommend makes sets, and refuses to make others.
+type Set struct {
+	App  string
+	Role Role // whether the pins are of leaf or issuer keys
+
+	// Plan names what the set rests on: a hash, the same for the same pins.
+	Plan string
+	// AsOf is when the last thing that the set rests on became known. It does not
+	// change as long as the set does not.
+	AsOf time.Time
+	// Until is when the first certificate that is served now ends: what the set
+	// says should be looked at again before. Zero when nothing served is known.
+	Until time.Time
+
+	Hosts []HostSet // sorted by pattern
+	// Revoked are compromised keys. They are in no host's pins.
+	Revoked []Pin // sorted
+}
+
+// A HostSet is the pins of one host, or of all hosts that a pattern stands for.
+type HostSet struct {
+	Pattern Pattern // Exact or OneBelow, as configured
+	Pins    []Pin   // those served now first, then the others; each part sorted
+	// Names are the hosts known to exist that the pattern stands for, sorted. A
+	// format that cannot express the pattern spells these out instead.
+	Names []string
+}
