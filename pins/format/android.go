@@ -1,0 +1,3 @@
+package format
+
+func android() Format { return Format{Name: "android"} }

@@ -1,0 +1,3 @@
+package format
+
+func approov() Format { return Format{Name: "approov"} }

@@ -1,0 +1,3 @@
+package format
+
+func curl() Format { return Format{Name: "curl"} }

@@ -1,0 +1,3 @@
+package format
+
+func ios() Format { return Format{Name: "ios"} }

@@ -1,0 +1,3 @@
+package format
+
+func ours() Format { return Format{Name: "json"} }

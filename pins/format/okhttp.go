@@ -1,0 +1,3 @@
+package format
+
+func okhttp() Format { return Format{Name: "okhttp"} }

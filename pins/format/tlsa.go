@@ -1,0 +1,3 @@
+package format
+
+func tlsa() Format { return Format{Name: "tlsa"} }

@@ -1,0 +1,3 @@
+package format
+
+func trustkit() Format { return Format{Name: "trustkit"} }
