@@ -1,0 +1,227 @@
+package format
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"ctwatch/pins"
+)
+
+// hostPins are the pins of a host, or of the hosts of a pattern, in a file.
+type hostPins struct {
+	Pattern pins.Pattern
+	Pins    []pins.Pin
+}
+
+// checkSet fails unless a set is one that any client can be given: every host has
+// pins, every pin is known, and none is revoked.
+func checkSet(name string, set pins.Set) error {
+	refuse := func(host, reason string, args ...any) error {
+		return &RefusedError{Format: name, Host: host, Reason: fmt.Sprintf(reason, args...)}
+	}
+	if set.Role != pins.RoleLeaf && set.Role != pins.RoleIssuer {
+		return refuse("", "the set says neither leaf nor issuer, but %q", set.Role)
+	}
+	if len(set.Hosts) == 0 {
+		return refuse("", "the set has no hosts, and a file without hosts pins nothing; give the app hosts")
+	}
+	seen := make(map[pins.Pattern]bool, len(set.Hosts))
+	for _, h := range set.Hosts {
+		host := h.Pattern.String()
+		switch {
+		case !pins.ValidHost(h.Pattern.Name):
+			return refuse(host, "this is no host name in lower case and punycode")
+		case h.Pattern.Reach != pins.Exact && h.Pattern.Reach != pins.OneBelow:
+			return refuse(host, "a set names hosts, or all that are one level below a name")
+		case seen[h.Pattern]:
+			return refuse(host, "the set names the host twice")
+		case len(h.Pins) == 0:
+			return refuse(host, "the set has no pins for the host, and a client would not pin it")
+		}
+		seen[h.Pattern] = true
+		for i, p := range h.Pins {
+			switch {
+			case p.IsZero():
+				return refuse(host, "a pin is unknown")
+			case slices.Contains(h.Pins[:i], p):
+				return refuse(host, "the pin %s is there twice", p)
+			case slices.Contains(set.Revoked, p):
+				return refuse(host, "the pin %s is revoked", p)
+			}
+		}
+		for _, n := range h.Names {
+			if h.Pattern.Reach == pins.OneBelow && (!h.Pattern.Matches(n) || !pins.ValidHost(n)) {
+				return refuse(host, "%q is not one of its hosts", n)
+			}
+		}
+	}
+	return nil
+}
+
+// never is for expand in a format without any pattern for exactly one level.
+func never(pins.HostSet) bool { return false }
+
+// alone reports whether no host that is named by itself, and that the pattern of h
+// stands for, has other pins than h. It is for expand in a format whose clients
+// unite what several entries say of a host.
+func alone(set pins.Set, h pins.HostSet) bool {
+	for _, other := range set.Hosts {
+		if other.Pattern.Reach == pins.Exact && h.Pattern.Matches(other.Pattern.Name) && !samePins(h.Pins, other.Pins) {
+			return false
+		}
+	}
+	return true
+}
+
+// expand checks a set and lists what to write, sorted by name. A OneBelow pattern
+// stays as it is where the format can express it, and is spelled out into the hosts
+// that are known otherwise; notes, lines for the file's comment, say which and into
+// what. A host that the set names itself keeps its own pins. Expand fails with a
+// *RefusedError for a pattern that is neither expressible nor known.
+func expand(name string, set pins.Set, expressible func(pins.HostSet) bool) (hosts []hostPins, notes []string, err error) {
+	if err := checkSet(name, set); err != nil {
+		return nil, nil, err
+	}
+	named := make(map[string]bool, len(set.Hosts))
+	for _, h := range set.Hosts {
+		if h.Pattern.Reach == pins.Exact {
+			named[h.Pattern.Name] = true
+		}
+	}
+	for _, h := range set.Hosts {
+		if h.Pattern.Reach == pins.Exact || expressible(h) {
+			hosts = append(hosts, hostPins{h.Pattern, h.Pins})
+			continue
+		}
+		if len(h.Names) == 0 {
+			return nil, nil, &RefusedError{
+				Format: name, Host: h.Pattern.String(),
+				Reason: "the format has no pattern for exactly one level; name the hosts one by one in the app's hosts",
+			}
+		}
+		names := slices.Clone(h.Names)
+		slices.Sort(names)
+		names = slices.Compact(names)
+		for _, n := range names {
+			if !named[n] {
+				hosts = append(hosts, hostPins{pins.Pattern{Name: n}, h.Pins})
+			}
+		}
+		notes = append(notes, fmt.Sprintf("%s is spelled out, since the format cannot express it: %s", h.Pattern, strings.Join(names, ", ")))
+	}
+	slices.SortFunc(hosts, func(a, b hostPins) int {
+		return cmp.Or(strings.Compare(a.Pattern.Name, b.Pattern.Name), cmp.Compare(a.Pattern.Reach, b.Pattern.Reach))
+	})
+	return hosts, notes, nil
+}
+
+// header lists the lines of the comment at a file's head: what it is for, and what
+// it rests on. Each is one line of printable text.
+func header(set pins.Set) []string {
+	lines := []string{
+		fmt.Sprintf("Pins of %s keys for the app %s, made by ctwatch: do not edit.", set.Role, plain(set.App)),
+		"Plan: " + plain(set.Plan),
+		"As of: " + set.AsOf.UTC().Format(time.RFC3339),
+	}
+	if !set.Until.IsZero() {
+		lines = append(lines, "Until: "+set.Until.UTC().Format(time.RFC3339)+", when the first certificate that is served now ends; look at the plan again before.")
+	}
+	return lines
+}
+
+// plain makes free text one line that ends no comment of any language: the app's
+// name is written by a person, and the file is compiled into apps. XML's rule about
+// hyphens is left to xmlComment.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\\', !unicode.IsPrint(r): // Java reads \u000a as the end of a line
+			return '?'
+		}
+		return r
+	}, s)
+	return strings.NewReplacer("*/", "* /", "/*", "/ *").Replace(s)
+}
+
+// samePins reports whether two lists hold the same pins, in any order.
+func samePins(a, b []pins.Pin) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, p := range a {
+		if !slices.Contains(b, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// proven returns the file that was written for a set if the rules, decoded from it,
+// ask of each host exactly what the set says, for ever, and ask nothing of the
+// hosts next to it; hosts are those that expand gave. An error is a mistake of
+// ours, and better told here than by an app.
+func proven(name string, set pins.Set, hosts []hostPins, rules pins.Rules, data []byte) ([]byte, error) {
+	said := make(map[pins.Pattern][]pins.Pin, len(hosts))
+	for _, h := range hosts {
+		said[h.Pattern] = h.Pins
+	}
+	check := func(host string) error {
+		want, ok := said[pins.Pattern{Name: host}]
+		if !ok {
+			_, parent, _ := strings.Cut(host, ".")
+			want = said[pins.Pattern{Name: parent, Reach: pins.OneBelow}]
+		}
+		if err := asks(rules, set, host, want); err != nil {
+			return fmt.Errorf("%s: read back, what was written is not what the set says: host %s: %w", name, host, err)
+		}
+		return nil
+	}
+	probe := []string{"unrelated.invalid"}
+	for _, h := range set.Hosts { // that expand lost nothing
+		if h.Pattern.Reach == pins.Exact {
+			said[h.Pattern] = h.Pins
+		}
+		probe = append(probe, h.Names...)
+	}
+	for _, h := range hosts { // and that the format says what expand gave it
+		n := h.Pattern.Name
+		probe = append(probe, n, "x."+n, "x.x."+n)
+		if _, parent, ok := strings.Cut(n, "."); ok {
+			probe = append(probe, parent, "x."+parent)
+		}
+	}
+	for _, host := range probe {
+		if err := check(host); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// asks fails unless rules ask of a host for one of the pins, where keys of the
+// set's role stand, and never cease to; or for nothing if there are no pins.
+func asks(rules pins.Rules, set pins.Set, host string, want []pins.Pin) error {
+	got := rules.Requirements(host, set.AsOf)
+	if len(want) == 0 && len(got) == 0 {
+		return nil
+	}
+	at := pins.AtLeaf
+	if set.Role == pins.RoleIssuer {
+		at = pins.AtIssuers
+	}
+	switch {
+	case len(want) == 0:
+		return fmt.Errorf("asks for %v, and should ask for nothing", pins.AllPins(got))
+	case len(got) != 1 || !samePins(got[0].Pins, want):
+		return fmt.Errorf("asks for %v, and should ask for %v", got, want)
+	case got[0].At != pins.Anywhere && got[0].At != at:
+		return fmt.Errorf("looks for pins of %s keys elsewhere in the chain", set.Role)
+	case !rules.Ends(host).IsZero():
+		return fmt.Errorf("ends at %v", rules.Ends(host))
+	}
+	return nil
+}
