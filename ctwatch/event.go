@@ -18,14 +18,22 @@ type EventType string
 
 // The events that ctwatch publishes.
 const (
-	CertificateIssued EventType = "certificate.issued" // first seen in any log
-	CertificateLogged EventType = "certificate.logged" // seen again: another log, or the final certificate
-	PinCandidate      EventType = "pin.candidate"      // a key never seen before on a watched name
-	LogUnhealthy      EventType = "log.unhealthy"      // unreachable, stale, or read too slowly
-	LogRecovered      EventType = "log.recovered"      // healthy again
-	LogMisbehaved     EventType = "log.misbehaved"     // a log broke its promises; with the evidence
-	EntryMalformed    EventType = "entry.malformed"    // an entry that cannot be parsed
-	WatchGap          EventType = "watch.gap"          // a range of a log that is not read
+	CertificateIssued     EventType = "certificate.issued"     // first seen in any log
+	CertificateLogged     EventType = "certificate.logged"     // seen again: another log, or the final certificate
+	CertificateUnexpected EventType = "certificate.unexpected" // somebody says that it should not exist
+	CertificateDeployed   EventType = "certificate.deployed"   // an endpoint now serves it
+	CertificateExpiring   EventType = "certificate.expiring"   // served, near its end, and no successor is known
+
+	PinCandidate EventType = "pin.candidate" // a key to add to apps ahead of its deployment
+	PinMissing   EventType = "pin.missing"   // an app's pins do not accept what is, or may be, served
+	PinDeployed  EventType = "pin.deployed"  // a trusted key is served now
+	PinRetired   EventType = "pin.retired"   // a key is of no use any more, or compromised
+
+	LogUnhealthy   EventType = "log.unhealthy"   // unreachable, stale, or read too slowly
+	LogRecovered   EventType = "log.recovered"   // healthy again
+	LogMisbehaved  EventType = "log.misbehaved"  // a log broke its promises; with the evidence
+	EntryMalformed EventType = "entry.malformed" // an entry that cannot be parsed
+	WatchGap       EventType = "watch.gap"       // a range of a log that is not read
 )
 
 // A Severity says how urgent an event is.
@@ -62,8 +70,8 @@ type Event struct {
 	ID   string
 	Type EventType
 	Time time.Time
-	// Subject is the watched domain, or the log's ID in hex. It never holds text
-	// from a certificate.
+	// Subject is the watched domain, a configured host, or the log's ID in hex. It
+	// never holds text from a certificate.
 	Subject string
 	Data    EventData
 }
@@ -77,6 +85,10 @@ type EventData struct {
 	Key         *pins.Key    `json:"key,omitempty"`
 	Log         *LogStatus   `json:"log,omitempty"`
 	Evidence    *Evidence    `json:"evidence,omitempty"`
+
+	App      string `json:"app,omitempty"`      // as configured
+	Host     string `json:"host,omitempty"`     // as configured: a name, or a pattern of an app
+	Endpoint string `json:"endpoint,omitempty"` // which serves: "host (address)"
 
 	Index   *uint64  `json:"index,omitempty"`   // entry.malformed: the entry
 	Indexes []uint64 `json:"indexes,omitempty"` // entry.malformed: the entries, when several

@@ -13,6 +13,7 @@ type Record struct {
 	To          State     `json:"to,omitempty"`          //
 	Hosts       []Pattern `json:"hosts,omitempty"`       // for "approve" and "withdraw": the hosts concerned
 	Certificate string    `json:"certificate,omitempty"` // for "judge": its ID in hex
+	Verdict     string    `json:"verdict,omitempty"`     // for "judge": what it was judged to be
 	App         string    `json:"app,omitempty"`         // for "import" and "drop"
 	Version     string    `json:"version,omitempty"`     //
 	Actor       Actor     `json:"actor"`                 // what kind of thing did it

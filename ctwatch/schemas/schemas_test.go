@@ -89,7 +89,7 @@ func sighting() ctwatch.Sighting {
 func key() pins.Key {
 	return pins.Key{
 		Pin: pins.FromSPKI([]byte("leaf")), Role: pins.RoleLeaf, Algorithm: "ECDSA P-256", State: pins.StateSeen,
-		Hosts: []string{"example.com"}, Certificates: []string{ctwatch.Hash{2}.String()}, Apps: []pins.AppVersion{{Name: "shop", Version: "5.2"}},
+		Hosts: []string{"example.com"}, ApprovedFor: []pins.Pattern{{Name: "example.com", Reach: pins.AllBelow}}, Certificates: []string{ctwatch.Hash{2}.String()}, Apps: []pins.AppVersion{{Name: "shop", Version: "5.2"}},
 		FirstSeen: now, ChangedAt: now, By: "log",
 	}
 }
@@ -116,11 +116,20 @@ func events() map[string]ctwatch.Event {
 		Cause: ctwatch.CauseBadSignature, Detail: "bad signature",
 		Evidence: ctwatch.Evidence{Cause: ctwatch.CauseBadSignature, Heads: []ctwatch.EvidenceHead{{Raw: []byte("junk")}}},
 	}
+	c := certificate()
 	return map[string]ctwatch.Event{
 		"issued":            ctwatch.IssuedEvent(certificate(), now),
 		"issued, with gaps": ctwatch.IssuedEvent(unreadable, now),
 		"logged":            ctwatch.LoggedEvent(certificate(), sighting(), now),
 		"candidate":         ctwatch.CandidateEvent(key(), certificate(), []string{"example.com"}, now),
+		"unexpected":        ctwatch.UnexpectedEvent(certificate(), "nobody asked for it", now),
+		"deployed":          ctwatch.DeployedEvent(certificate(), "api.example.com", "api.example.com (192.0.2.1:443)", now),
+		"expiring":          ctwatch.ExpiringEvent(certificate(), "api.example.com", "api.example.com (192.0.2.1:443)", now),
+		"app's candidate":   ctwatch.PinCandidateForApp("shop", "*.example.com", "example.com", key(), "Add it.", 1, now),
+		"missing":           ctwatch.PinMissingEvent("shop", "*.example.com", "example.com", nil, key().Pin, "Will break.", 1, now),
+		"missing, known":    ctwatch.PinMissingEvent("shop", "*.example.com", "example.com", &c, key().Pin, "Will break.", 1, now),
+		"pin deployed":      ctwatch.PinDeployedEvent(key(), "api.example.com", "api.example.com (192.0.2.1:443)", "example.com", 1, now),
+		"pin retired":       ctwatch.PinRetiredEvent(key(), "example.com", 1, now),
 		"misbehaved":        ctwatch.MisbehavedEvent(status(), fault, now),
 		"unsigned head":     ctwatch.MisbehavedEvent(status(), unsigned, now),
 		"malformed":         ctwatch.MalformedEvent(status(), []uint64{7}, "truncated", now),
@@ -170,6 +179,11 @@ func TestBrokenEventsAreNotValid(t *testing.T) {
 		"a misspelt field of certificates": {"issued", `"deployed_at"`, `"deployedAt"`},
 		"a certificate event without one":  {"gap", `"type":"watch.gap"`, `"type":"certificate.issued"`},
 		"a candidate without a key":        {"issued", `"type":"certificate.issued"`, `"type":"pin.candidate"`},
+		"a candidate for an app, no host":  {"app's candidate", `,"host":"*.example.com"`, ``},
+		"a missing pin of no app":          {"missing", `"app":"shop"`, `"app":""`},
+		"a deployment nowhere":             {"deployed", `,"endpoint":"api.example.com (192.0.2.1:443)"`, ``},
+		"a pin.retired with an endpoint":   {"pin retired", `"summary"`, `"endpoint":"x","summary"`},
+		"a key without approved_for":       {"pin retired", `"approved_for":[".example.com"],`, ``},
 		"a key in an unknown state":        {"candidate", `"state":"seen"`, `"state":"liked"`},
 		"evidence that is not base64":      {"misbehaved", `"leaf_input":"`, `"leaf_input":"!`},
 		"a negative index":                 {"malformed", `"index":7`, `"index":-7`},
