@@ -19,6 +19,7 @@ type Served struct {
 	Algorithm string    `json:"algorithm"` // of the leaf's key
 	Chain     Chain     `json:"chain"`
 	ID        string    `json:"certificate"` // of the leaf's certificate, in hex
+	Named     bool      `json:"-"`           // the certificate has Host itself among its names, and not only by a wildcard
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
 	Since     time.Time `json:"since"` // first seen here

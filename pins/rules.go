@@ -104,8 +104,10 @@ type Rules interface {
 }
 
 // AllPins lists the pins of requirements, in order and each once.
-func AllPins(rs []Requirement) []Pin {
-	var out []Pin
+func AllPins(rs []Requirement) []Pin { return appendPins(nil, rs) }
+
+// appendPins appends the pins of requirements that are not there yet.
+func appendPins(out []Pin, rs []Requirement) []Pin {
 	for _, r := range rs {
 		for _, p := range r.Pins {
 			if !slices.Contains(out, p) {

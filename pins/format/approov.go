@@ -1,3 +1,92 @@
 package format
 
-func approov() Format { return Format{Name: "approov"} }
+import (
+	"fmt"
+
+	"ctwatch/pins"
+)
+
+// Approov's SDK hands an app its pins as Approov.getPins("public-key-sha256") gives
+// them: {"domain": ["base64", …]}. Apps put them into OkHttp's pinner, or compare
+// likewise, so a pin may stand anywhere in the chain. A domain with an empty list
+// has the pins of "*", the managed roots. Domains are host names without patterns.
+//
+// There is no room for a comment.
+func approov() Format {
+	return Format{
+		Name:      "approov",
+		Title:     "Approov pins (JSON)",
+		Extension: ".json",
+		MediaType: "application/json",
+		Encode:    encodeApproov,
+		Decode:    decodeApproov,
+	}
+}
+
+// managed is the name of the pins that domains have which have none of their own.
+const managed = "*"
+
+func encodeApproov(set pins.Set) ([]byte, error) {
+	hosts, _, err := expand("approov", set, never)
+	if err != nil {
+		return nil, err
+	}
+	domains := make(map[string][]string, len(hosts))
+	for _, h := range hosts {
+		for _, p := range h.Pins {
+			domains[h.Pattern.Name] = append(domains[h.Pattern.Name], base64Of(p))
+		}
+	}
+	data, err := writeJSON(domains)
+	if err != nil {
+		return nil, fmt.Errorf("approov: %w", err)
+	}
+	rules, err := decodeApproov(data)
+	if err != nil {
+		return nil, fmt.Errorf("approov: reading back what was written: %w", err)
+	}
+	return proven("approov", set, hosts, rules, data)
+}
+
+func decodeApproov(data []byte) (pins.Rules, error) {
+	r, err := readJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []hostPins
+	var roots []pins.Pin
+	empty := make(map[int]int) // index in hosts → offset
+	err = r.object("pins by domain", func(name string, at int) error {
+		list, err := r.pins("the pins of "+name, parsePin, nil)
+		if err != nil {
+			return err
+		}
+		if name == managed {
+			roots = list
+			return nil
+		}
+		if !pins.ValidHost(name) {
+			return errAt(data, at, "domain %q: %w", name, errHost)
+		}
+		if len(list) == 0 {
+			empty[len(hosts)] = at
+		}
+		hosts = append(hosts, hostPins{pins.Pattern{Name: name}, list})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range hosts {
+		if at, ok := empty[i]; ok {
+			if len(roots) == 0 {
+				return nil, errAt(data, at, "%s has no pins, and there are none of managed roots (%q): it would not be pinned", hosts[i].Pattern, managed)
+			}
+			hosts[i].Pins = roots
+		}
+	}
+	if len(hosts) == 0 {
+		return nil, errAt(data, 0, "no domain is named, and nothing would be pinned")
+	}
+	return newTable(pins.Anywhere, hosts, false), nil
+}

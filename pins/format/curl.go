@@ -1,3 +1,100 @@
 package format
 
-func curl() Format { return Format{Name: "curl"} }
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// curl's --pinnedpubkey, which wget has, too: "sha256//" and base64 for each key,
+// with a semicolon and nothing else between them. Only the leaf is compared, and the
+// value is exactly that: it names no host and has no room for a comment, so that of
+// the app, the plan and the time only the command that writes it can tell.
+func curl() Format {
+	return Format{
+		Name:      "curl",
+		Title:     "curl and wget --pinnedpubkey",
+		Extension: ".txt",
+		MediaType: "text/plain; charset=utf-8",
+		Encode:    encodeCurl,
+		Decode:    decodeCurl,
+	}
+}
+
+// curlPrefix stands before each key's hash; without it curl takes the value for the
+// name of a file.
+const curlPrefix = "sha256//"
+
+func encodeCurl(set pins.Set) ([]byte, error) {
+	if err := checkSet("curl", set); err != nil {
+		return nil, err
+	}
+	if set.Role == pins.RoleIssuer {
+		return nil, &RefusedError{Format: "curl", Reason: "curl and wget compare the leaf's key alone, and would refuse every server with pins of issuers; set the app's pin to leaf"}
+	}
+	first := set.Hosts[0]
+	for _, h := range set.Hosts[1:] {
+		if !samePins(h.Pins, first.Pins) {
+			return nil, &RefusedError{Format: "curl", Reason: fmt.Sprintf(
+				"the value names no host, and %s and %s have different pins; write the value of each host by itself with --host",
+				first.Pattern, h.Pattern)}
+		}
+	}
+	var b bytes.Buffer
+	for i, p := range first.Pins {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		b.WriteString(curlPrefix + base64Of(p))
+	}
+	b.WriteByte('\n')
+
+	rules, err := decodeCurl(b.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("curl: reading back what was written: %w", err)
+	}
+	if err := asks(rules, set, first.Pattern.Name, first.Pins); err != nil {
+		return nil, fmt.Errorf("curl: read back, what was written is not what the set says: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// decodeCurl reads the value as curl compares it: byte by byte, so that one space or
+// one slash less is a pin that never matches.
+func decodeCurl(data []byte) (pins.Rules, error) {
+	if err := checkSize(data); err != nil {
+		return nil, err
+	}
+	value := strings.TrimRight(string(data), "\r\n") // as "$(cat file)" leaves it
+	var list []pins.Pin
+	seen := make(map[pins.Pin]bool)
+	at := 0
+	for one := range strings.SplitSeq(value, ";") {
+		b64, ok := strings.CutPrefix(one, curlPrefix)
+		if !ok {
+			return nil, errAt(data, at, "want %q and the base64 of a SHA-256 for each key, with a semicolon and no space between them", curlPrefix)
+		}
+		p, err := parsePin(b64)
+		if err != nil {
+			return nil, errAt(data, at, "%w", err)
+		}
+		if !seen[p] {
+			seen[p] = true
+			list = append(list, p)
+		}
+		at += len(one) + 1
+	}
+	return everywhere{{At: pins.AtLeaf, Pins: list}}, nil
+}
+
+// everywhere are rules that name no host and hold for all.
+type everywhere []pins.Requirement
+
+func (r everywhere) Requirements(string, time.Time) []pins.Requirement { return r }
+
+func (r everywhere) Ends(string) time.Time { return time.Time{} }
+
+func (r everywhere) Patterns() []pins.Pattern { return nil }

@@ -1,3 +1,203 @@
 package format
 
-func ours() Format { return Format{Name: "json"} }
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// ctwatch's own form is a JSON document:
+//
+//	{"app": "shop", "pin": "leaf", "plan": "…", "as_of": "…", "until": "…",
+//	 "hosts": {"api.example.com": ["sha256/…"], "*.example.com": ["sha256/…"]},
+//	 "revoked": ["sha256/…"]}
+//
+// A pattern "*.h" stands for each name one label below h. A pin is compared with
+// every certificate of the chain, and of the patterns that match a host the most
+// specific one counts alone. The payload of a signed document has the same members
+// "app", "hosts" and "revoked" and others besides; members that are not known are
+// ignored, as those of a JWT are (RFC 7519 §4), since documents grow. The object
+// that is the value of "hosts" may also stand alone.
+func ours() Format {
+	return Format{
+		Name:      "json",
+		Title:     "ctwatch pin JSON",
+		Extension: ".json",
+		MediaType: "application/json",
+		Encode:    encodeJSON,
+		Decode:    decodeJSON,
+	}
+}
+
+// A document is what encodeJSON writes.
+type document struct {
+	App     string                `json:"app"`
+	Pin     pins.Role             `json:"pin"`
+	Plan    string                `json:"plan"`
+	AsOf    time.Time             `json:"as_of"`
+	Until   *time.Time            `json:"until,omitempty"`
+	Hosts   map[string][]pins.Pin `json:"hosts"`
+	Revoked []pins.Pin            `json:"revoked"`
+}
+
+func encodeJSON(set pins.Set) ([]byte, error) {
+	hosts, _, err := expand("json", set, func(pins.HostSet) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	doc := document{
+		App:     set.App,
+		Pin:     set.Role,
+		Plan:    set.Plan,
+		AsOf:    set.AsOf.UTC().Truncate(time.Second),
+		Hosts:   make(map[string][]pins.Pin, len(hosts)),
+		Revoked: slices.Concat([]pins.Pin{}, set.Revoked), // [] rather than null
+	}
+	if !set.Until.IsZero() {
+		until := set.Until.UTC().Truncate(time.Second)
+		doc.Until = &until
+	}
+	for _, h := range hosts {
+		doc.Hosts[h.Pattern.String()] = h.Pins
+	}
+	data, err := writeJSON(doc)
+	if err != nil {
+		return nil, fmt.Errorf("json: %w", err)
+	}
+	rules, err := decodeJSON(data)
+	if err != nil {
+		return nil, fmt.Errorf("json: reading back what was written: %w", err)
+	}
+	return proven("json", set, hosts, rules, data)
+}
+
+// writeJSON writes a value for people and machines: indented, the members of maps
+// sorted.
+func writeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+func decodeJSON(data []byte) (pins.Rules, error) {
+	isDocument, err := hasHosts(data)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []hostPins
+	where := make(map[pins.Pin]int) // each host's pin that came last
+	if !isDocument {
+		if hosts, err = r.hosts(where); err != nil {
+			return nil, err
+		}
+		return newTable(pins.Anywhere, hosts, false), nil
+	}
+	var revoked []pins.Pin
+	err = r.object("a pin document", func(name string, at int) (err error) {
+		switch name {
+		case "hosts":
+			hosts, err = r.hosts(where)
+		case "revoked":
+			revoked, err = r.pins("the pins that are revoked", pins.Parse, nil)
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range revoked {
+		if at, ok := where[p]; ok {
+			return nil, errAt(data, at, "the pin %s is revoked, and yet a host's", p)
+		}
+	}
+	return newTable(pins.Anywhere, hosts, false), nil
+}
+
+// hasHosts reports whether a JSON object has a member "hosts" that is an object.
+func hasHosts(data []byte) (yes bool, err error) {
+	r, err := readJSON(data)
+	if err != nil {
+		return false, err
+	}
+	err = r.object("a pin document, or pins by host", func(name string, at int) error {
+		yes = yes || name == "hosts" && r.starts('{')
+		return r.skip()
+	})
+	return yes, err
+}
+
+// hosts reads pins by host and notes where it met each pin.
+func (r *jsonReader) hosts(where map[pins.Pin]int) ([]hostPins, error) {
+	var hosts []hostPins
+	start := r.next()
+	err := r.object("pins by host", func(name string, at int) error {
+		p, err := parseHost(name)
+		if err != nil {
+			return errAt(r.data, at, "%w", err)
+		}
+		list, err := r.pins("the pins of "+p.String(), pins.Parse, where)
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return errAt(r.data, at, "%s has no pins, and would not be pinned", p)
+		}
+		hosts = append(hosts, hostPins{p, list})
+		return nil
+	})
+	if err == nil && len(hosts) == 0 {
+		err = errAt(r.data, start, "no host is named, and nothing would be pinned")
+	}
+	return hosts, err
+}
+
+// pins reads an array of pins, each once. Where each pin was met is noted if where
+// is not nil.
+func (r *jsonReader) pins(what string, parse func(string) (pins.Pin, error), where map[pins.Pin]int) ([]pins.Pin, error) {
+	var list []pins.Pin
+	seen := make(map[pins.Pin]bool)
+	err := r.texts(what, func(text string, at int) error {
+		p, err := parse(text)
+		if err != nil {
+			return errAt(r.data, at, "%w", err)
+		}
+		if where != nil {
+			where[p] = at
+		}
+		if !seen[p] {
+			seen[p] = true
+			list = append(list, p)
+		}
+		return nil
+	})
+	return list, err
+}
+
+var errHost = errors.New(`want a host name in lower case and punycode, without a final dot`)
+
+// parseHost reads "h" or "*.h" as clients compare it: byte by byte.
+func parseHost(s string) (pins.Pattern, error) {
+	p := pins.Pattern{Name: s}
+	if name, ok := strings.CutPrefix(s, "*."); ok {
+		p = pins.Pattern{Name: name, Reach: pins.OneBelow}
+	}
+	if !pins.ValidHost(p.Name) {
+		return p, fmt.Errorf("host %q: %w", s, errHost)
+	}
+	return p, nil
+}

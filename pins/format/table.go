@@ -1,0 +1,98 @@
+package format
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// A table is the rules of a client that asks of each host for one of a list of pins,
+// and never ceases to. Everything that is asked of a host stands ready in the one
+// entry that is found for it, since plans ask for many hosts.
+type table struct {
+	asked    map[pins.Pattern][]pins.Requirement
+	patterns []pins.Pattern
+}
+
+// newTable makes the rules of hosts whose pins stand at a position. Of the entries
+// that match a host, a client that unites takes the pins of all, and another those
+// of the most specific one. A pattern that is there twice has the pins of both.
+func newTable(at pins.Position, hosts []hostPins, unites bool) *table {
+	own := make(map[pins.Pattern][]pins.Pin, len(hosts))
+	for _, h := range hosts {
+		own[h.Pattern] = append(own[h.Pattern], h.Pins...)
+	}
+	t := &table{asked: make(map[pins.Pattern][]pins.Requirement, len(own))}
+	for p := range own {
+		t.patterns = append(t.patterns, p)
+		t.ask(at, own, p, unites)
+		if p.Reach == pins.AllBelow {
+			// The name itself may have a pattern for one level above it, too.
+			t.ask(at, own, pins.Pattern{Name: p.Name}, unites)
+		}
+	}
+	slices.SortFunc(t.patterns, comparePatterns)
+	return t
+}
+
+// ask prepares what is asked of the hosts of a pattern that have no narrower one.
+func (t *table) ask(at pins.Position, own map[pins.Pattern][]pins.Pin, p pins.Pattern, unites bool) {
+	var all []pins.Pin
+	seen := make(map[pins.Pin]bool)
+	for q := range covering(p) {
+		for _, pin := range own[q] {
+			if !seen[pin] {
+				seen[pin] = true
+				all = append(all, pin)
+			}
+		}
+		if !unites && len(all) > 0 {
+			break
+		}
+	}
+	t.asked[p] = []pins.Requirement{{At: at, Pins: all}}
+}
+
+// covering yields the patterns that stand for every host of p, the narrowest first.
+func covering(p pins.Pattern) func(yield func(pins.Pattern) bool) {
+	return func(yield func(pins.Pattern) bool) {
+		if p.Reach == pins.Exact {
+			if !yield(p) {
+				return
+			}
+			_, parent, ok := strings.Cut(p.Name, ".")
+			if ok && !yield(pins.Pattern{Name: parent, Reach: pins.OneBelow}) {
+				return
+			}
+		}
+		if p.Reach == pins.OneBelow && !yield(p) {
+			return
+		}
+		for name, ok := p.Name, true; ok; _, name, ok = strings.Cut(name, ".") {
+			if !yield(pins.Pattern{Name: name, Reach: pins.AllBelow}) {
+				return
+			}
+		}
+	}
+}
+
+func (t *table) Requirements(host string, _ time.Time) []pins.Requirement {
+	for p := range covering(pins.Pattern{Name: host}) {
+		if asked, ok := t.asked[p]; ok {
+			return asked
+		}
+	}
+	return nil
+}
+
+func (t *table) Ends(string) time.Time { return time.Time{} }
+
+func (t *table) Patterns() []pins.Pattern { return t.patterns }
+
+// comparePatterns sorts by name, and the narrowest first.
+func comparePatterns(a, b pins.Pattern) int {
+	return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Reach, b.Reach))
+}

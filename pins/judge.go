@@ -1,0 +1,286 @@
+package pins
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The judge looks from the mildest finding to the worst; a later one replaces an
+// earlier one.
+
+func (j *judge) found(s Status, what, toDo string) {
+	j.why = finding{status: s, what: what, toDo: toDo}
+}
+
+// findUnknown begins with ok, or with what is missing for a judgement.
+func (j *judge) findUnknown() {
+	switch {
+	case len(j.versions) == 0:
+		j.found(StatusUnknown, fmt.Sprintf("No version of %s is known.", j.app.Name),
+			fmt.Sprintf("Tell what the released ones ship: ctwatch pins import --app %s --version VERSION FILE.", shellWord(j.app.Name)))
+	case j.pinning == 0:
+		j.found(StatusUnknown, fmt.Sprintf("No supported version of %s pins %s.", j.app.Name, j.Pattern), "Export pins for it, and ship them.")
+	case len(j.served) == 0 && j.Pattern.Reach != Exact:
+		j.found(StatusUnknown, fmt.Sprintf("No host of %s is known.", j.Pattern), "Name its endpoints in the watch list.")
+	case len(j.served) == 0:
+		j.found(StatusUnknown, fmt.Sprintf("What %s serves is not known.", j.Pattern),
+			fmt.Sprintf("Look: ctwatch probe --record %s.", j.Pattern))
+	default:
+		j.found(StatusOK, fmt.Sprintf("Every supported version of %s accepts what %s serves%s.", j.app.Name, j.Pattern, j.fallback()), "")
+	}
+}
+
+func (j *judge) fallback() string {
+	if j.app.MinPins > 1 {
+		return ", and has another pin to fall back on"
+	}
+	return ""
+}
+
+// findNoBackup looks for a version whose pins are all in the chain that is served:
+// it is cut off when that changes (RFC 7469 §4.3). Where pins at two positions
+// have to match, each needs its own.
+func (j *judge) findNoBackup(p *HostPlan) {
+	if j.app.MinPins < 2 {
+		return
+	}
+	for i, ver := range j.versions {
+		for n, h := range j.asked {
+			for _, r := range j.requirements(i, n) {
+				spare := slices.ContainsFunc(r.Pins, func(pin Pin) bool {
+					return !j.useless(pin) && !inChains(j.served, pin)
+				})
+				if spare || len(j.served) == 0 && len(r.Pins) > 1 {
+					continue
+				}
+				what := fmt.Sprintf("Each %s that version %s ships for %s is in the chain served now, or of no use any more: when the key changes, the app is cut off.", r.At.pinWord(), ver.Name, h)
+				if len(j.served) == 0 {
+					what = fmt.Sprintf("Version %s ships a single %s for %s: when the key changes, the app is cut off.", ver.Name, r.At.pinWord(), h)
+				}
+				j.found(StatusNoBackup, what, j.addOrDeclare(p))
+				return
+			}
+		}
+	}
+}
+
+func (at Position) pinWord() string {
+	switch at {
+	case AtLeaf:
+		return "leaf pin"
+	case AtIssuers:
+		return "issuer pin"
+	}
+	return "pin"
+}
+
+// addOrDeclare says how to get a backup.
+func (j *judge) addOrDeclare(p *HostPlan) string {
+	if len(p.Add) > 0 {
+		return "Ship " + pinList(p.Add) + " in the next version."
+	}
+	return fmt.Sprintf("Make the next key now, declare it (ctwatch certs authorize KEY.csr --domain %s --reason TEXT), and ship its pin.", j.Pattern)
+}
+
+// findExpiring looks for pins that end by themselves, and for a certificate that
+// ends with nothing to follow it.
+func (j *judge) findExpiring() {
+	soon := j.v.now.Add(j.app.LeadTime)
+	for _, ver := range j.versions {
+		for _, h := range j.asked {
+			if end := ver.Rules.Ends(h); !end.IsZero() && end.Before(soon) {
+				verb := "end"
+				if end.Before(j.v.now) {
+					verb = "ended"
+				}
+				j.found(StatusExpiring,
+					fmt.Sprintf("The pins that version %s ships for %s %s on %s: after that it does not pin at all.", ver.Name, h, verb, day(end)),
+					"Release a version with a later date, or with none.")
+				j.why.waiting = end
+				return
+			}
+		}
+	}
+	for _, s := range j.served {
+		if s.NotAfter.IsZero() || s.NotAfter.After(soon) || j.succeeded(s) {
+			continue
+		}
+		j.found(StatusExpiring,
+			fmt.Sprintf("The certificate that %s serves at %s ends on %s, and no successor that every supported version accepts is known.", s.Host, s.Address, day(s.NotAfter)),
+			"Renew it with a key that is shipped.")
+		j.why.waiting = s.NotAfter
+		return
+	}
+}
+
+// succeeded reports whether a certificate is known that outlives what is served,
+// and that every version accepts.
+func (j *judge) succeeded(s *Served) bool {
+	return slices.ContainsFunc(j.v.coming(&j.target), func(c *Issued) bool {
+		return c.NotAfter.After(s.NotAfter) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusing(s.Host, j.v.complete(c.Chain))) == 0
+	})
+}
+
+// findWillBreak looks at what may be deployed next.
+func (j *judge) findWillBreak(p *HostPlan) {
+	var worst *Coming
+	for _, c := range j.v.coming(&j.target) {
+		chain := j.v.complete(c.Chain)
+		pin := chain.Of(j.app.Role)
+		next := Coming{
+			Pin: pin, Certificate: c.ID, NotBefore: c.NotBefore.UTC(),
+			Trusted: j.v.Trusted(pin, j.app.Role, j.Pattern) != nil,
+		}
+		for _, h := range j.asked {
+			if !namesCover(c.Names, j.Pattern) && !namesCover(c.Names, Pattern{Name: h}) {
+				continue
+			}
+			for _, name := range j.refusing(h, chain) {
+				if !slices.Contains(next.Refused, name) {
+					next.Refused = append(next.Refused, name)
+				}
+			}
+		}
+		p.Coming = append(p.Coming, next)
+		if len(next.Refused) == 0 {
+			continue
+		}
+		if worst == nil || worst.Trusted && !next.Trusted {
+			worst = &next
+			j.found(StatusWillBreak,
+				fmt.Sprintf("A certificate was issued on %s (%s) with the %s, which %s not accept: deployed at %s, it cuts %s off.",
+					day(c.NotBefore), shortID(c.ID), keyWords(next.Pin, j.app.Role), versionsDo(next.Refused), j.Pattern, themOrIt(next.Refused)),
+				j.aboutComing(c, &next))
+		}
+	}
+}
+
+// aboutComing says what to do about a certificate that would cut apps off.
+func (j *judge) aboutComing(c *Issued, next *Coming) string {
+	switch {
+	case next.Pin.IsZero():
+		return fmt.Sprintf("Do not deploy it before its issuer's key is known: ctwatch certs show %s.", shortID(c.ID))
+	case next.Trusted:
+		return fmt.Sprintf("Ship %s, and do not deploy the certificate while %s in use.", next.Pin, versionsAre(next.Refused))
+	}
+	return fmt.Sprintf("Nobody has approved this key for %s. If it is yours, do not deploy it yet: approve it (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin first. If it is not, reject the certificate (ctwatch certs reject %s --reason TEXT).",
+		j.Pattern, next.Pin, shellWord(j.Pattern.String()), shortID(c.ID))
+}
+
+// findBroken looks at what is served now.
+func (j *judge) findBroken(p *HostPlan) {
+	for _, s := range j.served {
+		names := j.refusing(s.Host, s.Chain)
+		if len(names) == 0 {
+			continue
+		}
+		unsure := ""
+		if s.Chain.Open {
+			unsure = " (its chain is known only as far as the server sends it)"
+		}
+		toDo := "Serve a key that is shipped again, until a version with the new pin is out."
+		switch pin := s.Chain.Of(j.app.Role); {
+		case pin.IsZero():
+		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
+			toDo = fmt.Sprintf("Nobody has approved this key for %s. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again, approve this one (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin.",
+				j.Pattern, pin, shellWord(j.Pattern.String()))
+		case slices.Contains(p.Add, pin):
+			toDo = fmt.Sprintf("Serve a key that is shipped again, until a version with %s is out.", pin)
+		}
+		j.found(StatusBroken,
+			fmt.Sprintf("%s at %s serves the %s%s, which %s not accept: connections fail.", s.Host, s.Address,
+				keyWords(s.Chain.Of(j.app.Role), j.app.Role), unsure, versionsDo(names)), toDo)
+		return
+	}
+}
+
+// sentence joins what is wrong, what to do and by when.
+func (j *judge) sentence(p *HostPlan) string {
+	parts := []string{j.why.what}
+	if j.why.toDo != "" {
+		parts = append(parts, j.why.toDo)
+	}
+	if p.Status == StatusOK && len(p.Add) > 0 {
+		parts = append(parts, "Ship "+pinList(p.Add)+" in the next version.")
+	}
+	if len(p.Remove) > 0 {
+		parts = append(parts, "Leave out "+pinList(p.Remove)+".")
+	}
+	if len(j.lax) > 0 && j.pinning > 0 {
+		parts = append(parts, fmt.Sprintf("%s not pin %s.", capital(versionsDo(j.lax)), j.Pattern))
+	}
+	if p.Deadline != nil {
+		if p.Deadline.After(j.v.now) {
+			parts = append(parts, fmt.Sprintf("Release by %s.", day(*p.Deadline)))
+		} else {
+			parts = append(parts, fmt.Sprintf("The time to release was %s: do it now.", day(*p.Deadline)))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func shortID(id string) string { return id[:min(16, len(id))] }
+
+func keyWords(p Pin, r Role) string {
+	switch {
+	case p.IsZero():
+		return "key of an issuer that is not known"
+	case r == RoleIssuer:
+		return "issuer key " + p.String()
+	}
+	return "key " + p.String()
+}
+
+func pinList(ps []Pin) string {
+	const most = 3
+	var out []string
+	for _, p := range ps[:min(most, len(ps))] {
+		out = append(out, p.String())
+	}
+	if n := len(ps) - most; n > 0 {
+		out = append(out, fmt.Sprintf("%d more", n))
+	}
+	return wordList(out)
+}
+
+func wordList(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return strings.Join(words, "")
+}
+
+func versionsDo(names []string) string {
+	if len(names) == 1 {
+		return "version " + names[0] + " does"
+	}
+	return "versions " + wordList(names) + " do"
+}
+
+func versionsAre(names []string) string {
+	if len(names) == 1 {
+		return "version " + names[0] + " is"
+	}
+	return "versions " + wordList(names) + " are"
+}
+
+func themOrIt(names []string) string {
+	if len(names) == 1 {
+		return "it"
+	}
+	return "them"
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// shellWord quotes a word for a shell where it needs to be.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+=,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,264 @@
+package pins
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A View is facts in an order in which plans find them: by host. It does not
+// change, and may be used concurrently.
+type View struct {
+	now time.Time
+
+	keys   map[keyOf]*Key
+	scopes map[Pattern][]*Key // trusted keys by the patterns they are approved for
+
+	served   map[string][]*Served // by host
+	children map[string][]string  // hosts one label below a name, sorted
+	tails    map[Pin]Chain        // what follows an issuer's key in a chain that is served
+
+	issued     map[Pattern][]*Issued // by the names in them
+	issuedFor  map[Pin][]*Issued     // by the leaf's pin
+	servedCert map[string]bool       // IDs of what is served anywhere
+}
+
+type keyOf struct {
+	pin  Pin
+	role Role
+}
+
+// NewView indexes facts, which are not to change any more.
+func NewView(f *Facts) *View {
+	v := &View{
+		now: f.Now, keys: make(map[keyOf]*Key, len(f.Keys)), scopes: make(map[Pattern][]*Key),
+		served: make(map[string][]*Served), children: make(map[string][]string), tails: make(map[Pin]Chain),
+		issued: make(map[Pattern][]*Issued), issuedFor: make(map[Pin][]*Issued), servedCert: make(map[string]bool),
+	}
+	for i := range f.Keys {
+		k := &f.Keys[i]
+		v.keys[keyOf{k.Pin, k.Role}] = k
+		if k.State.Trusted() {
+			for _, p := range k.ApprovedFor {
+				v.scopes[p] = append(v.scopes[p], k)
+			}
+		}
+	}
+	for i := range f.Served {
+		s := &f.Served[i]
+		if len(v.served[s.Host]) == 0 {
+			if _, parent, ok := strings.Cut(s.Host, "."); ok {
+				v.children[parent] = append(v.children[parent], s.Host)
+			}
+		}
+		v.served[s.Host] = append(v.served[s.Host], s)
+		v.servedCert[s.ID] = true
+		for j := 1; j < len(s.Chain.Pins); j++ {
+			tail := Chain{s.Chain.Pins[j+1:], s.Chain.Open}
+			if old, ok := v.tails[s.Chain.Pins[j]]; !ok || old.Open && !tail.Open || len(old.Pins) < len(tail.Pins) {
+				v.tails[s.Chain.Pins[j]] = tail
+			}
+		}
+	}
+	for _, hosts := range v.children {
+		slices.Sort(hosts)
+	}
+	for i := range f.Issued {
+		c := &f.Issued[i]
+		for _, name := range c.Names {
+			v.issued[name] = append(v.issued[name], c)
+		}
+		if leaf := c.Chain.Leaf(); !leaf.IsZero() {
+			v.issuedFor[leaf] = append(v.issuedFor[leaf], c)
+		}
+	}
+	return v
+}
+
+// Key returns the key with a pin in a role; nil if it is not known.
+func (v *View) Key(p Pin, r Role) *Key { return v.keys[keyOf{p, r}] }
+
+// anyKey returns the key with a pin in whichever role it is known.
+func (v *View) anyKey(p Pin) *Key {
+	if k := v.Key(p, RoleLeaf); k != nil {
+		return k
+	}
+	return v.Key(p, RoleIssuer)
+}
+
+// Hosts lists the hosts that a pattern stands for, as far as they are known:
+// itself, or those that were seen to be served. Sorted.
+func (v *View) Hosts(p Pattern) []string {
+	switch p.Reach {
+	case Exact:
+		return []string{p.Name}
+	case OneBelow:
+		return v.children[p.Name]
+	}
+	return nil
+}
+
+// A target is one pattern of an app, with the hosts that it is about: a host that
+// the app names by itself is not a matter of the pattern that covers it, too.
+type target struct {
+	Pattern
+	hosts  []string // known ones, sorted
+	served []*Served
+}
+
+func (v *View) target(app *App, p Pattern) target {
+	t := target{Pattern: p, hosts: v.Hosts(p)}
+	if p.Reach != Exact {
+		t.hosts = slices.DeleteFunc(slices.Clone(t.hosts), func(h string) bool { return slices.Contains(app.Hosts, Pattern{Name: h}) })
+	}
+	for _, h := range t.hosts {
+		t.served = append(t.served, v.served[h]...)
+	}
+	return t
+}
+
+// orSample is the known hosts, or where there is none a host that stands for any.
+func (t *target) orSample() []string {
+	if len(t.hosts) > 0 {
+		return t.hosts
+	}
+	return []string{"any-host." + t.Name}
+}
+
+// keys lists the keys in a role that are served, sorted.
+func (t *target) keys(r Role) []Pin { return keysOf(t.served, r) }
+
+func keysOf(served []*Served, r Role) []Pin {
+	var out []Pin
+	for _, s := range served {
+		if pin := s.Chain.Of(r); !pin.IsZero() {
+			out = append(out, pin)
+		}
+	}
+	return sortedPins(out)
+}
+
+// inChains reports whether a pin is anywhere in the chains that are served.
+func inChains(served []*Served, p Pin) bool {
+	return slices.ContainsFunc(served, func(s *Served) bool { return s.Chain.Contains(p) })
+}
+
+// Trusted returns the key with a pin in a role if it is trusted for a pattern's
+// hosts, every one of them: nil otherwise.
+func (v *View) Trusted(pin Pin, r Role, p Pattern) *Key {
+	k := v.Key(pin, r)
+	if k == nil || !k.State.Trusted() || !slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) }) {
+		return nil
+	}
+	return k
+}
+
+// trustedFor lists the keys in a role that are trusted for a pattern's hosts, by
+// their pins.
+func (v *View) trustedFor(p Pattern, r Role) []*Key {
+	var out []*Key
+	add := func(at Pattern) {
+		for _, k := range v.scopes[at] {
+			if k.Role == r && !slices.Contains(out, k) {
+				out = append(out, k)
+			}
+		}
+	}
+	add(p)
+	if p.Reach != OneBelow {
+		if _, parent, ok := strings.Cut(p.Name, "."); ok {
+			add(Pattern{parent, OneBelow})
+		}
+	}
+	for name, ok := p.Name, true; ok; _, name, ok = strings.Cut(name, ".") {
+		add(Pattern{name, AllBelow})
+	}
+	slices.SortFunc(out, func(a, b *Key) int { return slices.Compare(a.Pin[:], b.Pin[:]) })
+	return out
+}
+
+// belongs reports whether a trusted key should be among the pins of a pattern's
+// hosts. One that is in use elsewhere, and approved for these hosts only because
+// they lie below a domain, should not: hosts with different keys share no pins.
+func (v *View) belongs(k *Key, t *target) bool {
+	if !k.State.Coming() {
+		return false
+	}
+	if k.State != StateDeployed || slices.Contains(k.ApprovedFor, t.Pattern) {
+		return true
+	}
+	if k.Role == RoleIssuer || slices.Contains(t.keys(k.Role), k.Pin) {
+		return true
+	}
+	return slices.ContainsFunc(v.issuedFor[k.Pin], func(c *Issued) bool { return !c.Rejected && namesCover(c.Names, t.Pattern) })
+}
+
+// namesCover reports whether a certificate with names is good for a host of a
+// pattern.
+func namesCover(names []Pattern, p Pattern) bool {
+	return slices.ContainsFunc(names, func(n Pattern) bool { return n.Covers(p) || p.Covers(n) })
+}
+
+// complete appends to a chain what is served after its last key elsewhere.
+func (v *View) complete(c Chain) Chain {
+	if !c.Open || len(c.Pins) < 2 {
+		return c
+	}
+	tail, ok := v.tails[c.Pins[len(c.Pins)-1]]
+	if !ok {
+		return c
+	}
+	return Chain{append(slices.Clip(c.Pins), tail.Pins...), tail.Open}
+}
+
+// coming lists the certificates that may be deployed at a pattern's hosts next,
+// the newest last: those issued after the oldest one that is served, and not
+// served there themselves.
+func (v *View) coming(t *target) []*Issued {
+	p, served := t.Pattern, t.served
+	var oldest time.Time
+	here := make(map[string]bool, len(served))
+	named := len(served) > 0 // every certificate that is served has the host's own name
+	for i, s := range served {
+		if i == 0 || s.NotBefore.Before(oldest) {
+			oldest = s.NotBefore
+		}
+		here[s.ID] = true
+		named = named && s.Named
+	}
+	var out []*Issued
+	consider := func(names ...Pattern) {
+		for _, name := range names {
+			for _, c := range v.issued[name] {
+				if here[c.ID] || c.Rejected || !c.NotAfter.IsZero() && !c.NotAfter.After(v.now) || len(served) > 0 && !c.NotBefore.After(oldest) || slices.Contains(out, c) {
+					continue
+				}
+				if k := v.Key(c.Chain.Leaf(), RoleLeaf); k != nil && (k.State == StateRetired || k.State == StateCompromised) {
+					continue // it is not going to be deployed
+				}
+				out = append(out, c)
+			}
+		}
+	}
+	consider(p)
+	if p.Reach == OneBelow {
+		for _, h := range t.hosts {
+			consider(Pattern{h, Exact})
+		}
+	} else if _, parent, ok := strings.Cut(p.Name, "."); ok && !named {
+		// A new wildcard certificate may replace another by which the host is
+		// served. Where it has a certificate of its own, the wildcard is for others.
+		consider(Pattern{parent, OneBelow})
+	}
+	slices.SortStableFunc(out, func(a, b *Issued) int {
+		return cmp.Or(a.NotBefore.Compare(b.NotBefore), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// sortedPins sorts pins, each once.
+func sortedPins(ps []Pin) []Pin {
+	slices.SortFunc(ps, func(a, b Pin) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(ps)
+}
