@@ -2,6 +2,7 @@ package format
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,13 @@ func newTable(at pins.Position, hosts []hostPins, unites bool) *table {
 	}
 	slices.SortFunc(t.patterns, comparePatterns)
 	return t
+}
+
+// add takes over the rules of other patterns.
+func (t *table) add(other *table) {
+	maps.Copy(t.asked, other.asked)
+	t.patterns = append(t.patterns, other.patterns...)
+	slices.SortFunc(t.patterns, comparePatterns)
 }
 
 // ask prepares what is asked of the hosts of a pattern that have no narrower one.

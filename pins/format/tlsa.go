@@ -1,3 +1,239 @@
 package format
 
-func tlsa() Format { return Format{Name: "tlsa"} }
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ctwatch/pins"
+)
+
+// DANE TLSA records (RFC 6698, RFC 7671) as lines of a zone file (RFC 1035 §5.1):
+//
+//	_443._tcp.api.example.com. IN TLSA 3 1 1 <SHA-256 of the SPKI, in hex>
+//
+// Usage 3 (DANE-EE) names the leaf's key, usage 2 (DANE-TA) a key above the leaf, in
+// a certificate that the server sends (RFC 7671 §5.2). Selector 1 is the SPKI, and
+// matching type 1 is SHA-256: no other records name what a pin names, and no others
+// are read. A wildcard is no way to say "one level below" here, since it would have
+// to stand behind _443._tcp: patterns are spelled out.
+//
+// Of a host's records, one that matches is enough. A host with records of both
+// usages is asked for any of its keys anywhere in the chain, which differs from DANE
+// only for a key that is a leaf's and a CA's at once.
+func tlsa() Format {
+	return Format{
+		Name:      "tlsa",
+		Title:     "DANE TLSA records",
+		Extension: ".zone",
+		MediaType: "text/dns; charset=utf-8", // RFC 4027
+		Encode:    encodeTLSA,
+		Decode:    decodeTLSA,
+	}
+}
+
+// The usages of RFC 6698 §2.1.1, under their names in RFC 7218, that pins have.
+const (
+	daneTA = "2"
+	daneEE = "3"
+)
+
+func encodeTLSA(set pins.Set) ([]byte, error) {
+	hosts, notes, err := expand("tlsa", set, never)
+	if err != nil {
+		return nil, err
+	}
+	usage := daneEE
+	advice := []string{
+		"Before a server gets its next key: publish the record of that key beside these,",
+		"wait for two TTLs, and only then deploy the key (RFC 7671 §8.1).",
+		"The zone must be signed (DNSSEC).",
+	}
+	if set.Role == pins.RoleIssuer {
+		usage = daneTA
+		advice = append(advice, "The servers must send the certificate whose key is named here (RFC 7671 §5.2).")
+	}
+	var b bytes.Buffer
+	for _, line := range slices.Concat(header(set), notes, advice) {
+		fmt.Fprintf(&b, "; %s\n", line)
+	}
+	for _, h := range hosts {
+		owner := "_443._tcp." + h.Pattern.Name
+		if len(owner) > 253 {
+			return nil, &RefusedError{Format: "tlsa", Host: h.Pattern.Name, Reason: "with _443._tcp before it the name is longer than DNS allows"}
+		}
+		for _, p := range h.Pins {
+			fmt.Fprintf(&b, "%s. IN TLSA %s 1 1 %x\n", owner, usage, p[:])
+		}
+	}
+	rules, err := decodeTLSA(b.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("tlsa: reading back what was written: %w", err)
+	}
+	return proven("tlsa", set, hosts, rules, b.Bytes())
+}
+
+// decodeTLSA reads the TLSA records of a zone file, and no others. Servers of one
+// host on several ports must have the same records, since apps are pinned by host.
+func decodeTLSA(data []byte) (pins.Rules, error) {
+	if err := checkSize(data); err != nil {
+		return nil, err
+	}
+	records, err := readTLSA(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(records) == 0 {
+		return nil, fmt.Errorf("no TLSA record is in the file")
+	}
+	var order []service
+	services := make(map[service]*keys)
+	for _, r := range records {
+		k := services[r.service]
+		if k == nil {
+			k = &keys{at: r.at}
+			services[r.service] = k
+			order = append(order, r.service)
+		}
+		if r.usage == daneEE {
+			k.ee = append(k.ee, r.pin)
+		} else {
+			k.ta = append(k.ta, r.pin)
+		}
+	}
+
+	ports := make(map[string]string) // by host, the first of its ports
+	hosts := make(map[pins.Position][]hostPins)
+	for _, s := range order {
+		k := services[s]
+		k.ee, k.ta = sortedOnce(k.ee), sortedOnce(k.ta)
+		if port, ok := ports[s.host]; ok {
+			other := services[service{s.host, port}]
+			if !slices.Equal(k.ee, other.ee) || !slices.Equal(k.ta, other.ta) {
+				return nil, errAt(data, k.at, "%s has other records on port %s than on port %s, and apps pin a host on all ports alike; keep those of one port", s.host, s.port, port)
+			}
+			continue
+		}
+		ports[s.host] = s.port
+		at := pins.Anywhere
+		switch {
+		case len(k.ta) == 0:
+			at = pins.AtLeaf
+		case len(k.ee) == 0:
+			at = pins.AtIssuers
+		}
+		hosts[at] = append(hosts[at], hostPins{pins.Pattern{Name: s.host}, slices.Concat(k.ee, k.ta)})
+	}
+	t := newTable(pins.AtLeaf, hosts[pins.AtLeaf], false)
+	t.add(newTable(pins.AtIssuers, hosts[pins.AtIssuers], false))
+	t.add(newTable(pins.Anywhere, hosts[pins.Anywhere], false))
+	return t, nil
+}
+
+// sortedOnce sorts pins and drops those that are there already.
+func sortedOnce(list []pins.Pin) []pins.Pin {
+	slices.SortFunc(list, func(a, b pins.Pin) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(list)
+}
+
+// A service is where TLSA records belong to.
+type service struct{ host, port string }
+
+// keys are what the records of a service name.
+type keys struct {
+	ee, ta []pins.Pin
+	at     int // offset of the first record
+}
+
+// A record is one TLSA record.
+type record struct {
+	service
+	usage string // daneTA or daneEE
+	pin   pins.Pin
+	at    int // offset of its owner or, without one, of its first word
+}
+
+// readTLSA lists the TLSA records of a zone file.
+func readTLSA(data []byte) ([]record, error) {
+	z := zone{data: data}
+	var records []record
+	for {
+		words, err := z.entry()
+		if err != nil || words == nil {
+			return records, err
+		}
+		r, ok, err := z.tlsa(words)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			records = append(records, r)
+		}
+	}
+}
+
+// tlsa reads an entry as a TLSA record; ok is false if it is another.
+func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
+	fields, err := z.fields(words)
+	if err != nil || len(fields) == 0 {
+		return r, false, err
+	}
+	kind, rdata := fields[0], fields[1:]
+	at := words[0].at
+	switch strings.ToUpper(kind.text) {
+	case "TLSA":
+	case "TYPE52":
+		return r, false, errAt(z.data, kind.at, "a TLSA record in the form for unknown types (RFC 3597) is not read; write it as TLSA")
+	case "CNAME", "DNAME":
+		if strings.HasPrefix(z.owner, "_") {
+			return r, false, errAt(z.data, kind.at, "the TLSA records of %s are elsewhere, and aliases are not followed; write them here", z.owner)
+		}
+		return r, false, nil
+	default:
+		return r, false, nil
+	}
+	r.at = at
+	if r.service, err = z.service(at); err != nil {
+		return r, false, err
+	}
+	if len(rdata) < 4 {
+		return r, false, errAt(z.data, kind.at, "want usage, selector, matching type and the hash in hex after TLSA")
+	}
+	usage, selector, matching := rdata[0], rdata[1], rdata[2]
+	switch {
+	case usage.text != daneEE && usage.text != daneTA:
+		return r, false, errAt(z.data, usage.at, "usage %s: only 3 (the leaf's key) and 2 (an issuer's key) are pins of their own", usage.text)
+	case selector.text != "1":
+		return r, false, errAt(z.data, selector.at, "selector %s: only 1, the public key, is a pin; others change with every certificate", selector.text)
+	case matching.text != "1":
+		return r, false, errAt(z.data, matching.at, "matching type %s: only 1, SHA-256, is a pin", matching.text)
+	}
+	r.usage = usage.text
+	var digits strings.Builder
+	for _, w := range rdata[3:] {
+		digits.WriteString(w.text)
+	}
+	sum, err := hex.DecodeString(digits.String())
+	if err != nil || len(sum) != pins.Size {
+		return r, false, errAt(z.data, rdata[3].at, "want the 64 hexadecimal digits of a SHA-256")
+	}
+	r.pin = pins.Pin(sum)
+	return r, true, nil
+}
+
+// service takes the owner of a TLSA record apart: "_443._tcp.host.".
+func (z *zone) service(at int) (service, error) {
+	name, absolute := strings.CutSuffix(strings.ToLower(z.owner), ".")
+	if !absolute {
+		return service{}, errAt(z.data, at, "%q is not a whole name: end it with a dot, or begin with a line $ORIGIN", z.owner)
+	}
+	port, rest, _ := strings.Cut(name, ".")
+	protocol, host, _ := strings.Cut(rest, ".")
+	number, ok := strings.CutPrefix(port, "_")
+	if !ok || number == "" || strings.Trim(number, "0123456789") != "" || protocol != "_tcp" || !pins.ValidHost(host) {
+		return service{}, errAt(z.data, at, "%q: want the name of a TLSA record such as _443._tcp.api.example.com.", z.owner)
+	}
+	return service{host, number}, nil
+}
