@@ -1,0 +1,127 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A Resolver finds the addresses of a name. A *net.Resolver is one.
+type Resolver interface {
+	// LookupNetIP is asked with the network "ip", and with a trailing dot behind
+	// names that have a dot, so that no search list applies to them.
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// resolve returns the addresses to look at, and how many more there are.
+func (p *Prober) resolve(ctx context.Context, e Endpoint) (addrs []netip.AddrPort, more int, err error) {
+	host, port, err := e.target()
+	if err != nil {
+		return nil, 0, err
+	}
+	var ips []netip.Addr
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = []netip.Addr{ip}
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, p.cfg.ResolveTimeout)
+		defer cancel()
+		name := host
+		if strings.Contains(name, ".") {
+			name += "."
+		}
+		if ips, err = p.cfg.Resolver.LookupNetIP(ctx, "ip", name); err != nil {
+			return nil, 0, resolveFailure(host, p.cfg.ResolveTimeout, err)
+		}
+		if len(ips) == 0 {
+			return nil, 0, &failure{text: host + ": the name has no address: check that DNS has an A or AAAA record for it"}
+		}
+	}
+	ips = inTurns(ips)
+	more = max(0, len(ips)-p.cfg.MaxAddresses)
+	for _, ip := range ips[:len(ips)-more] {
+		addrs = append(addrs, netip.AddrPortFrom(ip, port))
+	}
+	return addrs, more, nil
+}
+
+// inTurns orders addresses in a way that does not depend on the order in which DNS
+// returned them, IPv4 and IPv6 in turns: what a bound leaves out is always the same,
+// and never all of a family.
+func inTurns(ips []netip.Addr) []netip.Addr {
+	var four, six []netip.Addr
+	for _, ip := range ips {
+		if ip = ip.Unmap(); ip.Is4() {
+			four = append(four, ip)
+		} else {
+			six = append(six, ip)
+		}
+	}
+	var out []netip.Addr
+	for _, family := range []*[]netip.Addr{&four, &six} {
+		slices.SortFunc(*family, netip.Addr.Compare)
+		*family = slices.Compact(*family)
+	}
+	for i := range max(len(four), len(six)) {
+		out = append(out, four[min(i, len(four)):min(i+1, len(four))]...)
+		out = append(out, six[min(i, len(six)):min(i+1, len(six))]...)
+	}
+	return out
+}
+
+// refusal returns an error for an address that an endpoint must not lead to.
+func refusal(e Endpoint, addr netip.AddrPort) error {
+	if e.Configured || public(addr.Addr()) {
+		return nil
+	}
+	return &failure{text: fmt.Sprintf("%s: not connected to, since %s is not a public address: name the endpoint in the configuration if it is meant to be there",
+		addr, addr.Addr())}
+}
+
+// public reports whether an address is one that the public Internet routes to a
+// single machine, by the registries of special-purpose addresses (RFC 6890). Of
+// IPv6, nothing outside of what is assigned as global unicast is.
+func public(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	if ip.Zone() != "" {
+		return false
+	}
+	if nat64 := netip.MustParsePrefix("64:ff9b::/96"); nat64.Contains(ip) {
+		// Where there is no IPv4, DNS64 writes its addresses so (RFC 6052 §2.1).
+		b := ip.As16()
+		return public(netip.AddrFrom4([4]byte(b[12:])))
+	}
+	if ip.Is6() && !netip.MustParsePrefix("2000::/3").Contains(ip) {
+		return false
+	}
+	return ip.IsValid() && !slices.ContainsFunc(special, func(prefix string) bool {
+		return netip.MustParsePrefix(prefix).Contains(ip)
+	})
+}
+
+// special are the blocks that are no public addresses: all special ones of IPv4, and
+// those of IPv6 inside of 2000::/3.
+var special = []string{
+	"0.0.0.0/8",       // this network (RFC 791)
+	"10.0.0.0/8",      // private (RFC 1918)
+	"100.64.0.0/10",   // carriers' shared space (RFC 6598)
+	"127.0.0.0/8",     // loopback (RFC 1122)
+	"169.254.0.0/16",  // link-local, and clouds' metadata services (RFC 3927)
+	"172.16.0.0/12",   // private (RFC 1918)
+	"192.0.0.0/24",    // protocol assignments (RFC 6890)
+	"192.0.2.0/24",    // documentation (RFC 5737)
+	"192.88.99.0/24",  // relays of 6to4 (RFC 7526)
+	"192.168.0.0/16",  // private (RFC 1918)
+	"198.18.0.0/15",   // benchmarks (RFC 2544)
+	"198.51.100.0/24", // documentation (RFC 5737)
+	"203.0.113.0/24",  // documentation (RFC 5737)
+	"224.0.0.0/4",     // multicast (RFC 5771)
+	"240.0.0.0/4",     // reserved, and broadcast (RFC 1112)
+
+	"2001::/23",     // protocol assignments; Teredo, which tunnels to IPv4 (RFC 2928)
+	"2001:db8::/32", // documentation (RFC 3849)
+	"2002::/16",     // 6to4, which tunnels to IPv4 (RFC 3056)
+	"3fff::/20",     // documentation (RFC 9637)
+}
+

@@ -1,0 +1,129 @@
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what a Prober works with. All of it is optional.
+type Config struct {
+	Resolver Resolver // default net.DefaultResolver
+	// Dial connects to "ip:port" in the network "tcp". Default that of a net.Dialer.
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	Now   func() time.Time // default time.Now
+	Roots *x509.CertPool   // by which chains are judged and completed; default the system's
+
+	ResolveTimeout   time.Duration // for all addresses of a name; default 10 s
+	DialTimeout      time.Duration // for one connection; default 5 s
+	HandshakeTimeout time.Duration // for one handshake; default 5 s
+	Timeout          time.Duration // for a whole look; default 30 s
+
+	Parallel        int // connections of one look that are open at once; default 2
+	MaxAddresses    int // of a host; default 16
+	MaxCertificates int // of a chain; default 16
+	MaxBytes        int // that are read from one connection; default 128 KiB
+}
+
+// A Prober looks at endpoints. It may be used concurrently.
+type Prober struct{ cfg Config }
+
+// New returns a Prober with the configuration's defaults filled in.
+func New(cfg Config) *Prober {
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	setDefault(&cfg.ResolveTimeout, 10*time.Second)
+	setDefault(&cfg.DialTimeout, 5*time.Second)
+	setDefault(&cfg.HandshakeTimeout, 5*time.Second)
+	setDefault(&cfg.Timeout, 30*time.Second)
+	setDefault(&cfg.Parallel, 2)
+	setDefault(&cfg.MaxAddresses, 16)
+	setDefault(&cfg.MaxCertificates, 16)
+	setDefault(&cfg.MaxBytes, 128<<10)
+	return &Prober{cfg}
+}
+
+func setDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Look resolves an endpoint and asks each of its addresses what it serves. It takes
+// no longer than Config.Timeout. What cannot be reached is part of what was seen, so
+// Look has no error of its own; if ctx ends, what is missing has ctx's error.
+func (p *Prober) Look(ctx context.Context, e Endpoint) Look {
+	l := Look{Endpoint: e, At: p.cfg.Now()}
+	if l.Err = e.Check(); l.Err != nil {
+		return l
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	var addrs []netip.AddrPort
+	if addrs, l.More, l.Err = p.resolve(ctx, e); l.Err != nil {
+		return l
+	}
+
+	l.Addresses = make([]Address, len(addrs))
+	refused := 0
+	var looks errgroup.Group
+	looks.SetLimit(p.cfg.Parallel)
+	for i, addr := range addrs {
+		l.Addresses[i].Addr = addr
+		if err := refusal(e, addr); err != nil {
+			l.Addresses[i].Err = err
+			refused++
+			continue
+		}
+		looks.Go(func() error {
+			l.Addresses[i] = p.address(ctx, e.Host, addr)
+			return nil
+		})
+	}
+	looks.Wait() //nolint:errcheck // the errors are in the addresses
+	if refused == len(addrs) {
+		l.Err = fmt.Errorf("%s: no address may be connected to; the first is %w", e, l.Addresses[0].Err)
+	}
+	return l
+}
+
+// address asks one address for every certificate it has.
+func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) Address {
+	a := Address{Addr: addr}
+	for _, o := range offers() {
+		if o.answered(a.Served) {
+			continue
+		}
+		s, err := p.handshake(ctx, host, addr, o)
+		switch {
+		case err == nil && !a.has(s):
+			a.Served = append(a.Served, s)
+		case err == nil:
+		case len(a.Served) == 0 && a.Err == nil:
+			a.Err = err
+		}
+		if isSilence(err) {
+			// Asking for something else would be as much in vain.
+			if len(a.Served) > 0 {
+				a.Partial = err
+			}
+			break
+		}
+	}
+	if len(a.Served) > 0 {
+		a.Err = nil
+	}
+	return a
+}
