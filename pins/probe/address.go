@@ -59,13 +59,16 @@ func inTurns(ips []netip.Addr) []netip.Addr {
 		}
 	}
 	var out []netip.Addr
-	for _, family := range []*[]netip.Addr{&four, &six} {
-		slices.SortFunc(*family, netip.Addr.Compare)
-		*family = slices.Compact(*family)
-	}
+	slices.SortFunc(four, netip.Addr.Compare)
+	slices.SortFunc(six, netip.Addr.Compare)
+	four, six = slices.Compact(four), slices.Compact(six)
 	for i := range max(len(four), len(six)) {
-		out = append(out, four[min(i, len(four)):min(i+1, len(four))]...)
-		out = append(out, six[min(i, len(six)):min(i+1, len(six))]...)
+		if i < len(four) {
+			out = append(out, four[i])
+		}
+		if i < len(six) {
+			out = append(out, six[i])
+		}
 	}
 	return out
 }
@@ -75,8 +78,7 @@ func refusal(e Endpoint, addr netip.AddrPort) error {
 	if e.Configured || public(addr.Addr()) {
 		return nil
 	}
-	return &failure{text: fmt.Sprintf("%s: not connected to, since %s is not a public address: name the endpoint in the configuration if it is meant to be there",
-		addr, addr.Addr())}
+	return &failure{text: fmt.Sprintf("%s: not connected to, since this is no public address: name the endpoint in the configuration if it is meant to be there", addr)}
 }
 
 // public reports whether an address is one that the public Internet routes to a
@@ -124,4 +126,3 @@ var special = []string{
 	"2002::/16",     // 6to4, which tunnels to IPv4 (RFC 3056)
 	"3fff::/20",     // documentation (RFC 9637)
 }
-

@@ -7,14 +7,15 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"slices"
+	"strings"
 )
 
 // An offer is what one handshake offers, and so which certificate it asks for.
 type offer struct {
 	maxVersion uint16
 	suites     []uint16
-	// gives says that a certificate is of the kind asked for; nil for any kind.
+	// gives says whether a certificate is one that this may be answered with, where
+	// another offer was answered with it.
 	gives func(*x509.Certificate) bool
 }
 
@@ -24,7 +25,7 @@ type offer struct {
 // no harm.
 func offers() []offer {
 	return []offer{
-		{maxVersion: tls.VersionTLS13},
+		{tls.VersionTLS13, nil, func(*x509.Certificate) bool { return true }},
 		{tls.VersionTLS12, []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
@@ -40,13 +41,9 @@ func offers() []offer {
 	}
 }
 
-// handshake connects once, and returns the certificates that the server has shown to
-// have the key of. Its error is a *failure.
+// handshake connects once. What it returns was sent by a server that has shown to have
+// the leaf's key. Its error is a *failure.
 func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort, o offer) (tls.ConnectionState, error) {
-	fail := func(kind, text string, err error) (tls.ConnectionState, error) {
-		return tls.ConnectionState{}, nil
-	}
-	_ = fail
 	conn, err := p.dial(ctx, addr)
 	if err != nil {
 		return tls.ConnectionState{}, err
@@ -73,17 +70,31 @@ func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort
 			return new(tls.Certificate), nil
 		},
 	})
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
+	hctx, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
 	defer cancel()
-	err = client.HandshakeContext(ctx)
+	err = client.HandshakeContext(hctx)
 	if err == nil {
 		client.Close() // says good-bye, and waits for nothing
 		return client.ConnectionState(), nil
 	}
-	if wantsOurs && isAlert(err) && slices.Contains(withKeyExchange(), seen.CipherSuite) {
+	// A server that turns us away because we have no certificate of our own has shown
+	// its key before: in TLS 1.2 its alert answers our Finished, and what it signed
+	// was checked by then (RFC 5246 §7.4.3), unless the key exchange needs no signature.
+	if wantsOurs && isAlert(err) && !strings.HasPrefix(tls.CipherSuiteName(seen.CipherSuite), "TLS_RSA_") {
 		return seen, nil
 	}
-	return tls.ConnectionState{}, p.handshakeFailure(addr, err)
+	return tls.ConnectionState{}, p.handshakeFailure(ctx, addr, err)
+}
+
+// dial connects to an address.
+func (p *Prober) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	dctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
+	defer cancel()
+	conn, err := p.cfg.Dial(dctx, "tcp", addr.String())
+	if err != nil {
+		return nil, p.dialFailure(ctx, addr, err)
+	}
+	return conn, nil
 }
 
 // bounded is a connection that ends when it has given so many bytes.

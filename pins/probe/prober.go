@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -94,7 +95,7 @@ func (p *Prober) Look(ctx context.Context, e Endpoint) Look {
 	}
 	looks.Wait() //nolint:errcheck // the errors are in the addresses
 	if refused == len(addrs) {
-		l.Err = fmt.Errorf("%s: no address may be connected to; the first is %w", e, l.Addresses[0].Err)
+		l.Err = fmt.Errorf("%s leads to no public address: %w", e, l.Addresses[0].Err)
 	}
 	return l
 }
@@ -102,28 +103,32 @@ func (p *Prober) Look(ctx context.Context, e Endpoint) Look {
 // address asks one address for every certificate it has.
 func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) Address {
 	a := Address{Addr: addr}
+	var leaves []*x509.Certificate
 	for _, o := range offers() {
-		if o.answered(a.Served) {
+		if slices.ContainsFunc(leaves, o.gives) {
+			continue // it is known already
+		}
+		state, err := p.handshake(ctx, host, addr, o)
+		if err == nil {
+			leaf := state.PeerCertificates[0]
+			if !slices.ContainsFunc(leaves, leaf.Equal) {
+				leaves = append(leaves, leaf)
+				a.Served = append(a.Served, p.served(host, state))
+			}
 			continue
 		}
-		s, err := p.handshake(ctx, host, addr, o)
-		switch {
-		case err == nil && !a.has(s):
-			a.Served = append(a.Served, s)
-		case err == nil:
-		case len(a.Served) == 0 && a.Err == nil:
+		if a.Err == nil {
 			a.Err = err
 		}
-		if isSilence(err) {
-			// Asking for something else would be as much in vain.
-			if len(a.Served) > 0 {
-				a.Partial = err
-			}
+		if isFinal(err) {
+			a.Partial = err
 			break
 		}
 	}
-	if len(a.Served) > 0 {
-		a.Err = nil
+	if len(leaves) > 0 {
+		a.Err = nil // that it has no certificate of the other kind is no failure
+	} else {
+		a.Partial = nil
 	}
 	return a
 }

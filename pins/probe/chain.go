@@ -1,0 +1,150 @@
+package probe
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// served describes what a server sent.
+func (p *Prober) served(host string, state tls.ConnectionState) Served {
+	sent := state.PeerCertificates
+	extra := max(0, len(sent)-p.cfg.MaxCertificates)
+	sent = sent[:len(sent)-extra]
+	leaf := sent[0]
+
+	s := Served{
+		Algorithm:  algorithm(leaf.PublicKey),
+		NotBefore:  leaf.NotBefore,
+		NotAfter:   leaf.NotAfter,
+		CommonName: printable(leaf.Subject.CommonName),
+		Version:    tls.VersionName(state.Version),
+	}
+	for _, c := range sent {
+		s.Certificates = append(s.Certificates, c.Raw)
+	}
+	for _, name := range leaf.DNSNames {
+		s.Names = append(s.Names, printable(strings.ToLower(name)))
+	}
+	for _, ip := range leaf.IPAddresses {
+		s.Names = append(s.Names, ip.String())
+	}
+
+	path, err := p.verify(sent)
+	s.Problem = p.problem(host, leaf, err)
+	if err != nil {
+		path = bySignature(sent)
+		s.Chain.Open = !selfSigned(path[len(path)-1])
+	}
+	for _, c := range path {
+		s.Chain.Pins = append(s.Chain.Pins, pins.FromSPKI(c.RawSubjectPublicKeyInfo))
+	}
+	return s
+}
+
+// verify returns the path from the leaf to one of the roots. Of several it is the
+// shortest, since that is where clients stop that find an anchor they trust. The
+// leaf's names do not matter for it.
+func (p *Prober) verify(sent []*x509.Certificate) ([]*x509.Certificate, error) {
+	others := x509.NewCertPool()
+	for _, c := range sent[1:] {
+		others.AddCert(c)
+	}
+	paths, err := sent[0].Verify(x509.VerifyOptions{Roots: p.cfg.Roots, Intermediates: others, CurrentTime: p.cfg.Now()})
+	if err != nil {
+		return nil, err
+	}
+	return slices.MinFunc(paths, func(a, b []*x509.Certificate) int { return cmp.Compare(len(a), len(b)) }), nil
+}
+
+// bySignature returns the path from the leaf that can be built from what was sent, in
+// whatever order that was. What signed nothing on the path, anyone may have put there.
+func bySignature(sent []*x509.Certificate) []*x509.Certificate {
+	path, rest := sent[:1:1], slices.Clone(sent[1:])
+	for !selfSigned(path[len(path)-1]) {
+		last := path[len(path)-1]
+		i := slices.IndexFunc(rest, func(c *x509.Certificate) bool {
+			return bytes.Equal(last.RawIssuer, c.RawSubject) && last.CheckSignatureFrom(c) == nil
+		})
+		if i < 0 {
+			break
+		}
+		path, rest = append(path, rest[i]), slices.Delete(rest, i, i+1)
+	}
+	return path
+}
+
+// selfSigned reports whether a certificate is signed by its own key. SHA-1 will do:
+// the signature of a root protects nothing.
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}
+
+// problem says why clients would not accept the leaf for a host, given the error of
+// verify; "" if they would.
+func (p *Prober) problem(host string, leaf *x509.Certificate, err error) string {
+	var (
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+	)
+	switch {
+	case err == nil:
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
+		whose := "its certificate"
+		if !invalid.Cert.Equal(leaf) {
+			whose = fmt.Sprintf("the certificate of its issuer %q", printable(invalid.Cert.Subject.CommonName))
+		}
+		if p.cfg.Now().Before(invalid.Cert.NotBefore) {
+			return fmt.Sprintf("%s is not valid before %s", whose, invalid.Cert.NotBefore.UTC().Format(time.RFC3339))
+		}
+		return fmt.Sprintf("%s ended on %s", whose, invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("what it sends leads to no trusted root: the issuer %q is unknown, or a certificate between is missing", printable(leaf.Issuer.CommonName))
+	default:
+		return "its certificate does not verify: " + printable(err.Error())
+	}
+	if err := leaf.VerifyHostname(host); err != nil {
+		return fmt.Sprintf("its certificate is not for %s but for %s", host, someNames(leaf))
+	}
+	return ""
+}
+
+// someNames lists the first names that a certificate is for.
+func someNames(leaf *x509.Certificate) string {
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	const enough = 5
+	switch n := len(names); {
+	case n == 0:
+		return "no name at all"
+	case n > enough:
+		names = append(names[:enough:enough], fmt.Sprintf("%d more", n-enough))
+	}
+	return printable(strings.Join(names, ", "))
+}
+
+// algorithm names the kind and the size of a key.
+func algorithm(key any) string {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + key.Curve.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return ""
+}
