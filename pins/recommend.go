@@ -161,8 +161,9 @@ func (v *View) date(app *App, set *Set) {
 			latest(v.Key(pin, app.Role).ChangedAt)
 		}
 	}
-	for at, k := range v.keys {
-		if k.State == StateCompromised && at.role == app.Role && slices.ContainsFunc(app.Hosts, func(p Pattern) bool { return v.concerns(k, p) }) {
+	for _, r := range v.keys {
+		k := r.in(app.Role)
+		if k != nil && k.State == StateCompromised && slices.ContainsFunc(app.Hosts, func(p Pattern) bool { return v.concerns(k, p) }) {
 			set.Revoked = append(set.Revoked, k.Pin)
 			latest(k.ChangedAt)
 		}

@@ -12,7 +12,7 @@ import (
 type View struct {
 	now time.Time
 
-	keys   map[keyOf]*Key
+	keys   map[Pin]roles
 	scopes map[Pattern][]*Key // trusted keys by the patterns they are approved for
 
 	served   map[string][]*Served // by host
@@ -24,21 +24,32 @@ type View struct {
 	servedCert map[string]bool       // IDs of what is served anywhere
 }
 
-type keyOf struct {
-	pin  Pin
-	role Role
+// A roles is the keys with one pin, by role; nil where there is none.
+type roles struct{ leaf, issuer *Key }
+
+func (r roles) in(role Role) *Key {
+	if role == RoleIssuer {
+		return r.issuer
+	}
+	return r.leaf
 }
 
 // NewView indexes facts, which are not to change any more.
 func NewView(f *Facts) *View {
 	v := &View{
-		now: f.Now, keys: make(map[keyOf]*Key, len(f.Keys)), scopes: make(map[Pattern][]*Key),
+		now: f.Now, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key),
 		served: make(map[string][]*Served), children: make(map[string][]string), tails: make(map[Pin]Chain),
 		issued: make(map[Pattern][]*Issued), issuedFor: make(map[Pin][]*Issued), servedCert: make(map[string]bool),
 	}
 	for i := range f.Keys {
 		k := &f.Keys[i]
-		v.keys[keyOf{k.Pin, k.Role}] = k
+		r := v.keys[k.Pin]
+		if k.Role == RoleIssuer {
+			r.issuer = k
+		} else {
+			r.leaf = k
+		}
+		v.keys[k.Pin] = r
 		if k.State.Trusted() {
 			for _, p := range k.ApprovedFor {
 				v.scopes[p] = append(v.scopes[p], k)
@@ -77,14 +88,15 @@ func NewView(f *Facts) *View {
 }
 
 // Key returns the key with a pin in a role; nil if it is not known.
-func (v *View) Key(p Pin, r Role) *Key { return v.keys[keyOf{p, r}] }
+func (v *View) Key(p Pin, r Role) *Key { return v.keys[p].in(r) }
 
 // anyKey returns the key with a pin in whichever role it is known.
 func (v *View) anyKey(p Pin) *Key {
-	if k := v.Key(p, RoleLeaf); k != nil {
-		return k
+	r := v.keys[p]
+	if r.leaf != nil {
+		return r.leaf
 	}
-	return v.Key(p, RoleIssuer)
+	return r.issuer
 }
 
 // Hosts lists the hosts that a pattern stands for, as far as they are known:

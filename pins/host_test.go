@@ -1,0 +1,91 @@
+package pins_test
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"ctwatch/pins"
+)
+
+func TestParsePattern(t *testing.T) {
+	for in, want := range map[string]pins.Pattern{
+		"api.example.com":   {Name: "api.example.com"},
+		"API.Example.COM":   {Name: "api.example.com"},
+		"*.example.com":     {Name: "example.com", Reach: pins.OneBelow},
+		".example.com":      {Name: "example.com", Reach: pins.AllBelow},
+		"xn--bcher-kva.com": {Name: "xn--bcher-kva.com"},
+		"_x.example.com":    {Name: "_x.example.com"},
+	} {
+		if got, err := pins.ParsePattern(in); err != nil || got != want {
+			t.Errorf("%q is %+v, %v; want %+v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{
+		"", ".", "*", "*.", "**.example.com", "a.*.example.com", "*example.com", "example.com.", "exa mple.com", "bücher.com", "a..b",
+		"-a.example.com", "a-.example.com", strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 127) + "aa", "example.com:443", "[::1]", "a/b",
+	} {
+		if got, err := pins.ParsePattern(in); err == nil {
+			t.Errorf("%q is taken as %+v", in, got)
+		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		pattern, host string
+		want          bool
+	}{
+		{"example.com", "example.com", true},
+		{"example.com", "a.example.com", false},
+		{"*.example.com", "a.example.com", true},
+		{"*.example.com", "example.com", false},
+		{"*.example.com", "a.b.example.com", false},
+		{"*.example.com", "aexample.com", false},
+		{"*.example.com", ".example.com", false},
+		{".example.com", "example.com", true},
+		{".example.com", "a.b.example.com", true},
+		{".example.com", "aexample.com", false},
+	} {
+		if got := patterns(t, c.pattern)[0].Matches(c.host); got != c.want {
+			t.Errorf("%s matches %s: %v", c.pattern, c.host, got)
+		}
+	}
+}
+
+// TestCoversAgreesWithMatches: what covers a pattern matches each host that the
+// pattern matches.
+func TestCoversAgreesWithMatches(t *testing.T) {
+	label := rapid.SampledFrom([]string{"a", "b", "ab"})
+	name := rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(label, 1, 4).Draw(t, "labels"), ".")
+	})
+	draw := rapid.Custom(func(t *rapid.T) pins.Pattern {
+		return pins.Pattern{Name: name.Draw(t, "name"), Reach: rapid.SampledFrom([]pins.Reach{pins.Exact, pins.OneBelow, pins.AllBelow}).Draw(t, "reach")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		p, q, host := draw.Draw(t, "p"), draw.Draw(t, "q"), name.Draw(t, "host")
+		if p.Covers(q) && q.Matches(host) && !p.Matches(host) {
+			t.Fatalf("%s covers %s, which matches %s, and does not match it", p, q, host)
+		}
+		if r, err := pins.ParsePattern(p.String()); err != nil || r != p {
+			t.Fatalf("%s is read as %v, %v", p, r, err)
+		}
+	})
+}
+
+func FuzzParsePattern(f *testing.F) {
+	for _, s := range []string{"api.example.com", "*.example.com", ".example.com", "", "*."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := pins.ParsePattern(s)
+		if err != nil {
+			return
+		}
+		if q, err := pins.ParsePattern(p.String()); err != nil || q != p {
+			t.Errorf("%q is %v, which is read as %v, %v", s, p, q, err)
+		}
+	})
+}
