@@ -17,14 +17,18 @@ const maxSightings = 200
 
 const (
 	certificateColumns = `c.seq, c.id, c.first_seen, c.verdict, c.reasons, c.serial, c.names, c.ip_addresses, c.subject, c.not_before, c.not_after,
-		c.issuer_name, c.issuer_pin, c.issuer_caa, c.key_algorithm, c.key_pin, c.certificate, c.precertificate, c.problems`
+		c.issuer_name, c.issuer_pin, c.issuer_caa, c.key_algorithm, c.key_pin, c.certificate, c.precertificate, c.problems,
+		c.deployed, c.deployed_at`
 	sqlCertificateSeq = `SELECT seq FROM certificates WHERE id = ?`
 	sqlCertificate    = `SELECT ` + certificateColumns + ` FROM certificates c WHERE c.seq = ?`
 
 	sqlInsertCertificate = `
 		INSERT INTO certificates (id, first_seen, verdict, reasons, serial, names, ip_addresses, subject, not_before, not_after,
-			issuer_name, issuer_pin, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`
+			issuer_name, issuer_pin, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems,
+			deployed, deployed_at)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+			EXISTS (SELECT 1 FROM served WHERE certificate = ?1), (SELECT min(since) FROM served WHERE certificate = ?1))
+		RETURNING seq, deployed, deployed_at`
 	sqlUpdateCertificate = `
 		UPDATE certificates SET issuer_name = ?2, issuer_pin = ?3, issuer_caa = ?4, certificate = ?5, precertificate = ?6, problems = ?7
 		WHERE seq = ?1`
@@ -85,14 +89,17 @@ func (t *tx) certificateSeq(id ctwatch.Hash) (seq int64, known bool, err error) 
 	return seq, err == nil, err
 }
 
+// insertCertificate writes a new certificate down. It may be served already.
 func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
+	var deployedAt sql.NullInt64
 	err = t.queryRow(sqlInsertCertificate,
 		c.ID[:], ms(c.FirstSeen), string(c.Verdict), list(c.Reasons), c.Serial, list(c.Names), list(c.IPAddresses), c.Subject,
 		nullMS(c.NotBefore), nullMS(c.NotAfter), c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA, c.Key.Algorithm, nullPin(c.Key.Pin),
-		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems)).Scan(&seq)
+		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems)).Scan(&seq, &c.Deployed, &deployedAt)
 	if err != nil {
 		return 0, err
 	}
+	c.DeployedAt, t.changed = timePtr(deployedAt), true
 	return seq, t.insertMatches(seq, 0, c.Matches)
 }
 
@@ -109,7 +116,8 @@ func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) er
 
 // mergeCertificate adds to a known certificate what another sighting of it knows
 // besides, and returns it whole. The facts in its TBSCertificate are the same in
-// each; those around it may have been out of reach before.
+// each; those around it may have been out of reach before. A verdict is not a
+// sighting's to change.
 func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Certificate, error) {
 	c, err := loadCertificate(t, seq)
 	if err != nil {
@@ -129,6 +137,7 @@ func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Cer
 		c.Problems, changed = slices.Delete(c.Problems, i, i+1), true
 	}
 	if changed {
+		t.changed = true
 		c.SetPins()
 		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA,
 			nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems))
@@ -148,6 +157,7 @@ func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Cer
 			c.Matches = append(c.Matches, m)
 		}
 	}
+	t.changed = t.changed || len(c.Matches) > n
 	return c, t.insertMatches(seq, n, c.Matches[n:])
 }
 
@@ -188,9 +198,11 @@ func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.
 		notBefore, notAfter    sql.NullInt64
 		certificate, precert   []byte
 		certificateP, precertP *ctwatch.Hash
+		deployedAt             sql.NullInt64
 	)
 	err = row.Scan(&seq, &c.ID, &firstSeen, &c.Verdict, listOf{&c.Reasons}, &c.Serial, listOf{&c.Names}, listOf{&c.IPAddresses}, &c.Subject,
-		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert, listOf{&c.Problems})
+		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert, listOf{&c.Problems},
+		&c.Deployed, &deployedAt)
 	if err != nil {
 		return 0, c, err
 	}
@@ -201,6 +213,7 @@ func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.
 		return 0, c, err
 	}
 	c.Fingerprints = ctwatch.Fingerprints{Certificate: certificateP, Precertificate: precertP}
+	c.DeployedAt = timePtr(deployedAt)
 	c.FirstSeen, c.NotBefore, c.NotAfter = fromMS(firstSeen), fromNullMS(notBefore), fromNullMS(notAfter)
 	c.SetPins()
 	return seq, c, nil

@@ -31,19 +31,24 @@ type Options struct {
 }
 
 // A DB is an open database. Its methods may be called concurrently. Every error of
-// one that was opened to write, but for those of a context that ended and those
-// with a sentinel of their own, means that nothing can be recorded any more.
+// one that was opened to write, but for those of a context that ended, of arguments
+// that make no sense, and those with a sentinel of their own, means that nothing can
+// be recorded any more.
 type DB struct {
 	path     string
 	log      *slog.Logger
 	now      func() time.Time
 	onEvents func()
 
-	w     *sql.DB              // one connection; nil when opened to read
-	hot   map[string]*sql.Stmt // statements of w, by their text
-	r     *sql.DB
-	lock  *dirLock
-	still bool // opened as a file that nobody changes: see OpenReadOnly
+	w      *sql.DB              // one connection; nil when opened to read
+	hot    map[string]*sql.Stmt // statements of w, by their text
+	r      *sql.DB
+	lock   *dirLock
+	shared bool // opened beside a daemon: see OpenShared
+
+	// still is what the file was when it was opened as one that nobody changes:
+	// see OpenReadOnly.
+	still fs.FileInfo
 
 	// suspect is set by an error that puts the file in doubt: it is checked at the
 	// next start, as after a crash.
@@ -62,13 +67,12 @@ type DB struct {
 // It fails with ErrLocked if another process has the directory, ErrVersion if the
 // database was written by a newer ctwatch, and ErrCorrupt if it is damaged.
 func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
-	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, senders: make(map[string]bool)}
-	if db.now == nil {
-		db.now = time.Now
-	}
-	if db.onEvents == nil {
-		db.onEvents = func() {}
-	}
+	db := newDB(path, o)
+	defer func() {
+		if err != nil {
+			db.release()
+		}
+	}()
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
@@ -76,36 +80,71 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	if db.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			db.release()
-		}
-	}()
-	// SQLite gives its own files the permissions of this one.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+	if err := createFile(path); err != nil {
+		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+	if err := db.openWriter(); err != nil {
+		return nil, err
 	}
-
-	if db.w, err = sql.Open("sqlite", writerDSN(path)); err != nil {
-		return nil, fmt.Errorf("opening the database %s: %w", path, err)
-	}
-	db.w.SetMaxOpenConns(1)
 	if err := migrate(ctx, db.w, migrations()); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
 	}
 	if err := db.begin(ctx); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
 	}
-	if db.r, err = sql.Open("sqlite", readerDSN(path, nil)); err != nil {
-		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	if err := db.openReaders(); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+func newDB(path string, o Options) *DB {
+	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, senders: make(map[string]bool)}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if db.onEvents == nil {
+		db.onEvents = func() {}
+	}
+	return db
+}
+
+// createFile creates the database, empty, and the directories above it where they
+// are missing. SQLite gives its own files the permissions of this one.
+func createFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+	}
+	return nil
+}
+
+// openWriter opens the connection that writes, unless it is open.
+func (db *DB) openWriter() (err error) {
+	if db.w != nil {
+		return nil
+	}
+	if db.w, err = sql.Open("sqlite", writerDSN(db.path)); err != nil {
+		return fmt.Errorf("opening the database %s: %w", db.path, err)
+	}
+	db.w.SetMaxOpenConns(1)
+	return nil
+}
+
+// openReaders opens the connections that read.
+func (db *DB) openReaders() (err error) {
+	if db.r, err = sql.Open("sqlite", readerDSN(db.path, nil)); err != nil {
+		return fmt.Errorf("opening the database %s: %w", db.path, err)
 	}
 	db.r.SetMaxOpenConns(readers)
 	db.r.SetMaxIdleConns(readers)
-	return db, nil
+	return nil
 }
 
 // OpenReadOnly opens the database at path to read only, whether or not a daemon
@@ -125,7 +164,11 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 		// create a write-ahead log only to read, which it cannot in a directory of
 		// another user, and which that user could not remove afterwards. So it is
 		// told that the file does not change; read sees to it that this stays true.
-		db.still = true
+		fi, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+		}
+		db.still = fi
 		extra = url.Values{"immutable": {"1"}}
 	}
 	var err error
@@ -145,6 +188,16 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 func (db *DB) hasWAL() bool {
 	_, err := os.Stat(db.path + "-wal")
 	return err == nil
+}
+
+// disturbed reports whether a database that was opened as a file that nobody
+// changes is no longer that.
+func (db *DB) disturbed() bool {
+	if db.still == nil {
+		return false
+	}
+	fi, err := os.Stat(db.path)
+	return err != nil || db.hasWAL() || fi.Size() != db.still.Size() || !fi.ModTime().Equal(db.still.ModTime())
 }
 
 func writerDSN(path string) string {
@@ -193,6 +246,11 @@ func (db *DB) begin(ctx context.Context) error {
 	if _, err := db.w.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES ('open', ?)`, fmt.Sprint(os.Getpid())); err != nil {
 		return err
 	}
+	return db.prepare(ctx)
+}
+
+// prepare compiles the statements that are run often.
+func (db *DB) prepare(ctx context.Context) error {
 	db.hot = make(map[string]*sql.Stmt)
 	for _, q := range hotStatements {
 		s, err := db.w.PrepareContext(ctx, q)
@@ -228,7 +286,7 @@ func (db *DB) Close() error {
 	db.closed = true
 	db.mu.Unlock()
 
-	if db.w == nil || db.suspect.Load() {
+	if db.w == nil || db.shared || db.suspect.Load() {
 		return db.release()
 	}
 	ctx := context.Background()

@@ -19,10 +19,16 @@ var (
 	ErrVersion = errors.New("unsuitable database")
 	// ErrLocked says that another process uses the data directory.
 	ErrLocked = errors.New("another ctwatch runs on this data directory")
-	// ErrNotFound says that there is no such certificate.
+	// ErrNotFound says that there is no such certificate, key or app's version.
 	ErrNotFound = errors.New("not found")
 	// ErrAmbiguous says that several certificates have an ID that begins so.
 	ErrAmbiguous = errors.New("ambiguous: give more digits")
+	// ErrState says that the state of a key does not allow what was asked.
+	ErrState = errors.New("the key's state forbids it")
+	// ErrUnexpected says that a key has a certificate which should not exist.
+	ErrUnexpected = errors.New("it should not exist, so its key cannot be approved; authorise the certificate first, if it is yours")
+	// ErrTrustedKey says that the key of a certificate is trusted.
+	ErrTrustedKey = errors.New("the certificate's key is trusted; retire the key first")
 )
 
 // explain adds to an error of SQLite what to do about it, and takes note of one
@@ -44,7 +50,7 @@ func (db *DB) explain(err error) error {
 		db.suspect.Store(true)
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case sqlite3.SQLITE_BUSY:
-		return fmt.Errorf("another program holds %s for longer than five seconds; end it and start again: %w", db.path, err)
+		return fmt.Errorf("another program holds %s for too long; end it and start again: %w", db.path, err)
 	}
 	return err
 }

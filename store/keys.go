@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 
 	"ctwatch/ctwatch"
@@ -11,43 +12,90 @@ import (
 )
 
 const (
-	keyColumns   = `seq, pin, role, algorithm, state, first_seen, changed_at, changed_by, reason`
+	keyColumns   = `seq, pin, role, algorithm, state, first_seen, changed_at, changed_by, reason, ordered`
 	sqlKey       = `SELECT ` + keyColumns + ` FROM keys WHERE pin = ? AND role = ?`
 	sqlInsertKey = `
 		INSERT INTO keys (pin, role, algorithm, state, first_seen, changed_at, changed_by, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
+		RETURNING ` + keyColumns
+	sqlMoveKey = `
+		UPDATE keys SET state = ?2, changed_at = ?3, changed_by = ?4, reason = ?5, ordered = ?6 WHERE seq = ?1
 		RETURNING ` + keyColumns
 
 	sqlInsertKeyDomain = `INSERT INTO key_domains (key, domain) VALUES (?, ?) ON CONFLICT DO NOTHING`
 )
 
-// byLog is who found a key that a log has.
-const byLog = "log"
-
-// A keyRow is a key as its table has it: without hosts and certificates.
+// A keyRow is a key as its table has it: without hosts and certificates. One that
+// is not known has no seq, and the zero State.
 type keyRow struct {
-	seq int64
+	seq     int64
+	ordered bool // a person ordered the retirement that is under way
 	pins.Key
 }
 
 func scanKey(row interface{ Scan(...any) error }) (k keyRow, err error) {
 	var firstSeen, changedAt int64
-	err = row.Scan(&k.seq, &k.Pin, &k.Role, &k.Algorithm, &k.State, &firstSeen, &changedAt, &k.By, &k.Reason)
+	err = row.Scan(&k.seq, &k.Pin, &k.Role, &k.Algorithm, &k.State, &firstSeen, &changedAt, &k.By, &k.Reason, &k.ordered)
 	k.FirstSeen, k.ChangedAt = fromMS(firstSeen), fromMS(changedAt)
-	k.Hosts, k.Certificates, k.Apps = []string{}, []string{}, []pins.AppVersion{}
+	k.Hosts, k.ApprovedFor, k.Certificates, k.Apps = []string{}, []pins.Pattern{}, []string{}, []pins.AppVersion{}
 	return k, err
 }
 
-// meetKey returns the key of a pin and a role, and writes it down as seen if it is
-// not known. Of the zero pin it returns the zero key.
-func (t *tx) meetKey(pin pins.Pin, role pins.Role, algorithm, reason string) (keyRow, error) {
+// move brings a key to a state. There is no other way to change one: it asks the
+// law of pins.CheckMove, and leaves a record.
+func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string) error {
+	from, by, reason := k.State, text(by), text(reason)
+	err := pins.CheckMove(from, to, actor)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrState, err)
+	}
+	if k.seq == 0 {
+		*k, err = scanKey(t.queryRow(sqlInsertKey, k.Pin[:], string(k.Role), text(k.Algorithm), string(to), ms(t.now), by, reason))
+	} else {
+		*k, err = scanKey(t.queryRow(sqlMoveKey, k.seq, string(to), ms(t.now), by, reason, k.ordered && to == pins.StateRetiring))
+	}
+	if err != nil {
+		return err
+	}
+	t.changed = true
+	err = t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "state", From: from, To: to, Actor: actor, By: by, Reason: reason})
+	if err == nil && (to == pins.StateRetired || to == pins.StateCompromised) {
+		err = t.tellRetired(*k)
+	}
+	return err
+}
+
+// meetKey returns the key of a pin and a role that a log or a server has, and
+// writes it down if it is not known. One that was declared, and that a log has, has
+// come. Of the zero pin it returns the zero key.
+func (t *tx) meetKey(pin pins.Pin, role pins.Role, algorithm string, actor pins.Actor, reason string) (keyRow, error) {
 	if pin.IsZero() {
 		return keyRow{}, nil
 	}
 	k, err := scanKey(t.queryRow(sqlKey, pin[:], string(role)))
-	if errors.Is(err, sql.ErrNoRows) {
-		return scanKey(t.queryRow(sqlInsertKey, pin[:], string(role), algorithm, string(pins.StateSeen), ms(t.now), byLog, reason))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		k = keyRow{Key: pins.Key{Pin: pin, Role: role, Algorithm: algorithm}}
+		return k, t.move(&k, pins.StateSeen, actor, string(actor), reason)
+	case err != nil:
+		return k, err
+	}
+	if err := t.learnAlgorithm(&k, algorithm); err != nil {
+		return k, err
+	}
+	if k.State == pins.StateDeclared && actor == pins.ByLog {
+		err = t.move(&k, pins.StateApproved, actor, string(actor), reason)
 	}
 	return k, err
+}
+
+// learnAlgorithm notes the algorithm of a key of which only the pin was known.
+func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
+	if algorithm = text(algorithm); k.Algorithm != "" || algorithm == "" {
+		return nil
+	}
+	k.Algorithm, t.changed = algorithm, true
+	_, err := t.exec(`UPDATE keys SET algorithm = ? WHERE seq = ?`, algorithm, k.seq)
+	return err
 }
 
 // candidate tells of a certificate's key if it was never before seen on one of
@@ -76,75 +124,155 @@ func (t *tx) candidate(k keyRow, c *ctwatch.Certificate) error {
 	slices.Sort(k.Hosts)
 	k.Hosts = slices.Compact(k.Hosts)
 	k.Certificates = append(k.Certificates, c.ID.String())
+	if err := fillGrants(t, &k); err != nil {
+		return err
+	}
 	return t.event(ctwatch.CandidateEvent(k.Key, *c, fresh, t.now))
 }
 
-// Keys returns every key, in the order in which they were first seen, each with
-// the watched names it was certified for and its certificates.
+// tellRetired tells that a key is retired or compromised.
+func (t *tx) tellRetired(k keyRow) error {
+	key, subject, episode, err := t.told(k)
+	if err != nil {
+		return err
+	}
+	return t.event(ctwatch.PinRetiredEvent(key, subject, episode, t.now))
+}
+
+// maxKeyLists bounds what a key in an event lists: a CA's key has certificates
+// without end.
+const maxKeyLists = 200
+
+// told returns what an event about a key says: the key, a subject, and a number
+// that no other event about the key's states has.
+func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err error) {
+	keys, err := loadKeys(t, k.Pin)
+	if err != nil {
+		return key, "", 0, err
+	}
+	i := slices.IndexFunc(keys, func(other pins.Key) bool { return other.Role == k.Role })
+	if i < 0 {
+		return key, "", 0, fmt.Errorf("key %v has gone", k.Pin)
+	}
+	key = keys[i]
+	key.Hosts = key.Hosts[:min(len(key.Hosts), maxKeyLists)]
+	key.Certificates = key.Certificates[:min(len(key.Certificates), maxKeyLists)]
+	if subject, err = t.subjectOf(k); err != nil {
+		return key, "", 0, err
+	}
+	err = t.queryRow(`SELECT count(*) FROM audit WHERE pin = ? AND role = ?`, k.Pin[:], string(k.Role)).Scan(&episode)
+	return key, subject, episode, err
+}
+
+// subjectOf returns the watched domain, or else a host that a person named, under
+// which events about a key are told.
+func (t *tx) subjectOf(k keyRow) (string, error) {
+	domains, err := texts(t.query(`SELECT domain FROM key_domains WHERE key = ? ORDER BY domain LIMIT 1`, k.seq))
+	if err != nil || len(domains) > 0 {
+		return append(domains, "")[0], err
+	}
+	granted, err := patterns(t.query(`SELECT pattern FROM grants WHERE key = ? ORDER BY pattern LIMIT 1`, k.seq))
+	if err != nil || len(granted) == 0 {
+		return "unknown", err
+	}
+	return granted[0].Name, nil
+}
+
+// keysOf returns the keys of a pin, in each role that it is known in.
+func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
+	rows, err := q.query(`SELECT `+keyColumns+` FROM keys WHERE pin = ? ORDER BY seq`, pin[:])
+	return collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+}
+
+// Keys returns every key, in the order in which they were first known, each with
+// the hosts it may be pinned for, the watched names it was certified for (or, if it
+// has no certificate yet, the hosts it was declared for), and its certificates.
+// Which apps ship it, the store cannot read.
 func (db *DB) Keys(ctx context.Context) ([]pins.Key, error) {
 	var out []pins.Key
-	err := db.read(ctx, "reading the keys", func(t readTx) error {
-		rows, err := t.query(`SELECT ` + keyColumns + ` FROM keys ORDER BY seq`)
-		keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
-		if err != nil {
-			return err
-		}
-		type pinRole struct {
-			pin  pins.Pin
-			role pins.Role
-		}
-		byPin := make(map[pinRole]*pins.Key, len(keys))
-		for i := range keys {
-			byPin[pinRole{keys[i].Pin, keys[i].Role}] = &keys[i].Key
-		}
-		// each calls f for the keys of a row of a certificate.
-		each := func(query string, f func(k *pins.Key, id ctwatch.Hash, name string)) error {
-			rows, err := t.query(query)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var leaf, issuer pins.Pin
-				var id ctwatch.Hash
-				var name string
-				if err := rows.Scan(&leaf, &issuer, &id, &name); err != nil {
-					return err
-				}
-				if k := byPin[pinRole{leaf, pins.RoleLeaf}]; k != nil {
-					f(k, id, name)
-				}
-				if k := byPin[pinRole{issuer, pins.RoleIssuer}]; k != nil {
-					f(k, id, name)
-				}
-			}
-			return rows.Err()
-		}
-		err = each(`SELECT key_pin, issuer_pin, id, '' FROM certificates ORDER BY seq`,
-			func(k *pins.Key, id ctwatch.Hash, _ string) { k.Certificates = append(k.Certificates, id.String()) })
-		if err != nil {
-			return err
-		}
-		hosts := make(map[*pins.Key]map[string]bool, len(keys))
-		err = each(`SELECT c.key_pin, c.issuer_pin, c.id, m.name FROM certificates c JOIN matches m ON m.certificate = c.seq`,
-			func(k *pins.Key, _ ctwatch.Hash, name string) {
-				if hosts[k] == nil {
-					hosts[k] = make(map[string]bool)
-				}
-				hosts[k][name] = true
-			})
-		if err != nil {
-			return err
-		}
-		for i := range keys {
-			k := &keys[i].Key
-			for name := range hosts[k] {
-				k.Hosts = append(k.Hosts, name)
-			}
-			slices.Sort(k.Hosts)
-			out = append(out, *k)
-		}
-		return nil
+	err := db.read(ctx, "reading the keys", func(t readTx) (err error) {
+		out, err = loadKeys(t, pins.Pin{})
+		return err
 	})
 	return out, err
+}
+
+// loadKeys reads all keys, or those of one pin.
+func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
+	where, ofKey, args := `true`, `true`, []any{}
+	if !only.IsZero() {
+		where, ofKey, args = `(c.key_pin = ?1 OR c.issuer_pin = ?1)`, `k.pin = ?1`, []any{only[:]}
+	}
+	rows, err := q.query(`SELECT `+keyColumns+` FROM keys k WHERE `+ofKey+` ORDER BY seq`, args...)
+	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+	if err != nil {
+		return nil, err
+	}
+	type pinRole struct {
+		pin  pins.Pin
+		role pins.Role
+	}
+	byPin := make(map[pinRole]*pins.Key, len(keys))
+	bySeq := make(map[int64]*pins.Key, len(keys))
+	for i := range keys {
+		byPin[pinRole{keys[i].Pin, keys[i].Role}] = &keys[i].Key
+		bySeq[keys[i].seq] = &keys[i].Key
+	}
+	// each calls f for the keys of a row of a certificate.
+	each := func(query string, f func(k *pins.Key, id ctwatch.Hash, name string)) error {
+		rows, err := q.query(query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var leaf, issuer pins.Pin
+			var id ctwatch.Hash
+			var name string
+			if err := rows.Scan(&leaf, &issuer, &id, &name); err != nil {
+				return err
+			}
+			if k := byPin[pinRole{leaf, pins.RoleLeaf}]; k != nil {
+				f(k, id, name)
+			}
+			if k := byPin[pinRole{issuer, pins.RoleIssuer}]; k != nil {
+				f(k, id, name)
+			}
+		}
+		return rows.Err()
+	}
+	err = each(`SELECT key_pin, issuer_pin, id, '' FROM certificates c WHERE `+where+` ORDER BY seq`,
+		func(k *pins.Key, id ctwatch.Hash, _ string) { k.Certificates = append(k.Certificates, id.String()) })
+	if err != nil {
+		return nil, err
+	}
+	hosts := make(map[*pins.Key]map[string]bool, len(keys))
+	err = each(`SELECT c.key_pin, c.issuer_pin, c.id, m.name FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE `+where,
+		func(k *pins.Key, _ ctwatch.Hash, name string) {
+			if hosts[k] == nil {
+				hosts[k] = make(map[string]bool)
+			}
+			hosts[k][name] = true
+		})
+	if err != nil {
+		return nil, err
+	}
+	if err := loadGrants(q, ofKey, args, bySeq); err != nil {
+		return nil, err
+	}
+	out := make([]pins.Key, 0, len(keys))
+	for i := range keys {
+		k := &keys[i].Key
+		for name := range hosts[k] {
+			k.Hosts = append(k.Hosts, name)
+		}
+		if len(k.Certificates) == 0 {
+			for _, p := range k.ApprovedFor {
+				k.Hosts = append(k.Hosts, p.String())
+			}
+		}
+		slices.Sort(k.Hosts)
+		out = append(out, *k)
+	}
+	return out, nil
 }

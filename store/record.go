@@ -79,11 +79,11 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	}
 
 	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
-	leaf, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, reason)
+	leaf, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason)
 	if err != nil {
 		return err
 	}
-	if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", reason); err != nil {
+	if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
 		return err
 	}
 
@@ -116,7 +116,7 @@ func (db *DB) SetIssuer(ctx context.Context, id ctwatch.Hash, issuer ctwatch.Iss
 		if err != nil {
 			return err
 		}
-		_, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", "issuer of certificate "+id.String()[:16])
+		_, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+id.String()[:16])
 		return err
 	})
 }

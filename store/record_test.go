@@ -221,7 +221,7 @@ func TestKeys(t *testing.T) {
 	ids := []string{certificate(1).ID.String(), certificate(11).ID.String()}
 	hosts := []string{"w1.example.com", "w11.example.com"}
 	key := pins.Key{
-		State: pins.StateSeen, Hosts: hosts, Certificates: ids, Apps: []pins.AppVersion{},
+		State: pins.StateSeen, Hosts: hosts, ApprovedFor: []pins.Pattern{}, Certificates: ids, Apps: []pins.AppVersion{},
 		FirstSeen: epoch, ChangedAt: epoch, By: "log", Reason: "first seen in Lab 1 entry 0",
 	}
 	leaf, issuer := key, key

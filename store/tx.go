@@ -16,10 +16,10 @@ var hotStatements = []string{
 	sqlLog, sqlMove,
 	sqlCertificateSeq, sqlCertificate, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
 	sqlInsertSighting, sqlMeetSighting, sqlInsertDER, sqlInsertMalformed,
-	sqlInsertKey, sqlKey, sqlInsertKeyDomain,
+	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
-	sqlDelivered,
+	sqlDelivered, sqlBump,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction
@@ -32,6 +32,8 @@ type tx struct {
 	stmts  map[string]*sql.Stmt
 	now    time.Time
 	events int // written to the outbox
+
+	changed bool // something that plans rest on
 }
 
 // write runs f in a transaction and commits unless f fails. It waits for its turn
@@ -67,6 +69,11 @@ func (db *DB) transact(ctx context.Context, f func(*tx) error) (events int, err 
 	t := &tx{ctx: ctx, db: db, tx: sqlTx, stmts: make(map[string]*sql.Stmt), now: db.now()}
 	if err := f(t); err != nil {
 		return 0, err
+	}
+	if t.changed {
+		if _, err := t.exec(sqlBump); err != nil {
+			return 0, err
+		}
 	}
 	return t.events, sqlTx.Commit()
 }
@@ -143,8 +150,8 @@ func (db *DB) read(ctx context.Context, what string, f func(readTx) error) error
 		defer sqlTx.Rollback()
 		return f(readTx{ctx, sqlTx})
 	}()
-	if db.still && db.hasWAL() {
-		err = errors.New("ctwatch was started while its database was read without it: try again")
+	if db.disturbed() {
+		err = errors.New("the database was written while it was read without the daemon: try again")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, db.explain(err))

@@ -129,3 +129,27 @@ func textList(in []string) []string {
 	}
 	return out
 }
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// joinPins is how the database has a chain of pins.
+func joinPins(in []pins.Pin) []byte {
+	out := make([]byte, 0, len(in)*pins.Size)
+	for _, p := range in {
+		out = append(out, p[:]...)
+	}
+	return out
+}
+
+func splitPins(b []byte) []pins.Pin {
+	out := make([]pins.Pin, 0, len(b)/pins.Size)
+	for ; len(b) >= pins.Size; b = b[pins.Size:] {
+		out = append(out, pins.Pin(b))
+	}
+	return out
+}

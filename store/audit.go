@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+const (
+	auditColumns = `at, pin, role, action, from_state, to_state, hosts, certificate, verdict, app, version, actor, by, reason`
+
+	sqlInsertAudit = `INSERT INTO audit (` + auditColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
+// record adds a record of now to the audit trail.
+func (t *tx) record(r pins.Record) error {
+	hosts, err := json.Marshal(orEmpty(r.Hosts))
+	if err != nil {
+		return fmt.Errorf("writing the audit trail: %w", err)
+	}
+	var certificate any
+	if r.Certificate != "" {
+		id, err := ctwatch.ParseHash(r.Certificate)
+		if err != nil {
+			return fmt.Errorf("writing the audit trail: %w", err)
+		}
+		certificate = id[:]
+	}
+	_, err = t.exec(sqlInsertAudit, ms(t.now), nullPin(r.Pin), string(r.Role), r.Action, string(r.From), string(r.To), string(hosts), certificate,
+		r.Verdict, text(r.App), text(r.Version), string(r.Actor), text(r.By), text(r.Reason))
+	if err != nil {
+		return fmt.Errorf("writing the audit trail: %w", err)
+	}
+	return nil
+}
+
+// History returns the last records of the audit trail that concern a pin, in any
+// role, oldest first: at most limit, or all if it is 0. The zero pin stands for the
+// whole trail.
+func (db *DB) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Record, error) {
+	if limit <= 0 {
+		limit = -1 // which SQLite takes for none
+	}
+	where, args := `true`, []any{}
+	if !pin.IsZero() {
+		where, args = `pin = ?`, []any{pin[:]}
+	}
+	var out []pins.Record
+	err := db.read(ctx, "reading the audit trail", func(t readTx) error {
+		rows, err := t.query(`
+			SELECT `+auditColumns+` FROM (SELECT * FROM audit WHERE `+where+` ORDER BY seq DESC LIMIT ?) ORDER BY seq`, append(args, limit)...)
+		out, err = collect(rows, err, scanRecord)
+		return err
+	})
+	return out, err
+}
+
+func scanRecord(row *sql.Rows) (r pins.Record, err error) {
+	var (
+		at          int64
+		hosts       string
+		certificate []byte
+	)
+	err = row.Scan(&at, &r.Pin, &r.Role, &r.Action, &r.From, &r.To, &hosts, &certificate, &r.Verdict, &r.App, &r.Version, &r.Actor, &r.By, &r.Reason)
+	if err != nil {
+		return r, err
+	}
+	r.At = fromMS(at)
+	if certificate != nil {
+		var id ctwatch.Hash
+		if err := id.Scan(certificate); err != nil {
+			return r, err
+		}
+		r.Certificate = id.String()
+	}
+	if hosts == "[]" {
+		return r, nil
+	}
+	return r, json.Unmarshal([]byte(hosts), &r.Hosts)
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// keptDocuments is how many pin documents are kept of an app: enough to see what a
+// device may still have.
+const keptDocuments = 10
+
+// A Document is a pin document as it was signed.
+type Document struct {
+	App      string
+	Serial   int64  // greater than that of every earlier one of the app
+	Digest   string // of what it says, by which an issuer knows whether it changed
+	IssuedAt time.Time
+	Payload  []byte
+}
+
+// Issue keeps the next pin document of an app, which build makes for a serial and a
+// time; build must not use the store. The serial is the time in seconds since 1970,
+// or one more than the last if that is not less: a database restored from a backup
+// goes on above what it issued after the backup was made. The last ten are kept.
+func (db *DB) Issue(ctx context.Context, app, digest string, build func(serial int64, at time.Time) (payload []byte, err error)) (Document, error) {
+	d := Document{App: text(app), Digest: text(digest)}
+	err := db.write(ctx, fmt.Sprintf("issuing a pin document for app %q", app), func(t *tx) error {
+		var last int64
+		if err := t.queryRow(`SELECT coalesce(max(serial), 0) FROM documents WHERE app = ?`, d.App).Scan(&last); err != nil {
+			return err
+		}
+		d.Serial, d.IssuedAt = max(last+1, t.now.Unix()), stored(t.now)
+		var err error
+		if d.Payload, err = build(d.Serial, d.IssuedAt); err != nil {
+			return err
+		}
+		_, err = t.exec(`INSERT INTO documents (app, serial, digest, issued_at, payload) VALUES (?, ?, ?, ?, ?)`,
+			d.App, d.Serial, d.Digest, ms(d.IssuedAt), blob(d.Payload))
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(`
+			DELETE FROM documents WHERE app = ?1 AND serial NOT IN (
+				SELECT serial FROM documents WHERE app = ?1 ORDER BY serial DESC LIMIT ?2)`, d.App, keptDocuments)
+		return err
+	})
+	if err != nil {
+		return Document{}, err
+	}
+	return d, nil
+}
+
+// LatestDocument returns the newest pin document of an app, and whether there is
+// one.
+func (db *DB) LatestDocument(ctx context.Context, app string) (Document, bool, error) {
+	d := Document{App: text(app)}
+	var at int64
+	found := true
+	err := db.read(ctx, fmt.Sprintf("reading the pin document of app %q", app), func(t readTx) error {
+		err := t.queryRow(`SELECT serial, digest, issued_at, payload FROM documents WHERE app = ? ORDER BY serial DESC LIMIT 1`, d.App).
+			Scan(&d.Serial, &d.Digest, &at, &d.Payload)
+		if errors.Is(err, sql.ErrNoRows) {
+			found = false
+			return nil
+		}
+		return err
+	})
+	if err != nil || !found {
+		return Document{}, false, err
+	}
+	d.IssuedAt = fromMS(at)
+	return d, true, nil
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// sqlBump counts a change of what plans rest on, in the transaction that makes it.
+const sqlBump = `UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'revision'`
+
+// Revision returns a number that grows with every change of what plans rest on:
+// certificates, keys, what they are approved for, what apps ship and what servers
+// serve. It does not grow as time passes.
+func (db *DB) Revision(ctx context.Context) (int64, error) {
+	var n int64
+	err := db.read(ctx, "reading the revision", func(t readTx) error {
+		return t.queryRow(`SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'revision'`).Scan(&n)
+	})
+	return n, err
+}
+
+// Facts returns what is known now of keys, of certificates that have not ended, and
+// of what servers serve.
+func (db *DB) Facts(ctx context.Context) (pins.Facts, error) {
+	f := pins.Facts{Now: db.now()}
+	err := db.read(ctx, "reading the facts for plans", func(t readTx) (err error) {
+		if f.Keys, err = loadKeys(t, pins.Pin{}); err != nil {
+			return err
+		}
+		if f.Served, err = loadServed(t); err != nil {
+			return err
+		}
+		f.Issued, err = loadIssued(t, f.Now)
+		return err
+	})
+	return f, err
+}
+
+func loadServed(q querier) ([]pins.Served, error) {
+	rows, err := q.query(`
+		SELECT host, address, algorithm, chain, open, certificate, named, not_before, not_after, since, at
+		FROM served ORDER BY host, target, address, leaf_hash`)
+	return collect(rows, err, func(r *sql.Rows) (s pins.Served, err error) {
+		var (
+			chain               []byte
+			id                  ctwatch.Hash
+			notBefore, notAfter sql.NullInt64
+			since, at           int64
+		)
+		err = r.Scan(&s.Host, &s.Address, &s.Algorithm, &chain, &s.Chain.Open, &id, &s.Named, &notBefore, &notAfter, &since, &at)
+		s.Chain.Pins, s.ID = splitPins(chain), id.String()
+		s.NotBefore, s.NotAfter = fromNullMS(notBefore), fromNullMS(notAfter)
+		s.Since, s.At = fromMS(since), fromMS(at)
+		return s, err
+	})
+}
+
+// loadIssued reads the certificates that have not ended. One that does not say when
+// it ends may be in use.
+func loadIssued(q querier, now time.Time) ([]pins.Issued, error) {
+	rows, err := q.query(`
+		SELECT id, names, key_pin, issuer_pin, not_before, not_after, first_seen, verdict FROM certificates
+		WHERE not_after > ? OR not_after IS NULL ORDER BY seq`, ms(now))
+	return collect(rows, err, func(r *sql.Rows) (i pins.Issued, err error) {
+		var (
+			id                  ctwatch.Hash
+			names               []string
+			leaf, issuer        pins.Pin
+			notBefore, notAfter sql.NullInt64
+			firstSeen           int64
+			verdict             ctwatch.Verdict
+		)
+		if err := r.Scan(&id, listOf{&names}, &leaf, &issuer, &notBefore, &notAfter, &firstSeen, &verdict); err != nil {
+			return i, err
+		}
+		i = pins.Issued{
+			ID: id.String(), Names: certifiedNames(names), Chain: pins.Chain{Open: true},
+			NotBefore: fromNullMS(notBefore), NotAfter: fromNullMS(notAfter), FirstSeen: fromMS(firstSeen),
+			Expected: verdict == ctwatch.Expected, Rejected: verdict == ctwatch.Unexpected,
+		}
+		switch {
+		case !issuer.IsZero():
+			i.Chain.Pins = []pins.Pin{leaf, issuer} // the leaf's may be zero: unknown
+		case !leaf.IsZero():
+			i.Chain.Pins = []pins.Pin{leaf}
+		}
+		return i, nil
+	})
+}
+
+// certifiedNames reads the names of a certificate. A CA signs whatever names it
+// likes: what no client can ask for is left out, and so is ".example.com", which
+// stands for a whole domain only in our own words.
+func certifiedNames(names []string) []pins.Pattern {
+	out := make([]pins.Pattern, 0, len(names))
+	for _, n := range names {
+		if p, err := pins.ParsePattern(n); err == nil && p.Reach != pins.AllBelow {
+			out = append(out, p)
+		}
+	}
+	return slices.Clip(out)
+}
+
+// A ServedLeaf is a certificate that is served for a host now.
+type ServedLeaf struct {
+	Host       string
+	DER        []byte
+	CommonName string
+	Pin        pins.Pin
+	NotAfter   time.Time // zero: unreadable
+}
+
+// ServedCertificates returns the certificates that are served now, each once for a
+// host, by host.
+func (db *DB) ServedCertificates(ctx context.Context) ([]ServedLeaf, error) {
+	var out []ServedLeaf
+	err := db.read(ctx, "reading what is served", func(t readTx) error {
+		rows, err := t.query(`
+			SELECT host, leaf, common_name, chain, not_after, min(since) FROM served
+			GROUP BY host, leaf_hash ORDER BY host, min(since), leaf_hash`)
+		out, err = collect(rows, err, func(r *sql.Rows) (s ServedLeaf, err error) {
+			var chain []byte
+			var notAfter sql.NullInt64
+			var since int64
+			err = r.Scan(&s.Host, &s.DER, &s.CommonName, &chain, &notAfter, &since)
+			s.Pin, s.NotAfter = pins.Chain{Pins: splitPins(chain)}.Leaf(), fromNullMS(notAfter)
+			return s, err
+		})
+		return err
+	})
+	return out, err
+}
+
+// A Final is a whole certificate that a log has: not only its precertificate.
+type Final struct {
+	ID       ctwatch.Hash
+	DER      []byte
+	Pin      pins.Pin
+	Names    []string // as the certificate has them: hostile
+	NotAfter time.Time
+}
+
+// Finals returns the whole certificates of leaf keys that have not ended, and of
+// which nobody says that they should not exist, oldest first.
+func (db *DB) Finals(ctx context.Context, leafPins []pins.Pin) ([]Final, error) {
+	hex := make([]string, len(leafPins))
+	for i, p := range leafPins {
+		hex[i] = ctwatch.Hash(p).String()
+	}
+	now := db.now()
+	var out []Final
+	err := db.read(ctx, "reading certificates", func(t readTx) error {
+		rows, err := t.query(`
+			SELECT c.id, d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
+			WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL
+			ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
+		out, err = collect(rows, err, func(r *sql.Rows) (f Final, err error) {
+			var notAfter int64
+			err = r.Scan(&f.ID, &f.DER, &f.Pin, listOf{&f.Names}, &notAfter)
+			f.NotAfter = fromMS(notAfter)
+			return f, err
+		})
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,298 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// An Approval says that a key may be pinned for hosts.
+type Approval struct {
+	Pin       pins.Pin
+	Role      pins.Role // optional: every role the key is known in, or else leaf
+	Algorithm string    // optional: noted where it is not known
+	Hosts     []pins.Pattern
+	// Declare makes a key known that is not.
+	Declare bool
+	Actor   pins.Actor // Person or Policy
+	By      string     // who
+	Reason  string
+}
+
+func (a *Approval) check() error {
+	switch {
+	case a.Pin.IsZero():
+		return errors.New("there is no pin to approve")
+	case len(a.Hosts) == 0:
+		return errors.New("a key is approved for hosts: name at least one")
+	case a.Actor != pins.Person && a.Actor != pins.Policy:
+		return fmt.Errorf("%w: only a person or a policy approves, and not %q", ErrState, a.Actor)
+	case a.Role != "" && a.Role != pins.RoleLeaf && a.Role != pins.RoleIssuer:
+		return fmt.Errorf("role %q: want %q or %q", a.Role, pins.RoleLeaf, pins.RoleIssuer)
+	}
+	return nil
+}
+
+// Approve notes that a key may be pinned for hosts, besides those it was approved
+// for before, and returns it. A key that nobody trusted becomes approved, or, if it
+// is not known and Declare is set, declared. What a person approves anew is approved
+// for those hosts alone. Approving what is approved changes nothing.
+//
+// It fails with ErrNotFound if the key is not known, ErrUnexpected if it has a
+// certificate that should not exist, and ErrState if it is compromised, or if a
+// policy approves what is retired.
+func (db *DB) Approve(ctx context.Context, a Approval) (pins.Key, error) {
+	what := fmt.Sprintf("approving key %v", a.Pin)
+	if err := a.check(); err != nil {
+		return pins.Key{}, fmt.Errorf("%s: %w", what, err)
+	}
+	var out pins.Key
+	err := db.write(ctx, what, func(t *tx) error {
+		role, err := t.approve(a)
+		if err != nil {
+			return err
+		}
+		keys, err := loadKeys(t, a.Pin)
+		for _, k := range keys {
+			if k.Role == role {
+				out = k
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// approve approves a key in each role that is meant, and returns the first.
+func (t *tx) approve(a Approval) (pins.Role, error) {
+	known, err := keysOf(t, a.Pin)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range known {
+		// A key that leaked is of no use in any role.
+		if k.State == pins.StateCompromised {
+			return "", fmt.Errorf("%w: %w", ErrState, pins.CheckMove(k.State, pins.StateApproved, a.Actor))
+		}
+	}
+	meant := inRole(known, a.Pin, a.Role)
+	for i := range meant {
+		if err := t.approveKey(&meant[i], a); err != nil {
+			return "", err
+		}
+	}
+	return meant[0].Role, nil
+}
+
+// inRole chooses those keys of a pin that are in a role; "" stands for any that it
+// is known in. A key that is not known is made up.
+func inRole(known []keyRow, pin pins.Pin, role pins.Role) []keyRow {
+	var out []keyRow
+	for _, k := range known {
+		if role == "" || k.Role == role {
+			out = append(out, k)
+		}
+	}
+	if out == nil {
+		if role == "" {
+			role = pins.RoleLeaf
+		}
+		out = []keyRow{{Key: pins.Key{Pin: pin, Role: role}}}
+	}
+	return out
+}
+
+func (t *tx) approveKey(k *keyRow, a Approval) error {
+	if k.seq == 0 && !a.Declare {
+		return ErrNotFound
+	}
+	if k.Role == pins.RoleLeaf {
+		id, err := unexpectedOf(t, k.Pin)
+		if err != nil {
+			return err
+		}
+		if !id.IsZero() {
+			return fmt.Errorf("certificate %v: %w", id, ErrUnexpected)
+		}
+	}
+	if err := t.trust(k, a); err != nil {
+		return err
+	}
+	if err := t.learnAlgorithm(k, a.Algorithm); err != nil {
+		return err
+	}
+	return t.grant(k, a)
+}
+
+// trust brings a key to a trusted state, if it is in none, or calls a retirement
+// off.
+func (t *tx) trust(k *keyRow, a Approval) error {
+	switch {
+	case k.seq == 0:
+		k.Algorithm = a.Algorithm
+		return t.move(k, pins.StateDeclared, a.Actor, a.By, a.Reason)
+	case !k.State.Trusted():
+		if err := t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason); err != nil {
+			return err
+		}
+		return t.dropStale(k, a)
+	case k.State == pins.StateRetiring && a.Actor == pins.Person:
+		return t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason)
+	}
+	return nil
+}
+
+// dropStale withdraws what persons granted to a key before it was retired.
+func (t *tx) dropStale(k *keyRow, a Approval) error {
+	var stale []pins.Pattern
+	granted, err := patterns(t.query(`SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`, k.seq, string(pins.Person)))
+	for _, p := range granted {
+		if !slices.Contains(a.Hosts, p) {
+			stale = append(stale, p)
+		}
+	}
+	if err != nil || len(stale) == 0 {
+		return err
+	}
+	return t.withdraw(k, pins.Person, stale, pins.Record{Actor: a.Actor, By: a.By, Reason: "granted before the key was retired"})
+}
+
+// grant writes down for which hosts a key is approved, and a record of those that
+// are new.
+func (t *tx) grant(k *keyRow, a Approval) error {
+	hosts := slices.Clone(a.Hosts)
+	sortPatterns(hosts)
+	var fresh []pins.Pattern
+	for _, p := range slices.Compact(hosts) {
+		n, err := t.exec(`INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			k.seq, p.String(), string(a.Actor), text(a.By), ms(t.now), text(a.Reason))
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			fresh = append(fresh, p)
+		}
+	}
+	if fresh == nil {
+		return nil
+	}
+	t.changed = true
+	return t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "approve", Hosts: fresh, Actor: a.Actor, By: a.By, Reason: a.Reason})
+}
+
+// withdraw takes hosts of a source from a key, and records it as r says.
+func (t *tx) withdraw(k *keyRow, source pins.Actor, hosts []pins.Pattern, r pins.Record) error {
+	for _, p := range hosts {
+		if _, err := t.exec(`DELETE FROM grants WHERE key = ? AND pattern = ? AND source = ?`, k.seq, p.String(), string(source)); err != nil {
+			return err
+		}
+	}
+	t.changed = true
+	r.Pin, r.Role, r.Action, r.Hosts = k.Pin, k.Role, "withdraw", hosts
+	return t.record(r)
+}
+
+// Retire ends the trust in a key, in every role. One that is trusted is on its way
+// out until it is neither served nor shipped; one that is not is retired at once. A
+// compromised key, known or not, is so at once and for ever. It fails with
+// ErrNotFound if the key is not known and not compromised.
+func (db *DB) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, reason string) error {
+	what := fmt.Sprintf("retiring key %v", pin)
+	if pin.IsZero() {
+		return fmt.Errorf("%s: there is no pin to retire", what)
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		keys, err := keysOf(t, pin)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			if !compromised {
+				return ErrNotFound
+			}
+			keys = inRole(nil, pin, pins.RoleLeaf)
+		}
+		for i := range keys {
+			k := &keys[i]
+			switch {
+			case compromised && k.State != pins.StateCompromised:
+				err = t.move(k, pins.StateCompromised, pins.Person, by, reason)
+			case compromised:
+			case k.State.Trusted() && !(k.State == pins.StateRetiring && k.ordered):
+				k.ordered = true
+				err = t.move(k, pins.StateRetiring, pins.Person, by, reason)
+			case k.State == pins.StateSeen:
+				err = t.move(k, pins.StateRetired, pins.Person, by, reason)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// unexpectedOf returns the ID of a certificate of a leaf key that should not exist;
+// zero if there is none.
+func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
+	err = q.queryRow(`SELECT id FROM certificates WHERE key_pin = ? AND verdict = ? ORDER BY seq LIMIT 1`, leaf[:], string(ctwatch.Unexpected)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return id, err
+}
+
+// loadGrants fills in what keys are approved for. What was granted to a key that
+// is not trusted means nothing.
+func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) error {
+	rows, err := q.query(`SELECT DISTINCT g.key, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE `+ofKey, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var s string
+		if err := rows.Scan(&seq, &s); err != nil {
+			return err
+		}
+		p, err := pins.ParsePattern(s)
+		if err != nil {
+			return err
+		}
+		if k := bySeq[seq]; k != nil && k.State.Trusted() {
+			k.ApprovedFor = append(k.ApprovedFor, p)
+		}
+	}
+	for _, k := range bySeq {
+		sortPatterns(k.ApprovedFor)
+	}
+	return rows.Err()
+}
+
+// fillGrants fills in what one key is approved for.
+func fillGrants(q querier, k *keyRow) error {
+	return loadGrants(q, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key})
+}
+
+func patterns(rows *sql.Rows, err error) ([]pins.Pattern, error) {
+	return collect(rows, err, func(r *sql.Rows) (p pins.Pattern, err error) {
+		var s string
+		if err := r.Scan(&s); err != nil {
+			return p, err
+		}
+		return pins.ParsePattern(s)
+	})
+}
+
+func sortPatterns(ps []pins.Pattern) {
+	slices.SortFunc(ps, func(a, b pins.Pattern) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Reach, b.Reach))
+	})
+}

@@ -1,0 +1,314 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// A Look is what was seen at one endpoint at a time.
+type Look struct {
+	Host   string // the name that was asked for, in lower case
+	Target string // what was connected to, as configured
+	At     time.Time
+	// Complete says that the addresses of the target were looked up: there are no
+	// others.
+	Complete  bool
+	Addresses []Reached
+}
+
+// A Reached is one address of an endpoint.
+type Reached struct {
+	Address string        // such as "192.0.2.1:443"
+	Error   string        // why it could not be reached; "" if it was
+	Served  []ServedChain // at least one if it was: one for each kind of key
+}
+
+// A ServedChain is what an address serves to a client.
+type ServedChain struct {
+	Chain      pins.Chain
+	Leaf       []byte // DER
+	CommonName string
+	// Certificate describes the leaf: ID, names, key, issuer, matches and dates.
+	Certificate ctwatch.Certificate
+}
+
+// A HostTarget names an endpoint.
+type HostTarget struct{ Host, Target string }
+
+func (e HostTarget) String() string { return e.Host + " at " + e.Target }
+
+// Observe notes what an endpoint serves. What an address that was not reached
+// served before stays. That a certificate is served is told once for each host; its
+// key and that of its issuer become known, and by that no more than seen.
+func (db *DB) Observe(ctx context.Context, l Look) error {
+	e := HostTarget{text(l.Host), text(l.Target)}
+	return db.write(ctx, fmt.Sprintf("noting what %v serves", e), func(t *tx) error {
+		o := observation{tx: t, HostTarget: e, at: l.At}
+		if err := o.load(); err != nil {
+			return err
+		}
+		for _, r := range l.Addresses {
+			if err := o.address(r); err != nil {
+				return fmt.Errorf("address %s: %w", r.Address, err)
+			}
+		}
+		if l.Complete {
+			if err := o.dropOthers(l.Addresses); err != nil {
+				return err
+			}
+		}
+		return t.deploy(o.touched, l.At)
+	})
+}
+
+// Forget drops what was seen at endpoints other than these: they are not looked at
+// any more. Where there are none nothing is written.
+func (db *DB) Forget(ctx context.Context, keep []HostTarget) error {
+	const what = "forgetting endpoints"
+	var gone []HostTarget
+	err := db.read(ctx, what, func(t readTx) error {
+		rows, err := t.query(`SELECT DISTINCT host, target FROM served ORDER BY host, target`)
+		all, err := collect(rows, err, func(r *sql.Rows) (e HostTarget, err error) {
+			err = r.Scan(&e.Host, &e.Target)
+			return e, err
+		})
+		kept := make(map[HostTarget]bool, len(keep))
+		for _, e := range keep {
+			kept[HostTarget{text(e.Host), text(e.Target)}] = true
+		}
+		for _, e := range all {
+			if !kept[e] {
+				gone = append(gone, e)
+			}
+		}
+		return err
+	})
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		for _, e := range gone {
+			o := observation{tx: t, HostTarget: e, at: t.now}
+			if err := o.load(); err != nil {
+				return err
+			}
+			if err := o.dropOthers(nil); err != nil {
+				return err
+			}
+			if err := t.deploy(o.touched, t.now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// A servedRow is what the database has of a certificate at an address, but for when
+// it was seen.
+type servedRow struct {
+	address             string
+	leafHash            ctwatch.Hash
+	chain               string // joined
+	open, named         bool
+	certificate         ctwatch.Hash
+	algorithm           string
+	commonName          string
+	notBefore, notAfter sql.NullInt64
+}
+
+// An observation is a transaction that notes what an endpoint serves.
+type observation struct {
+	*tx
+	HostTarget
+	at time.Time
+
+	rows    []servedRow           // of the endpoint, before
+	onHost  map[ctwatch.Hash]bool // certificates that the host served before, at any target, or that were told
+	touched []ctwatch.Hash        // certificates of rows that came or went
+}
+
+func (o *observation) load() error {
+	rows, err := o.query(`
+		SELECT address, leaf_hash, chain, open, named, certificate, algorithm, common_name, not_before, not_after
+		FROM served WHERE host = ? AND target = ? ORDER BY address, leaf_hash`, o.Host, o.Target)
+	o.rows, err = collect(rows, err, func(r *sql.Rows) (s servedRow, err error) {
+		var chain []byte
+		err = r.Scan(&s.address, &s.leafHash, &chain, &s.open, &s.named, &s.certificate, &s.algorithm, &s.commonName, &s.notBefore, &s.notAfter)
+		s.chain = string(chain)
+		return s, err
+	})
+	if err != nil {
+		return err
+	}
+	rows, err = o.query(`SELECT DISTINCT certificate FROM served WHERE host = ?`, o.Host)
+	ids, err := collect(rows, err, func(r *sql.Rows) (id ctwatch.Hash, err error) {
+		err = r.Scan(&id)
+		return id, err
+	})
+	o.onHost = make(map[ctwatch.Hash]bool, len(ids))
+	for _, id := range ids {
+		o.onHost[id] = true
+	}
+	return err
+}
+
+// address notes what one address serves.
+func (o *observation) address(r Reached) error {
+	r.Address = text(r.Address)
+	if r.Error == "" && len(r.Served) == 0 {
+		r.Error = "it served no certificate"
+	}
+	if r.Error != "" {
+		_, err := o.exec(`UPDATE served SET last_error = ?4 WHERE host = ?1 AND target = ?2 AND address = ?3`,
+			o.Host, o.Target, r.Address, ctwatch.Printable(r.Error, 1000))
+		return err
+	}
+	before := make(map[ctwatch.Hash]servedRow)
+	for _, s := range o.rows {
+		if s.address == r.Address {
+			before[s.leafHash] = s
+		}
+	}
+	now := make(map[ctwatch.Hash]bool)
+	for i := range r.Served {
+		row := rowOf(o.Host, r.Address, &r.Served[i])
+		if now[row.leafHash] {
+			continue
+		}
+		now[row.leafHash] = true
+		old, known := before[row.leafHash]
+		if err := o.serve(row, &r.Served[i], known && old == row, known); err != nil {
+			return err
+		}
+	}
+	for hash, s := range before {
+		if !now[hash] {
+			if err := o.drop(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func rowOf(host, address string, s *ServedChain) servedRow {
+	row := servedRow{
+		address: address, leafHash: sha256.Sum256(s.Leaf), chain: string(joinPins(s.Chain.Pins)), open: s.Chain.Open,
+		named: slices.Contains(s.Certificate.Names, host), certificate: s.Certificate.ID, algorithm: text(s.Certificate.Key.Algorithm),
+		commonName: text(s.CommonName),
+	}
+	if t := s.Certificate.NotBefore; !t.IsZero() {
+		row.notBefore = sql.NullInt64{Int64: ms(t), Valid: true}
+	}
+	if t := s.Certificate.NotAfter; !t.IsZero() {
+		row.notAfter = sql.NullInt64{Int64: ms(t), Valid: true}
+	}
+	return row
+}
+
+const (
+	sqlServedAgain = `
+		UPDATE served SET at = max(at, ?5), last_error = '' WHERE host = ?1 AND target = ?2 AND address = ?3 AND leaf_hash = ?4`
+	sqlServe = `
+		INSERT INTO served (host, target, address, leaf_hash, leaf, chain, open, certificate, algorithm, common_name, named,
+			not_before, not_after, since, at)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)
+		ON CONFLICT DO UPDATE SET chain = excluded.chain, open = excluded.open, certificate = excluded.certificate,
+			algorithm = excluded.algorithm, common_name = excluded.common_name, named = excluded.named,
+			not_before = excluded.not_before, not_after = excluded.not_after, at = max(at, excluded.at), last_error = ''`
+)
+
+// serve notes that an address serves a certificate.
+func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) error {
+	if same {
+		_, err := o.exec(sqlServedAgain, o.Host, o.Target, row.address, row.leafHash[:], ms(o.at))
+		return err
+	}
+	_, err := o.exec(sqlServe, o.Host, o.Target, row.address, row.leafHash[:], blob(s.Leaf), []byte(row.chain), row.open, row.certificate[:],
+		row.algorithm, row.commonName, row.named, row.notBefore, row.notAfter, ms(o.at))
+	if err != nil {
+		return err
+	}
+	o.changed = true
+	o.touched = append(o.touched, row.certificate)
+
+	place := servedAt{o.Host, row.address}
+	reason := "first seen at " + ctwatch.Printable(place.String(), 300)
+	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.algorithm, pins.ByProbe, reason); err != nil {
+		return err
+	}
+	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, "", pins.ByProbe, reason); err != nil {
+		return err
+	}
+	if known || o.onHost[row.certificate] {
+		return nil
+	}
+	o.onHost[row.certificate] = true
+	return o.tellDeployed(s, place)
+}
+
+// tellDeployed tells that a certificate is served for a host now.
+func (o *observation) tellDeployed(s *ServedChain, place servedAt) error {
+	if err := o.deploy([]ctwatch.Hash{s.Certificate.ID}, o.at); err != nil {
+		return err
+	}
+	seq, known, err := o.certificateSeq(s.Certificate.ID)
+	if err != nil {
+		return err
+	}
+	c := presentableCertificate(s.Certificate, o.now)
+	at := stored(o.at)
+	c.Deployed, c.DeployedAt = true, &at
+	if known {
+		if c, err = loadCertificate(o, seq); err != nil {
+			return err
+		}
+	}
+	return o.event(ctwatch.DeployedEvent(c, place.host, place.String(), o.now))
+}
+
+// drop notes that an address serves a certificate no more.
+func (o *observation) drop(s servedRow) error {
+	_, err := o.exec(`DELETE FROM served WHERE host = ? AND target = ? AND address = ? AND leaf_hash = ?`, o.Host, o.Target, s.address, s.leafHash[:])
+	o.changed = true
+	o.touched = append(o.touched, s.certificate)
+	return err
+}
+
+// dropOthers drops the addresses that the endpoint has no more.
+func (o *observation) dropOthers(keep []Reached) error {
+	kept := make(map[string]bool, len(keep))
+	for _, r := range keep {
+		kept[text(r.Address)] = true
+	}
+	for _, s := range o.rows {
+		if !kept[s.address] {
+			if err := o.drop(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deploy notes of certificates whether they are served anywhere now, and if one
+// never was before, that it was first at a time.
+func (t *tx) deploy(ids []ctwatch.Hash, at time.Time) error {
+	for _, id := range ids {
+		_, err := t.exec(`
+			UPDATE certificates SET deployed = s.now, deployed_at = CASE WHEN s.now THEN coalesce(deployed_at, ?2) ELSE deployed_at END
+			FROM (SELECT EXISTS (SELECT 1 FROM served WHERE certificate = ?1) AS now) s
+			WHERE id = ?1 AND deployed <> s.now`, id[:], ms(at))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

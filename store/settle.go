@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// Settle moves every key along by what is known of its use: what supported
+// versions of apps ship, by pin, and what the store knows is served and has not
+// ended. It returns how many keys changed, and writes nothing if none did.
+func (db *DB) Settle(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
+	const what = "moving keys along"
+	var moving []settling
+	err = db.read(ctx, what, func(t readTx) (err error) {
+		moving, err = unsettled(t, ms(db.now()), shipped)
+		return err
+	})
+	if err != nil || len(moving) == 0 {
+		return 0, err
+	}
+	err = db.write(ctx, what, func(t *tx) error {
+		moving, err := unsettled(t, ms(t.now), shipped)
+		if err != nil {
+			return err
+		}
+		changed = len(moving)
+		for _, s := range moving {
+			if err := t.settle(s); err != nil {
+				return fmt.Errorf("key %v: %w", s.key.Pin, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return changed, nil
+}
+
+// A settling is a key that moves along.
+type settling struct {
+	key   keyRow
+	facts pins.KeyFacts
+	place servedAt // where it is served, if it is
+}
+
+// maxSteps bounds how often one key is settled: it never goes through more states
+// than there are.
+const maxSteps = 8
+
+func (t *tx) settle(s settling) error {
+	for range maxSteps {
+		to, actor, reason := pins.Settle(s.key.State, s.facts)
+		if to == s.key.State {
+			return nil
+		}
+		if to == pins.StateDeployed {
+			reason += ": " + s.place.String()
+		}
+		if err := t.move(&s.key, to, actor, string(actor), reason); err != nil {
+			return err
+		}
+		if to == pins.StateDeployed {
+			key, subject, episode, err := t.told(s.key)
+			if err != nil {
+				return err
+			}
+			if err := t.event(ctwatch.PinDeployedEvent(key, s.place.host, s.place.String(), subject, episode, t.now)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A servedAt is an address of a host that serves something.
+type servedAt struct{ host, address string }
+
+func (s servedAt) String() string { return fmt.Sprintf("%s (%s)", s.host, s.address) }
+
+// unsettled returns the trusted keys that are not in the state in which what is
+// known of their use leaves them. No other key moves by itself.
+func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]settling, error) {
+	leaves, issuers, err := servedPins(q)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.query(`
+		SELECT `+keyColumns+`, CASE role
+			WHEN 'leaf' THEN EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND (not_after > ?1 OR not_after IS NULL))
+			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END
+		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') ORDER BY seq`, now)
+	all, err := collect(rows, err, func(r *sql.Rows) (s settling, err error) {
+		s.key, err = scanKey(withColumn{r, &s.facts.Live})
+		return s, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []settling
+	for _, s := range all {
+		served := leaves
+		if s.key.Role == pins.RoleIssuer {
+			served = issuers
+		}
+		s.place, s.facts.Served = served[s.key.Pin]
+		s.facts.Shipped = len(shipped[s.key.Pin]) > 0
+		s.facts.Ordered = s.key.ordered
+		if to, _, _ := pins.Settle(s.key.State, s.facts); to != s.key.State {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// A withColumn scans one column more than it is asked for.
+type withColumn struct {
+	row  interface{ Scan(...any) error }
+	last any
+}
+
+func (w withColumn) Scan(dest ...any) error { return w.row.Scan(append(dest, w.last)...) }
+
+// servedPins returns the keys that are served, by role, each with a place where it
+// is: the first by name.
+func servedPins(q querier) (leaves, issuers map[pins.Pin]servedAt, err error) {
+	rows, err := q.query(`SELECT host, address, chain FROM served ORDER BY host, target, address, leaf_hash`)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	leaves, issuers = make(map[pins.Pin]servedAt), make(map[pins.Pin]servedAt)
+	for rows.Next() {
+		var at servedAt
+		var chain []byte
+		if err := rows.Scan(&at.host, &at.address, &chain); err != nil {
+			return nil, nil, err
+		}
+		for i, p := range splitPins(chain) {
+			in := issuers
+			if i == 0 {
+				in = leaves
+			}
+			if _, ok := in[p]; !ok {
+				in[p] = at
+			}
+		}
+	}
+	return leaves, issuers, rows.Err()
+}
