@@ -1,3 +1,365 @@
 package format
 
-func android() Format { return Format{Name: "android"} }
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// android is the network security configuration of Android 7 and later, as
+// android.security.net.config reads it:
+//
+//   - The platform throws on whatever it cannot read, and the app is unusable; so
+//     Decode fails on it, too. It skips tags that it does not know.
+//   - A name has one entry in the whole file. A host has the entry of its own name,
+//     or else that of the longest name above it that includes subdomains; that one
+//     alone decides. An entry without pins has those of the domain-config around it.
+//   - A pin matches any certificate of the validated chain.
+//   - An empty pin-set, and one that has expired, pin nothing.
+//
+// Debug-overrides are skipped, as in every released app. Elsewhere, overridePins
+// would let certificates of some trust anchors pass without pins, so that what the
+// file says of pins would not hold: Decode takes it for a mistake.
+func android() Format {
+	return Format{
+		Name: "android", Title: "Android network security configuration",
+		Extension: ".xml", MediaType: "application/xml",
+		Encode: encodeAndroid, Decode: decodeAndroid,
+	}
+}
+
+// encodeAndroid writes one domain-config for all hosts with the same pins. No
+// pin-set expires: when it did, devices would silently pin nothing.
+func encodeAndroid(set pins.Set) ([]byte, error) {
+	hosts, notes, err := expand("android", set, never) // includeSubdomains is all levels, and the name itself
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	b.WriteString(xml.Header + xmlComment(append(header(set), notes...)) + "<network-security-config>\n")
+	written := make([]bool, len(hosts))
+	for i, h := range hosts {
+		if written[i] {
+			continue
+		}
+		b.WriteString("  <domain-config>\n")
+		for j, same := range hosts[i:] {
+			if slices.Equal(same.Pins, h.Pins) {
+				fmt.Fprintf(&b, "    <domain includeSubdomains=\"false\">%s</domain>\n", same.Pattern.Name)
+				written[i+j] = true
+			}
+		}
+		b.WriteString("    <pin-set>\n")
+		for _, p := range h.Pins {
+			fmt.Fprintf(&b, "      <pin digest=\"SHA-256\">%s</pin>\n", base64Of(p))
+		}
+		b.WriteString("    </pin-set>\n  </domain-config>\n")
+	}
+	b.WriteString("</network-security-config>\n")
+
+	data := []byte(b.String())
+	rules, err := decodeAndroid(data)
+	if err != nil {
+		return nil, fmt.Errorf("android: reading back what was written: %w", err)
+	}
+	return proven("android", set, hosts, rules, data)
+}
+
+func decodeAndroid(data []byte) (pins.Rules, error) {
+	if err := checkSize(data); err != nil {
+		return nil, err
+	}
+	p := androidParser{xmlReader: newXMLReader(data, ""), seen: make(map[string]bool)}
+	if err := p.document(); err != nil {
+		return nil, err
+	}
+	return p.rules()
+}
+
+// An androidParser reads one file.
+type androidParser struct {
+	*xmlReader
+	domains []androidDomain
+	seen    map[string]bool // names, in whichever domain-config
+}
+
+type androidDomain struct {
+	name       string
+	subdomains bool
+	pos        position
+	config     *androidConfig
+}
+
+func (d androidDomain) pattern() pins.Pattern {
+	if d.subdomains {
+		return pins.Pattern{Name: d.name, Reach: pins.AllBelow}
+	}
+	return pins.Pattern{Name: d.name}
+}
+
+// An androidConfig is a domain-config.
+type androidConfig struct {
+	parent *androidConfig // around it; nil for none
+	pins   *androidPins   // nil for those of the parent
+}
+
+type androidPins struct {
+	requirements []pins.Requirement // none, or one
+	expires      time.Time          // 00:00 of the day, as if in UTC; zero for never
+}
+
+// The kinds of configuration, by their tags.
+const (
+	baseConfig     = "base-config"
+	domainConfig   = "domain-config"
+	debugOverrides = "debug-overrides"
+)
+
+func (p *androidParser) document() error {
+	root, err := p.root()
+	if err != nil {
+		return err
+	}
+	if root.Name.Local != "network-security-config" {
+		return p.pos.errorf("the root element is <%s>, and should be <network-security-config>", plain(root.Name.Local))
+	}
+	once := make(map[string]bool)
+	err = p.children(func(e xml.StartElement) error {
+		tag := e.Name.Local
+		if tag == baseConfig || tag == debugOverrides {
+			if once[tag] {
+				return p.pos.errorf("a second <%s>; there may be one", tag)
+			}
+			once[tag] = true
+		}
+		switch tag {
+		case baseConfig, domainConfig:
+			return p.config(tag, nil)
+		}
+		return p.skip()
+	})
+	if err != nil {
+		return err
+	}
+	return p.end()
+}
+
+// config reads a base-config, or a domain-config and those within it.
+func (p *androidParser) config(tag string, parent *androidConfig) error {
+	begin := p.pos
+	c := &androidConfig{parent: parent}
+	domains, anchors := 0, false
+	err := p.children(func(e xml.StartElement) error {
+		if tag == baseConfig && slices.Contains([]string{"domain", "pin-set", domainConfig}, e.Name.Local) {
+			return p.pos.errorf("<%s> is not allowed in <%s>", e.Name.Local, tag)
+		}
+		switch e.Name.Local {
+		case "domain":
+			domains++
+			return p.domain(e, c)
+		case "trust-anchors":
+			if anchors {
+				return p.pos.errorf("a second <trust-anchors> in one <%s>", tag)
+			}
+			anchors = true
+			return p.trustAnchors()
+		case "pin-set":
+			if c.pins != nil {
+				return p.pos.errorf("a second <pin-set> in one <%s>", tag)
+			}
+			var err error
+			c.pins, err = p.pinSet(e)
+			return err
+		case domainConfig:
+			return p.config(domainConfig, c)
+		}
+		return p.skip()
+	})
+	if err == nil && tag == domainConfig && domains == 0 {
+		return begin.errorf("a <domain-config> without a <domain>")
+	}
+	return err
+}
+
+func (p *androidParser) domain(e xml.StartElement, c *androidConfig) error {
+	d := androidDomain{pos: p.pos, config: c}
+	var err error
+	if d.subdomains, err = p.boolean(e, "includeSubdomains"); err != nil {
+		return err
+	}
+	name, err := p.text("domain")
+	if err != nil {
+		return err
+	}
+	d.name = strings.ToLower(strings.TrimSpace(name))
+	switch {
+	case d.name == "":
+		return d.pos.errorf("a <domain> without a name")
+	case p.seen[d.name]:
+		return d.pos.errorf("the domain %s is there twice; a name may have one place in the file", quote(d.name))
+	}
+	p.seen[d.name] = true
+	p.domains = append(p.domains, d)
+	return nil
+}
+
+func (p *androidParser) pinSet(e xml.StartElement) (*androidPins, error) {
+	set := &androidPins{}
+	if s, ok := attr(e, "expiration"); ok {
+		var err error
+		if set.expires, err = parseDay(s); err != nil {
+			return nil, p.pos.errorf("expiration: %w", err)
+		}
+	}
+	var list []pins.Pin
+	err := p.children(func(e xml.StartElement) error {
+		if e.Name.Local != "pin" {
+			return p.skip()
+		}
+		pos := p.pos
+		if digest, _ := attr(e, "digest"); !strings.EqualFold(digest, "SHA-256") {
+			return pos.errorf(`the digest of a pin is %s, and the platform knows "SHA-256" only`, quote(digest))
+		}
+		s, err := p.text("pin")
+		if err != nil {
+			return err
+		}
+		pin, err := androidPin(s)
+		if err != nil {
+			return pos.errorf("%w", err)
+		}
+		list = addPin(list, pin)
+		return nil
+	})
+	if len(list) > 0 {
+		set.requirements = []pins.Requirement{{At: pins.Anywhere, Pins: list}}
+	}
+	return set, err
+}
+
+// androidPin reads a pin as the platform does, which minds neither white space nor
+// missing padding.
+func androidPin(s string) (pins.Pin, error) {
+	bare := strings.TrimRight(strings.Join(strings.Fields(s), ""), "=")
+	if b, err := base64.RawStdEncoding.DecodeString(bare); err == nil && len(b) == pins.Size {
+		return barePin(base64Of(pins.Pin(b)))
+	}
+	return barePin(strings.TrimSpace(s))
+}
+
+// trustAnchors checks what the platform throws on, and that pins hold for all.
+func (p *androidParser) trustAnchors() error {
+	return p.children(func(e xml.StartElement) error {
+		if e.Name.Local != "certificates" {
+			return p.skip()
+		}
+		src, _ := attr(e, "src")
+		if !slices.Contains([]string{"system", "user", "wfa"}, src) && !strings.HasPrefix(src, "@") {
+			return p.pos.errorf("the src of <certificates> is %s; want system, user or a resource such as @raw/ca", quote(src))
+		}
+		override, err := p.boolean(e, "overridePins")
+		if err != nil {
+			return err
+		}
+		if override {
+			return p.pos.errorf("overridePins lets what these certificates issued pass without pins; it belongs in <debug-overrides>")
+		}
+		return p.skip()
+	})
+}
+
+// boolean reads an attribute as the resource compiler and the platform do, except
+// for what they would silently take for false.
+func (p *androidParser) boolean(e xml.StartElement, name string) (bool, error) {
+	s, ok := attr(e, name)
+	if !ok {
+		return false, nil
+	}
+	switch s {
+	case "true", "True", "TRUE":
+		return true, nil
+	case "false", "False", "FALSE":
+		return false, nil
+	}
+	if n, err := strconv.ParseInt(s, 0, 32); err == nil {
+		return n != 0, nil
+	}
+	return false, p.pos.errorf("%s is %s; want true or false", name, quote(s))
+}
+
+// rules settles what each domain has.
+func (p *androidParser) rules() (pins.Rules, error) {
+	r := &androidRules{
+		exact: make(map[string]*androidPins, len(p.domains)),
+		below: make(map[string]*androidPins),
+	}
+	for _, d := range p.domains {
+		c := d.config
+		for c.pins == nil && c.parent != nil {
+			c = c.parent
+		}
+		set := c.pins
+		if set == nil {
+			set = &androidPins{} // its own entry, even if a name above it has pins
+		} else if err := checkHost(d.name); err != nil {
+			return nil, d.pos.errorf("%w", err)
+		} else {
+			r.patterns = append(r.patterns, d.pattern())
+		}
+		r.exact[d.name] = set
+		if d.subdomains {
+			r.below[d.name] = set
+		}
+	}
+	slices.SortFunc(r.patterns, comparePatterns)
+	return r, nil
+}
+
+// androidRules match as android.security.net.config.ApplicationConfig does.
+type androidRules struct {
+	exact    map[string]*androidPins
+	below    map[string]*androidPins // by the name that includes subdomains
+	patterns []pins.Pattern
+}
+
+// Devices end pins when the day begins where they are.
+const (
+	firstZone = 14 * time.Hour // UTC+14, where a day begins first
+	lastZone  = 12 * time.Hour // UTC-12, where it begins last
+)
+
+func (r *androidRules) Requirements(host string, at time.Time) []pins.Requirement {
+	set := r.find(host)
+	if set == nil || !set.expires.IsZero() && at.After(set.expires.Add(lastZone)) {
+		return nil
+	}
+	return set.requirements
+}
+
+func (r *androidRules) Ends(host string) time.Time {
+	set := r.find(host)
+	if set == nil || set.expires.IsZero() || len(set.requirements) == 0 {
+		return time.Time{}
+	}
+	return set.expires.Add(-firstZone)
+}
+
+func (r *androidRules) Patterns() []pins.Pattern { return r.patterns }
+
+func (r *androidRules) find(host string) *androidPins {
+	if set, ok := r.exact[host]; ok {
+		return set
+	}
+	for name := range parents(host) {
+		if set, ok := r.below[name]; ok {
+			return set
+		}
+	}
+	return nil
+}

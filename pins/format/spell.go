@@ -1,12 +1,16 @@
 package format
 
 import (
-	"cmp"
+	"encoding/base64"
 	"fmt"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"golang.org/x/net/idna"
 
 	"ctwatch/pins"
 )
@@ -113,9 +117,7 @@ func expand(name string, set pins.Set, expressible func(pins.HostSet) bool) (hos
 		}
 		notes = append(notes, fmt.Sprintf("%s is spelled out, since the format cannot express it: %s", h.Pattern, strings.Join(names, ", ")))
 	}
-	slices.SortFunc(hosts, func(a, b hostPins) int {
-		return cmp.Or(strings.Compare(a.Pattern.Name, b.Pattern.Name), cmp.Compare(a.Pattern.Reach, b.Pattern.Reach))
-	})
+	slices.SortFunc(hosts, func(a, b hostPins) int { return comparePatterns(a.Pattern, b.Pattern) })
 	return hosts, notes, nil
 }
 
@@ -224,4 +226,82 @@ func asks(rules pins.Rules, set pins.Set, host string, want []pins.Pin) error {
 		return fmt.Errorf("ends at %v", rules.Ends(host))
 	}
 	return nil
+}
+
+// checkHost fails, with what to write instead, for a name that no client ever
+// connects to, and that a client would therefore silently not pin.
+func checkHost(name string) error {
+	if pins.ValidHost(name) {
+		return nil
+	}
+	switch lower := strings.ToLower(name); {
+	case strings.Contains(name, "*"):
+		return fmt.Errorf("the name %s has a wildcard, which this format does not know: the client would pin nothing", quote(name))
+	case pins.ValidHost(lower):
+		return fmt.Errorf("the name %s would never match: write %q", quote(name), lower)
+	case pins.ValidHost(strings.TrimSuffix(lower, ".")):
+		return fmt.Errorf("the name %s would never match: write it without the dot at its end", quote(name))
+	}
+	if ascii, err := idna.Lookup.ToASCII(name); err == nil && len(name) <= 253 {
+		return fmt.Errorf("the name %s would never match: write it in punycode, %q", quote(name), ascii)
+	}
+	return fmt.Errorf("%s is no host name; want one such as \"api.example.com\", without scheme, port or path", quote(name))
+}
+
+// barePin reads a pin in a format that has its base64 alone.
+func barePin(s string) (pins.Pin, error) {
+	if strings.HasPrefix(s, "sha256/") {
+		return pins.Pin{}, fmt.Errorf(`the pin %s: the base64 alone belongs here, without "sha256/"`, quote(s))
+	}
+	p, err := pins.Parse("sha256/" + s)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf(`the pin %s is not the base64 of a SHA-256, which is 44 characters that end in "="`, quote(s))
+	case p.IsZero():
+		return p, fmt.Errorf("the pin %s is a placeholder that no key has", quote(s))
+	}
+	return p, nil
+}
+
+// base64Of writes a pin as formats do that have its base64 alone.
+func base64Of(p pins.Pin) string { return base64.StdEncoding.EncodeToString(p[:]) }
+
+// quote quotes text from a file for a message, and no more of it than tells where
+// it is.
+func quote(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// addPin appends a pin unless it is there.
+func addPin(list []pins.Pin, p pins.Pin) []pins.Pin {
+	if slices.Contains(list, p) {
+		return list
+	}
+	return append(list, p)
+}
+
+// parseDay reads the day on which pins end, as 00:00 UTC.
+func parseDay(s string) (time.Time, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil || t.IsZero() {
+		return time.Time{}, fmt.Errorf("%s is no date such as 2027-06-30", quote(s))
+	}
+	return t, nil
+}
+
+// parents yields the names above a host, the longest first.
+func parents(host string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			_, above, ok := strings.Cut(host, ".")
+			if !ok || !yield(above) {
+				return
+			}
+			host = above
+		}
+	}
 }

@@ -1,3 +1,329 @@
 package format
 
-func trustkit() Format { return Format{Name: "trustkit"} }
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+
+	"ctwatch/pins"
+)
+
+// trustkit is the configuration of TrustKit (github.com/datatheorem/TrustKit), the
+// dictionary TSKConfiguration of an app's Info.plist, as parse_configuration.m and
+// configuration_utils.m read it:
+//
+//   - TrustKit throws at launch on a name without a registry suffix, on a pin that
+//     is not 32 bytes, and on fewer than two distinct pins where it enforces them.
+//   - A host has the entry of its own name, or else of a name above it that includes
+//     subdomains and has the same registry suffix. Of several such names TrustKit
+//     takes whichever comes first in a dictionary, which is none in particular: here
+//     the host has to satisfy all of them.
+//   - A pin matches any certificate of the validated chain.
+//   - TSKExpirationDate is in UTC. A date that cannot be read means never, and is
+//     taken for a mistake.
+//   - TSKEnforcePinning false reports and does not enforce: that is not pinned.
+//   - TSKExcludeSubdomainFromParentPolicy takes one host out of what is above it.
+func trustkit() Format {
+	return Format{
+		Name: "trustkit", Title: "TrustKit property list (TSKConfiguration)",
+		Extension: ".plist", MediaType: "application/x-plist",
+		Encode: encodeTrustKit, Decode: decodeTrustKit,
+	}
+}
+
+// The keys of TrustKit.
+const (
+	tskKey         = "TSKConfiguration"
+	tskDomainsKey  = "TSKPinnedDomains"
+	tskIncludesKey = "TSKIncludeSubdomains"
+	tskEnforceKey  = "TSKEnforcePinning"
+	tskExpiresKey  = "TSKExpirationDate"
+	tskHashesKey   = "TSKPublicKeyHashes"
+	tskExcludeKey  = "TSKExcludeSubdomainFromParentPolicy"
+	tskReportKey   = "TSKDisableDefaultReportUri"
+	tskSwizzleKey  = "TSKSwizzleNetworkDelegates"
+)
+
+// encodeTrustKit writes sets that do not expire, and that report to nobody: the
+// default report URI is a third party's.
+func encodeTrustKit(set pins.Set) ([]byte, error) {
+	hosts, notes, err := expand("trustkit", set, never) // TSKIncludeSubdomains is all levels, and the name itself
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hosts {
+		if err := checkRegistry(h.Pattern.Name, false); err != nil {
+			return nil, &RefusedError{Format: "trustkit", Host: h.Pattern.String(), Reason: err.Error()}
+		}
+		if len(h.Pins) < 2 {
+			return nil, &RefusedError{
+				Format: "trustkit", Host: h.Pattern.String(),
+				Reason: "an app with fewer than two pins for a host crashes at launch; declare or approve a backup key",
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString(plistHead + xmlComment(append(header(set), notes...)) + "<plist version=\"1.0\">\n<dict>\n")
+	fmt.Fprintf(&b, "  <key>%s</key>\n  <dict>\n    <key>%s</key>\n    <false/>\n    <key>%s</key>\n    <dict>\n", tskKey, tskSwizzleKey, tskDomainsKey)
+	for _, h := range hosts {
+		fmt.Fprintf(&b, "      <key>%s</key>\n      <dict>\n", h.Pattern.Name)
+		for _, setting := range []struct {
+			key string
+			on  bool
+		}{{tskIncludesKey, false}, {tskEnforceKey, true}, {tskReportKey, true}} {
+			fmt.Fprintf(&b, "        <key>%s</key>\n        <%t/>\n", setting.key, setting.on)
+		}
+		fmt.Fprintf(&b, "        <key>%s</key>\n        <array>\n", tskHashesKey)
+		for _, p := range h.Pins {
+			fmt.Fprintf(&b, "          <string>%s</string>\n", base64Of(p))
+		}
+		b.WriteString("        </array>\n      </dict>\n")
+	}
+	b.WriteString("    </dict>\n  </dict>\n</dict>\n</plist>\n")
+
+	data := []byte(b.String())
+	rules, err := decodeTrustKit(data)
+	if err != nil {
+		return nil, fmt.Errorf("trustkit: reading back what was written: %w", err)
+	}
+	return proven("trustkit", set, hosts, rules, data)
+}
+
+func decodeTrustKit(data []byte) (pins.Rules, error) {
+	app, err := readApp(data)
+	if err != nil {
+		return nil, err
+	}
+	if app.trustkit == nil {
+		return nil, errors.New("there is no " + tskDomainsKey + " in " + tskKey)
+	}
+	return app.rules(), nil
+}
+
+// reserved are the top-level names for tests and examples (RFC 6761): no registry
+// has them, and TrustKit would refuse them, but no app that is released has either.
+var reserved = []string{"test", "example", "invalid", "localhost"}
+
+// checkRegistry fails for a name that TrustKit throws on.
+func checkRegistry(name string, subdomains bool) error {
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	listed := icann || strings.Contains(suffix, ".") || slices.Contains(reserved, suffix)
+	switch {
+	case !listed || suffix == name && !strings.Contains(name, "."):
+		return errors.New("TrustKit crashes at launch for a name that is under no public suffix, such as an address or an internal name")
+	case subdomains && suffix == name:
+		return errors.New("TrustKit crashes at launch for " + tskIncludesKey + " on a public suffix")
+	}
+	return nil
+}
+
+// readTrustKit reads what a property list says for TrustKit; nil if that is nothing.
+func readTrustKit(root *plistValue) (pins.Rules, error) {
+	config, err := root.dict(tskKey)
+	if err != nil {
+		return nil, err
+	}
+	if config == nil {
+		config = root // perhaps that dictionary alone
+	}
+	domains, err := config.dict(tskDomainsKey)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case domains == nil && config != root:
+		return nil, config.errorf("there is no %s, and TrustKit crashes at launch", tskDomainsKey)
+	case domains == nil:
+		return nil, nil
+	case len(domains.keys) == 0:
+		return nil, domains.errorf("there are no domains, and TrustKit crashes at launch")
+	}
+	r := &tskRules{exact: make(map[string]*tskDomain, len(domains.keys)), below: make(map[string]*tskDomain)}
+	excluded := make(map[string]*plistValue)
+	err = domains.entries(func(name string, v *plistValue) error {
+		if err := checkHost(name); err != nil {
+			return v.errorf("%w", err)
+		}
+		if err := v.want(plistDict); err != nil {
+			return err
+		}
+		exclude, err := tskBool(v, tskExcludeKey, false)
+		if err != nil {
+			return err
+		}
+		if exclude && len(v.keys) > 1 {
+			return v.errorf("beside %s there may be no other key; TrustKit crashes at launch", tskExcludeKey)
+		}
+		subdomains, err := tskBool(v, tskIncludesKey, false)
+		if err != nil {
+			return err
+		}
+		if err := checkRegistry(name, subdomains); err != nil {
+			return v.errorf("%w", err)
+		}
+		d := &tskDomain{name: name}
+		r.exact[name] = d
+		if exclude {
+			excluded[name] = v
+			return nil
+		}
+		if subdomains {
+			r.below[name] = d
+		}
+		r.patterns = append(r.patterns, d.pattern(subdomains))
+		return d.read(v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range excluded {
+		if r.first("a"+name) == nil {
+			return nil, v.errorf("no name above it includes subdomains, so there is nothing to exclude it from; TrustKit crashes at launch")
+		}
+	}
+	slices.SortFunc(r.patterns, comparePatterns)
+	return r, nil
+}
+
+// A tskDomain is one entry of TSKPinnedDomains.
+type tskDomain struct {
+	name         string
+	requirements []pins.Requirement // none, or one
+	expires      time.Time          // zero for never
+}
+
+func (d *tskDomain) pattern(subdomains bool) pins.Pattern {
+	if subdomains {
+		return pins.Pattern{Name: d.name, Reach: pins.AllBelow}
+	}
+	return pins.Pattern{Name: d.name}
+}
+
+func (d *tskDomain) read(v *plistValue) error {
+	enforce, err := tskBool(v, tskEnforceKey, true)
+	if err != nil {
+		return err
+	}
+	date, err := v.get(tskExpiresKey)
+	if err != nil {
+		return err
+	}
+	if date != nil {
+		if err := date.want(plistString); err != nil {
+			return err
+		}
+		if d.expires, err = parseDay(date.text); err != nil {
+			return date.errorf("%w; TrustKit would silently take it for never", err)
+		}
+	}
+	hashes, err := v.get(tskHashesKey)
+	if err != nil {
+		return err
+	}
+	var list []pins.Pin
+	if hashes != nil {
+		if err := hashes.want(plistArray); err != nil {
+			return err
+		}
+		for i, h := range hashes.values {
+			h = hashes.at(fmt.Sprint(i), h)
+			if err := h.want(plistString); err != nil {
+				return err
+			}
+			p, err := barePin(h.text)
+			if err != nil {
+				return h.errorf("%w", err)
+			}
+			list = addPin(list, p)
+		}
+	}
+	switch {
+	case enforce && len(list) < 2:
+		return v.errorf("TrustKit crashes at launch with fewer than two distinct pins in %s; there are %d", tskHashesKey, len(list))
+	case len(list) == 0:
+		return v.errorf("TrustKit crashes at launch without pins in %s", tskHashesKey)
+	case enforce:
+		d.requirements = []pins.Requirement{{At: pins.Anywhere, Pins: list}}
+	}
+	return nil
+}
+
+// tskBool reads a setting, which TrustKit takes as a boolean or a number.
+func tskBool(v *plistValue, key string, otherwise bool) (bool, error) {
+	b, err := v.get(key)
+	if b == nil || err != nil {
+		return otherwise, err
+	}
+	if b.kind != plistInteger {
+		if err := b.want(plistBool); err != nil {
+			return otherwise, err
+		}
+	}
+	return b.yes, nil
+}
+
+// tskRules match as getPinningConfigurationKeyForDomain does.
+type tskRules struct {
+	exact    map[string]*tskDomain
+	below    map[string]*tskDomain // by the name that includes subdomains
+	patterns []pins.Pattern
+}
+
+func (r *tskRules) Requirements(host string, at time.Time) (out []pins.Requirement) {
+	for d := range r.find(host) {
+		switch {
+		case !d.expires.IsZero() && at.After(d.expires), len(d.requirements) == 0:
+		case out == nil:
+			out = d.requirements
+		default:
+			out = append(slices.Clip(out), d.requirements...)
+		}
+	}
+	return out
+}
+
+func (r *tskRules) Ends(host string) (end time.Time) {
+	for d := range r.find(host) {
+		if len(d.requirements) > 0 {
+			end = earlier(end, d.expires)
+		}
+	}
+	return end
+}
+
+func (r *tskRules) Patterns() []pins.Pattern { return r.patterns }
+
+// find yields the entries that TrustKit may take for a host: that of its own name,
+// or all above it that include subdomains.
+func (r *tskRules) find(host string) func(yield func(*tskDomain) bool) {
+	return func(yield func(*tskDomain) bool) {
+		if d, ok := r.exact[host]; ok {
+			yield(d)
+			return
+		}
+		for name := range parents(host) {
+			if d := r.below[name]; d != nil && sameSuffix(host, name) && !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// first returns the first entry that find yields, or nil.
+func (r *tskRules) first(host string) *tskDomain {
+	for d := range r.find(host) {
+		return d
+	}
+	return nil
+}
+
+// sameSuffix reports whether two names are under the same registry suffix.
+func sameSuffix(a, b string) bool {
+	s, _ := publicsuffix.PublicSuffix(a)
+	t, _ := publicsuffix.PublicSuffix(b)
+	return s == t
+}

@@ -1,0 +1,183 @@
+package format
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// maxDepth bounds how deep elements and property lists may be nested. Files that
+// apps ship have a dozen levels.
+const maxDepth = 100
+
+// A position is a place in a text; zero in a binary file.
+type position struct{ line, column int }
+
+func (p position) errorf(format string, args ...any) error {
+	return &SyntaxError{Line: p.line, Column: p.column, Err: fmt.Errorf(format, args...)}
+}
+
+// An xmlReader reads XML 1.0 strictly, in one pass and in bounded depth. There are
+// no entities but XML's own five, so nothing is fetched and nothing grows.
+type xmlReader struct {
+	dec     *xml.Decoder
+	doctype string // the name in the document type that is allowed; "" for none
+	depth   int
+	pos     position // where the last token began
+}
+
+func newXMLReader(data []byte, doctype string) *xmlReader {
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	return &xmlReader{dec: xml.NewDecoder(bytes.NewReader(data)), doctype: doctype}
+}
+
+// next returns the next token, which is valid until the one after; io.EOF at the
+// end of a whole document.
+func (r *xmlReader) next() (xml.Token, error) {
+	begin := r.dec.InputOffset()
+	r.pos.line, r.pos.column = r.dec.InputPos()
+	tok, err := r.dec.Token()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		var bad *xml.SyntaxError
+		line, column := r.dec.InputPos()
+		if errors.As(err, &bad) {
+			return nil, position{line, column}.errorf("not XML: %s", bad.Msg)
+		}
+		return nil, position{line, column}.errorf("not XML: %w", err)
+	}
+	switch t := tok.(type) {
+	case xml.StartElement:
+		if r.depth++; r.depth > maxDepth {
+			return nil, r.pos.errorf("more than %d elements within each other", maxDepth)
+		}
+		for i, a := range t.Attr {
+			if slices.ContainsFunc(t.Attr[:i], func(b xml.Attr) bool { return a.Name == b.Name }) {
+				return nil, r.pos.errorf("the attribute %s is there twice", quote(a.Name.Local))
+			}
+		}
+	case xml.EndElement:
+		r.depth--
+	case xml.CharData:
+		if r.depth == 0 && len(bytes.TrimSpace(t)) > 0 {
+			return nil, r.pos.errorf("text outside of all elements")
+		}
+	case xml.ProcInst:
+		if t.Target == "xml" && begin != 0 {
+			return nil, r.pos.errorf("the XML declaration is not at the very beginning")
+		}
+	case xml.Directive:
+		words := strings.Fields(string(t))
+		if r.doctype == "" || len(words) < 2 || words[0] != "DOCTYPE" || words[1] != r.doctype || bytes.ContainsRune(t, '[') {
+			return nil, r.pos.errorf("a document type or another declaration, which this format does not have")
+		}
+	}
+	return tok, nil
+}
+
+// root reads up to the root element.
+func (r *xmlReader) root() (xml.StartElement, error) {
+	for {
+		tok, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return xml.StartElement{}, r.pos.errorf("not XML: there is no element")
+		}
+		if err != nil {
+			return xml.StartElement{}, err
+		}
+		if t, ok := tok.(xml.StartElement); ok {
+			return t.Copy(), nil
+		}
+	}
+}
+
+// end reads what follows the root element, and fails if it is more than comments.
+func (r *xmlReader) end() error {
+	for {
+		tok, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, ok := tok.(xml.StartElement); ok {
+			return r.pos.errorf("a second root element")
+		}
+	}
+}
+
+// children calls each for every element within the one that was begun, and returns
+// at its end. Each reads its element to the end; r.pos is where that began.
+func (r *xmlReader) children(each func(xml.StartElement) error) error {
+	for {
+		tok, err := r.next()
+		if err != nil {
+			return err
+		}
+		switch t := tok.(type) {
+		case xml.EndElement:
+			return nil
+		case xml.StartElement:
+			if err := each(t.Copy()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// skip reads the element that was begun to its end.
+func (r *xmlReader) skip() error {
+	return r.children(func(xml.StartElement) error { return r.skip() })
+}
+
+// text reads the element that was begun to its end, and returns what it says. It
+// fails if there are elements within.
+func (r *xmlReader) text(name string) (string, error) {
+	var b []byte
+	for {
+		tok, err := r.next()
+		if err != nil {
+			return "", err
+		}
+		switch t := tok.(type) {
+		case xml.CharData:
+			b = append(b, t...)
+		case xml.StartElement:
+			return "", r.pos.errorf("an element within <%s>, where text belongs", name)
+		case xml.EndElement:
+			return string(b), nil
+		}
+	}
+}
+
+// attr returns the value of an attribute without a namespace.
+func attr(e xml.StartElement, name string) (string, bool) {
+	for _, a := range e.Attr {
+		if a.Name.Space == "" && a.Name.Local == name {
+			return a.Value, true
+		}
+	}
+	return "", false
+}
+
+// xmlComment writes lines as a comment. Two hyphens in a row would end it, and
+// stand in every punycode name, so a space comes between them.
+func xmlComment(lines []string) string {
+	var b strings.Builder
+	b.WriteString("<!--\n")
+	for _, line := range lines {
+		for strings.Contains(line, "--") {
+			line = strings.ReplaceAll(line, "--", "- -")
+		}
+		b.WriteString("  " + line + "\n")
+	}
+	b.WriteString("-->\n")
+	return b.String()
+}
