@@ -234,11 +234,11 @@ func (p *androidParser) pinSet(e xml.StartElement) (*androidPins, error) {
 		if err != nil {
 			return pos.errorf("%w", err)
 		}
-		list = addPin(list, pin)
+		list = append(list, pin)
 		return nil
 	})
 	if len(list) > 0 {
-		set.requirements = []pins.Requirement{{At: pins.Anywhere, Pins: list}}
+		set.requirements = []pins.Requirement{{At: pins.Anywhere, Pins: distinct(list)}}
 	}
 	return set, err
 }

@@ -1,10 +1,81 @@
 package format
 
-import "ctwatch/pins"
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"ctwatch/pins"
+)
 
 // Detect reads a file in whichever format it is in, by what it says rather than by
 // its name. It fails with ErrUnknown if it looks like none, and with the format's
-// own error if it looks like one and cannot be read.
+// own error, and the format, if it looks like one and cannot be read. A property list
+// that pins for App Transport Security and for TrustKit is "ios": both forms read it
+// whole, and both kinds of pins hold.
 func Detect(data []byte) (Format, pins.Rules, error) {
-	return Format{}, nil, ErrUnknown
+	if err := checkSize(data); err != nil {
+		return Format{}, nil, err
+	}
+	f, ok := looksLike(data)
+	if !ok {
+		return Format{}, nil, ErrUnknown
+	}
+	rules, err := f.Decode(data)
+	return f, rules, err
+}
+
+// looksLike guesses the format of a file.
+func looksLike(data []byte) (Format, bool) {
+	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\uFEFF")))
+	switch {
+	case bytes.HasPrefix(text, []byte("bplist")):
+		return plistLike(data)
+	case bytes.HasPrefix(text, []byte("<")):
+		return xmlLike(data)
+	case bytes.HasPrefix(text, []byte("{")):
+		if doc, err := hasHosts(data); doc || err != nil {
+			return ours(), true
+		}
+		return approov(), true
+	case bytes.Contains(text, []byte("CertificatePinner")):
+		return okhttp(), true
+	case bytes.HasPrefix(text, []byte(curlPrefix)):
+		return curl(), true
+	case slices.ContainsFunc(strings.Fields(string(text)), func(word string) bool { return strings.EqualFold(word, "TLSA") }):
+		return tlsa(), true
+	}
+	return Format{}, false
+}
+
+func xmlLike(data []byte) (Format, bool) {
+	root, err := newXMLReader(data, "plist").root()
+	switch {
+	case root.Name.Local == "network-security-config":
+		return android(), true
+	case root.Name.Local == "plist":
+		return plistLike(data)
+	case err != nil && bytes.Contains(data, []byte("<network-security-config")):
+		return android(), true
+	case err != nil && bytes.Contains(data, []byte("<plist")):
+		return plistLike(data)
+	}
+	return Format{}, false
+}
+
+// plistLike goes by what a property list says; by its bytes if it cannot be read.
+func plistLike(data []byte) (Format, bool) {
+	app, err := readApp(data)
+	has := func(key string) bool { return bytes.Contains(data, []byte(key)) }
+	switch {
+	case err == nil && app.ats != nil:
+		return ios(), true
+	case err == nil && app.trustkit != nil:
+		return trustkit(), true
+	case has(atsKey), has(pinnedKey):
+		return ios(), true
+	case has(tskKey), has(tskDomainsKey):
+		return trustkit(), true
+	}
+	return Format{}, false
 }

@@ -156,14 +156,7 @@ func (d atsDomain) requirements() (rs []pins.Requirement) {
 
 // and returns the pins of both.
 func (d atsDomain) and(e atsDomain) atsDomain {
-	u := atsDomain{slices.Clone(d.leaf), slices.Clone(d.ca)}
-	for _, p := range e.leaf {
-		u.leaf = addPin(u.leaf, p)
-	}
-	for _, p := range e.ca {
-		u.ca = addPin(u.ca, p)
-	}
-	return u
+	return atsDomain{distinct(slices.Concat(d.leaf, e.leaf)), distinct(slices.Concat(d.ca, e.ca))}
 }
 
 func readPinnedDomains(domains *plistValue) (pins.Rules, error) {
@@ -194,9 +187,13 @@ func readPinnedDomains(domains *plistValue) (pins.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
+	united := 0
 	for name, d := range own {
 		if _, parent, _ := strings.Cut(name, "."); r.below[parent] != nil {
 			d = d.and(own[parent])
+			if united += len(d.leaf) + len(d.ca); united > maxValues {
+				return nil, domains.errorf("more than %d pins", maxValues)
+			}
 		}
 		r.exact[name] = d.requirements()
 	}
@@ -259,9 +256,9 @@ func readIdentities(domain *plistValue, key string) ([]pins.Pin, error) {
 		if err != nil {
 			return nil, spki.errorf("%w", err)
 		}
-		out = addPin(out, p)
+		out = append(out, p)
 	}
-	return out, nil
+	return distinct(out), nil
 }
 
 // atsRules match as Security.framework does for the SSL policy.

@@ -276,12 +276,14 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// addPin appends a pin unless it is there.
-func addPin(list []pins.Pin, p pins.Pin) []pins.Pin {
-	if slices.Contains(list, p) {
-		return list
-	}
-	return append(list, p)
+// distinct returns the pins of a list, each once.
+func distinct(list []pins.Pin) []pins.Pin {
+	seen := make(map[pins.Pin]bool, len(list))
+	return slices.DeleteFunc(list, func(p pins.Pin) bool {
+		again := seen[p]
+		seen[p] = true
+		return again
+	})
 }
 
 // parseDay reads the day on which pins end, as 00:00 UTC.

@@ -143,7 +143,6 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 		return nil, domains.errorf("there are no domains, and TrustKit crashes at launch")
 	}
 	r := &tskRules{exact: make(map[string]*tskDomain, len(domains.keys)), below: make(map[string]*tskDomain)}
-	excluded := make(map[string]*plistValue)
 	err = domains.entries(func(name string, v *plistValue) error {
 		if err := checkHost(name); err != nil {
 			return v.errorf("%w", err)
@@ -165,10 +164,9 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 		if err := checkRegistry(name, subdomains); err != nil {
 			return v.errorf("%w", err)
 		}
-		d := &tskDomain{name: name}
+		d := &tskDomain{name: name, excluded: exclude}
 		r.exact[name] = d
 		if exclude {
-			excluded[name] = v
 			return nil
 		}
 		if subdomains {
@@ -180,10 +178,14 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range excluded {
-		if r.first("a"+name) == nil {
-			return nil, v.errorf("no name above it includes subdomains, so there is nothing to exclude it from; TrustKit crashes at launch")
+	err = domains.entries(func(name string, v *plistValue) error {
+		if r.exact[name].excluded && r.first("a"+name) == nil {
+			return v.errorf("no name above it includes subdomains, so there is nothing to exclude it from; TrustKit crashes at launch")
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(r.patterns, comparePatterns)
 	return r, nil
@@ -192,6 +194,7 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 // A tskDomain is one entry of TSKPinnedDomains.
 type tskDomain struct {
 	name         string
+	excluded     bool               // from what is above it: not pinned
 	requirements []pins.Requirement // none, or one
 	expires      time.Time          // zero for never
 }
@@ -238,9 +241,10 @@ func (d *tskDomain) read(v *plistValue) error {
 			if err != nil {
 				return h.errorf("%w", err)
 			}
-			list = addPin(list, p)
+			list = append(list, p)
 		}
 	}
+	list = distinct(list)
 	switch {
 	case enforce && len(list) < 2:
 		return v.errorf("TrustKit crashes at launch with fewer than two distinct pins in %s; there are %d", tskHashesKey, len(list))
