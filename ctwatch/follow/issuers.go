@@ -15,13 +15,16 @@ const (
 
 // A missingIssuer is an issuer that a static log named and did not serve, when a
 // certificate was told of without it.
-type missingIssuer struct{ certificate, fingerprint ctwatch.Hash }
+type missingIssuer struct {
+	certificate, fingerprint ctwatch.Hash
+	der                      []byte // the certificate, whose signature proves the issuer
+}
 
 // miss notes which certificates of a batch were told of without their issuer.
 func (f *Follower) miss(b ctwatch.Batch) {
 	for _, found := range b.Found {
 		if found.IssuerFingerprint != nil && found.Certificate.Issuer.Pin.IsZero() && len(f.missing) < maxMissing {
-			f.missing = append(f.missing, missingIssuer{found.Certificate.ID, *found.IssuerFingerprint})
+			f.missing = append(f.missing, missingIssuer{found.Certificate.ID, *found.IssuerFingerprint, found.DER})
 		}
 	}
 }
@@ -37,8 +40,12 @@ func (f *Follower) fillIn(ctx context.Context) error {
 			f.missing = append(f.missing, m)
 			continue
 		}
-		var found ctwatch.Found
+		found := ctwatch.Found{DER: m.der}
 		scan.SetIssuer(&found, der)
+		if found.Certificate.Issuer.Pin.IsZero() {
+			f.Logger.Warn("what the log serves as an issuer is none", "log", f.log.Info().Name, "certificate", m.certificate, "problems", found.Certificate.Problems)
+			continue
+		}
 		if err := f.Recorder.SetIssuer(ctx, m.certificate, found.Certificate.Issuer); err != nil {
 			return record(err)
 		}

@@ -98,12 +98,18 @@ func (s *Scanner) matches(c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
 	return s.List.Matches(all)
 }
 
-// SetIssuer takes the issuer's pin from the issuer's certificate in DER.
+// SetIssuer takes the issuer's pin from the issuer's certificate in DER, as a log
+// served it beside a final certificate, whose DER is in f. That it is the issuer's
+// is proven by the certificate's signature: the log's own says nothing about it.
 func SetIssuer(f *ctwatch.Found, issuer []byte) {
 	c := &f.Certificate
 	spki, err := entry.SPKI(issuer)
 	if err != nil {
 		c.Problems = append(c.Problems, "The issuer's certificate cannot be read: "+ctwatch.Printable(err.Error(), 200))
+		return
+	}
+	if err := entry.SignedBy(f.DER, spki); err != nil {
+		c.Problems = append(c.Problems, "The issuer is not known: the certificate that the log serves for it does not prove to be: "+ctwatch.Printable(err.Error(), 200))
 		return
 	}
 	c.Issuer.Pin = pins.FromSPKI(spki)

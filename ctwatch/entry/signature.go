@@ -1,0 +1,73 @@
+package entry
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// signatureAlgorithm returns what CAs sign with (RFC 8017, RFC 5758, RFC 8410) by
+// the DER of its object identifier. The algorithms that rest on SHA-1 are missing:
+// they prove nothing.
+func signatureAlgorithm(oid []byte) x509.SignatureAlgorithm {
+	const rsa, ecdsa = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01", "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03"
+	switch string(oid) {
+	case rsa + "\x0b":
+		return x509.SHA256WithRSA
+	case rsa + "\x0c":
+		return x509.SHA384WithRSA
+	case rsa + "\x0d":
+		return x509.SHA512WithRSA
+	case ecdsa + "\x02":
+		return x509.ECDSAWithSHA256
+	case ecdsa + "\x03":
+		return x509.ECDSAWithSHA384
+	case ecdsa + "\x04":
+		return x509.ECDSAWithSHA512
+	case "\x06\x03\x2b\x65\x70":
+		return x509.PureEd25519
+	}
+	return x509.UnknownSignatureAlgorithm
+}
+
+// SignedBy returns nil if a certificate in DER was signed with a key, given as a
+// DER SubjectPublicKeyInfo. The chain that a log serves with a final certificate
+// stands outside of the Merkle leaf (RFC 6962 §4.6): only the certificate's own
+// signature says who issued it.
+func SignedBy(cert, key []byte) error {
+	tbs, err := TBS(cert)
+	if err != nil {
+		return err
+	}
+	_, start, end, _ := header(cert)
+	algorithm, rest := cut(cert[start+len(tbs) : end])
+	identifier, _ := cut(inside(algorithm, tagSequence))
+	known := signatureAlgorithm(identifier)
+	if known == x509.UnknownSignatureAlgorithm {
+		return errors.New("its signature is by an algorithm that is not known, or proves nothing any more")
+	}
+	signature := inside(rest, tagBitString)
+	if len(signature) == 0 || signature[0] != 0 { // the first octet counts unused bits
+		return errors.New("it has no signature where one belongs")
+	}
+	public, err := x509.ParsePKIXPublicKey(key)
+	if err != nil {
+		return fmt.Errorf("reading the issuer's key: %w", err)
+	}
+	if err := (&x509.Certificate{PublicKey: public}).CheckSignature(known, tbs, signature[1:]); err != nil {
+		return fmt.Errorf("its signature was not made with the issuer's key: %w", err)
+	}
+	return nil
+}
+
+// cut splits the first element, with its header, off from what follows. Both are
+// nil where there is none, or not all of it.
+func cut(b []byte) (element, rest []byte) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	if _, _, end, ok := header(b); ok {
+		return b[:end], b[end:]
+	}
+	return nil, nil
+}
