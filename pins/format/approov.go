@@ -57,7 +57,7 @@ func decodeApproov(data []byte) (pins.Rules, error) {
 	var roots []pins.Pin
 	empty := make(map[int]int) // index in hosts → offset
 	err = r.object("pins by domain", func(name string, at int) error {
-		list, err := r.pins("the pins of "+name, parsePin, nil)
+		list, err := r.pins("the pins of "+name, barePin, nil)
 		if err != nil {
 			return err
 		}
@@ -65,8 +65,8 @@ func decodeApproov(data []byte) (pins.Rules, error) {
 			roots = list
 			return nil
 		}
-		if !pins.ValidHost(name) {
-			return errAt(data, at, "domain %q: %w", name, errHost)
+		if err := checkHost(name); err != nil {
+			return errAt(data, at, "%w", err)
 		}
 		if len(list) == 0 {
 			empty[len(hosts)] = at

@@ -77,7 +77,7 @@ func decodeCurl(data []byte) (pins.Rules, error) {
 		if !ok {
 			return nil, errAt(data, at, "want %q and the base64 of a SHA-256 for each key, with a semicolon and no space between them", curlPrefix)
 		}
-		p, err := parsePin(b64)
+		p, err := barePin(b64)
 		if err != nil {
 			return nil, errAt(data, at, "%w", err)
 		}

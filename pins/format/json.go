@@ -3,7 +3,6 @@ package format
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,7 +110,7 @@ func decodeJSON(data []byte) (pins.Rules, error) {
 		case "hosts":
 			hosts, err = r.hosts(where)
 		case "revoked":
-			revoked, err = r.pins("the pins that are revoked", pins.Parse, nil)
+			revoked, err = r.pins("the pins that are revoked", fullPin, nil)
 		default:
 			err = r.skip()
 		}
@@ -150,7 +149,7 @@ func (r *jsonReader) hosts(where map[pins.Pin]int) ([]hostPins, error) {
 		if err != nil {
 			return errAt(r.data, at, "%w", err)
 		}
-		list, err := r.pins("the pins of "+p.String(), pins.Parse, where)
+		list, err := r.pins("the pins of "+p.String(), fullPin, where)
 		if err != nil {
 			return err
 		}
@@ -188,16 +187,19 @@ func (r *jsonReader) pins(what string, parse func(string) (pins.Pin, error), whe
 	return list, err
 }
 
-var errHost = errors.New(`want a host name in lower case and punycode, without a final dot`)
-
 // parseHost reads "h" or "*.h" as clients compare it: byte by byte.
 func parseHost(s string) (pins.Pattern, error) {
-	p := pins.Pattern{Name: s}
 	if name, ok := strings.CutPrefix(s, "*."); ok {
-		p = pins.Pattern{Name: name, Reach: pins.OneBelow}
+		return pins.Pattern{Name: name, Reach: pins.OneBelow}, checkHost(name)
 	}
-	if !pins.ValidHost(p.Name) {
-		return p, fmt.Errorf("host %q: %w", s, errHost)
+	return pins.Pattern{Name: s}, checkHost(s)
+}
+
+// fullPin reads a pin with "sha256/" before it, and no placeholder.
+func fullPin(s string) (pins.Pin, error) {
+	b64, ok := strings.CutPrefix(s, "sha256/")
+	if !ok {
+		return pins.Pin{}, fmt.Errorf(`the pin %s: want "sha256/" before its base64`, quote(s))
 	}
-	return p, nil
+	return barePin(b64)
 }

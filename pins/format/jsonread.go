@@ -68,7 +68,7 @@ func (r *jsonReader) object(what string, visit func(name string, at int) error) 
 		case !ok:
 			return errAt(r.data, at, "want a name here")
 		case seen[name]:
-			return errAt(r.data, at, "%q is there twice", name)
+			return errAt(r.data, at, "%s is there twice", quote(name))
 		}
 		seen[name] = true
 		if err := visit(name, at); err != nil {

@@ -3,10 +3,7 @@ package format
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"unicode/utf8"
-
-	"ctwatch/pins"
 )
 
 // place returns the line and the column, in characters, of an offset in a file.
@@ -30,16 +27,4 @@ func checkSize(data []byte) error {
 		return fmt.Errorf("the file has %d bytes; a pin file has at most %d", len(data), MaxSize)
 	}
 	return nil
-}
-
-// base64Of writes a pin as formats do that have no "sha256/" before it.
-func base64Of(p pins.Pin) string { return strings.TrimPrefix(p.String(), "sha256/") }
-
-// parsePin reads what base64Of writes, and no other spelling.
-func parsePin(b64 string) (pins.Pin, error) {
-	p, err := pins.Parse("sha256/" + b64)
-	if err != nil {
-		return p, fmt.Errorf("%q is not the base64 of a SHA-256: 44 characters, the last of them =", b64)
-	}
-	return p, nil
 }

@@ -188,7 +188,7 @@ func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
 		return r, false, errAt(z.data, kind.at, "a TLSA record in the form for unknown types (RFC 3597) is not read; write it as TLSA")
 	case "CNAME", "DNAME":
 		if strings.HasPrefix(z.owner, "_") {
-			return r, false, errAt(z.data, kind.at, "the TLSA records of %s are elsewhere, and aliases are not followed; write them here", z.owner)
+			return r, false, errAt(z.data, kind.at, "the TLSA records of %s are elsewhere, and aliases are not followed; write them here", quote(z.owner))
 		}
 		return r, false, nil
 	default:
@@ -204,11 +204,11 @@ func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
 	usage, selector, matching := rdata[0], rdata[1], rdata[2]
 	switch {
 	case usage.text != daneEE && usage.text != daneTA:
-		return r, false, errAt(z.data, usage.at, "usage %s: only 3 (the leaf's key) and 2 (an issuer's key) are pins of their own", usage.text)
+		return r, false, errAt(z.data, usage.at, "usage %s: only 3 (the leaf's key) and 2 (an issuer's key) are pins of their own", quote(usage.text))
 	case selector.text != "1":
-		return r, false, errAt(z.data, selector.at, "selector %s: only 1, the public key, is a pin; others change with every certificate", selector.text)
+		return r, false, errAt(z.data, selector.at, "selector %s: only 1, the public key, is a pin; others change with every certificate", quote(selector.text))
 	case matching.text != "1":
-		return r, false, errAt(z.data, matching.at, "matching type %s: only 1, SHA-256, is a pin", matching.text)
+		return r, false, errAt(z.data, matching.at, "matching type %s: only 1, SHA-256, is a pin", quote(matching.text))
 	}
 	r.usage = usage.text
 	var digits strings.Builder
@@ -216,7 +216,7 @@ func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
 		digits.WriteString(w.text)
 	}
 	sum, err := hex.DecodeString(digits.String())
-	if err != nil || len(sum) != pins.Size {
+	if err != nil || len(sum) != pins.Size || pins.Pin(sum).IsZero() {
 		return r, false, errAt(z.data, rdata[3].at, "want the 64 hexadecimal digits of a SHA-256")
 	}
 	r.pin = pins.Pin(sum)
@@ -227,13 +227,13 @@ func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
 func (z *zone) service(at int) (service, error) {
 	name, absolute := strings.CutSuffix(strings.ToLower(z.owner), ".")
 	if !absolute {
-		return service{}, errAt(z.data, at, "%q is not a whole name: end it with a dot, or begin with a line $ORIGIN", z.owner)
+		return service{}, errAt(z.data, at, "%s is not a whole name: end it with a dot, or begin with a line $ORIGIN", quote(z.owner))
 	}
 	port, rest, _ := strings.Cut(name, ".")
 	protocol, host, _ := strings.Cut(rest, ".")
 	number, ok := strings.CutPrefix(port, "_")
 	if !ok || number == "" || strings.Trim(number, "0123456789") != "" || protocol != "_tcp" || !pins.ValidHost(host) {
-		return service{}, errAt(z.data, at, "%q: want the name of a TLSA record such as _443._tcp.api.example.com.", z.owner)
+		return service{}, errAt(z.data, at, "%s: want the name of a TLSA record such as _443._tcp.api.example.com.", quote(z.owner))
 	}
 	return service{host, number}, nil
 }

@@ -113,7 +113,7 @@ func (z *zone) fields(words []word) ([]word, error) {
 			return nil, nil
 		default:
 			if strings.HasPrefix(name, "$") {
-				return nil, errAt(z.data, words[0].at, "%s is not followed, so there may be records that are not seen; write them here", name)
+				return nil, errAt(z.data, words[0].at, "%s is not followed, so there may be records that are not seen; write them here", quote(name))
 			}
 			z.owner = z.absolute(name)
 		}

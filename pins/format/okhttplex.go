@@ -1,0 +1,344 @@
+package format
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of source code that is read. Files that people write stay far below.
+const (
+	maxTokens  = 1 << 19
+	maxNesting = 200 // of braces, templates and comments
+)
+
+const errTokens = "this is too much source code; give the file that has the pins alone"
+
+// A token is a word, a literal or a sign of Kotlin or Java source code.
+type token struct {
+	kind  tokenKind
+	inner bool   // it stands in parentheses that its block does not stand in
+	scope int32  // the block it stands in, see source
+	at    int    // offset
+	end   int    // offset of what follows
+	text  string // of a word or sign; why a text cannot be read, or "" if it can
+	parts []part // of a text
+}
+
+type tokenKind uint8
+
+const (
+	tokenEnd  tokenKind = iota // of the file
+	tokenWord                  // a name, keyword or number
+	tokenSign
+	tokenText // a string literal
+	tokenChar // a character literal
+)
+
+// A part of a text is literal, or an expression in a template of Kotlin.
+type part struct {
+	text string
+	expr []token // nil if literal; ends with a tokenEnd
+}
+
+// A lexer cuts source code into tokens. The languages differ in comments, which nest
+// in Kotlin alone, and in what a $, a backslash and three quotes mean in a text.
+type lexer struct {
+	data  []byte
+	java  bool
+	pos   int
+	count int
+	depth int
+}
+
+// lex returns the tokens of a file, the last of which is a tokenEnd; with an error,
+// those before it.
+func lex(data []byte, java bool) ([]token, error) {
+	l := &lexer{data: data, java: java}
+	l.pos = len(data) - len(bytes.TrimPrefix(data, []byte("\uFEFF")))
+	return l.tokens(false)
+}
+
+// checkEscapes refuses \u0022 and its like: Java takes them for what they stand for
+// before it looks for quotation marks and ends of comments.
+func checkEscapes(data []byte) error {
+	l := &lexer{data: data, java: true}
+	for i := 0; i < len(l.data); i++ {
+		if l.data[i] != '\\' {
+			continue
+		}
+		start := i
+		i++
+		if i == len(l.data) || l.data[i] != 'u' {
+			continue
+		}
+		for i < len(l.data) && l.data[i] == 'u' {
+			i++
+		}
+		if r, ok := l.hex(i); ok && r < utf8.RuneSelf {
+			return errAt(l.data, start, "the escape of an ASCII character, which may end a text or a comment: write the character itself")
+		}
+	}
+	return nil
+}
+
+// hex reads four hexadecimal digits.
+func (l *lexer) hex(at int) (rune, bool) {
+	if at+4 > len(l.data) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(l.data[at:at+4]), 16, 16)
+	return rune(n), err == nil
+}
+
+// peek returns the byte at an offset from where the lexer is; 0 beyond the end.
+func (l *lexer) peek(offset int) byte {
+	if l.pos+offset < len(l.data) {
+		return l.data[l.pos+offset]
+	}
+	return 0
+}
+
+func (l *lexer) has(prefix string) bool {
+	return bytes.HasPrefix(l.data[l.pos:], []byte(prefix))
+}
+
+// tokens reads to the end of the file or, in a template, to the brace that ends it.
+func (l *lexer) tokens(inTemplate bool) ([]token, error) {
+	var out []token
+	start, braces := l.pos, 0
+	if l.depth++; l.depth > maxNesting {
+		return nil, errAt(l.data, l.pos, "templates are nested too deeply")
+	}
+	defer func() { l.depth-- }()
+	for {
+		if err := l.space(); err != nil {
+			return out, err
+		}
+		if l.pos == len(l.data) {
+			if inTemplate {
+				return out, errAt(l.data, start, "the template in a text is not closed")
+			}
+			return append(out, token{kind: tokenEnd, at: l.pos}), nil
+		}
+		if l.count++; l.count > maxTokens {
+			return out, errAt(l.data, l.pos, errTokens)
+		}
+		t, err := l.token()
+		if err != nil {
+			return out, err
+		}
+		t.end = l.pos
+		if inTemplate && t.kind == tokenSign {
+			switch {
+			case t.text == "{":
+				braces++
+			case t.text == "}" && braces == 0:
+				return append(out, token{kind: tokenEnd, at: t.at}), nil
+			case t.text == "}":
+				braces--
+			}
+		}
+		out = append(out, t)
+	}
+}
+
+// space passes over white space and comments.
+func (l *lexer) space() error {
+	for l.pos < len(l.data) {
+		switch c := l.data[l.pos]; {
+		case c <= ' ':
+			l.pos++
+		case l.has("//"):
+			for l.pos < len(l.data) && l.data[l.pos] != '\n' && l.data[l.pos] != '\r' {
+				l.pos++
+			}
+		case l.has("/*"):
+			start, depth := l.pos, 0
+			for closed := false; !closed; {
+				switch {
+				case l.pos == len(l.data):
+					return errAt(l.data, start, "the comment is not closed")
+				case l.has("/*") && (depth == 0 || !l.java):
+					depth++
+					l.pos += 2
+				case l.has("*/"):
+					depth--
+					l.pos += 2
+					closed = depth == 0
+				default:
+					l.pos++
+				}
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// signs are those of two characters that must not be taken for two of one.
+var signs = [...]string{"==", "!=", "<=", ">=", "+=", "-=", "->", "::", "?.", "?:", "!!", "++", "--", "&&", "||"}
+
+func (l *lexer) token() (token, error) {
+	start := l.pos
+	c := l.data[l.pos]
+	switch {
+	case c == '"':
+		return l.literal()
+	case c == '\'':
+		return l.char()
+	case c == '`' && !l.java:
+		end := bytes.IndexAny(l.data[l.pos+1:], "`\n")
+		if end < 0 || l.data[l.pos+1+end] == '\n' {
+			return token{}, errAt(l.data, start, "the name in backticks is not closed")
+		}
+		l.pos += end + 2
+		return token{kind: tokenWord, at: start, text: string(l.data[start+1 : l.pos-1])}, nil
+	case l.wordByte(c):
+		return token{kind: tokenWord, at: start, text: l.word()}, nil
+	}
+	for _, s := range signs {
+		if l.has(s) {
+			l.pos += len(s)
+			return token{kind: tokenSign, at: start, text: s}, nil
+		}
+	}
+	l.pos++
+	return token{kind: tokenSign, at: start, text: string(rune(c))}, nil
+}
+
+func (l *lexer) wordByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '_' || c >= utf8.RuneSelf || c == '$' && l.java
+}
+
+func (l *lexer) word() string {
+	start := l.pos
+	for l.pos < len(l.data) && l.wordByte(l.data[l.pos]) {
+		l.pos++
+	}
+	return string(l.data[start:l.pos])
+}
+
+// char passes over a character literal, which no pin is made of.
+func (l *lexer) char() (token, error) {
+	start := l.pos
+	for l.pos++; l.pos < len(l.data); l.pos++ {
+		switch l.data[l.pos] {
+		case '\\':
+			l.pos++
+		case '\'':
+			l.pos++
+			return token{kind: tokenChar, at: start}, nil
+		case '\n':
+			return token{}, errAt(l.data, start, "the character is not closed")
+		}
+	}
+	l.pos = len(l.data)
+	return token{}, errAt(l.data, start, "the character is not closed")
+}
+
+// literal reads a text.
+func (l *lexer) literal() (token, error) {
+	t := token{kind: tokenText, at: l.pos}
+	raw := l.has(`"""`)
+	if raw {
+		l.pos += 3
+		if l.java {
+			t.text = "a text block is not read; write the text in quotation marks"
+		}
+	} else {
+		l.pos++
+	}
+	var b strings.Builder
+	for {
+		if l.pos >= len(l.data) || !raw && l.data[l.pos] == '\n' {
+			return t, errAt(l.data, t.at, "the text is not closed")
+		}
+		switch c := l.data[l.pos]; {
+		case c == '"' && !raw, raw && l.has(`"""`):
+			if raw {
+				for ; l.peek(3) == '"'; l.pos++ { // the last three quotes end a raw text
+					b.WriteByte('"')
+				}
+				l.pos += 2
+			}
+			l.pos++
+			if b.Len() > 0 || t.parts == nil {
+				t.parts = append(t.parts, part{text: b.String()})
+			}
+			return t, nil
+		case c == '\\' && (!raw || l.java):
+			s, ok := l.escape()
+			if !ok && t.text == "" {
+				t.text = "it has an escape that is not known"
+			}
+			b.WriteString(s)
+		case c == '$' && !l.java && (l.peek(1) == '{' || l.peek(1) == '`' || l.wordByte(l.peek(1)) && !isDigit(l.peek(1))):
+			expr, err := l.template()
+			if err != nil {
+				return t, err
+			}
+			if b.Len() > 0 {
+				t.parts = append(t.parts, part{text: b.String()})
+				b.Reset()
+			}
+			t.parts = append(t.parts, part{expr: expr})
+		default:
+			b.WriteByte(c)
+			l.pos++
+		}
+	}
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// template reads $name or ${expression} in a text of Kotlin.
+func (l *lexer) template() ([]token, error) {
+	l.pos++
+	if l.peek(0) == '{' {
+		l.pos++
+		return l.tokens(true)
+	}
+	if l.count++; l.count > maxTokens {
+		return nil, errAt(l.data, l.pos, errTokens)
+	}
+	t, err := l.token()
+	return []token{t, {kind: tokenEnd, at: l.pos}}, err
+}
+
+// escape reads an escape in a text and says whether it is one of the language.
+func (l *lexer) escape() (string, bool) {
+	c := l.peek(1)
+	l.pos = min(l.pos+2, len(l.data))
+	switch c {
+	case 't':
+		return "\t", true
+	case 'b':
+		return "\b", true
+	case 'n':
+		return "\n", true
+	case 'r':
+		return "\r", true
+	case '\'', '"', '\\':
+		return string(rune(c)), true
+	case '$':
+		return "$", !l.java
+	case 'f':
+		return "\f", l.java
+	case 's':
+		return " ", l.java
+	case 'u':
+		for l.java && l.peek(0) == 'u' {
+			l.pos++
+		}
+		r, ok := l.hex(l.pos)
+		if ok {
+			l.pos += 4
+		}
+		return string(r), ok
+	}
+	return "", false // octal ones among them, which nobody writes in a pin
+}
