@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,13 @@ import (
 
 // readers is how many connections read at once.
 const readers = 4
+
+// How long a connection waits for others to be done. A writer is patient: nothing
+// that a command does beside the daemon may end either.
+const (
+	readerPatience = 5 * time.Second
+	writerPatience = 30 * time.Second
+)
 
 // Options are what a database is opened with.
 type Options struct {
@@ -201,7 +209,7 @@ func (db *DB) disturbed() bool {
 }
 
 func writerDSN(path string) string {
-	return dsn(path, url.Values{
+	return dsn(path, writerPatience, url.Values{
 		"_txlock":       {"immediate"},
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"NORMAL"},
@@ -216,11 +224,11 @@ func readerDSN(path string, extra url.Values) string {
 	for k := range extra {
 		v.Set(k, extra.Get(k))
 	}
-	return dsn(path, v)
+	return dsn(path, readerPatience, v)
 }
 
-func dsn(path string, v url.Values) string {
-	v.Set("_busy_timeout", "5000")
+func dsn(path string, patience time.Duration, v url.Values) string {
+	v.Set("_busy_timeout", strconv.FormatInt(patience.Milliseconds(), 10))
 	v.Set("_dqs", "0")
 	v.Set("_defensive", "1")
 	// Without the scheme the driver ignores mode=ro.

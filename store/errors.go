@@ -28,7 +28,7 @@ var (
 	// ErrUnexpected says that a key has a certificate which should not exist.
 	ErrUnexpected = errors.New("it should not exist, so its key cannot be approved; authorise the certificate first, if it is yours")
 	// ErrTrustedKey says that the key of a certificate is trusted.
-	ErrTrustedKey = errors.New("the certificate's key is trusted; retire the key first")
+	ErrTrustedKey = errors.New("the certificate's key is trusted; retire the key first, as compromised if it is still in use")
 )
 
 // explain adds to an error of SQLite what to do about it, and takes note of one

@@ -48,37 +48,37 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 
 // prepareShared sees to it that the database has this program's schema.
 func (db *DB) prepareShared(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, sharedWait)
-	defer cancel()
+	deadline := time.NewTimer(sharedWait)
+	defer deadline.Stop()
 	tick := time.NewTicker(sharedPoll)
 	defer tick.Stop()
+	want := len(migrations())
 	for {
-		// Nothing is asked of an empty file: the first who opens it makes it a
-		// database, and two would be in each other's way.
-		fi, err := os.Stat(db.path)
-		if err != nil {
+		// Nothing is asked of an empty file: whoever opens one makes it a database,
+		// and two would be in each other's way.
+		version := 0
+		if fi, err := os.Stat(db.path); err != nil {
 			return fmt.Errorf("%w: %w", ErrDisk, err)
-		}
-		var stale error
-		if fi.Size() > 0 {
+		} else if fi.Size() > 0 {
 			if err := db.openWriter(); err != nil {
 				return err
 			}
-			if stale = checkVersion(ctx, db.w, migrations()); stale == nil || !errors.Is(stale, ErrVersion) {
-				return stale
+			if version, err = versionOf(ctx, db.w, want); err != nil || version == want {
+				return err
 			}
 		}
-		err = db.migrateAlone(ctx)
+		err := db.migrateAlone(ctx)
 		if !errors.Is(err, ErrLocked) {
 			return err
 		}
+		// A daemon of another version, or somebody who is just about to do the same.
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) && stale != nil {
-				return fmt.Errorf("%w: the ctwatch that runs on it is of another version than this command: use the same, or stop it first (%w)", stale, err)
-			}
-			return errors.Join(ctx.Err(), err)
+			return ctx.Err()
+		case <-deadline.C:
+			return fmt.Errorf("%w: its schema has version %d and this command wants version %d, and the running daemon is of another version: stop it, or start it anew with this one (%w)",
+				ErrVersion, version, want, err)
 		}
 	}
 }

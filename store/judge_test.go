@@ -1,0 +1,96 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+func TestAPersonsVerdictStays(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	judge := func(v ctwatch.Verdict, reasons ...string) ctwatch.Certificate {
+		t.Helper()
+		c, err := db.Judge(t.Context(), certificate(1).ID, v, reasons, "ada", "I know it")
+		must(t, err)
+		return c
+	}
+	if c := judge(ctwatch.Expected, "authorized"); c.Verdict != ctwatch.Expected || !cmp.Equal(c.Reasons, []string{"authorized"}) || len(c.Sightings) != 1 {
+		t.Errorf("certificate %+v", c)
+	}
+	writesNothing(t, db, "the same verdict", func() { judge(ctwatch.Expected, "authorized") })
+
+	again := final(found(l, 1, 5))
+	again.Certificate.Verdict = ctwatch.Unexpected
+	record(t, db, l, 6, again)
+	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
+		t.Errorf("after another sighting it is %s", c.Verdict)
+	}
+
+	judge(ctwatch.Unexpected, "rejected")
+	judge(ctwatch.Unexpected, "rejected", "twice")
+	judge(ctwatch.Unreviewed)
+	judge(ctwatch.Unexpected, "rejected")
+	es := eventsOf(t, db, ctwatch.CertificateUnexpected)
+	if len(es) != 2 || es[0].ID == es[1].ID {
+		t.Fatalf("%d events: want one each time that it became unexpected", len(es))
+	}
+	e := es[0]
+	if e.Data.Severity != ctwatch.Critical || e.Subject != "example.com" || !strings.Contains(e.Data.Summary, "I know it") || e.Data.Certificate.Verdict != ctwatch.Unexpected {
+		t.Errorf("event %+v", e)
+	}
+	want := []string{
+		"→seen by log log", "judge expected by person ada", "judge unexpected by person ada", "judge unexpected by person ada",
+		"judge unreviewed by person ada", "judge unexpected by person ada",
+	}
+	if diff := cmp.Diff(want, history(t, db, pin("key1"))); diff != "" {
+		t.Errorf("audit trail (-want +got):\n%s", diff)
+	}
+	rs, err := db.History(t.Context(), pin("key1"), 1)
+	must(t, err)
+	if id := certificate(1).ID.String(); rs[0].Certificate != id {
+		t.Errorf("the record is about certificate %q, want %q", rs[0].Certificate, id)
+	}
+}
+
+func TestVerdictsThatAreRefused(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	approve(t, db, approval(pin("key1"), "w1.example.com"))
+	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
+	if !errors.Is(err, store.ErrTrustedKey) || !strings.Contains(err.Error(), pin("key1").String()) {
+		t.Errorf("rejecting what has a trusted key: error %v, want one with the key", err)
+	}
+	if _, err := db.Judge(t.Context(), hash("?"), ctwatch.Expected, nil, "ada", ""); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown certificate: %v", err)
+	}
+	if _, err := db.Judge(t.Context(), certificate(1).ID, "fine", nil, "ada", ""); err == nil {
+		t.Error("there is no verdict \"fine\"")
+	}
+	must(t, db.Retire(t.Context(), pin("key1"), true, "ada", "leaked"))
+	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
+	must(t, err)
+}
+
+func TestACertificateWithoutAKeyIsJudged(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	f := found(l, 1, 0)
+	f.Certificate.Key = ctwatch.CertificateKey{}
+	record(t, db, l, 1, f)
+	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "unreadable")
+	must(t, err)
+	rs, err := db.History(t.Context(), pins.Pin{}, 1)
+	must(t, err)
+	if len(rs) != 1 || !rs[0].Pin.IsZero() || rs[0].Verdict != "unexpected" {
+		t.Errorf("audit trail %+v", rs)
+	}
+}

@@ -1,0 +1,172 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+func TestWhatAppsShip(t *testing.T) {
+	db := open(t)
+	file := func(version, content string) store.Shipped {
+		return store.Shipped{App: "shop", Version: version, Format: "android", Name: "n.xml", Content: []byte(content), By: "ada"}
+	}
+	shipped := func() []store.Shipped {
+		t.Helper()
+		out, err := db.Shipped(t.Context())
+		must(t, err)
+		return out
+	}
+	at := func(s store.Shipped) store.Shipped {
+		s.ImportedAt = epoch
+		return s
+	}
+	must(t, db.Import(t.Context(), file("5.1", "one")))
+	must(t, db.Import(t.Context(), file("5.2", "two")))
+	writesNothing(t, db, "the same file", func() { must(t, db.Import(t.Context(), file("5.1", "one"))) })
+	rev := revision(t, db)
+	must(t, db.Import(t.Context(), file("5.1", "corrected")))
+	if revision(t, db) <= rev {
+		t.Error("the revision did not grow")
+	}
+	want := []store.Shipped{at(file("5.2", "two")), at(file("5.1", "corrected"))}
+	if diff := cmp.Diff(want, shipped()); diff != "" {
+		t.Errorf("shipped (-want +got):\n%s", diff)
+	}
+	must(t, db.Drop(t.Context(), "shop", "5.2", "ada", "nobody runs it"))
+	if got := shipped(); len(got) != 1 || got[0].Version != "5.1" {
+		t.Errorf("after 5.2 was dropped: %+v", got)
+	}
+	for _, v := range []string{"5.2", "9"} {
+		if err := db.Drop(t.Context(), "shop", v, "ada", ""); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("dropping %s: %v", v, err)
+		}
+	}
+	must(t, db.Import(t.Context(), file("5.2", "two")))
+	if got := shipped(); len(got) != 2 {
+		t.Errorf("5.2 was imported again: %+v", got)
+	}
+	for name, bad := range map[string]store.Shipped{
+		"no app": {Version: "1"}, "no version": {App: "shop"}, "too long": {App: "shop", Version: "1", Content: make([]byte, store.MaxShipped+1)},
+	} {
+		if err := db.Import(t.Context(), bad); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	must(t, db.Import(t.Context(), store.Shipped{App: "shop", Version: "1", Content: make([]byte, store.MaxShipped)}))
+	rs, err := db.History(t.Context(), pins.Pin{}, 0)
+	must(t, err)
+	var got []string
+	for _, r := range rs {
+		got = append(got, r.Action+" "+r.App+" "+r.Version+" "+r.By)
+	}
+	wantRecords := []string{
+		"import shop 5.1 ada", "import shop 5.2 ada", "import shop 5.1 ada", "drop shop 5.2 ada", "import shop 5.2 ada", "import shop 1 ",
+	}
+	if diff := cmp.Diff(wantRecords, got); diff != "" {
+		t.Errorf("audit trail (-want +got):\n%s", diff)
+	}
+}
+
+func TestConditionsAreToldWhenTheyComeToBe(t *testing.T) {
+	db := open(t)
+	missing := func(host string) store.Condition {
+		return store.Condition{
+			Kind: ctwatch.PinMissing, App: "shop", Host: host, What: "key",
+			Event: func(episode int64) ctwatch.Event {
+				return ctwatch.PinMissingEvent("shop", host, host, nil, pin("key"), "It will break.", episode, epoch)
+			},
+		}
+	}
+	tell := func(want int, holding ...store.Condition) {
+		t.Helper()
+		must(t, db.Tell(t.Context(), holding))
+		if n := len(events(t, db)); n != want {
+			t.Fatalf("%d events in all, want %d", n, want)
+		}
+		writesNothing(t, db, "the same conditions", func() { must(t, db.Tell(t.Context(), holding)) })
+	}
+	a, b := missing("a.example"), missing("b.example")
+	tell(0)
+	tell(1, a)
+	tell(2, a, b, a)
+	tell(2, b)
+	tell(3, a, b)
+	tell(3)
+	other := a
+	other.What = "other key"
+	other.Event = func(episode int64) ctwatch.Event {
+		return ctwatch.PinMissingEvent("shop", "a.example", "a.example", nil, pin("other"), "It will break.", episode, epoch)
+	}
+	tell(5, a, other)
+	ids := make(map[string]bool)
+	for _, e := range events(t, db) {
+		ids[e.ID] = true
+	}
+	if len(ids) != 5 {
+		t.Errorf("5 events have %d IDs", len(ids))
+	}
+}
+
+func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
+	c := newClock()
+	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
+	if _, ok, err := db.LatestDocument(t.Context(), "shop"); ok || err != nil {
+		t.Errorf("a document before any was issued: %v, %v", ok, err)
+	}
+	issue := func(app string) store.Document {
+		t.Helper()
+		d, err := db.Issue(t.Context(), app, "digest", func(serial int64, at time.Time) ([]byte, error) {
+			if !at.Equal(c.Now()) {
+				t.Errorf("issued at %v, want %v", at, c.Now())
+			}
+			return []byte(time.Unix(serial, 0).String()), nil
+		})
+		must(t, err)
+		got, ok, err := db.LatestDocument(t.Context(), app)
+		must(t, err)
+		if diff := cmp.Diff(d, got); !ok || diff != "" {
+			t.Errorf("latest document (-issued +got):\n%s", diff)
+		}
+		return d
+	}
+	last := issue("shop").Serial
+	if last != epoch.Unix() {
+		t.Errorf("the first serial is %d, want %d", last, epoch.Unix())
+	}
+	for i := range 25 {
+		switch {
+		case i < 10: // many in a second
+		case i < 15:
+			c.Add(time.Hour)
+		default:
+			c.Add(-24 * time.Hour)
+		}
+		d := issue("shop")
+		if d.Serial <= last || d.Serial < c.Now().Unix() {
+			t.Errorf("serial %d after %d at %d", d.Serial, last, c.Now().Unix())
+		}
+		last = d.Serial
+	}
+	issue("other")
+	var n int
+	must(t, db.Reader().QueryRow(`SELECT count(*) FROM documents WHERE app = 'shop'`).Scan(&n))
+	if n != 10 {
+		t.Errorf("%d documents are kept, want 10", n)
+	}
+
+	failure := errors.New("no key to sign with")
+	_, err := db.Issue(t.Context(), "shop", "", func(int64, time.Time) ([]byte, error) { return nil, failure })
+	if !errors.Is(err, failure) {
+		t.Errorf("error %v, want that of build", err)
+	}
+	if d, _, _ := db.LatestDocument(t.Context(), "shop"); d.Serial != last {
+		t.Errorf("a failure used serial %d", d.Serial)
+	}
+}
