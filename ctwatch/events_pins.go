@@ -75,7 +75,7 @@ func PinMissingEvent(app, host, subject string, c *Certificate, pin pins.Pin, wh
 	return Event{
 		ID:   NewEventID(PinMissing, app, host, pin.String(), id, strconv.FormatInt(episode, 10)),
 		Type: PinMissing, Time: at, Subject: subject,
-		Data: EventData{Severity: Critical, Summary: sentence(Printable(why, 500)), Certificate: c, App: app, Host: host},
+		Data: EventData{Severity: Critical, Summary: sentence(Printable(why, 1000)), Certificate: c, App: app, Host: host},
 	}
 }
 
@@ -85,7 +85,7 @@ func PinCandidateForApp(app, host, subject string, k pins.Key, why string, episo
 	return Event{
 		ID:   NewEventID(PinCandidate, "app", app, host, k.Pin.String(), strconv.FormatInt(episode, 10)),
 		Type: PinCandidate, Time: at, Subject: subject,
-		Data: EventData{Severity: Warning, Summary: sentence(Printable(why, 500)), Key: &k, App: app, Host: host},
+		Data: EventData{Severity: Warning, Summary: sentence(Printable(why, 1000)), Key: &k, App: app, Host: host},
 	}
 }
 

@@ -143,17 +143,17 @@ func (j *judge) findWillBreak(p *HostPlan) {
 				}
 			}
 		}
+		if len(next.Refused) > 0 {
+			what := fmt.Sprintf("A certificate was issued on %s (%s) with the %s, which %s not accept: deployed at %s, it cuts %s off.",
+				day(c.NotBefore), shortID(c.ID), keyWords(next.Pin, j.app.Role), versionsDo(next.Refused), j.Pattern, themOrIt(next.Refused))
+			toDo := j.aboutComing(c, &next)
+			next.Why = what + " " + toDo
+			if worst == nil || worst.Trusted && !next.Trusted {
+				worst = &next
+				j.found(StatusWillBreak, what, toDo)
+			}
+		}
 		p.Coming = append(p.Coming, next)
-		if len(next.Refused) == 0 {
-			continue
-		}
-		if worst == nil || worst.Trusted && !next.Trusted {
-			worst = &next
-			j.found(StatusWillBreak,
-				fmt.Sprintf("A certificate was issued on %s (%s) with the %s, which %s not accept: deployed at %s, it cuts %s off.",
-					day(c.NotBefore), shortID(c.ID), keyWords(next.Pin, j.app.Role), versionsDo(next.Refused), j.Pattern, themOrIt(next.Refused)),
-				j.aboutComing(c, &next))
-		}
 	}
 }
 
@@ -176,12 +176,15 @@ func (j *judge) findBroken(p *HostPlan) {
 		if len(names) == 0 {
 			continue
 		}
+		pin := s.Chain.Of(j.app.Role)
 		unsure := ""
 		if s.Chain.Open {
 			unsure = " (its chain is known only as far as the server sends it)"
 		}
+		what := fmt.Sprintf("%s at %s serves the %s%s, which %s not accept: connections fail.",
+			s.Host, s.Address, keyWords(pin, j.app.Role), unsure, versionsDo(names))
 		toDo := "Serve a key that is shipped again, until a version with the new pin is out."
-		switch pin := s.Chain.Of(j.app.Role); {
+		switch {
 		case pin.IsZero():
 		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
 			toDo = fmt.Sprintf("Nobody has approved this key for %s. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again, approve this one (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin.",
@@ -189,10 +192,10 @@ func (j *judge) findBroken(p *HostPlan) {
 		case slices.Contains(p.Add, pin):
 			toDo = fmt.Sprintf("Serve a key that is shipped again, until a version with %s is out.", pin)
 		}
-		j.found(StatusBroken,
-			fmt.Sprintf("%s at %s serves the %s%s, which %s not accept: connections fail.", s.Host, s.Address,
-				keyWords(s.Chain.Of(j.app.Role), j.app.Role), unsure, versionsDo(names)), toDo)
-		return
+		if p.Broken == nil {
+			j.found(StatusBroken, what, toDo)
+		}
+		p.Broken = append(p.Broken, Broken{s, pin, names, what + " " + toDo})
 	}
 }
 

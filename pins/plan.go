@@ -33,6 +33,17 @@ type HostPlan struct {
 	// when nothing has to be done, or no end is known.
 	Deadline *time.Time `json:"deadline"`
 	Why      string     `json:"why"` // for a person: what is wrong, and what to do
+
+	// Broken are the chains served now that a version refuses.
+	Broken []Broken `json:"-"`
+}
+
+// A Broken is a chain that is served now, and that versions of an app refuse.
+type Broken struct {
+	Served  *Served
+	Pin     Pin      // in the role that the app pins; zero when it is not known
+	Refused []string // the versions, newest first
+	Why     string   // what is wrong, and what to do
 }
 
 // A Coming is a certificate that may be deployed next.
@@ -41,8 +52,10 @@ type Coming struct {
 	Certificate string    `json:"certificate"`
 	NotBefore   time.Time `json:"not_before"`
 
-	// Refused are the versions that would refuse it, newest first.
+	// Refused are the versions that would refuse it, newest first, and Why says what
+	// that leads to.
 	Refused []string `json:"refused_by,omitempty"`
+	Why     string   `json:"-"`
 	// Trusted says that its key is approved for the host.
 	Trusted bool `json:"approved"`
 }

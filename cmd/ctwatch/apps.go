@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/watchlist"
+	"ctwatch/pins"
+	"ctwatch/pins/format"
+	"ctwatch/store"
+)
+
+// configuredApps reads the apps of the configuration, with the versions and files
+// that it names.
+func configuredApps(cfg *configs.Config) ([]pins.App, error) {
+	var out []pins.App
+	for i, c := range cfg.Apps {
+		at := fmt.Sprintf("apps[%d]", i)
+		app := pins.App{Name: c.Name, Role: c.Pin, MinPins: c.Min, LeadTime: c.LeadTime}
+		seen := make(map[pins.Pattern]bool)
+		for j, h := range c.Hosts {
+			p, err := parseHost(h)
+			if err != nil {
+				return nil, &usageError{cfg.Errorf(fmt.Sprintf("%s.hosts[%d]", at, j), "%w", err)}
+			}
+			if !seen[p] {
+				seen[p] = true
+				app.Hosts = append(app.Hosts, p)
+			}
+		}
+		for j, s := range c.Shipped {
+			rules, err := shippedRules(s)
+			if err != nil {
+				return nil, &usageError{cfg.Errorf(fmt.Sprintf("%s.shipped[%d]", at, j), "%w", err)}
+			}
+			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
+		}
+		out = append(out, app)
+	}
+	return out, nil
+}
+
+// shippedRules reads what the configuration says that a version ships.
+func shippedRules(s configs.Shipped) (pins.Rules, error) {
+	if s.File != "" {
+		_, _, rules, err := readPinFile(s.File, "")
+		return rules, err
+	}
+	of := make(map[pins.Pattern][]pins.Pin)
+	for host, list := range s.Pins {
+		p, err := parseHost(host)
+		if err != nil {
+			return nil, err
+		}
+		of[p] = append(of[p], list...)
+	}
+	return format.Listed(of), nil
+}
+
+// parseHost reads a host, or a pattern such as "*.example.com", that a person wrote.
+func parseHost(s string) (pins.Pattern, error) {
+	name, wildcard := strings.CutPrefix(s, "*.")
+	domain, err := watchlist.ParseDomain(name)
+	if err != nil {
+		return pins.Pattern{}, err
+	}
+	if wildcard {
+		return pins.Pattern{Name: domain, Reach: pins.OneBelow}, nil
+	}
+	return pins.Pattern{Name: domain}, nil
+}
+
+// parseHosts reads the hosts of a flag.
+func parseHosts(flag string, words []string) ([]pins.Pattern, error) {
+	var out []pins.Pattern
+	for _, w := range words {
+		p, err := parseHost(w)
+		if err != nil {
+			return nil, usagef("--%s: %w", flag, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// readPinFile reads a file that an app ships, in the format with a name, or in the
+// one that it is found to be in. Errors begin with the file's name.
+func readPinFile(name, formatName string) (data []byte, f format.Format, rules pins.Rules, err error) {
+	data, err = readBounded(name, format.MaxSize)
+	if err != nil {
+		return nil, f, nil, err
+	}
+	if formatName == "" {
+		f, rules, err = format.Detect(data)
+	} else if f, err = format.Find(formatName); err != nil {
+		return nil, f, nil, &usageError{err}
+	} else {
+		rules, err = f.Decode(data)
+	}
+	if errors.Is(err, format.ErrUnknown) {
+		return nil, f, nil, fmt.Errorf("%s: %w; want one of %s", name, err, strings.Join(format.Names(), ", "))
+	} else if err != nil {
+		var at *format.SyntaxError
+		if errors.As(err, &at) && at.Line > 0 {
+			return nil, f, nil, fmt.Errorf("%s:%w", name, err)
+		}
+		return nil, f, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, f, rules, nil
+}
+
+// readBounded reads a file of at most so many bytes.
+func readBounded(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
+	}
+	return b, nil
+}
+
+// withImported adds to apps what was recorded by "pins import". A version that the
+// configuration names as well is what the configuration says. What can no longer be
+// read is an error: a plan without it would be wrong.
+func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.App, error) {
+	shipped, err := db.Shipped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]pins.App, len(apps))
+	for i, app := range apps {
+		app.Versions = app.Versions[:len(app.Versions):len(app.Versions)]
+		for _, s := range shipped {
+			if s.App != app.Name || hasVersion(app, s.Version) {
+				continue
+			}
+			f, err := format.Find(s.Format)
+			if err != nil {
+				return nil, err
+			}
+			rules, err := f.Decode(s.Content)
+			if err != nil {
+				return nil, fmt.Errorf("what was imported for %s %s (%s): %w", ctwatch.Printable(s.App, 60), ctwatch.Printable(s.Version, 60), ctwatch.Printable(s.Name, 100), err)
+			}
+			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
+		}
+		pins.SortVersions(app.Versions)
+		out[i] = app
+	}
+	return out, nil
+}
+
+func hasVersion(app pins.App, version string) bool {
+	for _, v := range app.Versions {
+		if v.Name == version {
+			return true
+		}
+	}
+	return false
+}
+
+// findApp returns the app with a name.
+func findApp(apps []pins.App, name string) (*pins.App, error) {
+	var names []string
+	for i := range apps {
+		if apps[i].Name == name {
+			return &apps[i], nil
+		}
+		names = append(names, apps[i].Name)
+	}
+	if names == nil {
+		return nil, usagef("there is no app %q: the configuration names none (apps:)", name)
+	}
+	return nil, usagef("there is no app %q in the configuration; there are %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/watchlist"
+	"ctwatch/pins"
+	"ctwatch/pins/probe"
+	"ctwatch/store"
+)
+
+// An estate is what the configuration says of apps, of trust, and of where things
+// are served.
+type estate struct {
+	cfg       *configs.Config
+	rules     []watchlist.Rule // the first ones are those of cfg.Watch, in its order
+	apps      []pins.App       // with the versions that the configuration names
+	grants    []store.PolicyGrant
+	endpoints []probe.Endpoint
+}
+
+// newEstate reads the configuration, with the files that it names.
+func newEstate(cfg *configs.Config, rules []watchlist.Rule) (*estate, error) {
+	apps, err := configuredApps(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := &estate{cfg: cfg, rules: rules, apps: apps}
+	e.grants = e.policyGrants()
+	if e.endpoints, err = e.allEndpoints(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// pattern returns the names that a rule of the watch list stands for; ok is false
+// for one about addresses.
+func rulePattern(r watchlist.Rule) (p pins.Pattern, ok bool) {
+	p = pins.Pattern{Name: r.Domain}
+	if r.Subdomains {
+		p.Reach = pins.AllBelow
+	}
+	return p, !r.Network.IsValid()
+}
+
+// policyGrants lists the keys that the watch list trusts: those authorised for a
+// domain, and the keys of its issuers that are named by pin.
+func (e *estate) policyGrants() []store.PolicyGrant {
+	var out []store.PolicyGrant
+	for i, w := range e.cfg.Watch {
+		p, ok := rulePattern(e.rules[i])
+		if !ok {
+			continue
+		}
+		for _, pin := range w.Keys {
+			out = append(out, store.PolicyGrant{Pin: pin, Role: pins.RoleLeaf, Pattern: p, Reason: "among the keys of " + w.Domain + " in the configuration"})
+		}
+		for _, issuer := range w.Issuers {
+			if pin, err := pins.Parse(issuer); err == nil {
+				out = append(out, store.PolicyGrant{Pin: pin, Role: pins.RoleIssuer, Pattern: p, Reason: "among the issuers of " + w.Domain + " in the configuration"})
+			}
+		}
+	}
+	return out
+}
+
+// ruleFor returns the index of the narrowest rule of the watch list that covers a
+// host; -1 if none does.
+func (e *estate) ruleFor(host pins.Pattern) int {
+	best, length := -1, -1
+	for i, r := range e.rules {
+		if p, ok := rulePattern(r); ok && p.Covers(host) && len(p.Name) > length {
+			best, length = i, len(p.Name)
+		}
+	}
+	return best
+}
+
+// subject returns the watched domain that a host lies in, which events about it
+// have as their subject.
+func (e *estate) subject(host pins.Pattern) string {
+	if i := e.ruleFor(host); i >= 0 {
+		return e.rules[i].Domain
+	}
+	return host.Name
+}
+
+// allEndpoints lists where watched names and the hosts of apps are served: the
+// endpoints that the watch list names, or the names themselves at port 443.
+//
+// An endpoint with a name of its own that the rule covers is asked for by that
+// name. Any other, such as an address, is asked for by the name that the rule is
+// about, and by the apps' hosts below it.
+func (e *estate) allEndpoints() ([]probe.Endpoint, error) {
+	var out []probe.Endpoint
+	add := func(ep probe.Endpoint) {
+		if !slices.Contains(out, ep) {
+			out = append(out, ep)
+		}
+	}
+	hosts := e.appHosts()
+	covered := make(map[string]bool) // hosts that have an endpoint by the watch list
+	for i, w := range e.cfg.Watch {
+		rule, ok := rulePattern(e.rules[i])
+		if !ok {
+			continue
+		}
+		for j, s := range w.Endpoints {
+			ep, err := probe.ParseEndpoint(s)
+			if err != nil {
+				return nil, &usageError{e.cfg.Errorf(fmt.Sprintf("watch[%d].endpoints[%d]", i, j), "%w", err)}
+			}
+			if rule.Matches(ep.Host) {
+				add(ep)
+				covered[ep.Host] = true
+				continue
+			}
+			ask := []string{rule.Name}
+			for _, h := range hosts {
+				if e.ruleFor(pins.Pattern{Name: h}) == i && !slices.Contains(ask, h) && !e.ownEndpoint(i, h) {
+					ask = append(ask, h)
+				}
+			}
+			for _, h := range ask {
+				add(probe.Endpoint{Host: h, Target: targetOf(ep), Configured: true})
+				covered[h] = true
+			}
+		}
+		if len(w.Endpoints) == 0 {
+			add(probe.Endpoint{Host: rule.Name})
+			covered[rule.Name] = true
+		}
+	}
+	for _, h := range hosts {
+		if !covered[h] {
+			add(probe.Endpoint{Host: h})
+		}
+	}
+	return out, nil
+}
+
+// ownEndpoint reports whether a rule names an endpoint of exactly this name.
+func (e *estate) ownEndpoint(rule int, host string) bool {
+	return slices.ContainsFunc(e.cfg.Watch[rule].Endpoints, func(s string) bool {
+		ep, err := probe.ParseEndpoint(s)
+		return err == nil && ep.Host == host
+	})
+}
+
+// targetOf returns what is dialled for an endpoint.
+func targetOf(ep probe.Endpoint) string {
+	if ep.Target != "" {
+		return ep.Target
+	}
+	return net.JoinHostPort(ep.Host, "443")
+}
+
+// appHosts lists the hosts of all apps that are no patterns.
+func (e *estate) appHosts() []string {
+	var out []string
+	for _, app := range e.apps {
+		for _, p := range app.Hosts {
+			if p.Reach == pins.Exact && !slices.Contains(out, p.Name) {
+				out = append(out, p.Name)
+			}
+		}
+	}
+	return out
+}
+
+// kept lists the endpoints as the store knows them.
+func (e *estate) kept() []store.HostTarget {
+	var out []store.HostTarget
+	for _, ep := range e.endpoints {
+		out = append(out, store.HostTarget{Host: ep.Host, Target: targetOf(ep)})
+	}
+	return out
+}
+
+// apply brings the store in line with the configuration: who is trusted by policy,
+// and where to look.
+func (e *estate) apply(ctx context.Context, db *store.DB) error {
+	return db.SyncPolicy(ctx, e.grants)
+}
+
+// hostsFor lists the endpoints' hosts that a certificate's names cover.
+func (e *estate) hostsFor(names []pins.Pattern) []string {
+	var out []string
+	for _, ep := range e.endpoints {
+		if _, err := netip.ParseAddr(ep.Host); err == nil || slices.Contains(out, ep.Host) {
+			continue
+		}
+		if slices.ContainsFunc(names, func(n pins.Pattern) bool { return n.Matches(ep.Host) }) {
+			out = append(out, ep.Host)
+		}
+	}
+	return out
+}
+
+// words joins names for a sentence.
+func words[T fmt.Stringer](list []T) string {
+	var out []string
+	for _, v := range list {
+		out = append(out, v.String())
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,112 @@
+package planner
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// conditions lists all that holds and is to be told when it comes to be.
+func (p *Planner) conditions(ctx context.Context, r *Result, at time.Time) ([]ctwatch.Condition, error) {
+	var out []ctwatch.Condition
+	for i := range r.Plans {
+		plan := &r.Plans[i]
+		subject := p.Subject(plan.Host)
+		out = append(out, p.missing(ctx, plan, subject, at)...)
+		out = append(out, p.candidates(r, plan, subject, at)...)
+	}
+	for _, s := range r.View.Ending() {
+		c, err := p.Store.Certificate(ctx, s.ID)
+		if err != nil {
+			c = described(s)
+		}
+		endpoint := s.Host + " (" + s.Address + ")"
+		out = append(out, ctwatch.Condition{
+			Kind: ctwatch.CertificateExpiring, Host: s.Host, What: s.ID,
+			Event: func(int64) ctwatch.Event { return ctwatch.ExpiringEvent(c, s.Host, endpoint, at) },
+		})
+	}
+	return out, ctx.Err()
+}
+
+// missing lists what an app's versions refuse: what is served, and what may be.
+func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
+	var out []ctwatch.Condition
+	add := func(what, id string, pin pins.Pin, why string) {
+		if slices.ContainsFunc(out, func(c ctwatch.Condition) bool { return c.What == what }) {
+			return // the same key at another address
+		}
+		host := plan.Host.String()
+		out = append(out, ctwatch.Condition{
+			Kind: ctwatch.PinMissing, App: plan.App, Host: host, What: what,
+			Event: func(episode int64) ctwatch.Event {
+				var cert *ctwatch.Certificate
+				if c, err := p.Store.Certificate(ctx, id); err == nil {
+					cert = &c
+				}
+				return ctwatch.PinMissingEvent(plan.App, host, subject, cert, pin, why, episode, at)
+			},
+		})
+	}
+	for _, b := range plan.Broken {
+		add("served "+b.Served.Chain.Leaf().String()+" "+b.Pin.String(), b.Served.ID, b.Pin, b.Why)
+	}
+	for _, c := range plan.Coming {
+		if len(c.Refused) > 0 {
+			what := "coming " + c.Pin.String() // one alarm for a key, however many certificates it has
+			if c.Pin.IsZero() {
+				what = "coming " + c.Certificate
+			}
+			add(what, c.Certificate, c.Pin, c.Why)
+		}
+	}
+	return out
+}
+
+// candidates lists the keys that are approved and that the newest version lacks.
+func (p *Planner) candidates(r *Result, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
+	if len(plan.Shipped) == 0 {
+		return nil // nothing is known of what is shipped
+	}
+	var out []ctwatch.Condition
+	for _, pin := range plan.Add {
+		var k pins.Key
+		for _, role := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
+			if found := r.View.Key(pin, role); found != nil && found.State.Trusted() {
+				k = *found
+				break
+			}
+		}
+		host := plan.Host.String()
+		why := "The key " + pin.String() + " is approved for " + host + ", and the newest version of " + plan.App + " does not ship it: add it to the next one."
+		if plan.Deadline != nil {
+			why += " Release that by " + plan.Deadline.Format(time.DateOnly) + "."
+		}
+		out = append(out, ctwatch.Condition{
+			Kind: ctwatch.PinCandidate, App: plan.App, Host: host, What: pin.String(),
+			Event: func(episode int64) ctwatch.Event {
+				return ctwatch.PinCandidateForApp(plan.App, host, subject, k, why, episode, at)
+			},
+		})
+	}
+	return out
+}
+
+// described is what is known of a certificate that is served and that no log was
+// seen to have.
+func described(s *pins.Served) ctwatch.Certificate {
+	c := ctwatch.Certificate{
+		Names: []string{}, NotBefore: s.NotBefore, NotAfter: s.NotAfter,
+		Key:     ctwatch.CertificateKey{Algorithm: s.Algorithm, Pin: s.Chain.Leaf()},
+		Issuer:  ctwatch.Issuer{Pin: s.Chain.Issuer()},
+		Verdict: ctwatch.Unreviewed, Deployed: true, DeployedAt: &s.Since, FirstSeen: s.Since,
+	}
+	if id, err := ctwatch.ParseHash(s.ID); err == nil {
+		c.ID = id
+	}
+	c.SetPins()
+	return c
+}
