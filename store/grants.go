@@ -276,11 +276,6 @@ func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) 
 	return rows.Err()
 }
 
-// fillGrants fills in what one key is approved for.
-func fillGrants(q querier, k *keyRow) error {
-	return loadGrants(q, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key})
-}
-
 func patterns(rows *sql.Rows, err error) ([]pins.Pattern, error) {
 	return collect(rows, err, func(r *sql.Rows) (p pins.Pattern, err error) {
 		var s string

@@ -124,8 +124,10 @@ func (t *tx) candidate(k keyRow, c *ctwatch.Certificate) error {
 	slices.Sort(k.Hosts)
 	k.Hosts = slices.Compact(k.Hosts)
 	k.Certificates = append(k.Certificates, c.ID.String())
-	if err := fillGrants(t, &k); err != nil {
-		return err
+	if k.State.Trusted() {
+		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
+			return err
+		}
 	}
 	return t.event(ctwatch.CandidateEvent(k.Key, *c, fresh, t.now))
 }
@@ -199,9 +201,9 @@ func (db *DB) Keys(ctx context.Context) ([]pins.Key, error) {
 
 // loadKeys reads all keys, or those of one pin.
 func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
-	where, ofKey, args := `true`, `true`, []any{}
+	ofKey, ofCertificate, args := `true`, `true`, []any{}
 	if !only.IsZero() {
-		where, ofKey, args = `(c.key_pin = ?1 OR c.issuer_pin = ?1)`, `k.pin = ?1`, []any{only[:]}
+		ofKey, ofCertificate, args = `k.pin = ?1`, `(c.key_pin = ?1 OR c.issuer_pin = ?1)`, []any{only[:]}
 	}
 	rows, err := q.query(`SELECT `+keyColumns+` FROM keys k WHERE `+ofKey+` ORDER BY seq`, args...)
 	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
@@ -218,43 +220,38 @@ func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
 		byPin[pinRole{keys[i].Pin, keys[i].Role}] = &keys[i].Key
 		bySeq[keys[i].seq] = &keys[i].Key
 	}
-	// each calls f for the keys of a row of a certificate.
-	each := func(query string, f func(k *pins.Key, id ctwatch.Hash, name string)) error {
-		rows, err := q.query(query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var leaf, issuer pins.Pin
-			var id ctwatch.Hash
-			var name string
-			if err := rows.Scan(&leaf, &issuer, &id, &name); err != nil {
-				return err
-			}
-			if k := byPin[pinRole{leaf, pins.RoleLeaf}]; k != nil {
-				f(k, id, name)
-			}
-			if k := byPin[pinRole{issuer, pins.RoleIssuer}]; k != nil {
-				f(k, id, name)
-			}
-		}
-		return rows.Err()
-	}
-	err = each(`SELECT key_pin, issuer_pin, id, '' FROM certificates c WHERE `+where+` ORDER BY seq`,
-		func(k *pins.Key, id ctwatch.Hash, _ string) { k.Certificates = append(k.Certificates, id.String()) })
+	// A row for each match of a certificate: one, with NULL, if it has none.
+	rows, err = q.query(`
+		SELECT c.key_pin, c.issuer_pin, c.id, m.name FROM certificates c LEFT JOIN matches m ON m.certificate = c.seq
+		WHERE `+ofCertificate+` ORDER BY c.seq`, args...)
 	if err != nil {
 		return nil, err
 	}
+	defer rows.Close()
 	hosts := make(map[*pins.Key]map[string]bool, len(keys))
-	err = each(`SELECT c.key_pin, c.issuer_pin, c.id, m.name FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE `+where,
-		func(k *pins.Key, _ ctwatch.Hash, name string) {
+	var last, id ctwatch.Hash
+	for first := true; rows.Next(); first, last = false, id {
+		var leaf, issuer pins.Pin
+		var name sql.NullString
+		if err := rows.Scan(&leaf, &issuer, &id, &name); err != nil {
+			return nil, err
+		}
+		for _, k := range []*pins.Key{byPin[pinRole{leaf, pins.RoleLeaf}], byPin[pinRole{issuer, pins.RoleIssuer}]} {
+			if k == nil {
+				continue
+			}
+			if first || id != last {
+				k.Certificates = append(k.Certificates, id.String())
+			}
 			if hosts[k] == nil {
 				hosts[k] = make(map[string]bool)
 			}
-			hosts[k][name] = true
-		})
-	if err != nil {
+			if name.Valid {
+				hosts[k][name.String] = true
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
 		return nil, err
 	}
 	if err := loadGrants(q, ofKey, args, bySeq); err != nil {
