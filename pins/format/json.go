@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +55,7 @@ func encodeJSON(set pins.Set) ([]byte, error) {
 		Plan:    set.Plan,
 		AsOf:    set.AsOf.UTC().Truncate(time.Second),
 		Hosts:   make(map[string][]pins.Pin, len(hosts)),
-		Revoked: slices.Concat([]pins.Pin{}, set.Revoked), // [] rather than null
+		Revoked: append([]pins.Pin{}, set.Revoked...), // [] rather than null
 	}
 	if !set.Until.IsZero() {
 		until := set.Until.UTC().Truncate(time.Second)

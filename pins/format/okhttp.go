@@ -32,7 +32,10 @@ func okhttp() Format {
 }
 
 func encodeOkHttp(set pins.Set) ([]byte, error) {
-	hosts, notes, err := expand("okhttp", set, func(h pins.HostSet) bool { return alone(set, h) })
+	hosts, notes, err := expand("okhttp", set, func(h pins.HostSet) bool {
+		// Before 4.3, "*.h" stood for h itself, too, if there was no dot in h.
+		return alone(set, h) && strings.Contains(h.Pattern.Name, ".")
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -211,13 +211,7 @@ func TestOkHttpSaysWhatItCannotRead(t *testing.T) {
 	}
 }
 
-func TestOkHttpIsWrittenAsItsGoldenFile(t *testing.T) {
-	data, err := encodeOkHttp(sampleSet(t, pins.RoleLeaf))
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "okhttp/shop.kt", data)
-}
+func TestOkHttpIsWrittenAsItsGoldenFiles(t *testing.T) { checkGolden(t, okhttp()) }
 
 func TestOkHttpSaysWhatTheSetSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
