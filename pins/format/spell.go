@@ -110,12 +110,15 @@ func expand(name string, set pins.Set, expressible func(pins.HostSet) bool) (hos
 		names := slices.Clone(h.Names)
 		slices.Sort(names)
 		names = slices.Compact(names)
+		names = slices.DeleteFunc(names, func(n string) bool { return named[n] })
 		for _, n := range names {
-			if !named[n] {
-				hosts = append(hosts, hostPins{pins.Pattern{Name: n}, h.Pins})
-			}
+			hosts = append(hosts, hostPins{pins.Pattern{Name: n}, h.Pins})
 		}
-		notes = append(notes, fmt.Sprintf("%s is spelled out, since the format cannot express it: %s", h.Pattern, strings.Join(names, ", ")))
+		list := strings.Join(names, ", ")
+		if list == "" {
+			list = "each host that is known is named by itself"
+		}
+		notes = append(notes, fmt.Sprintf("%s is spelled out, since the format cannot express it: %s", h.Pattern, list))
 	}
 	slices.SortFunc(hosts, func(a, b hostPins) int { return comparePatterns(a.Pattern, b.Pattern) })
 	return hosts, notes, nil
@@ -146,7 +149,7 @@ func plain(s string) string {
 		}
 		return r
 	}, s)
-	return strings.NewReplacer("*/", "* /", "/*", "/ *").Replace(s)
+	return strings.ReplaceAll(strings.ReplaceAll(s, "*/", "* /"), "/*", "/ *")
 }
 
 // samePins reports whether two lists hold the same pins, in any order.

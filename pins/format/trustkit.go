@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -112,8 +113,9 @@ var reserved = []string{"test", "example", "invalid", "localhost"}
 func checkRegistry(name string, subdomains bool) error {
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	listed := icann || strings.Contains(suffix, ".") || slices.Contains(reserved, suffix)
+	_, notAddress := netip.ParseAddr(name)
 	switch {
-	case !listed || suffix == name && !strings.Contains(name, "."):
+	case notAddress == nil || !listed || !strings.Contains(name, "."):
 		return errors.New("TrustKit crashes at launch for a name that is under no public suffix, such as an address or an internal name")
 	case subdomains && suffix == name:
 		return errors.New("TrustKit crashes at launch for " + tskIncludesKey + " on a public suffix")
