@@ -1,0 +1,177 @@
+package publish
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// maxKeyFile bounds a file with a key, in bytes.
+const maxKeyFile = 64 << 10
+
+// pemType is how PEM calls an unencrypted PKCS #8 key (RFC 7468 §10).
+const pemType = "PRIVATE KEY"
+
+// A Key signs pin documents: an ECDSA key on P-256 or an Ed25519 key. However it is
+// printed, only its ID is seen.
+type Key struct {
+	id     string
+	alg    jose.SignatureAlgorithm
+	signer crypto.Signer
+}
+
+// ID returns the key's name in documents ("kid"): the base64url of the SHA-256
+// thumbprint of its public key (RFC 7638).
+func (k *Key) ID() string { return k.id }
+
+// Algorithm returns "ES256" or "EdDSA" (RFC 7518 §3.1, RFC 8037 §3.1).
+func (k *Key) Algorithm() string { return string(k.alg) }
+
+// Public returns an *ecdsa.PublicKey or an ed25519.PublicKey.
+func (k *Key) Public() crypto.PublicKey { return k.signer.Public() }
+
+// Format implements fmt.Formatter, so that no verb prints the private key.
+func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "signing key "+k.id) }
+
+// LoadKey reads a key from a PEM file in PKCS #8 form, unencrypted. The note, if
+// any, warns of a file that others than its owner can read. No error has anything of
+// what is in the file.
+func LoadKey(path string) (key *Key, note string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("signing key: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err != nil {
+		return nil, "", fmt.Errorf("signing key: %w", err)
+	}
+	if key, err = parseKey(data); err != nil {
+		return nil, "", fmt.Errorf("signing key %s: %w", path, err)
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		note = fmt.Sprintf("signing key %s: others than its owner have access to it (mode %#o): chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	return key, note, nil
+}
+
+// CreateKey makes a new key on P-256 and writes it to a file that only its owner can
+// read. The file appears whole or not at all, and one that is there already is never
+// replaced: then the error is fs.ErrExist.
+func CreateKey(path string) (*Key, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a signing key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("making a signing key: %w", err)
+	}
+	// Linking, unlike renaming, fails if the name is taken.
+	err = writeKey(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), os.Link)
+	if err != nil {
+		return nil, fmt.Errorf("making a signing key: %w", err)
+	}
+	return newKey(private)
+}
+
+// writeKey writes a file next to path, and gives it that name by link or rename.
+func writeKey(path string, data []byte, name func(from, to string) error) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // of mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := name(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes sure that the names in a directory survive a crash.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func parseKey(data []byte) (*Key, error) {
+	const convert = "convert it: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW"
+	if len(data) > maxKeyFile {
+		return nil, fmt.Errorf("larger than %d bytes: want one private key in PEM", maxKeyFile)
+	}
+	block, rest := pem.Decode(data)
+	switch {
+	case block == nil:
+		return nil, errors.New("not PEM: want a PKCS #8 private key, which begins with -----BEGIN PRIVATE KEY-----")
+	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+		return nil, errors.New("encrypted, and nobody is there to give the passphrase; " + convert)
+	case block.Type == "EC PRIVATE KEY" || block.Type == "EC PARAMETERS" || block.Type == "RSA PRIVATE KEY":
+		return nil, fmt.Errorf("PEM of type %q: want a private key in PKCS #8 form; %s", block.Type, convert)
+	case block.Type != pemType:
+		return nil, errors.New(`PEM, but no private key: want a PKCS #8 private key, which begins with -----BEGIN PRIVATE KEY-----`)
+	case len(bytes.TrimSpace(rest)) > 0:
+		return nil, errors.New("there is something after the private key: want one key and nothing else")
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil { // not told: nobody promises that it has nothing of the key
+		return nil, errors.New("the PEM holds no key in PKCS #8 form that can be read; is the file damaged?")
+	}
+	return newKey(private)
+}
+
+func newKey(private any) (*Key, error) {
+	const want = "want an ECDSA key on P-256 or an Ed25519 key"
+	k := new(Key)
+	switch p := private.(type) {
+	case *ecdsa.PrivateKey:
+		if p.Curve != elliptic.P256() {
+			return nil, fmt.Errorf("an ECDSA key on %s: %s", p.Curve.Params().Name, want)
+		}
+		k.signer, k.alg = p, jose.ES256
+	case ed25519.PrivateKey:
+		k.signer, k.alg = p, jose.EdDSA
+	case *rsa.PrivateKey:
+		return nil, errors.New("an RSA key: " + want)
+	default:
+		return nil, errors.New("a key of another kind: " + want)
+	}
+	thumbprint, err := (&jose.JSONWebKey{Key: k.Public()}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("naming a signing key: %w", err)
+	}
+	k.id = base64.RawURLEncoding.EncodeToString(thumbprint)
+	return k, nil
+}
+
+// sign signs a message as the key's algorithm does, always with the same result. The
+// signatures of ECDSA are in ASN.1 (RFC 3279 §2.2.3).
+func (k *Key) sign(message []byte) ([]byte, error) {
+	if k.alg == jose.EdDSA {
+		return k.signer.Sign(nil, message, crypto.Hash(0))
+	}
+	digest := sha256.Sum256(message)
+	return k.signer.Sign(nil, digest[:], crypto.SHA256) // no randomness: RFC 6979
+}

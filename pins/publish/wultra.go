@@ -1,0 +1,174 @@
+package publish
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"ctwatch/pins/format"
+)
+
+// The header fields of the challenge form.
+const (
+	HeaderChallenge = "X-Cert-Pinning-Challenge"
+	HeaderSignature = "X-Cert-Pinning-Signature"
+)
+
+// A Leaf is a certificate that a server of the app serves, or will.
+type Leaf struct {
+	CommonName string // of its subject: the name by which the SDK finds the fingerprint
+	DER        []byte // the final certificate, not the precertificate
+	NotAfter   time.Time
+}
+
+// A fingerprint is an entry of a document.
+type fingerprint struct {
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"` // base64 of the SHA-256 of the certificate
+	Expires     int64  `json:"expires"`     // Unix seconds
+	Signature   string `json:"signature,omitempty"`
+}
+
+// text is what is signed of an entry in the static form.
+func (f fingerprint) text() string {
+	return fmt.Sprintf("%s&%s&%d", f.Name, f.Fingerprint, f.Expires)
+}
+
+// Wultra writes the static document, whose entries are signed one by one:
+//
+//	{"fingerprints":[{"name","fingerprint","expires","signature"}]}
+//
+// The bytes are the same for the same certificates and key. It fails with a
+// *format.RefusedError for a key that is not on P-256, and for certificates that the
+// SDK would not find or not take.
+//
+// Devices keep what they have until it expires: a certificate that is left out is
+// trusted by them until then.
+func Wultra(leaves []Leaf, key *Key) ([]byte, error) {
+	entries, err := fingerprints(leaves, key)
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		if entries[i].Signature, err = key.signText(entries[i].text()); err != nil {
+			return nil, err
+		}
+	}
+	return writeJSON(struct {
+		Fingerprints []fingerprint `json:"fingerprints"`
+	}{entries})
+}
+
+// WultraChallenge writes the document that answers one challenge, as CheckChallenge
+// allows it, and its signature for HeaderSignature:
+//
+//	{"timestamp","fingerprints":[{"name","fingerprint","expires"}]}
+//
+// What is signed is the challenge as it was sent, "&", and the body. It fails as
+// Wultra does.
+func WultraChallenge(leaves []Leaf, key *Key, challenge string, now time.Time) (body []byte, signature string, err error) {
+	if err := CheckChallenge(challenge); err != nil {
+		return nil, "", err
+	}
+	entries, err := fingerprints(leaves, key)
+	if err != nil {
+		return nil, "", err
+	}
+	body, err = challengeBody(entries, now)
+	if err != nil {
+		return nil, "", err
+	}
+	signature, err = key.signText(challengeText(challenge, body))
+	return body, signature, err
+}
+
+func challengeBody(entries []fingerprint, now time.Time) ([]byte, error) {
+	return writeJSON(struct {
+		Timestamp    int64         `json:"timestamp"`
+		Fingerprints []fingerprint `json:"fingerprints"`
+	}{now.Unix(), entries})
+}
+
+func challengeText(challenge string, body []byte) string {
+	return challenge + "&" + string(body)
+}
+
+// CheckChallenge reports what is wrong with a challenge: it is to be the padded
+// standard base64 of 16 to 32 bytes. So it never has a "&", and nobody can have a
+// text of their choice signed with it.
+func CheckChallenge(challenge string) error {
+	const least, most = 16, 32
+	if len(challenge) <= base64.StdEncoding.EncodedLen(most) {
+		b, err := base64.StdEncoding.Strict().DecodeString(challenge)
+		if err == nil && least <= len(b) && len(b) <= most && !strings.ContainsAny(challenge, "\r\n") {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: want the base64 of %d to %d bytes", HeaderChallenge, least, most)
+}
+
+// WultraPublicKey returns the public key as the SDK is configured with it: the
+// base64 of its uncompressed point (SEC 1 §2.3.3), 65 bytes.
+func (k *Key) WultraPublicKey() (string, error) {
+	if k.alg != jose.ES256 {
+		return "", refuseKey(k)
+	}
+	point, err := k.Public().(*ecdsa.PublicKey).Bytes()
+	if err != nil {
+		return "", fmt.Errorf("writing the public key: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(point), nil
+}
+
+func refuseKey(k *Key) error {
+	return refuseWultra("", fmt.Sprintf("The SDK reads signatures of ECDSA on P-256 only, and the signing key is for %s. Sign with a key on P-256.", k.alg))
+}
+
+func refuseWultra(name, reason string) error {
+	return &format.RefusedError{Format: "wultra", Host: name, Reason: reason}
+}
+
+func (k *Key) signText(text string) (string, error) {
+	signature, err := k.sign([]byte(text))
+	if err != nil {
+		return "", fmt.Errorf("signing fingerprints: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(signature), nil
+}
+
+// fingerprints lists the entries of a document by name, end and fingerprint, each
+// once.
+func fingerprints(leaves []Leaf, key *Key) ([]fingerprint, error) {
+	if key.alg != jose.ES256 {
+		return nil, refuseKey(key)
+	}
+	if len(leaves) == 0 {
+		return nil, refuseWultra("", "No certificate is known as it is served, and the SDK wants its hash: one from a log may be a precertificate. Probe the hosts.")
+	}
+	var entries []fingerprint
+	for _, l := range leaves {
+		digest := sha256.Sum256(l.DER)
+		hash := base64.StdEncoding.EncodeToString(digest[:])
+		switch {
+		case len(l.DER) == 0 || l.NotAfter.Unix() <= 0:
+			return nil, refuseWultra(l.CommonName, "Of its certificate too little is known.")
+		case l.CommonName == "":
+			return nil, refuseWultra("", fmt.Sprintf("The certificate whose SHA-256 is %s has no common name, by which alone the SDK finds it. Have one issued that has a common name, or use another format.", hash))
+		case !utf8.ValidString(l.CommonName):
+			return nil, refuseWultra("", fmt.Sprintf("The common name of the certificate whose SHA-256 is %s is not UTF-8, and the SDK would not find it.", hash))
+		}
+		entries = append(entries, fingerprint{Name: l.CommonName, Fingerprint: hash, Expires: l.NotAfter.Unix()})
+	}
+	slices.SortFunc(entries, func(a, b fingerprint) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Expires, b.Expires), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return slices.Compact(entries), nil
+}
