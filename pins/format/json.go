@@ -20,7 +20,8 @@ import (
 // every certificate of the chain, and of the patterns that match a host the most
 // specific one counts alone. The payload of a signed document has the same members
 // "app", "hosts" and "revoked" and others besides; members that are not known are
-// ignored, as those of a JWT are (RFC 7519 §4), since documents grow. The object
+// ignored, as those of a JWT are (RFC 7519 §4), since documents grow. Its "exp" ends
+// no pins: an app does not cease to pin when it finds no newer document. The object
 // that is the value of "hosts" may also stand alone.
 func ours() Format {
 	return Format{

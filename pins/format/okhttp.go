@@ -140,8 +140,11 @@ func okhttpPattern(s string) (p pins.Pattern, err error) {
 	case strings.HasSuffix(name, "."):
 		return p, errors.New("with a dot at the end it matches no host")
 	}
-	// OkHttp turns a pattern into lower case and punycode, by rules that changed over
-	// time: only names on which they agree are read.
+	if p.Name = strings.ToLower(name); pins.ValidHost(p.Name) && !strings.Contains(p.Name, "xn--") {
+		return p, nil
+	}
+	// OkHttp turns other scripts into punycode, by rules that changed over time: only
+	// names on which they agree are read.
 	if p.Name, err = punycode(name, idna.Transitional(false)); err != nil {
 		return p, err
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"ctwatch/pins"
 )
@@ -104,14 +103,13 @@ func TestTLSANamesThePlaceOfAMistake(t *testing.T) {
 }
 
 func TestTLSASaysWhatTheSetSays(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		set := drawSet(t)
-		at := pins.AtLeaf
-		if set.Role == pins.RoleIssuer {
-			at = pins.AtIssuers
+	at := func(role pins.Role) pins.Position {
+		if role == pins.RoleIssuer {
+			return pins.AtIssuers
 		}
-		checkEncode(t, tlsa(), set, at, func(pins.HostSet) bool { return true })
-	})
+		return pins.AtLeaf
+	}
+	checkClient(t, tlsa(), at, always, 1)
 }
 
 func FuzzDecodeTLSA(f *testing.F) {
