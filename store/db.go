@@ -81,11 +81,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 			db.release()
 		}
 	}()
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
-	}
-	if db.lock, err = lockDir(dir); err != nil {
+	if db.lock, err = waitForDir(ctx, filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	if err := createFile(path); err != nil {
@@ -117,18 +113,20 @@ func newDB(path string, o Options) *DB {
 	return db
 }
 
-// createFile creates the database, empty, and the directories above it where they
-// are missing. SQLite gives its own files the permissions of this one.
+// createFile creates the database, empty, where it is missing. SQLite gives its own
+// files the permissions of this one. Whoever calls it holds the directory. It never
+// opens a file that is there: to close it would let go of the locks that this process
+// has on it by SQLite (https://www.sqlite.org/howtocorrupt.html §2.2).
 func createFile(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
 		err = f.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+		return fmt.Errorf("creating the database: %w: %w", ErrDisk, err)
 	}
 	return nil
 }

@@ -48,3 +48,12 @@ func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
 	}
 	return out, nil
 }
+
+// LockDir takes a directory as a daemon does.
+func LockDir(dir string) (unlock func() error, err error) {
+	l, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return l.unlock, nil
+}

@@ -21,7 +21,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	childMain() // does not return in a child of the crash test
+	childMain()   // does not return in a child of the crash test
+	commandMain() // nor does this in a child that writes as a command does
 	// Each check opens several databases. More of them: -rapid.checks.
 	if err := flag.Set("rapid.checks", "10"); err != nil {
 		panic(err)

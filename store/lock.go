@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // lockName is the file by which a process holds a data directory. It stays when
@@ -20,8 +22,12 @@ const lockName = "ctwatch.lock"
 // of it however the process ends.
 type dirLock struct{ f *os.File }
 
-// lockDir takes a directory, or fails with ErrLocked.
+// lockDir takes a directory, which it creates where it is missing, or fails with
+// ErrLocked.
 func lockDir(dir string) (*dirLock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
+	}
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -40,6 +46,34 @@ func lockDir(dir string) (*dirLock, error) {
 		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	return &dirLock{f}, nil
+}
+
+const (
+	// lockPatience is how long a daemon that starts waits for a command that brings
+	// the schema up to date, rather than take it for another daemon.
+	lockPatience = time.Second
+	lockPoll     = 20 * time.Millisecond
+)
+
+// waitForDir takes a directory as lockDir does, but waits a while if it is held.
+func waitForDir(ctx context.Context, dir string) (*dirLock, error) {
+	patience := time.NewTimer(lockPatience)
+	defer patience.Stop()
+	tick := time.NewTicker(lockPoll)
+	defer tick.Stop()
+	for {
+		l, err := lockDir(dir)
+		if !errors.Is(err, ErrLocked) {
+			return l, err
+		}
+		select {
+		case <-tick.C:
+		case <-patience.C:
+			return nil, err
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 // holder says who wrote a lock file.

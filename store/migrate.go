@@ -73,13 +73,11 @@ func checkVersion(ctx context.Context, r *sql.DB, steps []string) error {
 // if it is newer than known, or not ours.
 func versionOf(ctx context.Context, db *sql.DB, known int) (version int, err error) {
 	var id, tables int
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return 0, err
-	}
-	if err := db.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&id); err != nil {
-		return 0, err
-	}
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+	// One statement, so that no other process makes the schema between two of them.
+	err = db.QueryRowContext(ctx, `
+		SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_user_version, pragma_application_id`).Scan(&version, &id, &tables)
+	if err != nil {
 		return 0, err
 	}
 	switch {

@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 )
 
-const (
-	// sharedWait is how long a command waits for whoever brings the database up to
-	// date just now.
-	sharedWait = 5 * time.Second
-	sharedPoll = 20 * time.Millisecond
-)
+// sharedWait is how long a command waits for whoever brings the database up to date
+// just now.
+const sharedWait = 3 * time.Second
 
 // OpenShared opens the database at path to read and write for a command, beside a
 // daemon that may have it open. It creates it if it is missing. It does not hold
@@ -31,9 +29,6 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 			db.release()
 		}
 	}()
-	if err := createFile(path); err != nil {
-		return nil, err
-	}
 	if err := db.prepareShared(ctx); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
 	}
@@ -50,16 +45,18 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 func (db *DB) prepareShared(ctx context.Context) error {
 	deadline := time.NewTimer(sharedWait)
 	defer deadline.Stop()
-	tick := time.NewTicker(sharedPoll)
+	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	want := len(migrations())
 	for {
-		// Nothing is asked of an empty file: whoever opens one makes it a database,
-		// and two would be in each other's way.
+		// An empty file is left to whoever holds the directory: the first to open it
+		// makes it a database, and two would be in each other's way.
 		version := 0
-		if fi, err := os.Stat(db.path); err != nil {
+		fi, err := os.Stat(db.path)
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("%w: %w", ErrDisk, err)
-		} else if fi.Size() > 0 {
+		case err == nil && fi.Size() > 0:
 			if err := db.openWriter(); err != nil {
 				return err
 			}
@@ -67,7 +64,7 @@ func (db *DB) prepareShared(ctx context.Context) error {
 				return err
 			}
 		}
-		err := db.migrateAlone(ctx)
+		err = db.migrateAlone(ctx)
 		if !errors.Is(err, ErrLocked) {
 			return err
 		}
@@ -90,7 +87,10 @@ func (db *DB) migrateAlone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = db.openWriter(); err == nil {
+	if err = createFile(db.path); err == nil {
+		err = db.openWriter()
+	}
+	if err == nil {
 		err = migrate(ctx, db.w, migrations())
 	}
 	return errors.Join(err, lock.unlock())

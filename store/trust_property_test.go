@@ -1,0 +1,232 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+// TestNoSequenceTrustsAKeyThatNobodyVouchedFor: whatever logs and servers show,
+// apps ship, persons and policies say, and wherever processes end.
+func TestNoSequenceTrustsAKeyThatNobodyVouchedFor(t *testing.T) {
+	root := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(root, "")
+		must(t, err)
+		w := trustWorld{t: t, path: filepath.Join(dir, "ctwatch.db"), clock: newClock()}
+		w.db = w.open()
+		defer func() { _ = w.db.Close() }()
+		w.log = started(t, w.db, 1)
+		rt.Repeat(w.actions())
+		w.check(rt)
+	})
+}
+
+// A trustWorld is a store to which everything happens that moves keys.
+type trustWorld struct {
+	t       *testing.T
+	path    string
+	clock   *clock
+	db      *store.DB
+	log     ctwatch.Log
+	entries uint64
+
+	trail   []pins.Record   // the audit trail when it was last checked
+	trusted map[string]bool // keys that were then
+}
+
+func (w *trustWorld) open() *store.DB {
+	db, err := store.Open(w.t.Context(), w.path, store.Options{Logger: discard(), Now: w.clock.Now})
+	must(w.t, err)
+	return db
+}
+
+// allowed fails but for errors that say no.
+func (w *trustWorld) allowed(err error) {
+	w.t.Helper()
+	for _, no := range []error{store.ErrNotFound, store.ErrState, store.ErrUnexpected, store.ErrTrustedKey} {
+		if errors.Is(err, no) {
+			return
+		}
+	}
+	must(w.t, err)
+}
+
+var (
+	drawPin = rapid.Map(rapid.IntRange(0, 4), func(n int) pins.Pin {
+		return []pins.Pin{pin("key0"), pin("key1"), pin("key2"), pin("issuer"), pin("future")}[n]
+	})
+	drawRole  = rapid.SampledFrom([]pins.Role{"", pins.RoleLeaf, pins.RoleIssuer})
+	drawHost  = rapid.SampledFrom(hosts("w0.example.com", "*.example.com", ".example.com"))
+	drawCert  = rapid.SampledFrom([]int{0, 1, 2, 10, 11, 12})
+	drawCerts = rapid.SliceOfN(drawCert, 0, 2)
+)
+
+func (w *trustWorld) actions() map[string]func(*rapid.T) {
+	ctx := w.t.Context()
+	approve := func(db *store.DB, rt *rapid.T) {
+		_, err := db.Approve(ctx, store.Approval{
+			Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Hosts: rapid.SliceOfN(drawHost, 1, 2).Draw(rt, "hosts"),
+			Declare: rapid.Bool().Draw(rt, "declare"), Actor: rapid.SampledFrom([]pins.Actor{pins.Person, pins.Policy, pins.ByLog, pins.ByPlan}).Draw(rt, "actor"),
+			By: "ada",
+		})
+		w.allowed(err)
+	}
+	retire := func(db *store.DB, rt *rapid.T) {
+		w.allowed(db.Retire(ctx, drawPin.Draw(rt, "pin"), rapid.IntRange(0, 3).Draw(rt, "compromised") == 0, "ada", ""))
+	}
+	return map[string]func(*rapid.T){
+		"approve": func(rt *rapid.T) { approve(w.db, rt) },
+		"retire":  func(rt *rapid.T) { retire(w.db, rt) },
+		"a command beside the daemon": func(rt *rapid.T) {
+			db, err := store.OpenShared(ctx, w.path, store.Options{Logger: discard(), Now: w.clock.Now})
+			must(w.t, err)
+			rapid.SampledFrom([]func(*store.DB, *rapid.T){approve, retire}).Draw(rt, "command")(db, rt)
+			must(w.t, db.Close())
+		},
+		"policy": func(rt *rapid.T) {
+			var want []store.PolicyGrant
+			for range rapid.IntRange(0, 3).Draw(rt, "rules") {
+				want = append(want, store.PolicyGrant{Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Pattern: drawHost.Draw(rt, "host")})
+			}
+			must(w.t, w.db.SyncPolicy(ctx, want))
+			before := changes(w.t, w.db)
+			must(w.t, w.db.SyncPolicy(ctx, want))
+			if n := changes(w.t, w.db) - before; n != 0 {
+				rt.Fatalf("the same policy again wrote %d rows", n)
+			}
+		},
+		"log": func(rt *rapid.T) {
+			f := found(w.log, drawCert.Draw(rt, "certificate"), w.entries)
+			f.Certificate.Verdict = rapid.SampledFrom([]ctwatch.Verdict{ctwatch.Unreviewed, ctwatch.Expected, ctwatch.Unexpected}).Draw(rt, "verdict")
+			w.entries++
+			record(w.t, w.db, w.log, w.entries, f)
+		},
+		"probe": func(rt *rapid.T) {
+			l := look("w0.example.com", fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), drawCerts.Draw(rt, "certificates")...)
+			l.Complete, l.At = rapid.Bool().Draw(rt, "complete"), w.clock.Now()
+			must(w.t, w.db.Observe(ctx, l))
+		},
+		"forget": func(*rapid.T) { must(w.t, w.db.Forget(ctx, nil)) },
+		"settle": func(rt *rapid.T) {
+			shipped := make(map[pins.Pin][]pins.AppVersion)
+			for _, p := range rapid.SliceOfN(drawPin, 0, 3).Draw(rt, "shipped") {
+				shipped[p] = []pins.AppVersion{{Name: "shop", Version: "1"}}
+			}
+			_, err := w.db.Settle(ctx, shipped)
+			must(w.t, err)
+			if n, err := w.db.Settle(ctx, shipped); n != 0 || err != nil {
+				rt.Fatalf("settled again, %d keys move: %v", n, err)
+			}
+		},
+		"judge": func(rt *rapid.T) {
+			v := rapid.SampledFrom([]ctwatch.Verdict{ctwatch.Unreviewed, ctwatch.Expected, ctwatch.Unexpected}).Draw(rt, "verdict")
+			_, err := w.db.Judge(ctx, certificate(drawCert.Draw(rt, "certificate")).ID, v, nil, "ada", "")
+			w.allowed(err)
+		},
+		"import": func(rt *rapid.T) {
+			must(w.t, w.db.Import(ctx, store.Shipped{App: "shop", Version: "1", Content: []byte{rapid.Byte().Draw(rt, "content")}}))
+		},
+		"time": func(*rapid.T) { w.clock.Add(40 * 24 * time.Hour) },
+		"stop": func(*rapid.T) {
+			must(w.t, w.db.Close())
+			w.db = w.open()
+		},
+		"crash": func(*rapid.T) {
+			must(w.t, w.db.Crash())
+			w.db = w.open()
+		},
+		"": w.check,
+	}
+}
+
+// check tells every key's state, and what it is approved for, from the audit trail
+// alone, by the law.
+func (w *trustWorld) check(rt *rapid.T) {
+	trail, err := w.db.History(w.t.Context(), pins.Pin{}, 0)
+	must(w.t, err)
+	if len(trail) < len(w.trail) || !cmp.Equal(w.trail, trail[:len(w.trail)], cmpopts.EquateEmpty()) {
+		rt.Fatalf("what was in the audit trail is not any more:\n%s", cmp.Diff(w.trail, trail))
+	}
+	name := func(p pins.Pin, r pins.Role) string { return string(r) + " " + p.String() }
+	states := make(map[string]pins.State)
+	vouched := make(map[string]bool) // since it was last not trusted
+	granted := make(map[string]map[string]bool)
+	for _, r := range trail {
+		k := name(r.Pin, r.Role)
+		switch r.Action {
+		case "state":
+			if states[k] != r.From {
+				rt.Fatalf("%+v: it was %s", r, states[k])
+			}
+			if err := pins.CheckMove(r.From, r.To, r.Actor); err != nil {
+				rt.Fatalf("%+v: %v", r, err)
+			}
+			states[k] = r.To
+			if !r.To.Trusted() {
+				vouched[k] = false
+			} else if r.Actor == pins.Person || r.Actor == pins.Policy {
+				vouched[k] = true
+			}
+		case "approve", "withdraw":
+			if r.Actor != pins.Person && r.Actor != pins.Policy {
+				rt.Fatalf("%+v: by neither a person nor a policy", r)
+			}
+			if granted[k] == nil {
+				granted[k] = make(map[string]bool)
+			}
+			for _, h := range r.Hosts {
+				granted[k][string(r.Actor)+" "+h.String()] = r.Action == "approve"
+			}
+		}
+	}
+
+	keys, err := w.db.Keys(w.t.Context())
+	must(w.t, err)
+	unexpected := make(map[pins.Pin]bool)
+	for c, err := range w.db.Certificates(w.t.Context(), store.Filter{Verdict: ctwatch.Unexpected}) {
+		must(w.t, err)
+		unexpected[c.Key.Pin] = true
+	}
+	trusted := make(map[string]bool)
+	for _, k := range keys {
+		id := name(k.Pin, k.Role)
+		if k.State != states[id] {
+			rt.Fatalf("key %s is %s, and by the audit trail %s", id, k.State, states[id])
+		}
+		delete(states, id)
+		if k.State.Trusted() && !vouched[id] {
+			rt.Fatalf("key %s is %s, and nobody vouched for it", id, k.State)
+		}
+		trusted[id] = k.State.Trusted()
+		if trusted[id] && !w.trusted[id] && k.Role == pins.RoleLeaf && unexpected[k.Pin] {
+			rt.Fatalf("key %s became %s though it has a certificate that should not exist", id, k.State)
+		}
+		if !trusted[id] && len(k.ApprovedFor) > 0 {
+			rt.Fatalf("key %s is %s, and approved for %v", id, k.State, k.ApprovedFor)
+		}
+		if trusted[id] && len(k.ApprovedFor) == 0 {
+			rt.Fatalf("key %s is %s for no host", id, k.State)
+		}
+		for _, h := range k.ApprovedFor {
+			if !granted[id]["person "+h.String()] && !granted[id]["policy "+h.String()] {
+				rt.Fatalf("key %s is approved for %s, and nobody did it", id, h)
+			}
+		}
+	}
+	if len(states) > 0 {
+		rt.Fatalf("keys in the audit trail that are not known: %v", states)
+	}
+	w.trail, w.trusted = trail, trusted
+}
