@@ -31,10 +31,10 @@ func askOkHttp(t *testing.T, exports [][]byte, commands []string) []string {
 		t.Fatal(err)
 	}
 	path := strings.Join(append(okhttpJars, dir), string(filepath.ListSeparator))
-	if out, err := program(t, nil, "javac", "-nowarn", "-proc:none", "-d", dir, "-cp", path, source, filepath.Join("testdata", "java", "Client.java")); err != nil {
+	if out, err := program(t, nil, "javac", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-nowarn", "-proc:none", "-d", dir, "-cp", path, source, filepath.Join("testdata", "java", "Client.java")); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := program(t, []byte(strings.Join(commands, "\n")+"\n"), "java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", path, "Client")
+	out, err := program(t, []byte(strings.Join(commands, "\n")+"\n"), "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", path, "Client")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +63,7 @@ func javaOf(t *testing.T, exports [][]byte) []byte {
 }
 
 func TestRealOkHttpDecidesAsWeSay(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("javac"); err != nil {
 		t.Skip("javac is not installed (on Debian, default-jdk-headless), so what OkHttp makes of our files is not known")
 	}

@@ -25,6 +25,7 @@ func exitCode(t *testing.T, name string, args ...string) int {
 }
 
 func TestRealCurlAndWgetDecideAsWeSay(t *testing.T) {
+	t.Parallel()
 	s := startServers(t)
 	curlTo := func(srv server, value string) []string {
 		return []string{
@@ -75,6 +76,7 @@ func TestRealCurlAndWgetDecideAsWeSay(t *testing.T) {
 }
 
 func TestRealOpenSSLDecidesAsWeSay(t *testing.T) {
+	t.Parallel()
 	s := startServers(t)
 	for _, role := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
 		set := pins.Set{
