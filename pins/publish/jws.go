@@ -58,7 +58,7 @@ func Payload(set pins.Set, serial int64, issued, refreshAfter, expires time.Time
 		App: set.App, Serial: serial,
 		IssuedAt: issued.Unix(), RefreshAfter: refreshAfter.Unix(), Expires: expires.Unix(),
 		Hosts:   make(map[string][]pins.Pin, len(set.Hosts)),
-		Revoked: slices.Concat([]pins.Pin{}, set.Revoked), // [] rather than null
+		Revoked: append([]pins.Pin{}, set.Revoked...), // [] rather than null
 	}
 	switch {
 	case serial <= 0:

@@ -10,9 +10,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,10 +54,12 @@ func parseJWKS(t testing.TB, data []byte) (keys []publicKey) {
 		p := publicKey{id: k["kid"], alg: k["alg"]}
 		switch k["kty"] + " " + k["crv"] + " " + k["alg"] {
 		case "EC P-256 ES256":
-			p.key = &ecdsa.PublicKey{
-				Curve: elliptic.P256(),
-				X:     new(big.Int).SetBytes(number(k["x"])), Y: new(big.Int).SetBytes(number(k["y"])),
+			point := slices.Concat([]byte{4}, number(k["x"]), number(k["y"])) // SEC 1 §2.3.3
+			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+			if err != nil {
+				t.Fatal(err)
 			}
+			p.key = key
 		case "OKP Ed25519 EdDSA":
 			p.key = ed25519.PublicKey(number(k["x"]))
 		default:

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +90,7 @@ func TestOtherKeyFilesAreRefusedWithTheReason(t *testing.T) {
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	rsa2048, _ := rsa.GenerateKey(rand.Reader, 2048)
+	x25519, _ := ecdh.X25519().GenerateKey(rand.Reader)
 	sec1, _ := x509.MarshalECPrivateKey(p256)
 	spki, _ := x509.MarshalPKIXPublicKey(&p256.PublicKey)
 	write := func(kind string, der []byte) string {
@@ -108,7 +111,7 @@ func TestOtherKeyFilesAreRefusedWithTheReason(t *testing.T) {
 		"public":     {write("PUBLIC KEY", spki), "no private key"},
 		"RSA":        {write("PRIVATE KEY", pkcs8(t, rsa2048)), "an RSA key: want"},
 		"P-384":      {write("PRIVATE KEY", pkcs8(t, p384)), "P-384: want"},
-		"X25519":     {write("PRIVATE KEY", pkcs8(t, func() any { k, _ := p256.ECDH(); return k }())), ""},
+		"X25519":     {write("PRIVATE KEY", pkcs8(t, x25519)), "another kind: want"},
 		"damaged":    {write("PRIVATE KEY", pkcs8(t, p256)[:60]), "damaged"},
 		"two":        {good + good, "after the private key"},
 		"large":      {good + strings.Repeat("\n", maxKeyFile), "larger than"},
@@ -117,12 +120,6 @@ func TestOtherKeyFilesAreRefusedWithTheReason(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "key.pem")
 			writeFile(t, path, []byte(test.text))
 			_, _, err := LoadKey(path)
-			if test.want == "" {
-				if err != nil { // ECDH on P-256 is the same key in PKCS #8
-					t.Error(err)
-				}
-				return
-			}
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("error %v", err)
 			}
@@ -137,33 +134,40 @@ func TestOtherKeyFilesAreRefusedWithTheReason(t *testing.T) {
 }
 
 func TestNothingPrintsAPrivateKey(t *testing.T) {
-	private, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	key, err := newKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := newKeys(key, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, _ := private.Bytes()
-	var out strings.Builder
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		fmt.Fprintf(&out, verb+verb+verb, key, *key, keys)
-	}
-	for _, log := range []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))} {
-		log.Info("keys", "key", key, "value", *key, "keys", keys)
-	}
-	_ = json.NewEncoder(&out).Encode(map[string]any{"key": key, "keys": keys})
-	for _, secret := range []string{
-		fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw), fmt.Sprint(private.D),
-		base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), strings.Trim(fmt.Sprint(raw), "[]"),
-	} {
-		if strings.Contains(out.String(), secret) {
-			t.Fatal("a private key is printed")
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	scalar, _ := p256.Bytes()
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	for name, test := range map[string]struct {
+		private any
+		secret  []byte
+	}{"P-256": {p256, scalar}, "Ed25519": {ed, ed.Seed()}} {
+		key, err := newKey(test.private)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if !strings.Contains(out.String(), key.ID()) {
-		t.Error("the ID is not printed")
+		keys, err := newKeys(key, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+			fmt.Fprintf(&out, verb+verb+verb, key, *key, keys)
+		}
+		for _, log := range []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))} {
+			log.Info("keys", "key", key, "value", *key, "keys", keys)
+		}
+		_ = json.NewEncoder(&out).Encode(map[string]any{"key": key, "keys": keys})
+		for _, spelt := range []string{
+			fmt.Sprintf("%x", test.secret), fmt.Sprintf("%X", test.secret), new(big.Int).SetBytes(test.secret).String(),
+			base64.StdEncoding.EncodeToString(test.secret)[:42], base64.RawURLEncoding.EncodeToString(test.secret)[:42],
+			strings.Trim(fmt.Sprint(test.secret), "[]"), strings.Trim(fmt.Sprintf("%#v", test.secret), "[]byte{}"),
+		} {
+			if strings.Contains(out.String(), spelt) {
+				t.Errorf("%s: the private key is printed", name)
+			}
+		}
+		if !strings.Contains(out.String(), "signing key "+key.ID()) {
+			t.Errorf("%s: the ID is not printed", name)
+		}
 	}
 }

@@ -180,7 +180,7 @@ func TestChallenges(t *testing.T) {
 		"": false, b64(0): false, b64(15): false, b64(33): false, b64(1000): false,
 		strings.TrimRight(b64(16), "="): false, "////////////////////-_==": false,
 		"AAECAwQFBgcICQoLDA0OD1==": false, // bits that are not of any byte
-		b64(16) + "&": false, "AAEC AwQFBgcICQoLDA0ODw==": false, "AAEC\nAwQFBgcICQoLDA0ODw==": false,
+		b64(16) + "&":              false, "AAEC AwQFBgcICQoLDA0ODw==": false, "AAEC\nAwQFBgcICQoLDA0ODw==": false,
 	} {
 		if err := CheckChallenge(challenge); (err == nil) != good {
 			t.Errorf("%q: %v", challenge, err)
