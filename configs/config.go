@@ -213,9 +213,13 @@ type Probe struct {
 	Interval time.Duration `yaml:"interval"` // at least 1 s
 }
 
-// Signing names the key that pin documents are signed with.
+// Signing says how pin documents are signed.
 type Signing struct {
 	KeyFile string `yaml:"key_file,cred"` // PKCS #8 PEM; "" for one made under DataDir
+	// Refresh is after which time devices ask again, and a new document is issued;
+	// at least 1 min. Expires is how long one holds; longer than Refresh.
+	Refresh time.Duration `yaml:"refresh"`
+	Expires time.Duration `yaml:"expires"`
 }
 
 // The roles of a process in a fleet.
@@ -243,6 +247,8 @@ func Default() *Config {
 		Stdout: true,
 		HTTP:   HTTP{Listen: "127.0.0.1:8780"},
 		Probe:  Probe{Interval: 10 * time.Minute},
+
+		Signing: Signing{Refresh: 24 * time.Hour, Expires: 30 * 24 * time.Hour},
 		Fleet:  Fleet{Role: RoleAll},
 	}
 }

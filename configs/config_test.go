@@ -55,11 +55,12 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 			ListKey: "google", Refresh: time.Hour, Poll: 30 * time.Second, MaxRate: 200,
 			States: []string{"qualified", "usable", "readonly", "retired"},
 		},
-		NATS:   configs.NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
-		Stdout: true,
-		HTTP:   configs.HTTP{Listen: "127.0.0.1:8780"},
-		Probe:  configs.Probe{Interval: 10 * time.Minute},
-		Fleet:  configs.Fleet{Role: "all"},
+		NATS:    configs.NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
+		Stdout:  true,
+		HTTP:    configs.HTTP{Listen: "127.0.0.1:8780"},
+		Probe:   configs.Probe{Interval: 10 * time.Minute},
+		Signing: configs.Signing{Refresh: 24 * time.Hour, Expires: 720 * time.Hour},
+		Fleet:   configs.Fleet{Role: "all"},
 	}
 	if diff := compare(want, configs.Default()); diff != "" {
 		t.Error(diff)

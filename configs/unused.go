@@ -9,9 +9,7 @@ import (
 // notYet are the settings that are read and checked, and that nothing acts upon in
 // this version.
 var notYet = map[string]bool{
-	"watch[].issuers": true, "watch[].keys": true, "watch[].caa": true, "watch[].endpoints": true,
-	"apps": true, "email": true, "webhooks": true, "hooks": true,
-	"http.public_url": true, "probe": true, "signing": true, "fleet": true,
+	"watch[].caa": true, "email": true, "webhooks": true, "hooks": true, "http.public_url": true, "fleet": true,
 }
 
 var anyIndex = regexp.MustCompile(`\[[0-9]+\]`)

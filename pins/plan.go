@@ -145,7 +145,7 @@ func (j *judge) change(p *HostPlan) {
 	if len(j.versions) > 0 {
 		newest = p.Shipped[j.versions[0].Name]
 	}
-	for _, k := range j.v.trustedFor(j.Pattern, j.app.Role) {
+	for _, k := range j.v.TrustedFor(j.Pattern, j.app.Role) {
 		if j.v.belongs(k, &j.target) && !slices.Contains(newest, k.Pin) {
 			p.Add = append(p.Add, k.Pin)
 		}

@@ -80,7 +80,7 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, why string) {
 		return hs, "The chain served now does not show its issuer's key."
 	}
 	hs = HostSet{Pattern: p, Pins: served}
-	for _, k := range v.trustedFor(p, app.Role) {
+	for _, k := range v.TrustedFor(p, app.Role) {
 		if v.belongs(k, t) && !slices.Contains(hs.Pins, k.Pin) {
 			hs.Pins = append(hs.Pins, k.Pin)
 		}
@@ -95,7 +95,7 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, why string) {
 	}
 	if p.Reach == OneBelow {
 		hs.Names = slices.Clone(t.hosts)
-		for _, k := range v.trustedFor(p, app.Role) {
+		for _, k := range v.TrustedFor(p, app.Role) {
 			for _, c := range v.issuedFor[k.Pin] {
 				for _, name := range c.Names {
 					if name.Reach == Exact && p.Matches(name.Name) && !c.Rejected {

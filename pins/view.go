@@ -166,9 +166,9 @@ func (v *View) Trusted(pin Pin, r Role, p Pattern) *Key {
 	return k
 }
 
-// trustedFor lists the keys in a role that are trusted for a pattern's hosts, by
+// TrustedFor lists the keys in a role that are trusted for a pattern's hosts, by
 // their pins.
-func (v *View) trustedFor(p Pattern, r Role) []*Key {
+func (v *View) TrustedFor(p Pattern, r Role) []*Key {
 	var out []*Key
 	add := func(at Pattern) {
 		for _, k := range v.scopes[at] {

@@ -7,29 +7,18 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Condition is something that holds now, and is told when it comes to be. Two are
-// the same if kind, app, host and what are.
-type Condition struct {
-	Kind      ctwatch.EventType
-	App, Host string
-	What      string // what else tells it apart
-	// Event makes the event that tells of it. The episode counts how often it came
-	// to be.
-	Event func(episode int64) ctwatch.Event
-}
-
 type conditionKey struct {
 	kind            ctwatch.EventType
 	app, host, what string
 }
 
-func (c *Condition) key() conditionKey {
+func keyOfCondition(c *ctwatch.Condition) conditionKey {
 	return conditionKey{c.Kind, text(c.App), text(c.Host), text(c.What)}
 }
 
 // Tell takes all conditions that hold now, and tells of those that did not hold the
 // last time. Where nothing changed nothing is written.
-func (db *DB) Tell(ctx context.Context, holding []Condition) error {
+func (db *DB) Tell(ctx context.Context, holding []ctwatch.Condition) error {
 	const what = "telling what came to be"
 	var same bool
 	err := db.read(ctx, what, func(t readTx) error {
@@ -53,7 +42,7 @@ func (db *DB) Tell(ctx context.Context, holding []Condition) error {
 			}
 		}
 		for i := range begun {
-			k := begun[i].key()
+			k := keyOfCondition(&begun[i])
 			var episode int64
 			err := t.queryRow(`
 				INSERT INTO conditions (kind, app, host, what, active, episode, since) VALUES (?, ?, ?, ?, 1, 1, ?)
@@ -72,7 +61,7 @@ func (db *DB) Tell(ctx context.Context, holding []Condition) error {
 
 // compareConditions returns which conditions hold that did not, each once and in
 // the order given, and which no longer hold that did.
-func compareConditions(q querier, holding []Condition) (begun []Condition, ended []conditionKey, err error) {
+func compareConditions(q querier, holding []ctwatch.Condition) (begun []ctwatch.Condition, ended []conditionKey, err error) {
 	rows, err := q.query(`SELECT kind, app, host, what FROM conditions WHERE active = 1 ORDER BY kind, app, host, what`)
 	active, err := collect(rows, err, func(r *sql.Rows) (k conditionKey, err error) {
 		err = r.Scan(&k.kind, &k.app, &k.host, &k.what)
@@ -87,7 +76,7 @@ func compareConditions(q querier, holding []Condition) (begun []Condition, ended
 	}
 	holds := make(map[conditionKey]bool, len(holding))
 	for _, c := range holding {
-		k := c.key()
+		k := keyOfCondition(&c)
 		if !holds[k] && !known[k] {
 			begun = append(begun, c)
 		}

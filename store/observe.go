@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -28,6 +29,8 @@ type Reached struct {
 	Address string        // such as "192.0.2.1:443"
 	Error   string        // why it could not be reached; "" if it was
 	Served  []ServedChain // at least one if it was: one for each kind of key
+	// Partial says that it may serve others, which it did not show this time.
+	Partial bool
 }
 
 // A ServedChain is what an address serves to a client.
@@ -189,13 +192,20 @@ func (o *observation) address(r Reached) error {
 		}
 	}
 	for hash, s := range before {
-		if !now[hash] {
+		if !now[hash] && !(r.Partial && otherKind(s, r.Served)) {
 			if err := o.drop(s); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// otherKind reports whether what was served before has a key of another kind than
+// all that is served now: an RSA one beside an ECDSA one.
+func otherKind(s servedRow, now []ServedChain) bool {
+	kind, _, _ := strings.Cut(s.algorithm, " ")
+	return !slices.ContainsFunc(now, func(c ServedChain) bool { return strings.HasPrefix(c.Certificate.Key.Algorithm, kind) })
 }
 
 func rowOf(host, address string, s *ServedChain) servedRow {

@@ -76,15 +76,15 @@ func TestWhatAppsShip(t *testing.T) {
 
 func TestConditionsAreToldWhenTheyComeToBe(t *testing.T) {
 	db := open(t)
-	missing := func(host string) store.Condition {
-		return store.Condition{
+	missing := func(host string) ctwatch.Condition {
+		return ctwatch.Condition{
 			Kind: ctwatch.PinMissing, App: "shop", Host: host, What: "key",
 			Event: func(episode int64) ctwatch.Event {
 				return ctwatch.PinMissingEvent("shop", host, host, nil, pin("key"), "It will break.", episode, epoch)
 			},
 		}
 	}
-	tell := func(want int, holding ...store.Condition) {
+	tell := func(want int, holding ...ctwatch.Condition) {
 		t.Helper()
 		must(t, db.Tell(t.Context(), holding))
 		if n := len(events(t, db)); n != want {

@@ -23,6 +23,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong usage, or a bad configuration
+	exitNo     = 3 // done, and the answer is "no"
 )
 
 // A world is what the program sees of the process it runs in.
@@ -46,6 +47,10 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// errNo is the error of a command that is done, has printed its answer, and whose
+// answer is "no".
+var errNo = errors.New("the answer is no")
 
 // errTold is the error of a command that has said itself what went wrong.
 var errTold = errors.New("failed, as told")
@@ -83,6 +88,8 @@ func run(ctx context.Context, w world) int {
 		return exitDone
 	case errors.Is(err, errTold):
 		return exitFailed
+	case errors.Is(err, errNo):
+		return exitNo
 	case !begun:
 		fmt.Fprintf(w.Stderr, "ctwatch: %v\nRun 'ctwatch --help' for the commands and their flags.\n", err)
 		return exitUsage
@@ -122,7 +129,7 @@ the answer is "no".`,
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	_ = root.MarkPersistentFlagDirname("data")
 	root.AddCommand(
-		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(),
+		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(), a.probeCommand(), a.signingCommand(),
 		a.logsCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root

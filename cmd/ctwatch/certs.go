@@ -16,7 +16,9 @@ import (
 )
 
 func (a *app) certsCommand() *cobra.Command {
-	return group("certs", "What was found: certificates for watched names", a.certsListCommand(), a.certsShowCommand())
+	return group("certs", "What was found: certificates for watched names",
+		a.certsListCommand(), a.certsShowCommand(), a.certsAuthorizeCommand(), a.certsRejectCommand(),
+	)
 }
 
 func (a *app) certsListCommand() *cobra.Command {

@@ -20,8 +20,10 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/follow"
 	"ctwatch/ctwatch/metrics"
+	"ctwatch/ctwatch/planner"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/notify"
+	"ctwatch/pins/probe"
 	"ctwatch/store"
 )
 
@@ -30,6 +32,7 @@ type daemon struct {
 	cfg    *configs.Config
 	rules  []watchlist.Rule
 	logger *slog.Logger
+	probe  func(context.Context, probe.Endpoint) probe.Look // optional; by the network
 
 	out   io.Writer // where the stdout sender writes
 	json  bool
@@ -40,7 +43,10 @@ type daemon struct {
 
 	client   *http.Client
 	list     *watchlist.List
+	estate   *estate
 	db       *store.DB
+	planner  *planner.Planner
+	looks    *probe.Scheduler
 	ready    *readiness
 	paces    *paces
 	metrics  *metrics.Metrics
@@ -57,6 +63,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.client = httpClient()
 	defer d.client.CloseIdleConnections()
 	d.list = watchlist.New(d.rules)
+	if d.estate, err = newEstate(d.cfg, d.rules); err != nil {
+		return err
+	}
 	d.ready = newReadiness(d.logger)
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
 
@@ -75,6 +84,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.db.Close()) }()
 
 	if d.metrics, err = d.newMetrics(); err != nil {
+		return err
+	}
+	if err := d.plan(ctx); err != nil {
 		return err
 	}
 	listener, err := d.listenHTTP()
@@ -111,6 +123,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if listener != nil {
 		g.Go(func() error { return listener.Run(ctx) })
 	}
+	g.Go(func() error { return d.looks.Run(ctx) })
+	g.Go(func() error { return d.planner.Run(ctx) })
+	g.Go(func() error { return d.wakeForOthers(ctx, dispatcher) })
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })
 	err = g.Wait()

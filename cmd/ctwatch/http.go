@@ -46,12 +46,17 @@ func (d *daemon) listenHTTP() (*web.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	pinDocuments, err := d.pinDocuments()
+	if err != nil {
+		return nil, err
+	}
 	s, err := web.Listen(o)
 	if err != nil {
 		return nil, err
 	}
 	s.HandlePublic("GET /healthz", web.Health())
 	s.HandlePublic("GET /schemas/{file}", files)
+	s.HandlePublic("/pins/", pinDocuments)
 	s.Handle("GET /readyz", web.Ready(d.notReady))
 	s.Handle("GET /metrics", d.metrics.Handler())
 

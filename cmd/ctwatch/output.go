@@ -82,6 +82,26 @@ func few(words []string, n int) string {
 	return fmt.Sprintf("%s +%d", strings.Join(words[:n], ", "), len(words)-n)
 }
 
+// paragraph makes text printable and breaks it into lines of at most 80 columns.
+func paragraph(s string) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(ctwatch.Printable(s, 4000)) {
+		switch n := len([]rune(word)); {
+		case i == 0:
+			column = n
+		case column+1+n > 80:
+			b.WriteByte('\n')
+			column = n
+		default:
+			b.WriteByte(' ')
+			column += 1 + n
+		}
+		b.WriteString(word)
+	}
+	return b.String()
+}
+
 // day writes a date; "" for an unknown one.
 func day(t time.Time) string {
 	if t.IsZero() {

@@ -2,26 +2,45 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/planner"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
 
 func (a *app) pinsCommand() *cobra.Command {
-	list := &cobra.Command{
+	return group(
+		"pins", "Keys and where each stands; plans, gates and pin files for apps",
+		a.pinsListCommand(), a.pinsApproveCommand(), a.pinsRetireCommand(), a.pinsHistoryCommand(),
+		a.pinsPlanCommand(), a.pinsExportCommand(), a.pinsImportCommand(), a.pinsDropCommand(),
+		a.pinsCheckCommand(), a.pinsGateCommand(),
+	)
+}
+
+func (a *app) pinsListCommand() *cobra.Command {
+	c := &cobra.Command{
 		Use: "list", Short: "List the keys of watched names and of their issuers, with their pins", Args: cobra.NoArgs,
-		Long: `list prints every key that was certified for a watched name, and every key of an
-issuer, in the order in which they were first seen. A key is "seen" until a
-person, or a rule that a person wrote, says more of it.`,
+		Long: `list prints every key that was declared, certified for a watched name or seen at
+an endpoint, and every key of an issuer, in the order in which they became known.
+
+A key is "declared" before anything is issued for it, or "seen" in a log or at a
+server and trusted by nobody. By the word of a person, or of a rule that a person
+wrote, it becomes "approved" for some hosts; then "shipped" in a supported version of
+an app, "deployed" while it is served, "retiring" when it is not any more, and
+"retired". A "compromised" key is never trusted again.`,
 		Example: `  ctwatch pins list
-  ctwatch pins list --json | jq -r '.[] | select(.role == "leaf") | .pin'`,
+  ctwatch pins list --json | jq -r '.[] | select(.state == "seen") | .pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.read(c.Context(), func(db *store.DB) error { return a.listPins(c.Context(), db) })
 		},
 	}
-	return group("pins", "Keys, and where each stands", a.jsonFlag(list, "print a JSON array"))
+	return a.jsonFlag(c, "print a JSON array")
 }
 
 func (a *app) listPins(ctx context.Context, db *store.DB) error {
@@ -29,15 +48,247 @@ func (a *app) listPins(ctx context.Context, db *store.DB) error {
 	if err != nil {
 		return err
 	}
+	shipped, err := a.shipped(ctx, db)
+	if err != nil {
+		return err
+	}
+	for i := range keys {
+		keys[i].Apps = append(keys[i].Apps, shipped[keys[i].Pin]...)
+		slices.SortFunc(keys[i].Apps, func(a, b pins.AppVersion) int {
+			if a.Name != b.Name {
+				return pins.CompareVersions(a.Name, b.Name)
+			}
+			return pins.CompareVersions(b.Version, a.Version)
+		})
+	}
 	if a.json {
 		if keys == nil {
 			keys = []pins.Key{}
 		}
 		return a.printJSON(keys)
 	}
-	t := a.table("PIN", "ROLE", "ALGORITHM", "STATE", "HOSTS", "FIRST SEEN")
+	t := a.table("PIN", "ROLE", "ALGORITHM", "STATE", "HOSTS", "APPS", "FIRST SEEN")
 	for _, k := range keys {
-		t.row(k.Pin.String(), string(k.Role), k.Algorithm, string(k.State), few(k.Hosts, 3), moment(k.FirstSeen))
+		var apps []string
+		for _, v := range k.Apps {
+			apps = append(apps, v.Name+" "+v.Version)
+		}
+		t.row(k.Pin.String(), string(k.Role), k.Algorithm, string(k.State), few(k.Hosts, 3), few(apps, 3), moment(k.FirstSeen))
 	}
 	return t.flush()
+}
+
+// shipped lists the versions of apps that ship each pin.
+func (a *app) shipped(ctx context.Context, db *store.DB) (map[pins.Pin][]pins.AppVersion, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	apps, err := configuredApps(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if apps, err = withImported(ctx, db, apps); err != nil {
+		return nil, err
+	}
+	facts, err := db.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := desk{apps: apps, view: pins.NewView(&facts)}
+	return planner.Shipped(d.plans()), nil
+}
+
+func (a *app) pinsApproveCommand() *cobra.Command {
+	var hosts []string
+	var reason, role string
+	c := &cobra.Command{
+		Use: "approve PIN", Short: "Approve a key, so that apps may pin it", Args: cobra.ExactArgs(1),
+		Long: `approve says that a key is yours, or that of an issuer you trust, and may be among
+the pins of some hosts: those named by --host, or the watched names that it was
+certified for. It is the way of a key that was seen into plans, exports and pin
+documents. A key that nothing was issued for yet is declared with
+"ctwatch certs authorize".
+
+Who approved, when and why is kept: "ctwatch pins history".`,
+		Example: `  ctwatch pins approve sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --reason "new key, ticket 4711"
+  ctwatch pins approve sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --host api.example.com`,
+		RunE: func(c *cobra.Command, args []string) error {
+			pin, err := parsePin(args[0])
+			if err != nil {
+				return err
+			}
+			patterns, err := parseHosts("host", hosts)
+			if err != nil {
+				return err
+			}
+			if role != "" && role != string(pins.RoleLeaf) && role != string(pins.RoleIssuer) {
+				return usagef("--role %s: want leaf or issuer", ctwatch.Printable(role, 40))
+			}
+			return a.desk(c.Context(), func(d *desk) error {
+				return a.approve(c.Context(), d, pin, pins.Role(role), patterns, reason)
+			})
+		},
+	}
+	c.Flags().StringArrayVar(&hosts, "host", nil, "approve it for this `host` or pattern (\"*.example.com\"); default: the names it was certified for")
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
+	c.Flags().StringVar(&role, "role", "", "approve it as a `leaf` or an issuer key alone, if it is known as both")
+	return a.jsonFlag(c, "print the key as JSON")
+}
+
+func parsePin(s string) (pins.Pin, error) {
+	pin, err := pins.Parse(s)
+	if err != nil {
+		return pin, &usageError{err}
+	}
+	return pin, nil
+}
+
+func (a *app) approve(ctx context.Context, d *desk, pin pins.Pin, role pins.Role, hosts []pins.Pattern, reason string) error {
+	if len(hosts) == 0 {
+		for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
+			k := d.view.Key(pin, r)
+			if k == nil || role != "" && role != r {
+				continue
+			}
+			for _, h := range k.Hosts {
+				if p, err := pins.ParsePattern(h); err == nil && !slices.Contains(hosts, p) {
+					hosts = append(hosts, p)
+				}
+			}
+		}
+		if len(hosts) == 0 {
+			return fmt.Errorf("nothing is known to be issued for %s, so that it is not clear which hosts it is for: name them with --host, or, for a key to come, declare it with \"ctwatch certs authorize\"", pin)
+		}
+	}
+	_, err := d.db.Approve(ctx, store.Approval{
+		Pin: pin, Role: role, Hosts: hosts, Actor: pins.Person, By: a.person(), Reason: orDefault(reason, "approved on the command line"),
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("no key with the pin %s was seen; to declare one before anything is issued for it: ctwatch certs authorize %s --domain HOST --reason TEXT", pin, pin)
+	case err != nil:
+		return err
+	}
+	return a.tellKey(ctx, d, pin, "is approved for "+words(hosts))
+}
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+// tellKey prints where a key stands after a change.
+func (a *app) tellKey(ctx context.Context, d *desk, pin pins.Pin, what string) error {
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	var keys []pins.Key
+	for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
+		if k := d.view.Key(pin, r); k != nil {
+			keys = append(keys, *k)
+		}
+	}
+	if a.json {
+		return a.printJSON(keys)
+	}
+	for _, k := range keys {
+		fmt.Fprintf(a.Stdout, "%s %s; its state is %s\n", k.Pin, ctwatch.Printable(what, 500), k.State)
+	}
+	return nil
+}
+
+func (a *app) pinsRetireCommand() *cobra.Command {
+	var reason string
+	var compromised bool
+	c := &cobra.Command{
+		Use: "retire PIN", Short: "Retire a key, or report it compromised", Args: cobra.ExactArgs(1),
+		Long: `retire takes a key out of what apps should add. While it is served it stays in pin
+sets, which must not lack the key served now; after that it is retired.
+
+With --compromised the key is trusted no more from this moment on, and signed pin
+documents list it as revoked. No set that needs it is made: serve another key first.
+This cannot be taken back.`,
+		Example: `  ctwatch pins retire sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --reason "rotated"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			pin, err := parsePin(args[0])
+			if err != nil {
+				return err
+			}
+			return a.desk(c.Context(), func(d *desk) error {
+				err := d.db.Retire(c.Context(), pin, compromised, a.person(), orDefault(reason, "retired on the command line"))
+				if errors.Is(err, store.ErrNotFound) {
+					return fmt.Errorf("no key with the pin %s is known: ctwatch pins list", pin)
+				} else if err != nil {
+					return err
+				}
+				what := "is to be retired"
+				if compromised {
+					what = "is compromised"
+				}
+				return a.tellKey(c.Context(), d, pin, what)
+			})
+		},
+	}
+	c.Flags().BoolVar(&compromised, "compromised", false, "the private key is, or may be, in wrong hands")
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
+	return a.jsonFlag(c, "print the key as JSON")
+}
+
+func (a *app) pinsHistoryCommand() *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use: "history [PIN]", Short: "Show who changed what is trusted, when and why", Args: cobra.MaximumNArgs(1),
+		Long:    `history prints the audit trail, newest first, of one key or of everything.`,
+		Example: `  ctwatch pins history --limit 20`,
+		RunE: func(c *cobra.Command, args []string) error {
+			var pin pins.Pin
+			if len(args) > 0 {
+				var err error
+				if pin, err = parsePin(args[0]); err != nil {
+					return err
+				}
+			}
+			return a.read(c.Context(), func(db *store.DB) error {
+				records, err := db.History(c.Context(), pin, limit)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					if records == nil {
+						records = []pins.Record{}
+					}
+					return a.printJSON(records)
+				}
+				t := a.table("TIME", "WHAT", "KEY OR SUBJECT", "BY", "REASON")
+				for _, r := range records {
+					what, subject := describeRecord(r)
+					t.row(moment(r.At), what, subject, r.By+" ("+string(r.Actor)+")", r.Reason)
+				}
+				return t.flush()
+			})
+		},
+	}
+	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
+	return a.jsonFlag(c, "print a JSON array")
+}
+
+func describeRecord(r pins.Record) (what, subject string) {
+	what, subject = r.Action, r.Pin.String()
+	switch r.Action {
+	case "state":
+		what = string(r.To)
+		if r.From != pins.StateUnknown {
+			what = string(r.From) + " → " + what
+		}
+	case "approve", "withdraw":
+		what += " for " + words(r.Hosts)
+	case "judge":
+		what, subject = "judged "+r.Verdict, "certificate "+r.Certificate[:min(12, len(r.Certificate))]
+	case "import", "drop":
+		subject = r.App + " " + r.Version
+	}
+	return what, subject
 }

@@ -62,7 +62,7 @@ func Describe(tbs []byte) ctwatch.Certificate {
 	key, err := TBSKey(tbs)
 	if err == nil {
 		c.Key.Pin = pins.FromSPKI(key)
-		c.Key.Algorithm, err = algorithm(key)
+		c.Key.Algorithm, err = Algorithm(key)
 	}
 	problem("public key", err)
 	return c

@@ -12,10 +12,10 @@ import (
 	"fmt"
 )
 
-// algorithm names the kind and the size of a key in words such as "ECDSA P-256" or
+// Algorithm names the kind and the size of a key in words such as "ECDSA P-256" or
 // "RSA 2048". With an error, the name is what the key says of itself: its OID in
 // words or in digits.
-func algorithm(spki []byte) (string, error) {
+func Algorithm(spki []byte) (string, error) {
 	key, err := x509.ParsePKIXPublicKey(spki)
 	if err == nil {
 		switch key := key.(type) {

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os/user"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/planner"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+// A desk is where commands about pins work: the store, beside a running daemon or
+// without one, in line with the configuration; the apps with all their versions;
+// and a view of the facts.
+type desk struct {
+	cfg    *configs.Config
+	estate *estate
+	db     *store.DB
+	apps   []pins.App
+	view   *pins.View
+}
+
+// desk opens the store and calls f.
+func (a *app) desk(ctx context.Context, f func(*desk) error) (err error) {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	rules, err := watchRules(cfg, nil)
+	if err != nil {
+		return err
+	}
+	d := &desk{cfg: cfg}
+	if d.estate, err = newEstate(cfg, rules); err != nil {
+		return err
+	}
+	d.db, err = store.OpenShared(ctx, database(cfg), store.Options{Logger: a.logger()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.db.Close()) }()
+	if err := d.estate.apply(ctx, d.db); err != nil {
+		return err
+	}
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	return f(d)
+}
+
+// refresh reads the store anew, and settles where keys stand by what is known now.
+func (d *desk) refresh(ctx context.Context) error {
+	var err error
+	if d.apps, err = withImported(ctx, d.db, d.estate.apps); err != nil {
+		return err
+	}
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	changed, err := d.db.Settle(ctx, planner.Shipped(d.plans()))
+	if err != nil || changed == 0 {
+		return err
+	}
+	return d.look(ctx)
+}
+
+func (d *desk) look(ctx context.Context) error {
+	facts, err := d.db.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	d.view = pins.NewView(&facts)
+	return nil
+}
+
+// plans makes the plans of all apps.
+func (d *desk) plans() []pins.HostPlan {
+	var out []pins.HostPlan
+	for i := range d.apps {
+		out = append(out, d.view.Plan(&d.apps[i])...)
+	}
+	return out
+}
+
+// chosen returns the app with a name, or all apps for no name.
+func (d *desk) chosen(name string) ([]pins.App, error) {
+	if name == "" {
+		if len(d.apps) == 0 {
+			return nil, usagef("the configuration names no app (apps:): there is nothing to plan for")
+		}
+		return d.apps, nil
+	}
+	app, err := findApp(d.apps, name)
+	if err != nil {
+		return nil, err
+	}
+	return []pins.App{*app}, nil
+}
+
+// person returns who calls, for the audit trail.
+func (a *app) person() string {
+	if name, ok := a.LookupEnv("SUDO_USER"); ok && name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return cmp.Or(u.Username, u.Uid)
+	}
+	name, _ := a.LookupEnv("USER")
+	return cmp.Or(name, "unknown")
+}

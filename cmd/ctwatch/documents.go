@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/planner"
+	"ctwatch/pins"
+	"ctwatch/pins/publish"
+	"ctwatch/store"
+)
+
+// signingKey is where the key is that signs pin documents.
+func signingKey(cfg *configs.Config) (path string, ours bool) {
+	if cfg.Signing.KeyFile != "" {
+		return cfg.Signing.KeyFile, false
+	}
+	return filepath.Join(cfg.DataDir, "signing.pem"), true
+}
+
+// openRing opens the signing keys. It makes one only where the configuration names
+// none.
+func openRing(cfg *configs.Config, logger *slog.Logger) (*publish.Ring, error) {
+	path, ours := signingKey(cfg)
+	ring, err := publish.OpenRing(path, ours, logger)
+	if err != nil && !ours {
+		return nil, &usageError{cfg.Errorf("signing.key_file", "cannot be used: %w", err)}
+	}
+	return ring, err
+}
+
+// An issuer issues the pin documents of apps.
+type issuer struct {
+	db      *store.DB
+	signing configs.Signing
+	logger  *slog.Logger
+	now     func() time.Time
+
+	mu      sync.Mutex
+	current map[string]*publish.Document // by app: issued since the start
+	held    map[string]string            // by app: why its pins are withheld, as it was logged
+}
+
+func newIssuer(db *store.DB, signing configs.Signing, logger *slog.Logger) *issuer {
+	return &issuer{
+		db: db, signing: signing, logger: logger, now: time.Now,
+		current: make(map[string]*publish.Document), held: make(map[string]string),
+	}
+}
+
+// document returns what is published of an app by a plan: the document before, as
+// long as it says the same and need not be renewed. The first one after a start is
+// always new: the database may be an older one, put back from a backup, and the
+// serials of what it issued since then are not known.
+//
+// It fails with pins.Refusals if no set can be made that keeps the app connected.
+func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*publish.Document, error) {
+	set, unseen, err := v.Recommend(app)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range unseen {
+		err = errors.Join(err, pins.Refusals{{App: app.Name, Host: p, Why: "What it serves is not known, so that a document could cut it off. Look: ctwatch probe --record."}})
+	}
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := i.leaves(ctx, v, app)
+	if err != nil {
+		return nil, err
+	}
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if d := i.current[app.Name]; d != nil && d.Set.Plan == set.Plan && i.now().Before(d.RefreshAfter) {
+		if slices.EqualFunc(d.Leaves, leaves, func(a, b publish.Leaf) bool { return string(a.DER) == string(b.DER) }) {
+			return d, nil
+		}
+	}
+	d := &publish.Document{App: app.Name, Set: set, Leaves: leaves}
+	issued, err := i.db.Issue(ctx, app.Name, set.Plan, func(serial int64, at time.Time) ([]byte, error) {
+		d.Serial, d.Issued = serial, at
+		d.RefreshAfter, d.Expires = at.Add(i.signing.Refresh), at.Add(i.signing.Expires)
+		return publish.Payload(set, serial, d.Issued, d.RefreshAfter, d.Expires)
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.Payload = issued.Payload
+	i.current[app.Name] = d
+	i.logger.Info("pin document issued", "app", app.Name, "serial", d.Serial, "plan", set.Plan)
+	return d, nil
+}
+
+// leaves lists the certificates of an app's hosts, for clients that pin those:
+// served now, or final ones that a log has for keys that are approved.
+func (i *issuer) leaves(ctx context.Context, v *pins.View, app *pins.App) ([]publish.Leaf, error) {
+	served, err := i.db.ServedCertificates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []publish.Leaf
+	add := func(l publish.Leaf) {
+		if !slices.ContainsFunc(out, func(o publish.Leaf) bool { return string(o.DER) == string(l.DER) }) {
+			out = append(out, l)
+		}
+	}
+	ours := func(pin pins.Pin, host pins.Pattern) bool {
+		for _, p := range app.Hosts {
+			if (p.Covers(host) || host.Covers(p)) && v.Trusted(pin, pins.RoleLeaf, p) != nil {
+				return true
+			}
+		}
+		return false
+	}
+	var trusted []pins.Pin
+	for _, s := range served {
+		if ours(s.Pin, pins.Pattern{Name: s.Host}) {
+			add(publish.Leaf{CommonName: s.CommonName, DER: s.DER, NotAfter: s.NotAfter})
+		}
+	}
+	for _, p := range app.Hosts {
+		for _, k := range v.TrustedFor(p, pins.RoleLeaf) {
+			trusted = append(trusted, k.Pin)
+		}
+	}
+	finals, err := i.db.Finals(ctx, trusted)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range finals {
+		if !f.NotAfter.After(i.now()) || !slices.ContainsFunc(f.Names, func(n string) bool {
+			p, err := pins.ParsePattern(n)
+			return err == nil && p.Reach != pins.AllBelow && ours(f.Pin, p)
+		}) {
+			continue
+		}
+		add(publish.Leaf{CommonName: commonName(f.DER), DER: f.DER, NotAfter: f.NotAfter})
+	}
+	slices.SortFunc(out, func(a, b publish.Leaf) int { return strings.Compare(string(a.DER), string(b.DER)) })
+	return out, nil
+}
+
+// A source serves the documents of the plans that the daemon made last.
+type source struct {
+	issuer *issuer
+	latest func() *planner.Result
+}
+
+// Document implements publish.Source. Everybody reads why pins are withheld; the
+// details, which name keys and commands, are for the log.
+func (s *source) Document(ctx context.Context, name string) (*publish.Document, error) {
+	r := s.latest()
+	if r == nil {
+		return nil, &publish.Withheld{Reasons: []string{"ctwatch has just started"}}
+	}
+	app, err := findApp(r.Apps, name)
+	if err != nil {
+		return nil, publish.ErrNoApp
+	}
+	d, err := s.issuer.document(ctx, r.View, app)
+	why := ""
+	var refusals pins.Refusals
+	if errors.As(err, &refusals) {
+		why = err.Error()
+	}
+	s.issuer.tell(name, why)
+	if why == "" {
+		return d, err
+	}
+	w := &publish.Withheld{}
+	for _, refusal := range refusals {
+		w.Reasons = append(w.Reasons, fmt.Sprintf("the pins of %s are withheld until its operator has looked at them", refusal.Host))
+	}
+	return nil, w
+}
+
+// tell logs when an app's pins begin to be withheld, and when no longer.
+func (i *issuer) tell(app, why string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch before := i.held[app]; {
+	case why == before:
+	case why == "":
+		i.logger.Info("pins are published again", "app", app)
+	default:
+		i.logger.Error("pins are withheld", "app", app, "why", why)
+	}
+	i.held[app] = why
+}

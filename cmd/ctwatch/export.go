@@ -1,0 +1,236 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/pins/format"
+	"ctwatch/pins/publish"
+)
+
+// The signed forms, which need a key and are no formats of files that apps ship.
+const (
+	formatJWS    = "jws"
+	formatWultra = "wultra"
+)
+
+func (a *app) pinsExportCommand() *cobra.Command {
+	var o exportOptions
+	var lines []string
+	for _, f := range format.All() {
+		lines = append(lines, fmt.Sprintf("  %-9s %s", f.Name, f.Title))
+	}
+	c := &cobra.Command{
+		Use: "export --app NAME --format FORMAT", Short: "Write the recommended pins in a client's own format", Args: cobra.NoArgs,
+		Long: `export writes the pins that the next version of an app should ship: for each host the
+keys that are served now, and those that are approved for it and to come. The formats:
+
+` + strings.Join(lines, "\n") + `
+  jws       ctwatch's signed pin document (compact JWS)
+  wultra    Wultra's signed certificate fingerprints
+
+What would cut the app off, or what nobody vouches for, is refused with the reasons: a
+key that is served and not approved, fewer pins than min_pins, no backup; and so is
+what a format cannot express without losing or widening meaning. What a host serves
+that was never reached cannot be held against the pins: a note on stderr says so.`,
+		Example: `  ctwatch pins export --app shop --format android > network_security_config.xml
+  ctwatch pins export --app shop --format curl --host api.example.com
+  ctwatch pins export --app shop --format jws --sign-key offline-key.pem --out shop.jws`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.app == "" || o.format == "" {
+				return usagef("export needs --app and --format")
+			}
+			return a.desk(c.Context(), func(d *desk) error { return a.export(c.Context(), d, o) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.app, "app", "", "the `app`, as the configuration names it")
+	f.StringVar(&o.format, "format", "", "the `format` to write")
+	f.StringArrayVar(&o.hosts, "host", nil, "only this `host` or pattern of the app")
+	f.StringVar(&o.out, "out", "", "write to a `file`, whole or not at all, instead of stdout")
+	f.StringVar(&o.key, "sign-key", "", "sign jws and wultra with the key in this PEM `file` instead of the configured one")
+	return c
+}
+
+type exportOptions struct {
+	app, format, out, key string
+	hosts                 []string
+}
+
+func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
+	found, err := findApp(d.apps, o.app)
+	if err != nil {
+		return err
+	}
+	app := *found
+	if len(o.hosts) > 0 {
+		only, err := parseHosts("host", o.hosts)
+		if err != nil {
+			return err
+		}
+		for _, p := range only {
+			if !slices.Contains(app.Hosts, p) {
+				return usagef("--host %s is none of the hosts of %s: %s", p, app.Name, words(app.Hosts))
+			}
+		}
+		app.Hosts = only
+	}
+	var data []byte
+	switch o.format {
+	case formatJWS, formatWultra:
+		data, err = a.signed(ctx, d, &app, o)
+	default:
+		data, err = a.exported(d, &app, o.format)
+	}
+	var refusals pins.Refusals
+	if errors.As(err, &refusals) {
+		return fmt.Errorf("nothing was written:\n%w", err)
+	} else if err != nil {
+		return err
+	}
+	if o.out != "" {
+		return writeFile(o.out, data)
+	}
+	_, err = a.Stdout.Write(data)
+	return err
+}
+
+// exported writes a file for an app to ship.
+func (a *app) exported(d *desk, app *pins.App, name string) ([]byte, error) {
+	f, err := format.Find(name)
+	if err != nil {
+		return nil, usagef("%w, %s, %s", err, formatJWS, formatWultra)
+	}
+	set, unseen, err := d.view.Recommend(app)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range unseen {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: what %s serves is not known, so that the pins are not held against it: ctwatch probe --record\n", p)
+	}
+	return f.Encode(set)
+}
+
+// signed writes a signed document.
+func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOptions) ([]byte, error) {
+	key, err := a.signer(d, o.key)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := newIssuer(d.db, d.cfg.Signing, slog.New(slog.DiscardHandler)).document(ctx, d.view, app)
+	if err != nil {
+		return nil, err
+	}
+	if o.format == formatWultra {
+		return publish.Wultra(doc.Leaves, key)
+	}
+	data, err := publish.Compact(doc.Payload, key)
+	return append(data, '\n'), err
+}
+
+func (a *app) signer(d *desk, file string) (*publish.Key, error) {
+	if file != "" {
+		key, note, err := publish.LoadKey(file)
+		if note != "" {
+			fmt.Fprintf(a.Stderr, "ctwatch: note: %s\n", ctwatch.Printable(note, 500))
+		}
+		return key, err
+	}
+	ring, err := openRing(d.cfg, a.logger())
+	if err != nil {
+		return nil, err
+	}
+	return ring.Keys().Active, nil
+}
+
+// commonName returns the common name of a certificate; "" if it has none, or cannot
+// be read.
+func commonName(der []byte) string {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return ""
+	}
+	return c.Subject.CommonName
+}
+
+func (a *app) signingCommand() *cobra.Command {
+	show := &cobra.Command{
+		Use: "show", Short: "Show the keys that pin documents are signed with", Args: cobra.NoArgs,
+		Example: `  ctwatch signing show --json > jwks.json`,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			ring, err := openRing(cfg, a.logger())
+			if err != nil {
+				return err
+			}
+			return a.showKeys(ring.Keys())
+		},
+	}
+	rotate := &cobra.Command{
+		Use: "rotate", Short: "Begin to replace the signing key: a second one signs, too", Args: cobra.NoArgs,
+		Long: `rotate makes the next signing key beside the active one. From then on the keys at
+/pins/jwks.json are both, and documents asked for as application/jose+json carry both
+signatures; compact ones are signed by the active key as before. Once every app trusts
+the next key, end with "ctwatch signing finish". A running daemon needs no restart.`,
+		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Rotate, "signs from now on, too") },
+	}
+	finish := &cobra.Command{
+		Use: "finish", Short: "End the replacement: the next key alone signs", Args: cobra.NoArgs,
+		Long: `finish makes the key that "ctwatch signing rotate" made the active one. The key before
+signs no longer; its public half stays among the keys at /pins/jwks.json.`,
+		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Finish, "is the active key now") },
+	}
+	return group("signing", "The keys that sign pin documents", a.jsonFlag(show, "print the JSON Web Key Set"), rotate, finish)
+}
+
+func (a *app) changeKey(change func(path string) (*publish.Key, error), what string) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	if _, err := openRing(cfg, a.logger()); err != nil {
+		return err
+	}
+	path, _ := signingKey(cfg)
+	key, err := change(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "%s (%s) %s\n", key.ID(), key.Algorithm(), what)
+	return nil
+}
+
+func (a *app) showKeys(k *publish.Keys) error {
+	if a.json {
+		_, err := a.Stdout.Write(append(slices.Clip(k.JWKS()), '\n'))
+		return err
+	}
+	t := a.table("KEY ID", "ALGORITHM", "STATE", "PUBLIC KEY FOR WULTRA'S SDK")
+	for _, row := range []struct {
+		key   *publish.Key
+		state string
+	}{{k.Active, "active"}, {k.Next, "next"}, {k.Old, "old"}} {
+		if row.key == nil {
+			continue
+		}
+		wultra, err := row.key.WultraPublicKey()
+		if err != nil {
+			wultra = ""
+		}
+		t.row(row.key.ID(), row.key.Algorithm(), row.state, cmp.Or(wultra, "- (not on P-256)"))
+	}
+	return t.flush()
+}

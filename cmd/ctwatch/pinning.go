@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"ctwatch/ctwatch/planner"
+	"ctwatch/notify"
+	"ctwatch/pins"
+	"ctwatch/pins/probe"
+	"ctwatch/pins/publish"
+)
+
+// plan makes what keeps plans current: the looks at what is served, and the planner.
+func (d *daemon) plan(ctx context.Context) error {
+	if err := d.estate.apply(ctx, d.db); err != nil {
+		return err
+	}
+	if err := d.db.Forget(ctx, d.estate.kept()); err != nil {
+		return err
+	}
+	look := d.probe
+	if look == nil {
+		look = probe.New(probe.Config{}).Look
+	}
+	var err error
+	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
+		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
+		Endpoints: func() []probe.Endpoint { return d.estate.endpoints },
+	})
+	if err != nil {
+		return err
+	}
+	d.planner = &planner.Planner{
+		Store: d.db, Logger: d.logger, Subject: d.estate.subject,
+		Apps: func(ctx context.Context) ([]pins.App, error) { return withImported(ctx, d.db, d.estate.apps) },
+		Look: func(names []pins.Pattern) {
+			if hosts := d.estate.hostsFor(names); len(hosts) > 0 {
+				d.looks.Now(hosts...)
+			}
+		},
+	}
+	return nil
+}
+
+// pinDocuments serves the pins of apps to everybody.
+func (d *daemon) pinDocuments() (http.Handler, error) {
+	ring, err := openRing(d.cfg, d.logger)
+	if err != nil {
+		return nil, err
+	}
+	return publish.NewHandler(publish.Options{
+		Source: &source{issuer: newIssuer(d.db, d.cfg.Signing, d.logger), latest: d.planner.Latest},
+		Ring:   ring, Logger: d.logger,
+	}), nil
+}
+
+// wakeForOthers has senders look for events whenever another process, such as
+// "ctwatch certs reject", has changed what is trusted: events may have come of it.
+func (d *daemon) wakeForOthers(ctx context.Context, dispatcher *notify.Dispatcher) error {
+	const often = 500 * time.Millisecond
+	tick := time.NewTicker(often)
+	defer tick.Stop()
+	last := int64(-1)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		// A store that fails ends the daemon elsewhere.
+		if now, err := d.db.Revision(ctx); err == nil && now != last {
+			last = now
+			dispatcher.Wake()
+		}
+	}
+}

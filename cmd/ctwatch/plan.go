@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ctwatch/pins"
+)
+
+func (a *app) pinsPlanCommand() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use: "plan", Short: "Hold what apps ship against what is served and what is coming", Args: cobra.NoArgs,
+		Long: `plan says for each app and host how its supported versions stand with what servers
+serve now and with the certificates that may be deployed next, each version judged
+by the rules of the client that its pins are for; what to add to the next version,
+what may be left out of it, and by when it has to be released.
+
+  ok          accepted by every supported version, with another pin to fall back on
+  no_backup   every pin that counts is in the chain served now
+  expiring    pins, or the certificate served, end before a new version could help
+  will_break  a supported version refuses a certificate that may be deployed next
+  broken      a supported version refuses what is served now
+  unknown     too little is known of what is served or shipped
+
+Exit status 3 if an app is broken or will break.`,
+		Example: `  ctwatch pins plan
+  ctwatch pins plan --app shop --json | jq -r '.[] | select(.status != "ok") | .why'`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.desk(c.Context(), func(d *desk) error {
+				apps, err := d.chosen(name)
+				if err != nil {
+					return err
+				}
+				plans := []pins.HostPlan{}
+				for i := range apps {
+					plans = append(plans, d.view.Plan(&apps[i])...)
+				}
+				return a.printPlans(plans)
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "app", "", "plan for this `app` alone")
+	return a.jsonFlag(c, "print a JSON array")
+}
+
+func (a *app) printPlans(plans []pins.HostPlan) error {
+	bad := false
+	for _, p := range plans {
+		bad = bad || p.Status == pins.StatusBroken || p.Status == pins.StatusWillBreak
+	}
+	if a.json {
+		if err := a.printJSON(plans); err != nil {
+			return err
+		}
+	} else {
+		t := a.table("APP", "HOST", "STATUS", "DEPLOYED", "ADD", "REMOVE", "RELEASE BY")
+		for _, p := range plans {
+			by := "-"
+			if p.Deadline != nil {
+				by = day(*p.Deadline)
+			}
+			t.row(p.App, p.Host.String(), string(p.Status), fewPins(p.Deployed), fewPins(p.Add), fewPins(p.Remove), by)
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		for _, p := range plans {
+			if p.Status != pins.StatusOK || len(p.Add) > 0 || len(p.Remove) > 0 {
+				fmt.Fprintf(a.Stdout, "\n%s\n", paragraph(fmt.Sprintf("%s, %s: %s", p.App, p.Host, p.Why)))
+			}
+		}
+	}
+	if bad {
+		return errNo
+	}
+	return nil
+}
+
+// fewPins writes pins for a table, by their first characters.
+func fewPins(list []pins.Pin) string {
+	var out []string
+	for _, p := range list {
+		out = append(out, p.String()[:len("sha256/")+8]+"…")
+	}
+	if out == nil {
+		return "-"
+	}
+	return few(out, 2)
+}
