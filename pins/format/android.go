@@ -127,7 +127,7 @@ func (p *androidParser) document() error {
 		return err
 	}
 	if root.Name.Local != "network-security-config" {
-		return p.pos.errorf("the root element is <%s>, and should be <network-security-config>", plain(root.Name.Local))
+		return p.pos.errorf("the root element is <%s>, and should be <network-security-config>", plain(brief(root.Name.Local)))
 	}
 	once := make(map[string]bool)
 	err = p.children(func(e xml.StartElement) error {

@@ -14,7 +14,7 @@ import (
 	"ctwatch/pins"
 )
 
-// The pins of a leaf and of its issuer, as PIN files have them: base64 alone.
+// The pins of a leaf and of its issuer, as most files have them: base64 alone.
 var (
 	leafText = strings.TrimPrefix(textA, "sha256/")
 	caText   = strings.TrimPrefix(textB, "sha256/")

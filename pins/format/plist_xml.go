@@ -16,7 +16,7 @@ func parseXMLPlist(data []byte) (*plistValue, error) {
 		return nil, err
 	}
 	if root.Name.Local != "plist" {
-		return nil, p.pos.errorf("the root element is <%s>, and should be <plist>", plain(root.Name.Local))
+		return nil, p.pos.errorf("the root element is <%s>, and should be <plist>", plain(brief(root.Name.Local)))
 	}
 	pos := p.pos
 	values, err := p.values("plist")
@@ -73,7 +73,7 @@ func (p *plistXML) dict(v *plistValue) error {
 		isKey := e.Name.Local == "key"
 		switch wantKey := len(v.keys) == len(v.values); {
 		case wantKey && !isKey:
-			return p.pos.errorf("<%s> without a <key> before it", plain(e.Name.Local))
+			return p.pos.errorf("<%s> without a <key> before it", plain(brief(e.Name.Local)))
 		case !wantKey && isKey:
 			return p.pos.errorf("<key> where the value of the key %s belongs", quote(v.keys[len(v.keys)-1]))
 		case isKey:
@@ -127,7 +127,7 @@ func (p *plistXML) value(e xml.StartElement) (*plistValue, error) {
 	case "real", "date", "data":
 		_, err = p.text(tag)
 	default:
-		err = v.pos.errorf("<%s> is no element of property lists", plain(tag))
+		err = v.pos.errorf("<%s> is no element of property lists", plain(brief(tag)))
 	}
 	return v, err
 }

@@ -269,14 +269,16 @@ func barePin(s string) (pins.Pin, error) {
 // base64Of writes a pin as formats do that have its base64 alone.
 func base64Of(p pins.Pin) string { return base64.StdEncoding.EncodeToString(p[:]) }
 
-// quote quotes text from a file for a message, and no more of it than tells where
-// it is.
-func quote(s string) string {
+// quote quotes text from a file for a message.
+func quote(s string) string { return strconv.Quote(brief(s)) }
+
+// brief cuts text to no more of it than tells where it is.
+func brief(s string) string {
 	const most = 100
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // distinct returns the pins of a list, each once.

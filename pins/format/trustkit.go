@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -305,7 +306,7 @@ func (r *tskRules) Patterns() []pins.Pattern { return r.patterns }
 
 // find yields the entries that TrustKit may take for a host: that of its own name,
 // or all above it that include subdomains.
-func (r *tskRules) find(host string) func(yield func(*tskDomain) bool) {
+func (r *tskRules) find(host string) iter.Seq[*tskDomain] {
 	return func(yield func(*tskDomain) bool) {
 		if d, ok := r.exact[host]; ok {
 			yield(d)

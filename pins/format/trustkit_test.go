@@ -44,8 +44,8 @@ func TestTrustKitMatchesAsTheLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	any := func(ps ...pins.Pin) pins.Requirement { return pins.Requirement{At: pins.Anywhere, Pins: ps} }
-	ab, cd := any(pinOf(t, textA), pinOf(t, textB)), any(testPin(1), testPin(2))
+	anyOf := func(ps ...pins.Pin) pins.Requirement { return pins.Requirement{At: pins.Anywhere, Pins: ps} }
+	ab, cd := anyOf(pinOf(t, textA), pinOf(t, textB)), anyOf(testPin(1), testPin(2))
 	for name, want := range map[string][]pins.Requirement{
 		"example.com":          {ab},
 		"x.example.com":        {ab},

@@ -48,9 +48,9 @@ func (r *xmlReader) next() (xml.Token, error) {
 		var bad *xml.SyntaxError
 		line, column := r.dec.InputPos()
 		if errors.As(err, &bad) {
-			return nil, position{line, column}.errorf("not XML: %s", bad.Msg)
+			return nil, position{line, column}.errorf("not XML: %s", plain(brief(bad.Msg)))
 		}
-		return nil, position{line, column}.errorf("not XML: %w", err)
+		return nil, position{line, column}.errorf("not XML: %s", plain(brief(err.Error())))
 	}
 	switch t := tok.(type) {
 	case xml.StartElement:
