@@ -32,7 +32,7 @@ func (p *Prober) resolve(ctx context.Context, e Endpoint) (addrs []netip.AddrPor
 			name += "."
 		}
 		if ips, err = p.cfg.Resolver.LookupNetIP(ctx, "ip", name); err != nil {
-			return nil, 0, resolveFailure(host, p.cfg.ResolveTimeout, err)
+			return nil, 0, resolveFailure(host, err)
 		}
 		if len(ips) == 0 {
 			return nil, 0, &failure{text: host + ": the name has no address: check that DNS has an A or AAAA record for it"}

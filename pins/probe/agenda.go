@@ -60,20 +60,25 @@ func (a *agenda) remove(j *job) {
 }
 
 // hurry makes endpoints due before all others: all of them, or those of some hosts.
-func (a *agenda) hurry(all bool, hosts map[string]bool) {
+func (a *agenda) hurry(all bool, hosts map[string]bool, now time.Time) {
 	for _, j := range a.jobs {
 		switch {
 		case !all && !hosts[j.endpoint.Host]:
 		case j.running:
 			j.again = true
-		default:
-			j.due = time.Time{}
-			if !j.begun.IsZero() {
-				j.due = j.begun.Add(gap)
-			}
+		case j.soonest(now).Before(j.due):
+			j.due = j.soonest(now)
 			heap.Fix(&a.order, j.place)
 		}
 	}
+}
+
+// soonest returns when a job that is in a hurry is due.
+func (j *job) soonest(now time.Time) time.Time {
+	if at := j.begun.Add(gap); at.After(now) {
+		return at
+	}
+	return time.Time{}
 }
 
 // next takes out the endpoint that is to be looked at now, if there is one.
@@ -96,7 +101,7 @@ func (a *agenda) done(j *job, pause time.Duration, now time.Time) {
 	j.due = now.Add(pause)
 	if j.again {
 		j.again = false
-		j.due = j.begun.Add(gap)
+		j.due = j.soonest(now)
 	}
 	heap.Push(&a.order, j)
 }

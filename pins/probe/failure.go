@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 	"unicode/utf8"
 )
 
@@ -37,14 +36,14 @@ func isFinal(err error) bool {
 }
 
 // resolveFailure explains why a name has no addresses.
-func resolveFailure(host string, limit time.Duration, err error) error {
+func resolveFailure(host string, err error) error {
 	var dns *net.DNSError
-	text := fmt.Sprintf("the resolver failed: %s; it is asked again", printable(err.Error()))
+	text := fmt.Sprintf("the resolver failed: %s: check this machine's DNS", printable(err.Error()))
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		text = "there is no such name: check the spelling, and that DNS has an A or AAAA record for it"
 	case isTimeout(err):
-		text = fmt.Sprintf("the resolver gave no answer within %s: check this machine's DNS", limit)
+		text = "the resolver gave no answer in time: check this machine's DNS"
 	case errors.Is(err, context.Canceled):
 		text = "the look was ended before the name was resolved"
 	}
@@ -61,6 +60,8 @@ func (p *Prober) dialFailure(ctx context.Context, addr netip.AddrPort, err error
 		text = fmt.Sprintf("no answer within %s: check that the server is up, and that no firewall keeps this machine out", p.cfg.DialTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		text = "the connection was refused: nothing listens there; check the port"
+	case errors.Is(err, syscall.ECONNRESET):
+		text = "the connection was reset as soon as it was made: check what listens there, and the firewalls between"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
 		text = "this machine has no way to that address"
 		if addr.Addr().Is6() {

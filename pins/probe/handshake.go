@@ -14,8 +14,8 @@ import (
 type offer struct {
 	maxVersion uint16
 	suites     []uint16
-	// gives says whether a certificate is one that this may be answered with, where
-	// another offer was answered with it.
+	// gives reports whether a certificate is what this asks for: once one is known,
+	// the handshake can be left out.
 	gives func(*x509.Certificate) bool
 }
 

@@ -1,7 +1,7 @@
 package probe
 
 import (
-	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -22,19 +22,22 @@ type Look struct {
 	Err error
 }
 
-// Failure returns nil if a chain was seen at any address; otherwise why not.
+// Failure returns nil if a chain was seen at any address; otherwise why not, at the
+// first of them.
 func (l Look) Failure() error {
-	if l.Err != nil {
+	if l.Err != nil || len(l.Addresses) == 0 {
 		return l.Err
 	}
-	var errs []error
 	for _, a := range l.Addresses {
 		if len(a.Served) > 0 {
 			return nil
 		}
-		errs = append(errs, a.Err)
 	}
-	return errors.Join(errs...)
+	err := l.Addresses[0].Err
+	if n := len(l.Addresses) - 1; n > 0 {
+		return fmt.Errorf("%w (and nothing was seen at %d more)", err, n)
+	}
+	return err
 }
 
 // An Address is what was seen at one address.

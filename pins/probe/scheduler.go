@@ -14,6 +14,9 @@ import (
 // asked for: strangers can have certificates logged, and each asks for a look.
 const gap = 5 * time.Second
 
+// gather is how long more is waited for, once something was asked for.
+const gather = 100 * time.Millisecond
+
 // ScheduleConfig is what a Scheduler needs. Look, Endpoints, Record and Logger are
 // required.
 type ScheduleConfig struct {
@@ -23,7 +26,8 @@ type ScheduleConfig struct {
 	// Interval and after Now, and never twice at once. The list is not kept.
 	Endpoints func() []Endpoint
 	// Record keeps what was seen, and what was not. It is called by several
-	// goroutines at once, but by one for each endpoint. An error ends Run.
+	// goroutines at once, but by one for each endpoint, and perhaps once more after
+	// an endpoint left the list. An error ends Run.
 	Record func(context.Context, Look) error
 	Logger *slog.Logger
 	Now    func() time.Time // default time.Now
@@ -66,8 +70,9 @@ func NewScheduler(cfg ScheduleConfig) (*Scheduler, error) {
 	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}, nil
 }
 
-// Now asks for a look at all endpoints of some hosts before any other, or at all
-// endpoints if it names none. It does not wait. An endpoint that is being looked at
+// Now asks for a look at all endpoints of some hosts, spelled as Endpoint.Host is,
+// before any other; or at all endpoints if it names none. It does not wait, and what
+// is asked for within a tenth of a second is taken together. An endpoint that is being looked at
 // is looked at once more afterwards, but none twice within 5 s. Hosts that are not in
 // the list of endpoints, which is read anew, are ignored.
 func (s *Scheduler) Now(hosts ...string) {
@@ -118,6 +123,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	defer refresh.Stop()
 	due := time.NewTimer(0)
 	defer due.Stop()
+	var gathered <-chan time.Time
 
 	for {
 		for ; free > 0; free-- {
@@ -148,8 +154,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-refresh.C:
 			jobs.update(s.cfg.Endpoints(), s.cfg.Now())
 		case <-s.wake:
+			if gathered == nil {
+				gathered = time.After(gather)
+			}
+		case <-gathered:
+			gathered = nil
+			all, hosts := s.taken()
 			jobs.update(s.cfg.Endpoints(), s.cfg.Now())
-			jobs.hurry(s.taken())
+			jobs.hurry(all, hosts, s.cfg.Now())
 		case r := <-results:
 			free++
 			if r.err != nil {

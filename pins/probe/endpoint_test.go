@@ -1,0 +1,119 @@
+package probe_test
+
+import (
+	"testing"
+
+	"ctwatch/pins/probe"
+)
+
+func TestParseEndpoint(t *testing.T) {
+	for s, want := range map[string]probe.Endpoint{
+		"api.example.com":          {Host: "api.example.com"},
+		"API.Example.com.":         {Host: "api.example.com"},
+		"api.example.com:443":      {Host: "api.example.com"},
+		"api.example.com:8443":     {Host: "api.example.com", Target: "api.example.com:8443"},
+		"localhost:1":              {Host: "localhost", Target: "localhost:1"},
+		"bücher.example:65535":     {Host: "xn--bcher-kva.example", Target: "xn--bcher-kva.example:65535"},
+		"10.0.0.1":                 {Host: "10.0.0.1"},
+		"10.0.0.1:8443":            {Host: "10.0.0.1", Target: "10.0.0.1:8443"},
+		"[2001:DB8:0::1]":          {Host: "2001:db8::1"},
+		"[2001:db8::1]:443":        {Host: "2001:db8::1"},
+		"[::1]:8443":               {Host: "::1", Target: "[::1]:8443"},
+		"[::ffff:10.0.0.1]:8443":   {Host: "10.0.0.1", Target: "10.0.0.1:8443"},
+		"_dmarc.api-1.example.com": {Host: "_dmarc.api-1.example.com"},
+	} {
+		want.Configured = true
+		if got, err := probe.ParseEndpoint(s); err != nil || got != want {
+			t.Errorf("ParseEndpoint(%q) = %+v, %v, want %+v", s, got, err, want)
+		}
+	}
+	for s, want := range map[string]string{
+		"":                        "want",
+		":443":                    "want",
+		"api.example.com:":        "port",
+		"api.example.com:0":       "port",
+		"api.example.com:65536":   "port",
+		"api.example.com:https":   "port",
+		"api.example.com:-1":      "port",
+		"api.example.com:443:1":   "port",
+		"https://api.example.com": "port",
+		"api.example.com/path":    "want",
+		"*.example.com":           "want",
+		".example.com":            "want",
+		"a..example.com":          "want",
+		"user@example.com":        "want",
+		"2001:db8::1":             "brackets",
+		"[::1":                    "want",
+		"[::1]443":                "want",
+		"[10.0.0.1]:443":          "want",
+		"[api.example.com]:443":   "want",
+		"[fe80::1%eth0]:443":      "zone",
+		"a b":                     "want",
+		"a\x00b\u202e":            "want",
+	} {
+		e, err := probe.ParseEndpoint(s)
+		if err == nil {
+			t.Errorf("ParseEndpoint(%q) = %+v, want an error", s, e)
+			continue
+		}
+		mustFail(t, err, want)
+	}
+}
+
+func TestEndpointString(t *testing.T) {
+	for want, e := range map[string]probe.Endpoint{
+		"api.example.com":                       {Host: "api.example.com"},
+		"api.example.com:8443":                  {Host: "api.example.com", Target: "api.example.com:8443"},
+		"[::1]":                                 {Host: "::1"},
+		"api.example.com at 10.0.0.1:8443":      {Host: "api.example.com", Target: "10.0.0.1:8443"},
+		"api.example.com at lb.example.net:443": {Host: "api.example.com", Target: "lb.example.net"},
+		`"\x1b" at ":"`:                         {Host: "\x1b", Target: ":"},
+	} {
+		if got := e.String(); got != want {
+			t.Errorf("String of %+v = %q, want %q", e, got, want)
+		}
+	}
+}
+
+func TestCheckRefusesWhatCannotBeAskedFor(t *testing.T) {
+	for _, e := range []probe.Endpoint{
+		{},
+		{Host: "API.example.com"},
+		{Host: "api.example.com."},
+		{Host: "*.example.com"},
+		{Host: "api.example.com:443"},
+		{Host: "[::1]"},
+		{Host: "::0:1"},
+		{Host: "api.example.com", Target: "api.example.com:x"},
+		{Host: "api.example.com", Target: "::1"},
+	} {
+		mustFail(t, e.Check(), "endpoint")
+	}
+	for _, e := range []probe.Endpoint{
+		{Host: "api.example.com"},
+		{Host: "::1", Target: "[::1]:8443"},
+		{Host: "api.example.com", Target: "LB.example.net"},
+	} {
+		if err := e.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzParseEndpoint(f *testing.F) {
+	for _, s := range []string{"api.example.com", "api.example.com:8443", "[::1]:8443", "10.0.0.1:1", "[::ffff:10.0.0.1]", "bücher.example.", "１.2.3.4", "https://x", "[fe80::1%a]:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := probe.ParseEndpoint(s)
+		if err != nil {
+			return
+		}
+		if err := e.Check(); err != nil {
+			t.Errorf("ParseEndpoint(%q) = %+v: %v", s, e, err)
+		}
+		if back, err := probe.ParseEndpoint(e.String()); err != nil || back != e {
+			t.Errorf("%+v is written %q and read as %+v, %v", e, e, back, err)
+		}
+	})
+}
