@@ -54,7 +54,7 @@ func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort
 	wantsOurs := false
 	client := tls.Client(&bounded{conn, p.cfg.MaxBytes}, &tls.Config{
 		ServerName:         host, // crypto/tls leaves IP addresses out of the SNI
-		InsecureSkipVerify: true, // what does not verify is to be seen, too; judge verifies
+		InsecureSkipVerify: true, // what does not verify is to be seen, too: see served
 		MinVersion:         tls.VersionTLS12,
 		MaxVersion:         o.maxVersion,
 		CipherSuites:       o.suites,
@@ -74,7 +74,7 @@ func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort
 	defer cancel()
 	err = client.HandshakeContext(hctx)
 	if err == nil {
-		client.Close() // says good-bye, and waits for nothing
+		client.Close() // says good-bye, which fits into any socket buffer
 		return client.ConnectionState(), nil
 	}
 	// A server that turns us away because we have no certificate of our own has shown
