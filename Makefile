@@ -81,21 +81,27 @@ cover: ## coverage of each package by all tests, and in total
 	$(GO) tool cover -func bin/cover.out | tail -n 1
 
 # The race detector needs a C compiler and the C library's headers; the product does
-# not.
+# not. Pins are tried on the clients that check them: OkHttp on the JVM, curl, wget and
+# OpenSSL; and files on xmllint and Python's reader of property lists.
+PROGRAMS = curl wget openssl xmllint python3 java javac
+PACKAGES = gcc libc6-dev curl wget openssl libxml2-utils python3 default-jdk-headless libokhttp-java libokio-java
+
 .PHONY: deps
 deps:
-	@try() { echo '#include <stdlib.h>' | $${CC:-gcc} -x c -fsyntax-only - 2>/dev/null; }; \
+	@try() { echo '#include <stdlib.h>' | $${CC:-gcc} -x c -fsyntax-only - 2>/dev/null && \
+		for p in $(PROGRAMS); do command -v $$p >/dev/null || return 1; done && \
+		test -e /usr/share/java/okhttp.jar -o -e /usr/share/java/okhttp-3.13.1.jar && test -e /usr/share/java/okio.jar; }; \
 	try && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then root=; \
 	elif sudo -n true 2>/dev/null; then root="sudo -n"; \
 	else root=none; fi; \
 	if [ "$$root" = none ] || ! command -v apt-get >/dev/null; then \
-		echo "The race detector needs a C compiler and the C library's headers." >&2; \
-		echo "Install them, on Debian with: sudo apt-get install gcc libc6-dev" >&2; exit 1; \
+		echo "The tests need a C compiler and programs that check pins." >&2; \
+		echo "Install them, on Debian with: sudo apt-get install $(PACKAGES)" >&2; exit 1; \
 	fi; \
-	echo "installing gcc and libc6-dev, which the race detector needs"; \
+	echo "installing what the tests need: $(PACKAGES)"; \
 	$$root apt-get update -qq && \
-	DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null && try
+	DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null && try
 
 # Certificates that other parsers are tested with, for a comparison of names and keys.
 # They are read from the module cache and are no dependencies; without a network the

@@ -241,7 +241,7 @@ func (a *app) pinsHistoryCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use: "history [PIN]", Short: "Show who changed what is trusted, when and why", Args: cobra.MaximumNArgs(1),
-		Long:    `history prints the audit trail, newest first, of one key or of everything.`,
+		Long:    `history prints the audit trail, oldest first, of one key or of everything.`,
 		Example: `  ctwatch pins history --limit 20`,
 		RunE: func(c *cobra.Command, args []string) error {
 			var pin pins.Pin
@@ -271,7 +271,7 @@ func (a *app) pinsHistoryCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
+	c.Flags().IntVar(&limit, "limit", 0, "the last so many (default all)")
 	return a.jsonFlag(c, "print a JSON array")
 }
 
