@@ -187,8 +187,9 @@ func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
 }
 
 // Keys returns every key, in the order in which they were first known, each with
-// the hosts it may be pinned for, the watched names it was certified for (or, if it
-// has no certificate yet, the hosts it was declared for), and its certificates.
+// the hosts it may be pinned for, the watched names it was certified for and the
+// hosts that serve it (or, if there are none yet, those it was declared for), and its
+// certificates.
 // Which apps ship it, the store cannot read.
 func (db *DB) Keys(ctx context.Context) ([]pins.Key, error) {
 	var out []pins.Key
@@ -254,6 +255,21 @@ func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
+	served, err := loadServed(q)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range served {
+		for _, k := range []*pins.Key{byPin[pinRole{s.Chain.Leaf(), pins.RoleLeaf}], byPin[pinRole{s.Chain.Issuer(), pins.RoleIssuer}]} {
+			if k == nil {
+				continue
+			}
+			if hosts[k] == nil {
+				hosts[k] = make(map[string]bool)
+			}
+			hosts[k][s.Host] = true
+		}
+	}
 	if err := loadGrants(q, ofKey, args, bySeq); err != nil {
 		return nil, err
 	}
@@ -263,7 +279,7 @@ func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
 		for name := range hosts[k] {
 			k.Hosts = append(k.Hosts, name)
 		}
-		if len(k.Certificates) == 0 {
+		if len(k.Hosts) == 0 {
 			for _, p := range k.ApprovedFor {
 				k.Hosts = append(k.Hosts, p.String())
 			}
