@@ -99,7 +99,8 @@ func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
 }
 
 // candidate tells of a certificate's key if it was never before seen on one of
-// the watched domains that the certificate matches. The key in the event has the
+// the watched domains that the certificate matches, and is not approved for all the
+// names that match. The key in the event has the
 // hosts and the ID of this certificate only.
 func (t *tx) candidate(k keyRow, c *ctwatch.Certificate) error {
 	if k.Pin.IsZero() {
@@ -128,8 +129,19 @@ func (t *tx) candidate(k keyRow, c *ctwatch.Certificate) error {
 		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
 			return err
 		}
+		if approvedForAll(&k.Key) {
+			return nil // declared, and now it has come
+		}
 	}
 	return t.event(ctwatch.CandidateEvent(k.Key, *c, fresh, t.now))
+}
+
+// approvedForAll reports whether a key is approved for all its hosts.
+func approvedForAll(k *pins.Key) bool {
+	return !slices.ContainsFunc(k.Hosts, func(h string) bool {
+		host, err := pins.ParsePattern(h)
+		return err != nil || !slices.ContainsFunc(k.ApprovedFor, func(p pins.Pattern) bool { return p.Covers(host) })
+	})
 }
 
 // tellRetired tells that a key is retired or compromised.

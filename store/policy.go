@@ -10,7 +10,7 @@ import (
 // A PolicyGrant is a host that a rule in the configuration approves a key for.
 type PolicyGrant struct {
 	Pin     pins.Pin
-	Role    pins.Role // optional: every role the key is known in, or else leaf
+	Role    pins.Role // optional: leaf
 	Pattern pins.Pattern
 	Reason  string // which rule
 }
@@ -103,6 +103,11 @@ func policyChanges(q querier, want []PolicyGrant) (policyChange, error) {
 	wanted := make(map[granted]bool, len(want))
 	approve := make(map[pinRole]int) // where in c.approve
 	for _, w := range want {
+		if w.Role == "" {
+			// Not every role that the key is known in, as in an Approval: a rule is
+			// not to say more as more becomes known.
+			w.Role = pins.RoleLeaf
+		}
 		known := byPin[w.Pin]
 		for _, k := range inRole(known, w.Pin, w.Role) {
 			g := granted{k.seq, w.Pattern}

@@ -23,7 +23,7 @@ import (
 const (
 	commandEnv  = "CTWATCH_STORE_TEST_COMMAND"
 	commandName = "CTWATCH_STORE_TEST_COMMAND_NAME"
-	commandKeys = 20
+	commandKeys = 10
 )
 
 // commandMain is the child.
@@ -223,7 +223,7 @@ func TestManyWritersLoseNothing(t *testing.T) {
 	must(t, err)
 	defer daemon.Close()
 	l := started(t, daemon, 1)
-	const entries = 200
+	const entries = 100
 	for i := range uint64(entries) {
 		record(t, daemon, l, i+1, found(l, int(i), i))
 	}
