@@ -225,7 +225,7 @@ func (v *View) complete(c Chain) Chain {
 }
 
 // coming lists the certificates that may be deployed at a pattern's hosts next,
-// the newest last: those issued after the oldest one that is served, and not
+// the newest last: those not issued before the oldest one that is served, and not
 // served there themselves.
 func (v *View) coming(t *target) []*Issued {
 	p, served := t.Pattern, t.served
@@ -243,7 +243,7 @@ func (v *View) coming(t *target) []*Issued {
 	consider := func(names ...Pattern) {
 		for _, name := range names {
 			for _, c := range v.issued[name] {
-				if here[c.ID] || c.Rejected || !c.NotAfter.IsZero() && !c.NotAfter.After(v.now) || len(served) > 0 && !c.NotBefore.After(oldest) || slices.Contains(out, c) {
+				if here[c.ID] || c.Rejected || !c.NotAfter.IsZero() && !c.NotAfter.After(v.now) || len(served) > 0 && c.NotBefore.Before(oldest) || slices.Contains(out, c) {
 					continue
 				}
 				if k := v.Key(c.Chain.Leaf(), RoleLeaf); k != nil && (k.State == StateRetired || k.State == StateCompromised) {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +24,9 @@ func (a *app) demoCommand() *cobra.Command {
 		Use: "demo", Short: "See the whole system at work on this machine, without a network", Args: cobra.NoArgs,
 		Long: `demo starts two Certificate Transparency logs (one of each kind), a CA, a receiver
 of Slack messages and the daemon with its embedded NATS server, all on loopback.
-It issues certificates, and tells what arrived where, when, and with which pins.
+It issues certificates, and tells what arrived where, when, and with which pins. Then
+an app ships pins for a TLS server, whose key is rotated: once to a key that was
+declared, and once to one that was not.
 At the end it compares everything that arrived with everything that was issued.
 
 Exit status: 0 only if every step really happened: nothing missing, nothing twice.`,
@@ -42,6 +47,8 @@ type demo struct {
 	static, rfc *ctlogtest.Log
 	ca          *ctlogtest.CA
 	slack       *slackReceiver
+	endpoint    *endpoint
+	dir         string // where everything is kept
 	cfg         *configs.Config
 	logger      *slog.Logger
 
@@ -53,7 +60,11 @@ type demo struct {
 	nats   *natsReader
 
 	issued []*ctlogtest.Issued // what is watched and must be told of
-	keys   int                 // how many different keys they have
+	keys   int                 // how many of their keys nobody declared
+
+	first   int               // of issued: what the endpoint served at first
+	served  *ctlogtest.Issued // what the endpoint serves
+	nextKey crypto.Signer     // declared, and served next
 }
 
 func (a *app) demo(ctx context.Context, keep bool) (err error) {
@@ -76,6 +87,7 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 		d.say("")
 		d.say("Everything is still running; interrupt to end it. Meanwhile:")
 		d.say("  ctwatch certs list --data %s", dir)
+		d.say("  ctwatch pins plan --config %s", filepath.Join(dir, "ctwatch.yaml"))
 		d.say("  ctwatch logs --data %s", dir)
 		d.say("  nats --server %s sub 'ctwatch.>'", d.nats.url)
 		d.say("  curl %smetrics", d.daemon.httpURL)
@@ -96,7 +108,8 @@ func (d *demo) play(dir string) error {
 		return err
 	}
 	for _, act := range []func() error{
-		d.firstCertificate, d.finalCertificate, d.wildcard, d.renewal, d.unwatched, d.outage, d.proof, d.reckoning,
+		d.firstCertificate, d.finalCertificate, d.wildcard, d.renewal, d.unwatched, d.outage,
+		d.appShips, d.goodRotation, d.roguePin, d.proof, d.reckoning,
 	} {
 		if err := act(); err != nil {
 			d.fail(err)
@@ -150,10 +163,29 @@ func (d *demo) setUp(dir string) error {
 	d.onClose(d.slack.stop)
 	d.say("A receiver of Slack messages at %s", d.slack.url)
 
-	d.cfg = configs.Default()
-	d.cfg.DataDir = dir
+	if d.endpoint, err = startEndpoint(); err != nil {
+		return err
+	}
+	d.onClose(d.endpoint.stop)
+	d.first = len(d.issued)
+	if d.served, err = d.issue(nil, demoHost); err != nil {
+		return err
+	}
+	if err := d.endpoint.deploy(d.served); err != nil {
+		return err
+	}
+	d.say("%s, a TLS server, at %s", demoHost, d.endpoint.addr)
+
+	d.dir = dir
+	text := fmt.Sprintf(demoConfig, strconv.Quote(dir), demoDomain, d.endpoint.addr, demoHost)
+	if err := os.WriteFile(filepath.Join(dir, "ctwatch.yaml"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	if d.cfg, err = configs.Load(filepath.Join(dir, "ctwatch.yaml"), configs.ProcessEnv()); err != nil {
+		return err
+	}
 	d.cfg.Stdout = false
-	d.cfg.Watch = []configs.Watch{{Domain: demoDomain, Subdomains: true}}
+	d.cfg.Probe.Interval = time.Second
 	d.cfg.NATS.Listen = "127.0.0.1:0"
 	d.cfg.HTTP.Listen = "127.0.0.1:0"
 	d.cfg.Slack = &configs.Slack{Token: configs.NewSecret("xoxb-demo"), APIURL: d.slack.url, Channel: "#certs"}

@@ -64,7 +64,7 @@ func (d *demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
 func (d *demo) finalCertificate() error {
 	d.title("2. The final certificate appears, in the other log: the same certificate, seen again")
 	begun := time.Now()
-	i := d.issued[0]
+	i := d.issued[d.first+1]
 	sct, _, err := d.rfc.AddPrecert(i)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (d *demo) wildcard() error {
 
 func (d *demo) renewal() error {
 	d.title("4. A renewal with the same key: issued, but no new pin to ship")
-	i, err := d.issue(d.issued[0].Key, "api."+demoDomain)
+	i, err := d.issue(d.issued[d.first+1].Key, "api."+demoDomain)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (d *demo) outage() error {
 
 // proof waits until all that was read is proven to be what the logs signed.
 func (d *demo) proof() error {
-	d.title("7. Every entry read is proven: the trees rebuilt have the roots that the logs signed")
+	d.title("10. Every entry read is proven: the trees rebuilt have the roots that the logs signed")
 	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
 	defer cancel()
 	db, err := store.OpenReadOnly(ctx, filepath.Join(d.cfg.DataDir, "ctwatch.db"))
@@ -206,7 +206,7 @@ func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint
 
 // reckoning compares what arrived with what was issued.
 func (d *demo) reckoning() error {
-	d.title("8. The reckoning")
+	d.title("11. The reckoning")
 	// No event waits in the outbox any more, so what has not arrived by now never
 	// will.
 	if err := d.nats.settle(d.ctx); err != nil {
@@ -219,7 +219,7 @@ func (d *demo) reckoning() error {
 	for _, i := range d.issued {
 		want[i.ID] = true
 	}
-	candidates := 0
+	candidates, rejected := 0, 0
 	told := make(map[ctwatch.Hash]int)
 	ids := make(map[string]int)
 	for _, e := range d.nats.all() {
@@ -229,6 +229,8 @@ func (d *demo) reckoning() error {
 			told[e.Data.Certificate.ID]++
 		case ctwatch.PinCandidate:
 			candidates++
+		case ctwatch.CertificateUnexpected:
+			rejected++
 		}
 		if c := e.Data.Certificate; c != nil && !want[c.ID] {
 			return fmt.Errorf("a certificate that nobody watches was told of: %s", strings.Join(c.Names, ", "))
@@ -246,6 +248,9 @@ func (d *demo) reckoning() error {
 	}
 	if candidates != d.keys {
 		return fmt.Errorf("%d new keys were told of; there were %d", candidates, d.keys)
+	}
+	if rejected != 1 {
+		return fmt.Errorf("%d certificates were told to be unexpected, not the one that was rejected", rejected)
 	}
 	if twice := d.slack.twice(); twice != "" {
 		return fmt.Errorf("event %s was posted to Slack twice", twice)

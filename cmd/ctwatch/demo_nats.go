@@ -77,13 +77,20 @@ func (n *natsReader) receive(m jetstream.Msg) {
 
 // wait returns the next event of a type about a certificate.
 func (n *natsReader) wait(ctx context.Context, t ctwatch.EventType, id ctwatch.Hash) (ctwatch.Event, error) {
+	return n.waitFor(ctx, fmt.Sprintf("%s for %v", t, id), func(e ctwatch.Event) bool {
+		return e.Type == t && e.Data.Certificate != nil && e.Data.Certificate.ID == id
+	})
+}
+
+// waitFor returns the next event of which is is true; what names it.
+func (n *natsReader) waitFor(ctx context.Context, what string, is func(ctwatch.Event) bool) (ctwatch.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	for {
 		n.mu.Lock()
 		for i := n.waited; i < len(n.events); i++ {
 			e := n.events[i]
-			if e.Type == t && e.Data.Certificate != nil && e.Data.Certificate.ID == id {
+			if is(e) {
 				n.waited = i + 1
 				n.mu.Unlock()
 				return e, nil
@@ -97,7 +104,7 @@ func (n *natsReader) wait(ctx context.Context, t ctwatch.EventType, id ctwatch.H
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return ctwatch.Event{}, fmt.Errorf("no %s for %v on NATS within %v", t, id, n.patience)
+			return ctwatch.Event{}, fmt.Errorf("no %s on NATS within %v", what, n.patience)
 		}
 	}
 }

@@ -24,8 +24,8 @@ func TestDemoPlaysOut(t *testing.T) {
 		t.Fatalf("exit status %d\n%s%s", status, out.String(), log.String())
 	}
 	for _, want := range []string{
-		"8. The reckoning", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
-		"4 certificates for watched names issued, 4 told of",
+		"11. The reckoning", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
+		"7 certificates for watched names issued, 7 told of", "pin.missing", "certificate.unexpected", "exit status 3",
 	} {
 		if !out.contains(want) {
 			t.Errorf("it does not say %q:\n%s", want, out.String())
@@ -107,8 +107,8 @@ func TestDemoKeeps(t *testing.T) {
 	if s := run(ctx, world{Args: []string{"certs", "list", "--json", "--data", dir}, Stdout: &certs, Stderr: &log, LookupEnv: os.LookupEnv}); s != exitDone {
 		t.Errorf("its certificates cannot be listed: %s", log.String())
 	}
-	if n := strings.Count(certs.String(), "\n{"); n != 4 {
-		t.Errorf("%d certificates are listed, want 4", n)
+	if n := strings.Count(certs.String(), "\n{"); n != 7 {
+		t.Errorf("%d certificates are listed, want 7", n)
 	}
 	cancel()
 	if s := <-status; s != exitDone {
