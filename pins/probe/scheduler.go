@@ -198,7 +198,11 @@ func (s *Scheduler) tell(j *job, look Look) {
 	err := look.Failure()
 	switch {
 	case err != nil && !j.failing:
-		s.cfg.Logger.Warn("endpoint not reached", "endpoint", j.endpoint.String(), "error", err)
+		level := slog.LevelInfo // not every domain is served
+		if j.endpoint.Configured {
+			level = slog.LevelWarn
+		}
+		s.cfg.Logger.Log(context.Background(), level, "endpoint not reached", "endpoint", j.endpoint.String(), "error", err)
 	case err == nil && j.failing:
 		s.cfg.Logger.Info("endpoint reached again", "endpoint", j.endpoint.String())
 	}
