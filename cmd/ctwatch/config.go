@@ -63,6 +63,9 @@ func (a *app) checkConfig() error {
 	if _, err := extraLogs(cfg); err != nil {
 		return err
 	}
+	if _, err := newEstate(cfg, rules); err != nil {
+		return err
+	}
 	if _, err := httpOptions(cfg, a.logger()); err != nil {
 		return err
 	}
