@@ -126,7 +126,7 @@ func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
 			if !at.Equal(c.Now()) {
 				t.Errorf("issued at %v, want %v", at, c.Now())
 			}
-			return []byte(time.Unix(serial, 0).String()), nil
+			return []byte(time.UnixMilli(serial).String()), nil
 		})
 		must(t, err)
 		got, ok, err := db.LatestDocument(t.Context(), app)
@@ -137,20 +137,20 @@ func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
 		return d
 	}
 	last := issue("shop").Serial
-	if last != epoch.Unix() {
-		t.Errorf("the first serial is %d, want %d", last, epoch.Unix())
+	if last != epoch.UnixMilli() {
+		t.Errorf("the first serial is %d, want %d", last, epoch.UnixMilli())
 	}
 	for i := range 25 {
 		switch {
-		case i < 10: // many in a second
+		case i < 10: // many at once
 		case i < 15:
 			c.Add(time.Hour)
 		default:
 			c.Add(-24 * time.Hour)
 		}
 		d := issue("shop")
-		if d.Serial <= last || d.Serial < c.Now().Unix() {
-			t.Errorf("serial %d after %d at %d", d.Serial, last, c.Now().Unix())
+		if d.Serial <= last || d.Serial < c.Now().UnixMilli() {
+			t.Errorf("serial %d after %d at %d", d.Serial, last, c.Now().UnixMilli())
 		}
 		last = d.Serial
 	}
