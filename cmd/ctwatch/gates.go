@@ -61,7 +61,7 @@ it, and says which supported versions of which apps would refuse it, each by the
 rules of its client. It is made for the deploy hook of an ACME client: exit status 0
 lets the deployment go on, 3 stops it. "-" reads from stdin.`,
 		Example: `  ctwatch pins gate fullchain.pem
-  certbot renew --pre-hook true --deploy-hook 'ctwatch pins gate "$RENEWED_LINEAGE/fullchain.pem" && systemctl reload nginx'
+  certbot renew --deploy-hook 'ctwatch pins gate "$RENEWED_LINEAGE/fullchain.pem" && systemctl reload nginx'
   lego renew --renew-hook 'ctwatch pins gate "$LEGO_CERT_PATH" && systemctl reload nginx'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			chain, err := a.readChain(args[0])

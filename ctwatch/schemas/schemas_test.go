@@ -203,3 +203,22 @@ func TestBrokenEventsAreNotValid(t *testing.T) {
 		})
 	}
 }
+
+func TestPlansAreWhatTheirSchemaSays(t *testing.T) {
+	s := compile(t, "plan.json")
+	host := pins.Pattern{Name: "api.example.com"}
+	key := pins.FromSPKI([]byte("next"))
+	at := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	v := pins.NewView(&pins.Facts{
+		Now:  at,
+		Keys: []pins.Key{{Pin: key, Role: pins.RoleLeaf, State: pins.StateApproved, ApprovedFor: []pins.Pattern{host}}},
+		Issued: []pins.Issued{{
+			ID: strings.Repeat("ab", 32), Names: []pins.Pattern{host}, Chain: pins.Chain{Pins: []pins.Pin{key}, Open: true}, NotBefore: at, NotAfter: at.AddDate(0, 1, 0),
+		}},
+	})
+	for _, p := range v.Plan(&pins.App{Name: "shop", Hosts: []pins.Pattern{host, {Name: "cdn.example.com", Reach: pins.OneBelow}}, Role: pins.RoleLeaf, MinPins: 2}) {
+		if err := validate(t, s, marshal(t, p)); err != nil {
+			t.Errorf("%s: %v", p.Host, err)
+		}
+	}
+}
