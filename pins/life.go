@@ -21,7 +21,7 @@ const (
 	StateUnknown State = ""
 
 	StateDeclared    State = "declared"    // a person named it before anything was issued for it
-	StateSeen        State = "seen"        // found in a log, and trusted by nobody yet
+	StateSeen        State = "seen"        // known, from a log or a server, and trusted by nobody
 	StateApproved    State = "approved"    // may be pinned for the hosts it was approved for
 	StateShipped     State = "shipped"     // in a supported version of an app
 	StateDeployed    State = "deployed"    // served now
@@ -97,7 +97,7 @@ var moves = []struct {
 	// A rule approves what is new, and nothing that a person retired.
 	{Policy, []State{StateUnknown, StateSeen}, []State{StateDeclared, StateApproved}},
 	// The line was taken out of the configuration, and no person vouches.
-	{Policy, []State{StateDeclared, StateApproved, StateShipped, StateDeployed, StateRetiring}, []State{StateSeen, StateRetired}},
+	{Policy, []State{StateDeclared, StateApproved, StateShipped, StateDeployed, StateRetiring}, []State{StateSeen}},
 
 	{ByLog, []State{StateUnknown}, []State{StateSeen}},
 	{ByLog, []State{StateDeclared}, []State{StateApproved}}, // what was declared has come

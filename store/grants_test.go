@@ -254,7 +254,7 @@ func TestPolicyIsWhatTheConfigurationSays(t *testing.T) {
 	}
 
 	sync(policyGrant("key1", "renamed.example.com"))
-	expect("after a change", map[string]string{"key1": "approved renamed.example.com", "future": "retired"})
+	expect("after a change", map[string]string{"key1": "approved renamed.example.com", "future": "seen"})
 
 	approve(t, db, approval(pin("key1"), "by-hand.example"))
 	sync()

@@ -181,16 +181,10 @@ func (t *tx) withdrawPolicy(k keyRow, hosts []pins.Pattern) error {
 	if err != nil || !k.State.Trusted() {
 		return err
 	}
-	var left, met bool
-	err = t.queryRow(`
-		SELECT EXISTS (SELECT 1 FROM grants WHERE key = ?1),
-			EXISTS (SELECT 1 FROM certificates WHERE key_pin = ?2 AND ?3 = 'leaf' OR issuer_pin = ?2 AND ?3 = 'issuer')`,
-		k.seq, k.Pin[:], string(k.Role)).Scan(&left, &met)
+	var left bool
+	err = t.queryRow(`SELECT EXISTS (SELECT 1 FROM grants WHERE key = ?)`, k.seq).Scan(&left)
 	if err != nil || left {
 		return err
 	}
-	if met {
-		return t.move(&k, pins.StateSeen, pins.Policy, byPolicy, reason)
-	}
-	return t.move(&k, pins.StateRetired, pins.Policy, byPolicy, reason)
+	return t.move(&k, pins.StateSeen, pins.Policy, byPolicy, reason)
 }
