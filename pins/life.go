@@ -98,6 +98,7 @@ var moves = []struct {
 	{Policy, []State{StateUnknown, StateSeen}, []State{StateDeclared, StateApproved}},
 	// The line was taken out of the configuration, and no person vouches.
 	{Policy, []State{StateDeclared, StateApproved, StateShipped, StateDeployed, StateRetiring}, []State{StateSeen}},
+	{Policy, []State{StateRetiring}, []State{StateRetired}}, // a person wanted that anyway
 
 	{ByLog, []State{StateUnknown}, []State{StateSeen}},
 	{ByLog, []State{StateDeclared}, []State{StateApproved}}, // what was declared has come

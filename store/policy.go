@@ -186,5 +186,9 @@ func (t *tx) withdrawPolicy(k keyRow, hosts []pins.Pattern) error {
 	if err != nil || left {
 		return err
 	}
+	if k.ordered {
+		// A person wanted it gone: it is not to come back when it is named again.
+		return t.move(&k, pins.StateRetired, pins.Policy, byPolicy, reason)
+	}
 	return t.move(&k, pins.StateSeen, pins.Policy, byPolicy, reason)
 }
