@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -186,19 +185,24 @@ func (r *testDaemon) jwks() map[string]*ecdsa.PublicKey {
 	if err := json.Unmarshal([]byte(body), &set); err != nil {
 		r.t.Fatalf("%v: %s", err, body)
 	}
-	number := func(s string) *big.Int {
-		b, err := base64.RawURLEncoding.DecodeString(s)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		return new(big.Int).SetBytes(b)
-	}
 	out := make(map[string]*ecdsa.PublicKey)
 	for _, k := range set.Keys {
 		if k.Kty != "EC" || k.Crv != "P-256" || k.D != "" {
 			r.t.Fatalf("a published key that is none: %s", body)
 		}
-		out[k.Kid] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}
+		point := []byte{4} // uncompressed (SEC 1 §2.3.3)
+		for _, coordinate := range []string{k.X, k.Y} {
+			b, err := base64.RawURLEncoding.DecodeString(coordinate)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			point = append(point, b...)
+		}
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		if err != nil {
+			r.t.Fatalf("%v: %s", err, body)
+		}
+		out[k.Kid] = key
 	}
 	return out
 }

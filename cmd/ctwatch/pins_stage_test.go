@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -123,14 +124,19 @@ type person struct {
 	config string
 }
 
-// tries runs a command.
-func (p person) tries(args ...string) (status int, stdout, stderr string) {
+// runCommand runs a command in this process.
+func runCommand(ctx context.Context, config string, args ...string) (status int, stdout, stderr string) {
 	var out, errs strings.Builder
-	status = run(p.ctx, world{
-		Args: append(args, "--config", p.config), Stdout: &out, Stderr: &errs,
+	status = run(ctx, world{
+		Args: append(args, "--config", config), Stdout: &out, Stderr: &errs,
 		LookupEnv: func(string) (string, bool) { return "", false },
 	})
 	return status, out.String(), errs.String()
+}
+
+// tries runs a command, however it ends.
+func (p person) tries(args ...string) (status int, stdout, stderr string) {
+	return runCommand(p.ctx, p.config, args...)
 }
 
 // does runs a command that has to end with a status.

@@ -1,0 +1,432 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/pins/format"
+	"ctwatch/store"
+)
+
+// TestNothingThatNobodyApprovedLeaves: whatever logs and servers show, persons say,
+// the configuration allows and apps ship, no key that nobody approved for a host is
+// to be added for it, or leaves in a file or a signed document.
+func TestNothingThatNobodyApprovedLeaves(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	made := make(map[string]int)
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(root, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &pinWorld{t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), made: made, vouched: make(map[roleKey]map[pins.Pattern]bool)}
+		w.configure(nil, nil)
+		w.open()
+		defer func() { w.check(w.db.Close()) }()
+		w.begin()
+		if rapid.Bool().Draw(rt, "well") {
+			// From where all is well there is more to go wrong.
+			w.observe(apiHost, "192.0.2.1:443", true, w.chain(worldLeaves[0], w.certificate(worldLeaves[0], worldIssuers[0], []string{apiHost}), apiHost))
+			w.approve(rt, worldLeaves[0], pins.RoleLeaf, apiHost)
+		}
+		rt.Repeat(w.actions())
+	})
+	for _, what := range []string{"add", "set", "document"} {
+		if made[what] == 0 {
+			t.Errorf("nothing of the kind %q was ever made: nothing was tested", what)
+		}
+	}
+}
+
+// A roleKey is a key in one role.
+type roleKey struct {
+	pin  pins.Pin
+	role pins.Role
+}
+
+// A pinWorld is a store and a configuration to which everything happens that changes
+// what is trusted.
+type pinWorld struct {
+	t       *testing.T
+	dir     string
+	config  string
+	db      *store.DB // of the daemon; commands open their own beside it
+	log     ctwatch.Log
+	entries uint64
+	served  time.Time
+	made    map[string]int // what there was to look at
+
+	// By what was asked for here, and not by what the store says:
+	vouched  map[roleKey]map[pins.Pattern]bool // by persons
+	policy   map[roleKey]bool                  // by the configuration, for all of example.com
+	retired  map[pins.Pin]bool                 // by a person, and not approved since
+	poisoned map[pins.Pin]bool                 // compromised
+}
+
+func (w *pinWorld) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func worldPin(name string) pins.Pin { return pins.FromSPKI([]byte(name)) }
+
+// The keys of the world.
+var (
+	worldLeaves  = []string{"leaf 0", "leaf 1", "leaf 2", "leaf 3"}
+	worldIssuers = []string{"issuer 0", "issuer 1"}
+
+	drawLeaf   = rapid.SampledFrom(worldLeaves)
+	drawIssuer = rapid.SampledFrom(worldIssuers)
+	drawAnyKey = rapid.SampledFrom(slices.Concat(worldLeaves, worldIssuers))
+	// Hosts for which keys are approved, and hosts that certificates are for.
+	drawScope  = rapid.SampledFrom([]string{apiHost, "*.cdn.example.com", "a.cdn.example.com", "other.example.com"})
+	drawServed = rapid.SampledFrom([]string{apiHost, apiHost, "a.cdn.example.com", "b.cdn.example.com"})
+	drawNames  = rapid.SampledFrom([][]string{{apiHost}, {apiHost, "other.example.com"}, {"*.cdn.example.com"}, {"a.cdn.example.com"}, {"*.example.com"}})
+)
+
+// configure writes the configuration, with keys and issuers that are trusted by it.
+func (w *pinWorld) configure(keys, issuers []string) {
+	quoted := func(names []string) string {
+		var out []string
+		for _, n := range names {
+			out = append(out, fmt.Sprintf("%q", worldPin(n)))
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
+	text := fmt.Sprintf(`data_dir: %q
+watch:
+  - {domain: example.com, keys: %s, issuers: %s, endpoints: ["127.0.0.1:1"]}
+apps:
+  - {name: shop, hosts: [%s], min_pins: 1}
+  - {name: wide, hosts: [%[4]s, "*.cdn.example.com"], min_pins: 2}
+  - {name: bank, hosts: [%[4]s], pin: issuer, min_pins: 1}
+`, w.dir, quoted(keys), quoted(issuers), apiHost)
+	w.check(os.WriteFile(w.config, []byte(text), 0o600))
+	w.policy = make(map[roleKey]bool)
+	for _, k := range keys {
+		w.policy[roleKey{worldPin(k), pins.RoleLeaf}] = true
+	}
+	for _, i := range issuers {
+		w.policy[roleKey{worldPin(i), pins.RoleIssuer}] = true
+	}
+}
+
+func (w *pinWorld) open() {
+	var err error
+	w.db, err = store.Open(w.t.Context(), filepath.Join(w.dir, "ctwatch.db"), store.Options{Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	w.check(err)
+}
+
+func (w *pinWorld) begin() {
+	w.retired, w.poisoned = make(map[pins.Pin]bool), make(map[pins.Pin]bool)
+	w.served = time.Now().Add(-time.Hour)
+	key := []byte("key of a log")
+	w.log = ctwatch.Log{ID: ctwatch.LogIDOf(key), Name: "Lab", Kind: ctwatch.KindStatic, State: ctwatch.LogUsable, Key: key, URL: "https://log.example/"}
+	_, err := w.db.Follow(w.t.Context(), w.log)
+	w.check(err)
+	w.check(w.db.Begin(w.t.Context(), w.log.ID, ctwatch.Tree{}, ctwatch.Head{Timestamp: time.Now(), Raw: []byte("signed")}, ""))
+}
+
+// certificate makes one up: the same for the same keys and names.
+func (w *pinWorld) certificate(leaf, issuer string, names []string) ctwatch.Certificate {
+	c := ctwatch.Certificate{
+		ID: sha256.Sum256(fmt.Append(nil, leaf, issuer, names)), Serial: "1", Names: names,
+		NotBefore: w.served.Truncate(time.Second), NotAfter: w.served.Truncate(time.Second).AddDate(0, 3, 0),
+		Issuer: ctwatch.Issuer{Name: "CN=CA", Pin: worldPin(issuer)}, Key: ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: worldPin(leaf)},
+		Verdict: ctwatch.Unreviewed, FirstSeen: time.Now(),
+	}
+	for _, n := range names {
+		c.Matches = append(c.Matches, ctwatch.Match{Watch: "example.com", Name: n, Domain: "example.com"})
+	}
+	c.SetPins()
+	return c
+}
+
+// leafDER stands for the certificate of a key.
+func leafDER(leaf string, id ctwatch.Hash) []byte { return fmt.Appendf(nil, "%s|%v", leaf, id) }
+
+// chain is a certificate as a server has it.
+func (w *pinWorld) chain(leaf string, c ctwatch.Certificate, host string) store.ServedChain {
+	return store.ServedChain{
+		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, worldPin("root")}}, Leaf: leafDER(leaf, c.ID), CommonName: host, Certificate: c,
+	}
+}
+
+func (w *pinWorld) observe(host, address string, complete bool, served ...store.ServedChain) {
+	w.check(w.db.Observe(w.t.Context(), store.Look{
+		Host: host, Target: "127.0.0.1:1", At: time.Now(), Complete: complete, Addresses: []store.Reached{{Address: address, Served: served}},
+	}))
+}
+
+func (w *pinWorld) approve(rt *rapid.T, name string, role pins.Role, host string) {
+	if w.tries(rt, "pins", "approve", worldPin(name).String(), "--role", string(role), "--host", host) {
+		w.vouch(worldPin(name), role, host)
+	}
+}
+
+func (w *pinWorld) drawCertificate(rt *rapid.T) (ctwatch.Certificate, string) {
+	leaf := drawLeaf.Draw(rt, "leaf")
+	return w.certificate(leaf, drawIssuer.Draw(rt, "issuer"), drawNames.Draw(rt, "names")), leaf
+}
+
+// tries runs a command, and reports whether it did what it was to do. It may say
+// no, and may not break.
+func (w *pinWorld) tries(rt *rapid.T, args ...string) bool {
+	status, _, errs := runCommand(w.t.Context(), w.config, args...)
+	if status == exitUsage {
+		rt.Fatalf("ctwatch %q: %s", args, errs)
+	}
+	return status == exitDone
+}
+
+// vouch notes that a person approved a key.
+func (w *pinWorld) vouch(pin pins.Pin, role pins.Role, hosts ...string) {
+	k := roleKey{pin, role}
+	if w.vouched[k] == nil {
+		w.vouched[k] = make(map[pins.Pattern]bool)
+	}
+	for _, h := range hosts {
+		p, err := pins.ParsePattern(h)
+		w.check(err)
+		w.vouched[k][p] = true
+	}
+	delete(w.retired, pin)
+}
+
+func (w *pinWorld) actions() map[string]func(*rapid.T) {
+	ctx := w.t.Context()
+	return map[string]func(*rapid.T){
+		"a log": func(rt *rapid.T) {
+			c, leaf := w.drawCertificate(rt)
+			der := leafDER(leaf, c.ID)
+			sum := ctwatch.Hash(sha256.Sum256(der))
+			kind := rapid.SampledFrom([]ctwatch.SightingKind{ctwatch.Precertificate, ctwatch.FinalCertificate}).Draw(rt, "kind")
+			if kind == ctwatch.FinalCertificate {
+				c.Fingerprints.Certificate = &sum
+			} else {
+				c.Fingerprints.Precertificate = &sum
+			}
+			c.Sightings = []ctwatch.Sighting{{Log: w.log.Name, LogID: w.log.ID, Index: w.entries, Timestamp: time.Now(), Kind: kind}}
+			w.entries++
+			w.check(w.db.Record(ctx, ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
+				Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, w.entries)), TBS: []byte(c.ID.String()), DER: der,
+			}}}, w.entries))
+		},
+		"a look": func(rt *rapid.T) {
+			host := drawServed.Draw(rt, "host")
+			address := fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address"))
+			var served []store.ServedChain
+			for range rapid.IntRange(0, 1).Draw(rt, "chains") {
+				c, leaf := w.drawCertificate(rt)
+				served = append(served, w.chain(leaf, c, host))
+			}
+			w.observe(host, address, rapid.Bool().Draw(rt, "complete"), served...)
+		},
+		"pins approve": func(rt *rapid.T) {
+			name, host := drawAnyKey.Draw(rt, "key"), drawScope.Draw(rt, "host")
+			w.approve(rt, name, rapid.SampledFrom([]pins.Role{pins.RoleLeaf, pins.RoleIssuer}).Draw(rt, "role"), host)
+		},
+		"authorize a pin": func(rt *rapid.T) {
+			name, host := drawAnyKey.Draw(rt, "key"), drawScope.Draw(rt, "host")
+			if w.tries(rt, "certs", "authorize", worldPin(name).String(), "--domain", host, "--reason", "r") {
+				w.vouch(worldPin(name), pins.RoleLeaf, host)
+			}
+		},
+		"authorize a certificate": func(rt *rapid.T) {
+			c, _ := w.drawCertificate(rt)
+			if w.tries(rt, "certs", "authorize", c.ID.String(), "--reason", "r") {
+				w.vouch(c.Key.Pin, pins.RoleLeaf, c.Names...)
+			}
+		},
+		"certs reject": func(rt *rapid.T) {
+			c, _ := w.drawCertificate(rt)
+			w.tries(rt, "certs", "reject", c.ID.String(), "--reason", "r")
+		},
+		"pins retire": func(rt *rapid.T) {
+			pin := worldPin(drawAnyKey.Draw(rt, "key"))
+			args := []string{"pins", "retire", pin.String()}
+			compromised := rapid.IntRange(0, 3).Draw(rt, "compromised") == 0
+			if compromised {
+				args = append(args, "--compromised")
+			}
+			if w.tries(rt, args...) {
+				w.retired[pin] = true
+				w.poisoned[pin] = w.poisoned[pin] || compromised
+			}
+		},
+		"pins import": func(rt *rapid.T) {
+			hosts := make(map[string][]pins.Pin)
+			for _, h := range rapid.SliceOfN(drawScope, 1, 2).Draw(rt, "hosts") {
+				for _, k := range rapid.SliceOfN(drawAnyKey, 1, 3).Draw(rt, "keys") {
+					hosts[h] = append(hosts[h], worldPin(k))
+				}
+			}
+			data, err := json.Marshal(map[string]any{"hosts": hosts})
+			w.check(err)
+			file := filepath.Join(w.dir, "shipped.json")
+			w.check(os.WriteFile(file, data, 0o600))
+			w.tries(rt, "pins", "import", "--app", w.drawApp(rt), "--version", w.drawVersion(rt), file)
+		},
+		"pins drop": func(rt *rapid.T) {
+			w.tries(rt, "pins", "drop", "--app", w.drawApp(rt), "--version", w.drawVersion(rt))
+		},
+		"the configuration": func(rt *rapid.T) {
+			w.configure(rapid.SliceOfNDistinct(drawLeaf, 0, 2, rapid.ID[string]).Draw(rt, "keys"), rapid.SliceOfNDistinct(drawIssuer, 0, 1, rapid.ID[string]).Draw(rt, "issuers"))
+		},
+		"a restart": func(*rapid.T) {
+			w.check(w.db.Close())
+			w.open()
+		},
+		"": func(rt *rapid.T) { w.look(rt) },
+	}
+}
+
+func (w *pinWorld) drawApp(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"shop", "wide", "bank"}).Draw(rt, "app")
+}
+
+func (w *pinWorld) drawVersion(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"1.0", "1.1"}).Draw(rt, "version")
+}
+
+// look checks everything that leaves.
+func (w *pinWorld) look(rt *rapid.T) {
+	ctx := w.t.Context()
+	cfg, err := configs.Load(w.config, configs.ProcessEnv())
+	w.check(err)
+	rules, err := watchRules(cfg, nil)
+	w.check(err)
+	d := &desk{cfg: cfg, db: w.db}
+	d.estate, err = newEstate(cfg, rules)
+	w.check(err)
+	w.check(d.estate.apply(ctx, w.db))
+	w.check(d.refresh(ctx))
+
+	// Trust that ended has to be given anew.
+	for k := range w.vouched {
+		if key := d.view.Key(k.pin, k.role); key == nil || !key.State.Trusted() {
+			delete(w.vouched, k)
+		}
+	}
+	issuer := newIssuer(w.db, cfg.Signing, slog.New(slog.DiscardHandler))
+	for i := range d.apps {
+		app := &d.apps[i]
+		for _, p := range d.view.Plan(app) {
+			for _, pin := range p.Add {
+				w.made["add"]++
+				if w.retired[pin] {
+					rt.Fatalf("%s, %s: %s is to be added, and was retired", app.Name, p.Host, pin)
+				}
+			}
+			w.expect(rt, "to be added", d, app, p.Host, p.Add)
+		}
+		w.lookAtSet(rt, d, app)
+		w.lookAtDocument(ctx, rt, d, app, issuer)
+	}
+}
+
+func (w *pinWorld) lookAtSet(rt *rapid.T, d *desk, app *pins.App) {
+	set, _, err := d.view.Recommend(app)
+	if err != nil {
+		return
+	}
+	w.made["set"]++
+	for _, h := range set.Hosts {
+		w.expect(rt, "recommended", d, app, h.Pattern, h.Pins)
+	}
+	for _, pin := range set.Revoked {
+		if !w.poisoned[pin] {
+			rt.Fatalf("%s: %s is revoked, and nobody called it compromised", app.Name, pin)
+		}
+	}
+	for _, f := range format.All() {
+		data, err := f.Encode(set)
+		if err != nil {
+			continue
+		}
+		w.made[f.Name]++
+		for _, name := range slices.Concat(worldLeaves, worldIssuers, []string{"root"}) {
+			pin := worldPin(name)
+			if slices.Contains(set.Revoked, pin) || slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(d, pin, app.Role, p) }) {
+				continue
+			}
+			text := strings.ToLower(string(data))
+			for _, spelled := range []string{strings.TrimPrefix(pin.String(), "sha256/"), hex.EncodeToString(pin[:])} {
+				if strings.Contains(text, strings.ToLower(spelled)) {
+					rt.Fatalf("%s, %s: %s was approved by nobody:\n%s", app.Name, f.Name, pin, data)
+				}
+			}
+		}
+	}
+}
+
+func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, d *desk, app *pins.App, issuer *issuer) {
+	doc, err := issuer.document(ctx, d.view, app)
+	var refusals pins.Refusals
+	if errors.As(err, &refusals) {
+		return
+	}
+	w.check(err)
+	w.made["document"]++
+	var says struct {
+		Hosts map[pins.Pattern][]pins.Pin
+	}
+	w.check(json.Unmarshal(doc.Payload, &says))
+	for host, list := range says.Hosts {
+		w.expect(rt, "published", d, app, host, list)
+	}
+	for _, l := range doc.Leaves {
+		w.made["leaf"]++
+		name, _, _ := strings.Cut(string(l.DER), "|")
+		if !slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(d, worldPin(name), pins.RoleLeaf, p) }) {
+			rt.Fatalf("%s: a fingerprint of a certificate for %s, which was approved by nobody", app.Name, name)
+		}
+	}
+}
+
+// expect checks that each pin was approved for a host.
+func (w *pinWorld) expect(rt *rapid.T, what string, d *desk, app *pins.App, host pins.Pattern, list []pins.Pin) {
+	for _, pin := range list {
+		if !w.may(d, pin, app.Role, host) {
+			rt.Fatalf("%s, %s: %s is %s, and was approved by nobody", app.Name, host, pin, what)
+		}
+	}
+}
+
+// may reports whether somebody approved a key for a host, and still does.
+func (w *pinWorld) may(d *desk, pin pins.Pin, role pins.Role, host pins.Pattern) bool {
+	k := roleKey{pin, role}
+	if w.poisoned[pin] {
+		return false
+	}
+	for p := range w.vouched[k] {
+		if p.Covers(host) {
+			return true
+		}
+	}
+	if !w.policy[k] {
+		return false
+	}
+	// A rule does not bring back what a person retired.
+	key := d.view.Key(pin, role)
+	return !w.retired[pin] || key != nil && key.State == pins.StateRetiring
+}
