@@ -17,12 +17,31 @@ import (
 // and with ErrTrustedKey if what should not exist has a key that is trusted.
 func (db *DB) Judge(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("judging certificate %v", id)
-	var c ctwatch.Certificate
 	switch verdict {
 	case ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed:
 	default:
-		return c, fmt.Errorf("%s: there is no verdict %q", what, verdict)
+		return ctwatch.Certificate{}, fmt.Errorf("%s: there is no verdict %q", what, verdict)
 	}
+	return db.judge(ctx, what, id, verdict, reasons, by, reason, nil)
+}
+
+// Authorize notes a person's verdict that a certificate should exist, and approves
+// its key: both, or neither. Who and why are those of the approval, which fails as
+// Approve does.
+func (db *DB) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a Approval) (ctwatch.Certificate, error) {
+	what := fmt.Sprintf("authorising certificate %v and its key %v", id, a.Pin)
+	if err := a.check(); err != nil {
+		return ctwatch.Certificate{}, fmt.Errorf("%s: %w", what, err)
+	}
+	return db.judge(ctx, what, id, ctwatch.Expected, reasons, a.By, a.Reason, func(t *tx) error {
+		_, err := t.approve(a)
+		return err
+	})
+}
+
+// judge notes a verdict, and does what is to be done with it.
+func (db *DB) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
+	var c ctwatch.Certificate
 	err := db.write(ctx, what, func(t *tx) error {
 		seq, known, err := t.certificateSeq(id)
 		if err != nil {
@@ -34,7 +53,10 @@ func (db *DB) Judge(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdic
 		if c, err = loadCertificate(t, seq); err != nil {
 			return err
 		}
-		return t.judge(seq, &c, verdict, textList(reasons), by, reason)
+		if err := t.judge(seq, &c, verdict, textList(reasons), by, reason); err != nil || with == nil {
+			return err
+		}
+		return with(t)
 	})
 	return c, err
 }

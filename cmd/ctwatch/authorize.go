@@ -177,24 +177,27 @@ func keySubject(spki []byte, what string) (subject, error) {
 }
 
 func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
-	judged := false
+	var cert ctwatch.Certificate
+	found, reasons := false, []string{"authorized"}
 	if s.id != "" {
-		cert, err := d.db.Certificate(ctx, s.id)
+		var err error
+		cert, err = d.db.Certificate(ctx, s.id)
 		switch {
 		case err == nil:
-			if cert, err = d.db.Judge(ctx, cert.ID, ctwatch.Expected, []string{"authorized"}, a.person(), reason); err != nil {
-				return err
-			}
-			s.pin, s.algorithm, s.names, judged = cert.Key.Pin, cert.Key.Algorithm, cert.Names, true
-			if s.pin.IsZero() {
-				fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
-				return nil
-			}
+			found = true
+			s = subject{pin: cert.Key.Pin, algorithm: cert.Key.Algorithm, names: cert.Names, what: "the certificate"}
 		case errors.Is(err, store.ErrNotFound) && !s.pin.IsZero():
 			// A certificate that no log has shown yet declares its key.
 		default:
 			return err
 		}
+	}
+	if found && s.pin.IsZero() {
+		if _, err := d.db.Judge(ctx, cert.ID, ctwatch.Expected, reasons, a.person(), reason); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
+		return nil
 	}
 	if len(hosts) == 0 {
 		for _, n := range s.names {
@@ -206,14 +209,20 @@ func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pa
 	if len(hosts) == 0 {
 		return usagef("%s names no host: say with --domain which ones the key is for", s.what)
 	}
-	_, err := d.db.Approve(ctx, store.Approval{
+	approval := store.Approval{
 		Pin: s.pin, Role: pins.RoleLeaf, Algorithm: s.algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: a.person(), Reason: reason,
-	})
+	}
+	var err error
+	if found {
+		_, err = d.db.Authorize(ctx, cert.ID, reasons, approval)
+	} else {
+		_, err = d.db.Approve(ctx, approval)
+	}
 	if err != nil {
 		return err
 	}
 	what := "is authorised for " + words(hosts)
-	if judged {
+	if found {
 		what += ", and its certificate is expected"
 	}
 	return a.tellKey(ctx, d, s.pin, what)

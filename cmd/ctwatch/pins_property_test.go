@@ -36,11 +36,9 @@ func TestNothingThatNobodyApprovedLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &pinWorld{t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), made: made, vouched: make(map[roleKey]map[pins.Pattern]bool)}
-		w.configure(nil, nil)
-		w.open()
+		w := newPinWorld(t, dir)
+		w.made = made
 		defer func() { w.check(w.db.Close()) }()
-		w.begin()
 		if rapid.Bool().Draw(rt, "well") {
 			// From where all is well there is more to go wrong.
 			w.observe(apiHost, "192.0.2.1:443", true, w.chain(worldLeaves[0], w.certificate(worldLeaves[0], worldIssuers[0], []string{apiHost}), apiHost))
@@ -136,14 +134,19 @@ func (w *pinWorld) open() {
 	w.check(err)
 }
 
-func (w *pinWorld) begin() {
-	w.retired, w.poisoned = make(map[pins.Pin]bool), make(map[pins.Pin]bool)
-	w.served = time.Now().Add(-time.Hour)
+func newPinWorld(t *testing.T, dir string) *pinWorld {
+	w := &pinWorld{
+		t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), served: time.Now().Add(-time.Hour),
+		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[pins.Pin]bool), poisoned: make(map[pins.Pin]bool),
+	}
+	w.configure(nil, nil)
+	w.open()
 	key := []byte("key of a log")
 	w.log = ctwatch.Log{ID: ctwatch.LogIDOf(key), Name: "Lab", Kind: ctwatch.KindStatic, State: ctwatch.LogUsable, Key: key, URL: "https://log.example/"}
 	_, err := w.db.Follow(w.t.Context(), w.log)
 	w.check(err)
 	w.check(w.db.Begin(w.t.Context(), w.log.ID, ctwatch.Tree{}, ctwatch.Head{Timestamp: time.Now(), Raw: []byte("signed")}, ""))
+	return w
 }
 
 // certificate makes one up: the same for the same keys and names.
@@ -163,6 +166,22 @@ func (w *pinWorld) certificate(leaf, issuer string, names []string) ctwatch.Cert
 
 // leafDER stands for the certificate of a key.
 func leafDER(leaf string, id ctwatch.Hash) []byte { return fmt.Appendf(nil, "%s|%v", leaf, id) }
+
+// record has the log show a certificate.
+func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.SightingKind) {
+	der := leafDER(leaf, c.ID)
+	sum := ctwatch.Hash(sha256.Sum256(der))
+	if kind == ctwatch.FinalCertificate {
+		c.Fingerprints.Certificate = &sum
+	} else {
+		c.Fingerprints.Precertificate = &sum
+	}
+	c.Sightings = []ctwatch.Sighting{{Log: w.log.Name, LogID: w.log.ID, Index: w.entries, Timestamp: time.Now(), Kind: kind}}
+	w.entries++
+	w.check(w.db.Record(w.t.Context(), ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
+		Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, w.entries)), TBS: []byte(c.ID.String()), DER: der,
+	}}}, w.entries))
+}
 
 // chain is a certificate as a server has it.
 func (w *pinWorld) chain(leaf string, c ctwatch.Certificate, host string) store.ServedChain {
@@ -213,23 +232,10 @@ func (w *pinWorld) vouch(pin pins.Pin, role pins.Role, hosts ...string) {
 }
 
 func (w *pinWorld) actions() map[string]func(*rapid.T) {
-	ctx := w.t.Context()
 	return map[string]func(*rapid.T){
 		"a log": func(rt *rapid.T) {
 			c, leaf := w.drawCertificate(rt)
-			der := leafDER(leaf, c.ID)
-			sum := ctwatch.Hash(sha256.Sum256(der))
-			kind := rapid.SampledFrom([]ctwatch.SightingKind{ctwatch.Precertificate, ctwatch.FinalCertificate}).Draw(rt, "kind")
-			if kind == ctwatch.FinalCertificate {
-				c.Fingerprints.Certificate = &sum
-			} else {
-				c.Fingerprints.Precertificate = &sum
-			}
-			c.Sightings = []ctwatch.Sighting{{Log: w.log.Name, LogID: w.log.ID, Index: w.entries, Timestamp: time.Now(), Kind: kind}}
-			w.entries++
-			w.check(w.db.Record(ctx, ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
-				Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, w.entries)), TBS: []byte(c.ID.String()), DER: der,
-			}}}, w.entries))
+			w.record(c, leaf, rapid.SampledFrom([]ctwatch.SightingKind{ctwatch.Precertificate, ctwatch.FinalCertificate}).Draw(rt, "kind"))
 		},
 		"a look": func(rt *rapid.T) {
 			host := drawServed.Draw(rt, "host")
