@@ -51,6 +51,8 @@ func TestScripts(t *testing.T) {
 			"keyfile":  scriptKeyFile,
 			"prefix":   scriptPrefix,
 			"sql":      scriptSQL,
+			"newcert":  scriptNewCert,
+			"serve":    scriptServe,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -63,6 +65,9 @@ type scriptWorld struct {
 	ca   *ctlogtest.CA
 	last *ctlogtest.Issued
 	sct  []byte // of last
+
+	certs   map[string]scriptCert // by name
+	servers map[string]*tlsServer
 }
 
 type scriptWorldKey struct{}
