@@ -109,6 +109,7 @@ func AllPins(rs []Requirement) []Pin { return appendPins(nil, rs) }
 // appendPins appends the pins of requirements that are not there yet.
 func appendPins(out []Pin, rs []Requirement) []Pin {
 	for _, r := range rs {
+		out = slices.Grow(out, len(r.Pins))
 		for _, p := range r.Pins {
 			if !slices.Contains(out, p) {
 				out = append(out, p)

@@ -37,9 +37,9 @@ func (r roles) in(role Role) *Key {
 // NewView indexes facts, which are not to change any more.
 func NewView(f *Facts) *View {
 	v := &View{
-		now: f.Now, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key),
-		served: make(map[string][]*Served), children: make(map[string][]string), tails: make(map[Pin]Chain),
-		issued: make(map[Pattern][]*Issued), issuedFor: make(map[Pin][]*Issued), servedCert: make(map[string]bool),
+		now: f.Now, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key, len(f.Keys)),
+		served: make(map[string][]*Served, len(f.Served)), children: make(map[string][]string), tails: make(map[Pin]Chain),
+		issued: make(map[Pattern][]*Issued, len(f.Issued)), issuedFor: make(map[Pin][]*Issued, len(f.Issued)), servedCert: make(map[string]bool, len(f.Served)),
 	}
 	for i := range f.Keys {
 		k := &f.Keys[i]
