@@ -46,7 +46,7 @@ type leakChecked struct{ m *testing.M }
 func (l leakChecked) Run() int {
 	os.Setenv("TEST_SLACK_TOKEN", "xoxb-test") // configurations hold no secrets
 	// Each check runs many commands. More of them: -rapid.checks.
-	if err := flag.Set("rapid.checks", "6"); err != nil {
+	if err := flag.Set("rapid.checks", "4"); err != nil {
 		panic(err)
 	}
 	code := l.m.Run()
