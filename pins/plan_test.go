@@ -92,6 +92,16 @@ func TestPlan(t *testing.T) {
 			served:   well, keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, issued: []pins.Issued{issued(t, "rogue", api, "X", "I")},
 			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"version 5.2 does not accept", "Nobody has approved", "certs reject rogue"},
 		},
+		"a key that was rotated away from is not going to be deployed again": {
+			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{L, B, key(t, "O", pins.StateRetiring, api)},
+			issued: []pins.Issued{issued(t, "before", api, "O", "I")},
+			status: pins.StatusOK,
+		},
+		"a renewal of a key that is to be retired and is served still": {
+			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{key(t, "L", pins.StateRetiring, api), B},
+			issued: []pins.Issued{issued(t, "renewal", api, "L", "I")},
+			status: pins.StatusOK, coming: 1,
+		},
 		"a rejected certificate is not going to be deployed": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{L, key(t, "X", pins.StateSeen)},
 			issued: []pins.Issued{rejected},

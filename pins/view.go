@@ -246,7 +246,7 @@ func (v *View) coming(t *target) []*Issued {
 				if here[c.ID] || c.Rejected || !c.NotAfter.IsZero() && !c.NotAfter.After(v.now) || len(served) > 0 && c.NotBefore.Before(oldest) || slices.Contains(out, c) {
 					continue
 				}
-				if k := v.Key(c.Chain.Leaf(), RoleLeaf); k != nil && (k.State == StateRetired || k.State == StateCompromised) {
+				if k := v.Key(c.Chain.Leaf(), RoleLeaf); k != nil && onItsWayOut(k, served) {
 					continue // it is not going to be deployed
 				}
 				out = append(out, c)
@@ -267,6 +267,18 @@ func (v *View) coming(t *target) []*Issued {
 		return cmp.Or(a.NotBefore.Compare(b.NotBefore), cmp.Compare(a.ID, b.ID))
 	})
 	return out
+}
+
+// onItsWayOut reports whether certificates of a leaf key are not going to be deployed
+// where others are served: apps are told to leave the key out.
+func onItsWayOut(k *Key, served []*Served) bool {
+	switch k.State {
+	case StateRetired, StateCompromised:
+		return true
+	case StateRetiring: // one that is served still may be renewed once more
+		return !inChains(served, k.Pin)
+	}
+	return false
 }
 
 // sortedPins sorts pins, each once.
