@@ -72,7 +72,7 @@ type pinWorld struct {
 	// By what was asked for here, and not by what the store says:
 	vouched  map[roleKey]map[pins.Pattern]bool // by persons
 	policy   map[roleKey]bool                  // by the configuration, for all of example.com
-	retired  map[pins.Pin]bool                 // by a person, and not approved since
+	retired  map[roleKey]bool                  // by a person, and not approved since
 	poisoned map[pins.Pin]bool                 // compromised
 }
 
@@ -135,7 +135,7 @@ func (w *pinWorld) open() {
 func newPinWorld(t *testing.T, dir string) *pinWorld {
 	w := &pinWorld{
 		t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), served: time.Now().Add(-time.Hour),
-		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[pins.Pin]bool), poisoned: make(map[pins.Pin]bool),
+		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[roleKey]bool), poisoned: make(map[pins.Pin]bool),
 	}
 	w.configure(nil, nil)
 	w.open()
@@ -226,10 +226,11 @@ func (w *pinWorld) vouch(pin pins.Pin, role pins.Role, hosts ...string) {
 		w.check(err)
 		w.vouched[k][p] = true
 	}
-	delete(w.retired, pin)
+	delete(w.retired, k)
 }
 
 func (w *pinWorld) actions() map[string]func(*rapid.T) {
+	ctx := w.t.Context()
 	return map[string]func(*rapid.T){
 		"a log": func(rt *rapid.T) {
 			c, leaf := w.drawCertificate(rt)
@@ -272,8 +273,14 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			if compromised {
 				args = append(args, "--compromised")
 			}
+			known, err := w.db.Keys(ctx)
+			w.check(err)
 			if w.tries(rt, args...) {
-				w.retired[pin] = true
+				for _, k := range known {
+					if k.Pin == pin {
+						w.retired[roleKey{pin, k.Role}] = true
+					}
+				}
 				w.poisoned[pin] = w.poisoned[pin] || compromised
 			}
 		},
@@ -337,7 +344,7 @@ func (w *pinWorld) look(rt *rapid.T) {
 		for _, p := range d.view.Plan(app) {
 			for _, pin := range p.Add {
 				w.made["add"]++
-				if w.retired[pin] {
+				if w.retired[roleKey{pin, app.Role}] {
 					rt.Fatalf("%s, %s: %s is to be added, and was retired", app.Name, p.Host, pin)
 				}
 			}
@@ -432,5 +439,5 @@ func (w *pinWorld) may(d *desk, pin pins.Pin, role pins.Role, host pins.Pattern)
 	}
 	// A rule does not bring back what a person retired.
 	key := d.view.Key(pin, role)
-	return !w.retired[pin] || key != nil && key.State == pins.StateRetiring
+	return !w.retired[k] || key != nil && key.State == pins.StateRetiring
 }
