@@ -249,7 +249,7 @@ func Default() *Config {
 		Probe:  Probe{Interval: 10 * time.Minute},
 
 		Signing: Signing{Refresh: 24 * time.Hour, Expires: 30 * 24 * time.Hour},
-		Fleet:  Fleet{Role: RoleAll},
+		Fleet:   Fleet{Role: RoleAll},
 	}
 }
 
