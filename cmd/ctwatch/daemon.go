@@ -38,6 +38,8 @@ type daemon struct {
 	json  bool
 	color bool
 
+	hangup <-chan os.Signal // asks for a look at all endpoints; optional
+
 	onNATS func(url string) // called with where the embedded NATS server listens; optional
 	onHTTP func(url string) // called, before onNATS, with where the HTTP listener is; optional
 
@@ -125,6 +127,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	g.Go(func() error { return d.looks.Run(ctx) })
 	g.Go(func() error { return d.planner.Run(ctx) })
+	g.Go(func() error { return d.lookWhenAsked(ctx) })
 	g.Go(func() error { return d.wakeForOthers(ctx, dispatcher) })
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })

@@ -44,6 +44,19 @@ func (d *daemon) plan(ctx context.Context) error {
 	return nil
 }
 
+// lookWhenAsked has all endpoints looked at whenever a person asks for it.
+func (d *daemon) lookWhenAsked(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.hangup:
+			d.logger.Info("asked to look at all endpoints")
+			d.looks.Now()
+		}
+	}
+}
+
 // pinDocuments serves the pins of apps to everybody.
 func (d *daemon) pinDocuments() (http.Handler, error) {
 	ring, err := openRing(d.cfg, d.logger)

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -19,7 +22,7 @@ an embedded NATS server, listening on 127.0.0.1:4222, and keeps everything in
 
 A domain stands for itself and every name below it. On a terminal events are
 printed as lines for people; otherwise, or with --json, as CloudEvents, one JSON
-object on a line.`,
+object on a line. SIGHUP has it look at all endpoints at once.`,
 		Example: `  ctwatch run --watch example.com
   ctwatch run --watch example.com --watch example.net --data /var/lib/ctwatch
   ctwatch run --config /etc/ctwatch/ctwatch.yaml`,
@@ -50,8 +53,11 @@ func (a *app) run(ctx context.Context, domains []string) error {
 		logger.Warn(u)
 	}
 	terminal, color := a.terminal(a.Stdout)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	d := &daemon{
-		cfg: cfg, rules: rules, logger: logger,
+		cfg: cfg, rules: rules, logger: logger, hangup: hangup,
 		out: a.Stdout, json: a.json || !terminal, color: color,
 	}
 	return d.run(ctx)

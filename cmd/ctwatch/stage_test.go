@@ -33,6 +33,8 @@ type stage struct {
 	ca          *ctlogtest.CA
 	dir         string // data_dir
 
+	hangup chan os.Signal // what the daemon gets as SIGHUP; nil for none
+
 	alive func() error // says that the last daemon started has ended, and why
 
 	mu     sync.Mutex
@@ -266,7 +268,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := &daemon{
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		probe:  lookAtConfigured(),
+		probe:  lookAtConfigured(), hangup: s.hangup,
 	}
 	go func() {
 		defer close(r.done)
