@@ -293,6 +293,17 @@ http:
 	}
 }
 
+func TestIssuersNamedByTheirCAAIdentityAreSaidToBeUnused(t *testing.T) {
+	c := load(t, `watch:
+  - domain: example.com
+    issuers: [ca.example, "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
+`, nil)
+	want := []string{"conf/ctwatch.yaml:3:15: setting watch[0].issuers[0] is accepted but not acted upon by this version"}
+	if diff := cmp.Diff(want, c.Unused()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // uncommented is the example with every setting in it.
 func uncommented() []byte {
 	return regexp.MustCompile(`(?m)^#([^ #\n]|  )`).ReplaceAll(configs.Example, []byte("$1"))

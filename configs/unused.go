@@ -2,8 +2,10 @@ package configs
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // notYet are the settings that are read and checked, and that nothing acts upon in
@@ -25,6 +27,15 @@ func (c *Config) Unused() []string {
 	for path := range c.src.places {
 		if notYet[anyIndex.ReplaceAllString(path, "[]")] {
 			paths = append(paths, path)
+		}
+	}
+	for i, w := range c.Watch {
+		for j, issuer := range w.Issuers {
+			// Of issuers, those named by their key are acted upon.
+			path := fmt.Sprintf("watch[%d].issuers[%d]", i, j)
+			if _, ok := c.src.places[path]; ok && !strings.HasPrefix(issuer, "sha256/") {
+				paths = append(paths, path)
+			}
 		}
 	}
 	slices.SortFunc(paths, func(a, b string) int {

@@ -30,7 +30,7 @@ const (
 	StateCompromised State = "compromised" // never to be trusted again
 )
 
-// States lists all states in the order of a key's life.
+// states lists all states in the order of a key's life.
 var states = []State{
 	StateDeclared, StateSeen, StateApproved, StateShipped, StateDeployed, StateRetiring, StateRetired, StateCompromised,
 }

@@ -24,7 +24,7 @@ type Store interface {
 	Tell(ctx context.Context, holding []ctwatch.Condition) error
 }
 
-// A Planner plans for apps. All fields but Asked and Poll are required.
+// A Planner plans for apps. All fields but Look, Changed and Poll are required.
 type Planner struct {
 	Store Store
 	// Apps returns all apps with the versions that are supported now.
