@@ -2,11 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -48,13 +45,14 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 		return nil
 	}
 	becomes := verdict == ctwatch.Unexpected && c.Verdict != verdict
-	if becomes && !c.Key.Pin.IsZero() {
-		k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if becomes {
+		// What rules made of this certificate ends with it. Other trust does not.
+		standing, err := t.standing(c.Key.Pin)
+		if err != nil {
 			return err
 		}
-		if err == nil && k.State.Trusted() {
-			return fmt.Errorf("key %v: %w", k.Pin, ErrTrustedKey)
+		if len(standing.ApprovedFor) > 0 {
+			return fmt.Errorf("key %v: %w", c.Key.Pin, ErrTrustedKey)
 		}
 	}
 	if _, err := t.exec(`UPDATE certificates SET verdict = ?, reasons = ? WHERE seq = ?`, string(verdict), list(reasons), seq); err != nil {
@@ -68,23 +66,23 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 	if !r.Pin.IsZero() {
 		r.Role = pins.RoleLeaf
 	}
-	if err := t.record(r); err != nil || !becomes {
+	if err := t.record(r); err != nil {
 		return err
 	}
-	e := ctwatch.UnexpectedEvent(*c, text(reason), t.now)
-	if rejected > 0 {
-		// Rejected, taken back, and rejected again: it is told again, under an ID
-		// of its own.
-		e.ID = ctwatch.NewEventID(e.Type, e.ID, strconv.FormatInt(rejected, 10))
+	if err := t.syncVouched(c.Key.Pin, reason); err != nil || !becomes {
+		return err
 	}
+	e := unexpectedEvent(t, *c, reason, rejected)
+	e.Data.By = text(by)
 	return t.event(e)
 }
 
-// judgements says whether a person judged a certificate, and how often it was
-// rejected.
+// judgements says whether a person judged a certificate, and how often it became
+// unexpected, by whomever.
 func (t *tx) judgements(id ctwatch.Hash) (judged bool, rejected int64, err error) {
 	var n int64
-	err = t.queryRow(`SELECT count(*), count(*) FILTER (WHERE verdict = ?2) FROM audit WHERE certificate = ?1 AND action = 'judge'`,
-		id[:], string(ctwatch.Unexpected)).Scan(&n, &rejected)
+	err = t.queryRow(`
+		SELECT count(*) FILTER (WHERE actor = ?3), count(*) FILTER (WHERE verdict = ?2) FROM audit
+		WHERE certificate = ?1 AND action = 'judge'`, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&n, &rejected)
 	return n > 0, rejected, err
 }

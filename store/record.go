@@ -87,16 +87,25 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 		return err
 	}
 
-	switch {
-	case !known:
-		err = t.event(ctwatch.IssuedEvent(c, t.now))
-	case fresh:
-		err = t.event(ctwatch.LoggedEvent(c, s, t.now))
-	default:
+	if known && !fresh {
 		return nil // read again, and told before
+	}
+	unexpected, err := t.assess(seq, &c)
+	if err != nil {
+		return err
+	}
+	if known {
+		err = t.event(ctwatch.LoggedEvent(c, s, t.now))
+	} else {
+		err = t.event(ctwatch.IssuedEvent(c, t.now))
 	}
 	if err != nil {
 		return err
+	}
+	if unexpected != nil {
+		if err := t.event(*unexpected); err != nil {
+			return err
+		}
 	}
 	return t.candidate(leaf, &c)
 }
@@ -116,8 +125,10 @@ func (db *DB) SetIssuer(ctx context.Context, id ctwatch.Hash, issuer ctwatch.Iss
 		if err != nil {
 			return err
 		}
-		_, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+id.String()[:16])
-		return err
+		if _, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+id.String()[:16]); err != nil {
+			return err
+		}
+		return t.assessAll([]int64{seq})
 	})
 }
 

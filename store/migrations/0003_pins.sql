@@ -4,6 +4,7 @@
 -- Whether a certificate is served anywhere now, and when it first was.
 ALTER TABLE certificates ADD COLUMN deployed    INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE certificates ADD COLUMN deployed_at INTEGER; -- NULL: never
+ALTER TABLE certificates ADD COLUMN vouched TEXT NOT NULL DEFAULT '[]'; -- names for which rules vouch for its key by it
 CREATE INDEX certificates_by_key    ON certificates (key_pin, not_after);
 CREATE INDEX certificates_by_issuer ON certificates (issuer_pin, not_after);
 
@@ -13,7 +14,7 @@ ALTER TABLE keys ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0; -- 1: a person o
 CREATE TABLE grants (
   key     INTEGER NOT NULL REFERENCES keys,
   pattern TEXT NOT NULL, -- "h", "*.h" or ".h"
-  source  TEXT NOT NULL CHECK (source IN ('person', 'policy')),
+  source  TEXT NOT NULL CHECK (source IN ('person', 'policy', 'rule')), -- rule: by a certificate that rules expect
   by      TEXT NOT NULL,
   at      INTEGER NOT NULL,
   reason  TEXT NOT NULL,
