@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -294,4 +293,25 @@ func (r *testDaemon) fetch(path string, header ...string) fetched {
 	return fetched{resp.StatusCode, resp.Header, string(b)}
 }
 
-var _ = testing.Short
+// pemFile writes the final certificate of what was issued and its issuer's, as an
+// ACME client would.
+func (s *stage) pemFile(i *ctlogtest.Issued) string {
+	s.t.Helper()
+	der, err := i.Final()
+	s.check(err)
+	var b []byte
+	for _, c := range [][]byte{der, s.ca.Intermediate} {
+		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c})...)
+	}
+	file := filepath.Join(s.t.TempDir(), "fullchain.pem")
+	s.check(os.WriteFile(file, b, 0o600))
+	return file
+}
+
+// file writes a file, and returns its path.
+func (s *stage) file(name, content string) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	s.check(os.WriteFile(path, []byte(content), 0o600))
+	return path
+}

@@ -19,6 +19,7 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/pins/probe"
 	"ctwatch/store"
 )
 
@@ -265,6 +266,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := &daemon{
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		probe:  lookAtConfigured(),
 	}
 	go func() {
 		defer close(r.done)
@@ -293,6 +295,18 @@ func (s *stage) start(config string) *testDaemon {
 		}
 	}
 	return r
+}
+
+// lookAtConfigured looks at endpoints that the configuration names, and finds nothing
+// at others: what the world serves for a watched name is no matter of a test.
+func lookAtConfigured() func(context.Context, probe.Endpoint) probe.Look {
+	prober := probe.New(probe.Config{})
+	return func(ctx context.Context, e probe.Endpoint) probe.Look {
+		if !e.Configured {
+			return probe.Look{Endpoint: e, At: time.Now()}
+		}
+		return prober.Look(ctx, e)
+	}
 }
 
 // stop ends the daemon, which must be no error.

@@ -47,7 +47,11 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 				if c, err := p.Store.Certificate(ctx, id); err == nil {
 					cert = &c
 				}
-				return ctwatch.PinMissingEvent(plan.App, host, subject, cert, pin, why, episode, at)
+				e := ctwatch.PinMissingEvent(plan.App, host, subject, cert, pin, why, episode, at)
+				// Of one certificate it is told twice: when it is issued, and when it is
+				// served all the same.
+				e.ID = ctwatch.NewEventID(e.Type, e.ID, what)
+				return e
 			},
 		})
 	}
