@@ -86,9 +86,21 @@ func (c checker) watch(list []Watch) {
 				if _, err := pins.Parse(issuer); err != nil {
 					c.bad(p, "%s is no pin; want \"sha256/\" and the base64 of a SHA-256, 44 characters", c.shown(p, issuer))
 				}
-			} else if _, wrong := canonicalDomain(issuer); wrong != "" {
+			} else if _, wrong := canonicalDomain(issuer); wrong != "" && !strings.Contains(issuer, " ") { // else a CA's name
 				c.bad(p, "%s %s (the CA's CAA identity), or a pin of its key", c.shown(p, issuer), wrong)
 			}
+		}
+		if w.MaxValidity != 0 {
+			c.atLeast(at+".max_validity", w.MaxValidity, time.Hour)
+		}
+		for j, name := range w.Never {
+			p := index(at+".never", j)
+			if _, err := pins.ParsePattern(name); err != nil {
+				c.bad(p, "%s is no name or pattern; want a name in punycode, such as \"old.example.com\", or \".example.com\" for it and all below", c.shown(p, name))
+			}
+		}
+		for j, algorithm := range w.Algorithms {
+			c.required(index(at+".algorithms", j), algorithm, "a kind of key, such as \"ECDSA P-256\" or \"RSA\"")
 		}
 		for j, e := range w.Endpoints {
 			p := index(at+".endpoints", j)

@@ -58,6 +58,16 @@ type Watch struct {
 	Keys []pins.Pin `yaml:"keys,omitempty"`
 	// CAA also judges certificates by the domain's CAA records.
 	CAA bool `yaml:"caa,omitempty"`
+	// Algorithms are those that keys may have, as certificates tell them ("ECDSA
+	// P-256", "RSA 3072"), or families ("ECDSA"); empty means any.
+	Algorithms []string `yaml:"algorithms,omitempty"`
+	// MaxValidity is how long certificates may be valid; 0 means any.
+	MaxValidity time.Duration `yaml:"max_validity,omitempty"`
+	// ForbidWildcards says that wildcard certificates are not to be issued.
+	ForbidWildcards bool `yaml:"forbid_wildcards,omitempty"`
+	// Never are names, or patterns such as "*.example.com" and ".example.com", that
+	// are never to be issued for.
+	Never []string `yaml:"never,omitempty"`
 	// Endpoints (host:port) are where the domain is served; empty means the name
 	// itself on port 443.
 	Endpoints []string `yaml:"endpoints,omitempty"`

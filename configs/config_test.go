@@ -281,7 +281,6 @@ http:
 `, nil)
 	const tail = " is accepted but not acted upon by this version"
 	want := []string{
-		"conf/ctwatch.yaml:3:10: setting watch[0].caa" + tail,
 		"conf/ctwatch.yaml:5:1: setting email" + tail,
 		"conf/ctwatch.yaml:9:15: setting http.public_url" + tail,
 	}

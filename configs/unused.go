@@ -11,7 +11,7 @@ import (
 // notYet are the settings that are read and checked, and that nothing acts upon in
 // this version.
 var notYet = map[string]bool{
-	"watch[].caa": true, "email": true, "webhooks": true, "hooks": true, "http.public_url": true, "fleet": true,
+	"email": true, "webhooks": true, "hooks": true, "http.public_url": true, "fleet": true,
 }
 
 var anyIndex = regexp.MustCompile(`\[[0-9]+\]`)

@@ -21,6 +21,7 @@ const (
 	CertificateIssued     EventType = "certificate.issued"     // first seen in any log
 	CertificateLogged     EventType = "certificate.logged"     // seen again: another log, or the final certificate
 	CertificateUnexpected EventType = "certificate.unexpected" // somebody says that it should not exist
+	CertificateJudged     EventType = "certificate.judged"     // judged anew, and not unexpected
 	CertificateDeployed   EventType = "certificate.deployed"   // an endpoint now serves it
 	CertificateExpiring   EventType = "certificate.expiring"   // served, near its end, and no successor is known
 
@@ -85,6 +86,9 @@ type EventData struct {
 	Key         *pins.Key    `json:"key,omitempty"`
 	Log         *LogStatus   `json:"log,omitempty"`
 	Evidence    *Evidence    `json:"evidence,omitempty"`
+
+	By       string `json:"by,omitempty"`        // the person whose verdict it tells
+	ReportTo string `json:"report_to,omitempty"` // certificate.unexpected: where its CA takes reports, an address or a URL
 
 	App      string `json:"app,omitempty"`      // as configured
 	Host     string `json:"host,omitempty"`     // as configured: a name, or a pattern of an app

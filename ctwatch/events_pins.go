@@ -24,6 +24,29 @@ func UnexpectedEvent(c Certificate, reason string, at time.Time) Event {
 	}
 }
 
+// JudgedEvent tells that a certificate was judged anew, and is not unexpected: by a
+// person, or else by rules. nth numbers the verdicts on it. What rules find out about
+// one that raised no alarm is of no urgency.
+func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at time.Time) Event {
+	severity, says := Debug, "may exist"
+	if by != "" || before == Unexpected {
+		severity = Info
+	}
+	if c.Verdict != Expected {
+		says = "is to be reviewed"
+	}
+	return Event{
+		ID:   NewEventID(CertificateJudged, c.ID.String(), strconv.FormatInt(nth, 10)),
+		Type: CertificateJudged, Time: at, Subject: subjectOf(c.Domains()),
+		Data: EventData{
+			Severity: severity,
+			Summary: sentence(fmt.Sprintf("The certificate for %s, issued by %s, %s: %s",
+				c.matchedNames(), Printable(c.Issuer.Name, 100), says, Printable(reason, 300))),
+			Certificate: &c, By: by,
+		},
+	}
+}
+
 // DeployedEvent tells that a certificate is served for a host now. It is told once
 // for a certificate and a host, of the endpoint that was first seen to serve it.
 func DeployedEvent(c Certificate, host, endpoint string, at time.Time) Event {

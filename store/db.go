@@ -16,6 +16,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"ctwatch/ctwatch"
 )
 
 // readers is how many connections read at once.
@@ -33,6 +35,10 @@ type Options struct {
 	Logger *slog.Logger     // required
 	Now    func() time.Time // optional, time.Now by default
 
+	// Judge says whether a certificate should exist, when one is found and when
+	// what is known of its key changes. Optional: without it only people judge.
+	Judge ctwatch.Judge
+
 	// OnEvents is called after each commit that wrote events, by the goroutine
 	// that committed: it must not block. Optional.
 	OnEvents func()
@@ -47,6 +53,7 @@ type DB struct {
 	log      *slog.Logger
 	now      func() time.Time
 	onEvents func()
+	rules    ctwatch.Judge // nil: only people judge
 
 	w      *sql.DB              // one connection; nil when opened to read
 	hot    map[string]*sql.Stmt // statements of w, by their text
@@ -103,7 +110,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, senders: make(map[string]bool)}
+	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, senders: make(map[string]bool)}
 	if db.now == nil {
 		db.now = time.Now
 	}

@@ -23,6 +23,8 @@ type Approval struct {
 	Actor   pins.Actor // Person or Policy
 	By      string     // who
 	Reason  string
+
+	source string // of the grants; "" for Actor
 }
 
 func (a *Approval) check() error {
@@ -56,6 +58,9 @@ func (db *DB) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 	err := db.write(ctx, what, func(t *tx) error {
 		role, err := t.approve(a)
 		if err != nil {
+			return err
+		}
+		if err := t.reassess(a.Pin); err != nil {
 			return err
 		}
 		keys, err := loadKeys(t, a.Pin)
@@ -160,7 +165,7 @@ func (t *tx) dropStale(k *keyRow, a Approval) error {
 	if err != nil || len(stale) == 0 {
 		return err
 	}
-	return t.withdraw(k, pins.Person, stale, pins.Record{Actor: a.Actor, By: a.By, Reason: "granted before the key was retired"})
+	return t.withdraw(k, string(pins.Person), stale, pins.Record{Actor: a.Actor, By: a.By, Reason: "granted before the key was retired"})
 }
 
 // grant writes down for which hosts a key is approved, and a record of those that
@@ -171,7 +176,7 @@ func (t *tx) grant(k *keyRow, a Approval) error {
 	var fresh []pins.Pattern
 	for _, p := range slices.Compact(hosts) {
 		n, err := t.exec(`INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			k.seq, p.String(), string(a.Actor), text(a.By), ms(t.now), text(a.Reason))
+			k.seq, p.String(), cmp.Or(a.source, string(a.Actor)), text(a.By), ms(t.now), text(a.Reason))
 		if err != nil {
 			return err
 		}
@@ -187,9 +192,9 @@ func (t *tx) grant(k *keyRow, a Approval) error {
 }
 
 // withdraw takes hosts of a source from a key, and records it as r says.
-func (t *tx) withdraw(k *keyRow, source pins.Actor, hosts []pins.Pattern, r pins.Record) error {
+func (t *tx) withdraw(k *keyRow, source string, hosts []pins.Pattern, r pins.Record) error {
 	for _, p := range hosts {
-		if _, err := t.exec(`DELETE FROM grants WHERE key = ? AND pattern = ? AND source = ?`, k.seq, p.String(), string(source)); err != nil {
+		if _, err := t.exec(`DELETE FROM grants WHERE key = ? AND pattern = ? AND source = ?`, k.seq, p.String(), source); err != nil {
 			return err
 		}
 	}
@@ -234,7 +239,7 @@ func (db *DB) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, re
 				return err
 			}
 		}
-		return nil
+		return t.reassess(pin)
 	})
 }
 

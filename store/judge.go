@@ -2,11 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -53,60 +50,55 @@ func (db *DB) judge(ctx context.Context, what string, id ctwatch.Hash, verdict c
 		if c, err = loadCertificate(t, seq); err != nil {
 			return err
 		}
-		if err := t.judge(seq, &c, verdict, textList(reasons), by, reason); err != nil || with == nil {
+		before := c.Verdict
+		if err := t.judge(seq, &c, verdict, textList(reasons), by, reason); err != nil {
 			return err
 		}
-		return with(t)
+		if with != nil {
+			if err := with(t); err != nil {
+				return err
+			}
+		}
+		if before != ctwatch.Unexpected {
+			return nil
+		}
+		return t.candidate(&c) // which it was not while it should not exist
 	})
 	return c, err
 }
 
 func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, reasons []string, by, reason string) error {
-	judged, rejected, err := t.judgements(c.ID)
+	past, err := t.judgements(c.ID)
 	if err != nil {
 		return err
 	}
-	if judged && c.Verdict == verdict && slices.Equal(c.Reasons, reasons) {
+	before := c.Verdict
+	if past.byPerson && before == verdict && slices.Equal(c.Reasons, reasons) {
 		return nil
 	}
-	becomes := verdict == ctwatch.Unexpected && c.Verdict != verdict
-	if becomes && !c.Key.Pin.IsZero() {
-		k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if verdict == ctwatch.Unexpected && before != verdict {
+		// What rules made of this certificate ends with it. Other trust does not.
+		approved, _, err := t.approvedFor(c.Key.Pin)
+		if err != nil {
 			return err
 		}
-		if err == nil && k.State.Trusted() {
-			return fmt.Errorf("key %v: %w", k.Pin, ErrTrustedKey)
+		if len(approved) > 0 {
+			return fmt.Errorf("key %v: %w", c.Key.Pin, ErrTrustedKey)
 		}
 	}
 	if _, err := t.exec(`UPDATE certificates SET verdict = ?, reasons = ? WHERE seq = ?`, string(verdict), list(reasons), seq); err != nil {
 		return err
 	}
 	c.Verdict, c.Reasons, t.changed = verdict, reasons, true
-	r := pins.Record{
-		Pin: c.Key.Pin, Action: "judge", Certificate: c.ID.String(), Verdict: string(verdict),
+	err = t.record(pins.Record{
+		Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(verdict),
 		Actor: pins.Person, By: by, Reason: reason,
-	}
-	if !r.Pin.IsZero() {
-		r.Role = pins.RoleLeaf
-	}
-	if err := t.record(r); err != nil || !becomes {
+	})
+	if err != nil {
 		return err
 	}
-	e := ctwatch.UnexpectedEvent(*c, text(reason), t.now)
-	if rejected > 0 {
-		// Rejected, taken back, and rejected again: it is told again, under an ID
-		// of its own.
-		e.ID = ctwatch.NewEventID(e.Type, e.ID, strconv.FormatInt(rejected, 10))
+	if err := t.syncVouched(c.Key.Pin, reason); err != nil || before == verdict {
+		return err
 	}
-	return t.event(e)
-}
-
-// judgements says whether a person judged a certificate, and how often it was
-// rejected.
-func (t *tx) judgements(id ctwatch.Hash) (judged bool, rejected int64, err error) {
-	var n int64
-	err = t.queryRow(`SELECT count(*), count(*) FILTER (WHERE verdict = ?2) FROM audit WHERE certificate = ?1 AND action = 'judge'`,
-		id[:], string(ctwatch.Unexpected)).Scan(&n, &rejected)
-	return n > 0, rejected, err
+	return t.event(t.verdictEvent(*c, before, reason, by, past))
 }

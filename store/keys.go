@@ -98,13 +98,17 @@ func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
 	return err
 }
 
-// candidate tells of a certificate's key if it was never before seen on one of
-// the watched domains that the certificate matches, and is not approved for all the
-// names that match. The key in the event has the
-// hosts and the ID of this certificate only.
-func (t *tx) candidate(k keyRow, c *ctwatch.Certificate) error {
-	if k.Pin.IsZero() {
+// candidate tells of a certificate's key if it was never before told of for one of
+// the watched domains that the certificate matches, and nobody authorised it
+// beforehand for all the names that match. The key in the event has the hosts and the
+// ID of this certificate only. The key of one that should not exist is no candidate.
+func (t *tx) candidate(c *ctwatch.Certificate) error {
+	if c.Key.Pin.IsZero() || c.Verdict == ctwatch.Unexpected {
 		return nil
+	}
+	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
+	if err != nil {
+		return err
 	}
 	var fresh []string
 	for _, d := range c.Domains() {
@@ -126,11 +130,15 @@ func (t *tx) candidate(k keyRow, c *ctwatch.Certificate) error {
 	k.Hosts = slices.Compact(k.Hosts)
 	k.Certificates = append(k.Certificates, c.ID.String())
 	if k.State.Trusted() {
-		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
+		beforehand := k.Key
+		if beforehand.ApprovedFor, _, err = t.approvedFor(k.Pin); err != nil {
 			return err
 		}
-		if approvedForAll(&k.Key) {
+		if approvedForAll(&beforehand) {
 			return nil // declared, and now it has come
+		}
+		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
+			return err
 		}
 	}
 	return t.event(ctwatch.CandidateEvent(k.Key, *c, fresh, t.now))
@@ -182,6 +190,11 @@ func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err er
 // which events about a key are told.
 func (t *tx) subjectOf(k keyRow) (string, error) {
 	domains, err := texts(t.query(`SELECT domain FROM key_domains WHERE key = ? ORDER BY domain LIMIT 1`, k.seq))
+	if err != nil || len(domains) > 0 {
+		return append(domains, "")[0], err
+	}
+	domains, err = texts(t.query(`
+		SELECT m.domain FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ? ORDER BY m.domain LIMIT 1`, k.Pin[:]))
 	if err != nil || len(domains) > 0 {
 		return append(domains, "")[0], err
 	}

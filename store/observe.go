@@ -254,6 +254,9 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.algorithm, pins.ByProbe, reason); err != nil {
 		return err
 	}
+	if err := o.noteServed(s.Chain.Leaf()); err != nil {
+		return err
+	}
 	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, "", pins.ByProbe, reason); err != nil {
 		return err
 	}
@@ -262,6 +265,17 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	}
 	o.onHost[row.certificate] = true
 	return o.tellDeployed(s, place)
+}
+
+// noteServed notes since when the host has been seen to serve a key.
+func (o *observation) noteServed(pin pins.Pin) error {
+	if pin.IsZero() {
+		return nil
+	}
+	_, err := o.exec(`
+		INSERT INTO served_keys (pin, host, since) VALUES (?1, ?2, ?3)
+		ON CONFLICT DO UPDATE SET since = min(since, excluded.since)`, pin[:], o.Host, ms(o.at))
+	return err
 }
 
 // tellDeployed tells that a certificate is served for a host now.

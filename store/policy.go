@@ -43,9 +43,15 @@ func (db *DB) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
 			if _, err := t.approve(a); err != nil {
 				return err
 			}
+			if err := t.reassess(a.Pin); err != nil {
+				return err
+			}
 		}
 		for _, w := range c.withdraw {
-			if err := t.withdrawPolicy(w.key, w.hosts); err != nil {
+			if err := t.withdrawPolicy(w.key, string(pins.Policy), w.hosts); err != nil {
+				return err
+			}
+			if err := t.reassess(w.key.Pin); err != nil {
 				return err
 			}
 		}
@@ -171,9 +177,12 @@ func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
 
 // withdrawPolicy takes hosts from a key that policy approved it for, and the trust
 // with the last of them.
-func (t *tx) withdrawPolicy(k keyRow, hosts []pins.Pattern) error {
-	const reason = "the configuration no longer approves it"
-	if err := t.withdraw(&k, pins.Policy, hosts, pins.Record{Actor: pins.Policy, By: byPolicy, Reason: reason}); err != nil {
+func (t *tx) withdrawPolicy(k keyRow, source string, hosts []pins.Pattern) error {
+	reason := "the configuration no longer approves it"
+	if source == sourceRule {
+		reason = "no certificate of it is expected any more"
+	}
+	if err := t.withdraw(&k, source, hosts, pins.Record{Actor: pins.Policy, By: byPolicy, Reason: reason}); err != nil {
 		return err
 	}
 	// Its state may have changed since: what was added may be of another role.

@@ -79,26 +79,34 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	}
 
 	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
-	leaf, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason)
-	if err != nil {
+	if _, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason); err != nil {
 		return err
 	}
 	if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
 		return err
 	}
 
-	switch {
-	case !known:
-		err = t.event(ctwatch.IssuedEvent(c, t.now))
-	case fresh:
-		err = t.event(ctwatch.LoggedEvent(c, s, t.now))
-	default:
+	if known && !fresh {
 		return nil // read again, and told before
+	}
+	verdict, err := t.assess(seq, &c, !known)
+	if err != nil {
+		return err
+	}
+	if known {
+		err = t.event(ctwatch.LoggedEvent(c, s, t.now))
+	} else {
+		err = t.event(ctwatch.IssuedEvent(c, t.now))
 	}
 	if err != nil {
 		return err
 	}
-	return t.candidate(leaf, &c)
+	if verdict != nil {
+		if err := t.event(*verdict); err != nil {
+			return err
+		}
+	}
+	return t.candidate(&c)
 }
 
 // SetIssuer notes the issuer of a certificate, which was out of reach when the
@@ -116,8 +124,10 @@ func (db *DB) SetIssuer(ctx context.Context, id ctwatch.Hash, issuer ctwatch.Iss
 		if err != nil {
 			return err
 		}
-		_, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+id.String()[:16])
-		return err
+		if _, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+id.String()[:16]); err != nil {
+			return err
+		}
+		return t.assessAll([]int64{seq})
 	})
 }
 

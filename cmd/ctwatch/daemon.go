@@ -38,14 +38,17 @@ type daemon struct {
 	json  bool
 	color bool
 
-	hangup <-chan os.Signal // asks for a look at all endpoints; optional
+	// reread reads the configuration again, whenever hangup says so and when its files
+	// change. Both are optional.
+	reread func() (*configs.Config, []watchlist.Rule, error)
+	hangup <-chan os.Signal
 
 	onNATS func(url string) // called with where the embedded NATS server listens; optional
 	onHTTP func(url string) // called, before onNATS, with where the HTTP listener is; optional
 
 	client   *http.Client
-	list     *watchlist.List
-	estate   *estate
+	list     *watchlist.Live
+	estate   atomic.Pointer[estate] // what the configuration said when it was read last
 	db       *store.DB
 	planner  *planner.Planner
 	looks    *probe.Scheduler
@@ -64,10 +67,12 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	d.client = httpClient()
 	defer d.client.CloseIdleConnections()
-	d.list = watchlist.New(d.rules)
-	if d.estate, err = newEstate(d.cfg, d.rules); err != nil {
+	e, err := newEstate(d.cfg, d.rules)
+	if err != nil {
 		return err
 	}
+	d.estate.Store(e)
+	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
 
@@ -127,8 +132,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	g.Go(func() error { return d.looks.Run(ctx) })
 	g.Go(func() error { return d.planner.Run(ctx) })
-	g.Go(func() error { return d.lookWhenAsked(ctx) })
 	g.Go(func() error { return d.wakeForOthers(ctx, dispatcher) })
+	g.Go(func() error { return d.reloads(ctx) })
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })
 	err = g.Wait()

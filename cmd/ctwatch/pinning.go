@@ -14,10 +14,7 @@ import (
 
 // plan makes what keeps plans current: the looks at what is served, and the planner.
 func (d *daemon) plan(ctx context.Context) error {
-	if err := d.estate.apply(ctx, d.db); err != nil {
-		return err
-	}
-	if err := d.db.Forget(ctx, d.estate.kept()); err != nil {
+	if err := d.inLine(ctx, d.estate.Load()); err != nil {
 		return err
 	}
 	look := d.probe
@@ -27,16 +24,16 @@ func (d *daemon) plan(ctx context.Context) error {
 	var err error
 	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
 		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
-		Endpoints: func() []probe.Endpoint { return d.estate.endpoints },
+		Endpoints: func() []probe.Endpoint { return d.estate.Load().endpoints },
 	})
 	if err != nil {
 		return err
 	}
 	d.planner = &planner.Planner{
-		Store: d.db, Logger: d.logger, Subject: d.estate.subject,
-		Apps: func(ctx context.Context) ([]pins.App, error) { return withImported(ctx, d.db, d.estate.apps) },
+		Store: d.db, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
+		Apps: func(ctx context.Context) ([]pins.App, error) { return withImported(ctx, d.db, d.estate.Load().apps) },
 		Look: func(names []pins.Pattern) {
-			if hosts := d.estate.hostsFor(names); len(hosts) > 0 {
+			if hosts := d.estate.Load().hostsFor(names); len(hosts) > 0 {
 				d.looks.Now(hosts...)
 			}
 		},
@@ -44,17 +41,13 @@ func (d *daemon) plan(ctx context.Context) error {
 	return nil
 }
 
-// lookWhenAsked has all endpoints looked at whenever a person asks for it.
-func (d *daemon) lookWhenAsked(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-d.hangup:
-			d.logger.Info("asked to look at all endpoints")
-			d.looks.Now()
-		}
+// inLine brings the store in line with the configuration: who is trusted by it, and
+// where to look.
+func (d *daemon) inLine(ctx context.Context, e *estate) error {
+	if err := e.apply(ctx, d.db); err != nil {
+		return err
 	}
+	return d.db.Forget(ctx, e.kept())
 }
 
 // pinDocuments serves the pins of apps to everybody.

@@ -235,7 +235,7 @@ func describeServed(s probe.Served, list *watchlist.List, at time.Time) ctwatch.
 
 // record keeps what the daemon saw of an endpoint.
 func (d *daemon) record(ctx context.Context, l probe.Look) error {
-	if err := d.db.Observe(ctx, observation(l, d.list)); err != nil {
+	if err := d.db.Observe(ctx, observation(l, d.list.Current())); err != nil {
 		return fmt.Errorf("%s: %w", strings.TrimSpace(l.Endpoint.String()), err)
 	}
 	return nil

@@ -7,6 +7,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/watchlist"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -22,7 +25,12 @@ an embedded NATS server, listening on 127.0.0.1:4222, and keeps everything in
 
 A domain stands for itself and every name below it. On a terminal events are
 printed as lines for people; otherwise, or with --json, as CloudEvents, one JSON
-object on a line. SIGHUP has it look at all endpoints at once.`,
+object on a line.
+
+On SIGHUP, and when the configuration or a file that it names changes, the watch list,
+its rules, the apps and the notifications are read again. What cannot be used is
+refused, with the place of the mistake, and what was in force stays so. On SIGHUP all
+endpoints are looked at, too.`,
 		Example: `  ctwatch run --watch example.com
   ctwatch run --watch example.com --watch example.net --data /var/lib/ctwatch
   ctwatch run --config /etc/ctwatch/ctwatch.yaml`,
@@ -38,15 +46,9 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	if err != nil {
 		return err
 	}
-	rules, err := watchRules(cfg, domains)
+	rules, err := checkedRules(cfg, domains)
 	if err != nil {
 		return err
-	}
-	if len(rules) == 0 {
-		return &usageError{errNothingWatched}
-	}
-	if err := cfg.CheckSecrets(); err != nil {
-		return &usageError{err}
 	}
 	logger := a.logger()
 	for _, u := range cfg.Unused() {
@@ -58,7 +60,30 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	defer signal.Stop(hangup)
 	d := &daemon{
 		cfg: cfg, rules: rules, logger: logger, hangup: hangup,
+		reread: func() (*configs.Config, []watchlist.Rule, error) {
+			cfg, err := a.config()
+			if err != nil {
+				return nil, nil, err
+			}
+			rules, err := checkedRules(cfg, domains)
+			return cfg, rules, err
+		},
 		out: a.Stdout, json: a.json || !terminal, color: color,
 	}
 	return d.run(ctx)
+}
+
+// checkedRules reads the watch list, and checks what the daemon needs besides.
+func checkedRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error) {
+	rules, err := watchRules(cfg, domains)
+	if err != nil {
+		return nil, err
+	}
+	if len(rules) == 0 {
+		return nil, &usageError{errNothingWatched}
+	}
+	if err := cfg.CheckSecrets(); err != nil {
+		return nil, &usageError{err}
+	}
+	return rules, nil
 }

@@ -43,6 +43,7 @@ type Planner struct {
 	Poll time.Duration
 
 	latest atomic.Pointer[Result]
+	again  atomic.Bool
 }
 
 // A Result is the plans of all apps at one moment.
@@ -58,6 +59,10 @@ const every = time.Minute
 // Latest returns the newest plans; nil before there are any.
 func (p *Planner) Latest() *Result { return p.latest.Load() }
 
+// Again has the planner plan again soon, though the store has not changed: the apps
+// may have.
+func (p *Planner) Again() { p.again.Store(true) }
+
 // Run plans until ctx ends, and returns nil then. It returns an error only if the
 // store fails.
 func (p *Planner) Run(ctx context.Context) error {
@@ -71,7 +76,7 @@ func (p *Planner) Run(ctx context.Context) error {
 	revision, planned := int64(-1), time.Time{}
 	for {
 		now, err := p.Store.Revision(ctx)
-		if err == nil && (now != revision || time.Since(planned) >= every) {
+		if err == nil && (p.again.Swap(false) || now != revision || time.Since(planned) >= every) {
 			revision, planned = now, time.Now()
 			err = p.plan(ctx, seen)
 		}

@@ -7,14 +7,15 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/entry"
+	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 )
 
 // found describes an entry in full, in memory of its own, if it matches: what
 // made it a suspect may have been a guess about a name too odd to be looked up.
-func (s *Scanner) found(e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatch.Found, ok bool) {
+func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatch.Found, ok bool) {
 	cert := entry.Describe(tbs)
-	if cert.Matches = s.matches(&cert, tbs); len(cert.Matches) == 0 {
+	if cert.Matches = matches(list, &cert, tbs); len(cert.Matches) == 0 {
 		return f, false
 	}
 	_, without, err := entry.Identity(tbs)
@@ -71,7 +72,7 @@ func setPrecertificate(f *ctwatch.Found, tbs, precert []byte) {
 // matches lists what the certificate matches: by its names and addresses as they
 // are told, and by those readings of them that are too unlikely, or too many, to
 // be told.
-func (s *Scanner) matches(c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
+func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
 	const most = 1000 // names that are not told
 	told := make(map[string]bool, len(c.Names))
 	for _, name := range c.Names {
@@ -80,7 +81,7 @@ func (s *Scanner) matches(c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
 	all := append(c.Names[:len(c.Names):len(c.Names)], c.IPAddresses...)
 	further := len(all) + most
 	add := func(name []byte) {
-		if len(all) < further && !told[string(name)] && s.List.MatchName(name) {
+		if len(all) < further && !told[string(name)] && list.MatchName(name) {
 			told[string(name)] = true
 			all = append(all, string(name))
 		}
@@ -88,14 +89,14 @@ func (s *Scanner) matches(c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
 	_ = entry.Visitor{ // what it could not read was reported already
 		Name: func(name []byte) { entry.Candidates(name, add) },
 		IP: func(b []byte) {
-			if s.List.MatchIP(b) {
+			if list.MatchIP(b) {
 				if ip, ok := entry.IP(b); ok {
 					add([]byte(ip.String()))
 				}
 			}
 		},
 	}.Visit(tbs)
-	return s.List.Matches(all)
+	return list.Matches(all)
 }
 
 // SetIssuer takes the issuer's pin from the issuer's certificate in DER, as a log

@@ -21,7 +21,7 @@ import (
 // A Scanner scans the chunks of one log. It may be used concurrently.
 type Scanner struct {
 	Log  ctwatch.Log
-	List *watchlist.List
+	List watchlist.Source // asked once for each chunk
 }
 
 // Scan reads c to its end and closes it. A chunk that cannot be delimited into entries is an
@@ -33,9 +33,10 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 	h := ctlog.NewHasher()
 
 	matched := false
-	visit := entry.Visitor{Name: func(name []byte) { matched = matched || s.List.MatchName(name) }}
-	if s.List.WatchesAddresses() {
-		visit.IP = func(ip []byte) { matched = matched || s.List.MatchIP(ip) }
+	list := s.List.Current()
+	visit := entry.Visitor{Name: func(name []byte) { matched = matched || list.MatchName(name) }}
+	if list.WatchesAddresses() {
+		visit.IP = func(ip []byte) { matched = matched || list.MatchIP(ip) }
 	}
 
 	var e ctlog.Entry
@@ -58,7 +59,7 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 			b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: e.Index, LeafHash: leaf, Reason: err.Error()})
 		}
 		if matched {
-			if f, ok := s.found(&e, tbs, leaf); ok {
+			if f, ok := s.found(list, &e, tbs, leaf); ok {
 				b.Found = append(b.Found, f)
 			}
 		}

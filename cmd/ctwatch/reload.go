@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"reflect"
+	"slices"
+	"time"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/watchlist"
+)
+
+// filesEvery is how often the files of the configuration are looked at for changes.
+const filesEvery = 2 * time.Second
+
+// reloads reads the configuration again whenever it is asked to, and when one of its
+// files has changed and changes no more.
+func (d *daemon) reloads(ctx context.Context) error {
+	if d.reread == nil {
+		return nil
+	}
+	tick := time.NewTicker(filesEvery)
+	defer tick.Stop()
+	used := stamps(d.estate.Load())
+	before := used
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.hangup:
+			asked = true
+		case <-tick.C:
+		}
+		now := stamps(d.estate.Load())
+		settled := slices.Equal(now, before)
+		before = now
+		if !asked && (!settled || slices.Equal(now, used)) {
+			continue
+		}
+		used = now
+		if err := d.reload(ctx); err != nil {
+			return err
+		}
+		if asked {
+			d.looks.Now()
+		}
+		used = stamps(d.estate.Load())
+		before = used
+	}
+}
+
+// A stamp tells whether a file has changed.
+type stamp struct {
+	name string
+	size int64
+	at   time.Time
+}
+
+// stamps looks at the file of the configuration and at those that it names.
+func stamps(e *estate) []stamp {
+	names := append([]string{e.cfg.File()}, e.cfg.WatchFiles...)
+	for _, app := range e.cfg.Apps {
+		for _, s := range app.Shipped {
+			names = append(names, s.File)
+		}
+	}
+	var out []stamp
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		s := stamp{name: name, size: -1}
+		if info, err := os.Stat(name); err == nil {
+			s.size, s.at = info.Size(), info.ModTime()
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// reload puts the configuration in force as it is in the files now: watch list, rules,
+// apps and notifications. One that cannot be used is logged, and changes nothing. An
+// error is one of the store.
+func (d *daemon) reload(ctx context.Context) error {
+	next, err := d.nextEstate()
+	if err != nil {
+		var all configs.Errors
+		if errors.As(err, &all) {
+			for _, e := range all {
+				d.logger.Error("the configuration was not reloaded, and the one before stays in force", "error", e)
+			}
+		} else {
+			d.logger.Error("the configuration was not reloaded, and the one before stays in force", "error", err)
+		}
+		return nil
+	}
+	if err := d.inLine(ctx, next); err != nil {
+		return err
+	}
+	for _, setting := range fixedSettings(d.cfg, next.cfg) {
+		d.logger.Warn("a changed setting is in force only after a restart", "setting", setting)
+	}
+	d.list.Replace(watchlist.New(next.rules))
+	d.estate.Store(next)
+	d.planner.Again()
+	d.logger.Info("configuration reloaded", "file", next.cfg.File(), "watched", len(next.rules), "apps", len(next.apps))
+	return nil
+}
+
+func (d *daemon) nextEstate() (*estate, error) {
+	cfg, rules, err := d.reread()
+	if err != nil {
+		return nil, err
+	}
+	return newEstate(cfg, rules)
+}
+
+// fixedSettings lists the settings that differ and are not reloaded.
+func fixedSettings(a, b *configs.Config) []string {
+	var out []string
+	differ := func(name string, same bool) {
+		if !same {
+			out = append(out, name)
+		}
+	}
+	differ("data_dir", a.DataDir == b.DataDir)
+	differ("logs", reflect.DeepEqual(a.Logs, b.Logs))
+	differ("nats", reflect.DeepEqual(a.NATS, b.NATS))
+	differ("http", reflect.DeepEqual(a.HTTP, b.HTTP))
+	differ("probe", a.Probe == b.Probe)
+	differ("signing", a.Signing == b.Signing)
+	return out
+}

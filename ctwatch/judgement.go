@@ -1,0 +1,36 @@
+package ctwatch
+
+import "ctwatch/pins"
+
+// A Standing is what is known of a certificate's key when the certificate is
+// judged, apart from what rules say of the certificate itself.
+type Standing struct {
+	// ApprovedFor are the hosts that a person, or the configuration, approved the
+	// key for: it was authorised.
+	ApprovedFor []pins.Pattern
+	// ServedAt are hosts of ours that served the very key before the certificate was
+	// seen. Who obtained a certificate can come to serve it; that proves nothing.
+	ServedAt    []string
+	Compromised bool
+	// CAA are the CAA records that were found for its domains, as JSON of whoever asked;
+	// "" if nobody has.
+	CAA string
+}
+
+// A Judgement is a verdict with its grounds.
+type Judgement struct {
+	Verdict Verdict
+	Reasons []string // codes such as "issuer_not_allowed", in Certificate.Reasons
+	Details []string // a sentence for each, for a person
+	// Grants are the names for which the rules vouch for the key by this certificate.
+	// Only an expected certificate has any.
+	Grants []pins.Pattern
+	// CAA is the CAA identity of the issuer, if its key is known to be that CA's.
+	CAA string
+	// ReportTo is where the CA takes reports of problems; "" when unknown.
+	ReportTo string
+}
+
+// A Judge says whether a certificate should exist. It asks no network and no store,
+// since it is called while a batch is written.
+type Judge func(c *Certificate, k Standing) Judgement

@@ -1,0 +1,325 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// sourceRule is the source of grants that rest on a certificate which rules expect:
+// they last as long as it does.
+const sourceRule = "rule"
+
+// assess has the rules judge a certificate, unless a person did, and writes down
+// what they say: the verdict, and what they vouch for. It returns the event to tell
+// of it, if there is news: of one that is found now, only that it should not exist.
+func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Event, error) {
+	if t.db.rules == nil {
+		return nil, nil
+	}
+	past, err := t.judgements(c.ID)
+	if err != nil || past.byPerson {
+		return nil, err
+	}
+	standing, err := t.standing(seq, c)
+	if err != nil {
+		return nil, err
+	}
+	j := t.db.rules(c, standing)
+	if j.Verdict != ctwatch.Expected {
+		j.Grants = nil
+	}
+	before := c.Verdict
+	if before != j.Verdict || !slices.Equal(c.Reasons, j.Reasons) || c.Issuer.CAA != text(j.CAA) {
+		c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = j.Verdict, textList(j.Reasons), text(j.CAA), true
+		_, err := t.exec(`UPDATE certificates SET verdict = ?2, reasons = ?3, issuer_caa = ?4 WHERE seq = ?1`,
+			seq, string(c.Verdict), list(c.Reasons), c.Issuer.CAA)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := t.vouch(seq, c, j, before != c.Verdict); err != nil {
+		return nil, err
+	}
+	if before == c.Verdict || found && c.Verdict == ctwatch.Expected {
+		return nil, nil // what is expected from the start is no news
+	}
+	why := ctwatch.Printable(strings.Join(j.Details, " "), 1000)
+	err = t.record(pins.Record{
+		Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict),
+		Actor: pins.Policy, By: byPolicy, Reason: why,
+	})
+	if err != nil || found && c.Verdict == ctwatch.Unreviewed {
+		return nil, err
+	}
+	e := t.verdictEvent(*c, before, why, "", past)
+	e.Data.ReportTo = j.ReportTo
+	if before == ctwatch.Unexpected {
+		err = t.candidate(c)
+	}
+	return &e, err
+}
+
+// leafRole is the role of a pin in a record about a certificate's key.
+func leafRole(pin pins.Pin) pins.Role {
+	if pin.IsZero() {
+		return ""
+	}
+	return pins.RoleLeaf
+}
+
+// A past is how often a certificate was judged before.
+type past struct {
+	byPerson          bool // by a person, whose verdict stands
+	unexpected, times int64
+}
+
+func (t *tx) judgements(id ctwatch.Hash) (p past, err error) {
+	err = t.queryRow(sqlJudgements, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&p.byPerson, &p.unexpected, &p.times)
+	return p, err
+}
+
+const sqlJudgements = `
+	SELECT count(*) FILTER (WHERE actor = ?3) > 0, count(*) FILTER (WHERE verdict = ?2), count(*)
+	FROM audit WHERE certificate = ?1 AND action = 'judge'`
+
+// verdictEvent tells of a new verdict, each time under an ID of its own.
+func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by string, p past) ctwatch.Event {
+	if c.Verdict == ctwatch.Unexpected {
+		e := ctwatch.UnexpectedEvent(c, text(why), t.now)
+		if p.unexpected > 0 {
+			e.ID = ctwatch.NewEventID(e.Type, e.ID, strconv.FormatInt(p.unexpected, 10))
+		}
+		e.Data.By = text(by)
+		return e
+	}
+	return ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now)
+}
+
+// standing returns what is known of a certificate besides what it says itself.
+func (t *tx) standing(seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
+	if err := t.queryRow(`SELECT coalesce(caa, '') FROM certificates WHERE seq = ?`, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
+		return s, err
+	}
+	if s.ApprovedFor, s.Compromised, err = t.approvedFor(c.Key.Pin); err != nil {
+		return s, err
+	}
+	// Who serves one certificate that a person rejected may have got others for its key.
+	s.ServedAt, err = texts(t.query(`
+		SELECT host FROM served_keys WHERE pin = ?1 AND since < ?2
+			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
+				WHERE c.key_pin = ?1 AND c.verdict = ?3 AND a.action = 'judge' AND a.actor = ?4)
+		ORDER BY host`, c.Key.Pin[:], ms(c.FirstSeen), string(ctwatch.Unexpected), string(pins.Person)))
+	return s, err
+}
+
+// approvedFor returns the hosts for which a person or the configuration approved a
+// leaf key, and whether it is compromised.
+func (t *tx) approvedFor(pin pins.Pin) (hosts []pins.Pattern, compromised bool, err error) {
+	keys, err := keysOf(t, pin)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, k := range keys {
+		compromised = compromised || k.State == pins.StateCompromised
+		if k.Role != pins.RoleLeaf || !k.State.Trusted() {
+			continue
+		}
+		hosts, err = patterns(t.query(`SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> ? ORDER BY pattern`, k.seq, sourceRule))
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return hosts, compromised, nil
+}
+
+// vouch approves a certificate's key for the names that rules vouch for by it, and
+// by its others; and for no more.
+func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news bool) error {
+	if c.Key.Pin.IsZero() {
+		return nil
+	}
+	var names []string
+	for _, p := range j.Grants {
+		names = append(names, p.String())
+	}
+	slices.Sort(names)
+	n, err := t.exec(`UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`, seq, list(names))
+	if err != nil || n == 0 && !news {
+		return err
+	}
+	return t.syncVouched(c.Key.Pin, strings.Join(j.Details, " "))
+}
+
+// syncVouched brings what a leaf key is approved for by its certificates in line
+// with what rules say of them.
+func (t *tx) syncVouched(pin pins.Pin, why string) error {
+	k, err := scanKey(t.queryRow(sqlKey, pin[:], string(pins.RoleLeaf)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	want, err := patterns(t.query(`
+		SELECT DISTINCT v.value FROM certificates c, json_each(c.vouched) v WHERE c.key_pin = ? AND c.verdict = ? ORDER BY 1`, pin[:], string(ctwatch.Expected)))
+	if err != nil {
+		return err
+	}
+	if id, err := unexpectedOf(t, pin); err != nil {
+		return err
+	} else if !id.IsZero() {
+		want = nil // who has one certificate that should not exist may have made others
+	}
+	have, err := patterns(t.query(`SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`, k.seq, sourceRule))
+	if err != nil {
+		return err
+	}
+	without := func(list, other []pins.Pattern) []pins.Pattern {
+		return slices.DeleteFunc(slices.Clone(list), func(p pins.Pattern) bool { return slices.Contains(other, p) })
+	}
+	if fresh := without(want, have); len(fresh) > 0 {
+		known, err := keysOf(t, pin)
+		if err != nil {
+			return err
+		}
+		if may, err := mayApprove(t, k, known); err != nil {
+			return err
+		} else if may {
+			err := t.approveKey(&k, Approval{
+				Pin: pin, Role: pins.RoleLeaf, Hosts: fresh, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, 500), source: sourceRule,
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if stale := without(have, want); len(stale) > 0 {
+		return t.withdrawPolicy(k, sourceRule, stale)
+	}
+	return nil
+}
+
+// reassess has the rules judge all certificates of a leaf key again, since what is
+// known of the key has changed.
+func (t *tx) reassess(pin pins.Pin) error {
+	if t.db.rules == nil || pin.IsZero() {
+		return nil
+	}
+	seqs, err := t.sequences(`SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, pin[:], ms(t.now))
+	if err != nil {
+		return err
+	}
+	return t.assessAll(seqs)
+}
+
+func (t *tx) sequences(query string, args ...any) ([]int64, error) {
+	rows, err := t.query(query, args...)
+	return collect(rows, err, func(r *sql.Rows) (seq int64, err error) {
+		err = r.Scan(&seq)
+		return seq, err
+	})
+}
+
+func (t *tx) assessAll(seqs []int64) error {
+	for _, seq := range seqs {
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		e, err := t.assess(seq, &c, false)
+		if err != nil {
+			return fmt.Errorf("certificate %v: %w", c.ID, err)
+		}
+		if e != nil {
+			if err := t.event(*e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rejudgeStep is how many certificates are judged again in one transaction.
+const rejudgeStep = 500
+
+// Rejudge has the rules judge every certificate again that has not ended and that
+// no person judged, unless these are the rules, known by a digest, by which all were
+// judged the last time.
+func (db *DB) Rejudge(ctx context.Context, digest string) error {
+	const what = "judging certificates by new rules"
+	var last string
+	err := db.read(ctx, what, func(t readTx) error {
+		err := t.queryRow(`SELECT value FROM meta WHERE key = 'rules'`).Scan(&last)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err != nil || last == digest {
+		return err
+	}
+	for after := int64(0); ; {
+		var seqs []int64
+		err := db.write(ctx, what, func(t *tx) (err error) {
+			seqs, err = t.sequences(`SELECT seq FROM certificates WHERE seq > ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq LIMIT ?`, after, ms(t.now), rejudgeStep)
+			if err != nil {
+				return err
+			}
+			return t.assessAll(seqs)
+		})
+		if err != nil {
+			return err
+		}
+		if len(seqs) < rejudgeStep {
+			break
+		}
+		after = seqs[len(seqs)-1]
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('rules', ?)`, text(digest))
+		return err
+	})
+}
+
+// SetCAA notes the CAA records that were found for a certificate's domains, as JSON
+// that the rules understand (ctwatch.Standing), and has them judge it again. It fails
+// with ErrNotFound.
+func (db *DB) SetCAA(ctx context.Context, id ctwatch.Hash, records string) error {
+	return db.write(ctx, fmt.Sprintf("noting CAA records for certificate %v", id), func(t *tx) error {
+		seq, known, err := t.certificateSeq(id)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return ErrNotFound
+		}
+		if _, err := t.exec(`UPDATE certificates SET caa = ? WHERE seq = ?`, text(records), seq); err != nil {
+			return err
+		}
+		return t.assessAll([]int64{seq})
+	})
+}
+
+// RejudgeIssuers has the rules judge the certificates of issuing keys again, of which
+// more has become known.
+func (db *DB) RejudgeIssuers(ctx context.Context, keys ...pins.Pin) error {
+	return db.write(ctx, "judging certificates again", func(t *tx) error {
+		for _, pin := range keys {
+			seqs, err := t.sequences(`SELECT seq FROM certificates WHERE issuer_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, pin[:], ms(t.now))
+			if err != nil {
+				return err
+			}
+			if err := t.assessAll(seqs); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
