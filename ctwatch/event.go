@@ -86,6 +86,9 @@ type EventData struct {
 	Log         *LogStatus   `json:"log,omitempty"`
 	Evidence    *Evidence    `json:"evidence,omitempty"`
 
+	By       string `json:"by,omitempty"`        // the person whose verdict it tells
+	ReportTo string `json:"report_to,omitempty"` // certificate.unexpected: where its CA takes reports, an address or a URL
+
 	App      string `json:"app,omitempty"`      // as configured
 	Host     string `json:"host,omitempty"`     // as configured: a name, or a pattern of an app
 	Endpoint string `json:"endpoint,omitempty"` // which serves: "host (address)"
