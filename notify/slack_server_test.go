@@ -171,7 +171,7 @@ func (s *slackServer) seen() (messages []slackMessageSeen) {
 	return messages
 }
 
-// next queues replies.
+// next queues replies; nil is what Slack would say.
 func (s *slackServer) next(replies ...http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
