@@ -31,7 +31,8 @@ const (
 type slackMessage struct {
 	text   string
 	blocks []slack.Block
-	ids    []string
+	ids    []string // the first is what a message is about that is no digest
+	digest bool
 }
 
 // eventMessage writes the message about an event. A note in a thread leaves out what

@@ -167,7 +167,7 @@ func slackLine(e ctwatch.Event) string {
 
 func (d *slackDigest) message() slackMessage {
 	worst, types := ctwatch.Debug, make(map[string]int)
-	var m slackMessage
+	m := slackMessage{digest: true}
 	for _, e := range d.events {
 		if e.Data.Severity.AtLeast(worst) {
 			worst = e.Data.Severity

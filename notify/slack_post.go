@@ -15,12 +15,16 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// metadata carries the IDs of the events, for programs that read the channel.
+// metadata carries the IDs of the events, for programs that read the channel
+// (https://docs.slack.dev/messaging/message-metadata).
 func (m slackMessage) metadata() slack.SlackMetadata {
-	if len(m.ids) == 1 {
-		return slack.SlackMetadata{EventType: "ctwatch_event", EventPayload: map[string]any{"id": m.ids[0]}}
+	switch {
+	case m.digest:
+		return slack.SlackMetadata{EventType: "ctwatch_digest", EventPayload: map[string]any{"ids": m.ids}}
+	case len(m.ids) > 1:
+		return slack.SlackMetadata{EventType: "ctwatch_event", EventPayload: map[string]any{"id": m.ids[0], "including": m.ids[1:]}}
 	}
-	return slack.SlackMetadata{EventType: "ctwatch_digest", EventPayload: map[string]any{"ids": m.ids}}
+	return slack.SlackMetadata{EventType: "ctwatch_event", EventPayload: map[string]any{"id": m.ids[0]}}
 }
 
 func (m slackMessage) options() []slack.MsgOption {

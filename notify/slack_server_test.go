@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -184,15 +185,16 @@ func (m slackMessageSeen) ids(t *testing.T) []string {
 	var meta struct {
 		Type    string `json:"event_type"`
 		Payload struct {
-			ID  string   `json:"id"`
-			IDs []string `json:"ids"`
+			ID        string   `json:"id"`
+			Including []string `json:"including"`
+			IDs       []string `json:"ids"`
 		} `json:"event_payload"`
 	}
 	if err := json.Unmarshal([]byte(m.meta), &meta); err != nil {
 		t.Fatalf("metadata %q: %v", m.meta, err)
 	}
 	if meta.Payload.ID != "" {
-		return []string{meta.Payload.ID}
+		return append(meta.Payload.Including, meta.Payload.ID) // in the order in which they happened
 	}
 	return meta.Payload.IDs
 }
@@ -271,3 +273,23 @@ func (m *memoryThreads) setBroken(err error) {
 	defer m.mu.Unlock()
 	m.broken = err
 }
+
+// A syncBuffer is a log to look into while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (b *syncBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }

@@ -225,6 +225,9 @@ func (s *Slack) judge(ctx context.Context, click slack.InteractionCallback, at s
 	stranger := click.User.TeamID != "" && click.Team.ID != "" && click.User.TeamID != click.Team.ID
 	if stranger || !slices.Contains(s.o.Buttons.Users, click.User.ID) {
 		log.WarnContext(ctx, "a Slack user who may not judge clicked on a button")
+		if user == "" {
+			return // an answer to nobody would be one to all
+		}
 		s.reply(ctx, at, click.User.ID, "You may not judge certificates. Whoever runs ctwatch can name you in its configuration (slack.approvers), by your ID "+slackCode(user, 40)+".")
 		return
 	}
@@ -246,7 +249,7 @@ func (s *Slack) judge(ctx context.Context, click slack.InteractionCallback, at s
 	s.reply(ctx, at, "", slackCode(by, 130)+" "+done+" "+certificate+".")
 }
 
-// reply says something in a thread: to all, or to one user only. It is tried again
+// reply says something in a thread: to all, or, if user is not "", to that one only. It is tried again
 // while there is time.
 func (s *Slack) reply(ctx context.Context, at slackPlace, user, text string) {
 	options := append(slackMessage{text: text, blocks: []slack.Block{slackSection(slackMarkdown(text))}}.options(), slack.MsgOptionTS(at.ts))

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -250,15 +251,23 @@ func TestARedirectDoesNotCarryTheTokenAway(t *testing.T) {
 
 func TestNewSlackRefusesWhatCannotWork(t *testing.T) {
 	token := StaticSecret(testToken)
+	judge := func(context.Context, string, bool, string) error { return nil }
 	for name, o := range map[string]SlackOptions{
-		"nothing":             {},
-		"both":                {Token: token, WebhookURL: token, Channel: "#c"},
-		"no channel":          {Token: token},
-		"routes of a webhook": {WebhookURL: token, Routes: []SlackRoute{{Severity: ctwatch.Info, Channel: "#c"}}},
-		"unknown severity":    {Token: token, Channel: "#c", Routes: []SlackRoute{{Severity: "loud", Channel: "#c"}}},
-		"route to nowhere":    {Token: token, Channel: "#c", Routes: []SlackRoute{{Severity: ctwatch.Info}}},
-		"API without scheme":  {Token: token, Channel: "#c", APIURL: "slack.com/api"},
-		"API with a query":    {Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"},
+		"nothing":                 {},
+		"both":                    {Token: token, WebhookURL: token, Channel: "#c"},
+		"no channel":              {Token: token},
+		"routes of a webhook":     {WebhookURL: token, Routes: []SlackRoute{{Severity: ctwatch.Info, Channel: "#c"}}},
+		"unknown severity":        {Token: token, Channel: "#c", Routes: []SlackRoute{{Severity: "loud", Channel: "#c"}}},
+		"route to nowhere":        {Token: token, Channel: "#c", Routes: []SlackRoute{{Severity: ctwatch.Info}}},
+		"route without condition": {Token: token, Channel: "#c", Routes: []SlackRoute{{Channel: "#d"}}},
+		"route by no pattern":     {Token: token, Channel: "#c", Routes: []SlackRoute{{Types: []string{"["}, Channel: "#d"}}},
+		"buttons of a webhook":    {WebhookURL: token, Buttons: &SlackButtons{AppToken: token, Users: []string{"U024BE7LH"}, Judge: judge}},
+		"buttons for nobody":      {Token: token, Channel: "#c", Buttons: &SlackButtons{AppToken: token, Judge: judge}},
+		"buttons by name":         {Token: token, Channel: "#c", Buttons: &SlackButtons{AppToken: token, Users: []string{"alice"}, Judge: judge}},
+		"buttons without a judge": {Token: token, Channel: "#c", Buttons: &SlackButtons{AppToken: token, Users: []string{"U024BE7LH"}}},
+		"buttons without a token": {Token: token, Channel: "#c", Buttons: &SlackButtons{Users: []string{"U024BE7LH"}, Judge: judge}},
+		"API without scheme":      {Token: token, Channel: "#c", APIURL: "slack.com/api"},
+		"API with a query":        {Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"},
 	} {
 		if _, err := NewSlack(o); err == nil || !strings.Contains(err.Error(), "slack") {
 			t.Errorf("%s: error %v", name, err)
