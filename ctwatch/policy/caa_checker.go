@@ -44,7 +44,8 @@ const (
 // nothing: a wildcard is looked up by the domain below it.
 //
 // An error means that it is not known whether there are records. It is not
-// remembered; what is found, and that nothing is, is for as long as its TTL says.
+// remembered; what is found, and that nothing is, is for as long as its TTL says. The
+// result is shared: its lists must not be changed.
 func (c *Checker) Lookup(ctx context.Context, domain string) (CAAResult, error) {
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
 	if !pins.ValidHost(name) {

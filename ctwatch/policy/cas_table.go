@@ -5,10 +5,9 @@ package policy
 //   - keys: the SHA-256 of the SubjectPublicKeyInfo of the roots in Mozilla's list, as
 //     golang.org/x/crypto/x509roots/fallback (v0.0.0-20261030153154) and Debian's
 //     ca-certificates (20230311) carry it; the second has roots that the first no longer
-//     trusts, to which chains still lead. Let's
-//     Encrypt's roots YE and YR and its intermediates are from github.com/letsencrypt/website
-//     (static/certs), each verified up to ISRG Root X1 or X2. Other intermediates are
-//     learned (CAs.Learn).
+//     trusts, to which chains still lead. Let's Encrypt's roots YE and YR and its
+//     intermediates are from github.com/letsencrypt/website (static/certs), each
+//     verified up to ISRG Root X1 or X2. Other intermediates are learned (CAs.Learn).
 //   - CAA identities: the Common CA Database's report "CAA Identifiers"; those of Certainly
 //     and TrustAsia from CAA records in use.
 //   - Starfield Services G2 is Amazon's, by www.amazontrust.com/repository. Whose the

@@ -21,7 +21,7 @@ func (j *judging) detail(c code, f *finding) string {
 	case keyCompromised:
 		return fmt.Sprintf("The key %s is compromised: whoever took it can pose as these names.", j.key())
 	case issuerNotAllowed:
-		return fmt.Sprintf("%s, the issuer, is not among those that may issue for %s: %s (%s).", j.issuerWords(), name, f.rule.issuerList(), rule)
+		return fmt.Sprintf("It was issued by %s, which is not among those that may issue for %s: %s (%s).", j.issuerWords(), name, f.rule.issuerList(), rule)
 	case keyNotAllowed:
 		return fmt.Sprintf("The key %s is not among those authorised for %s (%s), nobody approved it, and no endpoint served it before.", j.key(), name, rule)
 	case caaForbids:
@@ -47,7 +47,7 @@ func (j *judging) detail(c code, f *finding) string {
 	case keyServed:
 		return fmt.Sprintf("An endpoint of %s served the key %s before the certificate was seen.", name, j.key())
 	case issuerAllowed:
-		return fmt.Sprintf("%s may issue for %s (%s).", j.issuerWords(), name, rule)
+		return fmt.Sprintf("It was issued by %s, which may issue for %s (%s).", j.issuerWords(), name, rule)
 	case caaUnknown:
 		return fmt.Sprintf("The CAA records of %s could not be asked for.", name)
 	}
@@ -83,9 +83,9 @@ func (j *judging) issuerWords() string {
 		return j.ca.Name
 	}
 	if j.c.Issuer.Pin.IsZero() {
-		return "A CA whose key is not known, and which calls itself " + j.issuerName()
+		return "a CA whose key is not known, and which calls itself " + j.issuerName()
 	}
-	return fmt.Sprintf("The CA with the key %s, which calls itself %s", j.c.Issuer.Pin, j.issuerName())
+	return fmt.Sprintf("the CA with the key %s, which calls itself %s", j.c.Issuer.Pin, j.issuerName())
 }
 
 func (j *judging) validity() string {

@@ -38,8 +38,10 @@ type Judgement struct {
 	Grants []pins.Pattern
 }
 
-// Judge says whether a certificate should exist. It reads the names, issuer, key and
-// validity, and neither the certificate's present verdict nor its CAA identity.
+// Judge says whether a certificate should exist. It reads the names, matches, issuer,
+// key and validity, and neither the certificate's present verdict nor its CAA
+// identity. What its chain teaches about the issuer (CAs.Learn) has to be learned
+// before.
 func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 	j := judging{p: p, c: c, known: k}
 	j.ca, j.identified = p.cas.Of(c.Issuer.Pin)
@@ -116,7 +118,7 @@ func (j *judging) part(t *part) {
 	if served {
 		j.note(keyServed, t.name, nil)
 	}
-	expected, granted, unsure := trusted || served, false, false
+	expected, granted, decided := trusted || served, false, false
 	for _, r := range t.rule {
 		j.manner(t, r)
 		listed := !j.c.Key.Pin.IsZero() && slices.Contains(r.Keys, j.c.Key.Pin)
@@ -130,20 +132,21 @@ func (j *judging) part(t *part) {
 			expected, granted = true, true
 		case issuerNotAllowed:
 			j.note(issuerNotAllowed, t.name, r)
+			decided = true
 		case issuerUnknown:
 			j.note(issuerUnknown, t.name, r)
-			unsure = true
+			decided = true
 		case noRule:
 			if len(r.Keys) > 0 && !listed && !trusted && !served {
 				j.note(keyNotAllowed, t.name, r)
-				unsure = true
+				decided = true
 			}
 		}
 	}
 	switch {
 	case granted && t.hosts != (pins.Pattern{}):
 		j.grants = append(j.grants, t.hosts)
-	case !expected && !unsure:
+	case !expected && !decided:
 		var r *Rule
 		if len(t.rule) > 0 {
 			r = t.rule[0]
@@ -166,7 +169,7 @@ func (j *judging) manner(t *part, r *Rule) {
 			j.note(validityTooLong, t.name, r)
 		}
 	}
-	if r.CAA && t.host != "" {
+	if r.CAA {
 		j.caa(t, r)
 	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"strings"
 
 	"ctwatch/pins"
@@ -10,7 +11,7 @@ import (
 type shape uint8
 
 const (
-	odd      shape = iota // several or partial wildcards, or what is no name at all
+	odd      shape = iota // several or partial wildcards, or what is no name at all, as addresses
 	plain                 // a host
 	wildcard              // "*." and a host: every name one label below it
 )
@@ -21,7 +22,9 @@ func shapeOf(name string) (s shape, host string) {
 		return wildcard, base
 	}
 	if pins.ValidHost(name) {
-		return plain, name
+		if _, err := netip.ParseAddr(name); err != nil {
+			return plain, name
+		}
 	}
 	return odd, ""
 }

@@ -132,16 +132,24 @@ func (p *Policy) nameParts(name string, visit func(*part)) (any bool) {
 	return any
 }
 
-// matchPart visits the part of a name of which only is known that it matches a
-// watched domain: both what is said of the domain itself and of those below it may
-// be meant.
+// matchPart visits the part of a name that no rule was found for, but that matches a
+// watched domain. If it cannot be read, both what is said of the domain itself and of
+// those below it may be meant.
 func (p *Policy) matchPart(name, domain string, visit func(*part)) {
-	own, watched := p.find(domain, true)
+	switch s, host := shapeOf(name); s {
+	case plain:
+		visit(&part{name: name, host: host, hosts: pins.Pattern{Name: host}})
+		return
+	case wildcard:
+		visit(&part{name: name, host: host, wild: true, hosts: pins.Pattern{Name: host, Reach: pins.OneBelow}})
+		return
+	}
+	rules, watched := p.find(domain, true)
 	under, underWatched := p.find(domain, false)
 	if watched == nil {
 		watched = underWatched
 	}
-	rules := slices.Clone(own)
+	rules = slices.Clone(rules)
 	for _, r := range under {
 		if !slices.Contains(rules, r) {
 			rules = append(rules, r)

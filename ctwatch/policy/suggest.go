@@ -12,11 +12,11 @@ import (
 )
 
 // Suggest writes the lines of configuration that would make certificates like this
-// one expected, as YAML: entries of the watch list, to stand in place of those about
-// the same domains. It allows the issuer, by its CAA identity if its key is known to
-// be that CA's and else by the pin, or adds the key where a rule lists keys. What no
-// such line can mend is said in comments. It returns "" if the certificate is
-// expected already, or if nothing in the policy or the watch list is about it.
+// one expected, as YAML: entries of the watch list, to be merged into those about the
+// same domains. It allows the issuer, by its CAA identity if its key is known to be
+// that CA's and else by the pin, or adds the key where a rule lists keys. What no such
+// line can mend is said in comments. It returns "" if there is nothing to say: if the
+// certificate is expected already, or no rule is about it.
 //
 // Nothing that the certificate says is in the lines, but pins; comments quote its
 // names, made printable.
@@ -25,29 +25,25 @@ func (p *Policy) Suggest(c *ctwatch.Certificate, k Known) string {
 	if now.Verdict == ctwatch.Expected {
 		return ""
 	}
-	s := suggestion{p: p, c: c}
-	if ca, ok := p.cas.Of(c.Issuer.Pin); ok && len(ca.CAA) > 0 {
-		s.issuer, s.comment = Issuer{CAA: ca.CAA[0]}, ca.Name
-	} else {
-		s.issuer = Issuer{Pin: c.Issuer.Pin}
+	s := suggestion{judging: judging{p: p, c: c, known: k}, allow: Issuer{Pin: c.Issuer.Pin}}
+	s.ca, s.identified = p.cas.Of(c.Issuer.Pin)
+	if s.identified && len(s.ca.CAA) > 0 {
+		s.allow = Issuer{CAA: s.ca.CAA[0]}
 	}
 	p.parts(c, s.part)
-	if len(s.entries) == 0 {
-		return ""
-	}
+
 	var b strings.Builder
 	for i, reason := range now.Reasons {
 		switch reason {
-		case NoRule, IssuerNotAllowed, KeyNotAllowed, KeyAuthorized, KeyServed, IssuerAllowed, CAAUnknown:
+		case NameNever, KeyCompromised, CAAForbids, WildcardNotAllowed, AlgorithmNotAllowed, ValidityTooLong:
+			fmt.Fprintf(&b, "# Not a matter of these lines: %s\n", now.Details[i])
 		case IssuerUnknown:
-			if c.Issuer.Pin.IsZero() {
-				fmt.Fprintf(&b, "# Wait until the issuer's key is known: %s\n", now.Details[i])
-			}
-		default:
-			fmt.Fprintf(&b, "# These lines do not change this: %s\n", now.Details[i])
+			fmt.Fprintf(&b, "# To be judged again when the issuer is known: %s\n", now.Details[i])
 		}
 	}
-	b.WriteString("watch:\n")
+	if len(s.entries) > 0 {
+		b.WriteString("watch:\n")
+	}
 	for _, e := range s.entries {
 		s.write(&b, e)
 	}
@@ -56,10 +52,8 @@ func (p *Policy) Suggest(c *ctwatch.Certificate, k Known) string {
 
 // A suggestion is being put together.
 type suggestion struct {
-	p       *Policy
-	c       *ctwatch.Certificate
-	issuer  Issuer
-	comment string // who the issuer is
+	judging
+	allow   Issuer // the issuer, as it would be allowed
 	entries []*entry
 }
 
@@ -72,35 +66,41 @@ type entry struct {
 
 // part adds what the rules of a part lack.
 func (s *suggestion) part(t *part) {
+	known := s.trusted(t) || s.served(t)
 	rules := t.rule
-	if len(rules) == 0 {
-		switch {
-		case t.watched != nil:
-			rules = []*Rule{t.watched}
-		default:
-			return
-		}
+	if len(rules) == 0 && t.watched != nil {
+		rules = []*Rule{t.watched}
 	}
 	for _, r := range rules {
-		e := s.entry(r)
-		switch {
-		case len(e.issuers) == 0 && len(e.keys) > 0 || s.issuer == Issuer{}:
-			if pin := s.c.Key.Pin; !pin.IsZero() && !slices.Contains(e.keys, pin) {
-				e.keys = append(e.keys, pin)
+		switch s.issuer(r) {
+		case issuerNotAllowed:
+			s.addIssuer(r)
+		case noRule:
+			switch {
+			case known || slices.Contains(r.Keys, s.c.Key.Pin):
+			case len(r.Keys) > 0 || s.allow == Issuer{}:
+				s.addKey(r)
+			default:
+				s.addIssuer(r)
 			}
-		case !slices.ContainsFunc(e.issuers, s.allowed):
-			e.issuers = append(e.issuers, s.issuer)
 		}
 	}
 }
 
-// allowed reports whether an issuer of a rule is the certificate's.
-func (s *suggestion) allowed(i Issuer) bool {
-	if !i.Pin.IsZero() {
-		return i.Pin == s.c.Issuer.Pin
+func (s *suggestion) addIssuer(r *Rule) {
+	if e := s.entry(r); s.allow != (Issuer{}) && !slices.Contains(e.issuers, s.allow) {
+		e.issuers = append(e.issuers, s.allow)
 	}
-	ca, ok := s.p.cas.Of(s.c.Issuer.Pin)
-	return ok && i.is(ca)
+}
+
+func (s *suggestion) addKey(r *Rule) {
+	pin := s.c.Key.Pin
+	if pin.IsZero() {
+		return
+	}
+	if e := s.entry(r); !slices.Contains(e.keys, pin) {
+		e.keys = append(e.keys, pin)
+	}
 }
 
 func (s *suggestion) entry(r *Rule) *entry {
@@ -132,8 +132,9 @@ func (s *suggestion) entry(r *Rule) *entry {
 }
 
 func (s *suggestion) write(b *strings.Builder, e *entry) {
-	fmt.Fprintf(b, "  - domain: %s\n", scalar(e.pattern.Name))
-	if e.pattern.Reach == pins.Exact {
+	domain := s.domain(e.pattern.Name)
+	fmt.Fprintf(b, "  - domain: %s\n", scalar(domain))
+	if e.pattern.Reach == pins.Exact && domain == e.pattern.Name {
 		b.WriteString("    subdomains: false\n")
 	}
 	if len(e.issuers) > 0 {
@@ -142,8 +143,8 @@ func (s *suggestion) write(b *strings.Builder, e *entry) {
 			list = append(list, scalar(i.String()))
 		}
 		comment := ""
-		if s.comment != "" && slices.Contains(e.issuers, s.issuer) {
-			comment = " # " + s.comment
+		if s.identified && slices.Contains(e.issuers, s.allow) {
+			comment = " # " + s.ca.Name
 		}
 		fmt.Fprintf(b, "    issuers: [%s]%s\n", strings.Join(list, ", "), comment)
 	}
@@ -155,6 +156,19 @@ func (s *suggestion) write(b *strings.Builder, e *entry) {
 		}
 		fmt.Fprintf(b, "    keys: [%s]\n", strings.Join(list, ", "))
 	}
+}
+
+// domain returns what a person wrote for a watched domain: of a network, its name in
+// subjects says nothing to anybody.
+func (s *suggestion) domain(name string) string {
+	if strings.HasSuffix(name, ".ip") {
+		for _, m := range s.c.Matches {
+			if m.Domain == name {
+				return m.Watch
+			}
+		}
+	}
+	return name
 }
 
 // scalar writes a text as YAML, in quotes unless it is plainly a domain.
