@@ -96,13 +96,15 @@ func (j *judging) validity() string {
 }
 
 func days(d time.Duration) string {
-	if d >= 48*time.Hour {
-		if d%(24*time.Hour) != 0 {
-			return fmt.Sprintf("%.1f days", d.Hours()/24)
-		}
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	const day = 24 * time.Hour
+	if d < 2*day {
+		return d.String()
 	}
-	return d.String()
+	whole := fmt.Sprintf("%d days", d/day)
+	if rest := d % day; rest != 0 {
+		return fmt.Sprintf("%s and %s", whole, rest)
+	}
+	return whole
 }
 
 func orUnread(s string) string {

@@ -232,7 +232,7 @@ func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
 			"an unknown CA",
 			[]policy.Rule{rule(t, "a.example.com", nil)},
 			from(certificate("a.example.com"), nobody, dnLetsEncrypt),
-			"watch:\n  - domain: a.example.com\n    subdomains: false\n    issuers: [\"" + nobody.String() + "\"]\n",
+			"watch:\n  - domain: a.example.com\n    subdomains: false\n    issuers: [\"" + nobody.String() + "\"] # of no CA that ctwatch knows: make sure whose key this is\n",
 		},
 		{
 			"an issuer that is not known",

@@ -143,8 +143,12 @@ func (s *suggestion) write(b *strings.Builder, e *entry) {
 			list = append(list, scalar(i.String()))
 		}
 		comment := ""
-		if s.identified && slices.Contains(e.issuers, s.allow) {
+		switch {
+		case !slices.Contains(e.issuers, s.allow):
+		case s.identified:
 			comment = " # " + s.ca.Name
+		default:
+			comment = " # of no CA that ctwatch knows: make sure whose key this is"
 		}
 		fmt.Fprintf(b, "    issuers: [%s]%s\n", strings.Join(list, ", "), comment)
 	}
