@@ -37,7 +37,8 @@ type SlackOptions struct {
 	// Routes choose other channels. The first that an event matches counts.
 	Routes []SlackRoute
 	// MinSeverity is the least urgent severity that is posted. Default info. Later
-	// facts about a certificate that has a thread go there whatever their severity.
+	// facts about a certificate that has a thread, and that is not expected, go there
+	// whatever their severity.
 	MinSeverity ctwatch.Severity
 
 	// Threads remembers the message about each certificate. Without it every event
@@ -124,7 +125,7 @@ func (*Slack) Name() string { return "slack" }
 
 // Wants implements Sender.
 func (s *Slack) Wants(e ctwatch.Event) bool {
-	return e.Data.Severity.AtLeast(s.o.MinSeverity) || s.o.Threads != nil && isLaterFact(e)
+	return e.Data.Severity.AtLeast(s.o.MinSeverity) || s.isNote(e)
 }
 
 // Send implements Sender.

@@ -184,6 +184,27 @@ func TestNotesOfAStormGoIntoThreadsAndNotIntoTheChannel(t *testing.T) {
 	}
 }
 
+func TestAnAlarmAboutOneOfADigestIsAMessageOfItsOwn(t *testing.T) {
+	server := newSlackServer(t)
+	s := threadSlack(t, server, &memoryThreads{})
+	a, b := newStory("a.example.com"), newStory("b.example.com")
+	sendBatches(t, s, []ctwatch.Event{a.issued(), b.issued()})
+	for _, e := range []ctwatch.Event{a.logged(), a.rejected("alice"), a.logged(), b.logged()} {
+		mustSend(t, s, e)
+	}
+	seen := server.seen()
+	var threads []string
+	for _, m := range seen {
+		threads = append(threads, m.thread)
+	}
+	if diff := cmp.Diff([]string{"", seen[0].ts, "", seen[2].ts, seen[0].ts}, threads); diff != "" {
+		t.Errorf("threads (-want +got):\n%s", diff)
+	}
+	if seen[0].updates != 0 || seen[2].updates != 1 {
+		t.Errorf("%d updates of the digest, %d of the alarm", seen[0].updates, seen[2].updates)
+	}
+}
+
 func TestADigestThatFailsHalfWayGoesOnFromThere(t *testing.T) {
 	server := newSlackServer(t)
 	bad := []http.HandlerFunc{

@@ -51,6 +51,13 @@ type slackPlacement struct {
 	nowhere    bool   // it is not to be told
 }
 
+// isNote reports whether an event of little severity is wanted for the thread of its
+// certificate. Most certificates are expected and have none: to want their facts would
+// make a storm of what is never told.
+func (s *Slack) isNote(e ctwatch.Event) bool {
+	return s.o.Threads != nil && isLaterFact(e) && e.Data.Certificate.Verdict != ctwatch.Expected
+}
+
 // isLaterFact reports whether an event only adds to what was told of a certificate.
 func isLaterFact(e ctwatch.Event) bool {
 	return e.Data.Certificate != nil && e.Type != ctwatch.CertificateIssued && strings.HasPrefix(string(e.Type), "certificate.")
@@ -125,8 +132,9 @@ func (s *Slack) place(e ctwatch.Event, threads []slackThread) slackPlacement {
 		// Nothing was told of the certificate, or it is forgotten.
 		own.nowhere = e.Type == ctwatch.CertificateLogged || !e.Data.Severity.AtLeast(s.o.MinSeverity) ||
 			e.Type == ctwatch.CertificateDeployed && e.Data.Certificate.Verdict == ctwatch.Expected
-	case isAlarm(e) && here < 0:
-		// Its readers are in another channel than those of the thread.
+	case isAlarm(e) && (here < 0 || threads[here].digest):
+		// Its readers are in another channel than those of the thread, or have seen a
+		// line among many.
 	default:
 		t := threads[max(here, 0)]
 		return slackPlacement{configured: configured, channel: t.channel, ts: t.ts, broadcast: isAlarm(e)}

@@ -260,6 +260,21 @@ func TestAThreadThatCannotBeRememberedIsNotPostedTwice(t *testing.T) {
 	}
 }
 
+func TestFactsOfExpectedCertificatesAreNotWanted(t *testing.T) {
+	s := threadSlack(t, newSlackServer(t), &memoryThreads{})
+	c := newStory("api.example.com")
+	if !s.Wants(c.logged()) {
+		t.Error("a note about an unreviewed certificate is not wanted")
+	}
+	c.c.Verdict = ctwatch.Expected
+	if s.Wants(c.logged()) {
+		t.Error("a note about an expected certificate is wanted")
+	}
+	if e := c.deployed(); !s.Wants(e) {
+		t.Errorf("an event of severity %s is not wanted", e.Data.Severity)
+	}
+}
+
 func TestWithoutMemoryEveryEventIsItsOwnMessage(t *testing.T) {
 	server := newSlackServer(t)
 	for _, s := range []*Slack{apiSlack(t, server), hookSlack(t, server)} {
