@@ -72,7 +72,9 @@ func (s *Slack) rootMessage(e ctwatch.Event) slackMessage {
 	case ctwatch.Expected:
 		mark = "✅"
 	}
-	root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", e.Subject, sentence, ctwatch.Printable(c.Issuer.Name, 100), dateText(c.NotAfter))
+	if e.Type != root.Type { // or else its own summary says more
+		root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", e.Subject, sentence, ctwatch.Printable(c.Issuer.Name, 100), dateText(c.NotAfter))
+	}
 	n := NewNotice(root)
 	m := slackMessage{text: slackText(mark+" "+n.Summary, maxSection), ids: []string{e.ID}}
 	m.blocks = []slack.Block{
