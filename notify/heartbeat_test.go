@@ -141,7 +141,9 @@ func TestAHeartbeatSurvivesItsURLAndTellsNoSecret(t *testing.T) {
 func TestNewHeartbeatRefusesWhatCannotWork(t *testing.T) {
 	alive := func(context.Context) error { return nil }
 	for _, o := range []HeartbeatOptions{
-		{}, {Logger: discard()}, {Alive: alive},
+		{},
+		{Logger: discard()},
+		{Alive: alive},
 		{Alive: alive, Logger: discard(), URL: "ftp://example.com/s3cr3t"},
 	} {
 		if _, err := NewHeartbeat(o); err == nil || strings.Contains(err.Error(), "s3cr3t") {

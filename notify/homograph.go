@@ -17,6 +17,10 @@ const mark = "⚠ looks like "
 // nameText shows a name of a certificate, in at most limit runes and what is said
 // about it. The name is as DNS has it; one that is not is spelled so first.
 func nameText(name string, limit int) string {
+	const longest = 300 // a DNS name has 253 octets at most (RFC 1035 §2.3.4), and punycode is slow
+	if len(name) > longest {
+		return freeText(name, limit)
+	}
 	shown, reads := name, name
 	if !isASCII(name) { // one that is may be no real punycode: it is shown as it is
 		if a, err := idna.Punycode.ToASCII(name); err == nil {
@@ -40,8 +44,8 @@ func nameText(name string, limit int) string {
 // words in it are homographs.
 func freeText(s string, limit int) string {
 	out := printable(s, limit)
-	if plain, is := lookalike(s); is {
-		out += " " + mark + "“" + printable(plain, limit) + "”"
+	if plain, is := lookalike(out); is {
+		out += " " + mark + "“" + plain + "”"
 	}
 	return out
 }

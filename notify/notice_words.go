@@ -118,14 +118,20 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// reasonsText spells the codes of reasons, such as "issuer_not_allowed", as words.
+// reasonsText spells reasons as words: each is a code, such as "issuer_not_allowed",
+// which may be followed by a colon and details.
 func reasonsText(reasons []string) []string {
 	if len(reasons) == 0 {
 		return nil
 	}
 	first, more := firstNames(reasons, maxNames)
 	for i := range first {
-		first[i] = freeText(strings.ReplaceAll(first[i], "_", " "), maxText)
+		code, details, found := strings.Cut(first[i], ":")
+		first[i] = strings.ReplaceAll(code, "_", " ")
+		if found {
+			first[i] += ":" + details
+		}
+		first[i] = freeText(first[i], maxText)
 	}
 	text := strings.Join(first, "; ")
 	if more > 0 {

@@ -32,6 +32,11 @@ const (
 	// serviceTimeout bounds one message. The library knows no context: what does not
 	// answer is left behind, and nothing more is sent to it until it has ended.
 	serviceTimeout = 30 * time.Second
+	// serviceGivenUp is when a message that was left behind is given up, and another
+	// may be sent: some services wait for a silent peer for ever. No more than
+	// maxServiceLost are given up without an end.
+	serviceGivenUp = 5 * time.Minute
+	maxServiceLost = 10
 	// serviceLimit is how long a message is at most, in runes: what the services that
 	// take least of those that take much can show (Discord: 2000).
 	serviceLimit = 1900
@@ -47,9 +52,18 @@ type Service struct {
 	name   string
 	limit  int
 
-	busy  atomic.Bool   // a message that was left behind has not ended
-	svc   types.Service // nil until the first message; used by one goroutine at a time
-	tries tries
+	svc    types.Service // nil until the first message, and after one was given up
+	flight *flight       // the last message; nil before the first
+	lost   atomic.Int32  // messages given up whose goroutines have not ended
+	tries  tries
+}
+
+// A flight is the sending of one message by the library.
+type flight struct {
+	began time.Time
+	done  chan struct{} // closed at its end, after svc and err are set
+	svc   types.Service
+	err   error
 }
 
 // NewService checks the URL, as far as that can be done without the service.
@@ -125,36 +139,55 @@ func (s *Service) SendBatch(ctx context.Context, events []ctwatch.Event) (taken 
 
 // send sends one message, and returns when the service has it or ctx has ended.
 func (s *Service) send(ctx context.Context, text string) error {
-	if !s.busy.CompareAndSwap(false, true) {
-		return fmt.Errorf("service %s: it has not answered the last message yet", s.name)
+	if err := s.free(); err != nil {
+		return fmt.Errorf("service %s: %w", s.name, err)
 	}
-	done := make(chan error, 1)
+	f := &flight{began: time.Now(), done: make(chan struct{}), svc: s.svc}
+	s.flight = f
 	go func() {
-		defer s.busy.Store(false)
+		defer close(f.done)
 		defer func() {
-			if p := recover(); p != nil {
-				done <- errors.New("the library panicked") // with what may hold secrets
+			if recover() != nil { // with what may hold secrets
+				f.err = errors.New("the library panicked")
 			}
 		}()
-		if s.svc == nil {
-			svc, err := s.locate()
-			if err != nil {
-				done <- err
+		if f.svc == nil {
+			if f.svc, f.err = s.locate(); f.err != nil {
 				return
 			}
-			s.svc = svc
 		}
-		done <- s.svc.Send(text, &types.Params{})
+		f.err = f.svc.Send(text, &types.Params{})
 	}()
 	select {
 	case <-ctx.Done():
 		return fmt.Errorf("service %s: no answer in time: %w", s.name, ctx.Err())
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("service %s: %s", s.name, s.why(err))
+	case <-f.done:
+		if f.err != nil {
+			return fmt.Errorf("service %s: %s", s.name, s.why(f.err))
 		}
+		s.svc = f.svc
 		return nil
 	}
+}
+
+// free returns an error as long as the last message is under way.
+func (s *Service) free() error {
+	f := s.flight
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	default:
+	}
+	if time.Since(f.began) < serviceGivenUp || s.lost.Load() >= maxServiceLost {
+		return errors.New("it has not answered the last message yet")
+	}
+	s.lost.Add(1)
+	go func() { <-f.done; s.lost.Add(-1) }()
+	s.svc = nil // the lost one still has it
+	return nil
 }
 
 func (s *Service) locate() (types.Service, error) {

@@ -116,6 +116,20 @@ func TestServiceThatHangsIsLeftAndNotBesieged(t *testing.T) {
 	if n := r.count(); n != 1 {
 		t.Errorf("%d messages wait for an answer", n)
 	}
+	// After a while it is given up, and the next message tried.
+	s.flight.began = s.flight.began.Add(-serviceGivenUp)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Send(ctx, issued()); err == nil {
+		t.Error("it succeeded")
+	}
+	eventually(t, "the second message arrives", func() bool { return r.count() == 2 })
+	s.flight.began = s.flight.began.Add(-serviceGivenUp)
+	s.lost.Store(maxServiceLost)
+	if _, err := s.Send(t.Context(), issued()); err == nil || r.count() != 2 {
+		t.Errorf("more and more messages are given up: %v", err)
+	}
+	s.lost.Store(1)
 	close(release)
 	eventually(t, "it is told again", func() bool { _, err := s.Send(t.Context(), issued()); return err == nil })
 }

@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"ctwatch/ctwatch"
 )
 
@@ -140,14 +138,25 @@ func TestWebhookRepliesDecideWhetherToTryAgain(t *testing.T) {
 		after   time.Duration
 		inError string
 	}{
-		{status: 200, body: "ok"}, {status: 201}, {status: 204}, {status: 299},
+		{status: 200, body: "ok"},
+		{status: 201},
+		{status: 204},
+		{status: 299},
 		{status: 301, header: []string{"Location", "/elsewhere"}, retry: true, inError: "not followed"},
 		{status: 307, header: []string{"Location", "https://elsewhere.example/"}, retry: true, inError: "not followed"},
-		{status: 400, giveUp: true}, {status: 413, giveUp: true}, {status: 422, giveUp: true, body: "no\x1b[31m\nthanks", inError: "no\uFFFD[31m\uFFFDthanks"},
+		{status: 400, giveUp: true},
+		{status: 413, giveUp: true},
+		{status: 422, giveUp: true, body: "no\x1b[31m\nthanks", inError: "no\uFFFD[31m\uFFFDthanks"},
 		{status: 401, retry: true, body: "you sent " + testPath + " and " + testKey, inError: "401"},
-		{status: 403, retry: true}, {status: 404, retry: true}, {status: 405, retry: true}, {status: 408, retry: true}, {status: 409, retry: true}, {status: 410, retry: true},
+		{status: 403, retry: true},
+		{status: 404, retry: true},
+		{status: 405, retry: true},
+		{status: 408, retry: true},
+		{status: 409, retry: true},
+		{status: 410, retry: true},
 		{status: 429, header: []string{"Retry-After", "17"}, retry: true, after: 17 * time.Second},
-		{status: 500, retry: true}, {status: 502, retry: true},
+		{status: 500, retry: true},
+		{status: 502, retry: true},
 		{status: 503, header: []string{"Retry-After", "99999999999999999999"}, retry: true},
 		{status: 503, header: []string{"Retry-After", "3600"}, retry: true, after: time.Hour},
 	} {
@@ -305,60 +314,4 @@ func TestWebhookChecksTheCertificate(t *testing.T) {
 	}
 	defer w.Close()
 	mustSend(t, w, issued())
-}
-
-func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
-	both := testCertificate("a.example.com")
-	both.Matches = append(both.Matches, ctwatch.Match{Watch: ".Shop.Example.", Name: "b.shop.example", Domain: "shop.example"})
-	idn := testCertificate("a.example")
-	idn.Matches[0].Watch = "zürich.example"
-	debug := ctwatch.Event{Type: ctwatch.CertificateLogged, Subject: "example.com", Data: ctwatch.EventData{Severity: ctwatch.Debug}}
-	for _, tt := range []struct {
-		filter Filter
-		event  ctwatch.Event
-		want   bool
-	}{
-		{Filter{}, issued(), true},
-		{Filter{}, debug, false},
-		{Filter{MinSeverity: ctwatch.Debug}, debug, true},
-		{Filter{MinSeverity: ctwatch.Critical}, issued(), false},
-		{Filter{MinSeverity: ctwatch.Critical}, misbehaved(), true},
-		{Filter{Types: []string{"certificate.*"}}, issued(), true},
-		{Filter{Types: []string{"certificate.*"}}, misbehaved(), false},
-		{Filter{Types: []string{"pin.*", "log.misbehaved"}}, misbehaved(), true},
-		{Filter{Subjects: []string{"example.com"}}, issued(), true},
-		{Filter{Subjects: []string{"EXAMPLE.com."}}, issued(), true},
-		{Filter{Subjects: []string{"*.com"}}, issued(), true},
-		{Filter{Subjects: []string{"*.example.com"}}, issued("api.example.com"), false}, // no name of the certificate counts
-		{Filter{Subjects: []string{"shop.example"}}, ctwatch.IssuedEvent(both, testTime), true},
-		{Filter{Subjects: []string{"zürich.example"}}, ctwatch.IssuedEvent(idn, testTime), true},
-		{Filter{Subjects: []string{"xn--*.example"}}, ctwatch.IssuedEvent(idn, testTime), true},
-		{Filter{Subjects: []string{"other.example"}, MinSeverity: ctwatch.Debug}, issued(), false},
-	} {
-		inner := &funcSender{name: "s"}
-		s, err := Filtered(inner, tt.filter)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := s.Wants(tt.event); got != tt.want {
-			t.Errorf("%+v wants %s of %s: %v", tt.filter, tt.event.Type, tt.event.Subject, got)
-		}
-		inner.wants = func(ctwatch.Event) bool { return false }
-		if s.Wants(tt.event) {
-			t.Error("it wants what the inner sender does not")
-		}
-	}
-	for _, bad := range []Filter{{MinSeverity: "urgent"}, {Types: []string{"[a"}}, {Subjects: []string{""}}} {
-		if _, err := Filtered(&funcSender{name: "s"}, bad); err == nil {
-			t.Errorf("accepted %+v", bad)
-		}
-	}
-	inner := &funcSender{name: "s", revived: make(chan struct{})}
-	s, _ := Filtered(inner, Filter{})
-	if r, ok := as[Reviver](s); !ok || cmp.Diff(s.Name(), "s") != "" || r.Revived() == nil {
-		t.Error("what the inner sender can do is lost")
-	}
-	if _, ok := as[Batcher](s); ok {
-		t.Error("it can do what the inner sender cannot")
-	}
 }
