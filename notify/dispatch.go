@@ -16,13 +16,14 @@ type Config struct {
 	Outbox  Outbox
 	Senders []Sender // each with a name of its own
 	Logger  *slog.Logger
-	Now     func() time.Time // default time.Now; only tells how long an outage was
+	Now     func() time.Time // default time.Now; tells how long an outage was, and how many events a minute brings
 
 	// OnSend is called after each try to send an event, with nil where the service
 	// took it; for whoever counts. Optional.
 	OnSend func(sender string, err error)
 
-	// Timeout is the longest that one send may take. Default 10 s.
+	// Timeout is the longest that one send may take, unless the sender is a Patient.
+	// Default 10 s.
 	Timeout time.Duration
 	// Grace is how long a send under way may go on after Run's context has ended.
 	// Default 2 s.
@@ -33,6 +34,10 @@ type Config struct {
 	// Poll is how often the outbox is looked at though nobody called Wake, in case
 	// another process writes to it. Default 30 s.
 	Poll time.Duration
+	// Storm is how many events within a minute a Batcher is sent one by one. Those
+	// that would be more come as digests, at most one in five seconds; a critical
+	// event waits only for half a second. Default 20; negative: there are no digests.
+	Storm int
 	// Batch is how many events are read from the outbox at once. Default 100.
 	Batch int
 }
@@ -57,6 +62,9 @@ func NewDispatcher(cfg Config) (*Dispatcher, error) {
 	setDefault(&cfg.BackoffMax, max(5*time.Minute, cfg.BackoffMin))
 	setDefault(&cfg.Poll, 30*time.Second)
 	setDefault(&cfg.Batch, 100)
+	if cfg.Storm == 0 {
+		cfg.Storm = 20
+	}
 
 	d := &Dispatcher{cfg: cfg}
 	seen := make(map[string]bool)

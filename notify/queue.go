@@ -39,11 +39,13 @@ type queue struct {
 	sender  Sender
 	name    string
 	log     *slog.Logger
+	timeout time.Duration // of one send
 	wake    chan struct{}
 	revived <-chan struct{} // nil if the sender is no Reviver
 	pauses  backoff.ExponentialBackOff
 
 	outage outage
+	storm  storm
 }
 
 // An outage is a run of failed tries.
@@ -57,15 +59,22 @@ type outage struct {
 func newQueue(cfg *Config, s Sender) *queue {
 	q := &queue{
 		cfg: cfg, sender: s, name: s.Name(),
-		log:  cfg.Logger.With("sender", s.Name()),
-		wake: make(chan struct{}, 1),
+		log:     cfg.Logger.With("sender", s.Name()),
+		timeout: cfg.Timeout,
+		wake:    make(chan struct{}, 1),
 		pauses: backoff.ExponentialBackOff{
 			InitialInterval: cfg.BackoffMin, MaxInterval: cfg.BackoffMax,
 			Multiplier: 2, RandomizationFactor: 0.3,
 		},
 	}
-	if r, ok := s.(Reviver); ok {
+	if r, ok := as[Reviver](s); ok {
 		q.revived = r.Revived()
+	}
+	if p, ok := as[Patient](s); ok {
+		q.timeout = p.Timeout()
+	}
+	if b, ok := as[Batcher](s); ok && cfg.Storm > 0 {
+		q.storm = storm{batcher: b, limit: cfg.Storm}
 	}
 	return q
 }
@@ -79,12 +88,12 @@ func (q *queue) run(ctx context.Context) error {
 	poll := time.NewTicker(q.cfg.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		n, err := q.batch(ctx)
+		more, err := q.batch(ctx)
 		if err != nil {
 			return err
 		}
-		if n == q.cfg.Batch {
-			continue // there may be more
+		if more {
+			continue
 		}
 		q.caughtUp()
 		select {
@@ -96,35 +105,65 @@ func (q *queue) run(ctx context.Context) error {
 	return nil
 }
 
-// batch delivers the next events and returns how many it read.
-func (q *queue) batch(ctx context.Context) (int, error) {
-	pending, err := q.cfg.Outbox.Pending(ctx, q.name, q.cfg.Batch)
+// batch delivers the next events, and reports whether there may be more already.
+func (q *queue) batch(ctx context.Context) (more bool, err error) {
+	pending, err := q.pending(ctx, q.cfg.Batch)
+	if err != nil || len(pending) == 0 {
+		return false, err
+	}
+	wanted := q.wanted(pending)
+	if q.storm.isOver(len(wanted), q.cfg.Now()) {
+		if err := q.deliverAll(ctx, wanted); err != nil || ctx.Err() != nil {
+			return false, err
+		}
+	} else {
+		more = len(pending) == q.cfg.Batch
+		if more { // a digest holds more than is sent one by one at once
+			if pending, err = q.pending(ctx, maxDigest); err != nil || len(pending) == 0 {
+				return false, err
+			}
+			wanted = q.wanted(pending)
+		}
+		if all, err := q.deliverDigests(ctx, wanted); err != nil || ctx.Err() != nil || !all {
+			return true, err
+		}
+	}
+	if last := pending[len(pending)-1].Seq; len(wanted) == 0 || wanted[len(wanted)-1].Seq < last {
+		// The cursor passes those at the end that the sender does not want.
+		err = q.recordDelivered(ctx, last)
+	}
+	return more || len(pending) == q.cfg.Batch, err
+}
+
+// pending reads the next events, at most limit; none if ctx has ended.
+func (q *queue) pending(ctx context.Context, limit int) ([]ctwatch.Queued, error) {
+	pending, err := q.cfg.Outbox.Pending(ctx, q.name, limit)
 	if ctx.Err() != nil {
-		return 0, nil
+		return nil, nil
 	} else if err != nil {
-		return 0, fmt.Errorf("reading the events that wait for %s: %w", q.name, err)
+		return nil, fmt.Errorf("reading the events that wait for %s: %w", q.name, err)
 	}
-	var passed *ctwatch.Queued // the last of a run of events that the sender does not want
-	for i := range pending {
-		p := &pending[i]
-		if !q.sender.Wants(p.Event) {
-			passed = p
-			continue
-		}
-		passed = nil // the cursor will move past it with this event
-		if err := q.deliver(ctx, p, len(pending)-i-1); err != nil {
-			return 0, err
-		}
-		if ctx.Err() != nil {
-			return 0, nil
+	return pending, nil
+}
+
+// wanted returns those events that the sender wants.
+func (q *queue) wanted(pending []ctwatch.Queued) (wanted []ctwatch.Queued) {
+	for _, p := range pending {
+		if q.sender.Wants(p.Event) {
+			wanted = append(wanted, p)
 		}
 	}
-	if passed != nil {
-		if err := q.recordDelivered(ctx, passed.Seq); err != nil {
-			return 0, err
+	return wanted
+}
+
+// deliverAll sends events one by one, until ctx ends.
+func (q *queue) deliverAll(ctx context.Context, events []ctwatch.Queued) error {
+	for i := range events {
+		if err := q.deliver(ctx, &events[i], len(events)-i-1); err != nil || ctx.Err() != nil {
+			return err
 		}
 	}
-	return len(pending), nil
+	return nil
 }
 
 // deliver sends one event, behind which there wait at least behind others, until it
@@ -137,12 +176,13 @@ func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) erro
 		}
 		switch {
 		case err == nil:
-			q.recovered(behind)
+			q.recovered(1, behind)
+			q.storm.count(1, q.cfg.Now())
 			return q.recordDelivered(ctx, p.Seq)
 		case ctx.Err() != nil:
 			return nil // it is sent again after the restart
 		case !retry:
-			q.recovered(behind)
+			q.recovered(1, behind)
 			return q.recordDead(ctx, p, err)
 		}
 		if err := q.failed(ctx, p, err); err != nil {
@@ -154,30 +194,40 @@ func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) erro
 	}
 }
 
-// send runs one Send within its time. It does not trust the sender to keep to it
+// send runs one Send within its time.
+func (q *queue) send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	r := q.within(ctx, func(ctx context.Context) (r result) {
+		r.retry, r.err = q.sender.Send(ctx, e)
+		return r
+	})
+	return r.retry, r.err
+}
+
+// A result is what a Send or a SendBatch returned.
+type result struct {
+	taken int // by SendBatch
+	retry bool
+	err   error
+}
+
+// within runs a send within its time. It does not trust the sender to keep to it
 // once ctx has ended: one that ignores its context is abandoned after the grace
 // period, so that it cannot keep the daemon from stopping.
-func (q *queue) send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
-	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Timeout)
+func (q *queue) within(ctx context.Context, send func(context.Context) result) result {
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.timeout)
 	defer cancel()
-
-	type result struct {
-		retry bool
-		err   error
-	}
 	done := make(chan result, 1)
 	go func() {
 		var r result
 		defer func() {
 			if p := recover(); p != nil {
 				// Tried again it would only panic again, and hold up all others.
-				r = result{false, fmt.Errorf("the sender panicked: %v", p)}
+				r = result{err: fmt.Errorf("the sender panicked: %v", p)}
 			}
 			done <- r
 		}()
-		r.retry, r.err = q.sender.Send(sctx, e)
+		r = send(sctx)
 	}()
-
 	var r result
 	select {
 	case r = <-done:
@@ -187,13 +237,13 @@ func (q *queue) send(ctx context.Context, e ctwatch.Event) (retry bool, err erro
 		select {
 		case r = <-done:
 		case <-time.After(q.cfg.Grace + q.cfg.Grace/4):
-			return true, errors.New("abandoned: the sender did not return when it was told to stop")
+			return result{retry: true, err: errors.New("abandoned: the sender did not return when it was told to stop")}
 		}
 	}
 	if r.err != nil && sctx.Err() != nil && errors.Is(r.err, sctx.Err()) {
-		return true, fmt.Errorf("no answer within %s: %w", q.cfg.Timeout, r.err)
+		r.retry, r.err = true, fmt.Errorf("no answer within %s: %w", q.timeout, r.err)
 	}
-	return r.retry, r.err
+	return r
 }
 
 // pause waits until the event is to be tried again, and reports false if ctx ended.
@@ -239,16 +289,16 @@ func (q *queue) failed(ctx context.Context, p *ctwatch.Queued, err error) error 
 	return nil
 }
 
-// recovered ends an outage, if there was one.
-func (q *queue) recovered(behind int) {
+// recovered ends an outage, if there was one, with the delivery of n events.
+func (q *queue) recovered(n, behind int) {
 	o := &q.outage
 	if o.tries > 0 {
 		q.log.Info("events are delivered again", "down", q.cfg.Now().Sub(o.since).Round(time.Second).String(),
 			"tries", o.tries, "waiting_at_least", behind)
-		*o = outage{catchUp: 1}
+		*o = outage{catchUp: n}
 		q.pauses.Reset()
 	} else if o.catchUp > 0 {
-		o.catchUp++
+		o.catchUp += n
 	}
 }
 

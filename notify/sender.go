@@ -7,8 +7,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Sender tells one service of events. A Dispatcher calls Wants and Send from one
-// goroutine at a time.
+// A Sender tells one service of events. A Dispatcher calls its methods from one
+// goroutine at a time. What else a sender can do, it says by implementing Batcher,
+// Patient or Reviver.
 type Sender interface {
 	// Name names the sender's cursor in the outbox, so it never changes.
 	Name() string
@@ -29,7 +30,47 @@ type Reviver interface {
 	Revived() <-chan struct{}
 }
 
-// A RetryAfterError is an error of Send that says how long to wait before the next
+// A Batcher is a Sender that can tell many events in one message: a digest. A
+// Dispatcher asks it to when more events wait than people would read one by one (see
+// Config.Storm); the other events come by Send.
+type Batcher interface {
+	Sender
+	// SendBatch tells the service of the first events, as many of them as fit into
+	// one message, and returns how many that were: it is called again with the rest.
+	// The events are those that Wants wanted, at least two, in the order in which
+	// they happened, and each that is taken is named in the message. Without an
+	// error, at least one is taken. With an error, those that were taken before are
+	// still counted, and retry says whether the others may be taken later: if not,
+	// each of them is sent by itself, to find out which it is that never can be.
+	SendBatch(ctx context.Context, events []ctwatch.Event) (taken int, retry bool, err error)
+}
+
+// A Patient is a Sender that needs a time limit of its own, instead of
+// Config.Timeout.
+type Patient interface {
+	Timeout() time.Duration // the longest that one Send or SendBatch may take
+}
+
+// A wrapper is a Sender around another, such as one that filters. What the inner one
+// can do, a queue finds with as.
+type wrapper interface{ unwrap() Sender }
+
+// as finds the optional interface T of a sender, or of the one that it wraps.
+func as[T any](s Sender) (t T, ok bool) {
+	for s != nil {
+		if t, ok = s.(T); ok {
+			return t, true
+		}
+		w, is := s.(wrapper)
+		if !is {
+			break
+		}
+		s = w.unwrap()
+	}
+	return t, false
+}
+
+// A RetryAfterError is an error of Send or SendBatch that says how long to wait before the next
 // try, as a service asked.
 type RetryAfterError struct {
 	After time.Duration

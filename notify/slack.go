@@ -1,11 +1,9 @@
 package notify
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,7 +23,8 @@ func StaticSecret(s string) Secret { return func() (string, error) { return s, n
 // SlackOptions says how Slack is told of events: with a bot's Token by
 // chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage), or
 // by an incoming webhook (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
-// Exactly one of Token and WebhookURL is set.
+// Exactly one of Token and WebhookURL is set. Threads, routes and buttons need a
+// token.
 type SlackOptions struct {
 	Token      Secret
 	WebhookURL Secret // the URL is a secret: who knows it can post
@@ -35,25 +34,40 @@ type SlackOptions struct {
 	// Channel is where events go that reach no route; required with Token. A
 	// webhook posts to the channel that it was made for.
 	Channel string
-	// Routes choose other channels by severity; only with Token.
+	// Routes choose other channels. The first that an event matches counts.
 	Routes []SlackRoute
-	// MinSeverity is the least urgent severity that is posted. Default info.
+	// MinSeverity is the least urgent severity that is posted. Default info. Later
+	// facts about a certificate that has a thread, and that is not expected, go there
+	// whatever their severity.
 	MinSeverity ctwatch.Severity
 
+	// Threads remembers the message about each certificate. Without it every event
+	// is a message of its own, and none is updated. Optional.
+	Threads SlackThreads
+	// Buttons puts buttons on messages, for which RunSocket has to run. Optional.
+	Buttons *SlackButtons
+
 	HTTPClient *http.Client // default: a client without time-outs of its own
+	Logger     *slog.Logger // default: none
 }
 
-// A SlackRoute sends events of a severity, and more urgent ones, to a channel. Of
-// several routes that an event reaches, the one of the greatest severity counts.
-type SlackRoute struct {
-	Severity ctwatch.Severity
-	Channel  string
-}
-
-// Slack posts each event as a message to a Slack channel.
+// Slack posts events as messages to Slack channels. It implements Batcher.
+//
+// What is about one certificate stands in one thread for each channel. Delivery is
+// at least once: Slack knows no idempotency key, so a message whose reply got lost,
+// or that was posted just before a crash, is posted again. Each holds the IDs of its
+// events in its metadata (event_type ctwatch_event or ctwatch_digest), by which a
+// reader of the channel knows it again.
 type Slack struct {
-	o    SlackOptions
-	http *http.Client
+	o        SlackOptions
+	http     *http.Client
+	log      *slog.Logger
+	channels []string // all that events may go to, those of routes first
+
+	// What was posted, and not yet reported to the dispatcher or to Threads: a send
+	// that fails half way goes on from there when it is tried again.
+	told    map[string]bool // by the event's ID
+	unsaved []savedThread
 }
 
 // NewSlack checks the options.
@@ -65,15 +79,16 @@ func NewSlack(o SlackOptions) (*Slack, error) {
 		return nil, errors.New("slack.channel: want the channel that messages go to, such as \"#certs\"")
 	case o.WebhookURL != nil && len(o.Routes) > 0:
 		return nil, errors.New("slack.routes: a webhook posts to one channel only: use a token, or remove the routes")
+	case o.WebhookURL != nil && o.Buttons != nil:
+		return nil, errors.New("slack.app_token: buttons need a token as well: a webhook cannot answer")
 	}
-	for _, r := range o.Routes {
-		switch r.Severity {
-		case ctwatch.Debug, ctwatch.Info, ctwatch.Warning, ctwatch.Critical:
-		default:
-			return nil, fmt.Errorf("slack.routes: severity %q: want debug, info, warning or critical", r.Severity)
-		}
-		if r.Channel == "" {
-			return nil, fmt.Errorf("slack.routes: the route for %s names no channel", r.Severity)
+	var err error
+	if o.Routes, err = checkRoutes(o.Routes); err != nil {
+		return nil, err
+	}
+	if o.Buttons != nil {
+		if err := o.Buttons.check(); err != nil {
+			return nil, err
 		}
 	}
 	if o.APIURL == "" {
@@ -87,6 +102,12 @@ func NewSlack(o SlackOptions) (*Slack, error) {
 	if o.MinSeverity == "" {
 		o.MinSeverity = ctwatch.Info
 	}
+	if o.WebhookURL != nil {
+		o.Threads = nil // a webhook does not say where its message is
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 
 	client := http.Client{}
 	if o.HTTPClient != nil {
@@ -94,90 +115,67 @@ func NewSlack(o SlackOptions) (*Slack, error) {
 	}
 	// A redirect would carry the token, which is in the body, to another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Slack{o: o, http: &client}, nil
+	return &Slack{
+		o: o, http: &client, log: o.Logger, channels: channelsOf(o.Routes, o.Channel), told: make(map[string]bool),
+	}, nil
 }
 
 // Name implements Sender.
 func (*Slack) Name() string { return "slack" }
 
 // Wants implements Sender.
-func (s *Slack) Wants(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(s.o.MinSeverity) }
+func (s *Slack) Wants(e ctwatch.Event) bool {
+	return e.Data.Severity.AtLeast(s.o.MinSeverity) || s.isNote(e)
+}
 
 // Send implements Sender.
 func (s *Slack) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
-	if s.o.WebhookURL != nil {
-		return s.sendWebhook(ctx, e)
+	if err := s.save(ctx); err != nil {
+		return true, err
 	}
-	return s.sendAPI(ctx, e)
-}
-
-func (s *Slack) sendAPI(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
-	token, err := s.o.Token()
-	if err != nil {
-		return true, fmt.Errorf("slack: reading the token: %w", err)
-	}
-	token = strings.TrimSpace(token)
-	channel := s.channel(e.Data.Severity)
-	api := slack.New(token, slack.OptionAPIURL(s.o.APIURL),
-		slack.OptionHTTPClient(&slackHTTP{client: s.http, token: token, check: checkAPIReply}))
-	text, blocks := slackMessage(e)
-	_, _, err = api.PostMessageContext(ctx, channel,
-		slack.MsgOptionText(text, false), // escaped already
-		slack.MsgOptionDisableMarkdown(),
-		slack.MsgOptionBlocks(blocks...),
-		slack.MsgOptionMetadata(slack.SlackMetadata{
-			EventType: "ctwatch_event", EventPayload: map[string]any{"id": e.ID, "type": string(e.Type)},
-		}),
-		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
-	)
-	if err == nil {
-		return false, nil
-	}
-	return judgeSlack(err, fmt.Sprintf("posting to channel %s", ctwatch.Printable(channel, 80)), token)
-}
-
-func (s *Slack) sendWebhook(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
-	hook, err := s.o.WebhookURL()
-	if err != nil {
-		return true, fmt.Errorf("slack: reading the webhook URL: %w", err)
-	}
-	hook = strings.TrimSpace(hook)
-	text, blocks := slackMessage(e)
-	no := false
-	body, err := json.Marshal(slack.WebhookMessage{
-		Text: text, Blocks: &slack.Blocks{BlockSet: blocks}, UnfurlLinks: &no, UnfurlMedia: &no,
-	})
-	if err != nil {
-		return false, fmt.Errorf("slack: encoding event %s: %w", e.ID, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook, bytes.NewReader(body))
-	if err != nil || req.URL.Host == "" { // err holds the URL
-		return true, errors.New("slack: the webhook URL is none: want https://hooks.slack.com/services/…")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&slackHTTP{client: s.http, check: checkWebhookReply}).Do(req)
-	if err != nil {
-		return judgeSlack(err, "posting to the incoming webhook", hook, req.URL.RequestURI(), lastSegment(req.URL))
-	}
-	return false, resp.Body.Close()
-}
-
-// channel chooses the channel for a severity.
-func (s *Slack) channel(severity ctwatch.Severity) string {
-	var best *SlackRoute
-	for i := range s.o.Routes {
-		r := &s.o.Routes[i]
-		if severity.AtLeast(r.Severity) && (best == nil || !best.Severity.AtLeast(r.Severity)) {
-			best = r
+	if !s.told[e.ID] {
+		if retry, err := s.tell(ctx, e, nil); err != nil {
+			return retry, err
 		}
 	}
-	if best == nil {
-		return s.o.Channel
-	}
-	return best.Channel
+	delete(s.told, e.ID)
+	return false, nil
 }
 
-// lastSegment is the part of a webhook's URL that makes it secret.
-func lastSegment(u *url.URL) string {
-	return u.Path[strings.LastIndexByte(u.Path, '/')+1:]
+// tell tells of one event, and by the way of others that it includes, and then notes
+// that it did.
+func (s *Slack) tell(ctx context.Context, e ctwatch.Event, including []ctwatch.Event) (retry bool, err error) {
+	threads, err := s.threadsOf(ctx, e)
+	if err != nil {
+		return true, err
+	}
+	if threads, retry, err = s.updateAll(ctx, threads, e); err != nil {
+		return retry, err
+	}
+	to := s.place(e, threads)
+	m := s.eventMessage(e, including, to.ts != "" && !to.broadcast)
+	for !to.nowhere {
+		at, retry, err := s.post(ctx, to, m)
+		if err == nil {
+			if to.ts == "" {
+				s.remember(e, to.configured, at)
+			}
+			break
+		}
+		if to.ts == "" || !threadIsGone(err) {
+			return retry, err
+		}
+		s.log.InfoContext(ctx, "the thread of a certificate is gone from Slack", "event", e.ID, "error", err)
+		// An alarm does not go with its thread; a note has nobody to read it.
+		to = slackPlacement{configured: to.configured, channel: to.configured, nowhere: !to.broadcast}
+		m = s.eventMessage(e, including, false)
+	}
+	s.told[e.ID] = true
+	for _, i := range including {
+		s.told[i.ID] = true
+	}
+	if err := s.save(ctx); err != nil {
+		return true, err
+	}
+	return false, nil
 }

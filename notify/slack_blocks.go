@@ -2,157 +2,193 @@ package notify
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
+	"unicode/utf16"
 
 	"github.com/slack-go/slack"
 
 	"ctwatch/ctwatch"
 )
 
-// Slack's limits (https://docs.slack.dev/reference/block-kit/blocks).
+// Slack's limits (https://docs.slack.dev/reference/block-kit/blocks), in UTF-16 units.
 const (
 	maxHeader  = 150
 	maxSection = 3000
 	maxField   = 2000
 	maxFields  = 10 // in one section
 	maxBlockID = 255
+
+	// maxMessage bounds all text of a message, and maxAllFields that of its fields.
+	// Slack answers msg_blocks_too_long to more than some 12,000, and says nowhere
+	// how it counts.
+	maxMessage   = 10000
+	maxAllFields = 6000
 )
 
-// slackMessage writes an event as blocks, and as the text that a notification shows.
-func slackMessage(e ctwatch.Event) (text string, blocks []slack.Block) {
-	mark := slackMark(e.Data.Severity)
-	header := slack.NewHeaderBlock(plain(mark+" "+slackTitle(e.Type)+" · "+e.Subject, maxHeader))
-	if len(e.ID) <= maxBlockID {
-		header.BlockID = e.ID // a webhook has no metadata to carry it
-	}
-	blocks = []slack.Block{header, slack.NewSectionBlock(plain(e.Data.Summary, maxSection), nil, nil)}
-
-	var f fields
-	if c := e.Data.Certificate; c != nil {
-		f.certificate(c)
-	}
-	if k := e.Data.Key; k != nil && len(k.Hosts) > 0 {
-		f.add("Certified for", codeList(k.Hosts))
-	}
-	if l := e.Data.Log; l != nil {
-		f.log(l)
-	}
-	f.position(e.Data)
-	for len(f) > 0 {
-		n := min(len(f), maxFields)
-		blocks = append(blocks, slack.NewSectionBlock(nil, f[:n:n], nil))
-		f = f[n:]
-	}
-
-	foot := fmt.Sprintf("%s · %s · event %s", slackCode(string(e.Data.Severity), 20),
-		e.Time.UTC().Format("2006-01-02 15:04:05 UTC"), slackCode(e.ID, 100))
-	if link := crtshLink(e.Data.Certificate); link != "" {
-		foot = link + " · " + foot
-	}
-	blocks = append(blocks, slack.NewContextBlock("", markdown(foot)))
-	return slackText(mark+" "+e.Data.Summary, maxSection), blocks
+// A slackMessage is what is posted: blocks, the text that a notification shows, and
+// the IDs of the events that it tells of.
+type slackMessage struct {
+	text   string
+	blocks []slack.Block
+	ids    []string // the first is what a message is about that is no digest
+	digest bool
 }
 
-// fields are the small boxes of a message, two in a row.
-type fields []*slack.TextBlockObject
-
-// add adds a field. The value is mrkdwn in which everything that others chose is in
-// code spans, each of them short enough for the field to stay below maxField.
-func (f *fields) add(label, value string) {
-	*f = append(*f, markdown("*"+label+"*\n"+value))
-}
-
-func (f *fields) certificate(c *ctwatch.Certificate) {
-	f.add("Watched", codeList(watches(c)))
-	f.add("Names", codeList(append(append([]string(nil), c.Names...), c.IPAddresses...)))
-	issuer := slackCode(c.Issuer.Name, 300)
-	if !c.Issuer.Pin.IsZero() {
-		issuer += "\n" + slackCode(c.Issuer.Pin.String(), 80)
+// eventMessage writes the message about an event. A note in a thread leaves out what
+// the thread says already. The message may include other events, earlier ones about
+// the same certificate.
+func (s *Slack) eventMessage(e ctwatch.Event, including []ctwatch.Event, note bool) slackMessage {
+	n := NewNotice(e)
+	m := slackMessage{text: slackText(slackMark(n.Severity)+" "+n.Summary, maxSection), ids: []string{e.ID}}
+	summary := slackSection(slackPlain(n.Summary, 2*maxSummary))
+	if note {
+		m.blocks = []slack.Block{summary, slackFoot(n)}
+		return m
 	}
-	f.add("Issuer, and its pin", issuer)
-	f.add("Valid", day(c.NotBefore)+" to "+day(c.NotAfter))
-	key := slackCode(c.Key.Algorithm, 80)
-	if !c.Key.Pin.IsZero() {
-		key += "\n" + slackCode(c.Key.Pin.String(), 80)
-	}
-	f.add("Key, and its pin", key)
-	if n := len(c.Sightings); n > 0 {
-		s := c.Sightings[n-1]
-		f.add("Seen in", fmt.Sprintf("%s\n%s %d at %s", slackCode(s.Log, 100), sightingWord(s.Kind), s.Index,
-			s.Timestamp.UTC().Format("2006-01-02 15:04:05 UTC")))
-	}
-	f.add("Certificate ID", slackCode(c.ID.String(), 64))
-	if c.Verdict != "" && c.Verdict != ctwatch.Unreviewed {
-		verdict := slackCode(string(c.Verdict), 40)
-		if len(c.Reasons) > 0 {
-			verdict += "\n" + codeList(c.Reasons)
+	m.blocks = append([]slack.Block{slackHeader(slackMark(n.Severity), n), summary}, s.details(e, n)...)
+	if len(including) > 0 {
+		var told []string
+		for _, i := range including {
+			m.ids = append(m.ids, i.ID)
+			told = append(told, slackCode(eventTitle(i.Type), 60)+", event "+slackCode(i.ID, 40))
 		}
-		f.add("Verdict", verdict)
+		first, more := firstNames(told, maxNames)
+		m.blocks = append(m.blocks, slack.NewContextBlock("", slackMarkdown("This tells of these as well: "+strings.Join(first, "; ")+andMore(more))))
 	}
-	if len(c.Problems) > 0 {
-		f.add("Could not be read", codeList(c.Problems))
-	}
+	m.blocks = append(m.blocks, slackFoot(n))
+	return m
 }
 
-func (f *fields) log(l *ctwatch.LogStatus) {
-	f.add("Log", fmt.Sprintf("%s\n%s", slackCode(l.Name, 200), slackCode(l.Operator, 200)))
-	f.add("Log ID", slackCode(l.ID.String(), 60))
-	f.add("Read and verified", fmt.Sprintf("%d and %d of %d entries", l.Position, l.Verified, l.TreeSize))
-	if l.LastError != "" {
-		f.add("Last error", slackCode(l.LastError, 500))
+// rootMessage writes anew the message at the head of a certificate's thread, as
+// things are at a later event.
+func (s *Slack) rootMessage(e ctwatch.Event) slackMessage {
+	c := e.Data.Certificate
+	root, mark, sentence := e, slackMark(ctwatch.Info), "was issued"
+	root.Type = ctwatch.CertificateIssued
+	switch c.Verdict {
+	case ctwatch.Unexpected:
+		root.Type, mark, sentence = ctwatch.CertificateUnexpected, slackMark(ctwatch.Critical), "should not exist: it was issued"
+	case ctwatch.Expected:
+		mark = "✅"
 	}
+	if e.Type != root.Type { // or else its own summary says more
+		root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", e.Subject, sentence, ctwatch.Printable(c.Issuer.Name, 100), dateText(c.NotAfter))
+	}
+	n := NewNotice(root)
+	m := slackMessage{text: slackText(mark+" "+n.Summary, maxSection), ids: []string{e.ID}}
+	m.blocks = []slack.Block{
+		slackHeader(mark, n), slackSection(slackPlain(n.Summary, 2*maxSummary)),
+		slackSection(slackMarkdown("*By now*\n• " + strings.Join(statusLines(e), "\n• "))),
+	}
+	m.blocks = append(append(m.blocks, s.details(root, n)...), slackFoot(n))
+	return m
 }
 
-// position tells where in a log something happened.
-func (f *fields) position(d ctwatch.EventData) {
-	if len(d.Indexes) > 0 {
-		first := make([]string, 0, 10)
-		for _, i := range d.Indexes[:min(len(d.Indexes), cap(first))] {
-			first = append(first, strconv.FormatUint(i, 10))
-		}
-		f.add("Entries", strings.Join(first, ", ")+andMore(len(d.Indexes)-len(first)))
-	} else if d.Index != nil {
-		f.add("Entry", strconv.FormatUint(*d.Index, 10))
+// details writes what is known of an event, what to do about it, and the buttons.
+func (s *Slack) details(e ctwatch.Event, n Notice) (blocks []slack.Block) {
+	var fields []*slack.TextBlockObject
+	room := maxAllFields
+	for i, f := range n.Fields {
+		// No field takes what those behind it need at least.
+		text := slackField(f, min(maxField, room-100*(len(n.Fields)-i-1)))
+		room -= utf16Len(text)
+		fields = append(fields, slackMarkdown(text))
 	}
-	if d.Start != nil && d.End != nil && *d.End > *d.Start {
-		f.add("Entries", fmt.Sprintf("%d to %d", *d.Start, *d.End-1))
+	for some := range slices.Chunk(fields, maxFields) {
+		blocks = append(blocks, slack.NewSectionBlock(nil, some, nil))
 	}
-	if ev := d.Evidence; ev != nil {
-		f.add("Cause", slackCode(ev.Cause, 60))
-		if r := ev.Computed; r != nil {
-			f.add("Computed root", fmt.Sprintf("%s\nat size %d", slackCode(r.Root.String(), 64), r.Size))
+	if len(n.Actions) > 0 {
+		text := "What to do next"
+		for _, a := range n.Actions {
+			text += "\n• " + slackText(a, 500)
 		}
-		if n := len(ev.Heads); n > 0 && ev.Heads[n-1].Root != nil {
-			f.add("Signed root", fmt.Sprintf("%s\nat size %d", slackCode(ev.Heads[n-1].Root.String(), 64), ev.Heads[n-1].Size))
-		}
+		blocks = append(blocks, slackSection(slack.NewTextBlockObject(slack.PlainTextType, text, false, false)))
 	}
+	if c := e.Data.Certificate; c != nil && s.o.Buttons != nil && (e.Type == ctwatch.CertificateIssued || e.Type == ctwatch.CertificateUnexpected) {
+		blocks = append(blocks, slackButtons(c)...)
+	}
+	return blocks
 }
 
-// watches lists the lines of the watch list that match, each once.
-func watches(c *ctwatch.Certificate) []string {
-	var out []string
-	seen := make(map[string]bool)
-	for _, m := range c.Matches {
-		if !seen[m.Watch] {
-			seen[m.Watch] = true
-			out = append(out, m.Watch)
-		}
+// slackField writes a field as mrkdwn in at most limit UTF-16 units, with its values
+// as code spans. Values that do not fit are counted.
+func slackField(f Field, limit int) string {
+	const perValue, around = 250, 30 // the count of what is left out
+	text, more := "*"+f.Label+"*", f.More
+	if f.Link != "" {
+		text += " " + slackLink(f.Link)
 	}
-	return out
+	for i, v := range f.Values {
+		line := "\n" + slackCode(v, perValue)
+		if utf16Len(text)+utf16Len(line)+around > limit {
+			more += len(f.Values) - i
+			break
+		}
+		text += line
+	}
+	return text + andMore(more)
 }
 
-// codeList writes the first ten texts as code spans, and how many there are beyond.
-func codeList(all []string) string {
-	first, more := firstNames(all, 10)
-	if len(first) == 0 {
-		return "–"
+// slackLink writes a link of ours, with its host to click on.
+func slackLink(link string) string {
+	host, _, _ := strings.Cut(strings.TrimPrefix(link, "https://"), "/")
+	return "<" + link + "|" + host + ">"
+}
+
+// slackFoot ends a message: how urgent it is, when it was, and the event's ID.
+func slackFoot(n Notice) slack.Block {
+	return slack.NewContextBlock("", slackMarkdown(fmt.Sprintf("%s · %s · event %s",
+		slackCode(string(n.Severity), 20), stamp(n.Time), slackCode(n.EventID, 100))))
+}
+
+func slackHeader(mark string, n Notice) slack.Block {
+	h := slack.NewHeaderBlock(slackPlain(mark+" "+n.Title, maxHeader))
+	if len(n.EventID) <= maxBlockID {
+		h.BlockID = n.EventID // a webhook has no metadata to carry it
 	}
-	for i := range first {
-		first[i] = slackCode(first[i], 190) // ten of these fit into a field
+	return h
+}
+
+func slackSection(text *slack.TextBlockObject) slack.Block {
+	return slack.NewSectionBlock(text, nil, nil)
+}
+
+// statusLines tell in mrkdwn what became of a certificate since it was first told of.
+func statusLines(e ctwatch.Event) (lines []string) {
+	c := e.Data.Certificate
+	if c.Deployed {
+		line := "Deployed"
+		if c.DeployedAt != nil {
+			line += " since " + stamp(*c.DeployedAt)
+		}
+		if e.Type == ctwatch.CertificateDeployed && e.Data.Endpoint != "" {
+			line += " at " + slackCode(e.Data.Endpoint, 200)
+		}
+		lines = append(lines, line)
 	}
-	return strings.Join(first, "\n") + andMore(more)
+	by := "a person"
+	if e.Data.By != "" {
+		by = slackCode(e.Data.By, 150)
+	}
+	switch {
+	case slices.Contains(c.Reasons, "rejected"):
+		lines = append(lines, "Rejected by "+by)
+	case slices.Contains(c.Reasons, "authorized"):
+		lines = append(lines, "Authorised by "+by)
+	default:
+		lines = append(lines, "Verdict: "+slackCode(string(c.Verdict), 40))
+	}
+	final, logs := false, make(map[ctwatch.LogID]bool)
+	for _, s := range c.Sightings {
+		final = final || s.Kind == ctwatch.FinalCertificate
+		logs[s.LogID] = true
+	}
+	line := "Seen in " + counted(len(logs), "log")
+	if final {
+		line += ", and as the final certificate"
+	}
+	return append(lines, line)
 }
 
 func andMore(n int) string {
@@ -162,48 +198,12 @@ func andMore(n int) string {
 	return fmt.Sprintf(" and %d more", n)
 }
 
-// crtshLink links to the certificate at crt.sh by its fingerprint, or returns "".
-func crtshLink(c *ctwatch.Certificate) string {
-	if c == nil {
-		return ""
+// counted writes a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
 	}
-	fp := c.Fingerprints.Certificate
-	if fp == nil {
-		fp = c.Fingerprints.Precertificate
-	}
-	if fp == nil {
-		return ""
-	}
-	return "<https://crt.sh/?q=" + fp.String() + "|crt.sh>"
-}
-
-func sightingWord(k ctwatch.SightingKind) string {
-	if k == ctwatch.Precertificate {
-		return "precertificate, entry"
-	}
-	return "certificate, entry"
-}
-
-func day(t time.Time) string {
-	if t.IsZero() {
-		return "an unreadable date"
-	}
-	return t.UTC().Format(time.DateOnly)
-}
-
-// plain makes a plain_text object: Slack reads no formatting in it, and no emoji
-// names either.
-func plain(s string, limit int) *slack.TextBlockObject {
-	s = slackText(s, limit)
-	if s == "" {
-		s = "–" // Slack refuses empty text
-	}
-	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
-}
-
-// markdown makes a mrkdwn object in which Slack turns nothing into links by itself.
-func markdown(s string) *slack.TextBlockObject {
-	return slack.NewTextBlockObject(slack.MarkdownType, s, false, true)
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func slackMark(s ctwatch.Severity) string {
@@ -218,20 +218,25 @@ func slackMark(s ctwatch.Severity) string {
 	return "🔴"
 }
 
-func slackTitle(t ctwatch.EventType) string {
-	switch t {
-	case ctwatch.CertificateIssued:
-		return "New certificate"
-	case ctwatch.CertificateLogged:
-		return "Certificate seen again"
-	case ctwatch.PinCandidate:
-		return "New key"
-	case ctwatch.LogMisbehaved:
-		return "Log misbehaved"
-	case ctwatch.EntryMalformed:
-		return "Unreadable entry"
-	case ctwatch.WatchGap:
-		return "Entries not read"
+// slackPlain makes a plain_text object: Slack reads no formatting in it, and no emoji
+// names either.
+func slackPlain(s string, limit int) *slack.TextBlockObject {
+	if s = slackText(s, limit); s == "" {
+		s = "–" // Slack refuses empty text
 	}
-	return string(t)
+	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
+}
+
+// slackMarkdown makes a mrkdwn object in which Slack turns nothing into links by
+// itself.
+func slackMarkdown(s string) *slack.TextBlockObject {
+	return slack.NewTextBlockObject(slack.MarkdownType, s, false, true)
+}
+
+// utf16Len is the length of a text as Slack counts it.
+func utf16Len(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
 }

@@ -1,7 +1,8 @@
 package notify
 
-// Error codes of chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage#errors)
-// and of incoming webhooks.
+// Error codes of chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage#errors),
+// chat.update (https://docs.slack.dev/reference/methods/chat.update#errors) and of
+// incoming webhooks.
 
 // hopeless reports whether an error code is about one message, so that no later try
 // can mend it.
@@ -14,6 +15,33 @@ func hopeless(code string) bool {
 		return true
 	}
 	return false
+}
+
+// threadIsGone reports whether an error says that a message, or its channel, is there
+// no more, so that nobody reads its thread.
+func threadIsGone(err error) bool {
+	switch codeOf(err) {
+	case "message_not_found", "thread_not_found", "cannot_reply_to_message", "restricted_action_thread_locked",
+		"restricted_action_non_threadable_channel", "channel_not_found", "is_archived":
+		return true
+	}
+	return false
+}
+
+// unchangeable reports whether an error says that a message will never be updated. An
+// update adds nothing that the thread does not say, so all but what is known to pass,
+// or to hold for posts as well, is taken for such an error.
+func unchangeable(err error) bool {
+	switch code := codeOf(err); code {
+	case "404", "405", "501": // a service that imitates Slack
+		return true
+	case "", "ratelimited", "rate_limited", "internal_error", "fatal_error", "request_timeout", "service_unavailable",
+		"account_inactive", "ekm_access_denied", "invalid_auth", "missing_scope", "no_permission", "not_authed",
+		"not_in_channel", "org_login_required", "team_access_not_granted", "team_added_to_org", "token_expired", "token_revoked":
+		return false
+	default:
+		return code[0] > '9' // no HTTP status
+	}
 }
 
 // slackAdvice says what a person can do about an error code, or "". Until they have,

@@ -72,6 +72,15 @@ func newSlackStatus(resp *http.Response, body []byte) *slackStatus {
 	return s
 }
 
+// As makes a 429 known to slack-go's own retries.
+func (s *slackStatus) As(target any) bool {
+	limited, ok := target.(**slack.RateLimitedError)
+	if ok = ok && s.code == http.StatusTooManyRequests; ok {
+		*limited = &slack.RateLimitedError{RetryAfter: s.retryAfter}
+	}
+	return ok
+}
+
 func (s *slackStatus) Error() string {
 	text := fmt.Sprintf("Slack answered %d %s", s.code, http.StatusText(s.code))
 	if s.reason != "" {
@@ -159,11 +168,31 @@ func judgeSlack(err error, doing string, secrets ...string) (retry bool, _ error
 			detail = strings.ReplaceAll(detail, s, "[secret]")
 		}
 	}
-	err = fmt.Errorf("slack: %s: %s", doing, ctwatch.Printable(detail, 400))
+	if code == "" && status != nil {
+		code = strconv.Itoa(status.code)
+	}
+	err = &slackError{code: code, text: fmt.Sprintf("slack: %s: %s", doing, ctwatch.Printable(detail, 400))}
 	if after > 0 {
 		err = &RetryAfterError{After: after, Err: err}
 	}
 	return retry, err
+}
+
+// A slackError is an error in words, without secrets.
+type slackError struct {
+	code string // Slack's, or else the HTTP status; "" where there is neither
+	text string
+}
+
+func (e *slackError) Error() string { return e.text }
+
+// codeOf returns the code of an error that judgeSlack worded, or "".
+func codeOf(err error) string {
+	var e *slackError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return ""
 }
 
 // withoutURL words an error of net/http without the URL, which may be a secret.

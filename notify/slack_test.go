@@ -1,89 +1,22 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"html"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf16"
-
-	"github.com/slack-go/slack"
 
 	"ctwatch/ctwatch"
 )
 
-// slackServer speaks as much of Slack's API as a poster needs, and keeps what it
-// was sent. Each reply comes from the queue, and is a success once that is empty.
-type slackServer struct {
-	*httptest.Server
-	mu      sync.Mutex
-	replies []http.HandlerFunc
-	posts   []slackPost
-}
-
-type slackPost struct {
-	path, auth string
-	form       url.Values      // of the API
-	body       json.RawMessage // of a webhook
-}
-
-func newSlackServer(t *testing.T, replies ...http.HandlerFunc) *slackServer {
-	s := &slackServer{replies: replies}
-	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func (s *slackServer) serve(w http.ResponseWriter, r *http.Request) {
-	p := slackPost{path: r.URL.Path, auth: r.Header.Get("Authorization")}
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-		p.body, _ = io.ReadAll(r.Body)
-	} else if err := r.ParseForm(); err == nil {
-		p.form = r.PostForm
-	}
-	s.mu.Lock()
-	s.posts = append(s.posts, p)
-	reply := func(w http.ResponseWriter, r *http.Request) {
-		if p.body != nil {
-			io.WriteString(w, "ok")
-		} else {
-			fmt.Fprintf(w, `{"ok":true,"channel":"C1","ts":"1.2","message":{"text":"x"}}`)
-		}
-	}
-	if len(s.replies) > 0 {
-		reply = s.replies[0]
-		s.replies = s.replies[1:]
-	}
-	s.mu.Unlock()
-	reply(w, r)
-}
-
-func (s *slackServer) all() []slackPost {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]slackPost(nil), s.posts...)
-}
-
-func answer(status int, body string, header ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i+1 < len(header); i += 2 {
-			w.Header().Set(header[i], header[i+1])
-		}
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	}
-}
-
-const testToken = "xoxb-1234-abcdefgh"
+const (
+	testToken    = "xoxb-1234-abcdefgh"
+	testAppToken = "xapp-1234-abcdefgh"
+)
 
 func newSlack(t *testing.T, o SlackOptions) *Slack {
 	t.Helper()
@@ -181,23 +114,6 @@ func TestAWebhookGetsTheSameBlocks(t *testing.T) {
 	}
 	if hook.Text != posts[1].form.Get("text") || string(hook.Blocks) != posts[1].form.Get("blocks") {
 		t.Errorf("webhook: %s\nAPI: %v", posts[0].body, posts[1].form)
-	}
-}
-
-func TestTheChannelOfTheMostSevereRouteCounts(t *testing.T) {
-	s := newSlack(t, SlackOptions{
-		Token: StaticSecret(testToken), Channel: "#all",
-		Routes: []SlackRoute{{ctwatch.Critical, "#incident"}, {ctwatch.Warning, "#team"}},
-	})
-	for severity, want := range map[ctwatch.Severity]string{
-		ctwatch.Debug: "#all", ctwatch.Info: "#all", ctwatch.Warning: "#team", ctwatch.Critical: "#incident",
-	} {
-		if got := s.channel(severity); got != want {
-			t.Errorf("%s goes to %s, want %s", severity, got, want)
-		}
-	}
-	if s.Wants(ctwatch.Event{Data: ctwatch.EventData{Severity: ctwatch.Debug}}) || !s.Wants(issued()) {
-		t.Error("by default it wants info and above")
 	}
 }
 
@@ -335,200 +251,26 @@ func TestARedirectDoesNotCarryTheTokenAway(t *testing.T) {
 
 func TestNewSlackRefusesWhatCannotWork(t *testing.T) {
 	token := StaticSecret(testToken)
+	judge := func(context.Context, string, bool, string) error { return nil }
 	for name, o := range map[string]SlackOptions{
-		"nothing":             {},
-		"both":                {Token: token, WebhookURL: token, Channel: "#c"},
-		"no channel":          {Token: token},
-		"routes of a webhook": {WebhookURL: token, Routes: []SlackRoute{{ctwatch.Info, "#c"}}},
-		"unknown severity":    {Token: token, Channel: "#c", Routes: []SlackRoute{{"loud", "#c"}}},
-		"route to nowhere":    {Token: token, Channel: "#c", Routes: []SlackRoute{{ctwatch.Info, ""}}},
-		"API without scheme":  {Token: token, Channel: "#c", APIURL: "slack.com/api"},
-		"API with a query":    {Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"},
+		"nothing":                 {},
+		"both":                    {Token: token, WebhookURL: token, Channel: "#c"},
+		"no channel":              {Token: token},
+		"routes of a webhook":     {WebhookURL: token, Routes: []SlackRoute{{Severity: ctwatch.Info, Channel: "#c"}}},
+		"unknown severity":        {Token: token, Channel: "#c", Routes: []SlackRoute{{Severity: "loud", Channel: "#c"}}},
+		"route to nowhere":        {Token: token, Channel: "#c", Routes: []SlackRoute{{Severity: ctwatch.Info}}},
+		"route without condition": {Token: token, Channel: "#c", Routes: []SlackRoute{{Channel: "#d"}}},
+		"route by no pattern":     {Token: token, Channel: "#c", Routes: []SlackRoute{{Types: []string{"["}, Channel: "#d"}}},
+		"buttons of a webhook":    {WebhookURL: token, Buttons: &SlackButtons{AppToken: token, Users: []string{"U024BE7LH"}, Judge: judge}},
+		"buttons for nobody":      {Token: token, Channel: "#c", Buttons: &SlackButtons{AppToken: token, Judge: judge}},
+		"buttons by name":         {Token: token, Channel: "#c", Buttons: &SlackButtons{AppToken: token, Users: []string{"alice"}, Judge: judge}},
+		"buttons without a judge": {Token: token, Channel: "#c", Buttons: &SlackButtons{AppToken: token, Users: []string{"U024BE7LH"}}},
+		"buttons without a token": {Token: token, Channel: "#c", Buttons: &SlackButtons{Users: []string{"U024BE7LH"}, Judge: judge}},
+		"API without scheme":      {Token: token, Channel: "#c", APIURL: "slack.com/api"},
+		"API with a query":        {Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"},
 	} {
 		if _, err := NewSlack(o); err == nil || !strings.Contains(err.Error(), "slack") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-}
-
-const hostileText = "<!channel> <@U1> <https://evil.example|click> & *b* _i_ ~s~ `x` :bomb: \u202e\x00\n```"
-
-func TestTextFromCertificatesMeansNothingToSlack(t *testing.T) {
-	names := make([]string, 500)
-	for i := range names {
-		names[i] = strings.Repeat("<&>`é𝔘", 100)
-	}
-	c := testCertificate(names...)
-	c.Issuer.Name, c.Key.Algorithm = hostileText, hostileText
-	c.Problems, c.Reasons, c.Verdict = names, []string{hostileText}, hostileText
-	c.Sightings[0].Log = strings.Repeat("`&", 500)
-	events := []ctwatch.Event{ctwatch.IssuedEvent(c, testTime), issued(hostileText)}
-
-	l := testStatus()
-	l.Name, l.Operator, l.LastError = hostileText, strings.Repeat("`", 5000), strings.Repeat("<", 5000)
-	many := make([]uint64, 1000)
-	for i := range many {
-		many[i] = 1<<64 - 1
-	}
-	events = append(events, ctwatch.MalformedEvent(l, many, hostileText, testTime), ctwatch.GapEvent(l, 0, 1<<64-1, hostileText, testTime))
-	odd := misbehaved()
-	odd.ID, odd.Type, odd.Subject, odd.Data.Summary, odd.Data.Severity = strings.Repeat("<", 1000), "<!here>", hostileText, "", "`"
-	events = append(events, odd)
-
-	for _, e := range events {
-		text, blocks := slackMessage(e)
-		checkHarmless(t, text, maxSection)
-		b, err := json.Marshal(slack.Blocks{BlockSet: blocks})
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkBlocks(t, b)
-	}
-}
-
-// checkBlocks checks blocks against Slack's limits, and that nothing of the text in
-// them means anything but what this package put there.
-func checkBlocks(t *testing.T, b []byte) {
-	t.Helper()
-	type text struct {
-		Type, Text string
-		Emoji      *bool
-		Verbatim   bool
-	}
-	var blocks []struct {
-		Type     string
-		Text     *text
-		Fields   []text
-		Elements []text
-		BlockID  string `json:"block_id"`
-	}
-	if err := json.Unmarshal(b, &blocks); err != nil {
-		t.Fatalf("%v: %s", err, b)
-	}
-	if len(blocks) == 0 || len(blocks) > 50 {
-		t.Errorf("%d blocks", len(blocks))
-	}
-	check := func(x text, limit int) {
-		t.Helper()
-		switch x.Type {
-		case "plain_text":
-			if x.Emoji == nil || *x.Emoji {
-				t.Errorf("emoji names are read in %q", x.Text)
-			}
-			checkHarmless(t, x.Text, limit)
-		case "mrkdwn":
-			if !x.Verbatim {
-				t.Errorf("Slack makes links in %q", x.Text)
-			}
-			checkSpans(t, x.Text, limit)
-		default:
-			t.Errorf("text of type %q", x.Type)
-		}
-	}
-	for _, block := range blocks {
-		if len(block.BlockID) > 255 || len(block.Fields) > 10 || len(block.Elements) > 10 {
-			t.Errorf("block %+v is beyond the limits", block)
-		}
-		limit := map[string]int{"header": 150, "section": 3000, "context": 2000}[block.Type]
-		if block.Text != nil {
-			check(*block.Text, limit)
-		}
-		for _, f := range append(block.Fields, block.Elements...) {
-			check(f, 2000)
-		}
-	}
-}
-
-// checkSpans checks mrkdwn: outside of code spans there is only what ctwatch itself
-// says.
-func checkSpans(t *testing.T, s string, limit int) {
-	t.Helper()
-	if n := len(utf16.Encode([]rune(s))); n > limit {
-		t.Errorf("%d characters of %d: %.80q", n, limit, s)
-	}
-	parts := strings.Split(s, "`")
-	if len(parts)%2 == 0 {
-		t.Errorf("odd backticks in %q", s)
-	}
-	for i, p := range parts {
-		if i%2 == 1 {
-			checkHarmless(t, p, limit)
-		} else if rest := withoutLink(p); strings.ContainsAny(rest, "<>&~@#") {
-			t.Errorf("outside of a code span: %q", p)
-		}
-	}
-}
-
-func withoutLink(s string) string {
-	_, after, ok := strings.Cut(s, "<https://crt.sh/?q=")
-	if !ok {
-		return s
-	}
-	_, rest, _ := strings.Cut(after, "|crt.sh>")
-	return rest
-}
-
-// checkHarmless checks text that is shown as it is.
-func checkHarmless(t *testing.T, s string, limit int) {
-	t.Helper()
-	if n := len(utf16.Encode([]rune(s))); n > limit {
-		t.Errorf("%d characters of %d: %.80q", n, limit, s)
-	}
-	if s == "" {
-		t.Error("empty text, which Slack refuses")
-	}
-	rest := strings.NewReplacer("&amp;", "", "&lt;", "", "&gt;", "").Replace(s)
-	if strings.ContainsAny(rest, "<>&") {
-		t.Errorf("not escaped: %q", s)
-	}
-	for _, r := range s {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			t.Errorf("%U in %q", r, s)
-		}
-	}
-}
-
-// decodeBlocks undoes the encodings, for looking for text.
-func decodeBlocks(t *testing.T, blocks string) string {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal([]byte(blocks), &v); err != nil {
-		t.Fatal(err)
-	}
-	return html.UnescapeString(fmt.Sprint(v))
-}
-
-func checkNoSecret(t *testing.T, err error) {
-	t.Helper()
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		for _, secret := range []string{testToken, "secretsecret", "/services/T0"} {
-			if strings.Contains(e.Error(), secret) {
-				t.Errorf("the error %q holds the secret %q", e, secret)
-			}
-		}
-	}
-}
-
-func FuzzSlackText(f *testing.F) {
-	f.Add(hostileText, 10)
-	f.Add("&&&&", 7)
-	f.Add("𝔘𝔘", 3)
-	f.Add("\xff`", 1)
-	f.Fuzz(func(t *testing.T, s string, limit int) {
-		limit = 1 + max(limit, -limit, 0)%300
-		text := slackText(s, limit)
-		if s != "" {
-			checkHarmless(t, text, limit)
-		}
-		code := slackCode(s, limit)
-		checkSpans(t, code, limit+2)
-		if strings.Count(code, "`") != 2 && code != "–" {
-			t.Errorf("%q is not one code span", code)
-		}
-		// What fits is all there.
-		whole := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(ctwatch.Printable(s, len(s)))
-		if len(utf16.Encode([]rune(whole))) <= limit && text != whole {
-			t.Errorf("%q became %q, want %q", s, text, whole)
-		}
-	})
 }

@@ -1,0 +1,254 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"ctwatch/pins"
+
+	"github.com/miekg/dns"
+)
+
+// A Checker looks CAA records up as a CA does (RFC 8659 §3), and remembers them. The
+// zero Checker is ready for use, by any number of goroutines at once.
+type Checker struct {
+	// Servers are the resolvers to ask, as "address" or "address:port". Optional:
+	// those of /etc/resolv.conf. They are to be recursive, and near: what they say
+	// is believed.
+	Servers []string
+	// Timeout is how long one server is waited for, once. Optional: 5 s.
+	Timeout time.Duration
+	// Now tells the time. Optional: time.Now.
+	Now func() time.Time
+
+	cache cache
+}
+
+// Bounds on what is asked and believed.
+const (
+	defaultTimeout = 5 * time.Second
+	maxServers     = 4
+	rounds         = 2    // how often each server is asked
+	udpSize        = 1232 // bytes: what passes without being fragmented
+	maxAliases     = 8
+	maxRecords     = 256 // of one answer
+)
+
+// Lookup finds the CAA records that govern certificates for a domain: its own, or
+// else those of the nearest domain above it that has any. A leading "*." means
+// nothing: a wildcard is looked up by the domain below it.
+//
+// An error means that it is not known whether there are records. It is not
+// remembered; what is found, and that nothing is, is for as long as its TTL says. The
+// result is shared: its lists must not be changed.
+func (c *Checker) Lookup(ctx context.Context, domain string) (CAAResult, error) {
+	name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
+	if !pins.ValidHost(name) {
+		return CAAResult{}, fmt.Errorf("looking up CAA records: %.100q is no domain", domain)
+	}
+	none := CAAResult{DNSSEC: true, TTL: maxTTL}
+	for at, more := name, true; more; _, at, more = strings.Cut(at, ".") {
+		r, err := c.at(ctx, at)
+		if err != nil {
+			return CAAResult{}, fmt.Errorf("looking up CAA records of %s at %s: %w", name, at, err)
+		}
+		// Each step of the climb must be authentic for its end to be.
+		r.DNSSEC = r.DNSSEC && none.DNSSEC
+		r.TTL = min(r.TTL, none.TTL)
+		if r.Found {
+			r.Domain = at
+			return r, nil
+		}
+		none.DNSSEC, none.TTL = r.DNSSEC, r.TTL
+	}
+	return none, nil
+}
+
+// at returns the records of one domain, from memory if it can.
+func (c *Checker) at(ctx context.Context, domain string) (CAAResult, error) {
+	now := time.Now
+	if c.Now != nil {
+		now = c.Now
+	}
+	if r, ok := c.cache.get(domain, now()); ok {
+		return r, nil
+	}
+	servers, err := c.servers()
+	if err != nil {
+		return CAAResult{}, err
+	}
+	var errs []error
+	for range rounds {
+		errs = errs[:0]
+		for _, server := range servers {
+			r, err := c.resolve(ctx, server, domain)
+			if err == nil {
+				r.TTL = min(max(r.TTL, minTTL), maxTTL)
+				c.cache.put(domain, r, now())
+				return r, nil
+			}
+			if ctx.Err() != nil {
+				return CAAResult{}, ctx.Err()
+			}
+			errs = append(errs, fmt.Errorf("DNS server %s: %w", server, err))
+		}
+	}
+	return CAAResult{}, errors.Join(errs...)
+}
+
+// servers returns the servers to ask, with ports.
+func (c *Checker) servers() ([]string, error) {
+	list, port := c.Servers, "53"
+	if len(list) == 0 {
+		conf, err := dns.ClientConfigFromFile("/etc/resolv.conf")
+		if err != nil {
+			return nil, fmt.Errorf("finding a DNS server: %w", err)
+		}
+		list, port = conf.Servers, conf.Port
+	}
+	if len(list) == 0 {
+		return nil, errors.New("there is no DNS server in /etc/resolv.conf: name one")
+	}
+	var out []string
+	for _, s := range list[:min(maxServers, len(list))] {
+		if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+			s = net.JoinHostPort(ip.String(), port)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// resolve asks one server for the CAA records of a name, and follows aliases where
+// the server has not.
+func (c *Checker) resolve(ctx context.Context, server, domain string) (CAAResult, error) {
+	out := CAAResult{DNSSEC: true, TTL: maxTTL}
+	name := dns.Fqdn(domain)
+	seen := map[string]bool{name: true}
+	for {
+		reply, err := c.ask(ctx, server, name)
+		if err != nil {
+			return CAAResult{}, err
+		}
+		out.DNSSEC = out.DNSSEC && reply.AuthenticatedData
+		end, err := followAliases(reply.Answer, name, seen, &out)
+		if err != nil {
+			return CAAResult{}, err
+		}
+		if readRecords(reply.Answer, end, &out); out.Found {
+			return out, nil
+		}
+		// A recursive server has looked at the end of the aliases itself.
+		if reply.RecursionAvailable || end == name || reply.Rcode == dns.RcodeNameError {
+			out.TTL = min(out.TTL, negativeTTL(reply))
+			return out, nil
+		}
+		name = end
+	}
+}
+
+// ask sends one question to one server, over TCP where the reply does not fit.
+func (c *Checker) ask(ctx context.Context, server, name string) (*dns.Msg, error) {
+	timeout := c.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	question := new(dns.Msg).SetQuestion(name, dns.TypeCAA)
+	question.SetEdns0(udpSize, false)
+	question.AuthenticatedData = true // asks for the AD bit (RFC 6840 §5.7)
+	var reply *dns.Msg
+	for _, network := range []string{"udp", "tcp"} {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		client := &dns.Client{Net: network, Timeout: timeout, UDPSize: udpSize}
+		r, _, err := client.ExchangeContext(ctx, question, server)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		if reply = r; !reply.Truncated {
+			break
+		}
+	}
+	return reply, checkReply(reply, question.Question[0])
+}
+
+// checkReply returns an error unless a reply answers the question, even if by
+// saying that there is nothing.
+func checkReply(reply *dns.Msg, q dns.Question) error {
+	switch {
+	case !reply.Response || reply.Opcode != dns.OpcodeQuery:
+		return errors.New("it sent something else than a reply")
+	case len(reply.Question) != 1 || reply.Question[0].Qtype != q.Qtype || reply.Question[0].Qclass != q.Qclass || !strings.EqualFold(reply.Question[0].Name, q.Name):
+		return errors.New("it answered another question")
+	case reply.Truncated:
+		return errors.New("its reply is truncated, over TCP too")
+	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
+		return fmt.Errorf("it answered %s", dns.RcodeToString[reply.Rcode])
+	case len(reply.Answer) > maxRecords:
+		return fmt.Errorf("it answered with %d records, of which at most %d are read", len(reply.Answer), maxRecords)
+	case len(reply.Answer) == 0 && !reply.RecursionAvailable && !reply.Authoritative:
+		return errors.New("it is not responsible for the name, and does not ask others")
+	}
+	return nil
+}
+
+// followAliases follows the CNAMEs of an answer from a name on, and returns where
+// they end.
+func followAliases(answer []dns.RR, name string, seen map[string]bool, out *CAAResult) (end string, err error) {
+	targets := make(map[string]string)
+	for _, rr := range answer {
+		alias, ok := rr.(*dns.CNAME)
+		if !ok || alias.Hdr.Class != dns.ClassINET {
+			continue
+		}
+		owner, target := strings.ToLower(alias.Hdr.Name), strings.ToLower(alias.Target)
+		if other, ok := targets[owner]; ok && other != target {
+			return "", fmt.Errorf("%.100q has two CNAMEs", owner)
+		}
+		targets[owner] = target
+		out.TTL = min(out.TTL, seconds(alias.Hdr.Ttl))
+	}
+	for {
+		target, ok := targets[name]
+		switch {
+		case !ok:
+			return name, nil
+		case seen[target]:
+			return "", fmt.Errorf("its CNAMEs go in a circle at %.100q", target)
+		case len(seen) > maxAliases:
+			return "", fmt.Errorf("more than %d CNAMEs follow one another", maxAliases)
+		}
+		name = target
+		seen[name] = true
+	}
+}
+
+// readRecords takes in the CAA records of a name; those of others are none of ours.
+func readRecords(answer []dns.RR, name string, out *CAAResult) {
+	for _, rr := range answer {
+		record, ok := rr.(*dns.CAA)
+		if !ok || record.Hdr.Class != dns.ClassINET || !strings.EqualFold(record.Hdr.Name, name) {
+			continue
+		}
+		out.add(record.Flag, record.Tag, record.Value)
+		out.TTL = min(out.TTL, seconds(record.Hdr.Ttl))
+	}
+}
+
+// negativeTTL returns for how long it may be believed that there is nothing (RFC
+// 2308 §5).
+func negativeTTL(reply *dns.Msg) time.Duration {
+	for _, rr := range reply.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			return seconds(min(soa.Hdr.Ttl, soa.Minttl))
+		}
+	}
+	return minTTL
+}
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }

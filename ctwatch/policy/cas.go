@@ -1,0 +1,174 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"ctwatch/pins"
+)
+
+// A CA is the operator of a certification authority, and facts about it. What could
+// not be sourced is empty. A CA of the table is shared and must not be changed.
+type CA struct {
+	Name string
+	// CAA are the identities that it answers to in CAA records (RFC 8659 §4.2), the
+	// usual one first.
+	CAA []string
+	// Report is where certificates that should not exist are reported: an address,
+	// or a URL.
+	Report string
+	// Organizations are its names in distinguished names.
+	Organizations []string
+
+	keys []string // base64 SHA-256 of the SubjectPublicKeyInfo of its roots and intermediates
+}
+
+// hasIdentity reports whether the CA answers to an identity, in lower case.
+func (ca *CA) hasIdentity(identity string) bool { return slices.Contains(ca.CAA, identity) }
+
+// CAs knows certification authorities by their keys: those of the built-in table,
+// and those learned since from chains that end at them. Any number of goroutines may
+// use it at once.
+type CAs struct {
+	table []CA // never changes
+
+	mu     sync.RWMutex
+	keys   map[pins.Pin]*CA
+	builtN int // how many of keys are built in
+}
+
+// NewCAs returns the CAs of the built-in table.
+func NewCAs() *CAs {
+	c := &CAs{table: builtin(), keys: make(map[pins.Pin]*CA)}
+	for i := range c.table {
+		ca := &c.table[i]
+		for _, key := range ca.keys {
+			// A test parses every one of them.
+			if p, err := pins.Parse("sha256/" + key); err == nil {
+				c.keys[p] = ca
+			}
+		}
+	}
+	c.builtN = len(c.keys)
+	return c
+}
+
+// All lists the CAs of the table. The result must not be changed.
+func (c *CAs) All() []CA { return c.table }
+
+// Of returns the CA that has an issuing key. A key that is not known may belong to
+// any CA, those of the table included.
+func (c *CAs) Of(issuer pins.Pin) (*CA, bool) {
+	if issuer.IsZero() {
+		return nil, false
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	ca, ok := c.keys[issuer]
+	return ca, ok
+}
+
+// Named returns the CA of a name or CAA identity.
+func (c *CAs) Named(s string) (*CA, bool) {
+	for i := range c.table {
+		if ca := &c.table[i]; strings.EqualFold(ca.Name, s) || ca.hasIdentity(strings.ToLower(s)) {
+			return ca, true
+		}
+	}
+	return nil, false
+}
+
+// knows reports whether a CA of the table answers to an identity.
+func (c *CAs) knows(identity string) bool {
+	for i := range c.table {
+		if c.table[i].hasIdentity(identity) {
+			return true
+		}
+	}
+	return false
+}
+
+// Check returns an error if an issuer of a rule is no CA of the table: no
+// certificate could then be known to come from it, and each would be unexpected.
+func (c *CAs) Check(i Issuer) error {
+	if !i.Pin.IsZero() {
+		return nil
+	}
+	for n := range c.table {
+		if i.is(&c.table[n]) {
+			return nil
+		}
+	}
+	return fmt.Errorf("issuer %q: no CA of that name is known by its keys: name the pin of its issuing key instead, which ctwatch certs show prints for a certificate of that CA", i)
+}
+
+// Guess returns the CA whose organisation a distinguished name (RFC 2253) names. It
+// is for showing only: anybody can write any name.
+func (c *CAs) Guess(dn string) (*CA, bool) {
+	for _, o := range organizations(dn) {
+		if ca, ok := c.ofOrganization(o); ok {
+			return ca, true
+		}
+	}
+	return nil, false
+}
+
+func (c *CAs) ofOrganization(o string) (*CA, bool) {
+	for i := range c.table {
+		for _, name := range c.table[i].Organizations {
+			if strings.EqualFold(name, o) {
+				return &c.table[i], true
+			}
+		}
+	}
+	return nil, false
+}
+
+// maxDN is how much of a distinguished name is read.
+const maxDN = 4096
+
+// organizations returns the values of the organisation attributes in a distinguished
+// name as RFC 2253 writes it. What is written in hex is left out.
+func organizations(dn string) []string {
+	dn = dn[:min(len(dn), maxDN)]
+	var out []string
+	for len(dn) > 0 {
+		var attribute string
+		attribute, dn = cutAttribute(dn)
+		key, value, ok := strings.Cut(attribute, "=")
+		if key = strings.TrimSpace(key); ok && (strings.EqualFold(key, "O") || key == "2.5.4.10") && !strings.HasPrefix(value, "#") {
+			out = append(out, unescape(strings.TrimSpace(value)))
+		}
+	}
+	return out
+}
+
+// cutAttribute cuts a distinguished name behind its first attribute.
+func cutAttribute(dn string) (attribute, rest string) {
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',', '+', ';':
+			return dn[:i], dn[i+1:]
+		}
+	}
+	return dn, ""
+}
+
+// unescape takes the backslashes before special characters away.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// maxText is how many characters are quoted of what a certificate says.
+const maxText = 100
+
+// detail writes a reason as a sentence for a person.
+func (j *judging) detail(c code, f *finding) string {
+	name := ctwatch.Printable(f.name, maxText) + f.others()
+	rule := rule(f.where)
+	switch c {
+	case nameNever:
+		return fmt.Sprintf("%s can be used for %s, which is never to be issued (%s).", name, f.more, rule)
+	case keyCompromised:
+		return fmt.Sprintf("The key %s is compromised: whoever took it can pose as these names.", j.key())
+	case issuerNotAllowed:
+		return fmt.Sprintf("It was issued by %s, which is not among those that may issue for %s: %s (%s).", j.issuerWords(), name, f.rule.issuerList(), rule)
+	case keyNotAllowed:
+		return fmt.Sprintf("The key %s is not among those authorised for %s (%s), nobody approved it, and no endpoint served it before.", j.key(), name, rule)
+	case caaForbids:
+		return fmt.Sprintf("The CAA records of %s do not permit %s to issue: %s.", name, j.issuerWords(), f.more)
+	case wildcardNotAllowed:
+		return fmt.Sprintf("%s has a wildcard, which is not allowed (%s).", name, rule)
+	case algorithmNotAllowed:
+		return fmt.Sprintf("The key's algorithm, %s, is not allowed for %s: %s (%s).", orUnread(j.c.Key.Algorithm), name, strings.Join(f.rule.Algorithms, ", "), rule)
+	case validityTooLong:
+		return fmt.Sprintf("It is valid for %s, longer than the %s allowed for %s (%s).", j.validity(), days(f.rule.MaxValidity), name, rule)
+	case issuerUnknown:
+		return fmt.Sprintf("The issuer's key is not known, so it cannot be told whether it may issue for %s (%s). It calls itself %s, as anybody can.", name, rule, j.issuerName())
+	case noRule:
+		if f.name == "" {
+			return "No rule is about any of its names."
+		}
+		return fmt.Sprintf("No rule says which CA may issue for %s, or which keys it may have.", name)
+	case keyAuthorized:
+		if f.rule != nil {
+			return fmt.Sprintf("The key %s is authorised for %s (%s).", j.key(), name, rule)
+		}
+		return fmt.Sprintf("A person approved the key %s for %s.", j.key(), name)
+	case keyServed:
+		return fmt.Sprintf("An endpoint of %s served the key %s before the certificate was seen.", name, j.key())
+	case issuerAllowed:
+		return fmt.Sprintf("It was issued by %s, which may issue for %s (%s).", j.issuerWords(), name, rule)
+	case caaUnknown:
+		return fmt.Sprintf("The CAA records of %s could not be asked for.", name)
+	}
+	return ""
+}
+
+// rule says where a rule stands.
+func rule(where string) string {
+	if where == "" {
+		return "a rule of the policy"
+	}
+	return where
+}
+
+func (j *judging) key() string {
+	if j.c.Key.Pin.IsZero() {
+		return "(unreadable)"
+	}
+	return j.c.Key.Pin.String()
+}
+
+// issuerName quotes what the certificate says of its issuer.
+func (j *judging) issuerName() string {
+	if j.c.Issuer.Name == "" {
+		return "nothing"
+	}
+	return "“" + ctwatch.Printable(j.c.Issuer.Name, maxText) + "”"
+}
+
+// issuerWords says who issued, as far as the key tells.
+func (j *judging) issuerWords() string {
+	if j.identified {
+		return j.ca.Name
+	}
+	if j.c.Issuer.Pin.IsZero() {
+		return "a CA whose key is not known, and which calls itself " + j.issuerName()
+	}
+	return fmt.Sprintf("the CA with the key %s, which calls itself %s", j.c.Issuer.Pin, j.issuerName())
+}
+
+func (j *judging) validity() string {
+	if j.c.NotBefore.IsZero() || j.c.NotAfter.IsZero() {
+		return "a time that could not be read"
+	}
+	return days(j.c.NotAfter.Sub(j.c.NotBefore))
+}
+
+func days(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d < 2*day {
+		return d.String()
+	}
+	whole := fmt.Sprintf("%d days", d/day)
+	if rest := d % day; rest != 0 {
+		return fmt.Sprintf("%s and %s", whole, rest)
+	}
+	return whole
+}
+
+func orUnread(s string) string {
+	if s == "" {
+		return "which could not be read"
+	}
+	return ctwatch.Printable(s, maxText)
+}

@@ -1,0 +1,295 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// Known is what is known about a certificate's key, and about its domains, apart
+// from the rules.
+type Known struct {
+	// Trusted are the hosts for which a person declared or approved the key.
+	Trusted []pins.Pattern
+	// Served are our own hosts that served this very key before the certificate was
+	// seen in any log. A key served only since may be served by whoever obtained the
+	// certificate, and stands between us and our hosts: it is not to be listed.
+	Served []string
+	// Compromised says that the private key is known to be in other hands.
+	Compromised bool
+	// CAA are the records of the domains in Policy.CAANames, as far as they could be
+	// asked for.
+	CAA map[string]CAAResult
+}
+
+// A Judgement is a verdict and why.
+type Judgement struct {
+	Verdict ctwatch.Verdict
+	// Reasons are codes such as issuer_not_allowed, each once, and Details a sentence
+	// for a person about each. What they quote of a certificate is printable, but
+	// escaped for no medium.
+	Reasons []string
+	Details []string
+	// Grants are the hosts for which policy approves the key of an expected
+	// certificate: a rule allows its issuer, or authorises the key. A key that is
+	// only known, by Trusted or Served, is granted nothing. Otherwise empty.
+	Grants []pins.Pattern
+}
+
+// Judge says whether a certificate should exist. It reads the names, matches, issuer,
+// key and validity, and neither the certificate's present verdict nor its CAA
+// identity. What its chain teaches about the issuer (CAs.Learn) has to be learned
+// before.
+func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
+	j := judging{p: p, c: c, known: k}
+	j.ca, j.identified = p.cas.Of(c.Issuer.Pin)
+	if k.Compromised {
+		j.note(keyCompromised, "", nil)
+	}
+	j.bans()
+	p.parts(c, j.part)
+	if !j.any {
+		j.note(noRule, "", nil)
+	}
+	return j.conclude()
+}
+
+// judging is one judgement under way.
+type judging struct {
+	p     *Policy
+	c     *ctwatch.Certificate
+	known Known
+
+	ca         *CA // the issuer, if identified by its key
+	identified bool
+	any        bool // a name has been judged
+
+	found  [codes]finding
+	grants []pins.Pattern
+}
+
+// A finding is a reason, and the names it was found at.
+type finding struct {
+	times int
+	name  string // the first of them
+	rule  *Rule  // by which rule; nil if by none
+	where string // and where it stands
+	more  string
+}
+
+func (j *judging) note(c code, name string, r *Rule) *finding {
+	f := &j.found[c]
+	if f.times == 0 {
+		f.name, f.rule = name, r
+		if r != nil {
+			f.where = r.Where
+		}
+	}
+	f.times++
+	return f
+}
+
+// bans looks for names that are never to be issued.
+func (j *judging) bans() {
+	if len(j.p.never) == 0 {
+		return
+	}
+	for _, name := range j.c.Names {
+		for _, b := range j.p.never {
+			if overlaps(b.pattern, name) {
+				if f := j.note(nameNever, name, nil); f.times == 1 {
+					f.where, f.more = b.where, b.pattern.String()
+				}
+				break
+			}
+		}
+	}
+}
+
+// part judges one part of a name under each of its rules.
+func (j *judging) part(t *part) {
+	j.any = true
+	trusted, served := j.trusted(t), j.served(t)
+	if trusted {
+		j.note(keyAuthorized, t.name, nil)
+	}
+	if served {
+		j.note(keyServed, t.name, nil)
+	}
+	expected, granted, decided := trusted || served, false, false
+	for _, r := range t.rule {
+		j.manner(t, r)
+		listed := !j.c.Key.Pin.IsZero() && slices.Contains(r.Keys, j.c.Key.Pin)
+		if listed {
+			j.note(keyAuthorized, t.name, r)
+			expected, granted = true, true
+		}
+		switch j.issuer(r) {
+		case issuerAllowed:
+			j.note(issuerAllowed, t.name, r)
+			expected, granted = true, true
+		case issuerNotAllowed:
+			j.note(issuerNotAllowed, t.name, r)
+			decided = true
+		case issuerUnknown:
+			j.note(issuerUnknown, t.name, r)
+			decided = true
+		case noRule:
+			if len(r.Keys) > 0 && !listed && !trusted && !served {
+				j.note(keyNotAllowed, t.name, r)
+				decided = true
+			}
+		}
+	}
+	switch {
+	case granted && t.hosts != (pins.Pattern{}):
+		j.grants = append(j.grants, t.hosts)
+	case !expected && !decided:
+		var r *Rule
+		if len(t.rule) > 0 {
+			r = t.rule[0]
+		}
+		j.note(noRule, t.name, r)
+	}
+}
+
+// manner looks at how a certificate was issued, whoever has its key.
+func (j *judging) manner(t *part, r *Rule) {
+	if t.wild && r.Wildcards != nil && !*r.Wildcards {
+		j.note(wildcardNotAllowed, t.name, r)
+	}
+	if !r.allowsAlgorithm(j.c.Key.Algorithm) {
+		j.note(algorithmNotAllowed, t.name, r)
+	}
+	if r.MaxValidity > 0 {
+		from, to := j.c.NotBefore, j.c.NotAfter
+		if from.IsZero() || to.IsZero() || to.Sub(from) > r.MaxValidity {
+			j.note(validityTooLong, t.name, r)
+		}
+	}
+	if r.CAA {
+		j.caa(t, r)
+	}
+}
+
+// issuer holds the issuer against those that a rule allows. It returns noRule if the
+// rule names none.
+func (j *judging) issuer(r *Rule) code {
+	if len(r.Issuers) == 0 {
+		return noRule
+	}
+	pin := j.c.Issuer.Pin
+	byName := true // every issuer of the rule is one of the table
+	guess, guessed := (*CA)(nil), false
+	if pin.IsZero() {
+		guess, guessed = j.p.cas.Guess(j.c.Issuer.Name)
+	}
+	for _, i := range r.Issuers {
+		switch {
+		case !i.Pin.IsZero():
+			if i.Pin == pin {
+				return issuerAllowed
+			}
+			byName = false
+		case j.identified && i.is(j.ca):
+			return issuerAllowed
+		case guessed && i.is(guess):
+			return issuerUnknown // so it says, and that proves nothing
+		}
+	}
+	if pin.IsZero() && !(guessed && byName) {
+		return issuerUnknown
+	}
+	return issuerNotAllowed
+}
+
+// caa holds the issuer against the CAA records of a part's domain.
+func (j *judging) caa(t *part, r *Rule) {
+	result, ok := j.known.CAA[t.host]
+	if !ok {
+		j.note(caaUnknown, t.name, r)
+		return
+	}
+	ca := j.ca
+	if !j.identified && j.c.Issuer.Pin.IsZero() {
+		ca, _ = j.p.cas.Guess(j.c.Issuer.Name)
+	}
+	var identities []string
+	if ca != nil {
+		identities = ca.CAA
+	}
+	if !result.Forbids(identities, t.wild) {
+		if !j.identified && ca != nil && result.Forbids(nil, t.wild) {
+			j.note(issuerUnknown, t.name, r) // it may be permitted, if it is who it says
+		}
+		return
+	}
+	// A CA of which nothing is known may be one that the table does not know either.
+	if ca == nil && slices.ContainsFunc(result.permitted(t.wild), func(identity string) bool {
+		return j.c.Issuer.Pin.IsZero() || !j.p.cas.knows(identity)
+	}) {
+		j.note(issuerUnknown, t.name, r)
+		return
+	}
+	if f := j.note(caaForbids, t.name, r); f.times == 1 {
+		f.more = result.describe(t.wild)
+	}
+}
+
+// trusted reports whether a person approved the key for every host of a part.
+func (j *judging) trusted(t *part) bool {
+	return t.hosts != (pins.Pattern{}) && slices.ContainsFunc(j.known.Trusted, func(p pins.Pattern) bool { return p.Covers(t.hosts) })
+}
+
+// served reports whether one of the hosts of a part served the key before.
+func (j *judging) served(t *part) bool {
+	return t.hosts != (pins.Pattern{}) && slices.ContainsFunc(j.known.Served, t.hosts.Matches)
+}
+
+// conclude makes the judgement of what was found.
+func (j *judging) conclude() Judgement {
+	out := Judgement{Verdict: ctwatch.Expected}
+	for c := range codes {
+		f := &j.found[c]
+		if f.times == 0 {
+			continue
+		}
+		if c.forbids() {
+			out.Verdict = ctwatch.Unexpected
+		} else if c.undecided() && out.Verdict == ctwatch.Expected {
+			out.Verdict = ctwatch.Unreviewed
+		}
+		out.Reasons = append(out.Reasons, c.String())
+		out.Details = append(out.Details, j.detail(c, f))
+	}
+	if out.Verdict == ctwatch.Expected {
+		out.Grants = unique(j.grants)
+	}
+	return out
+}
+
+// unique drops what is there twice.
+func unique(ps []pins.Pattern) []pins.Pattern {
+	if len(ps) < 2 {
+		return ps
+	}
+	seen := make(map[pins.Pattern]bool, len(ps))
+	return slices.DeleteFunc(ps, func(p pins.Pattern) bool {
+		was := seen[p]
+		seen[p] = true
+		return was
+	})
+}
+
+// others says how many names a reason was found at besides the first.
+func (f *finding) others() string {
+	switch {
+	case f.times > 2:
+		return fmt.Sprintf(" (and %d more)", f.times-1)
+	case f.times == 2:
+		return " (and one more)"
+	}
+	return ""
+}

@@ -1,0 +1,107 @@
+package notify
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"ctwatch/ctwatch"
+)
+
+// A Filter says which events a sender is told of: those that meet all of its
+// conditions. The zero Filter lets pass what is at least of severity info.
+type Filter struct {
+	// MinSeverity is the least urgent severity. Default info.
+	MinSeverity ctwatch.Severity
+	// Types are patterns of event types, such as "certificate.*", of which one has
+	// to match; none means any type. A star stands for any characters (path.Match).
+	Types []string
+	// Subjects are patterns, as above, of watched domains, of hosts and of log IDs in
+	// hex, such as "*.example.com"; none means any. A certificate that concerns
+	// several watched domains passes by each of them, so that nobody misses an alarm
+	// because the certificate also names somebody else's domain.
+	Subjects []string
+}
+
+// Check returns an error that names the first mistake.
+func (f Filter) Check() error {
+	switch f.MinSeverity {
+	case "", ctwatch.Debug, ctwatch.Info, ctwatch.Warning, ctwatch.Critical:
+	default:
+		return fmt.Errorf("severity %q: want debug, info, warning or critical", f.MinSeverity)
+	}
+	for _, p := range slices.Concat(f.Types, f.Subjects) {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return fmt.Errorf("pattern %q: want a word in which * stands for any characters, such as \"certificate.*\"", p)
+		}
+	}
+	return nil
+}
+
+// Match reports whether the event passes.
+func (f Filter) Match(e ctwatch.Event) bool {
+	least := f.MinSeverity
+	if least == "" {
+		least = ctwatch.Info
+	}
+	return e.Data.Severity.AtLeast(least) &&
+		matchesAny(f.Types, string(e.Type)) &&
+		(len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
+}
+
+// matchesAny reports whether one of the patterns matches, or there is none.
+func matchesAny(patterns []string, s string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
+		ok, _ := path.Match(domain(p), s)
+		return ok
+	})
+}
+
+// subjects lists what an event is about, all of it from the configuration or a log
+// list: never a name that was found in a certificate.
+func subjects(e ctwatch.Event) []string {
+	all := []string{domain(e.Subject)}
+	if e.Data.Host != "" {
+		all = append(all, domain(e.Data.Host))
+	}
+	if c := e.Data.Certificate; c != nil {
+		for _, m := range c.Matches {
+			all = append(all, domain(m.Watch))
+		}
+	}
+	return all
+}
+
+// domain spells a configured domain as events do: lower case and punycode, without
+// the dots around it.
+func domain(s string) string {
+	s = strings.Trim(strings.ToLower(strings.TrimSpace(s)), ".")
+	if !isASCII(s) {
+		if a, err := idna.Punycode.ToASCII(s); err == nil {
+			return a
+		}
+	}
+	return s
+}
+
+// Filtered returns a sender that is told only of events that pass the filter and
+// that s wants. It has the name of s, and whatever else s can do.
+func Filtered(s Sender, f Filter) (Sender, error) {
+	if err := f.Check(); err != nil {
+		return nil, fmt.Errorf("the filter of %s: %w", s.Name(), err)
+	}
+	return &filtered{s, f}, nil
+}
+
+type filtered struct {
+	Sender
+	filter Filter
+}
+
+// Wants implements Sender.
+func (f *filtered) Wants(e ctwatch.Event) bool { return f.filter.Match(e) && f.Sender.Wants(e) }
+
+func (f *filtered) unwrap() Sender { return f.Sender }

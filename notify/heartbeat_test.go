@@ -1,0 +1,153 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// beats runs a heartbeat until the test ends.
+func beats(t *testing.T, o HeartbeatOptions) (stop func() error) {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = discard()
+	}
+	o.Interval = 10 * time.Millisecond
+	o.AllowPrivate = true
+	h, err := NewHeartbeat(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	stop = sync.OnceValue(func() error { cancel(); return receive(t, done) })
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+func TestTheHeartbeatStopsWithLifeAndSaysSo(t *testing.T) {
+	r := newReceiver(t, nil)
+	var reason atomic.Pointer[error]
+	said := make(chan string, 10)
+	stop := beats(t, HeartbeatOptions{
+		URL: r.URL + testPath,
+		Alive: func(context.Context) error {
+			if p := reason.Load(); p != nil {
+				return *p
+			}
+			return nil
+		},
+		Changed: func(_ context.Context, reason error, since time.Time) error {
+			if since.IsZero() {
+				t.Error("since never")
+			}
+			if reason == nil {
+				said <- "alive"
+			} else {
+				said <- reason.Error()
+			}
+			return nil
+		},
+	})
+	eventually(t, "it beats", func() bool { return r.count() > 3 })
+	if len(said) > 0 {
+		t.Errorf("told of life without a death before: %s", <-said)
+	}
+	why := errors.New("nothing was read for 25h")
+	reason.Store(&why)
+	if got := receive(t, said); got != why.Error() {
+		t.Error(got)
+	}
+	n := r.count()
+	time.Sleep(50 * time.Millisecond) // nothing is to happen in this time
+	if r.count() > n+1 {
+		t.Errorf("it beats though there is no life: %d calls more", r.count()-n)
+	}
+	reason.Store(nil)
+	if got := receive(t, said); got != "alive" {
+		t.Error(got)
+	}
+	n = r.count()
+	eventually(t, "it beats again", func() bool { return r.count() > n })
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if len(said) > 0 {
+		t.Errorf("told more: %s", <-said)
+	}
+}
+
+func TestTheHeartbeatTakesSilenceForDeath(t *testing.T) {
+	said := make(chan error, 10)
+	release := make(chan struct{})
+	defer close(release)
+	beats(t, HeartbeatOptions{
+		Alive:   func(context.Context) error { <-release; return nil },
+		Changed: func(_ context.Context, reason error, _ time.Time) error { said <- reason; return nil },
+	})
+	if err := receive(t, said); err == nil || !strings.Contains(err.Error(), "10ms") {
+		t.Error(err)
+	}
+}
+
+func TestAHeartbeatThatCannotBeRecordedEndsRun(t *testing.T) {
+	broken := errors.New("disk I/O error")
+	h, err := NewHeartbeat(HeartbeatOptions{
+		Alive:   func(context.Context) error { return errors.New("dead") },
+		Changed: func(context.Context, error, time.Time) error { return broken },
+		Logger:  discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Run(within(t, 5*time.Second)); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
+
+func TestAHeartbeatSurvivesItsURLAndTellsNoSecret(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"refuses":   answer(500, strings.Repeat("x", 1<<20)),
+		"redirects": answer(302, "", "Location", "/elsewhere"),
+		"hangs":     func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"hangs up":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log lockedBuffer
+			r := newReceiver(t, handler)
+			stop := beats(t, HeartbeatOptions{
+				URL: r.URL + testPath, Alive: func(context.Context) error { return nil },
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			eventually(t, "it is called again and again", func() bool { return r.count() > 3 })
+			eventually(t, "that is logged", func() bool { return strings.Contains(log.String(), "cannot be called") })
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+			if text := log.String(); strings.Count(text, "\n") != 1 || strings.Contains(text, "s3cr3t") || strings.Contains(text, "qu3ry") {
+				t.Error(text)
+			}
+		})
+	}
+}
+
+func TestNewHeartbeatRefusesWhatCannotWork(t *testing.T) {
+	alive := func(context.Context) error { return nil }
+	for _, o := range []HeartbeatOptions{
+		{},
+		{Logger: discard()},
+		{Alive: alive},
+		{Alive: alive, Logger: discard(), URL: "ftp://example.com/s3cr3t"},
+	} {
+		if _, err := NewHeartbeat(o); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}

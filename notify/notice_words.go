@@ -1,0 +1,141 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+
+	"ctwatch/ctwatch"
+)
+
+// eventTitle says in a few words what happened.
+func eventTitle(t ctwatch.EventType) string {
+	switch t {
+	case ctwatch.CertificateIssued:
+		return "New certificate"
+	case ctwatch.CertificateLogged:
+		return "Certificate seen again"
+	case ctwatch.CertificateUnexpected:
+		return "Unexpected certificate"
+	case ctwatch.CertificateDeployed:
+		return "Certificate deployed"
+	case ctwatch.CertificateExpiring:
+		return "Certificate expires soon"
+	case ctwatch.PinCandidate:
+		return "New key"
+	case ctwatch.PinMissing:
+		return "Pins do not match"
+	case ctwatch.PinDeployed:
+		return "Key deployed"
+	case ctwatch.PinRetired:
+		return "Key retired"
+	case ctwatch.LogUnhealthy:
+		return "Log unhealthy"
+	case ctwatch.LogRecovered:
+		return "Log recovered"
+	case ctwatch.LogMisbehaved:
+		return "Log misbehaved"
+	case ctwatch.EntryMalformed:
+		return "Unreadable entry"
+	case ctwatch.WatchGap:
+		return "Entries not read"
+	}
+	return string(t)
+}
+
+// actions says what to do about an event.
+func actions(e ctwatch.Event) []string {
+	c, d := e.Data.Certificate, e.Data
+	switch e.Type {
+	case ctwatch.CertificateUnexpected:
+		switch {
+		case c == nil:
+			return nil
+		case d.By != "": // a person has decided already
+			return append(report(d), "If it is yours after all: ctwatch certs authorize "+c.ID.String()+" --reason TEXT")
+		}
+		return append([]string{
+			"Ask who requested it. If it is yours: ctwatch certs authorize " + c.ID.String() + " --reason TEXT",
+			"If nobody did: ctwatch certs reject " + c.ID.String() + " --reason TEXT, and find out who controls the name's DNS and web server, by which the CA was convinced.",
+		}, report(d)...)
+	case ctwatch.CertificateIssued, ctwatch.CertificateLogged:
+		switch {
+		case c == nil:
+		case c.Verdict == ctwatch.Unexpected:
+			return report(d)
+		case c.Verdict == ctwatch.Unreviewed && e.Type == ctwatch.CertificateIssued:
+			return []string{
+				"No rule says whether it should exist. To write one: ctwatch certs list --verdict unreviewed --suggest",
+				"For this one alone: ctwatch certs authorize " + c.ID.String() + " --reason TEXT, or ctwatch certs reject.",
+			}
+		}
+	case ctwatch.CertificateExpiring:
+		return []string{"Renew it, or look for what keeps the renewal from happening."}
+	case ctwatch.PinCandidate:
+		if d.App != "" {
+			return []string{"Ship the key in the next release: ctwatch pins plan --app " + shellWord(d.App)}
+		}
+		if d.Key != nil {
+			return []string{"If the key is yours: ctwatch pins approve " + d.Key.Pin.String() + ", and add it to apps before it is deployed."}
+		}
+	case ctwatch.PinMissing:
+		return []string{"Do not deploy before apps have the pin. What to do by when: ctwatch pins plan" + appFlag(d.App)}
+	case ctwatch.LogMisbehaved:
+		return []string{"Keep the evidence, which the event carries in full, and report it to the log's operator and to browsers' CT teams."}
+	case ctwatch.LogUnhealthy:
+		return []string{"Certificates in this log are seen late. If it lasts: ctwatch logs"}
+	case ctwatch.EntryMalformed:
+		return []string{"Look at the entry by hand: it may be a certificate for a watched name."}
+	case ctwatch.WatchGap:
+		return []string{"Look the watched names up elsewhere, such as crt.sh, for the time that is missing."}
+	}
+	return nil
+}
+
+// report says where to report a certificate that should not exist. The Baseline
+// Requirements for TLS certificates (§4.9.1.1, §4.9.5) bind CAs to react within a day.
+func report(d ctwatch.EventData) []string {
+	if d.ReportTo != "" {
+		return []string{"Ask the CA to revoke it: " + printable(d.ReportTo, 200) + ". It has to answer within 24 hours."}
+	}
+	return []string{"Ask the CA to revoke it: its problem-reporting address is in its certification practice statement, and at https://www.ccadb.org/. It has to answer within 24 hours."}
+}
+
+func appFlag(app string) string {
+	if app == "" {
+		return ""
+	}
+	return " --app " + shellWord(app)
+}
+
+// shellWord quotes the name of an app for a command that people copy.
+func shellWord(s string) string {
+	s = printable(s, 100)
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// reasonsText spells reasons as words: each is a code, such as "issuer_not_allowed",
+// which may be followed by a colon and details.
+func reasonsText(reasons []string) []string {
+	if len(reasons) == 0 {
+		return nil
+	}
+	first, more := firstNames(reasons, maxNames)
+	for i := range first {
+		code, details, found := strings.Cut(first[i], ":")
+		first[i] = strings.ReplaceAll(code, "_", " ")
+		if found {
+			first[i] += ":" + details
+		}
+		first[i] = freeText(first[i], maxText)
+	}
+	text := strings.Join(first, "; ")
+	if more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return []string{text}
+}

@@ -1,0 +1,256 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"ctwatch/ctwatch"
+)
+
+// ServiceOptions says which other service is told of events, by a URL of shoutrrr
+// (https://github.com/nicholas-fedor/shoutrrr), such as
+// "telegram://TOKEN@telegram?chats=@channel". The URL is a secret, and never shown.
+type ServiceOptions struct {
+	URL Secret
+	// Name tells it from other services: the sender is "service:" and this. Default
+	// the URL's scheme and a hash of the URL, so that another URL has another cursor.
+	Name string
+}
+
+const (
+	// serviceTimeout bounds one message. The library knows no context: what does not
+	// answer is left behind, and nothing more is sent to it until it has ended.
+	serviceTimeout = 30 * time.Second
+	// serviceGivenUp is when a message that was left behind is given up, and another
+	// may be sent: some services wait for a silent peer for ever. No more than
+	// maxServiceLost are given up without an end.
+	serviceGivenUp = 5 * time.Minute
+	maxServiceLost = 10
+	// serviceLimit is how long a message is at most, in runes: what the services that
+	// take least of those that take much can show (Discord: 2000).
+	serviceLimit = 1900
+	// serviceBare is how often a message is tried in full, before every other try is
+	// made without the words of others, in case it is these that are refused.
+	serviceBare = 3
+)
+
+// A Service tells of each event in a plain text message to another service.
+type Service struct {
+	url    string
+	scheme string
+	name   string
+	limit  int
+
+	svc    types.Service // nil until the first message, and after one was given up
+	flight *flight       // the last message; nil before the first
+	lost   atomic.Int32  // messages given up whose goroutines have not ended
+	tries  tries
+}
+
+// A flight is the sending of one message by the library.
+type flight struct {
+	began time.Time
+	done  chan struct{} // closed at its end, after svc and err are set
+	svc   types.Service
+	err   error
+}
+
+// NewService checks the URL, as far as that can be done without the service.
+func NewService(o ServiceOptions) (*Service, error) {
+	if o.URL == nil {
+		return nil, errors.New("services.url: want the URL of a service")
+	}
+	secret, err := o.URL()
+	if err != nil {
+		return nil, fmt.Errorf("services.url: %w", err)
+	}
+	secret = strings.TrimSpace(secret)
+	u, err := url.Parse(secret)
+	if err != nil || u.Scheme == "" { // err holds the URL
+		return nil, errors.New("services.url: want a URL such as ntfy://host/topic")
+	}
+	scheme, _, _ := strings.Cut(u.Scheme, "+")
+	s := &Service{url: secret, scheme: scheme, name: "service:" + o.Name, limit: serviceLimit}
+	switch scheme {
+	case "logger":
+		return nil, errors.New("services.url: logger:// tells nobody: use stdout: true")
+	case "pushover":
+		s.limit = 1000
+	}
+	if o.Name == "" {
+		s.name = "service:" + scheme + "-" + ctwatch.NewEventID("", secret)[:10]
+	}
+	if _, err := new(router.ServiceRouter).NewService(scheme); err != nil {
+		return nil, fmt.Errorf("services.url: there is no service %q: see the services of shoutrrr", ctwatch.Printable(scheme, 40))
+	}
+	if scheme != "matrix" { // which logs in at once
+		if s.svc, err = s.locate(); err != nil {
+			return nil, fmt.Errorf("services.url: it is no URL of the service %s: see the documentation of shoutrrr", scheme)
+		}
+	}
+	return s, nil
+}
+
+// Name implements Sender.
+func (s *Service) Name() string { return s.name }
+
+// Wants implements Sender: everything. Filtered narrows it.
+func (s *Service) Wants(ctwatch.Event) bool { return true }
+
+// Timeout implements Patient.
+func (s *Service) Timeout() time.Duration { return serviceTimeout }
+
+// Send implements Sender. Whatever happens is retried.
+func (s *Service) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	n := NewNotice(e)
+	if s.tries.event == e.ID && s.tries.n >= serviceBare && s.tries.n%2 == 1 {
+		n = n.bare(e, "")
+	}
+	if err := s.send(ctx, n.chat(s.limit)); err != nil {
+		s.tries.refused(e.ID)
+		return true, err
+	}
+	return false, nil
+}
+
+// SendBatch implements Batcher.
+func (s *Service) SendBatch(ctx context.Context, events []ctwatch.Event) (taken int, retry bool, err error) {
+	d := NewDigest(events, s.limit)
+	if s.tries.event == d.ID && s.tries.n >= serviceBare && s.tries.n%2 == 1 {
+		d = d.bare()
+	}
+	if err := s.send(ctx, cut(d.text(chatText), s.limit)); err != nil {
+		s.tries.refused(d.ID)
+		return 0, true, err
+	}
+	return len(d.Lines), false, nil
+}
+
+// send sends one message, and returns when the service has it or ctx has ended.
+func (s *Service) send(ctx context.Context, text string) error {
+	if err := s.free(); err != nil {
+		return fmt.Errorf("service %s: %w", s.name, err)
+	}
+	f := &flight{began: time.Now(), done: make(chan struct{}), svc: s.svc}
+	s.flight = f
+	go func() {
+		defer close(f.done)
+		defer func() {
+			if recover() != nil { // with what may hold secrets
+				f.err = errors.New("the library panicked")
+			}
+		}()
+		if f.svc == nil {
+			if f.svc, f.err = s.locate(); f.err != nil {
+				return
+			}
+		}
+		f.err = f.svc.Send(text, &types.Params{})
+	}()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("service %s: no answer in time: %w", s.name, ctx.Err())
+	case <-f.done:
+		if f.err != nil {
+			return fmt.Errorf("service %s: %s", s.name, s.why(f.err))
+		}
+		s.svc = f.svc
+		return nil
+	}
+}
+
+// free returns an error as long as the last message is under way.
+func (s *Service) free() error {
+	f := s.flight
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	default:
+	}
+	if time.Since(f.began) < serviceGivenUp || s.lost.Load() >= maxServiceLost {
+		return errors.New("it has not answered the last message yet")
+	}
+	s.lost.Add(1)
+	go func() { <-f.done; s.lost.Add(-1) }()
+	s.svc = nil // the lost one still has it
+	return nil
+}
+
+func (s *Service) locate() (types.Service, error) {
+	return new(router.ServiceRouter).Locate(s.url) // without a logger, which would be told of secrets
+}
+
+var httpStatus = regexp.MustCompile(`\b[45][0-9][0-9]\b`)
+
+// why words an error. Of the library's own words next to nothing is shown: services
+// make URLs and headers of the secrets in many ways, and put them into errors.
+func (s *Service) why(err error) string {
+	var ue *url.Error
+	var oe *net.OpError
+	var de *net.DNSError
+	text := err.Error()
+	switch {
+	case errors.As(err, &de):
+		return "its host was not found"
+	case errors.As(err, &oe) && oe.Err != nil:
+		return "it cannot be reached: " + ctwatch.Printable(oe.Err.Error(), 100)
+	case errors.As(err, &ue) && ue.Timeout():
+		return "it did not answer in time"
+	case strings.Contains(text, "connection refused"): // some services wrap nothing
+		return "it cannot be reached: connection refused"
+	case strings.Contains(text, "no such host"):
+		return "its host was not found"
+	case strings.Contains(text, "x509:") || strings.Contains(text, "tls:"):
+		return "its certificate is not trusted, or TLS failed"
+	}
+	// Secrets that have digits are not statuses: what is not of the URL counts.
+	for _, status := range httpStatus.FindAllString(text, -1) {
+		if !strings.Contains(s.url, status) {
+			return "it answered with status " + status
+		}
+	}
+	return "it refused the message, or what answered is not the service; why may hold secrets, and is not shown"
+}
+
+// chat writes a notice for services that may find markup in plain text, in at most
+// limit runes: with fewer values where there are too many.
+func (n Notice) chat(limit int) string {
+	text := n.text(chatText)
+	for _, most := range []int{5, 3, 1} {
+		if utf8.RuneCountInString(text) <= limit {
+			return text
+		}
+		shorter := n
+		shorter.Fields = make([]Field, len(n.Fields))
+		for i, f := range n.Fields {
+			if extra := len(f.Values) - most; extra > 0 {
+				f.Values, f.More = f.Values[:most], f.More+extra
+			}
+			shorter.Fields[i] = f
+		}
+		text = shorter.text(chatText)
+	}
+	return cut(text, limit)
+}
+
+// cut shortens text to limit runes.
+func cut(s string, limit int) string {
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return string([]rune(s)[:limit-1]) + "…"
+}

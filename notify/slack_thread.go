@@ -1,0 +1,165 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ctwatch/ctwatch"
+)
+
+// SlackThreads remembers, across restarts, which message is about what. Keys hold
+// only a certificate's ID and a configured channel; channel and ts are Slack's.
+type SlackThreads interface {
+	// Thread returns what SetThread was last given for the key; ok is false if that
+	// never was, or is long ago.
+	Thread(ctx context.Context, key string) (channel, ts string, ok bool, err error)
+	SetThread(ctx context.Context, key, channel, ts string) error
+}
+
+// A slackPlace is a message in Slack: the ID of its channel, and its timestamp.
+type slackPlace struct{ channel, ts string }
+
+// checked returns the place, or none if Slack did not say what can be one.
+func (p slackPlace) checked() slackPlace {
+	if p.channel == "" || p.ts == "" || len(p.channel) > 100 || len(p.ts) > 40 || strings.Trim(p.ts, "0123456789.") != "" {
+		return slackPlace{}
+	}
+	return p
+}
+
+// A slackThread is where facts about a certificate go in one channel.
+type slackThread struct {
+	slackPlace
+	configured string // the channel, as configured
+	digest     bool   // it is that of a digest, in which the certificate is one of many
+}
+
+// A savedThread waits to be given to SlackThreads.
+type savedThread struct {
+	key string
+	slackPlace
+}
+
+// A slackPlacement is where an event is to be told.
+type slackPlacement struct {
+	configured string // the channel, as configured
+	channel    string // to post to
+	ts         string // of the thread; "" for a message of its own
+	broadcast  bool   // shown in the channel as well as in its thread
+	nowhere    bool   // it is not to be told
+}
+
+// isNote reports whether an event of little severity is wanted for the thread of its
+// certificate. Most certificates are expected and have none: to want their facts would
+// make a storm of what is never told.
+func (s *Slack) isNote(e ctwatch.Event) bool {
+	return s.o.Threads != nil && isLaterFact(e) && e.Data.Certificate.Verdict != ctwatch.Expected
+}
+
+// isLaterFact reports whether an event only adds to what was told of a certificate.
+func isLaterFact(e ctwatch.Event) bool {
+	return e.Data.Certificate != nil && e.Type != ctwatch.CertificateIssued && strings.HasPrefix(string(e.Type), "certificate.")
+}
+
+// hasThread reports whether an event belongs to the thread of a certificate. What is
+// about pins or logs is a message of its own.
+func (s *Slack) hasThread(e ctwatch.Event) bool {
+	return s.o.Threads != nil && (e.Type == ctwatch.CertificateIssued && e.Data.Certificate != nil || isLaterFact(e))
+}
+
+func threadKey(c *ctwatch.Certificate, configured string) string {
+	return "certificate/" + c.ID.String() + "/" + configured
+}
+
+func digestKey(c *ctwatch.Certificate, configured string) string {
+	return "digest/" + c.ID.String() + "/" + configured
+}
+
+// threadsOf finds the threads of an event's certificate: at most one in each channel.
+func (s *Slack) threadsOf(ctx context.Context, e ctwatch.Event) (threads []slackThread, err error) {
+	if !s.hasThread(e) {
+		return nil, nil
+	}
+	for _, configured := range s.channels {
+		for _, key := range []string{threadKey(e.Data.Certificate, configured), digestKey(e.Data.Certificate, configured)} {
+			channel, ts, ok, err := s.o.Threads.Thread(ctx, key)
+			if err != nil {
+				return nil, fmt.Errorf("slack: looking for the thread of a certificate: %w", err)
+			}
+			if at := (slackPlace{channel, ts}).checked(); ok && at != (slackPlace{}) {
+				threads = append(threads, slackThread{at, configured, strings.HasPrefix(key, "digest/")})
+				break
+			}
+		}
+	}
+	return threads, nil
+}
+
+// updateAll brings the messages that are about the event's certificate alone up to
+// date, and returns those threads that are still there. To do it again is harmless,
+// so it comes before the post.
+func (s *Slack) updateAll(ctx context.Context, threads []slackThread, e ctwatch.Event) (rest []slackThread, retry bool, err error) {
+	for _, t := range threads {
+		if !t.digest {
+			there, retry, err := s.update(ctx, t.slackPlace, s.rootMessage(e))
+			if err != nil {
+				return nil, retry, err
+			}
+			if !there {
+				continue
+			}
+		}
+		rest = append(rest, t)
+	}
+	return rest, false, nil
+}
+
+// place decides where an event is told, given the threads of its certificate.
+func (s *Slack) place(e ctwatch.Event, threads []slackThread) slackPlacement {
+	configured := s.channel(e)
+	own := slackPlacement{configured: configured, channel: configured}
+	if !s.hasThread(e) {
+		return own
+	}
+	here := slices.IndexFunc(threads, func(t slackThread) bool { return t.configured == configured })
+	switch {
+	case e.Type == ctwatch.CertificateIssued && here >= 0 && !threads[here].digest:
+		own.nowhere = true // told before: the message was brought up to date
+	case e.Type == ctwatch.CertificateIssued:
+	case len(threads) == 0:
+		// Nothing was told of the certificate, or it is forgotten.
+		own.nowhere = e.Type == ctwatch.CertificateLogged || !e.Data.Severity.AtLeast(s.o.MinSeverity) ||
+			e.Type == ctwatch.CertificateDeployed && e.Data.Certificate.Verdict == ctwatch.Expected
+	case isAlarm(e) && (here < 0 || threads[here].digest):
+		// Its readers are in another channel than those of the thread, or have seen a
+		// line among many.
+	default:
+		t := threads[max(here, 0)]
+		return slackPlacement{configured: configured, channel: t.channel, ts: t.ts, broadcast: isAlarm(e)}
+	}
+	return own
+}
+
+// isAlarm reports whether an event must be seen by those who follow no thread.
+func isAlarm(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(ctwatch.Warning) }
+
+// remember notes that the message at a place is about an event's certificate.
+func (s *Slack) remember(e ctwatch.Event, configured string, at slackPlace) {
+	if s.hasThread(e) && at != (slackPlace{}) {
+		s.unsaved = append(s.unsaved, savedThread{threadKey(e.Data.Certificate, configured), at})
+	}
+}
+
+// save gives to Threads what it does not have yet.
+func (s *Slack) save(ctx context.Context) error {
+	for len(s.unsaved) > 0 {
+		t := s.unsaved[0]
+		if err := s.o.Threads.SetThread(ctx, t.key, t.channel, t.ts); err != nil {
+			return fmt.Errorf("slack: remembering the thread of a certificate: %w", err)
+		}
+		s.unsaved = s.unsaved[1:]
+	}
+	return nil
+}
