@@ -35,6 +35,10 @@ const (
 	LogMisbehaved  EventType = "log.misbehaved"  // a log broke its promises; with the evidence
 	EntryMalformed EventType = "entry.malformed" // an entry that cannot be parsed
 	WatchGap       EventType = "watch.gap"       // a range of a log that is not read
+
+	WatchHeartbeat EventType = "watch.heartbeat" // the daemon does its work
+	WatchStalled   EventType = "watch.stalled"   // it does not: nothing was read for longer than the merge delay
+	WatchResumed   EventType = "watch.resumed"   // it does again
 )
 
 // A Severity says how urgent an event is.
@@ -71,8 +75,8 @@ type Event struct {
 	ID   string
 	Type EventType
 	Time time.Time
-	// Subject is the watched domain, a configured host, or the log's ID in hex. It
-	// never holds text from a certificate.
+	// Subject is the watched domain, a configured host, the log's ID in hex, or
+	// "daemon" of an event about ctwatch itself. It never holds text from a certificate.
 	Subject string
 	Data    EventData
 }

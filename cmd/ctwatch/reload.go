@@ -18,9 +18,6 @@ const filesEvery = 2 * time.Second
 // reloads reads the configuration again whenever it is asked to, and when one of its
 // files has changed and changes no more.
 func (d *daemon) reloads(ctx context.Context) error {
-	if d.reread == nil {
-		return nil
-	}
 	tick := time.NewTicker(filesEvery)
 	defer tick.Stop()
 	used := stamps(d.estate.Load())
@@ -41,8 +38,10 @@ func (d *daemon) reloads(ctx context.Context) error {
 			continue
 		}
 		used = now
-		if err := d.reload(ctx); err != nil {
-			return err
+		if d.reread != nil {
+			if err := d.reload(ctx); err != nil {
+				return err
+			}
 		}
 		if asked {
 			d.looks.Now()

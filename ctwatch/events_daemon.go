@@ -1,0 +1,42 @@
+package ctwatch
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// daemonSubject is the subject of events about ctwatch itself.
+const daemonSubject = "daemon"
+
+// HeartbeatEvent tells that the daemon does its work: who hears none for longer than
+// the interval between two has nobody who watches.
+func HeartbeatEvent(at time.Time) Event {
+	return Event{
+		ID:   NewEventID(WatchHeartbeat, strconv.FormatInt(at.UnixMilli(), 10)),
+		Type: WatchHeartbeat, Time: at, Subject: daemonSubject,
+		Data: EventData{Severity: Debug, Summary: "Logs are read."},
+	}
+}
+
+// StalledEvent tells that the daemon does not do its work, and why, as far as it can
+// tell.
+func StalledEvent(reason string, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(WatchStalled, strconv.FormatInt(at.UnixMilli(), 10)),
+		Type: WatchStalled, Time: at, Subject: daemonSubject,
+		Data: EventData{Severity: Critical, Summary: sentence("Nobody watches: " + Printable(reason, 500))},
+	}
+}
+
+// ResumedEvent tells that the daemon does its work again, which it had not since a time.
+func ResumedEvent(since, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(WatchResumed, strconv.FormatInt(at.UnixMilli(), 10)),
+		Type: WatchResumed, Time: at, Subject: daemonSubject,
+		Data: EventData{
+			Severity: Warning,
+			Summary:  fmt.Sprintf("Logs are read again, after %s. What was issued meanwhile is found late, not lost.", at.Sub(since).Round(time.Second)),
+		},
+	}
+}
