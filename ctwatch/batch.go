@@ -20,9 +20,11 @@ type Found struct {
 	LeafHash    Hash   // of the entry: with the log and the index, what was seen
 	TBS         []byte // the bytes that Certificate.ID is the hash of
 	DER         []byte // the certificate or precertificate; nil when the log does not give it
-	// IssuerFingerprint names the issuer's certificate, where the log has to be
-	// asked for it before the issuer's pin is known; nil otherwise.
-	IssuerFingerprint *Hash
+	// Chain are the certificates above it in DER, that of the issuer first, as the log
+	// gives them: the log's signature does not cover them. ChainFingerprints name
+	// them where the log has to be asked for each.
+	Chain             [][]byte
+	ChainFingerprints []Hash
 }
 
 // A Malformed is an entry that could not be parsed, so that nobody can say whom

@@ -84,12 +84,15 @@ type Entry struct {
 // to be believed only where it agrees with the entry.
 type Extra struct {
 	Precert []byte // the precertificate in DER; nil for a final certificate
-	// Issuer is the certificate of the issuer in DER, as an RFC 6962 log gives it;
-	// nil when it gives none.
-	Issuer []byte
-	// IssuerFingerprint names it, as a static log does, for Log.Issuer.
-	IssuerFingerprint *ctwatch.Hash
+	// Chain are the certificates above the entry's in DER, that of the issuer first,
+	// as an RFC 6962 log gives them; nil when it gives none. At most 16.
+	Chain [][]byte
+	// ChainFingerprints name them, as a static log does, for Log.Issuer. At most 16.
+	ChainFingerprints []ctwatch.Hash
 }
+
+// maxChain bounds the certificates above one entry that are looked at.
+const maxChain = 16
 
 // Extra decodes what came with the entry. It is not decoded before, since only a
 // match needs it.

@@ -371,10 +371,13 @@ func TestIssuer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			issuer := x.Issuer
-			if x.IssuerFingerprint != nil {
+			var issuer []byte
+			if len(x.Chain) > 0 {
+				issuer = x.Chain[0]
+			}
+			if len(x.ChainFingerprints) > 0 {
 				for range 2 { // the second time from the cache
-					if issuer, err = log.Issuer(t.Context(), *x.IssuerFingerprint); err != nil {
+					if issuer, err = log.Issuer(t.Context(), x.ChainFingerprints[0]); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -131,8 +131,8 @@ func TestRealSTH(t *testing.T) {
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.LeafIndex, head.Size, leaf[:], p.AuditPath, head.Root[:]); err != nil {
 		t.Error(err)
 	}
-	if x, err := e.Extra(); err != nil || len(x.Issuer) == 0 || e.Precert != (x.Precert != nil) {
-		t.Errorf("extra data: %v, issuer of %d bytes, precertificate of %d", err, len(x.Issuer), len(x.Precert))
+	if x, err := e.Extra(); err != nil || len(x.Chain) == 0 || e.Precert != (x.Precert != nil) {
+		t.Errorf("extra data: %v, issuer of %d bytes, precertificate of %d", err, len(x.Chain[0]), len(x.Precert))
 	}
 }
 
@@ -159,7 +159,7 @@ func TestRealTiles(t *testing.T) {
 					t.Fatalf("entry %d: %v, precertificate: %v", e.Index, e.Err, e.Precert)
 				}
 				x, err := e.Extra()
-				if err != nil || x.IssuerFingerprint == nil || len(x.Precert) == 0 {
+				if err != nil || len(x.ChainFingerprints) == 0 || len(x.Precert) == 0 {
 					t.Fatalf("entry %d: extra: %v", e.Index, err)
 				}
 				leaves = append(leaves, e.LeafHash())

@@ -146,10 +146,12 @@ func decodeExtraData(b64 []byte, precert bool) (Extra, error) {
 	if !ok || len(rest) > 0 {
 		return x, errors.New("extra_data: the chain's length is wrong")
 	}
-	if len(chain) > 0 {
-		if x.Issuer, _, ok = vector(chain, 3); !ok {
+	for len(chain) > 0 && len(x.Chain) < maxChain {
+		var certificate []byte
+		if certificate, chain, ok = vector(chain, 3); !ok {
 			return x, fmt.Errorf("extra_data: chain %w", errShort)
 		}
+		x.Chain = append(x.Chain, certificate)
 	}
 	return x, nil
 }

@@ -15,9 +15,8 @@ type staticExtra struct {
 
 func (x staticExtra) decode() Extra {
 	e := Extra{Precert: x.precert}
-	if len(x.chain) > 0 {
-		h := ctwatch.Hash(x.chain)
-		e.IssuerFingerprint = &h
+	for rest := x.chain; len(rest) > 0 && len(e.ChainFingerprints) < maxChain; rest = rest[len(ctwatch.Hash{}):] {
+		e.ChainFingerprints = append(e.ChainFingerprints, ctwatch.Hash(rest))
 	}
 	return e
 }

@@ -35,6 +35,10 @@ type Reader struct {
 	Attempts uint
 	Pause    time.Duration
 
+	// Issuers is told of the chains of certificates whose issuer it does not know.
+	// Optional.
+	Issuers Issuers
+
 	// Hooks are told of what the Reader does, and a Follower that has it; optional.
 	Hooks Hooks
 }
@@ -212,6 +216,8 @@ func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 	}
 	for i := range b.Found {
 		r.resolve(ctx, &b.Found[i])
+		r.learn(ctx, &b.Found[i])
+		b.Found[i].Chain = nil // it has told what it can
 	}
 	r.Hooks.batch(b)
 	return b, nil
@@ -228,19 +234,4 @@ func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 	b, err := r.Scanner.Scan(c)
 	r.Hooks.took(StageScan, begun)
 	return b, err
-}
-
-// resolve fetches the issuer that a static log names by fingerprint only. An
-// alert does not wait for it: without the issuer it goes out with a problem.
-func (r *Reader) resolve(ctx context.Context, f *ctwatch.Found) {
-	if f.IssuerFingerprint == nil || !f.Certificate.Issuer.Pin.IsZero() {
-		return
-	}
-	issuer, err := r.Log.Issuer(ctx, *f.IssuerFingerprint)
-	if err != nil {
-		f.Certificate.Problems = append(f.Certificate.Problems, ctwatch.ProblemNoIssuer)
-		r.Logger.Warn("issuer not fetched; its pin is left out", "log", r.Log.Info().Name, "error", err)
-		return
-	}
-	scan.SetIssuer(f, issuer)
 }

@@ -40,11 +40,14 @@ func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf c
 		f.DER = bytes.Clone(e.DER)
 		sum := ctwatch.Hash(sha256.Sum256(f.DER))
 		c.Fingerprints.Certificate = &sum
-		f.IssuerFingerprint = extra.IssuerFingerprint
-		if extra.Issuer != nil {
-			SetIssuer(&f, extra.Issuer)
+		if len(extra.Chain) > 0 {
+			SetIssuer(&f, extra.Chain[0])
 		}
 	}
+	for _, der := range extra.Chain {
+		f.Chain = append(f.Chain, bytes.Clone(der))
+	}
+	f.ChainFingerprints = extra.ChainFingerprints
 	c.Sightings = []ctwatch.Sighting{sighting}
 	c.SetPins()
 	return f, true

@@ -128,7 +128,7 @@ func TestPrecertificateAndCertificateAreOne(t *testing.T) {
 				t.Error(diff)
 			}
 			if kind == ctwatch.KindStatic {
-				if fin.IssuerFingerprint == nil || !fin.Certificate.Issuer.Pin.IsZero() {
+				if len(fin.ChainFingerprints) == 0 || !fin.Certificate.Issuer.Pin.IsZero() {
 					t.Fatal("a static log does not give the issuer's certificate, only its fingerprint")
 				}
 				scan.SetIssuer(&fin, i.Issuer)
