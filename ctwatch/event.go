@@ -39,6 +39,8 @@ const (
 	WatchHeartbeat EventType = "watch.heartbeat" // the daemon does its work
 	WatchStalled   EventType = "watch.stalled"   // it does not: nothing was read for longer than the merge delay
 	WatchResumed   EventType = "watch.resumed"   // it does again
+
+	NotifyTest EventType = "notify.test" // a person asked for it: nothing has happened
 )
 
 // A Severity says how urgent an event is.

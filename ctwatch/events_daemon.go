@@ -40,3 +40,16 @@ func ResumedEvent(since, at time.Time) Event {
 		},
 	}
 }
+
+// TestEvent tells nothing: it shows a person, who asked for it, whether and how events
+// arrive.
+func TestEvent(by string, at time.Time) Event {
+	return Event{
+		ID:   NewEventID(NotifyTest, by, strconv.FormatInt(at.UnixMilli(), 10)),
+		Type: NotifyTest, Time: at, Subject: daemonSubject,
+		Data: EventData{
+			Severity: Info,
+			Summary:  fmt.Sprintf("This is a test, which %s asked for: nothing has happened.", Printable(by, 100)),
+		},
+	}
+}

@@ -135,6 +135,11 @@ func events() map[string]ctwatch.Event {
 		"malformed":         ctwatch.MalformedEvent(status(), []uint64{7}, "truncated", now),
 		"several malformed": ctwatch.MalformedEvent(status(), []uint64{7, 8}, "truncated", now),
 		"gap":               ctwatch.GapEvent(status(), 10, 20, "the log answers 404", now),
+		"judged":            ctwatch.JudgedEvent(certificate(), ctwatch.Unexpected, "it is ours", "alice", 2, now),
+		"heartbeat":         ctwatch.HeartbeatEvent(now),
+		"stalled":           ctwatch.StalledEvent("nothing was read", now),
+		"resumed":           ctwatch.ResumedEvent(now.Add(-time.Hour), now),
+		"test":              ctwatch.TestEvent("alice", now),
 	}
 }
 
