@@ -93,6 +93,14 @@ func wrongURL(value string, schemes ...string) string {
 	return ""
 }
 
+// wrongServiceURL is wrongURL for a service: which there are is not known here.
+func wrongServiceURL(value string) string {
+	if u, err := url.Parse(value); err != nil || u.Scheme == "" {
+		return "is no URL; want that of a service, such as ntfy://ntfy.sh/topic"
+	}
+	return ""
+}
+
 // contact accepts what may stand in a User-Agent: a URL, within a comment.
 func (c checker) contact(path, value string) {
 	const want = "want an http, https or mailto URL where log operators reach you, such as mailto:ct@example.com"
@@ -114,9 +122,20 @@ func (c checker) contact(path, value string) {
 	c.url(path, value, "http", "https")
 }
 
-func (c checker) address(path, value string) {
-	if _, err := mail.ParseAddress(value); err != nil {
+// address reports whether a value is an address (RFC 5322 §3.4).
+func (c checker) address(path, value string) bool {
+	_, err := mail.ParseAddress(value)
+	if err != nil {
 		c.bad(path, "%s is no e-mail address; want such as ops@example.com", c.shown(path, value))
+	}
+	return err == nil
+}
+
+// resolver checks the address of a DNS server. A name without a port is refused: it
+// is hardly meant, as it would take a DNS server to find.
+func (c checker) resolver(path, value string) {
+	if host, _, ok := hostPort(value, false); net.ParseIP(value) == nil && (!ok || host == "") {
+		c.bad(path, "%s is no DNS server; want its address, such as 192.0.2.53 or 192.0.2.53:5353", c.shown(path, value))
 	}
 }
 

@@ -21,10 +21,7 @@ const minInterval = 100 * time.Millisecond
 // maxTailWait bounds how late an alert may be for the sake of fewer requests.
 const maxTailWait = 10 * time.Minute
 
-var (
-	states     = []string{"pending", "qualified", "usable", "readonly", "retired", "rejected"}
-	severities = []string{"debug", "info", "warning", "critical"}
-)
+var states = []string{"pending", "qualified", "usable", "readonly", "retired", "rejected"}
 
 // A checker judges what each value means, once the file has been decoded.
 type checker struct{ *decoder }
@@ -56,6 +53,9 @@ func check(cfg *Config, d *decoder) {
 	c.logs(cfg.Logs)
 	c.nats(cfg.NATS)
 	c.senders(cfg)
+	for i, server := range cfg.DNS.Servers {
+		c.resolver(index("dns.servers", i), server)
+	}
 	c.listen("http.listen", cfg.HTTP.Listen)
 	if t := cfg.HTTP.TLS; t != nil {
 		c.required("http.tls.cert", t.Cert, "the name of a PEM file")
@@ -87,7 +87,7 @@ func (c checker) watch(list []Watch) {
 					c.bad(p, "%s is no pin; want \"sha256/\" and the base64 of a SHA-256, 44 characters", c.shown(p, issuer))
 				}
 			} else if _, wrong := canonicalDomain(issuer); wrong != "" && !strings.Contains(issuer, " ") { // else a CA's name
-				c.bad(p, "%s %s (the CA's CAA identity), or a pin of its key", c.shown(p, issuer), wrong)
+				c.bad(p, "%s %s (the CA's CAA identity), a pin of its key, or its name", c.shown(p, issuer), wrong)
 			}
 		}
 		if w.MaxValidity != 0 {
@@ -161,10 +161,7 @@ func (c checker) logs(l Logs) {
 	if l.MaxRate < 1 || l.MaxRate > 10_000 {
 		c.bad("logs.max_rate", "%d is no rate; want 1 to 10000 requests per second", l.MaxRate)
 	}
-	c.atLeast("logs.tail_wait", l.TailWait, 0)
-	if l.TailWait > maxTailWait {
-		c.bad("logs.tail_wait", "%s is too long; want at most %s", formatDuration(l.TailWait), formatDuration(maxTailWait))
-	}
+	c.within("logs.tail_wait", l.TailWait, 0, maxTailWait)
 	for i, s := range l.States {
 		c.oneOf(index("logs.states", i), s, states...)
 	}
@@ -232,49 +229,6 @@ func (c checker) nats(n NATS) {
 	}
 }
 
-func (c checker) senders(cfg *Config) {
-	if s := cfg.Slack; s != nil {
-		switch {
-		case s.Token.IsSet() == s.WebhookURL.IsSet():
-			c.bad("slack", "has both or neither of token_file and webhook_url_file; want one")
-		case s.Token.IsSet():
-			c.required("slack.channel", s.Channel, "the channel that the token posts to, such as \"#certs\"")
-		case len(s.Routes) > 0:
-			c.bad("slack.routes", "is set with a webhook, which has one channel; want a token to post to several")
-		}
-		c.optionalURL("slack.api_url", s.APIURL, "http", "https")
-		seen := map[string]string{}
-		for i, r := range s.Routes {
-			at := index("slack.routes", i)
-			c.oneOf(at+".severity", r.Severity, severities...)
-			c.unique(seen, r.Severity, at+".severity", "%s has a route already", quote(r.Severity))
-			c.required(at+".channel", r.Channel, "a channel, such as \"#incident\"")
-		}
-	}
-	if e := cfg.Email; e != nil {
-		if !validName(e.Host) {
-			c.bad("email.host", "%s is no host; want the name or address of a mail server", c.shown("email.host", e.Host))
-		}
-		if e.Port < 1 || e.Port > 65535 {
-			c.bad("email.port", "%d is no port; want 1 to 65535", e.Port)
-		}
-		if (e.Username == "") == e.Password.IsSet() {
-			c.bad("email", "has one of username and password_file; want both, or neither")
-		}
-		c.address("email.from", e.From)
-		c.notEmpty("email.to", len(e.To), "at least one address")
-		for i, to := range e.To {
-			c.address(index("email.to", i), to)
-		}
-	}
-	for i, w := range cfg.Webhooks {
-		c.url(index("webhooks", i)+".url", string(w.URL), "http", "https")
-	}
-	for i, h := range cfg.Hooks {
-		c.required(index("hooks", i), h, "the name of a directory")
-	}
-}
-
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
 // required reports whether there is a value, and that it has no control
@@ -319,6 +273,13 @@ func (c checker) oneOf(path, value string, allowed ...string) {
 func (c checker) atLeast(path string, d, least time.Duration) {
 	if d < least {
 		c.bad(path, "%s is too short; want at least %s", formatDuration(d), formatDuration(least))
+	}
+}
+
+func (c checker) within(path string, d, least, most time.Duration) {
+	c.atLeast(path, d, least)
+	if d > most {
+		c.bad(path, "%s is too long; want at most %s", formatDuration(d), formatDuration(most))
 	}
 }
 

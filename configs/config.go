@@ -29,12 +29,20 @@ type Config struct {
 	Logs Logs `yaml:"logs"`
 	NATS NATS `yaml:"nats"`
 
+	Notify   Notify    `yaml:"notify"`
 	Slack    *Slack    `yaml:"slack"` // nil: off
 	Email    *Email    `yaml:"email"` // nil: off
 	Webhooks []Webhook `yaml:"webhooks"`
-	Hooks    []string  `yaml:"hooks,path"` // directories of executables
-	Stdout   bool      `yaml:"stdout"`
+	Services []Service `yaml:"services"`
+	Hooks    []string  `yaml:"hooks,path"` // executables, or directories of them
+	// HookTimeout is how long a hook may run for one event; 1 s to 10 min.
+	HookTimeout time.Duration `yaml:"hook_timeout"`
+	// HookSeverity is the least urgent severity that hooks are run for.
+	HookSeverity string    `yaml:"hook_severity"`
+	Stdout       bool      `yaml:"stdout"`
+	Heartbeat    Heartbeat `yaml:"heartbeat"`
 
+	DNS     DNS     `yaml:"dns"`
 	HTTP    HTTP    `yaml:"http"`
 	Probe   Probe   `yaml:"probe"`
 	Signing Signing `yaml:"signing"`
@@ -51,8 +59,9 @@ type Watch struct {
 	// Subdomains says whether every name below Domain is watched too; default true.
 	// It means nothing for addresses and networks.
 	Subdomains bool `yaml:"subdomains"`
-	// Issuers are CAA identities (RFC 8659 §4.2) or pins of issuer keys. When there
-	// are any, every other CA is unexpected.
+	// Issuers are CAA identities (RFC 8659 §4.2), pins of issuer keys, or names of
+	// CAs. When there are any, every other CA is unexpected. Whether there is such a
+	// CA is not known here.
 	Issuers []string `yaml:"issuers,omitempty"`
 	// Keys are authorised before anything is issued for them.
 	Keys []pins.Pin `yaml:"keys,omitempty"`
@@ -63,8 +72,9 @@ type Watch struct {
 	Algorithms []string `yaml:"algorithms,omitempty"`
 	// MaxValidity is how long certificates may be valid; 0 means any.
 	MaxValidity time.Duration `yaml:"max_validity,omitempty"`
-	// ForbidWildcards says that wildcard certificates are not to be issued.
-	ForbidWildcards bool `yaml:"forbid_wildcards,omitempty"`
+	// Wildcards says whether wildcard certificates may be issued; nil leaves it to
+	// what is said of a domain above, where they may unless that forbids them.
+	Wildcards *bool `yaml:"wildcards"`
 	// Never are names, or patterns such as "*.example.com" and ".example.com", that
 	// are never to be issued for.
 	Never []string `yaml:"never,omitempty"`
@@ -166,42 +176,11 @@ type NATSTLS struct {
 	Key  string `yaml:"key,cred,omitempty"`
 }
 
-// Slack sends events to Slack, by a bot's token (with a channel) or by an incoming
-// webhook: exactly one of Token and WebhookURL is set.
-type Slack struct {
-	Token      Secret `yaml:"token"`
-	WebhookURL Secret `yaml:"webhook_url"`
-	// APIURL replaces Slack's API base; "" means Slack's own.
-	APIURL  string       `yaml:"api_url"`
-	Channel string       `yaml:"channel"`
-	Routes  []SlackRoute `yaml:"routes"`
-}
-
-// A SlackRoute sends events of a severity to another channel.
-type SlackRoute struct {
-	Severity string `yaml:"severity"` // debug, info, warning or critical
-	Channel  string `yaml:"channel"`
-}
-
-// Email sends events by SMTP.
-type Email struct {
-	Host string `yaml:"host"`
-	Port int    `yaml:"port"` // default 587
-	// StartTLS asks for STARTTLS and insists on it; without it the connection is
-	// TLS from its first byte. Default true.
-	StartTLS bool     `yaml:"starttls"`
-	Username string   `yaml:"username,omitempty"` // "" sends without logging in
-	Password Secret   `yaml:"password"`
-	From     string   `yaml:"from"` // an address, as in RFC 5322
-	To       []string `yaml:"to"`   // at least one
-}
-
-func (e *Email) setDefaults() { e.Port, e.StartTLS = 587, true }
-
-// A Webhook is an address that events are posted to.
-type Webhook struct {
-	URL    URL    `yaml:"url"`
-	Secret Secret `yaml:"secret"` // signs what is posted; may be unset
+// DNS says where CAA records are looked up.
+type DNS struct {
+	// Servers are resolvers, each an IP address, with or without a port, or
+	// host:port; empty means those of /etc/resolv.conf.
+	Servers []string `yaml:"servers"`
 }
 
 // HTTP is the listener of dashboard, API, pin documents and metrics.
@@ -254,10 +233,14 @@ func Default() *Config {
 			Poll:   30 * time.Second, MaxRate: 200,
 		},
 		NATS:   NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
-		Stdout: true,
-		HTTP:   HTTP{Listen: "127.0.0.1:8780"},
-		Probe:  Probe{Interval: 10 * time.Minute},
+		Notify: Notify{Storm: 20},
 
+		HookTimeout: 30 * time.Second, HookSeverity: defaultSeverity,
+		Stdout:    true,
+		Heartbeat: Heartbeat{Interval: time.Minute},
+
+		HTTP:    HTTP{Listen: "127.0.0.1:8780"},
+		Probe:   Probe{Interval: 10 * time.Minute},
 		Signing: Signing{Refresh: 24 * time.Hour, Expires: 30 * 24 * time.Hour},
 		Fleet:   Fleet{Role: RoleAll},
 	}

@@ -139,6 +139,8 @@ func (d *decoder) value(path string, n ast.Node, v reflect.Value, opts string) {
 		d.scalar(path, n, v, opts)
 	case isNull && strings.HasSuffix(path, "]"): // an element of a list
 		d.fail(path, "has no value; want %s", expected(t))
+	case isNull && t.Kind() == reflect.Pointer && isLeaf(t.Elem()):
+		d.fail(path, "has no value; want %s", expected(t))
 	case isNull: // an empty block, as when all of its lines are commented out
 		delete(d.places, path)
 	case t.Kind() == reflect.Pointer:
@@ -163,7 +165,7 @@ func (d *decoder) structure(path string, n ast.Node, v reflect.Value) {
 		if _, ok := n.(ast.ScalarNode); ok && f.has("short") {
 			path += "." + f.name
 			d.places[path] = nodePlace(n)
-			d.scalar(path, n, v.Field(f.index), f.opts)
+			d.scalar(path, n, v.FieldByIndex(f.index), f.opts)
 			return
 		}
 	}
@@ -193,7 +195,7 @@ func (d *decoder) object(path string, m ast.MapNode, v reflect.Value) {
 		}
 		n := iter.Value()
 		d.places[sub] = placeOf(n, at)
-		if _, isSecret := v.Field(f.index).Interface().(Secret); isSecret {
+		if _, isSecret := v.FieldByIndex(f.index).Interface().(Secret); isSecret {
 			other := f.name
 			if !asFile {
 				other += "_file"
@@ -202,10 +204,10 @@ func (d *decoder) object(path string, m ast.MapNode, v reflect.Value) {
 				d.fail(sub, "is set together with %s; want one of the two", other)
 				continue
 			}
-			d.secret(sub, n, v.Field(f.index), asFile)
+			d.secret(sub, n, v.FieldByIndex(f.index), asFile)
 			continue
 		}
-		d.value(sub, n, v.Field(f.index), f.opts)
+		d.value(sub, n, v.FieldByIndex(f.index), f.opts)
 	}
 }
 

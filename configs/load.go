@@ -153,6 +153,9 @@ func LoadBytes(name string, data []byte, env Env) (*Config, error) {
 	c.DataDir = defaultDataDir(env)
 	c.src = d.source
 	d.document(root, c)
+	if _, ok := d.places["email.port"]; c.Email != nil && !ok {
+		c.Email.Port = c.Email.defaultPort()
+	}
 	check(c, d)
 	if err := d.errs.asError(); err != nil {
 		return nil, err

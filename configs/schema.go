@@ -13,7 +13,7 @@ import (
 // A field is a setting of a struct.
 type field struct {
 	name  string
-	index int
+	index []int  // as in reflect.Value.FieldByIndex
 	opts  string // comma-separated
 }
 
@@ -23,14 +23,14 @@ func hasOption(opts, option string) bool {
 	return slices.Contains(strings.Split(opts, ","), option)
 }
 
-// fieldsOf lists the settings of a struct, in their order.
+// fieldsOf lists the settings of a struct, in their order, those of an embedded
+// struct among them.
 func fieldsOf(t reflect.Type) []field {
 	var out []field
-	for i := range t.NumField() {
-		if tag, ok := t.Field(i).Tag.Lookup("yaml"); ok {
+	for _, f := range reflect.VisibleFields(t) {
+		if tag, ok := f.Tag.Lookup("yaml"); ok {
 			name, opts, _ := strings.Cut(tag, ",")
-			// The index is all that is needed: no struct is embedded.
-			out = append(out, field{name, i, secretOption(t.Field(i).Type, opts)})
+			out = append(out, field{name, f.Index, secretOption(f.Type, opts)})
 		}
 	}
 	return out

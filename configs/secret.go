@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ type Secret struct {
 	// file is the path it is read from; text is what the configuration has in place
 	// of the value, such as ${NAME}.
 	file, text string
+	// path is that of the setting that it stands in, such as "slack.token_file".
+	path string
 }
 
 // NewSecret returns a Secret of a known value, for code that configures without a
@@ -117,7 +120,7 @@ func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) 
 		if w, ok := d.written[path]; ok {
 			shown = w.text
 		}
-		v.Set(reflect.ValueOf(Secret{file: shown, reveal: func() (string, error) {
+		v.Set(reflect.ValueOf(Secret{path: path, file: shown, reveal: func() (string, error) {
 			value, err := readSecret(file)
 			if err != nil {
 				e := d.errorf(path, "cannot be read: %v; want a file with the secret on one line", err)
@@ -135,7 +138,7 @@ func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) 
 		d.fail(path, "a secret does not belong in this file; want %s", secretWant(asFile))
 		return
 	}
-	v.Set(reflect.ValueOf(Secret{text: text, reveal: func() (string, error) {
+	v.Set(reflect.ValueOf(Secret{path: path, text: text, reveal: func() (string, error) {
 		value, _, err := d.expand(text)
 		if err == nil {
 			value, err = oneLine(value)
@@ -161,6 +164,7 @@ func secretWant(asFile bool) string {
 func (c *Config) CheckSecrets() error {
 	var errs Errors
 	try := func(path string, s Secret, check func(string) string) {
+		path = cmp.Or(s.path, path)
 		value, err := s.Reveal()
 		if err == nil && s.IsSet() && check != nil {
 			if wrong := check(value); wrong != "" {
@@ -176,9 +180,11 @@ func (c *Config) CheckSecrets() error {
 		}
 		errs = append(errs, e)
 	}
+	web := func(v string) string { return wrongURL(v, "http", "https") }
 	if s := c.Slack; s != nil {
 		try("slack.token", s.Token, nil)
-		try("slack.webhook_url", s.WebhookURL, func(v string) string { return wrongURL(v, "http", "https") })
+		try("slack.webhook_url", s.WebhookURL, web)
+		try("slack.app_token", s.AppToken, nil)
 	}
 	if e := c.Email; e != nil {
 		try("email.password", e.Password, nil)
@@ -186,5 +192,9 @@ func (c *Config) CheckSecrets() error {
 	for i, w := range c.Webhooks {
 		try(fmt.Sprintf("webhooks[%d].secret", i), w.Secret, nil)
 	}
+	for i, s := range c.Services {
+		try(fmt.Sprintf("services[%d].url", i), s.URL, wrongServiceURL)
+	}
+	try("heartbeat.url", c.Heartbeat.URL, web)
 	return errs.asError()
 }

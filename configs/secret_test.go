@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -19,12 +20,15 @@ import (
 
 const topSecret = "hunter2-Geheimnis"
 
+// secretive has each secret once, but for slack.webhook_url, which excludes others.
 const secretive = `
 nats:
   url: nats://me:${NATS_PASSWORD}@localhost,tls://hunter2-Geheimnis@other.example
 slack:
   token: ${SLACK_TOKEN}
   channel: "#certs"
+  app_token: ${SLACK_TOKEN}
+  approvers: [U024BE7LH]
 email:
   host: m.example
   from: a@m.example
@@ -33,32 +37,44 @@ email:
   password_file: smtp
 webhooks:
   - url: https://me:hunter2-Geheimnis@x.example/hook?a=b
-    secret_file: %s/secret
+    secret_file: %[1]s/secret
+services:
+  - url: ntfy://me:${SLACK_TOKEN}@ntfy.example/certs
+heartbeat:
+  url_file: %[1]s/beat
 `
 
-func secretConfig(t *testing.T) *configs.Config {
+const webhookOnly = "slack: {webhook_url_file: hook}\n"
+
+func secretConfig(t *testing.T, text string) *configs.Config {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"smtp", "secret"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(topSecret+"\n"), 0o600); err != nil {
+	for name, secret := range map[string]string{
+		"smtp": topSecret, "secret": topSecret, "hook": "https://slack.example/" + topSecret, "beat": "https://beat.example/" + topSecret,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(secret+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return load(t, fmt.Sprintf(secretive, dir), map[string]string{
+	return load(t, strings.ReplaceAll(text, "%[1]s", dir), map[string]string{
 		"NATS_PASSWORD": topSecret, "SLACK_TOKEN": topSecret, "CREDENTIALS_DIRECTORY": dir,
 	})
 }
 
 func TestSecretsAreRevealedOnRequest(t *testing.T) {
-	c := secretConfig(t)
+	c, hook := secretConfig(t, secretive), secretConfig(t, webhookOnly)
+	if err := hook.CheckSecrets(); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.CheckSecrets(); err != nil {
 		t.Fatal(err)
 	}
 	for name, s := range map[string]configs.Secret{
 		"from the environment": c.Slack.Token, "from a credential": c.Email.Password, "from a file": c.Webhooks[0].Secret,
-		"given": configs.NewSecret(topSecret),
+		"given": configs.NewSecret(topSecret), "app token": c.Slack.AppToken, "service": c.Services[0].URL, "heartbeat": c.Heartbeat.URL,
+		"webhook": hook.Slack.WebhookURL,
 	} {
-		if got, err := s.Reveal(); got != topSecret || err != nil || !s.IsSet() {
+		if got, err := s.Reveal(); !strings.Contains(got, topSecret) || err != nil || !s.IsSet() {
 			t.Errorf("%s: Reveal() = %q, %v", name, got, err)
 		}
 	}
@@ -73,8 +89,9 @@ func TestSecretsAreRevealedOnRequest(t *testing.T) {
 }
 
 func TestSecretsAreNeverPrinted(t *testing.T) {
-	c := secretConfig(t)
+	c, hook := secretConfig(t, secretive), secretConfig(t, webhookOnly)
 	values := map[string]any{
+		"services": c.Services, "heartbeat": c.Heartbeat, "webhook": *hook.Slack, "slack value": *c.Slack,
 		"config": *c, "pointer": c, "slack": c.Slack, "email": *c.Email, "webhooks": c.Webhooks, "nats": c.NATS,
 		"secret": c.Slack.Token, "secret pointer": &c.Slack.Token, "url": c.NATS.URL, "given": configs.NewSecret(topSecret),
 	}
@@ -102,8 +119,16 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shownHook, err := hook.Show()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown = append(shown, shownHook...)
 	shows(t, "Show", string(shown))
-	for _, want := range []string{`token: "${SLACK_TOKEN}"`, "me:${NATS_PASSWORD}@localhost", "password_file: ", "xxxxx@x.example/hook"} {
+	for _, want := range []string{
+		`token: "${SLACK_TOKEN}"`, `app_token: "${SLACK_TOKEN}"`, `url: "ntfy://me:${SLACK_TOKEN}@ntfy.example/certs"`, "/beat\n", "webhook_url_file: ",
+		"me:${NATS_PASSWORD}@localhost", "password_file: ", "xxxxx@x.example/hook",
+	} {
 		if !strings.Contains(string(shown), want) {
 			t.Errorf("Show lacks %s:\n%s", want, shown)
 		}
@@ -129,6 +154,9 @@ func TestErrorsNeverContainSecrets(t *testing.T) {
 		"logs: {list: \"${X}\", start: \"${X}\", poll: \"${X}\", states: [\"${X}\"], contact: \"${X}\", extra: [{name: \"${X}\", kind: \"${X}\", url: \"${X}\", key: \"${X}\"}]}\n",
 		"slack:\n  token: " + topSecret + "\n", "slack:\n  token_file: [" + topSecret + "]\n", "slack: {token: \"${X}\", api_url: \"${X}\", routes: [{severity: \"${X}\"}]}\n",
 		"email: {host: \"${X}\", port: \"${X}\", from: \"${X}\", to: [\"${X}\"], username: \"${X}\"}\n",
+		"slack: {webhook_url: " + topSecret + ", severity: \"${X}\", app_token: " + topSecret + ", approvers: [\"${X}\"], routes: [{watch: [\"${X}\"], types: [\"${X}\"]}]}\n",
+		"email: {tls: \"${X}\", password: " + topSecret + "}\nservices: [{url: " + topSecret + ", name: \"${X}\", severity: \"${X}\"}]\n",
+		"heartbeat: {interval: \"${X}\", url: " + topSecret + "}\ndns: {servers: [\"${X}\"]}\nhook_timeout: \"${X}\"\nhook_severity: \"${X}\"\nnotify: {storm: \"${X}\"}\n",
 		"webhooks: [{url: \"ftp://" + topSecret + "@x\"}, {url: \"${X}\"}]\nhttp: {listen: \"${X}\", public_url: \"${X}\"}\nfleet: {role: \"${X}\"}\ndata_dir: \"${X}\"",
 	} {
 		_, err := configs.LoadBytes("f", []byte(text), env("/", vars))
@@ -153,11 +181,11 @@ func TestUnreadableSecretsAreReportedTogether(t *testing.T) {
 	c, err := configs.LoadBytes(filepath.Join(dir, "f"), []byte(`slack:
   webhook_url: ${HOOK}
 webhooks:
-  - {url: "https://x.example", secret_file: absent}
-  - {url: "https://x.example", secret_file: empty}
-  - {url: "https://x.example", secret_file: lines}
-  - {url: "https://x.example", secret_file: big}
-  - {url: "https://x.example", secret: "${UNSET}"}
+  - {url: "https://1.example", secret_file: absent}
+  - {url: "https://2.example", secret_file: empty}
+  - {url: "https://3.example", secret_file: lines}
+  - {url: "https://4.example", secret_file: big}
+  - {url: "https://5.example", secret: "${UNSET}"}
 `), env("/", map[string]string{"HOOK": topSecret}))
 	if err != nil {
 		t.Fatal(err)
@@ -180,4 +208,45 @@ webhooks:
 		t.Error("the cause is lost")
 	}
 	shows(t, "CheckSecrets", err.Error())
+}
+
+func TestEverySecretIsChecked(t *testing.T) {
+	c := load(t, strings.NewReplacer("%[1]s", "/nonexistent", "${SLACK_TOKEN}", "${UNSET}").Replace(secretive), map[string]string{"NATS_PASSWORD": "x"})
+	var walk func(reflect.Type) int
+	walk = func(typ reflect.Type) (n int) {
+		switch {
+		case typ == reflect.TypeFor[configs.Secret]():
+			return 1
+		case typ.Kind() == reflect.Slice, typ.Kind() == reflect.Pointer:
+			return walk(typ.Elem())
+		case typ.Kind() == reflect.Struct:
+			for _, f := range reflect.VisibleFields(typ) {
+				if f.Tag.Get("yaml") != "" {
+					n += walk(f.Type)
+				}
+			}
+		}
+		return n
+	}
+	var list configs.Errors
+	errors.As(c.CheckSecrets(), &list)
+	if want := walk(reflect.TypeFor[configs.Config]()) - 1; len(list) != want { // but slack.webhook_url
+		t.Errorf("%d of %d secrets are found unreadable: %v", len(list), want, list)
+	}
+}
+
+func TestSecretsAreCheckedForWhatTheyAre(t *testing.T) {
+	for text, want := range map[string]string{
+		"slack:\n  webhook_url: ${X}\n":   "conf/ctwatch.yaml:2:16: slack.webhook_url: is no URL",
+		"services:\n  - url: ${X}\n":      "conf/ctwatch.yaml:2:10: services[0].url: is no URL; want that of a service",
+		"heartbeat:\n  url: \"${X}\"\n":   "conf/ctwatch.yaml:2:8: heartbeat.url: is no URL",
+		"heartbeat:\n  url: ftp://${X}\n": "conf/ctwatch.yaml:2:8: heartbeat.url: is no URL of a kind",
+	} {
+		err := load(t, text, map[string]string{"X": topSecret}).CheckSecrets()
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+			continue
+		}
+		shows(t, text, err.Error())
+	}
 }

@@ -36,7 +36,7 @@ type shower struct {
 // object writes the settings of a struct, each on lines of its own.
 func (s *shower) object(path string, v reflect.Value, indent int) {
 	for _, f := range fieldsOf(v.Type()) {
-		fv := v.Field(f.index)
+		fv := v.FieldByIndex(f.index)
 		if secret, ok := fv.Interface().(Secret); ok {
 			s.secret(f.name, secret, indent)
 			continue

@@ -2,19 +2,12 @@ package configs
 
 import (
 	"cmp"
-	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 )
 
 // notYet are the settings that are read and checked, and that nothing acts upon in
 // this version.
-var notYet = map[string]bool{
-	"email": true, "webhooks": true, "hooks": true, "http.public_url": true, "fleet": true,
-}
-
-var anyIndex = regexp.MustCompile(`\[[0-9]+\]`)
+var notYet = []string{"http.public_url", "fleet"}
 
 // Unused lists the settings of the file that this version accepts without acting
 // upon them, each as "FILE:LINE:COL: setting X is accepted but not acted upon by
@@ -24,18 +17,9 @@ func (c *Config) Unused() []string {
 		return nil
 	}
 	var paths []string
-	for path := range c.src.places {
-		if notYet[anyIndex.ReplaceAllString(path, "[]")] {
+	for _, path := range notYet {
+		if _, ok := c.src.places[path]; ok {
 			paths = append(paths, path)
-		}
-	}
-	for i, w := range c.Watch {
-		for j, issuer := range w.Issuers {
-			// Of issuers, those named by their key are acted upon.
-			path := fmt.Sprintf("watch[%d].issuers[%d]", i, j)
-			if _, ok := c.src.places[path]; ok && !strings.HasPrefix(issuer, "sha256/") {
-				paths = append(paths, path)
-			}
 		}
 	}
 	slices.SortFunc(paths, func(a, b string) int {
