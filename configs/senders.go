@@ -83,6 +83,14 @@ func (e *Email) setDefaults() {
 	e.Filter.setDefaults()
 }
 
+// defaultPort is the port of a mail server (RFC 8314 §3.3, RFC 6409).
+func (e *Email) defaultPort() int {
+	if e.TLS == TLSImplicit {
+		return 465
+	}
+	return 587
+}
+
 // A Webhook is an address that events are posted to.
 type Webhook struct {
 	URL    URL    `yaml:"url"`            // http or https
@@ -107,12 +115,4 @@ type Heartbeat struct {
 	URL Secret `yaml:"url"`
 	// AllowPrivate permits addresses that are not of the public internet.
 	AllowPrivate bool `yaml:"allow_private"`
-}
-
-// defaultPort is the port of a mail server (RFC 8314 §3.3, RFC 6409).
-func (e *Email) defaultPort() int {
-	if e.TLS == TLSImplicit {
-		return 465
-	}
-	return 587
 }
