@@ -87,6 +87,9 @@ func (r CAAResult) permitted(wildcard bool) (out []string) {
 func (r CAAResult) describe(wildcard bool) string {
 	const most = 5
 	at := ctwatch.Printable(r.Domain, maxText)
+	if r.DNSSEC {
+		at += ", authenticated by DNSSEC,"
+	}
 	if r.Critical != "" {
 		return fmt.Sprintf("those at %s have the critical property %q, which is not known", at, ctwatch.Printable(r.Critical, 20))
 	}

@@ -34,7 +34,8 @@ type Judgement struct {
 	Details []string
 	// Grants are the hosts for which policy approves the key of an expected
 	// certificate: a rule allows its issuer, or authorises the key. A key that is
-	// only known, by Trusted or Served, is granted nothing. Otherwise empty.
+	// only known, by Trusted or Served, is granted nothing. Empty otherwise, and while
+	// CAA records are wanted that are not known.
 	Grants []pins.Pattern
 }
 
@@ -264,7 +265,8 @@ func (j *judging) conclude() Judgement {
 		out.Reasons = append(out.Reasons, c.String())
 		out.Details = append(out.Details, j.detail(c, f))
 	}
-	if out.Verdict == ctwatch.Expected {
+	// What CAA records may yet forbid makes no key a trusted one.
+	if out.Verdict == ctwatch.Expected && j.found[caaUnknown].times == 0 {
 		out.Grants = unique(j.grants)
 	}
 	return out

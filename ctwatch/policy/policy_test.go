@@ -177,7 +177,7 @@ func TestDetailsQuoteNothingThatACertificateCanHideIn(t *testing.T) {
 	if len(got.Reasons) < 6 {
 		t.Fatalf("reasons %q", got.Reasons)
 	}
-	for _, d := range append(got.Details, strings.Split(strings.TrimSuffix(p.Suggest(c, policy.Known{}), "\n"), "\n")...) {
+	for _, d := range append(got.Details, strings.Split(strings.TrimSuffix(suggest(p, c, policy.Known{}), "\n"), "\n")...) {
 		if len(d) > 1000 || strings.ContainsFunc(d, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q", d)
 		}
@@ -269,7 +269,7 @@ func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cas := policy.NewCAs()
-			got := policy.New(tt.rules, cas).Suggest(tt.cert, policy.Known{})
+			got := suggest(policy.New(tt.rules, cas), tt.cert, policy.Known{})
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
@@ -316,10 +316,10 @@ func suggested(t *testing.T, text string) (out []policy.Rule) {
 func TestNothingIsSuggestedWhereNoRuleCanHelp(t *testing.T) {
 	lets := func(r *policy.Rule) { r.Issuers, r.Wildcards = issuers(t, "letsencrypt.org"), no() }
 	p := policy.New([]policy.Rule{rule(t, ".example.com", lets)}, policy.NewCAs())
-	if got := p.Suggest(certificate("a.example.com"), policy.Known{}); got != "" {
+	if got := suggest(p, certificate("a.example.com"), policy.Known{}); got != "" {
 		t.Errorf("for what is expected already: %s", got)
 	}
-	got := p.Suggest(certificate("*.example.com"), policy.Known{})
+	got := suggest(p, certificate("*.example.com"), policy.Known{})
 	if !strings.HasPrefix(got, "# Not a matter of these lines: *.example.com has a wildcard") || strings.Contains(got, "watch:") {
 		t.Errorf("for a wildcard: %s", got)
 	}
@@ -346,5 +346,19 @@ func BenchmarkJudge(b *testing.B) {
 				p.Judge(c, policy.Known{})
 			}
 		})
+	}
+}
+
+func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
+	p := policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs())
+	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pin("nobody's") })
+	s := p.Suggest()
+	for range 2 {
+		s.Add(certificate("a.example.com"), policy.Known{})
+		s.Add(other, policy.Known{})
+	}
+	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pin("nobody's").String() + "\"] # Let's Encrypt; of no CA that ctwatch knows: make sure whose key this is\n"
+	if diff := cmp.Diff(want, s.String()); diff != "" {
+		t.Error(diff)
 	}
 }

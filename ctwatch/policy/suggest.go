@@ -11,35 +11,59 @@ import (
 	"ctwatch/pins"
 )
 
-// Suggest writes the lines of configuration that would make certificates like this
-// one expected, as YAML: entries of the watch list, to be merged into those about the
-// same domains. It allows the issuer, by its CAA identity if its key is known to be
-// that CA's and else by the pin, or adds the key where a rule lists keys. What no such
-// line can mend is said in comments. It returns "" if there is nothing to say: if the
-// certificate is expected already, or no rule is about it.
-//
-// Nothing that the certificate says is in the lines, but pins; comments quote its
-// names, made printable.
-func (p *Policy) Suggest(c *ctwatch.Certificate, k Known) string {
-	now := p.Judge(c, k)
-	if now.Verdict == ctwatch.Expected {
-		return ""
-	}
-	s := suggestion{judging: judging{p: p, c: c, known: k}, allow: Issuer{Pin: c.Issuer.Pin}}
-	s.ca, s.identified = p.cas.Of(c.Issuer.Pin)
-	if s.identified && len(s.ca.CAA) > 0 {
-		s.allow = Issuer{CAA: s.ca.CAA[0]}
-	}
-	p.parts(c, s.part)
+// Suggestions are lines of configuration that would make certificates expected.
+type Suggestions struct {
+	p        *Policy
+	comments []string
+	entries  []*entry
+	names    map[Issuer]string // of issuers that are suggested: the CA's, or "" if it has none
+}
 
-	var b strings.Builder
+// Suggest begins with no suggestions.
+func (p *Policy) Suggest() *Suggestions {
+	return &Suggestions{p: p, names: make(map[Issuer]string)}
+}
+
+// Add takes in what would make certificates like this one expected: its issuer allowed,
+// by its CAA identity if its key is known to be that CA's and else by the pin, or its
+// key where a rule lists keys. What no such line can mend becomes a comment. A
+// certificate that is expected already, or that no rule is about, adds nothing.
+func (s *Suggestions) Add(c *ctwatch.Certificate, k Known) {
+	now := s.p.Judge(c, k)
+	if now.Verdict == ctwatch.Expected {
+		return
+	}
+	one := suggestion{judging: judging{p: s.p, c: c, known: k}, all: s, allow: Issuer{Pin: c.Issuer.Pin}}
+	one.ca, one.identified = s.p.cas.Of(c.Issuer.Pin)
+	if one.identified && len(one.ca.CAA) > 0 {
+		one.allow = Issuer{CAA: one.ca.CAA[0]}
+	}
+	s.p.parts(c, one.part)
 	for i, reason := range now.Reasons {
 		switch reason {
 		case NameNever, KeyCompromised, CAAForbids, WildcardNotAllowed, AlgorithmNotAllowed, ValidityTooLong:
-			fmt.Fprintf(&b, "# Not a matter of these lines: %s\n", now.Details[i])
+			s.comment("# Not a matter of these lines: " + now.Details[i])
 		case IssuerUnknown:
-			fmt.Fprintf(&b, "# To be judged again when the issuer is known: %s\n", now.Details[i])
+			s.comment("# To be judged again when the issuer is known: " + now.Details[i])
 		}
+	}
+}
+
+func (s *Suggestions) comment(line string) {
+	if !slices.Contains(s.comments, line) {
+		s.comments = append(s.comments, line)
+	}
+}
+
+// String writes the suggestions as YAML: entries of the watch list, each to take the
+// place of those about the same domain. It is "" if there are none.
+//
+// Nothing that a certificate says is in the lines, but pins; comments quote names,
+// made printable.
+func (s *Suggestions) String() string {
+	var b strings.Builder
+	for _, line := range s.comments {
+		b.WriteString(line + "\n")
 	}
 	if len(s.entries) > 0 {
 		b.WriteString("watch:\n")
@@ -50,16 +74,17 @@ func (p *Policy) Suggest(c *ctwatch.Certificate, k Known) string {
 	return b.String()
 }
 
-// A suggestion is being put together.
+// A suggestion is what one certificate lacks.
 type suggestion struct {
 	judging
-	allow   Issuer // the issuer, as it would be allowed
-	entries []*entry
+	all   *Suggestions
+	allow Issuer // the issuer, as it would be allowed
 }
 
 // An entry is one of the watch list.
 type entry struct {
 	pattern pins.Pattern
+	domain  string // as a person wrote it
 	issuers []Issuer
 	keys    []pins.Pin
 }
@@ -88,8 +113,16 @@ func (s *suggestion) part(t *part) {
 }
 
 func (s *suggestion) addIssuer(r *Rule) {
-	if e := s.entry(r); s.allow != (Issuer{}) && !slices.Contains(e.issuers, s.allow) {
+	e := s.entry(r)
+	if s.allow == (Issuer{}) {
+		return
+	}
+	if !slices.Contains(e.issuers, s.allow) {
 		e.issuers = append(e.issuers, s.allow)
+	}
+	s.all.names[s.allow] = ""
+	if s.identified {
+		s.all.names[s.allow] = s.ca.Name
 	}
 }
 
@@ -104,12 +137,12 @@ func (s *suggestion) addKey(r *Rule) {
 }
 
 func (s *suggestion) entry(r *Rule) *entry {
-	for _, e := range s.entries {
+	for _, e := range s.all.entries {
 		if e.pattern == r.Pattern {
 			return e
 		}
 	}
-	e := &entry{pattern: r.Pattern}
+	e := &entry{pattern: r.Pattern, domain: s.domain(r.Pattern.Name)}
 	// All rules of a pattern become one entry, which must allow what each allows.
 	for i := range s.p.rules {
 		other := &s.p.rules[i]
@@ -127,28 +160,30 @@ func (s *suggestion) entry(r *Rule) *entry {
 			}
 		}
 	}
-	s.entries = append(s.entries, e)
+	s.all.entries = append(s.all.entries, e)
 	return e
 }
 
-func (s *suggestion) write(b *strings.Builder, e *entry) {
-	domain := s.domain(e.pattern.Name)
-	fmt.Fprintf(b, "  - domain: %s\n", scalar(domain))
-	if e.pattern.Reach == pins.Exact && domain == e.pattern.Name {
+func (s *Suggestions) write(b *strings.Builder, e *entry) {
+	fmt.Fprintf(b, "  - domain: %s\n", scalar(e.domain))
+	if e.pattern.Reach == pins.Exact && e.domain == e.pattern.Name {
 		b.WriteString("    subdomains: false\n")
 	}
 	if len(e.issuers) > 0 {
-		var list []string
+		var list, who []string
 		for _, i := range e.issuers {
 			list = append(list, scalar(i.String()))
+			name, suggested := s.names[i]
+			if suggested && name == "" {
+				name = "of no CA that ctwatch knows: make sure whose key this is"
+			}
+			if name != "" && !slices.Contains(who, name) {
+				who = append(who, name)
+			}
 		}
 		comment := ""
-		switch {
-		case !slices.Contains(e.issuers, s.allow):
-		case s.identified:
-			comment = " # " + s.ca.Name
-		default:
-			comment = " # of no CA that ctwatch knows: make sure whose key this is"
+		if len(who) > 0 {
+			comment = " # " + strings.Join(who, "; ")
 		}
 		fmt.Fprintf(b, "    issuers: [%s]%s\n", strings.Join(list, ", "), comment)
 	}
