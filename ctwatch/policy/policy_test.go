@@ -351,13 +351,13 @@ func BenchmarkJudge(b *testing.B) {
 
 func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
 	p := policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs())
-	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pin("nobody's") })
+	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pins.FromSPKI([]byte("nobody's")) })
 	s := p.Suggest()
 	for range 2 {
 		s.Add(certificate("a.example.com"), policy.Known{})
 		s.Add(other, policy.Known{})
 	}
-	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pin("nobody's").String() + "\"] # Let's Encrypt; of no CA that ctwatch knows: make sure whose key this is\n"
+	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pins.FromSPKI([]byte("nobody's")).String() + "\"] # Let's Encrypt; of no CA that ctwatch knows: make sure whose key this is\n"
 	if diff := cmp.Diff(want, s.String()); diff != "" {
 		t.Error(diff)
 	}
