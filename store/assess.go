@@ -17,15 +17,16 @@ import (
 // they last as long as it does.
 const sourceRule = "rule"
 
-// assess has the rules judge a certificate, unless a person did, and writes down
-// what they say: the verdict, and what they vouch for. It returns the event to tell
-// of it, if there is news: of one that is found now, only that it should not exist.
+// assess has the rules judge a certificate, and writes down what they say: the
+// verdict, unless a person gave one, and what they vouch for. It returns the event to
+// tell of it, if there is news: of one that is found now, only that it should not
+// exist, and of one that has ended, none.
 func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Event, error) {
 	if t.db.rules == nil {
 		return nil, nil
 	}
 	past, err := t.judgements(c.ID)
-	if err != nil || past.byPerson {
+	if err != nil {
 		return nil, err
 	}
 	standing, err := t.standing(seq, c)
@@ -35,6 +36,10 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	j := t.db.rules(c, standing)
 	if j.Verdict != ctwatch.Expected {
 		j.Grants = nil
+	}
+	if past.byPerson {
+		// The verdict stands, and what rules vouched for lasts as long as they do.
+		return nil, t.vouch(seq, c, j, false)
 	}
 	before := c.Verdict
 	if before != j.Verdict || !slices.Equal(c.Reasons, j.Reasons) || c.Issuer.CAA != text(j.CAA) {
@@ -56,15 +61,13 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 		Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict),
 		Actor: pins.Policy, By: byPolicy, Reason: why,
 	})
-	if err != nil || found && c.Verdict == ctwatch.Unreviewed {
+	ended := !c.NotAfter.IsZero() && !c.NotAfter.After(t.now)
+	if err != nil || ended && !found {
 		return nil, err
 	}
 	e := t.verdictEvent(*c, before, why, "", past)
 	e.Data.ReportTo = j.ReportTo
-	if before == ctwatch.Unexpected {
-		err = t.candidate(c)
-	}
-	return &e, err
+	return &e, nil
 }
 
 // leafRole is the role of a pin in a record about a certificate's key.
@@ -111,12 +114,15 @@ func (t *tx) standing(seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, er
 	if s.ApprovedFor, s.Compromised, err = t.approvedFor(c.Key.Pin); err != nil {
 		return s, err
 	}
-	// Who serves one certificate that a person rejected may have got others for its key.
+	// Before any log had it, and not before it was read there: who obtained it may have
+	// come to serve it while nobody read. And who serves one certificate that a person
+	// rejected may have got others for its key.
 	s.ServedAt, err = texts(t.query(`
-		SELECT host FROM served_keys WHERE pin = ?1 AND since < ?2
+		SELECT host FROM served_keys WHERE pin = ?1
+			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?5), ?2))
 			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
 				WHERE c.key_pin = ?1 AND c.verdict = ?3 AND a.action = 'judge' AND a.actor = ?4)
-		ORDER BY host`, c.Key.Pin[:], ms(c.FirstSeen), string(ctwatch.Unexpected), string(pins.Person)))
+		ORDER BY host`, c.Key.Pin[:], ms(c.FirstSeen), string(ctwatch.Unexpected), string(pins.Person), seq))
 	return s, err
 }
 
@@ -206,33 +212,39 @@ func (t *tx) syncVouched(pin pins.Pin, why string) error {
 	return nil
 }
 
+// rejudged chooses the certificates that are worth judging again: those that have
+// not ended, and of the others, those by which a key is trusted, or is not.
+const rejudged = `(not_after > ? OR not_after IS NULL OR vouched <> '[]' OR verdict = 'unexpected')`
+
 // reassess has the rules judge all certificates of a leaf key again, since what is
 // known of the key has changed.
 func (t *tx) reassess(pin pins.Pin) error {
 	if t.db.rules == nil || pin.IsZero() {
 		return nil
 	}
-	seqs, err := t.sequences(`SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, pin[:], ms(t.now))
+	seqs, err := sequences(t, `SELECT seq FROM certificates WHERE key_pin = ? AND `+rejudged+` ORDER BY seq`, pin[:], ms(t.now))
 	if err != nil {
 		return err
 	}
 	return t.assessAll(seqs)
 }
 
-func (t *tx) sequences(query string, args ...any) ([]int64, error) {
-	rows, err := t.query(query, args...)
+func sequences(q querier, query string, args ...any) ([]int64, error) {
+	rows, err := q.query(query, args...)
 	return collect(rows, err, func(r *sql.Rows) (seq int64, err error) {
 		err = r.Scan(&seq)
 		return seq, err
 	})
 }
 
+// assessAll has the rules judge certificates again, and tells what is new.
 func (t *tx) assessAll(seqs []int64) error {
 	for _, seq := range seqs {
 		c, err := loadCertificate(t, seq)
 		if err != nil {
 			return err
 		}
+		before := c.Verdict
 		e, err := t.assess(seq, &c, false)
 		if err != nil {
 			return fmt.Errorf("certificate %v: %w", c.ID, err)
@@ -242,6 +254,31 @@ func (t *tx) assessAll(seqs []int64) error {
 				return err
 			}
 		}
+		if err := t.cleared(before, &c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cleared tells of the keys that were no candidates while a certificate should not
+// exist, if it was judged so before and is not now.
+func (t *tx) cleared(before ctwatch.Verdict, c *ctwatch.Certificate) error {
+	if before != ctwatch.Unexpected || c.Verdict == ctwatch.Unexpected || c.Key.Pin.IsZero() {
+		return nil
+	}
+	seqs, err := sequences(t, `SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, c.Key.Pin[:], ms(t.now))
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		if err := t.candidate(&c); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -250,9 +287,12 @@ func (t *tx) assessAll(seqs []int64) error {
 const rejudgeStep = 500
 
 // Rejudge has the rules judge every certificate again that has not ended and that
-// no person judged, unless these are the rules, known by a digest, by which all were
-// judged the last time.
+// no person judged, and what else they vouch for, unless these are the rules, known by
+// a digest, by which all were judged the last time.
 func (db *DB) Rejudge(ctx context.Context, digest string) error {
+	if db.rules == nil {
+		return nil
+	}
 	const what = "judging certificates by new rules"
 	var last string
 	err := db.read(ctx, what, func(t readTx) error {
@@ -265,27 +305,33 @@ func (db *DB) Rejudge(ctx context.Context, digest string) error {
 	if err != nil || last == digest {
 		return err
 	}
-	for after := int64(0); ; {
-		var seqs []int64
-		err := db.write(ctx, what, func(t *tx) (err error) {
-			seqs, err = t.sequences(`SELECT seq FROM certificates WHERE seq > ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq LIMIT ?`, after, ms(t.now), rejudgeStep)
-			if err != nil {
-				return err
-			}
-			return t.assessAll(seqs)
-		})
-		if err != nil {
-			return err
-		}
-		if len(seqs) < rejudgeStep {
-			break
-		}
-		after = seqs[len(seqs)-1]
+	if err := db.rejudge(ctx, what, ""); err != nil {
+		return err
 	}
 	return db.write(ctx, what, func(t *tx) error {
 		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('rules', ?)`, text(digest))
 		return err
 	})
+}
+
+// rejudge has the rules judge certificates again, all or those that fulfil a
+// condition, in steps, so that those who record what is found need not wait. What is
+// found meanwhile is judged by the same rules.
+func (db *DB) rejudge(ctx context.Context, what, and string, args ...any) error {
+	var seqs []int64
+	err := db.read(ctx, what, func(t readTx) (err error) {
+		seqs, err = sequences(t, `SELECT seq FROM certificates WHERE `+rejudged+and+` ORDER BY seq`, append([]any{ms(db.now())}, args...)...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for step := range slices.Chunk(seqs, rejudgeStep) {
+		if err := db.write(ctx, what, func(t *tx) error { return t.assessAll(step) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SetCAA notes the CAA records that were found for a certificate's domains, as JSON
@@ -310,16 +356,10 @@ func (db *DB) SetCAA(ctx context.Context, id ctwatch.Hash, records string) error
 // RejudgeIssuers has the rules judge the certificates of issuing keys again, of which
 // more has become known.
 func (db *DB) RejudgeIssuers(ctx context.Context, keys ...pins.Pin) error {
-	return db.write(ctx, "judging certificates again", func(t *tx) error {
-		for _, pin := range keys {
-			seqs, err := t.sequences(`SELECT seq FROM certificates WHERE issuer_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, pin[:], ms(t.now))
-			if err != nil {
-				return err
-			}
-			if err := t.assessAll(seqs); err != nil {
-				return err
-			}
+	for _, pin := range keys {
+		if err := db.rejudge(ctx, "judging certificates again", ` AND issuer_pin = ?`, pin[:]); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }

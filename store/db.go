@@ -39,8 +39,9 @@ type Options struct {
 	// what is known of its key changes. Optional: without it only people judge.
 	Judge ctwatch.Judge
 
-	// OnEvents is called after each commit that wrote events, by the goroutine
-	// that committed: it must not block. Optional.
+	// OnEvents is called after each commit by which senders may have more to do than
+	// before, such as one that wrote events, by the goroutine that committed: it must
+	// not block. Optional.
 	OnEvents func()
 }
 
@@ -68,6 +69,8 @@ type DB struct {
 	// suspect is set by an error that puts the file in doubt: it is checked at the
 	// next start, as after a crash.
 	suspect atomic.Bool
+
+	pruneStep int64 // see Prune
 
 	mu      sync.Mutex
 	senders map[string]bool // registered through this DB
@@ -110,7 +113,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, senders: make(map[string]bool)}
+	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, pruneStep: pruneStep, senders: make(map[string]bool)}
 	if db.now == nil {
 		db.now = time.Now
 	}

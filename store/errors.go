@@ -23,6 +23,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrAmbiguous says that several certificates have an ID that begins so.
 	ErrAmbiguous = errors.New("ambiguous: give more digits")
+	// ErrNoSender says that no sender of that name was ever registered.
+	ErrNoSender = errors.New("no such sender is registered")
 	// ErrState says that the state of a key does not allow what was asked.
 	ErrState = errors.New("the key's state forbids it")
 	// ErrUnexpected says that a key has a certificate which should not exist.

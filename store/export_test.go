@@ -20,6 +20,9 @@ func (db *DB) Crash() error {
 	return db.release()
 }
 
+// SetPruneStep sets how many rows one transaction deletes at most.
+func (db *DB) SetPruneStep(n int64) { db.pruneStep = n }
+
 // Migrate brings a database to the version that the last of the steps makes.
 func Migrate(ctx context.Context, w *sql.DB, steps []string) error { return migrate(ctx, w, steps) }
 
@@ -29,7 +32,7 @@ func Migrations() []string { return migrations() }
 // Plans returns the query plan of each hot statement.
 func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
 	out := make(map[string][]string)
-	for _, q := range append([]string{sqlPending}, hotStatements...) {
+	for _, q := range append([]string{sqlPending, sqlRedeliveries}, hotStatements...) {
 		conn, err := db.w.Conn(ctx)
 		if err != nil {
 			return nil, err
@@ -47,6 +50,16 @@ func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
 		out[q] = plan
 	}
 	return out, nil
+}
+
+// PlanCAAUnknown returns the query plan of CAAUnknown.
+func (db *DB) PlanCAAUnknown(ctx context.Context) ([]string, error) {
+	rows, err := db.r.QueryContext(ctx, "EXPLAIN QUERY PLAN "+sqlCAAUnknown, make([]any, 3)...)
+	return collect(rows, err, func(r *sql.Rows) (detail string, err error) {
+		var id, parent, unused int
+		err = r.Scan(&id, &parent, &unused, &detail)
+		return detail, err
+	})
 }
 
 // LockDir takes a directory as a daemon does.

@@ -59,10 +59,11 @@ func (db *DB) judge(ctx context.Context, what string, id ctwatch.Hash, verdict c
 				return err
 			}
 		}
-		if before != ctwatch.Unexpected {
-			return nil
+		// Others of its key may be judged by what this person said.
+		if err := t.reassess(c.Key.Pin); err != nil {
+			return err
 		}
-		return t.candidate(&c) // which it was not while it should not exist
+		return t.cleared(before, &c)
 	})
 	return c, err
 }
@@ -76,7 +77,7 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 	if past.byPerson && before == verdict && slices.Equal(c.Reasons, reasons) {
 		return nil
 	}
-	if verdict == ctwatch.Unexpected && before != verdict {
+	if verdict == ctwatch.Unexpected {
 		// What rules made of this certificate ends with it. Other trust does not.
 		approved, _, err := t.approvedFor(c.Key.Pin)
 		if err != nil {

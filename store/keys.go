@@ -101,10 +101,14 @@ func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
 // candidate tells of a certificate's key if it was never before told of for one of
 // the watched domains that the certificate matches, and nobody authorised it
 // beforehand for all the names that match. The key in the event has the hosts and the
-// ID of this certificate only. The key of one that should not exist is no candidate.
+// ID of this certificate only. A key of which one certificate should not exist is no
+// candidate.
 func (t *tx) candidate(c *ctwatch.Certificate) error {
-	if c.Key.Pin.IsZero() || c.Verdict == ctwatch.Unexpected {
+	if c.Key.Pin.IsZero() {
 		return nil
+	}
+	if id, err := unexpectedOf(t, c.Key.Pin); err != nil || !id.IsZero() {
+		return err
 	}
 	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
 	if err != nil {

@@ -97,8 +97,8 @@ func TestSenderStatus(t *testing.T) {
 	must(t, err)
 	at := epoch
 	want := []store.SenderStatus{
-		{Name: "a", Backlog: 5, LastError: "504", Attempts: 2},
-		{Name: "b", Backlog: 3, DeadLetters: 1, LastSuccess: &at},
+		{Name: "a", RegisteredAt: epoch, Backlog: 5, OldestPending: &at, LastError: "504", Attempts: 2},
+		{Name: "b", RegisteredAt: epoch, Backlog: 3, OldestPending: &at, DeadLetters: 1, LastSuccess: &at},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
@@ -127,8 +127,9 @@ func TestAnEventThatIsThereLeavesNoGap(t *testing.T) {
 func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
+	db.SetPruneStep(10)
 	l := started(t, db, 1)
-	fill(t, db, l, 0, 2500)
+	fill(t, db, l, 0, 25)
 	prune := func(want int64) {
 		t.Helper()
 		got, err := db.Prune(t.Context(), c.Now().Add(-time.Minute))
@@ -139,18 +140,20 @@ func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
 	}
 	c.Add(time.Hour)
 	prune(0) // for there is no sender
-	must(t, db.Register(t.Context(), "a"))
-	must(t, db.Register(t.Context(), "b"))
-	fill(t, db, l, 2500, 100) // young
-	must(t, db.Delivered(t.Context(), "a", 2600))
-	prune(0)
-	must(t, db.Delivered(t.Context(), "b", 10))
-	prune(10)
-	must(t, db.Delivered(t.Context(), "b", 2550))
-	prune(2490)
+	for _, s := range []string{"a", "b", "gone"} {
+		must(t, db.Register(t.Context(), s))
+	}
+	fill(t, db, l, 25, 10) // young
+	must(t, db.Delivered(t.Context(), "a", 35))
+	must(t, db.Delivered(t.Context(), "b", 2))
+	prune(0) // for one that is there no more
+	db.Unregister("gone")
+	prune(2)
+	must(t, db.Delivered(t.Context(), "b", 30))
+	prune(23)
 	prune(0)
 	c.Add(time.Hour)
-	prune(50)
+	prune(5)
 }
 
 func BenchmarkPending(b *testing.B) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
 // A Filter chooses certificates. The zero Filter chooses all.
@@ -104,6 +105,31 @@ func (db *DB) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate,
 			}
 		}
 		return nil
+	})
+	return out, err
+}
+
+const sqlCAAUnknown = `
+	SELECT c.seq FROM certificates c
+	WHERE instr(c.reasons, '"caa_unknown"') > 0 AND (c.not_after > ?1 OR c.not_after IS NULL)
+		AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?2)
+	ORDER BY c.seq DESC LIMIT ?3`
+
+// CAAUnknown returns the certificates whose verdict is to rest on CAA records that
+// nobody could ask for yet: those that have not ended and that no person judged, seen
+// last first, at most limit.
+func (db *DB) CAAUnknown(ctx context.Context, limit int) ([]ctwatch.Certificate, error) {
+	var out []ctwatch.Certificate
+	err := db.read(ctx, "looking for certificates without CAA records", func(t readTx) error {
+		seqs, err := sequences(t, sqlCAAUnknown, ms(db.now()), string(pins.Person), limit)
+		for _, seq := range seqs {
+			c, err := loadCertificate(t, seq)
+			if err != nil {
+				return err
+			}
+			out = append(out, c)
+		}
+		return err
 	})
 	return out, err
 }

@@ -51,6 +51,9 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 		return fmt.Errorf("found with %d sightings instead of one", n)
 	}
 	c := presentableCertificate(f.Certificate, t.now)
+	if t.db.rules != nil {
+		c.Verdict, c.Reasons = ctwatch.Unreviewed, nil // theirs is the only one to be told
+	}
 	s := c.Sightings[0]
 	s.Log, s.LogID, s.Verified = l.status.Name, l.status.ID, false
 
@@ -89,6 +92,7 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if known && !fresh {
 		return nil // read again, and told before
 	}
+	before := c.Verdict
 	verdict, err := t.assess(seq, &c, !known)
 	if err != nil {
 		return err
@@ -105,6 +109,9 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 		if err := t.event(*verdict); err != nil {
 			return err
 		}
+	}
+	if err := t.cleared(before, &c); err != nil {
+		return err
 	}
 	return t.candidate(&c)
 }

@@ -19,7 +19,7 @@ var hotStatements = []string{
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
-	sqlDelivered, sqlBump, sqlJudgements,
+	sqlDelivered, sqlRedelivered, sqlBump, sqlJudgements,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction
@@ -31,7 +31,7 @@ type tx struct {
 	tx     *sql.Tx
 	stmts  map[string]*sql.Stmt
 	now    time.Time
-	events int // written to the outbox
+	events int // written to the outbox, or put before a sender again
 
 	changed bool // something that plans rest on
 }

@@ -5,6 +5,8 @@
 ALTER TABLE certificates ADD COLUMN vouched TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE certificates ADD COLUMN caa     TEXT;
 
+CREATE INDEX certificates_caa_unknown ON certificates (seq, not_after) WHERE instr(reasons, '"caa_unknown"') > 0;
+
 -- A CHECK can only be changed with its table.
 CREATE TABLE new_grants (
   key     INTEGER NOT NULL REFERENCES keys,
@@ -26,7 +28,8 @@ CREATE TABLE served_keys (
   since INTEGER NOT NULL,
   PRIMARY KEY (pin, host)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO served_keys SELECT substr(chain, 1, 32), host, min(since) FROM served WHERE length(chain) >= 32 GROUP BY 1, 2;
+INSERT INTO served_keys SELECT substr(chain, 1, 32), host, min(since) FROM served
+WHERE length(chain) >= 32 AND substr(chain, 1, 32) <> zeroblob(32) GROUP BY 1, 2;
 
 -- Issuing keys that were found to belong to a CA, by the signature of one known.
 CREATE TABLE issuers (
@@ -45,3 +48,16 @@ CREATE TABLE threads (
   PRIMARY KEY (sender, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX threads_by_age ON threads (at);
+
+-- Events that are put before a sender again, in the order of n. A number is never
+-- used twice, since a sender under way remembers it.
+CREATE TABLE redeliveries (
+  n      INTEGER PRIMARY KEY AUTOINCREMENT,
+  sender TEXT NOT NULL REFERENCES senders,
+  seq    INTEGER NOT NULL, -- of the outbox
+  event  TEXT,             -- of a dead letter; NULL: it is in the outbox
+  at     INTEGER NOT NULL,
+  UNIQUE (sender, seq)
+) STRICT;
+CREATE INDEX redeliveries_by_sender ON redeliveries (sender, n);
+CREATE INDEX redeliveries_by_seq ON redeliveries (seq) WHERE event IS NULL;

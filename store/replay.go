@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A Replay chooses which events are put before a sender again. The zero Replay
+// chooses its dead letters.
+type Replay struct {
+	// Since chooses all events that were written then or later and are still kept,
+	// whatever became of them, and whether or not the sender was known at the time.
+	// Those that wait for it anyway are not doubled.
+	Since time.Time
+	// Seq chooses one dead letter.
+	Seq int64
+}
+
+// redelivered is added to the number of a redelivery to make its seq: a negative
+// one, which no event of the outbox has.
+const redelivered = -1 << 62
+
+// Replay puts events before a sender again, and returns how many. It gets them in
+// the order in which they were written, before all others that wait, and each is
+// taken from its dead letters until it is one again. No other sender gets any.
+//
+// It fails with ErrNoSender, and with ErrNotFound if there is no dead letter that
+// has the Seq.
+func (db *DB) Replay(ctx context.Context, sender string, r Replay) (n int64, err error) {
+	what := "putting events before " + sender + " again"
+	if r.Seq != 0 && !r.Since.IsZero() {
+		return 0, fmt.Errorf("%s: either one dead letter or all events since a time", what)
+	}
+	err = db.write(ctx, what, func(t *tx) error {
+		cursor, err := cursorOf(t, sender)
+		if err != nil {
+			return err
+		}
+		const none = -1 // nothing but dead letters
+		first, last := int64(0), int64(maxSeq)
+		switch {
+		case r.Seq != 0:
+			first, last, cursor = r.Seq, r.Seq, none
+		case !r.Since.IsZero():
+			err := t.queryRow(`SELECT coalesce((SELECT seq FROM outbox WHERE created_at >= ? ORDER BY seq LIMIT 1), ?)`, ms(r.Since), last).Scan(&first)
+			if err != nil {
+				return err
+			}
+		default:
+			cursor = none
+		}
+		if n, err = t.exec(sqlReplay, sender, first, last, min(last, cursor), ms(t.now)); err != nil {
+			return err
+		}
+		if n == 0 && r.Seq != 0 {
+			return fmt.Errorf("dead letter %d: %w", r.Seq, ErrNotFound)
+		}
+		if _, err := t.exec(`DELETE FROM dead_letters WHERE sender = ? AND seq BETWEEN ? AND ?`, sender, first, last); err != nil {
+			return err
+		}
+		// The revision makes a daemon look that runs in another process.
+		t.events, t.changed = t.events+int(n), n > 0
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+const (
+	sqlReplay = `
+		INSERT INTO redeliveries (sender, seq, event, at)
+		SELECT ?1, seq, event, ?5 FROM (
+			SELECT seq, event FROM dead_letters WHERE sender = ?1 AND seq BETWEEN ?2 AND ?3
+			UNION ALL
+			SELECT seq, NULL FROM outbox o WHERE seq BETWEEN ?2 AND ?4
+				AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.sender = ?1 AND d.seq = o.seq))
+		WHERE true ORDER BY seq
+		ON CONFLICT DO NOTHING`
+	sqlRedeliveries = `
+		SELECT r.n + ?3, coalesce(r.event, o.event) FROM redeliveries r LEFT JOIN outbox o ON o.seq = r.seq
+		WHERE r.sender = ?1 AND (r.event IS NOT NULL OR o.seq IS NOT NULL) ORDER BY r.n LIMIT ?2`
+	sqlRedelivered = `DELETE FROM redeliveries WHERE sender = ? AND n <= ?`
+)
+
+// doneAgain notes that a sender is done with what was put before it again, up to a
+// seq that Pending returned.
+func (t *tx) doneAgain(sender string, seq int64) error {
+	if _, err := t.exec(sqlRedelivered, sender, seq-redelivered); err != nil {
+		return err
+	}
+	var more bool
+	if err := t.queryRow(`SELECT EXISTS (SELECT 1 FROM redeliveries WHERE sender = ?)`, sender).Scan(&more); err != nil || more {
+		return err
+	}
+	// Pending did not mention what waits in the outbox until now.
+	t.events++
+	return nil
+}
+
+// A DeadLetter is an event that a sender will never take.
+type DeadLetter struct {
+	Seq    int64
+	Event  ctwatch.Event
+	Reason string
+	At     time.Time // when it was set aside
+}
+
+// DeadLetters returns the last dead letters of a sender, those set aside last first:
+// at most limit, or all if it is 0. It fails with ErrNoSender.
+func (db *DB) DeadLetters(ctx context.Context, sender string, limit int) ([]DeadLetter, error) {
+	if limit <= 0 {
+		limit = -1 // which SQLite takes for none
+	}
+	var out []DeadLetter
+	err := db.read(ctx, "reading the dead letters of "+sender, func(t readTx) error {
+		if _, err := cursorOf(t, sender); err != nil {
+			return err
+		}
+		rows, err := t.query(`SELECT seq, event, reason, at FROM dead_letters WHERE sender = ? ORDER BY at DESC, seq DESC LIMIT ?`, sender, limit)
+		out, err = collect(rows, err, func(r *sql.Rows) (d DeadLetter, err error) {
+			var event string
+			var at int64
+			if err := r.Scan(&d.Seq, &event, &d.Reason, &at); err != nil {
+				return d, err
+			}
+			d.At = fromMS(at)
+			if err := json.Unmarshal([]byte(event), &d.Event); err != nil {
+				return d, fmt.Errorf("event %d: %w", d.Seq, err)
+			}
+			return d, nil
+		})
+		return err
+	})
+	return out, err
+}
+
+// cursorOf returns where a sender is in the outbox.
+func cursorOf(q querier, sender string) (cursor int64, err error) {
+	err = q.queryRow(`SELECT cursor FROM senders WHERE name = ?`, sender).Scan(&cursor)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoSender
+	}
+	return cursor, err
+}

@@ -1,0 +1,66 @@
+package store_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"ctwatch/store"
+)
+
+func TestThreadsAreRememberedForEachSenderUntilTheyAreOld(t *testing.T) {
+	c := newClock()
+	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
+	db.SetPruneStep(2)
+	a, b := db.Threads("a"), db.Threads("b")
+	want := func(s *store.Threads, key, channel, ts string) {
+		t.Helper()
+		gotChannel, gotTS, ok, err := s.Thread(t.Context(), key)
+		must(t, err)
+		if gotChannel != channel || gotTS != ts || ok != (ts != "") {
+			t.Errorf("%s: %q, %q, %v; want %q, %q", key, gotChannel, gotTS, ok, channel, ts)
+		}
+	}
+	for _, key := range []string{"1", "2", "3", "4", "5"} {
+		must(t, a.SetThread(t.Context(), key, "C1", "1.1"))
+	}
+	must(t, a.SetThread(t.Context(), "1", "C2", "2.2"))
+	want(a, "1", "C2", "2.2")
+	want(a, "2", "C1", "1.1")
+	want(a, "6", "", "")
+	want(b, "1", "", "")
+
+	c.Add(399 * 24 * time.Hour)
+	must(t, b.SetThread(t.Context(), "1", "C3", "3.3"))
+	must(t, a.SetThread(t.Context(), "2", "C1", "1.1")) // to be kept for longer
+	want(a, "1", "C2", "2.2")
+	c.Add(48 * time.Hour)
+	want(a, "1", "", "")
+	_, err := db.Prune(t.Context(), c.Now())
+	must(t, err)
+	var n int
+	must(t, db.Reader().QueryRow(`SELECT count(*) FROM threads`).Scan(&n))
+	if n != 2 {
+		t.Errorf("%d threads are left, want 2", n)
+	}
+	want(a, "2", "C1", "1.1")
+	want(b, "1", "C3", "3.3")
+}
+
+func TestIssuingKeysAreLearned(t *testing.T) {
+	db := open(t)
+	r3, x1 := store.IssuerKey{Pin: pin("r3"), CA: "Let's Encrypt"}, store.IssuerKey{Pin: pin("x1"), CA: "Sectigo"}
+	must(t, db.Learn(t.Context()))
+	must(t, db.Learn(t.Context(), r3, r3))
+	must(t, db.Learn(t.Context(), r3, x1, store.IssuerKey{CA: "nobody"}, store.IssuerKey{Pin: pin("?")}))
+	writesNothing(t, db, "what is known", func() { must(t, db.Learn(t.Context(), x1, r3)) })
+	x1.CA = "Microsoft"
+	must(t, db.Learn(t.Context(), x1))
+	got, err := db.Learned(t.Context())
+	must(t, err)
+	byPin := make(map[string]string)
+	for _, k := range got {
+		byPin[k.Pin.String()] = k.CA
+	}
+	wantEqual(t, "learned", map[string]string{r3.Pin.String(): "Let's Encrypt", x1.Pin.String(): "Microsoft"}, byPin)
+}
