@@ -50,20 +50,23 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 			return nil, err
 		}
 	}
-	if err := t.vouch(seq, c, j, before != c.Verdict); err != nil {
-		return nil, err
-	}
-	if before == c.Verdict || found && c.Verdict == ctwatch.Expected {
-		return nil, nil // what is expected from the start is no news
-	}
+	news := before != c.Verdict
 	why := ctwatch.Printable(strings.Join(j.Details, " "), 1000)
-	err = t.record(pins.Record{
-		Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict),
-		Actor: pins.Policy, By: byPolicy, Reason: why,
-	})
-	ended := !c.NotAfter.IsZero() && !c.NotAfter.After(t.now)
-	if err != nil || ended && !found {
+	if news && !(found && c.Verdict == ctwatch.Expected) { // what is expected from the start is no news
+		err := t.record(pins.Record{
+			Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict),
+			Actor: pins.Policy, By: byPolicy, Reason: why,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := t.vouch(seq, c, j, news); err != nil {
 		return nil, err
+	}
+	ended := !c.NotAfter.IsZero() && !c.NotAfter.After(t.now)
+	if !news || found && c.Verdict != ctwatch.Unexpected || !found && ended {
+		return nil, nil
 	}
 	e := t.verdictEvent(*c, before, why, "", past)
 	e.Data.ReportTo = j.ReportTo

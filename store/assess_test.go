@@ -3,10 +3,12 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,6 +37,16 @@ func issuerRule(issuer string) ctwatch.Judge {
 		}
 		return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Its issuer is not allowed."}, ReportTo: "abuse@ca.test"}
 	}
+}
+
+// unlessServed is a rule: nothing is expected but by its key, and unexpected only what
+// is compromised.
+func unlessServed(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	j := issuerRule("nobody")(c, k)
+	if j.Verdict == ctwatch.Unexpected && !k.Compromised {
+		j = ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule"}, Details: []string{"No rule says."}}
+	}
+	return j
 }
 
 // judging opens a database with a rule.
@@ -119,13 +131,7 @@ func TestRulesOfNewDigestJudgeAgain(t *testing.T) {
 }
 
 func TestWhatBecomesOfAKeyJudgesItsCertificatesAgain(t *testing.T) {
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
-		j := issuerRule("nobody")(c, k)
-		if j.Verdict == ctwatch.Unexpected && !k.Compromised {
-			j = ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule"}}
-		}
-		return j
-	})
+	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
@@ -151,4 +157,331 @@ func TestRejectingWhatOnlyARuleExpectedEndsTheTrust(t *testing.T) {
 	if k := key(t, db, pin("key1"), pins.RoleLeaf); k.State != pins.StateSeen || len(k.ApprovedFor) > 0 {
 		t.Errorf("its key is still trusted: %+v", k)
 	}
+}
+
+// verdicts lists what certificates are judged to be, and why.
+func verdicts(t testing.TB, db *store.DB, ns ...int) (out []string) {
+	t.Helper()
+	for _, n := range ns {
+		c := get(t, db, n)
+		out = append(out, strings.Join(append([]string{string(c.Verdict)}, c.Reasons...), " "))
+	}
+	return out
+}
+
+// toldOf lists events about verdicts and candidates: type, severity, who, and which
+// certificate of those with the numbers.
+func toldOf(t testing.TB, db *store.DB, ns ...int) (out []string) {
+	t.Helper()
+	for _, e := range events(t, db) {
+		switch e.Type {
+		case ctwatch.CertificateJudged, ctwatch.CertificateUnexpected, ctwatch.PinCandidate:
+		default:
+			continue
+		}
+		for _, n := range ns {
+			if e.Data.Certificate.ID == certificate(n).ID {
+				out = append(out, strings.TrimSpace(fmt.Sprintf("%s %d %s %s", e.Type, n, e.Data.Severity, e.Data.By)))
+			}
+		}
+	}
+	return out
+}
+
+// logged is certificate n, which a log has since after the epoch.
+func logged(l ctwatch.Log, n int, index uint64, after time.Duration) ctwatch.Found {
+	f := found(l, n, index)
+	f.Certificate.Sightings[0].Timestamp = epoch.Add(after)
+	f.Certificate.FirstSeen = epoch.Add(after + time.Minute)
+	return f
+}
+
+func TestNewVerdictsAreTold(t *testing.T) {
+	allowed := "another"
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return issuerRule(allowed)(c, k) })
+	l := started(t, db, 1)
+	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
+	wantEqual(t, "told when found", []string{"certificate.unexpected 1 critical", "certificate.unexpected 2 critical"}, toldOf(t, db, 1, 2))
+
+	allowed = "issuer"
+	must(t, db.Rejudge(t.Context(), "1"))
+	allowed = "another"
+	must(t, db.Rejudge(t.Context(), "2"))
+	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
+	must(t, err)
+	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Unreviewed, nil, "bob", "perhaps not")
+	must(t, err)
+	allowed = "issuer"
+	must(t, db.Rejudge(t.Context(), "3"))
+	want := []string{
+		"certificate.unexpected 1 critical",
+		"certificate.judged 1 info", "pin.candidate 1 warning", // once
+		"certificate.unexpected 1 critical",
+		"certificate.judged 1 info ada",
+		"certificate.judged 1 info bob",
+	}
+	wantEqual(t, "told of the first", want, toldOf(t, db, 1))
+	ids := make(map[string]bool)
+	for _, e := range events(t, db) {
+		if ids[e.ID] {
+			t.Errorf("two events have the ID of %s %q", e.Type, e.Data.Summary)
+		}
+		ids[e.ID] = true
+	}
+	wantEqual(t, "audit trail", []string{
+		"→seen by log log", "judge unexpected by policy policy",
+		"judge expected by policy policy", "seen→approved by policy policy", "approve [w1.example.com] by policy policy",
+		"judge unexpected by policy policy", "withdraw [w1.example.com] by policy policy", "approved→seen by policy policy",
+		"judge expected by person ada", "judge unreviewed by person bob",
+	}, history(t, db, pin("key1")))
+}
+
+func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
+	rule := unlessServed
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	rule = issuerRule("issuer")
+	must(t, db.Rejudge(t.Context(), "1"))
+	wantEqual(t, "told", []string{"pin.candidate 1 warning", "certificate.judged 1 debug"}, toldOf(t, db, 1))
+}
+
+func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
+	c := newClock()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
+		Logger: discard(), Now: c.Now, Judge: func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+			switch k.CAA {
+			case "":
+				return ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule", "caa_unknown"}}
+			case "forbids":
+				return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"caa_forbids"}}
+			}
+			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
+		},
+	})
+	must(t, err)
+	defer db.Close()
+	l := started(t, db, 1)
+	ended := found(l, 3, 3)
+	ended.Certificate.NotAfter = epoch.Add(-time.Minute)
+	record(t, db, l, 5, found(l, 0, 0), found(l, 1, 1), found(l, 2, 2), ended, found(l, 4, 4))
+	_, err = db.Judge(t.Context(), certificate(4).ID, ctwatch.Expected, []string{"mentions \"caa_unknown\"", "caa_unknown"}, "ada", "")
+	must(t, err)
+	unknown := func(limit int) (out []string) {
+		t.Helper()
+		cs, err := db.CAAUnknown(t.Context(), limit)
+		must(t, err)
+		for _, c := range cs {
+			out = append(out, c.Serial)
+		}
+		return out
+	}
+	wantEqual(t, "to be asked", []string{"3", "2", "1"}, unknown(10))
+	wantEqual(t, "to be asked first", []string{"3"}, unknown(1))
+	must(t, db.SetCAA(t.Context(), certificate(1).ID, "forbids"))
+	must(t, db.SetCAA(t.Context(), certificate(2).ID, "permits"))
+	if err := db.SetCAA(t.Context(), hash("?"), "permits"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of an unknown certificate: %v", err)
+	}
+	wantEqual(t, "to be asked", []string{"1"}, unknown(10))
+	wantEqual(t, "verdicts", []string{"unexpected caa_forbids", "expected issuer_allowed"}, verdicts(t, db, 1, 2))
+	// They are kept for the next time.
+	must(t, db.Rejudge(t.Context(), "1"))
+	wantEqual(t, "verdicts", []string{"unexpected caa_forbids", "expected issuer_allowed"}, verdicts(t, db, 1, 2))
+	c.Add(365 * 24 * time.Hour)
+	if left := unknown(10); len(left) > 0 {
+		t.Errorf("to be asked when all have ended: %v", left)
+	}
+
+	plan, err := db.PlanCAAUnknown(t.Context())
+	must(t, err)
+	if s := strings.Join(plan, "\n"); !strings.Contains(s, "certificates_caa_unknown") || !strings.Contains(s, "audit_by_certificate") || strings.Contains(s, "B-TREE") {
+		t.Errorf("plan:\n%s", s)
+	}
+}
+
+func TestAKeyThatWasServedBeforeMakesACertificateExpected(t *testing.T) {
+	db := judging(t, "", unlessServed)
+	l := started(t, db, 1)
+	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1)) // key1, at the epoch
+	record(t, db, l, 2, logged(l, 11, 0, time.Second), logged(l, 2, 1, time.Second))
+	wantEqual(t, "verdicts", []string{"expected key_served", "unreviewed no_rule"}, verdicts(t, db, 11, 2))
+	if s := state(t, db, pin("key1")); s != pins.StateSeen {
+		t.Errorf("a key that is only served is %s", s)
+	}
+
+	// The renewal replaces what is served; the old key was served all the same.
+	after := look("w1.example.com", "192.0.2.1:443", 2)
+	after.At = epoch.Add(2 * time.Second)
+	observe(t, db, after)
+	record(t, db, l, 3, logged(l, 21, 2, time.Hour))
+	must(t, db.Rejudge(t.Context(), "1"))
+	wantEqual(t, "verdicts", []string{"expected key_served", "unreviewed no_rule", "expected key_served"}, verdicts(t, db, 11, 2, 21))
+	// What came to be served only since proves nothing of this one, but of the next.
+	record(t, db, l, 5, logged(l, 12, 3, time.Second), logged(l, 22, 4, time.Hour))
+	wantEqual(t, "verdicts", []string{"unreviewed no_rule", "expected key_served"}, verdicts(t, db, 12, 22))
+}
+
+func TestAKeyServedWhileNobodyReadTheLogProvesNothing(t *testing.T) {
+	db := judging(t, "", unlessServed)
+	l := started(t, db, 1)
+	// It was logged, then served, then seen to be served, and only then read.
+	o := look("w1.example.com", "192.0.2.1:443", 1)
+	o.At = epoch.Add(time.Hour)
+	observe(t, db, o)
+	f := logged(l, 1, 0, time.Minute)
+	f.Certificate.FirstSeen = epoch.Add(2 * time.Hour)
+	record(t, db, l, 1, f)
+	wantEqual(t, "verdicts", []string{"unreviewed no_rule"}, verdicts(t, db, 1))
+}
+
+func TestARejectedCertificateEndsWhatServingItsKeyProves(t *testing.T) {
+	db := judging(t, "", unlessServed)
+	l := started(t, db, 1)
+	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
+	record(t, db, l, 2, logged(l, 1, 0, time.Second), logged(l, 11, 1, time.Second))
+	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+	must(t, err)
+	record(t, db, l, 3, logged(l, 21, 2, time.Hour))
+	wantEqual(t, "verdicts", []string{"unexpected rejected", "unreviewed no_rule", "unreviewed no_rule"}, verdicts(t, db, 1, 11, 21))
+	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "it was ours")
+	must(t, err)
+	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_served", "expected key_served"}, verdicts(t, db, 1, 11, 21))
+}
+
+func TestAuthorizingOneCertificateJudgesTheOthersOfItsKey(t *testing.T) {
+	db := judging(t, "", unlessServed)
+	l := started(t, db, 1)
+	record(t, db, l, 3, found(l, 1, 0), found(l, 11, 1), found(l, 2, 2))
+	_, err := db.Authorize(t.Context(), certificate(1).ID, []string{"authorized"}, approval(pin("key1"), "w1.example.com"))
+	must(t, err)
+	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_authorized", "unreviewed no_rule"}, verdicts(t, db, 1, 11, 2))
+}
+
+func TestWhatIsTrustedByAPersonIsNotRejected(t *testing.T) {
+	db := judging(t, "", issuerRule("another"))
+	l := started(t, db, 1)
+	approve(t, db, declaration(pin("key1"), "w1.example.com"))
+	record(t, db, l, 1, found(l, 1, 0))
+	must(t, db.Retire(t.Context(), pin("key1"), false, "ada", "old")) // which leaves it trusted until it is of no use
+	if s := state(t, db, pin("key1")); !s.Trusted() {
+		t.Fatalf("it is %s", s)
+	}
+	if _, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", ""); !errors.Is(err, store.ErrTrustedKey) {
+		t.Errorf("error %v, want ErrTrustedKey", err)
+	}
+}
+
+func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
+	known := false
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+		if !known {
+			return ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"issuer_unknown"}}
+		}
+		j := issuerRule("issuer")(c, k)
+		j.CAA = "ca.test"
+		return j
+	})
+	l := started(t, db, 1)
+	other := found(l, 2, 1)
+	other.Certificate.Issuer.Pin = pin("another")
+	judged := found(l, 3, 2)
+	record(t, db, l, 3, found(l, 1, 0), other, judged)
+	_, err := db.Judge(t.Context(), certificate(3).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "")
+	must(t, err)
+	known = true
+	must(t, db.RejudgeIssuers(t.Context(), pin("issuer"), pin("nobody")))
+	wantEqual(t, "verdicts", []string{"expected issuer_allowed", "unreviewed issuer_unknown", "unexpected rejected"}, verdicts(t, db, 1, 2, 3))
+	if c := get(t, db, 1); c.Issuer.CAA != "ca.test" {
+		t.Errorf("its CA is %q", c.Issuer.CAA)
+	}
+	if s := state(t, db, pin("key1")); s != pins.StateApproved {
+		t.Errorf("its key is %s", s)
+	}
+	writesNothing(t, db, "nothing more", func() { must(t, db.RejudgeIssuers(t.Context(), pin("issuer"))) })
+}
+
+func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
+	rule := issuerRule("issuer")
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	l := started(t, db, 1)
+	rogue := found(l, 1, 0)
+	rogue.Certificate.Issuer.Pin = pin("another")
+	record(t, db, l, 1, rogue)
+	// Whoever made it has others made, from an issuer that is allowed.
+	second := found(l, 11, 1)
+	second.Certificate.Matches = append(second.Certificate.Matches, ctwatch.Match{Watch: "other.test", Name: "other.test", Domain: "other.test"})
+	record(t, db, l, 2, second)
+	wantEqual(t, "told", []string{"certificate.unexpected 1 critical"}, toldOf(t, db, 1, 11))
+	if k := key(t, db, pin("key1"), pins.RoleLeaf); k.State != pins.StateSeen {
+		t.Errorf("its key is %s", k.State)
+	}
+
+	rule = issuerRule("another") // it was ours: the other CA is allowed
+	must(t, db.Rejudge(t.Context(), "1"))
+	wantEqual(t, "verdicts", []string{"expected issuer_allowed", "unexpected issuer_not_allowed"}, verdicts(t, db, 1, 11))
+	rule = func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+		allowed := *c
+		allowed.Issuer.Pin = pin("issuer")
+		return issuerRule("issuer")(&allowed, k)
+	}
+	must(t, db.Rejudge(t.Context(), "2"))
+	var candidates []string
+	for _, e := range eventsOf(t, db, ctwatch.PinCandidate) {
+		candidates = append(candidates, e.Subject)
+	}
+	wantEqual(t, "candidates once both may exist", []string{"example.com", "other.test"}, candidates)
+	if k := key(t, db, pin("key1"), pins.RoleLeaf); len(k.ApprovedFor) != 3 {
+		t.Errorf("its key is %s for %v", k.State, k.ApprovedFor)
+	}
+}
+
+func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
+	rule, c := issuerRule("issuer"), newClock()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
+		Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) },
+	})
+	must(t, err)
+	defer db.Close()
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	c.Add(365 * 24 * time.Hour)
+	rule = issuerRule("another")
+	must(t, db.Rejudge(t.Context(), "1"))
+	if s := state(t, db, pin("key1")); s != pins.StateSeen {
+		t.Errorf("a key is %s by a rule that is there no more", s)
+	}
+	wantEqual(t, "told", []string{"pin.candidate 1 warning"}, toldOf(t, db, 1))
+	// Nor does one that has ended stand in the way of its key once the rule is mended.
+	rule = issuerRule("issuer")
+	must(t, db.Rejudge(t.Context(), "2"))
+	next := found(l, 11, 1)
+	next.Certificate.NotAfter = c.Now().AddDate(0, 1, 0)
+	record(t, db, l, 2, next)
+	if s := state(t, db, pin("key1")); s != pins.StateApproved {
+		t.Errorf("the key is %s", s)
+	}
+	// One that is found only now is told of.
+	rogue := found(l, 2, 2)
+	rogue.Certificate.Issuer.Pin = pin("another")
+	record(t, db, l, 3, rogue)
+	wantEqual(t, "told", []string{"certificate.unexpected 2 critical"}, toldOf(t, db, 2))
+}
+
+func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
+	rule := issuerRule("issuer")
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
+	must(t, err)
+	if s := state(t, db, pin("key1")); s != pins.StateApproved {
+		t.Errorf("the key is %s: a person only agreed", s)
+	}
+	rule = issuerRule("another")
+	must(t, db.Rejudge(t.Context(), "1"))
+	if s := state(t, db, pin("key1")); s != pins.StateSeen {
+		t.Errorf("the key is %s by a rule that is there no more", s)
+	}
+	wantEqual(t, "verdicts", []string{"expected authorized"}, verdicts(t, db, 1))
 }
