@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Config is what a Dispatcher needs. Outbox and Logger are required; the rest may
@@ -35,8 +36,11 @@ type Config struct {
 	// another process writes to it. Default 30 s.
 	Poll time.Duration
 	// Storm is how many events within a minute a Batcher is sent one by one. Those
-	// that would be more come as digests, at most one in five seconds; a critical
-	// event waits only for half a second. Default 20; negative: there are no digests.
+	// that would be more come as digests, and are gathered for five seconds after the
+	// last, or for a tenth of a second if one of them is critical, until a hundred
+	// (five times Storm) critical ones were sent within a minute. What to do with the
+	// critical ones of a digest is the Batcher's affair: Slack gives each its own
+	// message. Default 20; negative: there are no digests.
 	Storm int
 	// Batch is how many events are read from the outbox at once. Default 100.
 	Batch int
@@ -44,8 +48,15 @@ type Config struct {
 
 // A Dispatcher carries events from an Outbox to Senders.
 type Dispatcher struct {
-	cfg    Config
+	cfg Config
+
+	replacing sync.Mutex // held by Replace: one at a time
+
+	mu     sync.Mutex
 	queues []*queue
+	ctx    context.Context // of Run; nil while it does not run
+	fail   func(error)     // ends Run
+	wg     sync.WaitGroup  // of queues that run; grows only while ctx is there
 }
 
 // NewDispatcher checks the configuration and fills in its defaults.
@@ -65,15 +76,9 @@ func NewDispatcher(cfg Config) (*Dispatcher, error) {
 	if cfg.Storm == 0 {
 		cfg.Storm = 20
 	}
-
 	d := &Dispatcher{cfg: cfg}
-	seen := make(map[string]bool)
-	for _, s := range cfg.Senders {
-		if s.Name() == "" || seen[s.Name()] {
-			return nil, fmt.Errorf("the name %q of a sender is empty or taken by another: it names the sender's cursor", s.Name())
-		}
-		seen[s.Name()] = true
-		d.queues = append(d.queues, newQueue(&d.cfg, s))
+	if err := d.Replace(cfg.Senders); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
@@ -88,20 +93,111 @@ func setDefault[T int | time.Duration](v *T, def T) {
 // have ended or the grace period is over. It returns an error only if the outbox
 // fails: what cannot be recorded must not go on.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	g, gctx := errgroup.WithContext(ctx)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var failure error // the first
+	var once sync.Once
+	d.mu.Lock()
+	if d.ctx != nil {
+		d.mu.Unlock()
+		return errors.New("the dispatcher runs already")
+	}
+	d.ctx = ctx
+	d.fail = func(err error) {
+		once.Do(func() { failure = err })
+		end()
+	}
 	for _, q := range d.queues {
-		g.Go(func() error { return q.run(gctx) })
+		d.start(q)
 	}
-	err := g.Wait()
-	if len(d.queues) == 0 {
-		<-ctx.Done()
+	d.mu.Unlock()
+
+	<-ctx.Done()
+	d.mu.Lock()
+	d.ctx = nil // nothing starts any more
+	d.mu.Unlock()
+	d.wg.Wait()
+	return failure
+}
+
+// start runs a queue; d is locked, and Run runs.
+func (d *Dispatcher) start(q *queue) {
+	ctx, cancel := context.WithCancel(d.ctx)
+	fail, done := d.fail, make(chan struct{})
+	q.stop, q.done = cancel, done
+	d.wg.Add(1)
+	go func() {
+		defer d.wg.Done()
+		defer close(done)
+		defer cancel()
+		if err := q.run(ctx); err != nil {
+			fail(err)
+		}
+	}()
+}
+
+// Replace changes the senders to these, each with a name of its own. Those that are
+// there already (the same value, by ==) go on undisturbed. The others are stopped: a
+// send under way may go on for the grace period. Once they have ended, the new ones
+// start, so that no two ever share a cursor; then Replace returns. A sender that goes
+// by the name of one before it goes on where that stood.
+//
+// It may be called before, while and after Run runs, and from any goroutine. What was
+// dropped is the caller's to close (see Close), and is not to be given again. With an
+// error nothing has changed.
+func (d *Dispatcher) Replace(senders []Sender) error {
+	seen := make(map[string]bool)
+	for _, s := range senders {
+		if s.Name() == "" || seen[s.Name()] {
+			return fmt.Errorf("the name %q of a sender is empty or taken by another: it names the sender's cursor", s.Name())
+		}
+		seen[s.Name()] = true
 	}
-	return err
+	d.replacing.Lock()
+	defer d.replacing.Unlock()
+
+	var kept []*queue
+	var ended []<-chan struct{} // of those that are dropped and run
+	d.mu.Lock()
+	for _, q := range d.queues {
+		if slices.ContainsFunc(senders, func(s Sender) bool { return same(s, q.sender) }) {
+			kept = append(kept, q)
+		} else if q.stop != nil {
+			q.stop()
+			ended = append(ended, q.done)
+		}
+	}
+	d.queues = slices.Clone(kept)
+	d.mu.Unlock()
+	for _, done := range ended {
+		<-done
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range senders {
+		if slices.ContainsFunc(kept, func(q *queue) bool { return same(s, q.sender) }) {
+			continue
+		}
+		q := newQueue(&d.cfg, s)
+		d.queues = append(d.queues, q)
+		if d.ctx != nil && d.ctx.Err() == nil {
+			d.start(q)
+		}
+	}
+	return nil
+}
+
+// same reports whether two senders are one value, of whatever type.
+func same(a, b Sender) bool {
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // Wake tells that the outbox has new events. It never blocks, and may be called
 // before Run and from any goroutine.
 func (d *Dispatcher) Wake() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, q := range d.queues {
 		select {
 		case q.wake <- struct{}{}:

@@ -10,8 +10,13 @@
 // letter. No sender can delay another, or the reading of logs.
 //
 // More events in a minute than people would read come as digests to those senders
-// that can tell them so (Batcher); each event is named, and none is dropped. Filtered
-// narrows what a sender is told.
+// that can tell them so (Batcher); each event is named, and none is dropped. Slack
+// gives critical events messages of their own all the same, ahead of each digest.
+// Filtered narrows what a sender is told.
+//
+// Programs are told everything. People are not told what is routine, such as that a
+// certificate was renewed as expected (quiet.go), and hear of one that should not
+// exist by one message.
 //
 // Text that others chose is hostile. Each medium has one place that escapes it:
 // slack_escape.go for Slack, email_message.go for HTML and the headers of mail,

@@ -113,8 +113,11 @@ func NewEmail(o EmailOptions) (*Email, error) {
 // Name implements Sender: it holds the address.
 func (s *Email) Name() string { return "email:" + strings.ToLower(s.to.Address) }
 
-// Wants implements Sender: everything. Filtered narrows it.
-func (s *Email) Wants(ctwatch.Event) bool { return true }
+// Wants implements Sender: everything but what is routine (see Filter). Filtered
+// narrows it.
+func (s *Email) Wants(e ctwatch.Event) bool { return isNews(e) }
+
+func (*Email) forPeople() {}
 
 // Timeout implements Patient.
 func (s *Email) Timeout() time.Duration { return emailTimeout }

@@ -13,8 +13,15 @@ import (
 
 // A Filter says which events a sender is told of: those that meet all of its
 // conditions. The zero Filter lets pass what is at least of severity info.
+//
+// Senders to people (Email, Service, and Slack, which has a filter of its own) leave
+// out of that what is routine: that an expected certificate was issued, logged,
+// deployed or found to be expected, that it has a new key, and heartbeats. They also
+// leave out certificate.issued of an unexpected certificate, where
+// certificate.unexpected follows at once.
 type Filter struct {
-	// MinSeverity is the least urgent severity. Default info.
+	// MinSeverity is the least urgent severity. Default info. With debug, people are
+	// told what is routine as well.
 	MinSeverity ctwatch.Severity
 	// Types are patterns of event types, such as "certificate.*", of which one has
 	// to match; none means any type. A star stands for any characters (path.Match).
@@ -88,20 +95,28 @@ func domain(s string) string {
 }
 
 // Filtered returns a sender that is told only of events that pass the filter and
-// that s wants. It has the name of s, and whatever else s can do.
+// that s wants. A sender to people is told what is routine as well if the filter says
+// debug. It has the name of s, and whatever else s can do.
 func Filtered(s Sender, f Filter) (Sender, error) {
 	if err := f.Check(); err != nil {
 		return nil, fmt.Errorf("the filter of %s: %w", s.Name(), err)
 	}
-	return &filtered{s, f}, nil
+	_, people := s.(forPeople)
+	return &filtered{Sender: s, filter: f, people: people}, nil
 }
 
 type filtered struct {
 	Sender
 	filter Filter
+	people bool // who read it
 }
 
 // Wants implements Sender.
-func (f *filtered) Wants(e ctwatch.Event) bool { return f.filter.Match(e) && f.Sender.Wants(e) }
+func (f *filtered) Wants(e ctwatch.Event) bool {
+	if f.people {
+		return f.filter.Match(e) && f.filter.wantedByPeople(e)
+	}
+	return f.filter.Match(e) && f.Sender.Wants(e)
+}
 
 func (f *filtered) unwrap() Sender { return f.Sender }

@@ -319,17 +319,18 @@ func TestFindHooksRunsNothingThatOthersCouldHavePutThere(t *testing.T) {
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	paths, problems := FindHooks(dir, open, "/no/such/dir", "relative", a)
-	if diff := cmp.Diff([]string{a, b}, paths); diff != "" {
+	alone := script(t, t.TempDir(), ".alone", "")
+	paths, problems := FindHooks(alone, dir, open, open+"/x", "/no/such/dir", "relative", a, dir+"/README")
+	if diff := cmp.Diff([]string{alone, a, b}, paths); diff != "" {
 		t.Error(diff)
 	}
 	text := errors.Join(problems...).Error()
-	for _, want := range []string{link, loose, "dangling", "pipe", open, "relative", "not a directory"} {
+	for _, want := range []string{link, loose, "dangling", "pipe", open, "relative", "README: not executable"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is no problem in:\n%s", want, text)
 		}
 	}
-	if !errors.Is(errors.Join(problems...), fs.ErrNotExist) || len(problems) != 8 {
+	if !errors.Is(errors.Join(problems...), fs.ErrNotExist) || len(problems) != 9 {
 		t.Errorf("%d problems:\n%s", len(problems), text)
 	}
 	if _, err := NewHook(HookOptions{Path: link, Logger: discard()}); err == nil {

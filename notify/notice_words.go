@@ -16,6 +16,8 @@ func eventTitle(t ctwatch.EventType) string {
 		return "Certificate seen again"
 	case ctwatch.CertificateUnexpected:
 		return "Unexpected certificate"
+	case ctwatch.CertificateJudged:
+		return "Certificate judged"
 	case ctwatch.CertificateDeployed:
 		return "Certificate deployed"
 	case ctwatch.CertificateExpiring:
@@ -38,6 +40,14 @@ func eventTitle(t ctwatch.EventType) string {
 		return "Unreadable entry"
 	case ctwatch.WatchGap:
 		return "Entries not read"
+	case ctwatch.WatchHeartbeat:
+		return "Heartbeat"
+	case ctwatch.WatchStalled:
+		return "Watching stalled"
+	case ctwatch.WatchResumed:
+		return "Watching resumed"
+	case ctwatch.NotifyTest:
+		return "Test"
 	}
 	return string(t)
 }
@@ -57,12 +67,12 @@ func actions(e ctwatch.Event) []string {
 			"Ask who requested it. If it is yours: ctwatch certs authorize " + c.ID.String() + " --reason TEXT",
 			"If nobody did: ctwatch certs reject " + c.ID.String() + " --reason TEXT, and find out who controls the name's DNS and web server, by which the CA was convinced.",
 		}, report(d)...)
-	case ctwatch.CertificateIssued, ctwatch.CertificateLogged:
+	case ctwatch.CertificateIssued, ctwatch.CertificateLogged, ctwatch.CertificateJudged:
 		switch {
 		case c == nil:
 		case c.Verdict == ctwatch.Unexpected:
 			return report(d)
-		case c.Verdict == ctwatch.Unreviewed && e.Type == ctwatch.CertificateIssued:
+		case c.Verdict == ctwatch.Unreviewed && e.Type != ctwatch.CertificateLogged:
 			return []string{
 				"No rule says whether it should exist. To write one: ctwatch certs list --verdict unreviewed --suggest",
 				"For this one alone: ctwatch certs authorize " + c.ID.String() + " --reason TEXT, or ctwatch certs reject.",
@@ -87,6 +97,8 @@ func actions(e ctwatch.Event) []string {
 		return []string{"Look at the entry by hand: it may be a certificate for a watched name."}
 	case ctwatch.WatchGap:
 		return []string{"Look the watched names up elsewhere, such as crt.sh, for the time that is missing."}
+	case ctwatch.WatchStalled:
+		return []string{"Look at the daemon's log, and at ctwatch logs: until logs are read again, nobody learns of new certificates."}
 	}
 	return nil
 }

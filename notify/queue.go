@@ -44,6 +44,10 @@ type queue struct {
 	revived <-chan struct{} // nil if the sender is no Reviver
 	pauses  backoff.ExponentialBackOff
 
+	// Of the Dispatcher that runs it, which guards them; nil before.
+	stop context.CancelFunc
+	done chan struct{} // closed once it has ended
+
 	outage outage
 	storm  storm
 }
@@ -112,7 +116,7 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	wanted := q.wanted(pending)
-	if q.storm.isOver(len(wanted), q.cfg.Now()) {
+	if len(wanted) == 0 || q.storm.isOver(len(wanted), q.cfg.Now()) {
 		if err := q.deliverAll(ctx, wanted); err != nil || ctx.Err() != nil {
 			return false, err
 		}
@@ -124,7 +128,7 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 			}
 			wanted = q.wanted(pending)
 		}
-		if all, err := q.deliverDigests(ctx, wanted); err != nil || ctx.Err() != nil || !all {
+		if all, err := q.deliverDigests(ctx, wanted, len(pending) >= maxDigest); err != nil || ctx.Err() != nil || !all {
 			return true, err
 		}
 	}
@@ -177,7 +181,7 @@ func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) erro
 		switch {
 		case err == nil:
 			q.recovered(1, behind)
-			q.storm.count(1, q.cfg.Now())
+			q.storm.count([]ctwatch.Queued{*p}, q.cfg.Now())
 			return q.recordDelivered(ctx, p.Seq)
 		case ctx.Err() != nil:
 			return nil // it is sent again after the restart

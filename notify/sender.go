@@ -7,9 +7,15 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// The names of the senders of which there is always one.
+const (
+	NATSName   = "nats"
+	StdoutName = "stdout"
+)
+
 // A Sender tells one service of events. A Dispatcher calls its methods from one
 // goroutine at a time. What else a sender can do, it says by implementing Batcher,
-// Patient or Reviver.
+// Patient, Reviver or Closer.
 type Sender interface {
 	// Name names the sender's cursor in the outbox, so it never changes.
 	Name() string
@@ -49,6 +55,20 @@ type Batcher interface {
 // Config.Timeout.
 type Patient interface {
 	Timeout() time.Duration // the longest that one Send or SendBatch may take
+}
+
+// A Closer is a Sender that holds what has to be given back, such as a connection. A
+// Dispatcher closes nothing: whoever made a sender does, once it is dropped.
+type Closer interface {
+	Close()
+}
+
+// Close closes a sender that a Dispatcher has done with, if there is anything to
+// close: also one that Filtered made.
+func Close(s Sender) {
+	if c, ok := as[Closer](s); ok {
+		c.Close()
+	}
 }
 
 // A wrapper is a Sender around another, such as one that filters. What the inner one

@@ -108,3 +108,38 @@ func TestAllIsToldOnceAndInOrderAfterTrouble(t *testing.T) {
 		t.Errorf("email: %s", diff)
 	}
 }
+
+// What a person asks for as a test is sent without an outbox.
+func TestEverySenderTellsATest(t *testing.T) {
+	dir := t.TempDir()
+	server, smtp, r := newSlackServer(t), startSMTP(t, &smtpServer{}), newReceiver(t, nil)
+	var out lockedBuffer
+	threads := &memoryThreads{}
+	embedded := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+	e := ctwatch.TestEvent("alice", testTime)
+	for _, s := range []Sender{
+		threadSlack(t, server, threads), hookSlack(t, server), smtp.email(t), service(t, r), r.webhook(t),
+		newHook(t, script(t, dir, "hook", `echo $CTWATCH_EVENT_TYPE $CTWATCH_SUBJECT > $DIR/out`), 0), NewStdout(StdoutOptions{W: &out}),
+		newNATS(t, NATSOptions{InProcess: embedded}),
+	} {
+		mustSend(t, s, e)
+	}
+	if n := len(server.all()); n != 2 || len(threads.at) != 0 {
+		t.Errorf("%d posts to Slack, threads %v", n, threads.at)
+	}
+	if n := len(smtp.taken()); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+	if n := r.count(); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+	if got := readFile(t, dir+"/out"); got != "notify.test daemon\n" {
+		t.Errorf("the hook got %q", got)
+	}
+	if msgs := consume(t, "CTWATCH", embedded.ClientURL()); len(msgs) != 1 || msgs[0].Subject() != "ctwatch.notify.test.daemon" {
+		t.Errorf("NATS got %v", msgs)
+	}
+	if got, want := out.String(), "2026-11-20 10:00:00 info     notify.test: This is a test, which alice asked for: nothing has happened.\n"; got != want {
+		t.Errorf("%q", got)
+	}
+}

@@ -105,8 +105,11 @@ func NewService(o ServiceOptions) (*Service, error) {
 // Name implements Sender.
 func (s *Service) Name() string { return s.name }
 
-// Wants implements Sender: everything. Filtered narrows it.
-func (s *Service) Wants(ctwatch.Event) bool { return true }
+// Wants implements Sender: everything but what is routine (see Filter). Filtered
+// narrows it.
+func (s *Service) Wants(e ctwatch.Event) bool { return isNews(e) }
+
+func (*Service) forPeople() {}
 
 // Timeout implements Patient.
 func (s *Service) Timeout() time.Duration { return serviceTimeout }

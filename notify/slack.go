@@ -36,14 +36,18 @@ type SlackOptions struct {
 	Channel string
 	// Routes choose other channels. The first that an event matches counts.
 	Routes []SlackRoute
-	// MinSeverity is the least urgent severity that is posted. Default info. Later
-	// facts about a certificate that has a thread, and that is not expected, go there
-	// whatever their severity.
+	// MinSeverity is the least urgent severity that is posted. Default info. What is
+	// routine (see Filter) is posted only with debug. Later facts about a certificate
+	// that has a thread go there whatever their severity, unless it was expected from
+	// the start; so does the news that it is expected after all.
 	MinSeverity ctwatch.Severity
 
 	// Threads remembers the message about each certificate. Without it every event
 	// is a message of its own, and none is updated. Optional.
 	Threads SlackThreads
+	// ReportTo finds where a certificate's CA takes reports, "" when unknown: for a
+	// message that is brought up to date by an event that does not say. Optional.
+	ReportTo func(*ctwatch.Certificate) string
 	// Buttons puts buttons on messages, for which RunSocket has to run. Optional.
 	Buttons *SlackButtons
 
@@ -125,8 +129,13 @@ func (*Slack) Name() string { return "slack" }
 
 // Wants implements Sender.
 func (s *Slack) Wants(e ctwatch.Event) bool {
-	return e.Data.Severity.AtLeast(s.o.MinSeverity) || s.isNote(e)
+	if alarmFollows(e) {
+		return false
+	}
+	return s.isNote(e) || e.Data.Severity.AtLeast(s.o.MinSeverity) && (s.wantsRoutine() || !isRoutine(e))
 }
+
+func (s *Slack) wantsRoutine() bool { return s.o.MinSeverity == ctwatch.Debug }
 
 // Send implements Sender.
 func (s *Slack) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {

@@ -75,6 +75,9 @@ func (s *Slack) rootMessage(e ctwatch.Event) slackMessage {
 	if e.Type != root.Type { // or else its own summary says more
 		root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", e.Subject, sentence, ctwatch.Printable(c.Issuer.Name, 100), dateText(c.NotAfter))
 	}
+	if root.Data.ReportTo == "" && c.Verdict == ctwatch.Unexpected && s.o.ReportTo != nil {
+		root.Data.ReportTo = s.o.ReportTo(c)
+	}
 	n := NewNotice(root)
 	m := slackMessage{text: slackText(mark+" "+n.Summary, maxSection), ids: []string{e.ID}}
 	m.blocks = []slack.Block{

@@ -26,14 +26,19 @@ func TestMessagesLookAsTheyDid(t *testing.T) {
 	issued, logged, deployed := c.issued(), c.logged(), c.deployed()
 	rejected := c.rejected("alice")
 	homograph := newStory("xn--pple-43d.com")
-	homograph.c.Verdict, homograph.c.Reasons = ctwatch.Unexpected, []string{"issuer_not_allowed"}
 	homograph.c.Issuer.Name = "CN=Lеt's Encrypt <!channel>" // with a Cyrillic е
+	look := homograph.issued()
+	homograph.c.Verdict, homograph.c.Reasons = ctwatch.Unexpected, []string{"issuer_not_allowed"}
+	alarm := ctwatch.UnexpectedEvent(homograph.c, "no rule allows its issuer", testTime)
+	alarm.Data.ReportTo = "problems@ca.example"
+	changed := *c
+	authorized := changed.authorized("alice")
 	key := pins.Key{
 		Pin: c.c.Key.Pin, Role: pins.RoleLeaf, State: pins.StateApproved, Hosts: []string{"api.example.com"},
 		Apps: []pins.AppVersion{{Name: "shop", Version: "5.2"}},
 	}
 	d := &slackDigest{}
-	for _, e := range []ctwatch.Event{issued, homograph.issued(), misbehaved()} {
+	for _, e := range []ctwatch.Event{issued, look, misbehaved()} {
 		d.add(e)
 	}
 	for name, m := range map[string]slackMessage{
@@ -42,7 +47,11 @@ func TestMessagesLookAsTheyDid(t *testing.T) {
 		"deployed":   s.rootMessage(deployed),
 		"rejected":   s.eventMessage(rejected, []ctwatch.Event{issued}, false),
 		"updated":    s.rootMessage(rejected),
-		"homograph":  s.eventMessage(homograph.issued(), nil, false),
+		"homograph":  s.eventMessage(alarm, nil, false),
+		"judged":     s.eventMessage(authorized, nil, true),
+		"authorized": s.rootMessage(authorized),
+		"stalled":    s.eventMessage(ctwatch.StalledEvent("no log was read for 25 hours", testTime), nil, false),
+		"test":       s.eventMessage(ctwatch.TestEvent("alice <!here>", testTime), nil, false),
 		"missing":    s.eventMessage(ctwatch.PinMissingEvent("shop", "api.example.com", "example.com", &c.c, key.Pin, "no version of shop accepts it", 1, testTime), nil, false),
 		"candidate":  s.eventMessage(ctwatch.PinCandidateForApp("shop", "api.example.com", "example.com", key, "release it by 2026-12-01", 1, testTime), nil, false),
 		"misbehaved": s.eventMessage(misbehaved(), nil, false),

@@ -51,11 +51,16 @@ type slackPlacement struct {
 	nowhere    bool   // it is not to be told
 }
 
-// isNote reports whether an event of little severity is wanted for the thread of its
-// certificate. Most certificates are expected and have none: to want their facts would
-// make a storm of what is never told.
+// isNote reports whether an event, however small, is wanted for the thread of its
+// certificate. Most certificates are expected from the start, and have none: to want
+// their facts would make a storm of what is never told. One that becomes expected, or
+// that a person said is, had a verdict before that people were told of.
 func (s *Slack) isNote(e ctwatch.Event) bool {
-	return s.o.Threads != nil && isLaterFact(e) && e.Data.Certificate.Verdict != ctwatch.Expected
+	if s.o.Threads == nil || !isLaterFact(e) {
+		return false
+	}
+	c := e.Data.Certificate
+	return c.Verdict != ctwatch.Expected || e.Type == ctwatch.CertificateJudged || slices.Contains(c.Reasons, "authorized")
 }
 
 // isLaterFact reports whether an event only adds to what was told of a certificate.
@@ -129,9 +134,10 @@ func (s *Slack) place(e ctwatch.Event, threads []slackThread) slackPlacement {
 		own.nowhere = true // told before: the message was brought up to date
 	case e.Type == ctwatch.CertificateIssued:
 	case len(threads) == 0:
-		// Nothing was told of the certificate, or it is forgotten.
+		// Nothing was told of the certificate, or it is forgotten. That rules find
+		// nothing wrong with it is then of no interest; what a person decided is.
 		own.nowhere = e.Type == ctwatch.CertificateLogged || !e.Data.Severity.AtLeast(s.o.MinSeverity) ||
-			e.Type == ctwatch.CertificateDeployed && e.Data.Certificate.Verdict == ctwatch.Expected
+			e.Type == ctwatch.CertificateJudged && e.Data.By == "" || isRoutine(e) && !s.wantsRoutine()
 	case isAlarm(e) && (here < 0 || threads[here].digest):
 		// Its readers are in another channel than those of the thread, or have seen a
 		// line among many.

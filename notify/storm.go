@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -13,9 +14,10 @@ const (
 	stormWindow = time.Minute
 	// digestPause is how long the events of a storm are gathered after a digest.
 	digestPause = 5 * time.Second
-	// criticalPause is the same when one of them is critical, for as long as the
-	// storm is below wideAwake times the limit: by then nobody sleeps any more.
-	criticalPause = 500 * time.Millisecond
+	// criticalPause is the same when one of them is critical, unless wideAwake times
+	// the limit of critical ones were told within the last minute: by then nobody
+	// sleeps any more.
+	criticalPause = 100 * time.Millisecond
 	wideAwake     = 5
 	// maxDigest is how many events are read for one digest.
 	maxDigest = 500
@@ -28,51 +30,70 @@ type storm struct {
 	batcher Batcher // nil: the sender is none
 	limit   int     // events in a stormWindow
 
-	told   []time.Time // when the last events were taken, oldest first; at most limit*wideAwake
-	digest time.Time   // when the last digest was taken
+	told     times     // events
+	critical times     // those of them that are critical
+	digest   time.Time // when the last digest was taken
+	going    bool      // the last digest left events that were to follow it at once
 }
 
-// count takes note of n events that the service took.
-func (s *storm) count(n int, now time.Time) {
-	most := s.limit * wideAwake
-	for range min(n, most) {
-		s.told = append(s.told, now)
+// times are when the last events were taken, oldest first.
+type times []time.Time
+
+// add adds n times, and keeps the last ones.
+func (t *times) add(n, keep int, now time.Time) {
+	for range min(n, keep) {
+		*t = append(*t, now)
 	}
-	s.told = s.told[max(0, len(s.told)-most):]
+	*t = (*t)[max(0, len(*t)-keep):]
+}
+
+// within counts those of the last stormWindow, and forgets the others.
+func (t *times) within(now time.Time) int {
+	old := 0
+	for old < len(*t) && now.Sub((*t)[old]) >= stormWindow {
+		old++
+	}
+	*t = (*t)[old:]
+	return len(*t)
+}
+
+// count takes note of events that the service took.
+func (s *storm) count(events []ctwatch.Queued, now time.Time) {
+	n := 0
+	for i := range events {
+		if isCritical(events[i].Event) {
+			n++
+		}
+	}
+	s.told.add(len(events), s.limit+1, now)
+	s.critical.add(n, s.limit*wideAwake, now)
 }
 
 // isOver reports whether n more events may be told one by one.
 func (s *storm) isOver(n int, now time.Time) bool {
-	if s.batcher == nil {
-		return true
-	}
-	old := 0
-	for old < len(s.told) && now.Sub(s.told[old]) >= stormWindow {
-		old++
-	}
-	s.told = s.told[old:]
-	return len(s.told)+n <= s.limit
+	return s.batcher == nil || s.told.within(now)+n <= s.limit
 }
 
 // gather returns how long to wait for more events before a digest of these is sent.
 func (s *storm) gather(events []ctwatch.Queued, now time.Time) time.Duration {
 	pause := digestPause
-	if len(s.told) < s.limit*wideAwake {
-		for i := range events {
-			if events[i].Event.Data.Severity.AtLeast(ctwatch.Critical) {
-				pause = criticalPause
-				break
-			}
-		}
+	if s.critical.within(now) < s.limit*wideAwake &&
+		slices.ContainsFunc(events, func(q ctwatch.Queued) bool { return isCritical(q.Event) }) {
+		pause = criticalPause
 	}
 	return pause - now.Sub(s.digest)
 }
 
-// deliverDigests sends events as digests, once it is time for one. It reports false
-// if it did not send all, so that the outbox has to be read again: others may have
-// joined them.
-func (q *queue) deliverDigests(ctx context.Context, events []ctwatch.Queued) (all bool, err error) {
-	if wait := q.storm.gather(events, q.cfg.Now()); wait > 0 {
+// deliverDigests sends events as digests, once it is time for one; if these are as
+// many as are read at once, it is. It reports false if it did not send all, so that
+// the outbox has to be read again: others may have joined them.
+func (q *queue) deliverDigests(ctx context.Context, events []ctwatch.Queued, full bool) (all bool, err error) {
+	wait := q.storm.gather(events, q.cfg.Now())
+	if full || q.storm.going {
+		wait = 0
+	}
+	q.storm.going = false
+	if wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {
@@ -87,7 +108,15 @@ func (q *queue) deliverDigests(ctx context.Context, events []ctwatch.Queued) (al
 		if err != nil || taken == 0 || ctx.Err() != nil {
 			return false, err
 		}
-		events = events[taken:]
+		if events = events[taken:]; len(events) == 0 {
+			return true, nil
+		}
+		select {
+		case <-q.wake: // perhaps by a critical event, which goes ahead of the rest
+			q.storm.going = true
+			return false, nil
+		default:
+		}
 	}
 	err = q.deliverAll(ctx, events)
 	return err == nil && ctx.Err() == nil, err
@@ -118,7 +147,7 @@ func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (don
 	}
 	if r.taken > 0 {
 		q.recovered(r.taken, len(events)-r.taken)
-		q.storm.count(r.taken, q.cfg.Now())
+		q.storm.count(queued[:r.taken], q.cfg.Now())
 		q.storm.digest = q.cfg.Now()
 		if err := q.recordDelivered(ctx, queued[r.taken-1].Seq); err != nil {
 			return 0, err

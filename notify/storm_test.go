@@ -120,26 +120,37 @@ func TestAStormBecomesDigestsThatNameAllInOrderAndOnce(t *testing.T) {
 func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
 	first, _ := someEvents(30)
 	for _, tt := range []struct {
-		severity ctwatch.Severity
-		told     int // within the last minute
-		want     time.Duration
+		severity       ctwatch.Severity
+		told, critical int // within the last minute
+		want           time.Duration
 	}{
-		{ctwatch.Info, 21, digestPause},
-		{ctwatch.Warning, 21, digestPause},
-		{ctwatch.Critical, 21, criticalPause},
-		{ctwatch.Critical, 99, criticalPause},
-		{ctwatch.Critical, 100, digestPause},
-		{"of the future", 21, criticalPause},
+		{ctwatch.Info, 21, 0, digestPause},
+		{ctwatch.Warning, 21, 0, digestPause},
+		{ctwatch.Info, 21, 21, digestPause},
+		{ctwatch.Critical, 21, 0, criticalPause},
+		{ctwatch.Critical, 10_000, 0, criticalPause}, // what is not critical wakes nobody
+		{ctwatch.Critical, 0, 99, criticalPause},
+		{ctwatch.Critical, 0, 100, digestPause},
+		{"of the future", 21, 0, criticalPause},
 	} {
 		s := storm{batcher: &digestSender{}, limit: 20}
-		s.count(tt.told, testTime)
+		for _, of := range []struct {
+			n        int
+			severity ctwatch.Severity
+		}{{tt.told, ctwatch.Warning}, {tt.critical, ctwatch.Critical}} {
+			taken := make([]ctwatch.Queued, of.n)
+			for i := range taken {
+				taken[i].Event.Data.Severity = of.severity
+			}
+			s.count(taken, testTime)
+		}
 		s.digest = testTime
 		var queued []ctwatch.Queued
 		for _, e := range append(first[:2:2], severe(tt.severity, first[2:3:3])...) {
 			queued = append(queued, ctwatch.Queued{Event: e})
 		}
 		if got := s.gather(queued, testTime); got != tt.want {
-			t.Errorf("%s after %d: %s, want %s", tt.severity, tt.told, got, tt.want)
+			t.Errorf("%s after %d and %d: %s, want %s", tt.severity, tt.told, tt.critical, got, tt.want)
 		}
 		if got := s.gather(queued, testTime.Add(digestPause)); got > 0 {
 			t.Errorf("%s: still gathering %s later", tt.severity, digestPause)
@@ -168,6 +179,28 @@ func TestACriticalEventEndsTheGathering(t *testing.T) {
 	}
 	if _, n := s.all(); n > 3 {
 		t.Errorf("%d messages", n)
+	}
+}
+
+func TestNobodyWaitsForWhatIsNotTold(t *testing.T) {
+	storm, _ := someEvents(30)
+	o := newMemoryOutbox(storm...)
+	s := &digestSender{}
+	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
+	eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
+	more, _ := someEvents(3 * maxDigest)
+	more = severe(ctwatch.Debug, more) // which nobody wants
+	severe(ctwatch.Info, more[40:41])
+	severe(ctwatch.Critical, more[len(more)-1:])
+	began := time.Now()
+	o.add(more...)
+	d.Wake()
+	eventually(t, "all are passed", func() bool { return o.cursor("digests").seq == int64(30+len(more)) })
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("a critical event behind many that are not told waited for %s", took)
+	}
+	if got, _ := s.all(); len(got) != 32 {
+		t.Errorf("%d events told, want 32", len(got))
 	}
 }
 

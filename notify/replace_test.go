@@ -1,0 +1,265 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+)
+
+func TestReplaceLeavesIdenticalSendersUndisturbed(t *testing.T) {
+	events, ids := someEvents(30)
+	o := newMemoryOutbox(events[:10]...)
+	var interrupted sync.Once
+	sending, finish := make(chan struct{}, 100), make(chan struct{})
+	kept := &funcSender{name: "kept", send: func(ctx context.Context, _ ctwatch.Event) (bool, error) {
+		sending <- struct{}{}
+		select {
+		case <-finish:
+			return false, nil
+		case <-ctx.Done():
+			interrupted.Do(func() { t.Error("a send of a sender that stays was interrupted") })
+			return true, ctx.Err()
+		}
+	}}
+	dropped, added := &funcSender{name: "dropped"}, &funcSender{name: "added"}
+	d, stop := start(t, Config{Outbox: o, Senders: []Sender{kept, dropped}, Grace: 50 * time.Millisecond})
+	receive(t, sending)
+	eventually(t, "the other has all", func() bool { return o.cursor("dropped").seq == 10 })
+	if err := d.Replace([]Sender{added, kept}); err != nil {
+		t.Fatal(err)
+	}
+	close(finish)
+	o.add(events[10:]...)
+	d.Wake()
+	for _, name := range []string{"kept", "added"} {
+		eventually(t, name+" has all", func() bool { return o.cursor(name).seq == 30 })
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	for _, s := range []*funcSender{kept, added} {
+		if diff := cmp.Diff(ids, s.taken()); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
+	}
+	if diff := cmp.Diff(ids[:10], dropped.taken()); diff != "" {
+		t.Errorf("dropped: %s", diff)
+	}
+}
+
+// A recorder is what several senders of one name post to. It fails the test if two do
+// at the same time.
+type recorder struct {
+	t    *testing.T
+	mu   sync.Mutex
+	ids  []string
+	busy sync.Mutex
+}
+
+func (r *recorder) sender() *funcSender {
+	return &funcSender{name: "s", send: func(_ context.Context, e ctwatch.Event) (bool, error) {
+		if !r.busy.TryLock() {
+			r.t.Error("two deliver by one cursor")
+			return true, errors.New("busy")
+		}
+		defer r.busy.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.ids = append(r.ids, e.ID)
+		return false, nil
+	}}
+}
+
+func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
+	events, ids := someEvents(2000)
+	o := newMemoryOutbox()
+	r := &recorder{t: t}
+	other := &funcSender{name: "other"}
+	d, stop := start(t, Config{Outbox: o, Senders: []Sender{other, r.sender()}, Batch: 10, Grace: 5 * time.Second})
+	var wg sync.WaitGroup
+	for range 3 { // from several goroutines at once
+		wg.Go(func() {
+			for range 30 {
+				if err := d.Replace([]Sender{r.sender(), other}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, e := range events {
+		o.add(e)
+		d.Wake()
+	}
+	wg.Wait()
+	for _, name := range []string{"s", "other"} {
+		eventually(t, name+" has all", func() bool { return o.cursor(name).seq == int64(len(events)) })
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(ids, r.ids); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(ids, other.taken()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
+	events, ids := someEvents(3)
+	o := newMemoryOutbox(events...)
+	hangs, release := make(chan struct{}, 1), make(chan struct{})
+	defer close(release)
+	hanging := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
+		hangs <- struct{}{}
+		<-release // whatever its context says
+		return true, errors.New("released")
+	}}
+	d, _ := start(t, Config{Outbox: o, Senders: []Sender{hanging}, Timeout: time.Hour, Grace: 40 * time.Millisecond})
+	receive(t, hangs)
+	mended := &funcSender{name: "s"}
+	began := time.Now()
+	if err := d.Replace([]Sender{mended}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	eventually(t, "the new one has all", func() bool { return o.cursor("s").seq == 3 })
+	if diff := cmp.Diff(ids, mended.taken()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReplaceBeforeAndAfterRun(t *testing.T) {
+	events, ids := someEvents(5)
+	o := newMemoryOutbox(events...)
+	never, s, later := &funcSender{name: "s"}, &funcSender{name: "s"}, &funcSender{name: "s"}
+	d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{never}, Logger: discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Replace([]Sender{s}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	eventually(t, "all is delivered", func() bool { return o.cursor("s").seq == 5 })
+	if err := d.Run(t.Context()); err == nil {
+		t.Error("it runs twice at a time")
+	}
+	cancel()
+	if err := receive(t, done); err != nil {
+		t.Error(err)
+	}
+	if err := d.Replace([]Sender{later}); err != nil {
+		t.Error(err)
+	}
+	d.Wake()
+	if len(never.taken()) > 0 || len(later.taken()) > 0 {
+		t.Error("what does not run delivers")
+	}
+	if diff := cmp.Diff(ids, s.taken()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReplaceRefusesSendersThatWouldShareACursorAndChangesNothing(t *testing.T) {
+	o := newMemoryOutbox()
+	s := &funcSender{name: "s", each: make(chan string)}
+	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}})
+	if err := d.Replace([]Sender{s, &funcSender{name: "a"}, &funcSender{name: "a"}}); err == nil {
+		t.Error("two of one name were accepted")
+	}
+	events, ids := someEvents(1)
+	o.add(events...)
+	d.Wake()
+	if got := receive(t, s.each); got != ids[0] {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAfterReplaceByNoneRunStillWaitsForItsEnd(t *testing.T) {
+	s := &funcSender{name: "s"}
+	d, stop := start(t, Config{Outbox: newMemoryOutbox(), Senders: []Sender{s}})
+	if err := d.Replace(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Replace([]Sender{s}); err != nil {
+		t.Error(err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestABrokenOutboxOfALaterSenderEndsRunAsWell(t *testing.T) {
+	o := newMemoryOutbox()
+	d, err := NewDispatcher(Config{Outbox: o, Logger: discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.Run(within(t, 10*time.Second)) }()
+	broken := errors.New("disk I/O error")
+	o.mu.Lock()
+	o.broken = broken
+	o.mu.Unlock()
+	if err := d.Replace([]Sender{&funcSender{name: "s"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, done); !errors.Is(err, broken) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// A listSender cannot be compared.
+type listSender struct {
+	*funcSender
+	_ []string
+}
+
+func TestSendersThatCannotBeComparedAreReplaced(t *testing.T) {
+	s := listSender{funcSender: &funcSender{name: "s"}}
+	d, _ := start(t, Config{Outbox: newMemoryOutbox(), Senders: []Sender{s}})
+	if err := d.Replace([]Sender{s}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseReachesTheSenderThatAFilterHides(t *testing.T) {
+	c := &closer{}
+	f, err := Filtered(c, Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _ := start(t, Config{Outbox: newMemoryOutbox(), Senders: []Sender{f}})
+	if err := d.Replace(nil); err != nil {
+		t.Fatal(err)
+	}
+	if c.closed > 0 {
+		t.Error("the dispatcher closes what is not its own")
+	}
+	Close(f)
+	Close(&funcSender{name: "has nothing to close"})
+	if c.closed != 1 {
+		t.Errorf("closed %d times", c.closed)
+	}
+}
+
+type closer struct {
+	funcSender
+	closed int
+}
+
+func (*closer) Name() string { return "closer" }
+func (c *closer) Close()     { c.closed++ }
+
+var _ = []Closer{(*NATS)(nil), (*Webhook)(nil)}
