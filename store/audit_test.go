@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"database/sql"
 	"os"
 	"path/filepath"
@@ -84,4 +85,50 @@ func TestMigrateFromVersion2(t *testing.T) {
 		t.Errorf("facts %+v, revision %d", f, revision(t, db))
 	}
 	approve(t, db, approval(keys[0].Pin, "api.example.com"))
+}
+
+func TestMigrateFromVersion3(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	w, err := sql.Open("sqlite", path)
+	must(t, err)
+	for i, file := range []string{"testdata/version1.sql", "testdata/version2.sql", "testdata/version3.sql"} {
+		must(t, store.Migrate(t.Context(), w, store.Migrations()[:i+1]))
+		rows, err := os.ReadFile(file)
+		must(t, err)
+		_, err = w.Exec(string(rows))
+		must(t, err)
+	}
+	must(t, w.Close())
+
+	// Judged by rules that expect what was served: the key was, long before.
+	db := judging(t, path, unlessServed)
+	leaf := pins.Pin(bytes.Repeat([]byte{0xd1}, pins.Size))
+	if k := key(t, db, leaf, pins.RoleLeaf); k.State != pins.StateApproved || !cmp.Equal(k.ApprovedFor, hosts("api.example.com", "*.example.com")) {
+		t.Errorf("key %+v", k)
+	}
+	must(t, db.SyncPolicy(t.Context(), nil))
+	if k := key(t, db, leaf, pins.RoleLeaf); !cmp.Equal(k.ApprovedFor, hosts("api.example.com")) {
+		t.Errorf("without policy it is approved for %v: grants forgot whose they are", k.ApprovedFor)
+	}
+	rows, err := db.Reader().Query(`SELECT lower(hex(pin)) || ' ' || host || ' ' || since FROM served_keys ORDER BY pin, host`)
+	must(t, err)
+	defer rows.Close()
+	var got []string
+	for rows.Next() {
+		var s string
+		must(t, rows.Scan(&s))
+		got = append(got, s)
+	}
+	must(t, rows.Err())
+	wantEqual(t, "keys served", []string{strings.Repeat("d1", 32) + " api.example.com 1763660003000"}, got)
+
+	l := started(t, db, 1)
+	f := found(l, 1, 0)
+	f.Certificate.Key.Pin = leaf
+	must(t, db.Retire(t.Context(), leaf, false, "ada", "so that only serving speaks for it"))
+	_, err = db.Writer().Exec(`DELETE FROM grants`)
+	must(t, err)
+	record(t, db, l, 1, f)
+	wantEqual(t, "verdict", []string{"expected key_served"}, verdicts(t, db, 1))
+	replay(t, db, "stdout", store.Replay{}, 1)
 }

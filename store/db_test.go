@@ -5,13 +5,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,17 +204,7 @@ func names(t *testing.T, dir string) []string {
 func TestReadOnlyReadsInEveryState(t *testing.T) {
 	read := func(t *testing.T, path string) {
 		t.Helper()
-		before := names(t, filepath.Dir(path))
-		db, err := store.OpenReadOnly(t.Context(), path)
-		must(t, err)
-		get(t, db, 1)
-		if err := db.Reread(t.Context(), testLog(1).ID); err == nil {
-			t.Error("it wrote")
-		}
-		must(t, db.Close())
-		if after := names(t, filepath.Dir(path)); !slices.Equal(before, after) {
-			t.Errorf("files were %v, now %v", before, after)
-		}
+		must(t, readOnly(path))
 	}
 	t.Run("a daemon runs", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "ctwatch.db")
@@ -240,15 +233,77 @@ func TestReadOnlyReadsInEveryState(t *testing.T) {
 		read(t, filepath.Join(to, "ctwatch.db"))
 	})
 	t.Run("the directory cannot be written", func(t *testing.T) {
-		if os.Geteuid() == 0 {
-			t.Skip("root can write everywhere")
-		}
-		path := filepath.Join(t.TempDir(), "ctwatch.db")
+		dir, err := os.MkdirTemp("", "ctwatch") // which others can reach, unlike that of a test
+		must(t, err)
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "ctwatch.db")
 		closed(t, path)
-		must(t, os.Chmod(filepath.Dir(path), 0o500))
-		defer os.Chmod(filepath.Dir(path), 0o700)
-		read(t, path)
+		must(t, os.Chmod(dir, 0o500))
+		defer os.Chmod(dir, 0o700)
+		if os.Geteuid() != 0 {
+			read(t, path)
+			return
+		}
+		// Root can write everywhere: let somebody else read.
+		for _, p := range []string{path, dir} {
+			must(t, os.Chown(p, nobody, nobody))
+		}
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Dir, cmd.Env = dir, []string{readerEnv + "=" + path}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
 	})
+}
+
+const (
+	readerEnv = "CTWATCH_TEST_READER" // the database that a child reads
+	nobody    = 65534
+)
+
+// readerMain reads a database, in a child.
+func readerMain() {
+	path := os.Getenv(readerEnv)
+	if path == "" {
+		return
+	}
+	err := os.WriteFile(filepath.Join(filepath.Dir(path), "x"), nil, 0o600)
+	if err == nil {
+		err = errors.New("the directory can be written")
+	} else {
+		err = readOnly(path)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// readOnly checks that a database with certificate 1 can be read, and that nothing is
+// written.
+func readOnly(path string) error {
+	before, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	db, err := store.OpenReadOnly(context.Background(), path)
+	if err != nil {
+		return err
+	}
+	_, err = db.Certificate(context.Background(), certificate(1).ID.String())
+	if db.Reread(context.Background(), testLog(1).ID) == nil {
+		err = errors.Join(err, errors.New("it wrote"))
+	}
+	after, dirErr := os.ReadDir(filepath.Dir(path))
+	if err := errors.Join(err, db.Close(), dirErr); err != nil {
+		return err
+	}
+	if !slices.EqualFunc(before, after, func(a, b os.DirEntry) bool { return a.Name() == b.Name() }) {
+		return fmt.Errorf("files were %v, now %v", before, after)
+	}
+	return nil
 }
 
 func TestReadOnlyNoticesADaemonThatStarts(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	childMain()   // does not return in a child of the crash test
+	readerMain()  // nor this in one that reads as somebody else
 	commandMain() // nor does this in a child that writes as a command does
 	// Each check opens several databases. More of them: -rapid.checks.
 	if err := flag.Set("rapid.checks", "10"); err != nil {

@@ -21,17 +21,21 @@ import (
 // TestNoSequenceTrustsAKeyThatNobodyVouchedFor: whatever logs and servers show,
 // apps ship, persons and policies say, and wherever processes end.
 func TestNoSequenceTrustsAKeyThatNobodyVouchedFor(t *testing.T) {
-	root := t.TempDir()
-	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(root, "")
-		must(t, err)
-		w := trustWorld{t: t, path: filepath.Join(dir, "ctwatch.db"), clock: newClock()}
-		w.db = w.open()
-		defer func() { _ = w.db.Close() }()
-		w.log = started(t, w.db, 1)
-		rt.Repeat(w.actions())
-		w.check(rt)
-	})
+	for name, ruled := range map[string]bool{"only people judge": false, "rules judge": true} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			rapid.Check(t, func(rt *rapid.T) {
+				dir, err := os.MkdirTemp(root, "")
+				must(t, err)
+				w := trustWorld{t: t, path: filepath.Join(dir, "ctwatch.db"), clock: newClock(), ruled: ruled, rules: make(map[ctwatch.Hash]ctwatch.Verdict)}
+				w.db = w.open()
+				defer func() { _ = w.db.Close() }()
+				w.log = started(t, w.db, 1)
+				rt.Repeat(w.actions())
+				w.check(rt)
+			})
+		})
+	}
 }
 
 // A trustWorld is a store to which everything happens that moves keys.
@@ -42,15 +46,43 @@ type trustWorld struct {
 	db      *store.DB
 	log     ctwatch.Log
 	entries uint64
+	ruled   bool                             // whether rules judge
+	rules   map[ctwatch.Hash]ctwatch.Verdict // of certificates, by what they say themselves: unreviewed by default
+	digests int
 
 	trail   []pins.Record   // the audit trail when it was last checked
 	trusted map[string]bool // keys that were then
 }
 
 func (w *trustWorld) open() *store.DB {
-	db, err := store.Open(w.t.Context(), w.path, store.Options{Logger: discard(), Now: w.clock.Now})
+	db, err := store.Open(w.t.Context(), w.path, w.options())
 	must(w.t, err)
 	return db
+}
+
+func (w *trustWorld) options() store.Options {
+	o := store.Options{Logger: discard(), Now: w.clock.Now}
+	if w.ruled {
+		o.Judge = w.judge
+	}
+	return o
+}
+
+// judge vouches for the names of those certificates that the rules expect.
+func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	j := ctwatch.Judgement{Verdict: ctwatch.Unreviewed}
+	switch v := w.rules[c.ID]; {
+	case k.Compromised || v == ctwatch.Unexpected:
+		j.Verdict = ctwatch.Unexpected
+	case v == ctwatch.Expected:
+		j.Verdict = v
+		for _, m := range c.Matches {
+			j.Grants = append(j.Grants, host(m.Name))
+		}
+	case len(k.ApprovedFor) > 0 || len(k.ServedAt) > 0:
+		j.Verdict = ctwatch.Expected
+	}
+	return j
 }
 
 // allowed fails but for errors that say no.
@@ -68,10 +100,11 @@ var (
 	drawPin = rapid.Map(rapid.IntRange(0, 4), func(n int) pins.Pin {
 		return []pins.Pin{pin("key0"), pin("key1"), pin("key2"), pin("issuer"), pin("future")}[n]
 	})
-	drawRole  = rapid.SampledFrom([]pins.Role{"", pins.RoleLeaf, pins.RoleIssuer})
-	drawHost  = rapid.SampledFrom(hosts("w0.example.com", "*.example.com", ".example.com"))
-	drawCert  = rapid.SampledFrom([]int{0, 1, 2, 10, 11, 12})
-	drawCerts = rapid.SliceOfN(drawCert, 0, 2)
+	drawRole    = rapid.SampledFrom([]pins.Role{"", pins.RoleLeaf, pins.RoleIssuer})
+	drawHost    = rapid.SampledFrom(hosts("w0.example.com", "*.example.com", ".example.com"))
+	drawCert    = rapid.SampledFrom([]int{0, 1, 2, 10, 11, 12})
+	drawVerdict = rapid.SampledFrom([]ctwatch.Verdict{ctwatch.Unreviewed, ctwatch.Expected, ctwatch.Unexpected})
+	drawCerts   = rapid.SliceOfN(drawCert, 0, 2)
 )
 
 func (w *trustWorld) actions() map[string]func(*rapid.T) {
@@ -91,7 +124,11 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		"approve": func(rt *rapid.T) { approve(w.db, rt) },
 		"retire":  func(rt *rapid.T) { retire(w.db, rt) },
 		"a command beside the daemon": func(rt *rapid.T) {
-			db, err := store.OpenShared(ctx, w.path, store.Options{Logger: discard(), Now: w.clock.Now})
+			o := w.options()
+			if rapid.Bool().Draw(rt, "without rules") {
+				o.Judge = nil
+			}
+			db, err := store.OpenShared(ctx, w.path, o)
 			must(w.t, err)
 			rapid.SampledFrom([]func(*store.DB, *rapid.T){approve, retire}).Draw(rt, "command")(db, rt)
 			must(w.t, db.Close())
@@ -110,7 +147,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		},
 		"log": func(rt *rapid.T) {
 			f := found(w.log, drawCert.Draw(rt, "certificate"), w.entries)
-			f.Certificate.Verdict = rapid.SampledFrom([]ctwatch.Verdict{ctwatch.Unreviewed, ctwatch.Expected, ctwatch.Unexpected}).Draw(rt, "verdict")
+			f.Certificate.Verdict = drawVerdict.Draw(rt, "verdict")
 			w.entries++
 			record(w.t, w.db, w.log, w.entries, f)
 		},
@@ -132,9 +169,16 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"judge": func(rt *rapid.T) {
-			v := rapid.SampledFrom([]ctwatch.Verdict{ctwatch.Unreviewed, ctwatch.Expected, ctwatch.Unexpected}).Draw(rt, "verdict")
+			v := drawVerdict.Draw(rt, "verdict")
 			_, err := w.db.Judge(ctx, certificate(drawCert.Draw(rt, "certificate")).ID, v, nil, "ada", "")
 			w.allowed(err)
+		},
+		"rules": func(rt *rapid.T) {
+			for _, n := range drawCerts.Draw(rt, "certificates") {
+				w.rules[certificate(n).ID] = drawVerdict.Draw(rt, "verdict")
+			}
+			w.digests++
+			must(w.t, w.db.Rejudge(ctx, fmt.Sprint(w.digests)))
 		},
 		"import": func(rt *rapid.T) {
 			must(w.t, w.db.Import(ctx, store.Shipped{App: "shop", Version: "1", Content: []byte{rapid.Byte().Draw(rt, "content")}}))
@@ -162,8 +206,8 @@ func (w *trustWorld) check(rt *rapid.T) {
 	}
 	name := func(p pins.Pin, r pins.Role) string { return string(r) + " " + p.String() }
 	states := make(map[string]pins.State)
-	vouched := make(map[string]bool) // since it was last not trusted
-	granted := make(map[string]map[string]bool)
+	vouched := make(map[string]bool)           // since it was last not trusted
+	granted := make(map[string]map[string]int) // a rule and the configuration may both do it
 	for _, r := range trail {
 		k := name(r.Pin, r.Role)
 		switch r.Action {
@@ -185,10 +229,14 @@ func (w *trustWorld) check(rt *rapid.T) {
 				rt.Fatalf("%+v: by neither a person nor a policy", r)
 			}
 			if granted[k] == nil {
-				granted[k] = make(map[string]bool)
+				granted[k] = make(map[string]int)
+			}
+			n := 1
+			if r.Action == "withdraw" {
+				n = -1
 			}
 			for _, h := range r.Hosts {
-				granted[k][string(r.Actor)+" "+h.String()] = r.Action == "approve"
+				granted[k][h.String()] += n
 			}
 		}
 	}
@@ -226,7 +274,7 @@ func (w *trustWorld) check(rt *rapid.T) {
 			rt.Fatalf("key %s is %s for no host", id, k.State)
 		}
 		for _, h := range k.ApprovedFor {
-			if !granted[id]["person "+h.String()] && !granted[id]["policy "+h.String()] {
+			if granted[id][h.String()] <= 0 {
 				rt.Fatalf("key %s is approved for %s, and nobody did it", id, h)
 			}
 		}
@@ -235,4 +283,35 @@ func (w *trustWorld) check(rt *rapid.T) {
 		rt.Fatalf("keys in the audit trail that are not known: %v", states)
 	}
 	w.trail, w.trusted = trail, trusted
+	w.checkRules(rt)
+}
+
+// checkRules sees to it that what a rule grants rests on a certificate which the rules
+// of now and the verdict expect, of a key that has none which should not exist.
+func (w *trustWorld) checkRules(rt *rapid.T) {
+	baseless, err := w.db.Reader().Query(`
+		SELECT k.pin, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = 'rule'
+			AND (k.role <> 'leaf' OR EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND verdict = 'unexpected')
+				OR NOT EXISTS (SELECT 1 FROM certificates c, json_each(c.vouched) v
+					WHERE c.key_pin = k.pin AND c.verdict = 'expected' AND v.value = g.pattern))`)
+	must(w.t, err)
+	defer baseless.Close()
+	for baseless.Next() {
+		var p pins.Pin
+		var pattern string
+		must(w.t, baseless.Scan(&p, &pattern))
+		rt.Fatalf("key %s is approved for %s by a rule, and no certificate justifies it", p, pattern)
+	}
+	must(w.t, baseless.Err())
+	vouching, err := w.db.Reader().Query(`SELECT id FROM certificates WHERE vouched <> '[]'`)
+	must(w.t, err)
+	defer vouching.Close()
+	for vouching.Next() {
+		var id ctwatch.Hash
+		must(w.t, vouching.Scan(&id))
+		if w.rules[id] != ctwatch.Expected {
+			rt.Fatalf("rules vouch by certificate %v, which they do not expect", id)
+		}
+	}
+	must(w.t, vouching.Err())
 }
