@@ -55,6 +55,7 @@ func judging(t testing.TB, path string, rule ctwatch.Judge) *store.DB {
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "ctwatch.db")
 	}
+	prepare(t, path)
 	db, err := store.Open(context.Background(), path, store.Options{Logger: discard(), Now: newClock().Now, Judge: rule})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })

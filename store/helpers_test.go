@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/bits"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -62,8 +63,39 @@ func open(t testing.TB) *store.DB {
 	return openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 }
 
+// empty is a database in which there is nothing yet: to make the schema anew takes
+// most of the time of a small test.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "ctwatch")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "ctwatch.db")
+	db, err := store.Open(context.Background(), path, store.Options{Logger: discard()})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// prepare puts an empty database where there is none.
+func prepare(t testing.TB, path string) {
+	t.Helper()
+	if _, err := os.Stat(path); err == nil {
+		return
+	}
+	b, err := empty()
+	must(t, err)
+	must(t, os.WriteFile(path, b, 0o600))
+}
+
 func openAt(t testing.TB, path string, c *clock) *store.DB {
 	t.Helper()
+	prepare(t, path)
 	db, err := store.Open(context.Background(), path, store.Options{Logger: discard(), Now: c.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,7 @@ func TestAnySequenceKeepsThePromises(t *testing.T) {
 		must(t, err)
 		path := filepath.Join(dir, "ctwatch.db")
 		open := func() *store.DB {
+			prepare(t, path)
 			db, err := store.Open(t.Context(), path, store.Options{Logger: discard()})
 			must(t, err)
 			return db

@@ -31,6 +31,9 @@ func TestNoSequenceTrustsAKeyThatNobodyVouchedFor(t *testing.T) {
 				w.db = w.open()
 				defer func() { _ = w.db.Close() }()
 				w.log = started(t, w.db, 1)
+				for _, n := range []int{0, 1, 2, 10, 11, 12} {
+					w.rules[certificate(n).ID] = drawVerdict.Draw(rt, "rule")
+				}
 				rt.Repeat(w.actions())
 				w.check(rt)
 			})
@@ -55,6 +58,7 @@ type trustWorld struct {
 }
 
 func (w *trustWorld) open() *store.DB {
+	prepare(w.t, w.path)
 	db, err := store.Open(w.t.Context(), w.path, w.options())
 	must(w.t, err)
 	return db
@@ -120,7 +124,14 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 	retire := func(db *store.DB, rt *rapid.T) {
 		w.allowed(db.Retire(ctx, drawPin.Draw(rt, "pin"), rapid.IntRange(0, 3).Draw(rt, "compromised") == 0, "ada", ""))
 	}
+	log := func(rt *rapid.T) {
+		f := found(w.log, drawCert.Draw(rt, "certificate"), w.entries)
+		f.Certificate.Verdict = drawVerdict.Draw(rt, "verdict")
+		w.entries++
+		record(w.t, w.db, w.log, w.entries, f)
+	}
 	return map[string]func(*rapid.T){
+		"log": log, "log more": log, "log yet more": log,
 		"approve": func(rt *rapid.T) { approve(w.db, rt) },
 		"retire":  func(rt *rapid.T) { retire(w.db, rt) },
 		"a command beside the daemon": func(rt *rapid.T) {
@@ -144,12 +155,6 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 			if n := changes(w.t, w.db) - before; n != 0 {
 				rt.Fatalf("the same policy again wrote %d rows", n)
 			}
-		},
-		"log": func(rt *rapid.T) {
-			f := found(w.log, drawCert.Draw(rt, "certificate"), w.entries)
-			f.Certificate.Verdict = drawVerdict.Draw(rt, "verdict")
-			w.entries++
-			record(w.t, w.db, w.log, w.entries, f)
 		},
 		"probe": func(rt *rapid.T) {
 			l := look("w0.example.com", fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), drawCerts.Draw(rt, "certificates")...)
