@@ -45,7 +45,9 @@ func closed(t *testing.T, path string) {
 func TestOpenCreatesWhatIsPrivate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "with ? # % and space", "data")
 	path := filepath.Join(dir, "ctwatch.db")
-	db := openAt(t, path, newClock())
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	defer db.Close()
 	started(t, db, 1)
 	for name, want := range map[string]fs.FileMode{dir: 0o700, path: 0o600, path + "-wal": 0o600, filepath.Join(dir, "ctwatch.lock"): 0o600} {
 		fi, err := os.Stat(name)
@@ -188,17 +190,6 @@ func TestReadOnlyNeedsADatabase(t *testing.T) {
 	if _, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "empty.db")); !errors.Is(err, store.ErrVersion) {
 		t.Errorf("an empty file: error %v, want ErrVersion", err)
 	}
-}
-
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	es, err := os.ReadDir(dir)
-	must(t, err)
-	var out []string
-	for _, e := range es {
-		out = append(out, e.Name())
-	}
-	return out
 }
 
 func TestReadOnlyReadsInEveryState(t *testing.T) {
