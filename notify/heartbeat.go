@@ -24,6 +24,10 @@ type HeartbeatOptions struct {
 	// began. An error of it ends Run. Optional.
 	Changed func(ctx context.Context, reason error, since time.Time) error
 
+	// Beat is called at every Interval, as long as there is life. An error of it ends
+	// Run. Optional.
+	Beat func(ctx context.Context) error
+
 	// URL is called by GET, every Interval, as long as there is life; whoever is
 	// behind it raises an alarm when the calls stop, whatever stopped them. It may
 	// hold secrets, which are never shown. Optional.
@@ -65,7 +69,7 @@ func NewHeartbeat(o HeartbeatOptions) (*Heartbeat, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.url, h.http = u, newOutwardClient(o.OutwardOptions)
+		h.url, h.http = u, newOutwardClient(u, o.OutwardOptions)
 	}
 	return h, nil
 }
@@ -111,8 +115,15 @@ func (h *Heartbeat) beat(ctx context.Context) error {
 			}
 		}
 	}
-	h.dead = dead
-	if dead == nil && h.url != nil {
+	if h.dead = dead; dead != nil {
+		return nil
+	}
+	if h.o.Beat != nil {
+		if err := h.o.Beat(ctx); err != nil {
+			return fmt.Errorf("recording the heartbeat: %w", err)
+		}
+	}
+	if h.url != nil {
 		h.call(ctx)
 	}
 	return nil

@@ -105,7 +105,7 @@ func NewNATS(o NATSOptions) (*NATS, error) {
 }
 
 // Name implements Sender.
-func (*NATS) Name() string { return "nats" }
+func (*NATS) Name() string { return NATSName }
 
 // Wants implements Sender: everything.
 func (*NATS) Wants(ctwatch.Event) bool { return true }

@@ -22,7 +22,8 @@ import (
 type OutwardOptions struct {
 	// AllowPrivate permits addresses that are not of the public internet: loopback,
 	// private, link-local and the like. Without it, a URL whose host resolves to one
-	// cannot be used to reach what only this machine can.
+	// cannot be used to reach what only this machine can. A URL that names such an
+	// address itself, or localhost, needs no permission: that is one.
 	AllowPrivate bool
 	TLSConfig    *tls.Config
 	// Proxy chooses a proxy, as http.ProxyFromEnvironment does. Default none. It is
@@ -33,9 +34,9 @@ type OutwardOptions struct {
 // newOutwardClient makes a client that follows no redirects, bounds what it reads of
 // headers, and checks each address at the moment it is dialled, so that no DNS
 // answer can change in between.
-func newOutwardClient(o OutwardOptions) *http.Client {
+func newOutwardClient(u *url.URL, o OutwardOptions) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	if !o.AllowPrivate {
+	if !o.AllowPrivate && !namesAddress(u) {
 		dialer.Control = func(_, address string, _ syscall.RawConn) error {
 			ap, err := netip.ParseAddrPort(address)
 			if err != nil || !isPublic(ap.Addr()) {
@@ -53,6 +54,12 @@ func newOutwardClient(o OutwardOptions) *http.Client {
 		// A redirect could carry what is secret to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// namesAddress reports whether a URL says by itself which address is meant.
+func namesAddress(u *url.URL) bool {
+	_, err := netip.ParseAddr(u.Hostname())
+	return err == nil || strings.EqualFold(u.Hostname(), "localhost")
 }
 
 var errPrivate = errors.New("its address is private, and allow_private is not set")

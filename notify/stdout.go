@@ -28,7 +28,7 @@ type Stdout struct{ o StdoutOptions }
 func NewStdout(o StdoutOptions) *Stdout { return &Stdout{o} }
 
 // Name implements Sender.
-func (*Stdout) Name() string { return "stdout" }
+func (*Stdout) Name() string { return StdoutName }
 
 // Wants implements Sender: everything but debug.
 func (*Stdout) Wants(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(ctwatch.Info) }

@@ -68,7 +68,7 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Webhook{o: o, url: u, name: "webhook:" + o.Name, http: newOutwardClient(o.OutwardOptions)}
+	w := &Webhook{o: o, url: u, name: "webhook:" + o.Name, http: newOutwardClient(u, o.OutwardOptions)}
 	if o.Name == "" {
 		w.name = "webhook:" + urlName(u)
 	}

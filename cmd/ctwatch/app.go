@@ -129,7 +129,7 @@ the answer is "no".`,
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	_ = root.MarkPersistentFlagDirname("data")
 	root.AddCommand(
-		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(), a.probeCommand(), a.signingCommand(),
+		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(), a.probeCommand(), a.signingCommand(), a.notifyCommand(),
 		a.logsCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root

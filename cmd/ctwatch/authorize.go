@@ -72,10 +72,7 @@ cannot be rejected before that key is retired.`,
 				if err != nil {
 					return err
 				}
-				cert, err = d.db.Judge(c.Context(), cert.ID, ctwatch.Unexpected, []string{"rejected"}, a.person(), reason)
-				if errors.Is(err, store.ErrTrustedKey) {
-					return fmt.Errorf("its key %s is trusted: if it is in wrong hands, first \"ctwatch pins retire --compromised %s\"; if not, first \"ctwatch pins retire %s\": %w", cert.Key.Pin, cert.Key.Pin, cert.Key.Pin, err)
-				} else if err != nil {
+				if err := rejectCertificate(c.Context(), d.db, &cert, a.person(), reason); err != nil {
 					return err
 				}
 				if a.json {
@@ -88,6 +85,60 @@ cannot be rejected before that key is retired.`,
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
 	return a.jsonFlag(c, "print the certificate as JSON")
+}
+
+// rejectCertificate records a person's verdict that a certificate should not exist.
+func rejectCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, by, reason string) error {
+	judged, err := db.Judge(ctx, c.ID, ctwatch.Unexpected, []string{"rejected"}, by, reason)
+	if errors.Is(err, store.ErrTrustedKey) {
+		return fmt.Errorf("its key %s is trusted: if it is in wrong hands, first \"ctwatch pins retire --compromised %s\"; if not, first \"ctwatch pins retire %s\": %w", c.Key.Pin, c.Key.Pin, c.Key.Pin, err)
+	} else if err != nil {
+		return err
+	}
+	*c = judged
+	return nil
+}
+
+// errNoHost says that a certificate names nothing that its key could be approved for.
+var errNoHost = errors.New("it names no host that its key could be approved for")
+
+// authorizeCertificate records a person's verdict that a certificate which was found
+// should exist, and approves its key for hosts, or for its names if there are none.
+func authorizeCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, hosts []pins.Pattern, by, reason string) error {
+	reasons := []string{"authorized"}
+	if c.Key.Pin.IsZero() {
+		judged, err := db.Judge(ctx, c.ID, ctwatch.Expected, reasons, by, reason)
+		if err == nil {
+			*c = judged
+		}
+		return err
+	}
+	if len(hosts) == 0 {
+		hosts = hostsOf(c.Names)
+	}
+	if len(hosts) == 0 {
+		return errNoHost
+	}
+	judged, err := db.Authorize(ctx, c.ID, reasons, approval(c.Key.Pin, c.Key.Algorithm, hosts, by, reason))
+	if err == nil {
+		*c = judged
+	}
+	return err
+}
+
+func approval(pin pins.Pin, algorithm string, hosts []pins.Pattern, by, reason string) store.Approval {
+	return store.Approval{Pin: pin, Role: pins.RoleLeaf, Algorithm: algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: by, Reason: reason}
+}
+
+// hostsOf returns the names that are hosts, or wildcards for them, each once.
+func hostsOf(names []string) []pins.Pattern {
+	var hosts []pins.Pattern
+	for _, n := range names {
+		if p, err := pins.ParsePattern(n); err == nil && p.Reach != pins.AllBelow && !slices.Contains(hosts, p) {
+			hosts = append(hosts, p)
+		}
+	}
+	return hosts
 }
 
 // A subject is what is to be authorised: a certificate that was found, or a key
@@ -177,53 +228,42 @@ func keySubject(spki []byte, what string) (subject, error) {
 }
 
 func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
-	var cert ctwatch.Certificate
-	found, reasons := false, []string{"authorized"}
 	if s.id != "" {
-		var err error
-		cert, err = d.db.Certificate(ctx, s.id)
+		cert, err := d.db.Certificate(ctx, s.id)
 		switch {
 		case err == nil:
-			found = true
-			s = subject{pin: cert.Key.Pin, algorithm: cert.Key.Algorithm, names: cert.Names, what: "the certificate"}
+			return a.authorizeFound(ctx, d, cert, hosts, reason)
 		case errors.Is(err, store.ErrNotFound) && !s.pin.IsZero():
 			// A certificate that no log has shown yet declares its key.
 		default:
 			return err
 		}
 	}
-	if found && s.pin.IsZero() {
-		if _, err := d.db.Judge(ctx, cert.ID, ctwatch.Expected, reasons, a.person(), reason); err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
-		return nil
-	}
 	if len(hosts) == 0 {
-		for _, n := range s.names {
-			if p, err := pins.ParsePattern(n); err == nil && p.Reach != pins.AllBelow && !slices.Contains(hosts, p) {
-				hosts = append(hosts, p)
-			}
-		}
+		hosts = hostsOf(s.names)
 	}
 	if len(hosts) == 0 {
 		return usagef("%s names no host: say with --domain which ones the key is for", s.what)
 	}
-	approval := store.Approval{
-		Pin: s.pin, Role: pins.RoleLeaf, Algorithm: s.algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: a.person(), Reason: reason,
-	}
-	var err error
-	if found {
-		_, err = d.db.Authorize(ctx, cert.ID, reasons, approval)
-	} else {
-		_, err = d.db.Approve(ctx, approval)
-	}
-	if err != nil {
+	if _, err := d.db.Approve(ctx, approval(s.pin, s.algorithm, hosts, a.person(), reason)); err != nil {
 		return err
 	}
-	what := "is authorised for " + words(hosts)
-	if found {
-		what += ", and its certificate is expected"
+	return a.tellKey(ctx, d, s.pin, "is authorised for "+words(hosts))
+}
+
+func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certificate, hosts []pins.Pattern, reason string) error {
+	if len(hosts) == 0 {
+		hosts = hostsOf(cert.Names)
 	}
-	return a.tellKey(ctx, d, s.pin, what)
+	err := authorizeCertificate(ctx, d.db, &cert, hosts, a.person(), reason)
+	switch {
+	case errors.Is(err, errNoHost):
+		return usagef("the certificate names no host: say with --domain which ones the key is for")
+	case err != nil:
+		return err
+	case cert.Key.Pin.IsZero():
+		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
+		return nil
+	}
+	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+words(hosts)+", and its certificate is expected")
 }

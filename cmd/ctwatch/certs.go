@@ -12,6 +12,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/watchlist"
+	"ctwatch/pins"
 	"ctwatch/store"
 )
 
@@ -24,10 +25,12 @@ func (a *app) certsCommand() *cobra.Command {
 func (a *app) certsListCommand() *cobra.Command {
 	var domain, verdict, since string
 	var limit int
+	var suggest bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the certificates found, newest first", Args: cobra.NoArgs,
 		Example: `  ctwatch certs list
   ctwatch certs list --domain example.com --since 24h
+  ctwatch certs list --verdict unreviewed --suggest
   ctwatch certs list --json | jq -r '.[].key.pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f := store.Filter{Limit: limit, Verdict: ctwatch.Verdict(verdict)}
@@ -47,6 +50,9 @@ func (a *app) certsListCommand() *cobra.Command {
 				}
 				f.Domain = rule.Domain
 			}
+			if suggest {
+				return a.suggestRules(c.Context(), f)
+			}
 			return a.read(c.Context(), func(db *store.DB) error { return a.listCerts(c.Context(), db, f) })
 		},
 	}
@@ -54,6 +60,7 @@ func (a *app) certsListCommand() *cobra.Command {
 	c.Flags().StringVar(&verdict, "verdict", "", "only what was judged expected, unexpected or unreviewed")
 	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
+	c.Flags().BoolVar(&suggest, "suggest", false, "print the configuration by which these would be expected, as YAML to look through")
 	return a.jsonFlag(c, "print a JSON array, one certificate on a line")
 }
 
@@ -70,6 +77,35 @@ func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error
 			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
 	}
 	return t.flush()
+}
+
+// suggestRules prints lines of configuration that would make certificates expected.
+func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
+	return a.desk(ctx, func(d *desk) error {
+		s := d.verdicts.policy.Load().Suggest()
+		n := 0
+		for c, err := range d.db.Certificates(ctx, f) {
+			if err != nil {
+				return err
+			}
+			if c.Verdict == ctwatch.Expected {
+				continue
+			}
+			standing, err := d.db.Standing(ctx, c.ID)
+			if err != nil {
+				return err
+			}
+			s.Add(&c, known(standing))
+			n++
+		}
+		text := s.String()
+		if text == "" {
+			fmt.Fprintf(a.Stderr, "of %d certificates there is nothing to suggest\n", n)
+			return nil
+		}
+		fmt.Fprintf(a.Stdout, "# From %d certificates. Each line trusts somebody: keep only those that you mean,\n# in place of the entries of the same domains in the configuration.\n%s", n, text)
+		return nil
+	})
 }
 
 // seenIn counts the logs that have a certificate, and says if none is proven to.
@@ -109,7 +145,11 @@ func (a *app) certsShowCommand() *cobra.Command {
 				case a.json:
 					return a.printJSON(cert)
 				}
-				return a.showCert(cert)
+				history, err := db.History(c.Context(), cert.Key.Pin, 0)
+				if err != nil {
+					return err
+				}
+				return a.showCert(cert, history)
 			})
 		},
 	}
@@ -132,7 +172,7 @@ func (a *app) printPEM(ctx context.Context, db *store.DB, id ctwatch.Hash) error
 	return pem.Encode(a.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: b})
 }
 
-func (a *app) showCert(c ctwatch.Certificate) error {
+func (a *app) showCert(c ctwatch.Certificate, history []pins.Record) error {
 	t := a.table("Certificate", c.ID.String())
 	add := func(label, value string) {
 		if value != "" {
@@ -156,6 +196,13 @@ func (a *app) showCert(c ctwatch.Certificate) error {
 	}
 	add("Verdict", string(c.Verdict))
 	add("Reasons", strings.Join(c.Reasons, ", "))
+	n := 0
+	for _, r := range history {
+		if r.Action == "judge" && r.Certificate == c.ID.String() {
+			t.row(first(n, "Judged"), fmt.Sprintf("%s %s by %s: %s", moment(r.At), r.Verdict, r.By, r.Reason))
+			n++
+		}
+	}
 	if c.DeployedAt != nil {
 		add("Deployed", moment(*c.DeployedAt))
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/configs"
+	"ctwatch/ctwatch/policy"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -63,13 +64,19 @@ func (a *app) checkConfig() error {
 	if _, err := extraLogs(cfg); err != nil {
 		return err
 	}
-	if _, err := newEstate(cfg, rules); err != nil {
+	e, err := newEstate(cfg, rules)
+	if err != nil {
 		return err
 	}
+	t, err := newTellers(cfg, nil, a.logger())
+	if err != nil {
+		return err
+	}
+	t.close()
 	if _, err := httpOptions(cfg, a.logger()); err != nil {
 		return err
 	}
-	for _, u := range cfg.Unused() {
+	for _, u := range append(e.strangers(policy.NewCAs()), cfg.Unused()...) {
 		fmt.Fprintln(a.Stderr, u)
 	}
 	name := cfg.File()

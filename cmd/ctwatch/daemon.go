@@ -46,17 +46,21 @@ type daemon struct {
 	onNATS func(url string) // called with where the embedded NATS server listens; optional
 	onHTTP func(url string) // called, before onNATS, with where the HTTP listener is; optional
 
-	client   *http.Client
-	list     *watchlist.Live
-	estate   atomic.Pointer[estate] // what the configuration said when it was read last
-	db       *store.DB
-	planner  *planner.Planner
-	looks    *probe.Scheduler
-	ready    *readiness
-	paces    *paces
-	metrics  *metrics.Metrics
-	followed atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
-	atStart  sync.Map                               // of ctwatch.LogID: the logs there were when the daemon started
+	client    *http.Client
+	list      *watchlist.Live
+	estate    atomic.Pointer[estate] // what the configuration said when it was read last
+	verdicts  *verdicts
+	news      chan struct{} // there are new events
+	db        *store.DB
+	planner   *planner.Planner
+	looks     *probe.Scheduler
+	messenger *messenger
+	ready     *readiness
+	pulse     *pulse
+	paces     *paces
+	metrics   *metrics.Metrics
+	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
+	atStart   sync.Map                               // of ctwatch.LogID: the logs there were when the daemon started
 }
 
 // run works until ctx ends, which is no error, or until the store is broken.
@@ -72,14 +76,24 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	d.estate.Store(e)
+	d.verdicts = newVerdicts(e)
+	for _, s := range e.strangers(d.verdicts.cas) {
+		d.logger.Warn(s)
+	}
+	d.news = make(chan struct{}, 1)
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
+	d.pulse = &pulse{start: time.Now()}
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
 
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, database(d.cfg), store.Options{
-		Logger: d.logger, Now: time.Now,
+		Logger: d.logger, Now: time.Now, Judge: d.verdicts.judge,
 		OnEvents: func() {
+			select {
+			case d.news <- struct{}{}:
+			default:
+			}
 			if p := wake.Load(); p != nil {
 				p.Wake()
 			}
@@ -103,16 +117,25 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if listener != nil {
 		defer listener.Close()
 	}
-	senders, closeSenders, err := d.senders()
+	lasting, closeLasting, err := d.lasting()
 	if err != nil {
 		return err
 	}
-	defer closeSenders()
-	dispatcher, err := notify.NewDispatcher(notify.Config{Outbox: d.db, Senders: senders, Logger: d.logger, OnSend: d.metrics.Sent})
+	defer closeLasting()
+	d.messenger, err = newMessenger(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm}, lasting)
 	if err != nil {
 		return err
 	}
-	wake.Store(dispatcher)
+	defer d.messenger.close()
+	tellers, err := newTellers(d.cfg, d.db, d.logger)
+	if err != nil {
+		return err
+	}
+	if err := d.messenger.replace(ctx, tellers); err != nil {
+		tellers.close()
+		return err
+	}
+	wake.Store(d.messenger.Dispatcher)
 
 	sets, followLogs, err := d.logs(ctx)
 	if err != nil {
@@ -124,15 +147,17 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	d.logger.Info("ctwatch starts", "version", buildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return dispatcher.Run(ctx) })
+	g.Go(func() error { return d.messenger.Run(ctx) })
 	g.Go(func() error { return followLogs(ctx) })
 	g.Go(func() error { return (&follow.Group{New: follower, Leave: d.leave, Logger: d.logger}).Run(ctx, sets) })
 	if listener != nil {
 		g.Go(func() error { return listener.Run(ctx) })
 	}
+	g.Go(func() error { return d.askCAA(ctx) })
 	g.Go(func() error { return d.looks.Run(ctx) })
 	g.Go(func() error { return d.planner.Run(ctx) })
-	g.Go(func() error { return d.wakeForOthers(ctx, dispatcher) })
+	g.Go(func() error { return d.wakeForOthers(ctx) })
+	g.Go(func() error { return d.beat(ctx) })
 	g.Go(func() error { return d.reloads(ctx) })
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })
@@ -145,8 +170,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	return err
 }
 
-// senders makes what events are sent to, and a function that closes it.
-func (d *daemon) senders() (senders []notify.Sender, closeAll func(), err error) {
+// lasting makes the senders that stay until the daemon ends, and a function that
+// closes them.
+func (d *daemon) lasting() (senders []notify.Sender, closeAll func(), err error) {
 	var closers []func()
 	closeMade := func() {
 		for i := len(closers) - 1; i >= 0; i-- {
@@ -159,9 +185,9 @@ func (d *daemon) senders() (senders []notify.Sender, closeAll func(), err error)
 		}
 	}()
 
-	n := notify.NATSOptions{
-		URL: string(d.cfg.NATS.URL), CredentialsFile: d.cfg.NATS.CredentialsFile,
-		Stream: d.cfg.NATS.Stream, SubjectPrefix: d.cfg.NATS.Subject, Logger: d.logger,
+	n, err := natsOptions(d.cfg, d.logger)
+	if err != nil {
+		return nil, nil, err
 	}
 	if n.URL == "" {
 		e, err := notify.StartEmbedded(notify.EmbeddedOptions{
@@ -176,8 +202,6 @@ func (d *daemon) senders() (senders []notify.Sender, closeAll func(), err error)
 		if d.onNATS != nil {
 			d.onNATS(e.ClientURL())
 		}
-	} else if n.TLS, err = natsTLS(d.cfg.NATS.TLS); err != nil {
-		return nil, nil, err
 	}
 	nats, err := notify.NewNATS(n)
 	if err != nil {
@@ -186,31 +210,10 @@ func (d *daemon) senders() (senders []notify.Sender, closeAll func(), err error)
 	closers = append(closers, nats.Close)
 	senders = append(senders, nats)
 
-	if s := d.cfg.Slack; s != nil {
-		slack, err := notify.NewSlack(slackOptions(s))
-		if err != nil {
-			return nil, nil, err
-		}
-		senders = append(senders, slack)
-	}
 	if d.cfg.Stdout {
 		senders = append(senders, notify.NewStdout(notify.StdoutOptions{W: d.out, JSON: d.json, Color: d.color}))
 	}
 	return senders, closeMade, nil
-}
-
-func slackOptions(s *configs.Slack) notify.SlackOptions {
-	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel}
-	if s.Token.IsSet() {
-		o.Token = s.Token.Reveal
-	}
-	if s.WebhookURL.IsSet() {
-		o.WebhookURL = s.WebhookURL.Reveal
-	}
-	for _, r := range s.Routes {
-		o.Routes = append(o.Routes, notify.SlackRoute{Severity: ctwatch.Severity(r.Severity), Channel: r.Channel})
-	}
-	return o
 }
 
 // keepEvents is how long events stay in the outbox after all senders have taken

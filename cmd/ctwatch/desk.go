@@ -21,6 +21,8 @@ type desk struct {
 	db     *store.DB
 	apps   []pins.App
 	view   *pins.View
+
+	verdicts *verdicts
 }
 
 // desk opens the store and calls f.
@@ -37,12 +39,14 @@ func (a *app) desk(ctx context.Context, f func(*desk) error) (err error) {
 	if d.estate, err = newEstate(cfg, rules); err != nil {
 		return err
 	}
-	d.db, err = store.OpenShared(ctx, database(cfg), store.Options{Logger: a.logger()})
+	v := newVerdicts(d.estate)
+	d.verdicts = v
+	d.db, err = store.OpenShared(ctx, database(cfg), store.Options{Logger: a.logger(), Judge: v.judge})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.db.Close()) }()
-	if err := d.estate.apply(ctx, d.db); err != nil {
+	if err := d.estate.apply(ctx, d.db, v); err != nil {
 		return err
 	}
 	if err := d.refresh(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ctwatch/configs"
+	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 	"ctwatch/pins/probe"
@@ -23,6 +24,8 @@ type estate struct {
 	apps      []pins.App       // with the versions that the configuration names
 	grants    []store.PolicyGrant
 	endpoints []probe.Endpoint
+
+	verdictRules []policy.Rule // by which certificates are judged; the first ones are those of cfg.Watch
 }
 
 // newEstate reads the configuration, with the files that it names.
@@ -32,6 +35,9 @@ func newEstate(cfg *configs.Config, rules []watchlist.Rule) (*estate, error) {
 		return nil, err
 	}
 	e := &estate{cfg: cfg, rules: rules, apps: apps}
+	if e.verdictRules, err = e.policyRules(); err != nil {
+		return nil, err
+	}
 	e.grants = e.policyGrants()
 	if e.endpoints, err = e.allEndpoints(); err != nil {
 		return nil, err
@@ -183,10 +189,13 @@ func (e *estate) kept() []store.HostTarget {
 	return out
 }
 
-// apply brings the store in line with the configuration: who is trusted by policy,
-// and where to look.
-func (e *estate) apply(ctx context.Context, db *store.DB) error {
-	return db.SyncPolicy(ctx, e.grants)
+// apply brings the store in line with the configuration: who is trusted by it, and
+// what its rules say of each certificate.
+func (e *estate) apply(ctx context.Context, db *store.DB, v *verdicts) error {
+	if err := db.SyncPolicy(ctx, e.grants); err != nil {
+		return err
+	}
+	return v.apply(ctx, db)
 }
 
 // hostsFor lists the endpoints' hosts that a certificate's names cover.

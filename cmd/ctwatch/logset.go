@@ -29,6 +29,7 @@ func (d *daemon) logs(ctx context.Context) (<-chan []ctwatch.Log, func(context.C
 			}
 		}
 		d.followed.Store(&followed)
+		d.pulse.follow(logs, d.cfg.Logs.Poll)
 		select {
 		case sets <- logs:
 		case <-ctx.Done():
@@ -128,6 +129,7 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 		return follow.New(follow.Options{
 			Reader: &follow.Reader{
 				Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace,
+				Issuers: &teacher{verdicts: d.verdicts, db: d.db, logger: d.logger},
 				Hooks: follow.Hooks{
 					Batch: counters.Batch, Failed: counters.Failed,
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },
@@ -135,7 +137,10 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 			},
 			Recorder: d.db, Logger: d.logger, Now: time.Now,
 			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
-			OnHead: func(ctwatch.Head) { d.ready.headVerified(l.Name) },
+			OnHead: func(ctwatch.Head) {
+				d.pulse.headRead()
+				d.ready.headVerified(l.Name)
+			},
 		}), nil
 	}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ctwatch/ctwatch/planner"
-	"ctwatch/notify"
 	"ctwatch/pins"
 	"ctwatch/pins/probe"
 	"ctwatch/pins/publish"
@@ -41,10 +40,10 @@ func (d *daemon) plan(ctx context.Context) error {
 	return nil
 }
 
-// inLine brings the store in line with the configuration: who is trusted by it, and
-// where to look.
+// inLine brings the store in line with the configuration: who is trusted by it, what
+// its rules say, and where to look.
 func (d *daemon) inLine(ctx context.Context, e *estate) error {
-	if err := e.apply(ctx, d.db); err != nil {
+	if err := e.apply(ctx, d.db, d.verdicts); err != nil {
 		return err
 	}
 	return d.db.Forget(ctx, e.kept())
@@ -64,7 +63,7 @@ func (d *daemon) pinDocuments() (http.Handler, error) {
 
 // wakeForOthers has senders look for events whenever another process, such as
 // "ctwatch certs reject", has changed what is trusted: events may have come of it.
-func (d *daemon) wakeForOthers(ctx context.Context, dispatcher *notify.Dispatcher) error {
+func (d *daemon) wakeForOthers(ctx context.Context) error {
 	const often = 500 * time.Millisecond
 	tick := time.NewTicker(often)
 	defer tick.Stop()
@@ -78,7 +77,7 @@ func (d *daemon) wakeForOthers(ctx context.Context, dispatcher *notify.Dispatche
 		// A store that fails ends the daemon elsewhere.
 		if now, err := d.db.Revision(ctx); err == nil && now != last {
 			last = now
-			dispatcher.Wake()
+			d.messenger.Wake()
 		}
 	}
 }

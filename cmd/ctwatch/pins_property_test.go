@@ -329,7 +329,7 @@ func (w *pinWorld) look(rt *rapid.T) {
 	d := &desk{cfg: cfg, db: w.db}
 	d.estate, err = newEstate(cfg, rules)
 	w.check(err)
-	w.check(d.estate.apply(ctx, w.db))
+	w.check(d.estate.apply(ctx, w.db, newVerdicts(d.estate)))
 	w.check(d.refresh(ctx))
 
 	// Trust that ended has to be given anew.

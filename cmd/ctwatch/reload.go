@@ -60,7 +60,7 @@ type stamp struct {
 
 // stamps looks at the file of the configuration and at those that it names.
 func stamps(e *estate) []stamp {
-	names := append([]string{e.cfg.File()}, e.cfg.WatchFiles...)
+	names := slices.Concat([]string{e.cfg.File()}, e.cfg.WatchFiles, e.cfg.Hooks)
 	for _, app := range e.cfg.Apps {
 		for _, s := range app.Shipped {
 			names = append(names, s.File)
@@ -80,6 +80,8 @@ func stamps(e *estate) []stamp {
 	return out
 }
 
+const notReloaded = "the configuration was not reloaded, and the one before stays in force"
+
 // reload puts the configuration in force as it is in the files now: watch list, rules,
 // apps and notifications. One that cannot be used is logged, and changes nothing. An
 // error is one of the store.
@@ -89,20 +91,31 @@ func (d *daemon) reload(ctx context.Context) error {
 		var all configs.Errors
 		if errors.As(err, &all) {
 			for _, e := range all {
-				d.logger.Error("the configuration was not reloaded, and the one before stays in force", "error", e)
+				d.logger.Error(notReloaded, "error", e)
 			}
 		} else {
-			d.logger.Error("the configuration was not reloaded, and the one before stays in force", "error", err)
+			d.logger.Error(notReloaded, "error", err)
 		}
 		return nil
 	}
+	tellers, err := newTellers(next.cfg, d.db, d.logger)
+	if err != nil {
+		d.logger.Error(notReloaded, "error", err)
+		return nil
+	}
+	if err := d.messenger.replace(ctx, tellers); err != nil {
+		tellers.close()
+		d.logger.Error(notReloaded, "error", err)
+		return nil
+	}
+	d.verdicts.replace(next)
+	d.list.Replace(watchlist.New(next.rules))
 	if err := d.inLine(ctx, next); err != nil {
 		return err
 	}
 	for _, setting := range fixedSettings(d.cfg, next.cfg) {
 		d.logger.Warn("a changed setting is in force only after a restart", "setting", setting)
 	}
-	d.list.Replace(watchlist.New(next.rules))
 	d.estate.Store(next)
 	d.planner.Again()
 	d.logger.Info("configuration reloaded", "file", next.cfg.File(), "watched", len(next.rules), "apps", len(next.apps))
@@ -131,5 +144,9 @@ func fixedSettings(a, b *configs.Config) []string {
 	differ("http", reflect.DeepEqual(a.HTTP, b.HTTP))
 	differ("probe", a.Probe == b.Probe)
 	differ("signing", a.Signing == b.Signing)
+	differ("stdout", a.Stdout == b.Stdout)
+	differ("heartbeat", a.Heartbeat.Interval == b.Heartbeat.Interval && a.Heartbeat.URL.IsSet() == b.Heartbeat.URL.IsSet())
+	differ("dns", reflect.DeepEqual(a.DNS, b.DNS))
+	differ("notify", a.Notify == b.Notify)
 	return out
 }

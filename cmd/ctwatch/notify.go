@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+	"ctwatch/notify"
+	"ctwatch/store"
+)
+
+func (a *app) notifyCommand() *cobra.Command {
+	return group("notify", "Those who are told of events: how it stands, again, and a test",
+		a.notifyStatusCommand(), a.notifyReplayCommand(), a.notifyTestCommand(),
+	)
+}
+
+func (a *app) notifyStatusCommand() *cobra.Command {
+	var dead bool
+	c := &cobra.Command{
+		Use: "status", Short: "What waits for each sender, its last success, and what it could never deliver", Args: cobra.NoArgs,
+		Long: `status shows each sender with the events that wait for it, when it last delivered
+one, why it cannot now, and its dead letters: events that its service refused for
+good. With --dead-letters it lists those, to be sent again by "ctwatch notify replay".`,
+		Example: `  ctwatch notify status
+  ctwatch notify status --dead-letters
+  ctwatch notify status --json | jq '.[] | select(.backlog > 0)'`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			names, err := a.senderNames(cfg)
+			if err != nil {
+				return err
+			}
+			return a.read(c.Context(), func(db *store.DB) error {
+				if dead {
+					return a.printDeadLetters(c.Context(), db)
+				}
+				return a.printSenders(c.Context(), db, names)
+			})
+		},
+	}
+	c.Flags().BoolVar(&dead, "dead-letters", false, "list the dead letters instead")
+	return a.jsonFlag(c, "print a JSON array")
+}
+
+// senderNames lists the senders that the configuration asks for.
+func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
+	t, err := newTellers(cfg, nil, a.logger())
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	names := []string{notify.NATSName}
+	if cfg.Stdout {
+		names = append(names, notify.StdoutName)
+	}
+	for _, s := range t.senders {
+		names = append(names, s.Name())
+	}
+	return names, nil
+}
+
+// A senderObject is how a sender stands, as --json prints it.
+type senderObject struct {
+	Sender        string     `json:"sender"`
+	Configured    bool       `json:"configured"` // false: it was once
+	Backlog       int64      `json:"backlog"`    // events that wait
+	OldestPending *time.Time `json:"oldest_pending"`
+	LastSuccess   *time.Time `json:"last_success"`
+	LastError     string     `json:"last_error"` // "" when the last try succeeded
+	Attempts      int64      `json:"attempts"`   // failures since the last success, each reason once
+	DeadLetters   int64      `json:"dead_letters"`
+}
+
+func (a *app) printSenders(ctx context.Context, db *store.DB, configured []string) error {
+	states, err := db.SenderStatus(ctx)
+	if err != nil {
+		return err
+	}
+	all := []senderObject{}
+	for _, s := range states {
+		all = append(all, senderObject{
+			Sender: s.Name, Configured: slices.Contains(configured, s.Name), Backlog: s.Backlog, OldestPending: s.OldestPending,
+			LastSuccess: s.LastSuccess, LastError: s.LastError, Attempts: s.Attempts, DeadLetters: s.DeadLetters,
+		})
+	}
+	for _, name := range configured {
+		if !slices.ContainsFunc(all, func(s senderObject) bool { return s.Sender == name }) {
+			all = append(all, senderObject{Sender: name, Configured: true})
+		}
+	}
+	if a.json {
+		return a.printJSON(all)
+	}
+	t := a.table("SENDER", "WAITING", "SINCE", "LAST SUCCESS", "DEAD LETTERS", "ERROR")
+	for _, s := range all {
+		name := s.Sender
+		if !s.Configured {
+			name += " (no longer configured)"
+		}
+		t.row(name, fmt.Sprint(s.Backlog), momentOf(s.OldestPending), momentOf(s.LastSuccess), fmt.Sprint(s.DeadLetters), s.LastError)
+	}
+	return t.flush()
+}
+
+func momentOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return moment(*t)
+}
+
+// A deadLetterObject is a dead letter, as --json prints it.
+type deadLetterObject struct {
+	Sender string        `json:"sender"`
+	Seq    int64         `json:"seq"`
+	Event  ctwatch.Event `json:"event"`
+	Reason string        `json:"reason"`
+	At     time.Time     `json:"at"`
+}
+
+// maxDeadLetters is how many dead letters of each sender are listed.
+const maxDeadLetters = 1000
+
+func (a *app) printDeadLetters(ctx context.Context, db *store.DB) error {
+	states, err := db.SenderStatus(ctx)
+	if err != nil {
+		return err
+	}
+	all := []deadLetterObject{}
+	for _, s := range states {
+		letters, err := db.DeadLetters(ctx, s.Name, maxDeadLetters)
+		if err != nil {
+			return err
+		}
+		for _, l := range letters {
+			all = append(all, deadLetterObject{s.Name, l.Seq, l.Event, l.Reason, l.At.UTC()})
+		}
+	}
+	if a.json {
+		return a.printJSON(all)
+	}
+	t := a.table("SENDER", "NUMBER", "SET ASIDE", "EVENT", "ABOUT", "REASON")
+	for _, l := range all {
+		t.row(l.Sender, fmt.Sprint(l.Seq), moment(l.At), string(l.Event.Type), l.Event.Subject, l.Reason)
+	}
+	return t.flush()
+}
+
+func (a *app) notifyReplayCommand() *cobra.Command {
+	var since string
+	var letter int64
+	c := &cobra.Command{
+		Use: "replay SENDER", Short: "Send a sender's dead letters again, or all events since a time", Args: cobra.ExactArgs(1),
+		Long: `replay puts events before one sender again, by the name that "ctwatch notify status"
+shows: all its dead letters, one of them, or all events since a time. Events have
+the IDs that they had, by which a receiver knows them; those on NATS are dropped as
+duplicates only for the stream's duplicate window. A running daemon sends them at
+once, and otherwise the next one does.`,
+		Example: `  ctwatch notify replay slack
+  ctwatch notify replay webhook:pager --dead-letter 4711
+  ctwatch notify replay nats --since 2026-11-20`,
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			r := store.Replay{Seq: letter}
+			if r.Since, err = ago(since, time.Now()); err != nil {
+				return err
+			}
+			if letter < 0 || letter > 0 && since != "" {
+				return usagef("want one of --since and --dead-letter, which takes a number that \"ctwatch notify status --dead-letters\" shows")
+			}
+			return a.desk(c.Context(), func(d *desk) error {
+				n, err := d.db.Replay(c.Context(), args[0], r)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.Stdout, "%d events are sent to %s again\n", n, ctwatch.Printable(args[0], 100))
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&since, "since", "", "all events since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
+	c.Flags().Int64Var(&letter, "dead-letter", 0, "only the dead letter of this `number`")
+	return c
+}
+
+func (a *app) notifyTestCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "test [SENDER]...", Short: "Send a sample to everybody who would be told of an alarm", Args: cobra.ArbitraryArgs,
+		Long: `test sends one event of type notify.test, which says that it is a test, by each
+configured sender, whatever its filters are, and tells what became of each. It
+needs no daemon; but an embedded NATS server is only there while the daemon runs.
+Exit status: 1 if any failed.`,
+		Example: `  ctwatch notify test
+  ctwatch notify test slack email:ops@example.com`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			return a.testSenders(c.Context(), cfg, args)
+		},
+	}
+	return a.jsonFlag(c, "print a JSON array")
+}
+
+// testTimeout bounds the test of one sender that sets no other time itself.
+const testTimeout = 15 * time.Second
+
+// A testObject is what became of a test, as --json prints it.
+type testObject struct {
+	Sender string `json:"sender"`
+	OK     bool   `json:"ok"`
+	Error  string `json:"error"` // "" if OK
+}
+
+func (a *app) testSenders(ctx context.Context, cfg *configs.Config, only []string) error {
+	t, err := newTellers(cfg, nil, a.logger())
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	nats, err := a.natsClient(cfg)
+	if err != nil {
+		return err
+	}
+	senders := append([]notify.Sender{}, t.senders...)
+	if nats != nil {
+		defer nats.Close()
+		senders = append([]notify.Sender{nats}, senders...)
+	}
+	known := func(name string) bool {
+		return slices.ContainsFunc(senders, func(s notify.Sender) bool { return s.Name() == name })
+	}
+	for _, name := range only {
+		if !known(name) {
+			return usagef("there is no sender %s in the configuration: see \"ctwatch notify status\"", ctwatch.Printable(name, 100))
+		}
+	}
+	e := ctwatch.TestEvent(a.person(), time.Now())
+	results, failed := []testObject{}, false
+	for _, s := range senders {
+		if len(only) > 0 && !slices.Contains(only, s.Name()) {
+			continue
+		}
+		r := testObject{Sender: s.Name(), OK: true}
+		if err := sendTest(ctx, s, e); err != nil {
+			r.OK, r.Error, failed = false, ctwatch.Printable(err.Error(), 500), true
+		}
+		results = append(results, r)
+	}
+	if err := a.printTests(results); err != nil {
+		return err
+	}
+	if failed {
+		return errTold
+	}
+	return nil
+}
+
+func sendTest(ctx context.Context, s notify.Sender, e ctwatch.Event) error {
+	timeout := testTimeout
+	if p, ok := s.(notify.Patient); ok {
+		timeout = p.Timeout()
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := s.Send(ctx, e)
+	return err
+}
+
+func (a *app) printTests(results []testObject) error {
+	if a.json {
+		return a.printJSON(results)
+	}
+	t := a.table("SENDER", "RESULT")
+	for _, r := range results {
+		result := "sent"
+		if !r.OK {
+			result = "FAILED: " + r.Error
+		}
+		t.row(r.Sender, result)
+	}
+	return t.flush()
+}
+
+// natsClient connects to the NATS server that events are published on; nil if nobody
+// but the daemon can.
+func (a *app) natsClient(cfg *configs.Config) (*notify.NATS, error) {
+	o, err := natsOptions(cfg, a.logger())
+	if err != nil {
+		return nil, err
+	}
+	if o.URL == "" {
+		if cfg.NATS.Listen == "" {
+			return nil, nil
+		}
+		o.URL = "nats://" + cfg.NATS.Listen
+	}
+	if strings.HasSuffix(o.URL, ":0") {
+		return nil, nil // of a port that was free, which only the daemon knows
+	}
+	return notify.NewNATS(o)
+}
+
+// natsOptions says how to reach the NATS server.
+func natsOptions(cfg *configs.Config, logger *slog.Logger) (notify.NATSOptions, error) {
+	o := notify.NATSOptions{
+		URL: string(cfg.NATS.URL), CredentialsFile: cfg.NATS.CredentialsFile,
+		Stream: cfg.NATS.Stream, SubjectPrefix: cfg.NATS.Subject, Logger: logger,
+	}
+	var err error
+	if o.URL != "" {
+		o.TLS, err = natsTLS(cfg.NATS.TLS)
+	}
+	return o, err
+}

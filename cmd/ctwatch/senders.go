@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch"
+	"ctwatch/notify"
+	"ctwatch/store"
+)
+
+// A tellers is who is told of events, as one reading of the configuration has it.
+type tellers struct {
+	senders []notify.Sender
+	runs    []func(context.Context) // what senders do besides, until the context ends
+	closers []func()
+}
+
+func (t *tellers) close() {
+	for i := len(t.closers) - 1; i >= 0; i-- {
+		t.closers[i]()
+	}
+	t.closers = nil
+}
+
+// newTellers makes the senders that may change while the daemon runs: all but NATS
+// and stdout. They are not used before the dispatcher is given them. db is where
+// threads are remembered and verdicts go; nil where nothing is sent.
+func newTellers(cfg *configs.Config, db *store.DB, logger *slog.Logger) (_ *tellers, err error) {
+	t := &tellers{}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
+	if cfg.Slack != nil {
+		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, logger))
+		if err != nil {
+			return nil, settingError(cfg, "slack", err)
+		}
+		t.senders = append(t.senders, slack)
+		t.runs = append(t.runs, slack.RunSocket)
+	}
+	if err := t.addEmail(cfg); err != nil {
+		return nil, err
+	}
+	for i, w := range cfg.Webhooks {
+		o := notify.WebhookOptions{URL: string(w.URL), Name: w.Name, OutwardOptions: outward(w.AllowPrivate)}
+		if w.Secret.IsSet() {
+			o.Key = w.Secret.Reveal
+		}
+		s, err := notify.NewWebhook(o)
+		if err != nil {
+			return nil, settingError(cfg, fmt.Sprintf("webhooks[%d]", i), err)
+		}
+		t.closers = append(t.closers, s.Close)
+		if err := t.add(cfg, fmt.Sprintf("webhooks[%d]", i), s, w.Filter); err != nil {
+			return nil, err
+		}
+	}
+	for i, v := range cfg.Services {
+		at := fmt.Sprintf("services[%d]", i)
+		s, err := notify.NewService(notify.ServiceOptions{URL: v.URL.Reveal, Name: v.Name})
+		if err != nil {
+			return nil, settingError(cfg, at, err)
+		}
+		if err := t.add(cfg, at, s, v.Filter); err != nil {
+			return nil, err
+		}
+	}
+	return t, t.addHooks(cfg, logger)
+}
+
+func (t *tellers) addEmail(cfg *configs.Config) error {
+	m := cfg.Email
+	if m == nil {
+		return nil
+	}
+	o := notify.EmailOptions{
+		Server: fmt.Sprintf("%s:%d", m.Host, m.Port), TLS: notify.EmailTLS(m.TLS), Username: m.Username, From: m.From,
+	}
+	if m.Password.IsSet() {
+		o.Password = m.Password.Reveal
+	}
+	if m.CAFile != "" {
+		roots, err := certPool(m.CAFile)
+		if err != nil {
+			return settingError(cfg, "email.ca_file", err)
+		}
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	}
+	for i, to := range m.To {
+		o.To = to
+		s, err := notify.NewEmail(o)
+		if err != nil {
+			return settingError(cfg, "email", err)
+		}
+		if err := t.add(cfg, fmt.Sprintf("email.to[%d]", i), s, m.Filter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tellers) addHooks(cfg *configs.Config, logger *slog.Logger) error {
+	var dirs []string
+	for _, d := range cfg.Hooks {
+		abs, err := filepath.Abs(d)
+		if err != nil {
+			return fmt.Errorf("hooks: %w", err)
+		}
+		dirs = append(dirs, abs)
+	}
+	paths, problems := notify.FindHooks(dirs...)
+	for _, p := range problems {
+		logger.Warn("a hook is not run", "error", p)
+	}
+	for _, path := range paths {
+		s, err := notify.NewHook(notify.HookOptions{Path: path, Timeout: cfg.HookTimeout, Logger: logger})
+		if err != nil {
+			logger.Warn("a hook is not run", "error", err)
+			continue
+		}
+		if err := t.add(cfg, "hooks", s, configs.Filter{Severity: cfg.HookSeverity}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds a sender behind its filter.
+func (t *tellers) add(cfg *configs.Config, at string, s notify.Sender, f configs.Filter) error {
+	filtered, err := notify.Filtered(s, notify.Filter{MinSeverity: ctwatch.Severity(f.Severity), Types: f.Types, Subjects: f.Watch})
+	if err != nil {
+		return settingError(cfg, at, err)
+	}
+	t.senders = append(t.senders, filtered)
+	return nil
+}
+
+// settingError says where a setting that a sender refuses stands.
+func settingError(cfg *configs.Config, path string, err error) error {
+	var placed *configs.Error
+	if errors.As(err, &placed) {
+		return &usageError{err}
+	}
+	return &usageError{cfg.Errorf(path, "%w", err)}
+}
+
+func outward(private bool) notify.OutwardOptions {
+	return notify.OutwardOptions{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
+}
+
+func certPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s: want PEM", file)
+	}
+	return pool, nil
+}
+
+func slackOptions(s *configs.Slack, db *store.DB, logger *slog.Logger) notify.SlackOptions {
+	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: logger}
+	if s.Token.IsSet() {
+		o.Token = s.Token.Reveal
+	}
+	if s.WebhookURL.IsSet() {
+		o.WebhookURL = s.WebhookURL.Reveal
+	}
+	for _, r := range s.Routes {
+		o.Routes = append(o.Routes, notify.SlackRoute{Severity: ctwatch.Severity(r.Severity), Watch: r.Watch, Types: r.Types, Channel: r.Channel})
+	}
+	if db == nil {
+		return o
+	}
+	if o.Token != nil {
+		o.Threads = db.Threads("slack")
+	}
+	if s.AppToken.IsSet() {
+		o.Buttons = &notify.SlackButtons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: slackJudge(db)}
+	}
+	return o
+}
+
+// slackJudge records the verdicts that people give by Slack's buttons.
+func slackJudge(db *store.DB) func(ctx context.Context, id string, authorize bool, by string) error {
+	return func(ctx context.Context, id string, authorize bool, by string) error {
+		c, err := db.Certificate(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !authorize {
+			return rejectCertificate(ctx, db, &c, by, "rejected in Slack")
+		}
+		return authorizeCertificate(ctx, db, &c, nil, by, "authorised in Slack")
+	}
+}
+
+// A messenger carries events to senders, most of which a reload can replace.
+type messenger struct {
+	*notify.Dispatcher
+	lasting []notify.Sender // NATS and stdout
+	now     *tellers
+
+	end     context.CancelFunc // ends what now does besides; nil when that has ended
+	running sync.WaitGroup
+}
+
+// newMessenger has not begun: what is told to the senders, replace begins.
+func newMessenger(cfg notify.Config, lasting []notify.Sender) (*messenger, error) {
+	cfg.Senders = nil
+	d, err := notify.NewDispatcher(cfg)
+	return &messenger{Dispatcher: d, lasting: lasting}, err
+}
+
+// replace puts other senders in the place of those there are, but for the lasting
+// ones. What they do besides goes on until ctx ends, and stop is called.
+func (m *messenger) replace(ctx context.Context, next *tellers) error {
+	m.stop()
+	if err := m.Replace(slices.Concat(m.lasting, next.senders)); err != nil {
+		return err
+	}
+	if m.now != nil {
+		m.now.close()
+	}
+	m.now = next
+	ctx, m.end = context.WithCancel(ctx)
+	for _, run := range next.runs {
+		m.running.Go(func() { run(ctx) })
+	}
+	return nil
+}
+
+func (m *messenger) stop() {
+	if m.end != nil {
+		m.end()
+		m.running.Wait()
+		m.end = nil
+	}
+}
+
+// close ends what is left, once the dispatcher has ended.
+func (m *messenger) close() {
+	m.stop()
+	if m.now != nil {
+		m.now.close()
+		m.now = nil
+	}
+}

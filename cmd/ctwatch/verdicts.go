@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/policy"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+// policyRules lists what the watch list says of who may issue what.
+func (e *estate) policyRules() ([]policy.Rule, error) {
+	var out []policy.Rule
+	for i, r := range e.rules {
+		p, _ := rulePattern(r) // a network's subject is a name, too
+		rule := policy.Rule{Pattern: p, Where: r.Domain + " in the watch list"}
+		if i < len(e.cfg.Watch) {
+			if err := e.policyRule(&rule, i); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, rule)
+	}
+	return out, nil
+}
+
+// policyRule fills in what entry i of the configuration's watch list says.
+func (e *estate) policyRule(rule *policy.Rule, i int) error {
+	w := e.cfg.Watch[i]
+	rule.Where = w.Domain + " in the watch list"
+	rule.Keys, rule.MaxValidity, rule.Wildcards, rule.CAA = w.Keys, w.MaxValidity, w.Wildcards, w.CAA
+	for j, s := range w.Issuers {
+		issuer, err := policy.ParseIssuer(s)
+		if err != nil {
+			return e.wrong(err, "watch[%d].issuers[%d]", i, j)
+		}
+		rule.Issuers = append(rule.Issuers, issuer)
+	}
+	for j, s := range w.Algorithms {
+		if err := policy.CheckAlgorithm(s); err != nil {
+			return e.wrong(err, "watch[%d].algorithms[%d]", i, j)
+		}
+		rule.Algorithms = append(rule.Algorithms, s)
+	}
+	for j, s := range w.Never {
+		never, err := pins.ParsePattern(s)
+		if err != nil {
+			return e.wrong(err, "watch[%d].never[%d]", i, j)
+		}
+		rule.Never = append(rule.Never, never)
+	}
+	return nil
+}
+
+// wrong says where in the configuration a mistake is.
+func (e *estate) wrong(err error, path string, args ...any) error {
+	return &usageError{e.cfg.Errorf(fmt.Sprintf(path, args...), "%w", err)}
+}
+
+// strangers lists the issuers in the watch list that are no CA which is known by its
+// keys, each with its place: whatever they issue is unexpected.
+func (e *estate) strangers(cas *policy.CAs) []string {
+	var out []string
+	for i, w := range e.cfg.Watch {
+		for j, s := range w.Issuers {
+			if issuer, err := policy.ParseIssuer(s); err == nil {
+				if err := cas.Check(issuer); err != nil {
+					out = append(out, e.cfg.Errorf(fmt.Sprintf("watch[%d].issuers[%d]", i, j), "%w", err).Error())
+				}
+			}
+		}
+	}
+	return out
+}
+
+// verdicts are the rules in force. They judge for the store.
+type verdicts struct {
+	cas    *policy.CAs
+	policy atomic.Pointer[policy.Policy]
+	digest atomic.Pointer[string] // of the rules
+}
+
+func newVerdicts(e *estate) *verdicts {
+	v := &verdicts{cas: policy.NewCAs()}
+	v.replace(e)
+	return v
+}
+
+// replace puts the rules of an estate in force.
+func (v *verdicts) replace(e *estate) {
+	v.policy.Store(policy.New(e.verdictRules, v.cas))
+	// The lines of files and of --watch say nothing of who may issue.
+	b, _ := json.Marshal(e.verdictRules[:len(e.cfg.Watch)]) // texts and numbers
+	sum := sha256.Sum256(append(b, buildVersion().Version...))
+	digest := hex.EncodeToString(sum[:])
+	v.digest.Store(&digest)
+}
+
+// judge is the ctwatch.Judge of the store.
+func (v *verdicts) judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Judgement {
+	j := v.policy.Load().Judge(c, known(s))
+	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants}
+	if ca, ok := v.cas.Of(c.Issuer.Pin); ok {
+		out.ReportTo = ca.Report
+		if len(ca.CAA) > 0 {
+			out.CAA = ca.CAA[0]
+		}
+	}
+	return out
+}
+
+func known(s ctwatch.Standing) policy.Known {
+	k := policy.Known{Trusted: s.ApprovedFor, Served: s.ServedAt, Compromised: s.Compromised}
+	if s.CAA != "" {
+		_ = json.Unmarshal([]byte(s.CAA), &k.CAA) // what askCAA wrote; without it nothing is known
+	}
+	return k
+}
+
+// apply has the store judge by the rules in force, once it knows whose the issuing
+// keys are that were learned before.
+func (v *verdicts) apply(ctx context.Context, db *store.DB) error {
+	learned, err := db.Learned(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range learned {
+		v.cas.Restore(policy.Learned{Pin: l.Pin, CA: l.CA})
+	}
+	return db.Rejudge(ctx, *v.digest.Load())
+}
+
+// A teacher has the rules know the CAs whose certificates logs show in chains. It
+// implements follow.Issuers.
+type teacher struct {
+	*verdicts
+	db     *store.DB
+	logger *slog.Logger
+}
+
+// Known implements follow.Issuers.
+func (t *teacher) Known(issuer pins.Pin) bool {
+	_, ok := t.cas.Of(issuer)
+	return ok
+}
+
+// Learn implements follow.Issuers. A store that fails ends the daemon elsewhere; what
+// is not kept is learned again after the restart.
+func (t *teacher) Learn(ctx context.Context, chain [][]byte) {
+	learned := t.cas.Learn(chain...)
+	if len(learned) == 0 {
+		return
+	}
+	var keys []store.IssuerKey
+	var issuers []pins.Pin
+	for _, l := range learned {
+		t.logger.Info("an issuing key is now known by the signature of its CA", "key", l.Pin, "ca", l.CA)
+		keys = append(keys, store.IssuerKey{Pin: l.Pin, CA: l.CA})
+		issuers = append(issuers, l.Pin)
+	}
+	err := t.db.Learn(ctx, keys...)
+	if err == nil {
+		err = t.db.RejudgeIssuers(ctx, issuers...)
+	}
+	if err != nil && ctx.Err() == nil {
+		t.logger.Error("what was learned of issuers could not be kept", "error", err)
+	}
+}
