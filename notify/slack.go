@@ -72,6 +72,7 @@ type Slack struct {
 	// that fails half way goes on from there when it is tried again.
 	told    map[string]bool // by the event's ID
 	unsaved []savedThread
+	updates tries // of the messages at the heads of threads
 }
 
 // NewSlack checks the options.

@@ -102,15 +102,22 @@ func (s *Slack) threadsOf(ctx context.Context, e ctwatch.Event) (threads []slack
 	return threads, nil
 }
 
+// maxUpdates is how often it is tried to bring messages up to date before an event is
+// told without.
+const maxUpdates = 3
+
 // updateAll brings the messages that are about the event's certificate alone up to
 // date, and returns those threads that are still there. To do it again is harmless,
-// so it comes before the post.
+// so it comes before the post, which does not wait for it for long.
 func (s *Slack) updateAll(ctx context.Context, threads []slackThread, e ctwatch.Event) (rest []slackThread, retry bool, err error) {
 	for _, t := range threads {
 		if !t.digest {
 			there, retry, err := s.update(ctx, t.slackPlace, s.rootMessage(e))
 			if err != nil {
-				return nil, retry, err
+				if retry && s.updateLater(e) {
+					return nil, true, err
+				}
+				s.log.WarnContext(ctx, "a message in Slack is not brought up to date", "event", e.ID, "error", err)
 			}
 			if !there {
 				continue
@@ -119,6 +126,13 @@ func (s *Slack) updateAll(ctx context.Context, threads []slackThread, e ctwatch.
 		rest = append(rest, t)
 	}
 	return rest, false, nil
+}
+
+// updateLater reports whether an event waits for messages to be brought up to date,
+// after another failure to do so. An alarm does not.
+func (s *Slack) updateLater(e ctwatch.Event) bool {
+	s.updates.refused(e.ID)
+	return !isAlarm(e) && s.updates.n < maxUpdates
 }
 
 // place decides where an event is told, given the threads of its certificate.

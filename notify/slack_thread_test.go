@@ -273,6 +273,39 @@ func TestWhatCannotBeUpdatedIsStillRepliedTo(t *testing.T) {
 	}
 }
 
+func TestWhatIsToBeToldDoesNotWaitForUpdatesForEver(t *testing.T) {
+	ill := answer(500, "")
+	t.Run("a note", func(t *testing.T) {
+		server := newSlackServer(t)
+		s := threadSlack(t, server, &memoryThreads{})
+		c := newStory("api.example.com")
+		mustSend(t, s, c.issued())
+		note := c.logged()
+		for n := 1; n < maxUpdates; n++ {
+			server.next(ill)
+			if retry, err := s.Send(within(t, 5*time.Second), note); err == nil || !retry {
+				t.Fatalf("try %d: retry %v, %v", n, retry, err)
+			}
+		}
+		server.next(ill)
+		mustSend(t, s, note)
+		if n := len(server.seen()); n != 2 {
+			t.Errorf("%d messages, want the note as well", n)
+		}
+	})
+	t.Run("an alarm", func(t *testing.T) {
+		server := newSlackServer(t)
+		s := threadSlack(t, server, &memoryThreads{})
+		c := newStory("api.example.com")
+		mustSend(t, s, c.issued())
+		server.next(ill)
+		mustSend(t, s, c.rejected("ada"))
+		if n := len(server.seen()); n != 2 {
+			t.Errorf("%d messages, want the alarm as well", n)
+		}
+	})
+}
+
 func TestAThreadThatCannotBeRememberedIsNotPostedTwice(t *testing.T) {
 	server := newSlackServer(t)
 	threads := &memoryThreads{}

@@ -6,7 +6,7 @@ package notify
 // all alarms.
 const maxTries = 20
 
-// tries counts how often the event that a sender is at was refused. Senders get one
+// tries counts how often the event that a sender is at was refused, or failed. Senders get one
 // event at a time, so one count is enough.
 type tries struct {
 	event string

@@ -11,7 +11,7 @@ import (
 
 // Bounds of asking for CAA records.
 const (
-	caaAtOnce  = 100 // certificates looked at in one round
+	caaAtOnce  = 1000 // certificates looked at in one round
 	caaTimeout = 30 * time.Second
 	caaPause   = 15 * time.Second // before a failed question is asked again; it doubles
 	caaPauses  = time.Hour        // at most

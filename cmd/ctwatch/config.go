@@ -68,7 +68,7 @@ func (a *app) checkConfig() error {
 	if err != nil {
 		return err
 	}
-	t, err := newTellers(cfg, nil, a.logger())
+	t, err := newTellers(cfg, nil, nil, a.logger())
 	if err != nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer d.messenger.close()
-	tellers, err := newTellers(d.cfg, d.db, d.logger)
+	tellers, err := newTellers(d.cfg, d.db, d.verdicts, d.logger)
 	if err != nil {
 		return err
 	}

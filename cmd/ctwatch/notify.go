@@ -55,7 +55,7 @@ good. With --dead-letters it lists those, to be sent again by "ctwatch notify re
 
 // senderNames lists the senders that the configuration asks for.
 func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
-	t, err := newTellers(cfg, nil, a.logger())
+	t, err := newTellers(cfg, nil, nil, a.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +224,7 @@ type testObject struct {
 }
 
 func (a *app) testSenders(ctx context.Context, cfg *configs.Config, only []string) error {
-	t, err := newTellers(cfg, nil, a.logger())
+	t, err := newTellers(cfg, nil, nil, a.logger())
 	if err != nil {
 		return err
 	}

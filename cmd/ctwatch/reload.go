@@ -98,7 +98,7 @@ func (d *daemon) reload(ctx context.Context) error {
 		}
 		return nil
 	}
-	tellers, err := newTellers(next.cfg, d.db, d.logger)
+	tellers, err := newTellers(next.cfg, d.db, d.verdicts, d.logger)
 	if err != nil {
 		d.logger.Error(notReloaded, "error", err)
 		return nil

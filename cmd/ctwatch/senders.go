@@ -35,8 +35,9 @@ func (t *tellers) close() {
 
 // newTellers makes the senders that may change while the daemon runs: all but NATS
 // and stdout. They are not used before the dispatcher is given them. db is where
-// threads are remembered and verdicts go; nil where nothing is sent.
-func newTellers(cfg *configs.Config, db *store.DB, logger *slog.Logger) (_ *tellers, err error) {
+// threads are remembered and verdicts go, and v knows CAs: nil, both, where no event
+// is sent.
+func newTellers(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Logger) (_ *tellers, err error) {
 	t := &tellers{}
 	defer func() {
 		if err != nil {
@@ -44,7 +45,7 @@ func newTellers(cfg *configs.Config, db *store.DB, logger *slog.Logger) (_ *tell
 		}
 	}()
 	if cfg.Slack != nil {
-		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, logger))
+		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, v, logger))
 		if err != nil {
 			return nil, settingError(cfg, "slack", err)
 		}
@@ -173,7 +174,7 @@ func certPool(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func slackOptions(s *configs.Slack, db *store.DB, logger *slog.Logger) notify.SlackOptions {
+func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logger) notify.SlackOptions {
 	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: logger}
 	if s.Token.IsSet() {
 		o.Token = s.Token.Reveal
@@ -187,6 +188,7 @@ func slackOptions(s *configs.Slack, db *store.DB, logger *slog.Logger) notify.Sl
 	if db == nil {
 		return o
 	}
+	o.ReportTo = v.reportTo
 	if o.Token != nil {
 		o.Threads = db.Threads("slack")
 	}

@@ -107,13 +107,20 @@ func (v *verdicts) replace(e *estate) {
 func (v *verdicts) judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Judgement {
 	j := v.policy.Load().Judge(c, known(s))
 	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants}
-	if ca, ok := v.cas.Of(c.Issuer.Pin); ok {
-		out.ReportTo = ca.Report
-		if len(ca.CAA) > 0 {
-			out.CAA = ca.CAA[0]
-		}
+	out.ReportTo = v.reportTo(c)
+	if ca, ok := v.cas.Of(c.Issuer.Pin); ok && len(ca.CAA) > 0 {
+		out.CAA = ca.CAA[0]
 	}
 	return out
+}
+
+// reportTo returns where a certificate's CA takes reports; "" when unknown.
+func (v *verdicts) reportTo(c *ctwatch.Certificate) string {
+	ca, ok := v.cas.Of(c.Issuer.Pin)
+	if !ok {
+		return ""
+	}
+	return ca.Report
 }
 
 func known(s ctwatch.Standing) policy.Known {
