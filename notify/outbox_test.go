@@ -91,6 +91,10 @@ func (o *memoryOutbox) Delivered(ctx context.Context, sender string, seq int64) 
 	return o.lock(ctx, sender, func(c *memoryCursor) error { return c.move(seq) })
 }
 
+func (o *memoryOutbox) Passed(ctx context.Context, sender string, seq int64) error {
+	return o.Delivered(ctx, sender, seq)
+}
+
 func (o *memoryOutbox) Dead(ctx context.Context, sender string, seq int64, reason string) error {
 	return o.lock(ctx, sender, func(c *memoryCursor) error {
 		c.dead[seq] = reason

@@ -134,7 +134,7 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 	}
 	if last := pending[len(pending)-1].Seq; len(wanted) == 0 || wanted[len(wanted)-1].Seq < last {
 		// The cursor passes those at the end that the sender does not want.
-		err = q.recordDelivered(ctx, last)
+		err = q.recordPassed(ctx, last)
 	}
 	return more || len(pending) == q.cfg.Batch, err
 }
@@ -319,6 +319,15 @@ func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
 	defer cancel()
 	if err := q.cfg.Outbox.Delivered(ctx, q.name, seq); err != nil {
 		return fmt.Errorf("recording that %s has event %d: %w", q.name, seq, err)
+	}
+	return nil
+}
+
+func (q *queue) recordPassed(ctx context.Context, seq int64) error {
+	ctx, cancel := recording(ctx)
+	defer cancel()
+	if err := q.cfg.Outbox.Passed(ctx, q.name, seq); err != nil {
+		return fmt.Errorf("recording that %s does not want event %d: %w", q.name, seq, err)
 	}
 	return nil
 }

@@ -110,6 +110,8 @@ type Outbox interface {
 	Pending(ctx context.Context, sender string, limit int) ([]ctwatch.Queued, error)
 	// Delivered moves the sender's cursor to seq, and ends its failing state.
 	Delivered(ctx context.Context, sender string, seq int64) error
+	// Passed only moves the cursor: the sender does not want what is before it.
+	Passed(ctx context.Context, sender string, seq int64) error
 	// Dead moves the sender's cursor to seq as well, and keeps the event at seq as
 	// one that the sender could not deliver.
 	Dead(ctx context.Context, sender string, seq int64, reason string) error

@@ -88,13 +88,25 @@ const (
 	sqlDelivered = `
 		UPDATE senders SET cursor = max(cursor, ?2), last_success_at = ?3, last_error = '', attempts = 0
 		WHERE name = ?1`
+	sqlPassed = `UPDATE senders SET cursor = max(cursor, ?2) WHERE name = ?1`
 )
 
 // Delivered says that a sender is done with all events up to seq, which Pending
-// returned.
+// returned, and that it delivered that one.
 func (db *DB) Delivered(ctx context.Context, sender string, seq int64) error {
 	return db.write(ctx, "noting a delivery by "+sender, func(t *tx) error {
 		if err := one(t.exec(sqlDelivered, sender, seq, ms(t.now))); err != nil || seq >= 0 {
+			return err
+		}
+		return t.doneAgain(sender, seq)
+	})
+}
+
+// Passed says that a sender is done with all events up to seq, which Pending
+// returned, and wanted none since the last that it delivered.
+func (db *DB) Passed(ctx context.Context, sender string, seq int64) error {
+	return db.write(ctx, "noting what "+sender+" does not want", func(t *tx) error {
+		if err := one(t.exec(sqlPassed, sender, seq)); err != nil || seq >= 0 {
 			return err
 		}
 		return t.doneAgain(sender, seq)
@@ -116,7 +128,7 @@ const (
 // event is kept with the reason.
 func (db *DB) Dead(ctx context.Context, sender string, seq int64, reason string) error {
 	return db.write(ctx, "setting an event aside for "+sender, func(t *tx) error {
-		err := one(t.exec(`UPDATE senders SET cursor = max(cursor, ?2) WHERE name = ?1`, sender, seq))
+		err := one(t.exec(sqlPassed, sender, seq))
 		if err != nil {
 			return err
 		}

@@ -57,6 +57,26 @@ func TestEachSenderHasItsOwnCursor(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotWantedIsNoSuccess(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	must(t, db.Register(t.Context(), "a"))
+	fill(t, db, l, 0, 3)
+	must(t, db.Failing(t.Context(), "a", "refused"))
+	must(t, db.Passed(t.Context(), "a", 2))
+	if diff := cmp.Diff([]int64{3}, seqs(t, db, "a", 10)); diff != "" {
+		t.Errorf("pending (-want +got):\n%s", diff)
+	}
+	s, err := db.SenderStatus(t.Context())
+	must(t, err)
+	if len(s) != 1 || s[0].LastSuccess != nil || s[0].LastError != "refused" {
+		t.Errorf("status %+v", s)
+	}
+	if err := db.Passed(t.Context(), "b", 1); err == nil {
+		t.Error("a sender that is not registered passed")
+	}
+}
+
 func TestALaterSenderStartsAfterTheNewestEvent(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)

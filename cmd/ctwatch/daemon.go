@@ -122,7 +122,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer closeLasting()
-	d.messenger, err = newMessenger(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm}, lasting)
+	d.messenger, err = newMessenger(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm}, lasting, d.db.Unregister)
 	if err != nil {
 		return err
 	}

@@ -217,16 +217,17 @@ type messenger struct {
 	*notify.Dispatcher
 	lasting []notify.Sender // NATS and stdout
 	now     *tellers
+	gone    func(name string) // called for each sender that is not replaced by one of its name
 
 	end     context.CancelFunc // ends what now does besides; nil when that has ended
 	running sync.WaitGroup
 }
 
 // newMessenger has not begun: what is told to the senders, replace begins.
-func newMessenger(cfg notify.Config, lasting []notify.Sender) (*messenger, error) {
+func newMessenger(cfg notify.Config, lasting []notify.Sender, gone func(name string)) (*messenger, error) {
 	cfg.Senders = nil
 	d, err := notify.NewDispatcher(cfg)
-	return &messenger{Dispatcher: d, lasting: lasting}, err
+	return &messenger{Dispatcher: d, lasting: lasting, gone: gone}, err
 }
 
 // replace puts other senders in the place of those there are, but for the lasting
@@ -238,6 +239,11 @@ func (m *messenger) replace(ctx context.Context, next *tellers) error {
 	}
 	if m.now != nil {
 		m.now.close()
+		for _, s := range m.now.senders {
+			if !slices.ContainsFunc(next.senders, func(n notify.Sender) bool { return n.Name() == s.Name() }) {
+				m.gone(s.Name())
+			}
+		}
 	}
 	m.now = next
 	ctx, m.end = context.WithCancel(ctx)
