@@ -27,7 +27,7 @@ func TestNATSDown(t *testing.T) {
 	stop := natsServer(t, port, dir)
 	stop() // it was there once, and is not now
 
-	d := s.start(s.config(fmt.Sprintf("nats: {url: %q}\n", natsURL(port)) + slack.config()))
+	d := s.start(s.config(fmt.Sprintf("nats: {url: %q}\n", natsURL(port)) + "notify: {storm: -1}\n" + slack.config()))
 	const rounds = 10
 	for n := range rounds {
 		i := s.watched(fmt.Sprintf("host%d.example.com", n))
@@ -52,15 +52,10 @@ func TestNATSDown(t *testing.T) {
 	s.untilTold()
 	all := s.stream(natsURL(port))
 	s.expectEvents(all, rounds)
-	var want []string
-	for _, m := range all {
-		if m.Data.Severity != ctwatch.Debug {
-			want = append(want, m.ID)
-		}
-	}
-	if diff := cmp.Diff(want, slack.posted()); diff != "" {
+	if diff := cmp.Diff(forSlack(all), slack.posted()); diff != "" {
 		t.Errorf("Slack was not told the same in the same order (-NATS +Slack):\n%s", diff)
 	}
+	slack.expectThreads(t, all)
 	d.stop()
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
@@ -15,15 +17,16 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		before func(w *pinWorld, other ctwatch.Certificate)
-		says   string // on stderr; "" for no error
+		says   string          // on stderr; "" for no error
+		stays  ctwatch.Verdict // what the rules say
 	}{
-		"all is well": {func(*pinWorld, ctwatch.Certificate) {}, ""},
+		"all is well": {func(*pinWorld, ctwatch.Certificate) {}, "", ""},
 		"its key is compromised": {func(w *pinWorld, _ ctwatch.Certificate) {
 			w.must("pins", "retire", worldPin(worldLeaves[0]).String(), "--compromised")
-		}, "compromised"},
+		}, "compromised", ctwatch.Unexpected},
 		"its key has another certificate that should not exist": {func(w *pinWorld, other ctwatch.Certificate) {
 			w.must("certs", "reject", other.ID.String(), "--reason", "rogue")
-		}, "should not exist"},
+		}, "should not exist", ctwatch.Unreviewed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,11 +37,9 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 			w.record(cert, worldLeaves[0], ctwatch.Precertificate)
 			w.record(other, worldLeaves[0], ctwatch.Precertificate)
 			c.before(w, other)
-			before := w.must("pins", "history", "--json")
-
+			before, was := w.must("pins", "history", "--json"), w.certified(cert)
 			status, _, errs := runCommand(t.Context(), w.config, "certs", "authorize", cert.ID.String(), "--reason", "ours")
-			got, err := w.db.Certificate(t.Context(), cert.ID.String())
-			w.check(err)
+			got := w.certified(cert)
 			if c.says == "" {
 				if status != exitDone || got.Verdict != ctwatch.Expected || !slices.Equal(got.Reasons, []string{"authorized"}) {
 					t.Errorf("status %d, %s: %s %q", status, errs, got.Verdict, got.Reasons)
@@ -53,14 +54,25 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 			if status != exitFailed || !strings.Contains(errs, c.says) {
 				t.Errorf("status %d: %s", status, errs)
 			}
-			if got.Verdict != ctwatch.Unreviewed {
-				t.Errorf("it failed, and the verdict is %s", got.Verdict)
+			if got.Verdict != c.stays {
+				t.Errorf("it failed, and the verdict is %s, want %s", got.Verdict, c.stays)
+			}
+			if diff := cmp.Diff(was, got); diff != "" {
+				t.Errorf("it failed, and the certificate changed (-before +after):\n%s", diff)
 			}
 			if after := w.must("pins", "history", "--json"); after != before {
 				t.Errorf("it failed, and the audit trail grew:\n%s", after)
 			}
 		})
 	}
+}
+
+// certified is a certificate as it is recorded now.
+func (w *pinWorld) certified(c ctwatch.Certificate) ctwatch.Certificate {
+	w.t.Helper()
+	got, err := w.db.Certificate(w.t.Context(), c.ID.String())
+	w.check(err)
+	return got
 }
 
 // must runs a command that has to succeed.

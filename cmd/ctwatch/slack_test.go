@@ -5,19 +5,34 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"path"
+	"slices"
 	"sync"
 	"testing"
+	"time"
+
+	"ctwatch/ctwatch"
 )
 
-// A fakeSlack is a server that speaks chat.postMessage, with the moods of the real
-// one.
+// A fakeSlack is a server that speaks chat.postMessage and chat.update, with threads and
+// with the moods of the real one.
 type fakeSlack struct {
 	url string
 
 	mu    sync.Mutex
 	mood  func(w http.ResponseWriter, r *http.Request) (done bool) // nil: all is well
 	asked int
-	posts []string // IDs of the events posted, in order
+	posts []slackPost // in order
+}
+
+// A slackPost is a message that Slack took.
+type slackPost struct {
+	ids      []string // of the events that it is about, in the order in which they happened
+	thread   string   // its head's ts; "" for a message of its own
+	ts, text string
+	at       time.Time
+	updates  int
 }
 
 func newFakeSlack(t *testing.T) *fakeSlack {
@@ -47,10 +62,19 @@ func (s *fakeSlack) requests() int {
 	return s.asked
 }
 
-func (s *fakeSlack) posted() []string {
+// messages are all that were taken.
+func (s *fakeSlack) messages() []slackPost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string(nil), s.posts...)
+	return slices.Clone(s.posts)
+}
+
+// posted lists the IDs of the events that were told of, in order.
+func (s *fakeSlack) posted() (ids []string) {
+	for _, p := range s.messages() {
+		ids = append(ids, p.ids...)
+	}
+	return ids
 }
 
 func (s *fakeSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -66,20 +90,91 @@ func (s *fakeSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if mood != nil && mood(w, r) {
 		return
 	}
-	var metadata struct {
-		EventPayload struct {
-			ID string `json:"id"`
-		} `json:"event_payload"`
-	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.Unmarshal([]byte(r.FormValue("metadata")), &metadata); err != nil || r.Header.Get("Authorization") != "Bearer xoxb-test" {
+	if r.Header.Get("Authorization") != "Bearer xoxb-test" {
 		fmt.Fprint(w, `{"ok":false,"error":"invalid_auth"}`)
 		return
 	}
 	s.mu.Lock()
-	s.posts = append(s.posts, metadata.EventPayload.ID)
-	s.mu.Unlock()
-	fmt.Fprint(w, `{"ok":true,"channel":"C1","ts":"1.0"}`)
+	defer s.mu.Unlock()
+	fmt.Fprint(w, s.call(path.Base(r.URL.Path), r.PostForm))
+}
+
+// call does what a method of Slack's API does, and returns its reply.
+func (s *fakeSlack) call(method string, form url.Values) string {
+	find := func(ts string) int {
+		return slices.IndexFunc(s.posts, func(p slackPost) bool { return p.ts == ts })
+	}
+	switch method {
+	case "chat.postMessage":
+		var metadata struct {
+			Payload struct {
+				ID        string   `json:"id"`
+				Including []string `json:"including"`
+				IDs       []string `json:"ids"`
+			} `json:"event_payload"`
+		}
+		if err := json.Unmarshal([]byte(form.Get("metadata")), &metadata); err != nil {
+			return `{"ok":false,"error":"invalid_metadata_format"}`
+		}
+		p := slackPost{
+			ids: metadata.Payload.IDs, thread: form.Get("thread_ts"), text: form.Get("text"),
+			ts: fmt.Sprintf("1763632800.%06d", len(s.posts)+1), at: time.Now(),
+		}
+		if m := metadata.Payload; m.ID != "" {
+			p.ids = append(m.Including, m.ID)
+		}
+		if p.thread != "" && find(p.thread) < 0 {
+			return `{"ok":false,"error":"thread_not_found"}`
+		}
+		s.posts = append(s.posts, p)
+		return fmt.Sprintf(`{"ok":true,"channel":"C1","ts":%q}`, p.ts)
+	case "chat.update":
+		i := find(form.Get("ts"))
+		if i < 0 || form.Get("channel") != "C1" {
+			return `{"ok":false,"error":"message_not_found"}`
+		}
+		s.posts[i].text = form.Get("text")
+		s.posts[i].updates++
+		return fmt.Sprintf(`{"ok":true,"channel":"C1","ts":%q,"text":"x"}`, s.posts[i].ts)
+	}
+	return `{"ok":false,"error":"unknown_method"}`
+}
+
+// forSlack lists those events that Slack is to be told of, where nothing says what is
+// expected: later facts about a certificate belong into its thread, however small.
+func forSlack(all []message) (ids []string) {
+	for _, m := range all {
+		if m.Type == ctwatch.WatchHeartbeat || m.Data.Severity == ctwatch.Debug && m.Type != ctwatch.CertificateLogged {
+			continue
+		}
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
+// expectThreads checks that what was told of a certificate later stands in the thread
+// of its first message, and only that.
+func (s *fakeSlack) expectThreads(t *testing.T, all []message) {
+	t.Helper()
+	events := make(map[string]message)
+	for _, m := range all {
+		events[m.ID] = m
+	}
+	heads := make(map[ctwatch.Hash]string)
+	for _, p := range s.messages() {
+		for _, id := range p.ids {
+			m := events[id]
+			switch {
+			case m.Type == ctwatch.CertificateIssued && p.thread == "":
+				heads[m.Data.Certificate.ID] = p.ts
+			case m.Type == ctwatch.CertificateLogged && p.thread != "" && p.thread == heads[m.Data.Certificate.ID]:
+			case m.Type == ctwatch.PinCandidate && p.thread == "":
+			default:
+				t.Errorf("%s (%s) is told in the thread %q", m.Type, id, p.thread)
+			}
+		}
+	}
 }
 
 // slackAnswers is a mood: a status, and for 429 when to come again.

@@ -19,6 +19,7 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins/probe"
 	"ctwatch/store"
 )
@@ -269,6 +270,14 @@ func (s *stage) start(config string) *testDaemon {
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		probe:  lookAtConfigured(), hangup: s.hangup,
+		reread: func() (*configs.Config, []watchlist.Rule, error) {
+			cfg, err := configs.Load(config, configs.ProcessEnv())
+			if err != nil {
+				return nil, nil, err
+			}
+			rules, err := checkedRules(cfg, nil)
+			return cfg, rules, err
+		},
 	}
 	go func() {
 		defer close(r.done)

@@ -37,7 +37,7 @@ func TestTruth(t *testing.T) {
 	s.expectEvents(all, candidates)
 	for _, m := range all {
 		switch m.Type {
-		case ctwatch.CertificateIssued, ctwatch.CertificateLogged, ctwatch.PinCandidate:
+		case ctwatch.CertificateIssued, ctwatch.CertificateLogged, ctwatch.PinCandidate, ctwatch.WatchHeartbeat:
 		default:
 			t.Errorf("unexpected %s: %s", m.Type, m.Data.Summary)
 		}
