@@ -68,7 +68,7 @@ func digestLine(e ctwatch.Event) DigestLine {
 	l := DigestLine{
 		Severity: e.Data.Severity,
 		Head:     fmt.Sprintf("%s %s %s", stamp(e.Time), strings.ToUpper(printable(string(e.Data.Severity), 20)), printable(eventTitle(e.Type), 60)),
-		Text:     nameText(noticeSubject(e), 150) + ": " + freeText(e.Data.Summary, maxLine),
+		Text:     ctwatch.ShownName(noticeSubject(e), 150) + ": " + ctwatch.ShownText(e.Data.Summary, maxLine),
 		Foot:     "event " + printable(e.ID, 100),
 	}
 	if c := e.Data.Certificate; c != nil {

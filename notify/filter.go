@@ -86,7 +86,7 @@ func subjects(e ctwatch.Event) []string {
 // the dots around it.
 func domain(s string) string {
 	s = strings.Trim(strings.ToLower(strings.TrimSpace(s)), ".")
-	if !isASCII(s) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) {
 		if a, err := idna.Punycode.ToASCII(s); err == nil {
 			return a
 		}

@@ -51,27 +51,27 @@ const (
 func NewNotice(e ctwatch.Event) Notice {
 	n := Notice{
 		Severity: e.Data.Severity,
-		Title:    printable(eventTitle(e.Type), 60) + ": " + nameText(noticeSubject(e), 150),
-		Summary:  freeText(e.Data.Summary, maxSummary),
+		Title:    printable(eventTitle(e.Type), 60) + ": " + ctwatch.ShownName(noticeSubject(e), 150),
+		Summary:  ctwatch.ShownText(e.Data.Summary, maxSummary),
 		Time:     e.Time.UTC(), EventID: printable(e.ID, 100), Thread: threadOf(e),
 	}
 	if d := e.Data; d.App != "" {
-		n.add("App", freeText(d.App, maxText))
+		n.add("App", ctwatch.ShownText(d.App, maxText))
 	}
 	if d := e.Data; d.Endpoint != "" {
-		n.add("Endpoint", freeText(d.Endpoint, maxText))
+		n.add("Endpoint", ctwatch.ShownText(d.Endpoint, maxText))
 	} else if d.Host != "" {
-		n.add("Host", nameText(d.Host, maxName))
+		n.add("Host", ctwatch.ShownName(d.Host, maxName))
 	}
 	if d := e.Data; d.By != "" {
-		n.add("Decided by", freeText(d.By, maxText))
+		n.add("Decided by", ctwatch.ShownText(d.By, maxText))
 	}
 	if c := e.Data.Certificate; c != nil {
 		n.certificate(c)
 	}
 	if k := e.Data.Key; k != nil {
 		n.add("Key", string(k.Role)+" "+k.Pin.String(), printable(string(k.State), 40))
-		n.list("Certified for", k.Hosts, nameText)
+		n.list("Certified for", k.Hosts, ctwatch.ShownName)
 	}
 	if l := e.Data.Log; l != nil {
 		n.log(l)
@@ -105,17 +105,17 @@ func (n *Notice) certificate(c *ctwatch.Certificate) {
 	if c.Verdict != "" {
 		n.add("Verdict", strings.Join(append([]string{printable(string(c.Verdict), 40)}, reasonsText(c.Reasons)...), ": "))
 	}
-	n.list("Watched", watchLines(c), nameText)
-	n.list(fmt.Sprintf("Names (%d)", len(c.Names)+len(c.IPAddresses)), slices.Concat(c.Names, c.IPAddresses), nameText)
+	n.list("Watched", watchLines(c), ctwatch.ShownName)
+	n.list(fmt.Sprintf("Names (%d)", len(c.Names)+len(c.IPAddresses)), slices.Concat(c.Names, c.IPAddresses), ctwatch.ShownName)
 	pin := ""
 	if !c.Issuer.Pin.IsZero() {
 		pin = c.Issuer.Pin.String()
 	}
 	caa := ""
 	if c.Issuer.CAA != "" {
-		caa = "CAA identity " + freeText(c.Issuer.CAA, maxName)
+		caa = "CAA identity " + ctwatch.ShownText(c.Issuer.CAA, maxName)
 	}
-	n.add("Issuer", freeText(c.Issuer.Name, maxText), caa, pin)
+	n.add("Issuer", ctwatch.ShownText(c.Issuer.Name, maxText), caa, pin)
 	n.add("Valid", dateText(c.NotBefore)+" to "+dateText(c.NotAfter))
 	pin = ""
 	if !c.Key.Pin.IsZero() {
@@ -124,7 +124,7 @@ func (n *Notice) certificate(c *ctwatch.Certificate) {
 	n.add("Key", printable(c.Key.Algorithm, maxName), pin)
 	if len(c.Sightings) > 0 {
 		s := c.Sightings[len(c.Sightings)-1]
-		n.add("Log", fmt.Sprintf("%s, %s %d, %s", freeText(s.Log, maxName), kindText(s.Kind), s.Index, stamp(s.Timestamp)))
+		n.add("Log", fmt.Sprintf("%s, %s %d, %s", ctwatch.ShownText(s.Log, maxName), kindText(s.Kind), s.Index, stamp(s.Timestamp)))
 	}
 	n.add("Serial", printable(c.Serial, maxName))
 	f := Field{Label: "Certificate", Values: []string{c.ID.String()}}
@@ -134,18 +134,18 @@ func (n *Notice) certificate(c *ctwatch.Certificate) {
 		f.Link = "https://crt.sh/?q=" + fp.String()
 	}
 	n.Fields = append(n.Fields, f)
-	n.list("Could not be read", c.Problems, freeText)
+	n.list("Could not be read", c.Problems, ctwatch.ShownText)
 }
 
 func (n *Notice) log(l *ctwatch.LogStatus) {
 	operator := ""
 	if l.Operator != "" {
-		operator = "of " + freeText(l.Operator, maxName)
+		operator = "of " + ctwatch.ShownText(l.Operator, maxName)
 	}
-	n.add("Log", freeText(l.Name, maxName), operator, l.ID.String())
+	n.add("Log", ctwatch.ShownText(l.Name, maxName), operator, l.ID.String())
 	n.add("Read and verified", fmt.Sprintf("%d and %d of %d entries", l.Position, l.Verified, l.TreeSize))
 	if l.LastError != "" {
-		n.add("Last error", freeText(l.LastError, maxText))
+		n.add("Last error", ctwatch.ShownText(l.LastError, maxText))
 	}
 }
 

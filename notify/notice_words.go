@@ -143,7 +143,7 @@ func reasonsText(reasons []string) []string {
 		if found {
 			first[i] += ":" + details
 		}
-		first[i] = freeText(first[i], maxText)
+		first[i] = ctwatch.ShownText(first[i], maxText)
 	}
 	text := strings.Join(first, "; ")
 	if more > 0 {

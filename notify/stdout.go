@@ -72,7 +72,7 @@ func aboutLine(e ctwatch.Event) string {
 	if c := e.Data.Certificate; c != nil {
 		names, more := firstNames(c.Names, 5)
 		for i := range names {
-			names[i] = ctwatch.Printable(names[i], 100)
+			names[i] = ctwatch.ShownName(names[i], 100)
 		}
 		list := strings.Join(names, ", ")
 		if more > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,10 +74,19 @@ func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error
 		if err != nil {
 			return err
 		}
-		t.row(c.ID.String()[:12], few(c.Names, 2), c.Issuer.Name, day(c.NotAfter), c.Key.Pin.String(),
+		t.row(c.ID.String()[:12], few(shownNames(c.Names, 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), day(c.NotAfter), c.Key.Pin.String(),
 			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
 	}
 	return t.flush()
+}
+
+// shownNames makes the first n names safe to print, and marks those that look like others.
+func shownNames(names []string, n int) []string {
+	out := slices.Clone(names)
+	for i := range out[:min(n, len(out))] {
+		out[i] = ctwatch.ShownName(out[i], 60)
+	}
+	return out
 }
 
 // suggestRules prints lines of configuration that would make certificates expected.
@@ -179,12 +189,12 @@ func (a *app) showCert(c ctwatch.Certificate, history []pins.Record) error {
 			t.row(label, value)
 		}
 	}
-	add("Subject", c.Subject)
+	add("Subject", ctwatch.ShownText(c.Subject, 120))
 	for i, n := range c.Names {
-		t.row(first(i, "Names"), n)
+		t.row(first(i, "Names"), ctwatch.ShownName(n, 100))
 	}
 	add("IP addresses", strings.Join(c.IPAddresses, ", "))
-	add("Issuer", c.Issuer.Name)
+	add("Issuer", ctwatch.ShownText(c.Issuer.Name, 120))
 	add("Serial", c.Serial)
 	add("Valid", day(c.NotBefore)+" to "+day(c.NotAfter))
 	add("Key", c.Key.Algorithm)

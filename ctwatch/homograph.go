@@ -1,4 +1,4 @@
-package notify
+package ctwatch
 
 import (
 	"strings"
@@ -14,12 +14,13 @@ import (
 // mark begins what is added to text that looks like other text.
 const mark = "⚠ looks like "
 
-// nameText shows a name of a certificate, in at most limit runes and what is said
-// about it. The name is as DNS has it; one that is not is spelled so first.
-func nameText(name string, limit int) string {
+// ShownName makes a name of a certificate safe to print, as Printable does, in at most
+// limit runes and what is said about it: what punycode reads as, or that it looks like
+// another name. A name that is not as DNS has it is spelled so first.
+func ShownName(name string, limit int) string {
 	const longest = 300 // a DNS name has 253 octets at most (RFC 1035 §2.3.4), and punycode is slow
 	if len(name) > longest {
-		return freeText(name, limit)
+		return ShownText(name, limit)
 	}
 	shown, reads := name, name
 	if !isASCII(name) { // one that is may be no real punycode: it is shown as it is
@@ -30,24 +31,32 @@ func nameText(name string, limit int) string {
 	if u, err := idna.Punycode.ToUnicode(name); err == nil && !isASCII(u) {
 		reads = u
 	}
-	out := printable(shown, limit)
+	out := visible(shown, limit)
 	if plain, is := lookalike(reads); is {
-		return out + " " + mark + printable(plain, limit)
+		return out + " " + mark + visible(plain, limit)
 	}
 	if reads != shown {
-		return out + " (" + printable(reads, limit) + ")"
+		return out + " (" + visible(reads, limit) + ")"
 	}
 	return out
 }
 
-// freeText shows text that others chose, in at most limit runes, and marks it if
-// words in it are homographs.
-func freeText(s string, limit int) string {
-	out := printable(s, limit)
+// ShownText makes text that others chose safe to print, as Printable does, in at most
+// limit runes, and marks it if words in it are homographs.
+func ShownText(s string, limit int) string {
+	out := visible(s, limit)
 	if plain, is := lookalike(out); is {
 		out += " " + mark + "“" + plain + "”"
 	}
 	return out
+}
+
+// visible is Printable, with a dash for what nobody would see.
+func visible(s string, limit int) string {
+	if s = strings.TrimSpace(Printable(s, limit)); s == "" {
+		return "–"
+	}
+	return s
 }
 
 // lookalike returns s with each letter that looks like an ASCII one replaced by it,

@@ -1,4 +1,4 @@
-package notify
+package ctwatch
 
 import (
 	"strings"
@@ -20,8 +20,8 @@ func TestHomographsAreShownInPunycodeWithAMark(t *testing.T) {
 		"xn--invalid-\xff.com":  "xn--invalid-\uFFFD.com",
 		"xn--.com":              "xn--.com",
 	} {
-		if got := nameText(name, 100); got != want {
-			t.Errorf("nameText(%q) = %q, want %q", name, got, want)
+		if got := ShownName(name, 100); got != want {
+			t.Errorf("ShownName(%q) = %q, want %q", name, got, want)
 		}
 	}
 }
@@ -35,8 +35,8 @@ func TestForgedWordsInFreeTextAreMarked(t *testing.T) {
 		"O=Министерство, L=Zürich, 東京":  "O=Министерство, L=Zürich, 東京",
 		"O=Δελτα, Ångström, Łódź, café": "O=Δελτα, Ångström, Łódź, café",
 	} {
-		if got := freeText(in, 100); got != want {
-			t.Errorf("freeText(%q) = %q, want %q", in, got, want)
+		if got := ShownText(in, 100); got != want {
+			t.Errorf("ShownText(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
