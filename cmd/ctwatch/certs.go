@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 	"ctwatch/store"
@@ -92,7 +93,11 @@ func shownNames(names []string, n int) []string {
 // suggestRules prints lines of configuration that would make certificates expected.
 func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 	return a.desk(ctx, func(d *desk) error {
-		s := d.verdicts.policy.Load().Suggest()
+		rules := slices.Clone(d.estate.verdictRules)
+		for _, r := range d.estate.rules[len(rules):] {
+			rules = append(rules, silentRule(r)) // a place for what is suggested
+		}
+		s := policy.New(rules, d.verdicts.cas).Suggest()
 		n := 0
 		for c, err := range d.db.Certificates(ctx, f) {
 			if err != nil {

@@ -25,7 +25,7 @@ type estate struct {
 	grants    []store.PolicyGrant
 	endpoints []probe.Endpoint
 
-	verdictRules []policy.Rule // by which certificates are judged; the first ones are those of cfg.Watch
+	verdictRules []policy.Rule // by which certificates are judged: those of cfg.Watch, in its order
 }
 
 // newEstate reads the configuration, with the files that it names.

@@ -11,30 +11,36 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
 
-// policyRules lists what the watch list says of who may issue what.
+// policyRules lists what the watch list of the configuration says of who may issue
+// what. The lines of files, of which there can be a million, and those of --watch say
+// nothing of it.
 func (e *estate) policyRules() ([]policy.Rule, error) {
 	var out []policy.Rule
-	for i, r := range e.rules {
-		p, _ := rulePattern(r) // a network's subject is a name, too
-		rule := policy.Rule{Pattern: p, Where: r.Domain + " in the watch list"}
-		if i < len(e.cfg.Watch) {
-			if err := e.policyRule(&rule, i); err != nil {
-				return nil, err
-			}
+	for i := range e.cfg.Watch {
+		rule := silentRule(e.rules[i])
+		if err := e.policyRule(&rule, i); err != nil {
+			return nil, err
 		}
 		out = append(out, rule)
 	}
 	return out, nil
 }
 
+// silentRule is what a line of the watch list says of who may issue: nothing, but whom
+// it is about.
+func silentRule(r watchlist.Rule) policy.Rule {
+	p, _ := rulePattern(r) // a network's subject is a name, too
+	return policy.Rule{Pattern: p, Where: r.Domain + " in the watch list"}
+}
+
 // policyRule fills in what entry i of the configuration's watch list says.
 func (e *estate) policyRule(rule *policy.Rule, i int) error {
 	w := e.cfg.Watch[i]
-	rule.Where = w.Domain + " in the watch list"
 	rule.Keys, rule.MaxValidity, rule.Wildcards, rule.CAA = w.Keys, w.MaxValidity, w.Wildcards, w.CAA
 	for j, s := range w.Issuers {
 		issuer, err := policy.ParseIssuer(s)
@@ -96,8 +102,7 @@ func newVerdicts(e *estate) *verdicts {
 // replace puts the rules of an estate in force.
 func (v *verdicts) replace(e *estate) {
 	v.policy.Store(policy.New(e.verdictRules, v.cas))
-	// The lines of files and of --watch say nothing of who may issue.
-	b, _ := json.Marshal(e.verdictRules[:len(e.cfg.Watch)]) // texts and numbers
+	b, _ := json.Marshal(e.verdictRules) // texts and numbers
 	sum := sha256.Sum256(append(b, buildVersion().Version...))
 	digest := hex.EncodeToString(sum[:])
 	v.digest.Store(&digest)
