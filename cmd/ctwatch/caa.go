@@ -5,17 +5,22 @@ import (
 	"encoding/json"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
 )
 
 // Bounds of asking for CAA records.
 const (
-	caaAtOnce  = 1000 // certificates looked at in one round
-	caaTimeout = 30 * time.Second
-	caaPause   = 15 * time.Second // before a failed question is asked again; it doubles
-	caaPauses  = time.Hour        // at most
-	caaRound   = 5 * time.Second  // between two rounds while questions are open
+	caaWaiting = 1000                   // certificates that are looked at in one round, the newest
+	caaAtOnce  = 32                     // certificates asked for in one round
+	caaAbreast = 8                      // of them at the same time
+	caaTimeout = 10 * time.Second       // for one certificate
+	caaPause   = 15 * time.Second       // before a failed question is asked again; it doubles
+	caaPauses  = time.Hour              // at most
+	caaOften   = 200 * time.Millisecond // the shortest time between two rounds
+	caaRound   = 5 * time.Second        // between two rounds while questions are open and nothing happens
 )
 
 // askCAA asks for the CAA records of certificates that the rules want them for, soon
@@ -25,12 +30,15 @@ func (d *daemon) askCAA(ctx context.Context) error {
 	checker := &policy.Checker{Servers: d.cfg.DNS.Servers}
 	failed := make(map[ctwatch.Hash]caaRetry)
 	for {
-		open, err := d.caaRound(ctx, checker, failed)
+		asked, open, err := d.caaRound(ctx, checker, failed)
 		if err != nil {
 			return err
 		}
 		var again <-chan time.Time
-		if open {
+		switch {
+		case asked == caaAtOnce:
+			continue // there may be more
+		case open:
 			again = time.After(caaRound)
 		}
 		select {
@@ -38,6 +46,11 @@ func (d *daemon) askCAA(ctx context.Context) error {
 			return nil
 		case <-d.news:
 		case <-again:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(caaOften):
 		}
 	}
 }
@@ -48,39 +61,19 @@ type caaRetry struct {
 	pause time.Duration
 }
 
-// caaRound asks once for all that is not known, and reports whether any is left.
-func (d *daemon) caaRound(ctx context.Context, checker *policy.Checker, failed map[ctwatch.Hash]caaRetry) (open bool, err error) {
-	certificates, err := d.db.CAAUnknown(ctx, caaAtOnce)
+// caaRound asks for some of what is not known, the newest certificates first. It
+// reports how many it asked for, and whether any certificate waits.
+func (d *daemon) caaRound(ctx context.Context, checker *policy.Checker, failed map[ctwatch.Hash]caaRetry) (asked int, open bool, err error) {
+	certificates, err := d.db.CAAUnknown(ctx, caaWaiting)
 	if err != nil {
-		return false, err
+		return 0, false, ignoreEnd(ctx, err)
 	}
 	waiting := make(map[ctwatch.Hash]bool, len(certificates))
-	for i := range certificates {
-		c := &certificates[i]
+	var due []ctwatch.Certificate
+	for _, c := range certificates {
 		waiting[c.ID] = true
-		if time.Now().Before(failed[c.ID].at) {
-			continue
-		}
-		found, err := d.lookUpCAA(ctx, checker, c)
-		if ctx.Err() != nil {
-			return true, nil
-		}
-		if err != nil {
-			r := failed[c.ID]
-			r.pause = min(max(caaPause, 2*r.pause), caaPauses)
-			r.at = time.Now().Add(r.pause)
-			failed[c.ID] = r
-			d.logger.Warn("CAA records could not be asked for; they will be", "certificate", c.ID, "in", r.pause, "error", ctwatch.Printable(err.Error(), 500))
-		}
-		if len(found) == 0 {
-			continue
-		}
-		b, err := json.Marshal(found)
-		if err != nil {
-			return false, err
-		}
-		if err := d.db.SetCAA(ctx, c.ID, string(b)); err != nil {
-			return false, err
+		if len(due) < caaAtOnce && !time.Now().Before(failed[c.ID].at) {
+			due = append(due, c)
 		}
 	}
 	for id := range failed {
@@ -88,7 +81,51 @@ func (d *daemon) caaRound(ctx context.Context, checker *policy.Checker, failed m
 			delete(failed, id)
 		}
 	}
-	return len(certificates) > 0, nil
+	failures := make([]error, len(due))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(caaAbreast)
+	for i := range due {
+		g.Go(func() (err error) {
+			failures[i], err = d.askCAAOf(gctx, checker, &due[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, false, ignoreEnd(ctx, err)
+	}
+	for i, failure := range failures {
+		if failure == nil || ctx.Err() != nil {
+			continue
+		}
+		r := failed[due[i].ID]
+		r.pause = min(max(caaPause, 2*r.pause), caaPauses)
+		r.at = time.Now().Add(r.pause)
+		failed[due[i].ID] = r
+		d.logger.Warn("CAA records could not be asked for; they will be", "certificate", due[i].ID, "in", r.pause, "error", ctwatch.Printable(failure.Error(), 500))
+	}
+	return len(due), len(certificates) > 0, nil
+}
+
+// ignoreEnd returns err unless ctx has ended.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// askCAAOf asks for one certificate, and has it judged by what is found. A failure to
+// ask is not one of the store.
+func (d *daemon) askCAAOf(ctx context.Context, checker *policy.Checker, c *ctwatch.Certificate) (failure, err error) {
+	found, failure := d.lookUpCAA(ctx, checker, c)
+	if len(found) == 0 {
+		return failure, nil
+	}
+	b, err := json.Marshal(found)
+	if err != nil {
+		return failure, err
+	}
+	return failure, d.db.SetCAA(ctx, c.ID, string(b))
 }
 
 // lookUpCAA asks for the records of all domains that a judgement wants. With an error
