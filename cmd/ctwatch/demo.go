@@ -24,9 +24,11 @@ func (a *app) demoCommand() *cobra.Command {
 		Use: "demo", Short: "See the whole system at work on this machine, without a network", Args: cobra.NoArgs,
 		Long: `demo starts two Certificate Transparency logs (one of each kind), a CA, a receiver
 of Slack messages and the daemon with its embedded NATS server, all on loopback.
-It issues certificates, and tells what arrived where, when, and with which pins. Then
-an app ships pins for a TLS server, whose key is rotated: once to a key that was
-declared, and once to one that was not.
+A rule says which CA may issue. Its certificates are issued, and what arrived where,
+when, and with which pins is told. An app ships pins for a TLS server, whose key is
+rotated to one that was declared. Then another CA, which calls itself the same, issues:
+once for a stranger, whose key is refused as a pin and whose certificate a person
+rejects, and once for a partner, whose certificate a person authorises.
 At the end it compares everything that arrived with everything that was issued.
 
 Exit status: 0 only if every step really happened: nothing missing, nothing twice.`,
@@ -45,7 +47,8 @@ const demoDomain = "shop.example"
 type demo struct {
 	*teller
 	static, rfc *ctlogtest.Log
-	ca          *ctlogtest.CA
+	ca          *ctlogtest.CA // may issue
+	otherCA     *ctlogtest.CA // may not, though it has the same name
 	slack       *slackReceiver
 	endpoint    *endpoint
 	dir         string // where everything is kept
@@ -60,7 +63,8 @@ type demo struct {
 	nats   *natsReader
 
 	issued []*ctlogtest.Issued // what is watched and must be told of
-	keys   int                 // how many of their keys nobody declared
+	keys   int                 // how many of their keys became candidates for pins
+	alarms []*ctlogtest.Issued // those of issued that must raise an alarm
 
 	first   int               // of issued: what the endpoint served at first
 	served  *ctlogtest.Issued // what the endpoint serves
@@ -109,7 +113,8 @@ func (d *demo) play(dir string) error {
 	}
 	for _, act := range []func() error{
 		d.firstCertificate, d.finalCertificate, d.wildcard, d.renewal, d.unwatched, d.outage,
-		d.appShips, d.goodRotation, d.roguePin, d.proof, d.reckoning,
+		d.appShips, d.goodRotation, d.rogue, d.refusedAsPin, d.rejection, d.authorisation, d.shipsPartner,
+		d.proof, d.reckoning,
 	} {
 		if err := act(); err != nil {
 			d.fail(err)
@@ -151,6 +156,9 @@ func (d *demo) setUp(dir string) error {
 	if d.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Demo CA"}); err != nil {
 		return err
 	}
+	if d.otherCA, err = ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Demo CA"}); err != nil {
+		return err
+	}
 	if d.static, err = d.startLog("Demo static 2026", ctwatch.KindStatic); err != nil {
 		return err
 	}
@@ -177,7 +185,7 @@ func (d *demo) setUp(dir string) error {
 	d.say("%s, a TLS server, at %s", demoHost, d.endpoint.addr)
 
 	d.dir = dir
-	text := fmt.Sprintf(demoConfig, strconv.Quote(dir), demoDomain, d.endpoint.addr, demoHost)
+	text := fmt.Sprintf(demoConfig, strconv.Quote(dir), demoDomain, d.served.IssuerPin, d.endpoint.addr, demoHost)
 	if err := os.WriteFile(filepath.Join(dir, "ctwatch.yaml"), []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func (d *demo) setUp(dir string) error {
 	d.cfg.Probe.Interval = time.Second
 	d.cfg.NATS.Listen = "127.0.0.1:0"
 	d.cfg.HTTP.Listen = "127.0.0.1:0"
-	d.cfg.Slack = &configs.Slack{Token: configs.NewSecret("xoxb-demo"), APIURL: d.slack.url, Channel: "#certs"}
+	d.cfg.Slack = &configs.Slack{Token: configs.NewSecret("xoxb-demo"), APIURL: d.slack.url, Channel: slackChannel}
 	d.cfg.Logs = configs.Logs{Start: configs.Start{Beginning: true}, Poll: 200 * time.Millisecond, MaxRate: 100}
 	for _, l := range []*ctlogtest.Log{d.static, d.rfc} {
 		i := l.Info()
@@ -201,6 +209,7 @@ func (d *demo) setUp(dir string) error {
 		return err
 	}
 	d.say("The daemon, watching %s and all below it, with SQLite in %s", demoDomain, dir)
+	d.say("Its rule for %s: only the CA with the key %v may issue", demoDomain, d.served.IssuerPin)
 	d.say("Its NATS server at %s, and a subscriber to ctwatch.>", d.nats.url)
 	return nil
 }

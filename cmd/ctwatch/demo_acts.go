@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // The acts of the demo, in their order.
 
 func (d *demo) firstCertificate() error {
-	d.title("1. A precertificate is logged: nothing is deployed yet")
+	d.title("1. A precertificate is logged, by the CA that the rule allows: NATS is told, and no person is disturbed")
 	i, err := d.issue(nil, "api."+demoDomain)
 	if err != nil {
 		return err
@@ -23,7 +24,8 @@ func (d *demo) firstCertificate() error {
 	return d.logged(d.static, i, true)
 }
 
-// logged puts a precertificate into a log, and waits for all that must follow.
+// logged puts a precertificate that the rule expects into a log, and waits for all
+// that must follow.
 func (d *demo) logged(l *ctlogtest.Log, i *ctlogtest.Issued, newKey bool) error {
 	begun := time.Now()
 	if _, _, err := l.AddPrecert(i); err != nil {
@@ -32,16 +34,12 @@ func (d *demo) logged(l *ctlogtest.Log, i *ctlogtest.Issued, newKey bool) error 
 	return d.told(begun, i, newKey)
 }
 
-// told waits until NATS and Slack have told of a new certificate, and shows it.
+// told waits until NATS has told of a new certificate that the rule expects, and Slack
+// was passed over; and shows it.
 func (d *demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
-	e, err := d.nats.wait(d.ctx, ctwatch.CertificateIssued, i.ID)
+	c, err := d.toldIssued(begun, i, ctwatch.Expected)
 	if err != nil {
 		return err
-	}
-	c := e.Data.Certificate
-	d.arrived("NATS", begun, string(e.Type), e.NATSSubject("ctwatch"))
-	if c.Key.Pin != i.LeafPin || c.Issuer.Pin != i.IssuerPin {
-		return fmt.Errorf("pins %v and %v were told; the keys issued have %v and %v", c.Key.Pin, c.Issuer.Pin, i.LeafPin, i.IssuerPin)
 	}
 	if newKey {
 		e, err := d.nats.wait(d.ctx, ctwatch.PinCandidate, i.ID)
@@ -50,14 +48,56 @@ func (d *demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
 		}
 		d.arrived("NATS", begun, string(e.Type), e.NATSSubject("ctwatch"))
 	}
-	text, err := d.slack.wait(d.ctx, e.ID)
-	if err != nil {
+	if err := d.silent(i); err != nil {
 		return err
 	}
-	d.arrived("Slack", begun, "message in #certs", text)
+	d.say("    Slack   silent: the certificate is %s (%s)", c.Verdict, strings.Join(c.Reasons, ", "))
 	d.say("    names   %s", strings.Join(c.Names, ", "))
 	d.say("    leaf    %v", c.Key.Pin)
 	d.say("    issuer  %v", c.Issuer.Pin)
+	return nil
+}
+
+// toldIssued waits until NATS has told of a new certificate, with its verdict.
+func (d *demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict) (*ctwatch.Certificate, error) {
+	e, err := d.nats.wait(d.ctx, ctwatch.CertificateIssued, i.ID)
+	if err != nil {
+		return nil, err
+	}
+	c := e.Data.Certificate
+	d.arrived("NATS", begun, string(e.Type), e.NATSSubject("ctwatch"))
+	if c.Key.Pin != i.LeafPin || c.Issuer.Pin != i.IssuerPin {
+		return nil, fmt.Errorf("pins %v and %v were told; the keys issued have %v and %v", c.Key.Pin, c.Issuer.Pin, i.LeafPin, i.IssuerPin)
+	}
+	if c.Verdict != want {
+		return nil, fmt.Errorf("the certificate for %s is %s, not %s", strings.Join(c.Names, ", "), c.Verdict, want)
+	}
+	return c, nil
+}
+
+// silent makes sure that Slack was not told of a certificate since it is expected:
+// every sender has gone past all events, so that what is not there by now never will
+// be.
+func (d *demo) silent(i *ctlogtest.Issued) error {
+	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
+	defer cancel()
+	db, err := store.OpenReadOnly(ctx, filepath.Join(d.cfg.DataDir, "ctwatch.db"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := waitTold(ctx, db); err != nil {
+		return err
+	}
+	if err := d.nats.settle(ctx); err != nil {
+		return err
+	}
+	told := d.slack.told()
+	for _, e := range d.nats.all() {
+		if c := e.Data.Certificate; c != nil && c.ID == i.ID && slices.Contains(told, e.ID) && c.Verdict == ctwatch.Expected {
+			return fmt.Errorf("an expected certificate was told to Slack: %s", e.Data.Summary)
+		}
+	}
 	return nil
 }
 
@@ -91,7 +131,7 @@ func (d *demo) finalCertificate() error {
 }
 
 func (d *demo) wildcard() error {
-	d.title("3. A wildcard certificate with a new key")
+	d.title("3. A wildcard certificate with a new key: expected as well")
 	i, err := d.issue(nil, "*."+demoDomain, demoDomain)
 	if err != nil {
 		return err
@@ -100,7 +140,7 @@ func (d *demo) wildcard() error {
 }
 
 func (d *demo) renewal() error {
-	d.title("4. A renewal with the same key: issued, but no new pin to ship")
+	d.title("4. A renewal with the same key: no new pin to ship, and Slack stays silent")
 	i, err := d.issue(d.issued[d.first+1].Key, "api."+demoDomain)
 	if err != nil {
 		return err
@@ -147,7 +187,7 @@ func (d *demo) outage() error {
 
 // proof waits until all that was read is proven to be what the logs signed.
 func (d *demo) proof() error {
-	d.title("10. Every entry read is proven: the trees rebuilt have the roots that the logs signed")
+	d.title("14. Every entry read is proven: the trees rebuilt have the roots that the logs signed")
 	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
 	defer cancel()
 	db, err := store.OpenReadOnly(ctx, filepath.Join(d.cfg.DataDir, "ctwatch.db"))
@@ -206,7 +246,7 @@ func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint
 
 // reckoning compares what arrived with what was issued.
 func (d *demo) reckoning() error {
-	d.title("11. The reckoning")
+	d.title("15. The reckoning")
 	// No event waits in the outbox any more, so what has not arrived by now never
 	// will.
 	if err := d.nats.settle(d.ctx); err != nil {
@@ -219,18 +259,21 @@ func (d *demo) reckoning() error {
 	for _, i := range d.issued {
 		want[i.ID] = true
 	}
-	candidates, rejected := 0, 0
-	told := make(map[ctwatch.Hash]int)
-	ids := make(map[string]int)
+	candidates := 0
+	told, alarms := make(map[ctwatch.Hash]int), make(map[ctwatch.Hash]int)
+	ids := make(map[string]ctwatch.Event)
 	for _, e := range d.nats.all() {
-		ids[e.ID]++
-		switch e.Type {
-		case ctwatch.CertificateIssued:
+		if _, twice := ids[e.ID]; twice {
+			return fmt.Errorf("event %s arrived twice", e.ID)
+		}
+		ids[e.ID] = e
+		switch {
+		case e.Type == ctwatch.CertificateIssued:
 			told[e.Data.Certificate.ID]++
-		case ctwatch.PinCandidate:
+		case e.Type == ctwatch.PinCandidate && e.Data.App == "":
 			candidates++
-		case ctwatch.CertificateUnexpected:
-			rejected++
+		case e.Type == ctwatch.CertificateUnexpected && e.Data.By == "":
+			alarms[e.Data.Certificate.ID]++
 		}
 		if c := e.Data.Certificate; c != nil && !want[c.ID] {
 			return fmt.Errorf("a certificate that nobody watches was told of: %s", strings.Join(c.Names, ", "))
@@ -241,21 +284,41 @@ func (d *demo) reckoning() error {
 			return fmt.Errorf("certificate %v was told of %d times, not once", id, told[id])
 		}
 	}
-	for id, n := range ids {
-		if n != 1 {
-			return fmt.Errorf("event %s arrived %d times", id, n)
+	for _, i := range d.alarms {
+		if alarms[i.ID] != 1 {
+			return fmt.Errorf("certificate %v raised %d alarms, not one", i.ID, alarms[i.ID])
 		}
+	}
+	if len(alarms) != len(d.alarms) {
+		return fmt.Errorf("%d certificates raised an alarm; %d should", len(alarms), len(d.alarms))
 	}
 	if candidates != d.keys {
 		return fmt.Errorf("%d new keys were told of; there were %d", candidates, d.keys)
 	}
-	if rejected != 1 {
-		return fmt.Errorf("%d certificates were told to be unexpected, not the one that was rejected", rejected)
+	if err := d.reckonSlack(ids, alarms); err != nil {
+		return err
 	}
+	messages, replies, updates := d.slack.count()
+	d.say("%d certificates for watched names issued, %d told of; %d new keys, %d pin candidates", len(want), len(told), d.keys, candidates)
+	d.say("%d should not exist, %d raised an alarm; Slack was told of none that is expected", len(d.alarms), len(alarms))
+	d.say("%d events on NATS, each once; %d messages and %d replies in Slack, each once, and %d updates", len(ids), messages, replies, updates)
+	return nil
+}
+
+// reckonSlack makes sure that Slack was told of each event at most once, and of no
+// expected certificate but those that raised an alarm before.
+func (d *demo) reckonSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash]int) error {
 	if twice := d.slack.twice(); twice != "" {
 		return fmt.Errorf("event %s was posted to Slack twice", twice)
 	}
-	d.say("%d certificates for watched names issued, %d told of; %d new keys, %d pin candidates", len(want), len(told), d.keys, candidates)
-	d.say("%d events on NATS and %d messages in Slack, each once", len(ids), d.slack.count())
+	for _, id := range d.slack.told() {
+		e, ok := ids[id]
+		if !ok {
+			return fmt.Errorf("event %s was posted to Slack, but not to NATS", id)
+		}
+		if c := e.Data.Certificate; c != nil && c.Verdict == ctwatch.Expected && alarms[c.ID] == 0 {
+			return fmt.Errorf("an expected certificate was told to Slack: %s", e.Data.Summary)
+		}
+	}
 	return nil
 }

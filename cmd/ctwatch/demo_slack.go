@@ -4,32 +4,75 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"ctwatch/ctwatch"
 )
 
-// A slackReceiver stands in for Slack: it speaks chat.postMessage, and remembers
-// what was posted.
+// A slackReceiver stands in for Slack: it speaks chat.postMessage, with threads, and
+// chat.update, and keeps what its channel would show.
 type slackReceiver struct {
 	patience time.Duration
 	url      string
 	stop     func()
 
-	mu    sync.Mutex
-	posts map[string][]string // by event ID, the texts
-	more  chan struct{}
+	mu       sync.Mutex
+	messages map[string]*slackMessage // by timestamp, which is a message's name
+	posted   map[string][]string      // by the ID of an event, the timestamps
+	updates  int
+	refuse   string        // a method that is answered with an error; "" but in tests
+	more     chan struct{} // closed and replaced when anything has changed
 }
+
+// A slackMessage is what Slack shows of a message now.
+type slackMessage struct {
+	ts, thread string // thread is the ts of the message that it replies to; or ""
+	text       string // what a notification says
+	blocks     []slackBlock
+	updates    int
+}
+
+// A slackBlock holds the parts of a block of Block Kit that have text in them.
+type slackBlock struct {
+	Type     string      `json:"type"`
+	Text     *slackText  `json:"text"`
+	Fields   []slackText `json:"fields"`
+	Elements []struct {
+		Text any `json:"text"` // a button's is an object
+	} `json:"elements"`
+}
+
+type slackText struct {
+	Text string `json:"text"`
+}
+
+// The channel of the demo, and its ID, which Slack answers with and wants in
+// chat.update.
+const (
+	slackChannel   = "#certs"
+	slackChannelID = "C0CERTS"
+)
 
 func startSlackReceiver(patience time.Duration) (*slackReceiver, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &slackReceiver{patience: patience, url: "http://" + ln.Addr().String() + "/api/", posts: make(map[string][]string), more: make(chan struct{})}
+	s := &slackReceiver{
+		patience: patience, url: "http://" + ln.Addr().String() + "/api/",
+		messages: make(map[string]*slackMessage), posted: make(map[string][]string), more: make(chan struct{}),
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api/chat.postMessage", s.post)
+	for method, f := range map[string]func(*http.Request) (ts, problem string){"chat.postMessage": s.post, "chat.update": s.update} {
+		mux.HandleFunc("POST /api/"+method, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, method, f) })
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})
 	go func() {
@@ -43,60 +86,172 @@ func startSlackReceiver(patience time.Duration) (*slackReceiver, error) {
 	return s, nil
 }
 
-func (s *slackReceiver) post(w http.ResponseWriter, r *http.Request) {
-	var metadata struct {
-		EventPayload struct {
-			ID string `json:"id"`
-		} `json:"event_payload"`
-	}
-	err := json.Unmarshal([]byte(r.FormValue("metadata")), &metadata)
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil || r.FormValue("channel") == "" || r.FormValue("blocks") == "" {
-		fmt.Fprint(w, `{"ok":false,"error":"invalid_arguments"}`)
-		return
-	}
+// answer carries out one call of Slack's API.
+func (s *slackReceiver) answer(w http.ResponseWriter, r *http.Request, method string, f func(*http.Request) (ts, problem string)) {
+	_ = r.ParseForm() // what cannot be read lacks something
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := metadata.EventPayload.ID
-	s.posts[id] = append(s.posts[id], r.FormValue("text"))
+	ts, problem := "", "cant_update_message"
+	if method != s.refuse {
+		ts, problem = f(r)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if problem != "" {
+		_ = json.NewEncoder(w).Encode(map[string]any{"ok": false, "error": problem})
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "channel": slackChannelID, "ts": ts, "text": r.FormValue("text")})
 	close(s.more)
 	s.more = make(chan struct{})
-	_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "channel": r.FormValue("channel"), "ts": fmt.Sprintf("%d.000100", time.Now().Unix())})
 }
 
-// wait returns the text of the message about an event.
-func (s *slackReceiver) wait(ctx context.Context, id string) (string, error) {
+// post is chat.postMessage.
+func (s *slackReceiver) post(r *http.Request) (ts, problem string) {
+	var metadata struct {
+		EventPayload struct {
+			ID        string   `json:"id"`
+			Including []string `json:"including"`
+			IDs       []string `json:"ids"` // of a digest
+		} `json:"event_payload"`
+	}
+	m := slackMessage{ts: fmt.Sprintf("%d.%06d", time.Now().Unix(), len(s.messages)+1), thread: r.FormValue("thread_ts"), text: r.FormValue("text")}
+	switch channel := r.FormValue("channel"); {
+	case json.Unmarshal([]byte(r.FormValue("metadata")), &metadata) != nil, json.Unmarshal([]byte(r.FormValue("blocks")), &m.blocks) != nil, m.text == "":
+		return "", "invalid_arguments"
+	case channel != slackChannel && channel != slackChannelID:
+		return "", "channel_not_found"
+	case m.thread != "" && s.messages[m.thread] == nil:
+		return "", "thread_not_found"
+	}
+	s.messages[m.ts] = &m
+	told := metadata.EventPayload
+	for _, id := range slices.Concat([]string{told.ID}, told.Including, told.IDs) {
+		if id != "" {
+			s.posted[id] = append(s.posted[id], m.ts)
+		}
+	}
+	return m.ts, ""
+}
+
+// update is chat.update.
+func (s *slackReceiver) update(r *http.Request) (ts, problem string) {
+	m := s.messages[r.FormValue("ts")]
+	var blocks []slackBlock
+	switch {
+	case r.FormValue("channel") != slackChannelID:
+		return "", "channel_not_found"
+	case m == nil:
+		return "", "message_not_found"
+	case json.Unmarshal([]byte(r.FormValue("blocks")), &blocks) != nil || r.FormValue("text") == "":
+		return "", "invalid_arguments"
+	}
+	m.text, m.blocks = r.FormValue("text"), blocks
+	m.updates++
+	s.updates++
+	return m.ts, ""
+}
+
+// waitFor waits until find finds a message, in words what.
+func (s *slackReceiver) waitFor(ctx context.Context, what string, find func() *slackMessage) (slackMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	for {
 		s.mu.Lock()
-		texts, more := s.posts[id], s.more
-		s.mu.Unlock()
-		if len(texts) > 0 {
-			return texts[0], nil
+		m, more := find(), s.more
+		if m != nil {
+			found := *m
+			s.mu.Unlock()
+			return found, nil
 		}
+		s.mu.Unlock()
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return "", fmt.Errorf("no Slack message about event %s within %v", id, s.patience)
+			return slackMessage{}, fmt.Errorf("no Slack message %s within %v", what, s.patience)
 		}
 	}
+}
+
+// wait waits for the message about an event.
+func (s *slackReceiver) wait(ctx context.Context, id string) (slackMessage, error) {
+	return s.waitFor(ctx, "about event "+id, func() *slackMessage {
+		if posted := s.posted[id]; len(posted) > 0 {
+			return s.messages[posted[0]]
+		}
+		return nil
+	})
+}
+
+// waitUpdate waits until a message was updated and says something.
+func (s *slackReceiver) waitUpdate(ctx context.Context, ts, says string) (slackMessage, error) {
+	return s.waitFor(ctx, fmt.Sprintf("was updated to say %q", says), func() *slackMessage {
+		m := s.messages[ts]
+		if m == nil || m.updates == 0 || !strings.Contains(m.text+"\n"+strings.Join(m.words(), "\n"), says) {
+			return nil
+		}
+		return m
+	})
 }
 
 // twice returns the ID of an event that was posted more than once, or "".
 func (s *slackReceiver) twice() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, texts := range s.posts {
-		if len(texts) > 1 {
+	for id, posted := range s.posted {
+		if len(posted) > 1 {
 			return id
 		}
 	}
 	return ""
 }
 
-func (s *slackReceiver) count() int {
+// told lists the IDs of the events that were posted.
+func (s *slackReceiver) told() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.posts)
+	return slices.Sorted(maps.Keys(s.posted))
+}
+
+// count counts the messages in the channel, the replies in threads, and the updates.
+func (s *slackReceiver) count() (messages, replies, updates int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.thread != "" {
+			replies++
+		} else {
+			messages++
+		}
+	}
+	return messages, replies, s.updates
+}
+
+// words is what a person reads in a message, line by line, without its formatting.
+func (m slackMessage) words() (lines []string) {
+	say := func(s string) {
+		for line := range strings.SplitSeq(s, "\n") {
+			lines = append(lines, slackWords(line))
+		}
+	}
+	for _, b := range m.blocks {
+		if b.Text != nil {
+			say(b.Text.Text)
+		}
+		for _, f := range b.Fields {
+			label, values, _ := strings.Cut(f.Text, "\n")
+			lines = append(lines, slackWords(label)+": "+slackWords(strings.ReplaceAll(values, "\n", ", ")))
+		}
+		for _, e := range b.Elements {
+			if s, ok := e.Text.(string); ok {
+				say(s)
+			}
+		}
+	}
+	return lines
+}
+
+// slackWords takes Slack's formatting out of a line.
+func slackWords(s string) string {
+	s = strings.NewReplacer("*", "", "`", "", "<https://", "https://", "|crt.sh>", "").Replace(s)
+	return ctwatch.Printable(html.UnescapeString(s), 400)
 }

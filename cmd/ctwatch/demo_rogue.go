@@ -1,0 +1,340 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/pins"
+	"ctwatch/pins/format"
+)
+
+// The acts of the demo about certificates that no rule allows.
+
+// rogue is logged: the name of its issuer is right, and the issuer's key is not.
+func (d *demo) rogue() error {
+	d.title("9. Another CA, which gave itself the same name, issues for a stranger: the issuer's key tells, and Slack is told at once")
+	i, err := d.issueByOther()
+	if err != nil {
+		return err
+	}
+	_, message, err := d.alarmed(i)
+	if err != nil {
+		return err
+	}
+	d.say("What Slack shows:")
+	d.show(message)
+	return nil
+}
+
+// issueByOther has the other CA issue for the demo's host.
+func (d *demo) issueByOther() (*ctlogtest.Issued, error) {
+	i, err := d.otherCA.Issue(ctlogtest.Request{Names: []string{demoHost}})
+	if err != nil {
+		return nil, err
+	}
+	d.issued, d.alarms = append(d.issued, i), append(d.alarms, i)
+	return i, nil
+}
+
+// alarmed logs a certificate that should not exist, and waits for the alarm.
+func (d *demo) alarmed(i *ctlogtest.Issued) (e ctwatch.Event, m slackMessage, err error) {
+	begun := time.Now()
+	if _, _, err := d.static.AddPrecert(i); err != nil {
+		return e, m, err
+	}
+	c, err := d.toldIssued(begun, i, ctwatch.Unexpected)
+	if err != nil {
+		return e, m, err
+	}
+	if e, err = d.nats.wait(d.ctx, ctwatch.CertificateUnexpected, i.ID); err != nil {
+		return e, m, err
+	}
+	d.arrived("NATS", begun, string(e.Type), e.NATSSubject("ctwatch"))
+	if m, err = d.slack.wait(d.ctx, e.ID); err != nil {
+		return e, m, err
+	}
+	d.arrived("Slack", begun, "message in "+slackChannel, m.text)
+	if e.Data.Severity != ctwatch.Critical || len(c.Reasons) == 0 || m.thread != "" {
+		return e, m, fmt.Errorf("the alarm is %s, for %d reasons; want it critical, with a reason, and as a message of its own", e.Data.Severity, len(c.Reasons))
+	}
+	d.say("    severity %s, reasons %s", e.Data.Severity, strings.Join(c.Reasons, ", "))
+	d.say("    leaf    %v", c.Key.Pin)
+	d.say("    issuer  %v, which calls itself %s", c.Issuer.Pin, c.Issuer.Name)
+	return e, m, nil
+}
+
+// show prints a message as it is read in Slack.
+func (d *demo) show(m slackMessage) {
+	mark := "│ "
+	if m.thread != "" {
+		mark = "│ ↳ "
+	}
+	for _, line := range m.words() {
+		d.say("    %s%s", mark, line)
+	}
+}
+
+// refusedAsPin tries to have the stranger's key pinned, in every way there is.
+func (d *demo) refusedAsPin() error {
+	d.title("10. Its key is refused as a pin: it cannot be approved, and is in no plan, no export and no pin document")
+	i := d.alarms[0]
+	out, err := d.command(exitFailed, "pins", "approve", i.LeafPin.String(), "--host", demoHost, "--reason", "it was in the log")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, "should not exist") {
+		return errors.New("the refusal does not say why")
+	}
+	if out, err = d.command(exitDone, "pins", "plan"); err != nil {
+		return err
+	}
+	if holdsPin(out, i.LeafPin) {
+		return errors.New("the plan has the stranger's key")
+	}
+	if err := d.inNoExport(i.LeafPin); err != nil {
+		return err
+	}
+	return d.gatesStop(i)
+}
+
+// inNoExport looks for a key in everything that an app could take pins from, where the
+// key that is served must be found.
+func (d *demo) inNoExport(pin pins.Pin) error {
+	var looked []string
+	for _, name := range format.Names() {
+		out, err := d.silently(exitDone, "pins", "export", "--app", "shop", "--format", name)
+		if err != nil {
+			return err
+		}
+		if err := d.hasOnly(name, out, pin); err != nil {
+			return err
+		}
+		looked = append(looked, name)
+	}
+	out, err := d.silently(exitDone, "pins", "plan", "--json")
+	if err != nil {
+		return err
+	}
+	if err := d.hasOnly("the plan", out, pin); err != nil {
+		return err
+	}
+	payload, err := d.document(d.served)
+	if err != nil {
+		return err
+	}
+	if err := d.hasOnly("the signed document", string(payload), pin); err != nil {
+		return err
+	}
+	d.say("It is not in the plan (as JSON), in no export (%s), and not in the signed document; the key served now is in all of them.", strings.Join(looked, ", "))
+	return nil
+}
+
+// hasOnly wants the key that is served in a text, and not the stranger's.
+func (d *demo) hasOnly(what, text string, stranger pins.Pin) error {
+	if holdsPin(text, stranger) {
+		return fmt.Errorf("%s has the stranger's key", what)
+	}
+	if !holdsPin(text, d.served.LeafPin) {
+		return fmt.Errorf("%s lacks the key served now", what)
+	}
+	return nil
+}
+
+// holdsPin reports whether a text has a pin in it, in base64 or in hex.
+func holdsPin(text string, pin pins.Pin) bool {
+	return strings.Contains(text, bare(pin)) || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", pin[:]))
+}
+
+// bare is a pin in base64.
+func bare(pin pins.Pin) string { return strings.TrimPrefix(pin.String(), "sha256/") }
+
+// gatesStop tries to ship the key of a certificate, and to serve it.
+func (d *demo) gatesStop(i *ctlogtest.Issued) error {
+	d.say("A release manager who copies its pin into the next version, and an operator who deploys it, are stopped:")
+	xml, err := os.ReadFile(filepath.Join(d.dir, "network_security_config.xml"))
+	if err != nil {
+		return err
+	}
+	draft := filepath.Join(d.dir, "draft.xml")
+	forged := strings.ReplaceAll(string(xml), bare(d.served.LeafPin), bare(i.LeafPin))
+	if forged == string(xml) {
+		return errors.New("the file that was exported lacks the pin of the key served now")
+	}
+	if err := os.WriteFile(draft, []byte(forged), 0o600); err != nil {
+		return err
+	}
+	if _, err := d.command(exitNo, "pins", "check", "--app", "shop", draft); err != nil {
+		return err
+	}
+	chain, err := d.fullchain("stranger.pem", i)
+	if err != nil {
+		return err
+	}
+	_, err = d.command(exitNo, "pins", "gate", chain)
+	return err
+}
+
+// rejection: a person says that the stranger's certificate should not exist. What
+// becomes known of it later goes into the thread of the alarm.
+func (d *demo) rejection() error {
+	d.title("11. A person rejects it; what becomes known later goes into the alarm's thread, and updates the alarm")
+	i := d.alarms[0]
+	root, err := d.alarmOf(i)
+	if err != nil {
+		return err
+	}
+	if _, err := d.command(exitDone, "certs", "reject", i.ID.String()[:12], "--reason", "nobody here asked for it"); err != nil {
+		return err
+	}
+	begun := time.Now()
+	der, err := i.Final()
+	if err != nil {
+		return err
+	}
+	if _, _, err := d.rfc.AddFinal(i, der); err != nil {
+		return err
+	}
+	e, err := d.nats.wait(d.ctx, ctwatch.CertificateLogged, i.ID)
+	if err != nil {
+		return err
+	}
+	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
+	if err := d.inThread(begun, e, root, "Rejected by"); err != nil {
+		return err
+	}
+	d.say("The audit trail:")
+	out, err := d.command(exitDone, "pins", "history", i.LeafPin.String())
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, "nobody here asked for it") {
+		return errors.New("the audit trail lacks the rejection")
+	}
+	return nil
+}
+
+// alarmOf returns Slack's message about a certificate that raised an alarm.
+func (d *demo) alarmOf(i *ctlogtest.Issued) (slackMessage, error) {
+	events := d.nats.all()
+	n := slices.IndexFunc(events, func(e ctwatch.Event) bool {
+		return e.Type == ctwatch.CertificateUnexpected && e.Data.Certificate.ID == i.ID
+	})
+	if n < 0 {
+		return slackMessage{}, fmt.Errorf("there was no alarm about certificate %v", i.ID)
+	}
+	return d.slack.wait(d.ctx, events[n].ID)
+}
+
+// inThread waits until an event is told in the thread of a message, and the message
+// was updated and says something.
+func (d *demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, says string) error {
+	reply, err := d.slack.wait(d.ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	if reply.thread != root.ts {
+		return fmt.Errorf("what Slack was told of %s is not in the thread of the alarm", e.Type)
+	}
+	d.arrived("Slack", begun, "reply in the thread", reply.text)
+	updated, err := d.slack.waitUpdate(d.ctx, root.ts, says)
+	if err != nil {
+		return err
+	}
+	d.arrived("Slack", begun, "the alarm is updated", updated.text)
+	for _, line := range updated.words() {
+		if strings.HasPrefix(line, "•") {
+			d.say("    │ %s", line)
+		}
+		if strings.HasPrefix(line, "What to do") {
+			break
+		}
+	}
+	return nil
+}
+
+// authorisation: the other CA issues for a partner, and a person says so.
+func (d *demo) authorisation() error {
+	d.title("12. That CA issues again, this time for a partner's CDN: an alarm as well, until a person authorises it")
+	i, err := d.issueByOther()
+	if err != nil {
+		return err
+	}
+	_, root, err := d.alarmed(i)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	if _, err := d.command(exitDone, "certs", "authorize", i.ID.String()[:12], "--reason", "the CDN of our partner, ticket 4711"); err != nil {
+		return err
+	}
+	d.keys++
+	e, err := d.nats.wait(d.ctx, ctwatch.CertificateJudged, i.ID)
+	if err != nil {
+		return err
+	}
+	if c := e.Data.Certificate; c.Verdict != ctwatch.Expected || e.Data.By == "" {
+		return fmt.Errorf("the certificate was judged %s by %q, not expected by a person", c.Verdict, e.Data.By)
+	}
+	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
+	if err := d.inThread(begun, e, root, "✅"); err != nil {
+		return err
+	}
+	if e, err = d.nats.wait(d.ctx, ctwatch.PinCandidate, i.ID); err != nil {
+		return err
+	}
+	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
+	return nil
+}
+
+// shipsPartner: the key that was authorised may be pinned, and has to be before it is
+// deployed.
+func (d *demo) shipsPartner() error {
+	d.title("13. Its key may be pinned now, and must be before it is deployed: version 1.0 does not know it")
+	i := d.alarms[1]
+	begun := time.Now()
+	e, err := d.nats.wait(d.ctx, ctwatch.PinMissing, i.ID)
+	if err != nil {
+		return err
+	}
+	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
+	message, err := d.slack.wait(d.ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	d.arrived("Slack", begun, "message in "+slackChannel, message.text)
+	chain, err := d.fullchain("partner.pem", i)
+	if err != nil {
+		return err
+	}
+	if _, err := d.command(exitNo, "pins", "gate", chain); err != nil {
+		return err
+	}
+	next := filepath.Join(d.dir, "next.xml")
+	for _, args := range [][]string{
+		{"pins", "export", "--app", "shop", "--format", "android", "--out", next},
+		{"pins", "check", "--app", "shop", next},
+		{"pins", "import", "--app", "shop", "--version", "1.1", next},
+		{"pins", "drop", "--app", "shop", "--version", "1.0", "--reason", "nobody uses it any more"},
+		{"pins", "gate", chain},
+		{"pins", "plan"},
+	} {
+		if _, err := d.command(exitDone, args...); err != nil {
+			return err
+		}
+	}
+	xml, err := os.ReadFile(next)
+	if err != nil {
+		return err
+	}
+	if !holdsPin(string(xml), i.LeafPin) || holdsPin(string(xml), d.alarms[0].LeafPin) {
+		return errors.New("the file that was exported lacks the partner's key, or has the stranger's")
+	}
+	return nil
+}
