@@ -233,10 +233,10 @@ func newMessenger(cfg notify.Config, lasting []notify.Sender, gone func(name str
 // replace puts other senders in the place of those there are, but for the lasting
 // ones. What they do besides goes on until ctx ends, and stop is called.
 func (m *messenger) replace(ctx context.Context, next *tellers) error {
-	m.stop()
 	if err := m.Replace(slices.Concat(m.lasting, next.senders)); err != nil {
 		return err
 	}
+	m.stop()
 	if m.now != nil {
 		m.now.close()
 		for _, s := range m.now.senders {
