@@ -69,6 +69,9 @@ type demo struct {
 	first   int               // of issued: what the endpoint served at first
 	served  *ctlogtest.Issued // what the endpoint serves
 	nextKey crypto.Signer     // declared, and served next
+
+	slowest    time.Duration // of the alarms, from the log to Slack
+	authorized time.Time     // when the partner's certificate was
 }
 
 func (a *app) demo(ctx context.Context, keep bool) (err error) {

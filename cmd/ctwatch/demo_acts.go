@@ -301,12 +301,13 @@ func (d *demo) reckoning() error {
 	messages, replies, updates := d.slack.count()
 	d.say("%d certificates for watched names issued, %d told of; %d new keys, %d pin candidates", len(want), len(told), d.keys, candidates)
 	d.say("%d should not exist, %d raised an alarm; Slack was told of none that is expected", len(d.alarms), len(alarms))
+	d.say("From the log to Slack an alarm took %d ms at most", d.slowest.Milliseconds())
 	d.say("%d events on NATS, each once; %d messages and %d replies in Slack, each once, and %d updates", len(ids), messages, replies, updates)
 	return nil
 }
 
-// reckonSlack makes sure that Slack was told of each event at most once, and of no
-// expected certificate but those that raised an alarm before.
+// reckonSlack makes sure that Slack was told of each event at most once, of each alarm
+// in a single message, and of no expected certificate that raised none.
 func (d *demo) reckonSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash]int) error {
 	if twice := d.slack.twice(); twice != "" {
 		return fmt.Errorf("event %s was posted to Slack twice", twice)
@@ -315,6 +316,9 @@ func (d *demo) reckonSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash
 		e, ok := ids[id]
 		if !ok {
 			return fmt.Errorf("event %s was posted to Slack, but not to NATS", id)
+		}
+		if e.Type == ctwatch.CertificateIssued {
+			return fmt.Errorf("an issuance was told to Slack, besides the alarm: %s", e.Data.Summary)
 		}
 		if c := e.Data.Certificate; c != nil && c.Verdict == ctwatch.Expected && alarms[c.ID] == 0 {
 			return fmt.Errorf("an expected certificate was told to Slack: %s", e.Data.Summary)

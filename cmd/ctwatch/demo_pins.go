@@ -117,17 +117,17 @@ func (d *demo) fullchain(name string, i *ctlogtest.Issued) (string, error) {
 // appShips: the app ships the key that is served, and one declared before anything
 // is issued for it.
 func (d *demo) appShips() error {
-	d.title("7. An app ships two pins: the key served now, and the next one, declared before anything is issued")
+	d.title("7. An app ships the keys that the policy vouches for, and the next one, declared before anything is issued")
 	if err := d.logged(d.static, d.served, true); err != nil {
 		return err
 	}
-	d.say("Nobody has to approve the key served now: the rule vouches for it.")
+	d.say("Nobody has to approve the key served now: the policy did.")
 	out, err := d.command(exitDone, "pins", "history", d.served.LeafPin.String())
 	if err != nil {
 		return err
 	}
 	if !strings.Contains(out, "approve for "+demoHost) {
-		return errors.New("the key served now was not approved by the rule")
+		return errors.New("the key served now was not approved by the policy")
 	}
 	if d.nextKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err

@@ -24,7 +24,7 @@ func (d *demo) rogue() error {
 	if err != nil {
 		return err
 	}
-	_, message, err := d.alarmed(i)
+	message, err := d.alarmed(i)
 	if err != nil {
 		return err
 	}
@@ -44,40 +44,38 @@ func (d *demo) issueByOther() (*ctlogtest.Issued, error) {
 }
 
 // alarmed logs a certificate that should not exist, and waits for the alarm.
-func (d *demo) alarmed(i *ctlogtest.Issued) (e ctwatch.Event, m slackMessage, err error) {
+func (d *demo) alarmed(i *ctlogtest.Issued) (m slackMessage, err error) {
 	begun := time.Now()
 	if _, _, err := d.static.AddPrecert(i); err != nil {
-		return e, m, err
+		return m, err
 	}
 	c, err := d.toldIssued(begun, i, ctwatch.Unexpected)
 	if err != nil {
-		return e, m, err
+		return m, err
 	}
-	if e, err = d.nats.wait(d.ctx, ctwatch.CertificateUnexpected, i.ID); err != nil {
-		return e, m, err
+	e, err := d.nats.wait(d.ctx, ctwatch.CertificateUnexpected, i.ID)
+	if err != nil {
+		return m, err
 	}
 	d.arrived("NATS", begun, string(e.Type), e.NATSSubject("ctwatch"))
 	if m, err = d.slack.wait(d.ctx, e.ID); err != nil {
-		return e, m, err
+		return m, err
 	}
+	d.slowest = max(d.slowest, time.Since(begun))
 	d.arrived("Slack", begun, "message in "+slackChannel, m.text)
 	if e.Data.Severity != ctwatch.Critical || len(c.Reasons) == 0 || m.thread != "" {
-		return e, m, fmt.Errorf("the alarm is %s, for %d reasons; want it critical, with a reason, and as a message of its own", e.Data.Severity, len(c.Reasons))
+		return m, fmt.Errorf("the alarm is %s, for %d reasons; want it critical, with a reason, and as a message of its own", e.Data.Severity, len(c.Reasons))
 	}
 	d.say("    severity %s, reasons %s", e.Data.Severity, strings.Join(c.Reasons, ", "))
 	d.say("    leaf    %v", c.Key.Pin)
 	d.say("    issuer  %v, which calls itself %s", c.Issuer.Pin, c.Issuer.Name)
-	return e, m, nil
+	return m, nil
 }
 
 // show prints a message as it is read in Slack.
 func (d *demo) show(m slackMessage) {
-	mark := "│ "
-	if m.thread != "" {
-		mark = "│ ↳ "
-	}
 	for _, line := range m.words() {
-		d.say("    %s%s", mark, line)
+		d.say("    │ %s", line)
 	}
 }
 
@@ -163,9 +161,9 @@ func (d *demo) gatesStop(i *ctlogtest.Issued) error {
 		return err
 	}
 	draft := filepath.Join(d.dir, "draft.xml")
-	forged := strings.ReplaceAll(string(xml), bare(d.served.LeafPin), bare(i.LeafPin))
+	forged := strings.ReplaceAll(string(xml), bare(d.issued[d.first].LeafPin), bare(i.LeafPin))
 	if forged == string(xml) {
-		return errors.New("the file that was exported lacks the pin of the key served now")
+		return errors.New("the file that was exported lacks the pin of the first key")
 	}
 	if err := os.WriteFile(draft, []byte(forged), 0o600); err != nil {
 		return err
@@ -248,12 +246,13 @@ func (d *demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, say
 		return err
 	}
 	d.arrived("Slack", begun, "the alarm is updated", updated.text)
-	for _, line := range updated.words() {
-		if strings.HasPrefix(line, "•") {
+	lines := updated.words()
+	if n := slices.Index(lines, "By now"); n >= 0 {
+		for _, line := range lines[n:] {
+			if line != "By now" && !strings.HasPrefix(line, "• ") {
+				break
+			}
 			d.say("    │ %s", line)
-		}
-		if strings.HasPrefix(line, "What to do") {
-			break
 		}
 	}
 	return nil
@@ -266,15 +265,15 @@ func (d *demo) authorisation() error {
 	if err != nil {
 		return err
 	}
-	_, root, err := d.alarmed(i)
+	root, err := d.alarmed(i)
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
+	d.authorized = begun
 	if _, err := d.command(exitDone, "certs", "authorize", i.ID.String()[:12], "--reason", "the CDN of our partner, ticket 4711"); err != nil {
 		return err
 	}
-	d.keys++
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateJudged, i.ID)
 	if err != nil {
 		return err
@@ -283,14 +282,7 @@ func (d *demo) authorisation() error {
 		return fmt.Errorf("the certificate was judged %s by %q, not expected by a person", c.Verdict, e.Data.By)
 	}
 	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
-	if err := d.inThread(begun, e, root, "✅"); err != nil {
-		return err
-	}
-	if e, err = d.nats.wait(d.ctx, ctwatch.PinCandidate, i.ID); err != nil {
-		return err
-	}
-	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
-	return nil
+	return d.inThread(begun, e, root, "✅")
 }
 
 // shipsPartner: the key that was authorised may be pinned, and has to be before it is
@@ -298,17 +290,16 @@ func (d *demo) authorisation() error {
 func (d *demo) shipsPartner() error {
 	d.title("13. Its key may be pinned now, and must be before it is deployed: version 1.0 does not know it")
 	i := d.alarms[1]
-	begun := time.Now()
 	e, err := d.nats.wait(d.ctx, ctwatch.PinMissing, i.ID)
 	if err != nil {
 		return err
 	}
-	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
+	d.arrived("NATS", d.authorized, string(e.Type), e.Data.Summary)
 	message, err := d.slack.wait(d.ctx, e.ID)
 	if err != nil {
 		return err
 	}
-	d.arrived("Slack", begun, "message in "+slackChannel, message.text)
+	d.arrived("Slack", d.authorized, "message in "+slackChannel, message.text)
 	chain, err := d.fullchain("partner.pem", i)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/pins"
 )
 
 func TestDemoPlaysOut(t *testing.T) {
@@ -24,8 +26,14 @@ func TestDemoPlaysOut(t *testing.T) {
 		t.Fatalf("exit status %d\n%s%s", status, out.String(), log.String())
 	}
 	for _, want := range []string{
-		"11. The reckoning", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
-		"7 certificates for watched names issued, 7 told of", "pin.missing", "certificate.unexpected", "exit status 3",
+		"15. The reckoning", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
+		"8 certificates for watched names issued, 8 told of", "pin.missing", "exit status 3",
+		"Slack   silent: the certificate is expected (issuer_allowed)",
+		"2 should not exist, 2 raised an alarm; Slack was told of none that is expected",
+		"certificate.unexpected  ctwatch.certificate.unexpected.example.shop", "severity critical, reasons issuer_not_allowed",
+		"│ 🔴 Unexpected certificate: shop.example", "│ • If nobody did: ctwatch certs reject",
+		"it should not exist, so its key cannot be approved", "It is not in the plan (as JSON), in no export",
+		"nobody here asked for it", "│ • Rejected by", "│ • Authorised by", "certificate.judged", "the alarm is updated  ✅",
 	} {
 		if !out.contains(want) {
 			t.Errorf("it does not say %q:\n%s", want, out.String())
@@ -55,6 +63,18 @@ func TestDemoCannotPretend(t *testing.T) {
 		{"Slack is not told", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Slack = nil }
 		}, "no Slack message about event"},
+		{"Slack is told of everything", func(d *demo) {
+			d.configure = func(c *configs.Config) { c.Slack.Severity = "debug" }
+		}, "an expected certificate was told to Slack"},
+		{"Slack shows no updates", func(d *demo) {
+			d.configure = func(*configs.Config) { d.slack.refuse = "chat.update" }
+		}, "no Slack message was updated to say"},
+		{"no rule says who may issue", func(d *demo) {
+			d.configure = func(c *configs.Config) { c.Watch[0].Issuers = nil }
+		}, "is unreviewed, not expected"},
+		{"the other CA may issue", func(d *demo) {
+			d.configure = func(c *configs.Config) { c.Watch[0].Issuers = append(c.Watch[0].Issuers, issuerPin(d.otherCA)) }
+		}, "is expected, not unexpected"},
 		{"a log is not read", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Logs.Extra = c.Logs.Extra[:1] }
 		}, "no certificate.logged for"},
@@ -78,6 +98,15 @@ func TestDemoCannotPretend(t *testing.T) {
 			}
 		})
 	}
+}
+
+// issuerPin is the pin of the key by which a CA issues, as the configuration has it.
+func issuerPin(ca *ctlogtest.CA) string {
+	c, err := x509.ParseCertificate(ca.Intermediate)
+	if err != nil {
+		return err.Error()
+	}
+	return pins.FromSPKI(c.RawSubjectPublicKeyInfo).String()
 }
 
 // TestDemoKeeps: with --keep everything is left running, and can be read, until it
@@ -107,8 +136,8 @@ func TestDemoKeeps(t *testing.T) {
 	if s := run(ctx, world{Args: []string{"certs", "list", "--json", "--data", dir}, Stdout: &certs, Stderr: &log, LookupEnv: os.LookupEnv}); s != exitDone {
 		t.Errorf("its certificates cannot be listed: %s", log.String())
 	}
-	if n := strings.Count(certs.String(), "\n{"); n != 7 {
-		t.Errorf("%d certificates are listed, want 7", n)
+	if n := strings.Count(certs.String(), "\n{"); n != 8 {
+		t.Errorf("%d certificates are listed, want 8", n)
 	}
 	cancel()
 	if s := <-status; s != exitDone {
