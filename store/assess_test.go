@@ -336,6 +336,18 @@ func TestAKeyServedWhileNobodyReadTheLogProvesNothing(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"unreviewed no_rule"}, verdicts(t, db, 1))
 }
 
+func TestAHijackerWhoServesAKeyFirstProvesNothing(t *testing.T) {
+	db := judging(t, "", unlessServed)
+	l := started(t, db, 1)
+	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
+	// For a look, the host serves a certificate that no log has, with another key.
+	hijacked := look("w1.example.com", "192.0.2.1:443", 2)
+	hijacked.At = epoch.Add(time.Second)
+	observe(t, db, hijacked)
+	record(t, db, l, 2, logged(l, 12, 0, time.Hour), logged(l, 11, 1, time.Hour)) // of the hijacker's key, and of ours
+	wantEqual(t, "verdicts", []string{"unreviewed no_rule", "expected key_served"}, verdicts(t, db, 12, 11))
+}
+
 func TestARejectedCertificateEndsWhatServingItsKeyProves(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)

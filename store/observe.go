@@ -254,7 +254,7 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.algorithm, pins.ByProbe, reason); err != nil {
 		return err
 	}
-	if err := o.noteServed(s.Chain.Leaf()); err != nil {
+	if err := o.noteServed(s); err != nil {
 		return err
 	}
 	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, "", pins.ByProbe, reason); err != nil {
@@ -267,14 +267,19 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	return o.tellDeployed(s, place)
 }
 
-// noteServed notes since when the host has been seen to serve a key.
-func (o *observation) noteServed(pin pins.Pin) error {
+// noteServed notes since when the host has served a key. It counts at the first look at
+// an endpoint, and later if logs had shown the certificate before, so that it was told
+// of: who hijacks a host can serve any key by a certificate of his own making.
+func (o *observation) noteServed(s *ServedChain) error {
+	pin := s.Chain.Leaf()
 	if pin.IsZero() {
 		return nil
 	}
 	_, err := o.exec(`
-		INSERT INTO served_keys (pin, host, since) VALUES (?1, ?2, ?3)
-		ON CONFLICT DO UPDATE SET since = min(since, excluded.since)`, pin[:], o.Host, ms(o.at))
+		INSERT INTO served_keys (pin, host, since)
+		SELECT ?1, ?2, ?3 WHERE ?4 OR EXISTS (SELECT 1 FROM certificates WHERE id = ?5 AND verdict <> ?6)
+		ON CONFLICT DO UPDATE SET since = min(since, excluded.since)`,
+		pin[:], o.Host, ms(o.at), len(o.rows) == 0, s.Certificate.ID[:], string(ctwatch.Unexpected))
 	return err
 }
 
