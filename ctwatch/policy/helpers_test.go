@@ -100,11 +100,13 @@ func change(c *ctwatch.Certificate, f func(*ctwatch.Certificate)) *ctwatch.Certi
 }
 
 // rule makes a rule of a pattern.
-func rule(t testing.TB, about string, set func(*policy.Rule)) policy.Rule {
+func rule(t testing.TB, about string, set ...func(*policy.Rule)) policy.Rule {
 	t.Helper()
 	r := policy.Rule{Pattern: pattern(t, about), Where: fmt.Sprintf("%s in the configuration", about)}
-	if set != nil {
-		set(&r)
+	for _, f := range set {
+		if f != nil {
+			f(&r)
+		}
 	}
 	return r
 }

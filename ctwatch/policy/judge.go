@@ -130,7 +130,9 @@ func (j *judging) part(t *part) {
 		switch j.issuer(r) {
 		case issuerAllowed:
 			j.note(issuerAllowed, t.name, r)
-			expected, granted = true, true
+			expected = true
+			// Where a person lists the keys, no others are to be pinned.
+			granted = granted || len(r.Keys) == 0
 		case issuerNotAllowed:
 			j.note(issuerNotAllowed, t.name, r)
 			decided = true

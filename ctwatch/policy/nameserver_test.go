@@ -71,14 +71,21 @@ func serve(t *testing.T, zone map[string][]string, change func(network string, r
 			_ = w.WriteMsg(reply)
 		}
 	}
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var pc net.PacketConn
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 20 { // the port may be taken for UDP
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.addr = l.Addr().String()
+		if pc, err = net.ListenPacket("udp", s.addr); err == nil {
+			break
+		}
+		l.Close()
+		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
-	s.addr = pc.LocalAddr().String()
-	l, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		t.Fatal(err)
+	if pc == nil {
+		t.Fatal("no port is free for both UDP and TCP")
 	}
 	for network, server := range map[string]*dns.Server{"udp": {PacketConn: pc}, "tcp": {Listener: l}} {
 		server.Handler = handler(network)

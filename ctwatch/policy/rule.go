@@ -26,7 +26,7 @@ type Rule struct {
 	Issuers []Issuer
 	// Keys were authorised before anything was issued for them. Without Issuers any
 	// other key is unexpected, unless it is known; with them it is not, since they
-	// say who may certify new ones.
+	// say who may certify new ones, but it is granted nothing.
 	Keys []pins.Pin
 	// Algorithms are those that keys may have: a family ("ECDSA", "RSA"), one kind
 	// ("ECDSA P-256", "Ed25519"), or "RSA 3072" for RSA keys of at least so many
