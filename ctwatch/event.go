@@ -21,7 +21,7 @@ const (
 	CertificateIssued     EventType = "certificate.issued"     // first seen in any log
 	CertificateLogged     EventType = "certificate.logged"     // seen again: another log, or the final certificate
 	CertificateUnexpected EventType = "certificate.unexpected" // somebody says that it should not exist
-	CertificateJudged     EventType = "certificate.judged"     // judged anew, and not unexpected
+	CertificateJudged     EventType = "certificate.judged"     // judged anew, without becoming unexpected
 	CertificateDeployed   EventType = "certificate.deployed"   // an endpoint now serves it
 	CertificateExpiring   EventType = "certificate.expiring"   // served, near its end, and no successor is known
 

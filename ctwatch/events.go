@@ -19,7 +19,7 @@ func IssuedEvent(c Certificate, at time.Time) Event {
 		Data: EventData{
 			Severity: Info,
 			Summary: fmt.Sprintf("A certificate for %s was issued by %s, valid until %s.",
-				c.matchedNames(), Printable(c.Issuer.Name, 100), date(c.NotAfter)),
+				c.MatchedNames(), Printable(c.Issuer.Name, 100), date(c.NotAfter)),
 			Certificate: &c,
 		},
 	}
@@ -33,7 +33,7 @@ func LoggedEvent(c Certificate, s Sighting, at time.Time) Event {
 		Type: CertificateLogged, Time: at, Subject: subjectOf(c.Domains()),
 		Data: EventData{
 			Severity:    Debug,
-			Summary:     fmt.Sprintf("The %s for %s is entry %d of %s.", s.Kind, c.matchedNames(), s.Index, Printable(s.Log, 60)),
+			Summary:     fmt.Sprintf("The %s for %s is entry %d of %s.", s.Kind, c.MatchedNames(), s.Index, Printable(s.Log, 60)),
 			Certificate: &c,
 		},
 	}
@@ -48,7 +48,7 @@ func CandidateEvent(k pins.Key, c Certificate, domains []string, at time.Time) E
 		Type: PinCandidate, Time: at, Subject: subjectOf(domains),
 		Data: EventData{
 			Severity:    Warning,
-			Summary:     fmt.Sprintf("A new key %s was certified for %s: review it, then add it to apps that pin.", k.Pin, c.matchedNames()),
+			Summary:     fmt.Sprintf("A new key %s was certified for %s: review it, then add it to apps that pin.", k.Pin, c.MatchedNames()),
 			Certificate: &c, Key: &k,
 		},
 	}
@@ -137,9 +137,9 @@ func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
 	}
 }
 
-// matchedNames lists the names that matched, for a sentence: at most three, and a
-// count of the others.
-func (c *Certificate) matchedNames() string {
+// MatchedNames lists the names that matched, for a sentence: at most three, and a count
+// of the others.
+func (c *Certificate) MatchedNames() string {
 	const most = 3
 	var names []string
 	seen := make(map[string]bool)

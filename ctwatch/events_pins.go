@@ -18,21 +18,24 @@ func UnexpectedEvent(c Certificate, reason string, at time.Time) Event {
 		Data: EventData{
 			Severity: Critical,
 			Summary: sentence(fmt.Sprintf("A certificate for %s, issued by %s, should not exist: %s",
-				c.matchedNames(), Printable(c.Issuer.Name, 100), Printable(reason, 300))),
+				c.MatchedNames(), Printable(c.Issuer.Name, 100), Printable(reason, 300))),
 			Certificate: &c,
 		},
 	}
 }
 
-// JudgedEvent tells that a certificate was judged anew, and is not unexpected: by a
-// person, or else by rules. nth numbers the verdicts on it. What rules find out about
+// JudgedEvent tells that a certificate was judged anew without becoming unexpected: by
+// a person, or else by rules. nth numbers the verdicts on it. What rules find out about
 // one that raised no alarm is of no urgency.
 func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at time.Time) Event {
 	severity, says := Debug, "may exist"
 	if by != "" || before == Unexpected {
 		severity = Info
 	}
-	if c.Verdict != Expected {
+	switch c.Verdict {
+	case Unexpected:
+		says = "should not exist, as was told"
+	case Unreviewed:
 		says = "is to be reviewed"
 	}
 	return Event{
@@ -41,7 +44,7 @@ func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at
 		Data: EventData{
 			Severity: severity,
 			Summary: sentence(fmt.Sprintf("The certificate for %s, issued by %s, %s: %s",
-				c.matchedNames(), Printable(c.Issuer.Name, 100), says, Printable(reason, 300))),
+				c.MatchedNames(), Printable(c.Issuer.Name, 100), says, Printable(reason, 300))),
 			Certificate: &c, By: by,
 		},
 	}

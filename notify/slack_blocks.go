@@ -73,7 +73,7 @@ func (s *Slack) rootMessage(e ctwatch.Event) slackMessage {
 		mark = "✅"
 	}
 	if e.Type != root.Type { // or else its own summary says more
-		root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", e.Subject, sentence, ctwatch.Printable(c.Issuer.Name, 100), dateText(c.NotAfter))
+		root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", c.MatchedNames(), sentence, ctwatch.Printable(c.Issuer.Name, 100), dateText(c.NotAfter))
 	}
 	if root.Data.ReportTo == "" && c.Verdict == ctwatch.Unexpected && s.o.ReportTo != nil {
 		root.Data.ReportTo = s.o.ReportTo(c)

@@ -163,6 +163,8 @@ func (c *checker) checkKeys(ps []Pin) {
 				c.bad("It pins %s, a key that nobody has declared. If it is yours: ctwatch certs authorize %s --domain %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
 			case k.State.Trusted():
 				c.bad("It pins %s, which is approved for %s and not for %s.", pin, patternList(k.ApprovedFor), c.Pattern)
+			case k.State == StateSeen && slices.ContainsFunc(c.v.issuedFor[pin], func(i *Issued) bool { return i.Rejected }):
+				c.bad("It pins %s, the key of a certificate that should not exist: leave it out. If it is yours after all: ctwatch certs authorize %s --reason TEXT.", pin, c.rejectedID(pin))
 			case k.State == StateSeen:
 				c.bad("It pins %s, which was seen in a certificate and approved by nobody. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
 			default:
@@ -170,6 +172,12 @@ func (c *checker) checkKeys(ps []Pin) {
 			}
 		}
 	}
+}
+
+// rejectedID returns the ID of the certificate for which a key is refused.
+func (c *checker) rejectedID(pin Pin) string {
+	all := c.v.issuedFor[pin]
+	return all[slices.IndexFunc(all, func(i *Issued) bool { return i.Rejected })].ID
 }
 
 // checkBackup wants a pin that is not in the chain, for each requirement.

@@ -101,6 +101,7 @@ func TestCheck(t *testing.T) {
 		"safe":                       {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, served: well},
 		"it lacks the served key":    {file: ships("", api, "N", "B"), keys: []pins.Key{L, B, N}, served: well, problems: []string{"refuses what api.example.com serves now"}},
 		"it pins an undeclared key":  {file: ships("", api, "L", "X"), keys: []pins.Key{L}, served: well, problems: []string{"nobody has declared"}},
+		"it pins a rejected key":     {file: ships("", api, "L", "X"), keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well, issued: []pins.Issued{rejected(issued(t, "9", api, "X", "I"))}, problems: []string{"a certificate that should not exist"}},
 		"it pins a seen key":         {file: ships("", api, "L", "X"), keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well, problems: []string{"approved by nobody"}},
 		"it pins another host's key": {file: ships("", api, "L", "W"), keys: []pins.Key{L, key(t, "W", pins.StateApproved, "www.example.com")}, served: well, problems: []string{"approved for www.example.com"}},
 		"it pins a retired key":      {file: ships("", api, "L", "O"), keys: []pins.Key{L, key(t, "O", pins.StateRetired, api)}, served: well, problems: []string{"is retired"}},

@@ -98,6 +98,8 @@ func issued(t testing.TB, id, names string, leaf, issuer string) pins.Issued {
 	}
 }
 
+func rejected(i pins.Issued) pins.Issued { i.Rejected = true; return i }
+
 func key(t testing.TB, name string, state pins.State, hosts ...string) pins.Key {
 	return pins.Key{Pin: pin(name), Role: pins.RoleLeaf, State: state, ApprovedFor: patterns(t, hosts...), ChangedAt: days(-3)}
 }

@@ -98,7 +98,7 @@ const sqlJudgements = `
 
 // verdictEvent tells of a new verdict, each time under an ID of its own.
 func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by string, p past) ctwatch.Event {
-	if c.Verdict == ctwatch.Unexpected {
+	if c.Verdict == ctwatch.Unexpected && before != ctwatch.Unexpected {
 		e := ctwatch.UnexpectedEvent(c, text(why), t.now)
 		if p.unexpected > 0 {
 			e.ID = ctwatch.NewEventID(e.Type, e.ID, strconv.FormatInt(p.unexpected, 10))

@@ -57,6 +57,7 @@ type DB struct {
 	rules    ctwatch.Judge // nil: only people judge
 
 	w      *sql.DB              // one connection; nil when opened to read
+	turns  turns                // for w
 	hot    map[string]*sql.Stmt // statements of w, by their text
 	r      *sql.DB
 	lock   *dirLock

@@ -98,8 +98,11 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 	if err != nil {
 		return err
 	}
-	if err := t.syncVouched(c.Key.Pin, reason); err != nil || before == verdict {
+	if err := t.syncVouched(c.Key.Pin, reason); err != nil {
 		return err
+	}
+	if before == verdict && verdict != ctwatch.Unexpected {
+		return nil // that an alarm is confirmed is news; that all is well is not
 	}
 	return t.event(t.verdictEvent(*c, before, reason, by, past))
 }

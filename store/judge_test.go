@@ -94,3 +94,20 @@ func TestACertificateWithoutAKeyIsJudged(t *testing.T) {
 		t.Errorf("audit trail %+v", rs)
 	}
 }
+
+func TestAPersonWhoConfirmsAnAlarmIsTold(t *testing.T) {
+	db := judging(t, "", issuerRule("another"))
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	for range 2 { // the second time it is no news
+		_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+		must(t, err)
+	}
+	if n := len(eventsOf(t, db, ctwatch.CertificateUnexpected)); n != 1 {
+		t.Errorf("%d alarms", n)
+	}
+	es := eventsOf(t, db, ctwatch.CertificateJudged)
+	if len(es) != 1 || es[0].Data.By != "ada" || es[0].Data.Severity != ctwatch.Info || !strings.Contains(es[0].Data.Summary, "should not exist, as was told: not ours") {
+		t.Errorf("events %+v", es)
+	}
+}

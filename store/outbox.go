@@ -94,7 +94,7 @@ const (
 // Delivered says that a sender is done with all events up to seq, which Pending
 // returned, and that it delivered that one.
 func (db *DB) Delivered(ctx context.Context, sender string, seq int64) error {
-	return db.write(ctx, "noting a delivery by "+sender, func(t *tx) error {
+	return db.jot(ctx, "noting a delivery by "+sender, func(t *tx) error {
 		if err := one(t.exec(sqlDelivered, sender, seq, ms(t.now))); err != nil || seq >= 0 {
 			return err
 		}
@@ -105,7 +105,7 @@ func (db *DB) Delivered(ctx context.Context, sender string, seq int64) error {
 // Passed says that a sender is done with all events up to seq, which Pending
 // returned, and wanted none since the last that it delivered.
 func (db *DB) Passed(ctx context.Context, sender string, seq int64) error {
-	return db.write(ctx, "noting what "+sender+" does not want", func(t *tx) error {
+	return db.jot(ctx, "noting what "+sender+" does not want", func(t *tx) error {
 		if err := one(t.exec(sqlPassed, sender, seq)); err != nil || seq >= 0 {
 			return err
 		}
@@ -127,7 +127,7 @@ const (
 // Dead sets an event aside that a sender will never take, and moves past it. The
 // event is kept with the reason.
 func (db *DB) Dead(ctx context.Context, sender string, seq int64, reason string) error {
-	return db.write(ctx, "setting an event aside for "+sender, func(t *tx) error {
+	return db.jot(ctx, "setting an event aside for "+sender, func(t *tx) error {
 		err := one(t.exec(sqlPassed, sender, seq))
 		if err != nil {
 			return err
@@ -145,7 +145,7 @@ func (db *DB) Dead(ctx context.Context, sender string, seq int64, reason string)
 
 // Failing says why a sender cannot deliver now. The event stays pending.
 func (db *DB) Failing(ctx context.Context, sender string, reason string) error {
-	return db.write(ctx, "noting a failure of "+sender, func(t *tx) error {
+	return db.jot(ctx, "noting a failure of "+sender, func(t *tx) error {
 		return one(t.exec(`UPDATE senders SET last_error = ?2, attempts = attempts + 1 WHERE name = ?1`, sender, text(reason)))
 	})
 }

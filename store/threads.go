@@ -33,7 +33,7 @@ func (s *Threads) Thread(ctx context.Context, key string) (channel, ts string, o
 
 // SetThread notes which message, of a channel, is about what a key says.
 func (s *Threads) SetThread(ctx context.Context, key, channel, ts string) error {
-	return s.db.write(ctx, "noting a thread of "+s.sender, func(t *tx) error {
+	return s.db.jot(ctx, "noting a thread of "+s.sender, func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO threads (sender, key, channel, ts, at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET channel = excluded.channel, ts = excluded.ts, at = excluded.at`,

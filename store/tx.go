@@ -39,7 +39,16 @@ type tx struct {
 // write runs f in a transaction and commits unless f fails. It waits for its turn
 // until ctx ends. The error says what was being done.
 func (db *DB) write(ctx context.Context, what string, f func(*tx) error) error {
-	events, err := db.transact(ctx, f)
+	return db.writeInTurn(ctx, false, what, f)
+}
+
+// jot is write for a row or two that an alarm waits for: it goes first.
+func (db *DB) jot(ctx context.Context, what string, f func(*tx) error) error {
+	return db.writeInTurn(ctx, true, what, f)
+}
+
+func (db *DB) writeInTurn(ctx context.Context, urgent bool, what string, f func(*tx) error) error {
+	events, err := db.transact(ctx, urgent, f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, db.explain(err))
 	}
@@ -49,10 +58,14 @@ func (db *DB) write(ctx context.Context, what string, f func(*tx) error) error {
 	return nil
 }
 
-func (db *DB) transact(ctx context.Context, f func(*tx) error) (events int, err error) {
+func (db *DB) transact(ctx context.Context, urgent bool, f func(*tx) error) (events int, err error) {
 	if db.w == nil {
 		return 0, errors.New("the database is open to read only")
 	}
+	if err := db.turns.take(ctx, urgent); err != nil {
+		return 0, err
+	}
+	defer db.turns.give()
 	conn, err := db.w.Conn(ctx)
 	if err != nil {
 		return 0, err
