@@ -185,10 +185,15 @@ func (d *demo) rejection() error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	if _, err := d.command(exitDone, "certs", "reject", i.ID.String()[:12], "--reason", "nobody here asked for it"); err != nil {
 		return err
 	}
-	begun := time.Now()
+	if err := d.judged(begun, i, ctwatch.Unexpected, root, "Rejected by"); err != nil {
+		return err
+	}
+	d.say("The final certificate appears, in the other log:")
+	begun = time.Now()
 	der, err := i.Final()
 	if err != nil {
 		return err
@@ -271,15 +276,20 @@ func (d *demo) authorisation() error {
 	if _, err := d.command(exitDone, "certs", "authorize", i.ID.String()[:12], "--reason", "the CDN of our partner, ticket 4711"); err != nil {
 		return err
 	}
+	return d.judged(begun, i, ctwatch.Expected, root, "✅")
+}
+
+// judged waits until NATS, and the alarm in Slack, tell of a person's verdict.
+func (d *demo) judged(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict, root slackMessage, says string) error {
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateJudged, i.ID)
 	if err != nil {
 		return err
 	}
-	if c := e.Data.Certificate; c.Verdict != ctwatch.Expected || e.Data.By == "" {
-		return fmt.Errorf("the certificate was judged %s by %q, not expected by a person", c.Verdict, e.Data.By)
+	if c := e.Data.Certificate; c.Verdict != want || e.Data.By == "" {
+		return fmt.Errorf("the certificate was judged %s by %q, not %s by a person", c.Verdict, e.Data.By, want)
 	}
 	d.arrived("NATS", begun, string(e.Type), e.Data.Summary)
-	return d.inThread(begun, e, root, "✅")
+	return d.inThread(begun, e, root, says)
 }
 
 // shipsPartner: the key that was authorised may be pinned, and has to be before it is
