@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/ctwatch"
+	"ctwatch/store"
+)
+
+// TestReadingWaitsForNobodyWhoIsToldAndAllAreToldInTheEnd: while everybody who is to
+// be told is in trouble, each in another way, the logs are read to their heads. When
+// the trouble is over everybody has been told everything, in order for each
+// certificate, and but for Slack, once.
+func TestReadingWaitsForNobodyWhoIsToldAndAllAreToldInTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	slack := newFakeSlack(t)
+	moods := []func(http.ResponseWriter, *http.Request) bool{
+		slackAnswers(http.StatusTooManyRequests),
+		slackAnswers(http.StatusInternalServerError),
+		slackHangs,
+		func(w http.ResponseWriter, _ *http.Request) bool {
+			fmt.Fprint(w, "<html>It works!</html>")
+			return true
+		},
+	}
+	failing := newHookServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	mail := newSMTP(t)
+	mail.be(true)
+	out := filepath.Join(t.TempDir(), "told")
+	good := hook(t, "good", fmt.Sprintf(`echo "$CTWATCH_EVENT_ID" >> %s`, out))
+	hangs := hook(t, "hangs", "sleep 1000")
+	port, dir := freePort(t), t.TempDir()
+	stop := natsServer(t, port, dir)
+
+	d := s.start(s.config(fmt.Sprintf(`nats: {url: %q}
+notify: {storm: -1}
+email: {host: 127.0.0.1, port: %d, tls: none, from: ctwatch@example.org, to: [ops@example.org]}
+webhooks: [{url: %q, name: tickets}]
+hooks: [%q, %q]
+hook_timeout: 1s
+`, natsURL(port), mail.port, failing.URL, good, hangs) + slack.config()))
+	const rounds = 8
+	for n := range rounds {
+		slack.be(moods[n%len(moods)])
+		switch n {
+		case 2:
+			stop()
+		case 5:
+			stop = natsServer(t, port, dir)
+		}
+		i := s.watched(fmt.Sprintf("host%d.example.com", n))
+		sct := s.addPrecert(s.logs[n%2], i)
+		s.addFinal(s.logs[(n+1)%2], i, sct)
+		s.fill(100)
+		s.publish()
+		s.untilVerified() // although nobody can be told
+	}
+	s.expectTruth()
+	s.eventually("everybody was asked in vain", func() bool {
+		return failing.requests() > 0 && mail.sessions() > 0 && d.log.contains("sender=slack") && d.log.contains(hangs)
+	})
+	if n := len(slack.posted()) + len(failing.ids()) + len(mail.ids()); n > 0 {
+		t.Errorf("%d events were told while nobody could be", n)
+	}
+	if got := len(lines(out)); got == 0 {
+		t.Error("the good hook waits for others")
+	}
+
+	slack.be(nil)
+	failing.be(nil)
+	mail.be(false)
+	s.eventually("all but the hook that hangs have every event", func() bool { return s.backlog("hook:"+hangs) == 0 })
+	all := s.stream(natsURL(port))
+	s.expectEvents(all, rounds)
+	urgent := idsOf(all, func(m message) bool {
+		return m.Type != ctwatch.WatchHeartbeat && m.Data.Severity.AtLeast(ctwatch.Info)
+	})
+	if diff := cmp.Diff(forSlack(all), firsts(slack.posted())); diff != "" {
+		t.Errorf("Slack (-NATS +Slack):\n%s", diff)
+	}
+	slack.expectThreads(t, all)
+	for who, got := range map[string][]string{"the webhook": failing.ids(), "the hook": lines(out), "e-mail": mail.ids()} {
+		if diff := cmp.Diff(urgent, got); diff != "" {
+			t.Errorf("%s (-NATS +told):\n%s", who, diff)
+		}
+	}
+	d.stop()
+}
+
+// backlog is how many events wait for anybody but some.
+func (s *stage) backlog(but ...string) (n int64) {
+	s.t.Helper()
+	for _, x := range s.senders() {
+		if !slices.Contains(but, x.Name) {
+			n += x.Backlog
+		}
+	}
+	return n
+}
+
+// senders is how everybody who is told stands.
+func (s *stage) senders() (all []store.SenderStatus) {
+	s.t.Helper()
+	s.read(func(db *store.DB) (err error) {
+		all, err = db.SenderStatus(s.ctx)
+		return err
+	})
+	return all
+}
