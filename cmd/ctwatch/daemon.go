@@ -43,6 +43,8 @@ type daemon struct {
 	reread func() (*configs.Config, []watchlist.Rule, error)
 	hangup <-chan os.Signal
 
+	silence time.Duration // how long nothing may be read before that is told; 0: by the logs
+
 	onNATS func(url string) // called with where the embedded NATS server listens; optional
 	onHTTP func(url string) // called, before onNATS, with where the HTTP listener is; optional
 
@@ -69,6 +71,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		// There is little garbage, so collecting it early costs next to nothing.
 		debug.SetGCPercent(50)
 	}
+	asked := ctx
 	d.client = httpClient()
 	defer d.client.CloseIdleConnections()
 	e, err := newEstate(d.cfg, d.rules)
@@ -83,7 +86,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.news = make(chan struct{}, 1)
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
-	d.pulse = &pulse{start: time.Now()}
+	d.pulse = &pulse{start: time.Now(), given: d.silence}
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
 
 	var wake atomic.Pointer[notify.Dispatcher]
@@ -102,7 +105,12 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.db.Close()) }()
+	defer func() {
+		if asked.Err() != nil && errors.Is(err, context.Canceled) {
+			err = nil // it was asked to end, perhaps before all had begun
+		}
+		err = errors.Join(err, d.db.Close())
+	}()
 
 	if d.metrics, err = d.newMetrics(); err != nil {
 		return err

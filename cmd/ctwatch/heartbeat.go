@@ -14,8 +14,9 @@ import (
 // A pulse knows when a log was last heard of.
 type pulse struct {
 	start time.Time
-	last  atomic.Int64 // Unix milliseconds; 0: never
-	limit atomic.Int64 // nanoseconds that it may be silent
+	last  atomic.Int64  // Unix milliseconds; 0: never
+	limit atomic.Int64  // nanoseconds that it may be silent
+	given time.Duration // how long it may be silent, whatever the logs are; 0: by them
 }
 
 // headRead is called for each tree head that is accepted.
@@ -31,6 +32,10 @@ const (
 // follow sets how long nothing may be read: the shortest merge delay of the logs that
 // are followed, by which a healthy one has news, within bounds.
 func (p *pulse) follow(logs []ctwatch.Log, poll time.Duration) {
+	if p.given > 0 {
+		p.limit.Store(int64(p.given))
+		return
+	}
 	limit := maxSilence
 	for _, l := range logs {
 		if l.MMD > 0 {

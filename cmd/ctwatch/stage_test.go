@@ -34,7 +34,8 @@ type stage struct {
 	ca          *ctlogtest.CA
 	dir         string // data_dir
 
-	hangup chan os.Signal // what the daemon gets as SIGHUP; nil for none
+	hangup  chan os.Signal // what the daemon gets as SIGHUP; nil for none
+	silence time.Duration  // how long nothing may be read; 0: by the logs
 
 	alive func() error // says that the last daemon started has ended, and why
 
@@ -269,7 +270,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := &daemon{
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		probe:  lookAtConfigured(), hangup: s.hangup,
+		probe:  lookAtConfigured(), hangup: s.hangup, silence: s.silence,
 		reread: func() (*configs.Config, []watchlist.Rule, error) {
 			cfg, err := configs.Load(config, configs.ProcessEnv())
 			if err != nil {
