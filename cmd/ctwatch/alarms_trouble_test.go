@@ -114,3 +114,49 @@ func (s *stage) senders() (all []store.SenderStatus) {
 	})
 	return all
 }
+
+// TestAStormOnSlackLosesNothing: more events than are told one by one come in digests,
+// also when Slack was away before; each event is told once, and those about one
+// certificate in order.
+func TestAStormOnSlackLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	slack := newFakeSlack(t)
+	slack.be(slackAnswers(http.StatusTooManyRequests))
+	d := s.start(s.config(slack.config()))
+	const rounds = 60
+	for n := range rounds {
+		i := s.watched(fmt.Sprintf("host%d.example.com", n))
+		sct := s.addPrecert(s.logs[n%2], i)
+		s.addFinal(s.logs[(n+1)%2], i, sct)
+	}
+	s.publish()
+	s.untilVerified()
+	slack.be(nil)
+	s.untilTold()
+	all := s.stream(d.natsURL)
+	s.expectEvents(all, rounds)
+	if diff := cmp.Diff(sorted(forSlack(all)), sorted(slack.posted())); diff != "" {
+		t.Errorf("Slack (-NATS +Slack):\n%s", diff)
+	}
+	place := make(map[string]int)
+	for n, id := range slack.posted() {
+		place[id] = n
+	}
+	last := make(map[ctwatch.Hash]string)
+	for _, id := range forSlack(all) {
+		c := byID(all, id).Data.Certificate
+		if before := last[c.ID]; before != "" && place[before] > place[id] {
+			t.Errorf("of %v, %s is told before %s", c.Names, byID(all, id).Type, byID(all, before).Type)
+		}
+		last[c.ID] = id
+	}
+	if n := len(slack.messages()); n >= len(slack.posted()) {
+		t.Errorf("%d messages for %d events: there was no digest", n, len(slack.posted()))
+	}
+	d.stop()
+}
+
+func byID(all []message, id string) message {
+	return all[slices.IndexFunc(all, func(m message) bool { return m.ID == id })]
+}
