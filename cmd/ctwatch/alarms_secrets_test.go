@@ -62,8 +62,14 @@ heartbeat: {interval: 1s, url_file: %q}
 	})
 	printed := map[string]string{}
 	for _, args := range [][]string{
-		{"config", "show"}, {"config", "check"}, {"notify", "status"}, {"notify", "status", "--json"},
-		{"notify", "test", "--verbose"}, {"notify", "test", "--json"}, {"certs", "list", "--json"}, {"pins", "history", "--json"},
+		{"config", "show"},
+		{"config", "check"},
+		{"notify", "status"},
+		{"notify", "status", "--json"},
+		{"notify", "test", "--verbose"},
+		{"notify", "test", "--json"},
+		{"certs", "list", "--json"},
+		{"pins", "history", "--json"},
 	} {
 		x := spawn(t, "ctwatch", env, append(slices.Clone(args), "--config", config)...)
 		x.wait()

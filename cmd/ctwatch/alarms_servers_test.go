@@ -24,7 +24,6 @@ type smtpFake struct {
 
 	mu    sync.Mutex
 	down  bool
-	login string   // the last line of AUTH
 	tries int      // sessions
 	mails []string // messages that it took
 }

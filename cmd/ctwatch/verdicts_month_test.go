@@ -91,7 +91,9 @@ func newMonth(t *testing.T) *month {
 		ca         **ctlogtest.CA
 		name, seed string
 	}{
-		{&m.lets, "Let's Encrypt", "1"}, {&m.google, "Google Trust Services", "2"}, {&m.digicert, "DigiCert Inc", "3"},
+		{&m.lets, "Let's Encrypt", "1"},
+		{&m.google, "Google Trust Services", "2"},
+		{&m.digicert, "DigiCert Inc", "3"},
 		{&m.private, "Apps CA", "4"},
 		{&m.forger, "Let's Encrypt", "5"}, // so it says
 	} {
