@@ -356,7 +356,11 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 	read := make(map[ctwatch.Hash]time.Time)
 	alarm := make(map[string]ctwatch.Hash)
 	raised := make(map[ctwatch.Hash]int)
+	ours := make(map[string]bool) // events about what is expected, by ID
 	for _, e := range all {
+		if c := e.Data.Certificate; c != nil {
+			ours[e.ID] = m.allowed[c.ID] != nil
+		}
 		switch e.Type {
 		case ctwatch.CertificateIssued:
 			read[e.Data.Certificate.ID] = e.Time
@@ -379,6 +383,9 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 	var took []time.Duration
 	late := make(map[string]time.Duration) // the latest of each kind
 	for _, p := range slack.messages() {
+		if slices.ContainsFunc(p.ids, func(id string) bool { return ours[id] }) {
+			m.t.Errorf("Slack is told of what is expected: %s", p.text)
+		}
 		if len(p.ids) == 0 || p.thread != "" {
 			continue // facts that came later
 		}
