@@ -50,7 +50,13 @@ func spawn(t *testing.T, program string, env []string, args ...string) *child {
 // run starts the daemon as a child.
 func (s *stage) run(config string, env ...string) *child {
 	s.t.Helper()
-	c := spawn(s.t, "ctwatch", env, "run", "--config", config)
+	return s.runProgram("ctwatch", config, env...)
+}
+
+// runProgram starts the daemon that is in a file.
+func (s *stage) runProgram(program, config string, env ...string) *child {
+	s.t.Helper()
+	c := spawn(s.t, program, env, "run", "--config", config)
 	s.alive = func() error {
 		select {
 		case <-c.done:

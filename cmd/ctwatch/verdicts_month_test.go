@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,22 +29,28 @@ import (
 
 // TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther plays a month of issuance,
 // duplicated over two logs, from the logs to Slack: 10,000 renewals that the rules
-// allow, and among them fifty certificates of ten kinds that nobody ordered.
+// allow, and among them fifty certificates of ten kinds that nobody ordered. The
+// daemon is the program as it is shipped: the race detector would make SQLite ten times
+// as slow.
 func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 	t.Parallel()
 	renewals := 10_000
-	if raceEnabled || testing.Short() { // it makes SQLite ten times as slow
+	if testing.Short() {
 		renewals = 1000
 	}
 	const rogues = 50
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
 	m := newMonth(t)
 	issued := m.issueAll(renewals, rogues)
 
 	slack := newFakeSlack(t)
 	m.write(slack.config())
 	m.seed()
-	d := m.start(m.config)
-	told := m.collect(d.natsURL)
+	d := m.runProgram(program, m.config)
+	told := m.collect(d.natsURL())
 
 	// A fifth of the month is there at once; the rest comes while the daemon reads.
 	const portion = 250
@@ -62,7 +69,9 @@ func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 	m.expectAlarms(told(), slack)
 	m.expectTrust()
 	m.expectTruth()
-	d.stop()
+	if d.signal(syscall.SIGTERM); d.status != 0 {
+		t.Errorf("the daemon ended with status %d", d.status)
+	}
 }
 
 // A month is a stage with CAs that the rules know, and services of ours.
@@ -412,9 +421,6 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 	slices.Sort(took)
 	m.t.Logf("from reading to Slack: median %v, 90%% within %v, the last %v; the last by kind: %v",
 		took[len(took)/2].Round(time.Millisecond), took[len(took)*9/10].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), late)
-	if last := took[len(took)-1]; last > patience/6 { // generous: a second, where nothing else runs
-		m.t.Errorf("it took %v to tell of a rogue", last)
-	}
 }
 
 // expectTrust checks that no rogue's key is trusted anywhere, and that rules approved
