@@ -64,6 +64,7 @@ type pinWorld struct {
 	dir     string
 	config  string
 	db      *store.DB // of the daemon; commands open their own beside it
+	rules   *verdicts // of the daemon: those of the configuration when it was read last
 	log     ctwatch.Log
 	entries uint64
 	served  time.Time
@@ -72,8 +73,12 @@ type pinWorld struct {
 	// By what was asked for here, and not by what the store says:
 	vouched  map[roleKey]map[pins.Pattern]bool // by persons
 	policy   map[roleKey]bool                  // by the configuration, for all of example.com
-	retired  map[roleKey]bool                  // by a person, and not approved since
-	poisoned map[pins.Pin]bool                 // compromised
+	issuers  []pins.Pin                        // who may issue, by the configuration
+	keys     bool                              // whether it lists keys
+	logged   map[pins.Pin][]ctwatch.Certificate
+	judged   map[ctwatch.Hash]ctwatch.Verdict // by persons
+	retired  map[roleKey]bool                 // by a person, and not approved since
+	poisoned map[pins.Pin]bool                // compromised
 }
 
 func (w *pinWorld) check(err error) {
@@ -121,21 +126,38 @@ apps:
 	for _, k := range keys {
 		w.policy[roleKey{worldPin(k), pins.RoleLeaf}] = true
 	}
+	w.keys, w.issuers = len(keys) > 0, nil
 	for _, i := range issuers {
 		w.policy[roleKey{worldPin(i), pins.RoleIssuer}] = true
+		w.issuers = append(w.issuers, worldPin(i))
 	}
 }
 
 func (w *pinWorld) open() {
+	_, e := w.estate()
+	w.rules = newVerdicts(e)
 	var err error
-	w.db, err = store.Open(w.t.Context(), filepath.Join(w.dir, "ctwatch.db"), store.Options{Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	w.db, err = store.Open(w.t.Context(), filepath.Join(w.dir, "ctwatch.db"), store.Options{
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Judge: w.rules.judge,
+	})
 	w.check(err)
+}
+
+func (w *pinWorld) estate() (*configs.Config, *estate) {
+	cfg, err := configs.Load(w.config, configs.ProcessEnv())
+	w.check(err)
+	rules, err := watchRules(cfg, nil)
+	w.check(err)
+	e, err := newEstate(cfg, rules)
+	w.check(err)
+	return cfg, e
 }
 
 func newPinWorld(t *testing.T, dir string) *pinWorld {
 	w := &pinWorld{
 		t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), served: time.Now().Add(-time.Hour),
 		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[roleKey]bool), poisoned: make(map[pins.Pin]bool),
+		logged: make(map[pins.Pin][]ctwatch.Certificate), judged: make(map[ctwatch.Hash]ctwatch.Verdict),
 	}
 	w.configure(nil, nil)
 	w.open()
@@ -176,6 +198,7 @@ func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.Sight
 	}
 	c.Sightings = []ctwatch.Sighting{{Log: w.log.Name, LogID: w.log.ID, Index: w.entries, Timestamp: time.Now(), Kind: kind}}
 	w.entries++
+	w.logged[c.Key.Pin] = append(w.logged[c.Key.Pin], c)
 	w.check(w.db.Record(w.t.Context(), ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
 		Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, w.entries)), TBS: []byte(c.ID.String()), DER: der,
 	}}}, w.entries))
@@ -260,11 +283,14 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			c, _ := w.drawCertificate(rt)
 			if w.tries(rt, "certs", "authorize", c.ID.String(), "--reason", "r") {
 				w.vouch(c.Key.Pin, pins.RoleLeaf, c.Names...)
+				w.judged[c.ID] = ctwatch.Expected
 			}
 		},
 		"certs reject": func(rt *rapid.T) {
 			c, _ := w.drawCertificate(rt)
-			w.tries(rt, "certs", "reject", c.ID.String(), "--reason", "r")
+			if w.tries(rt, "certs", "reject", c.ID.String(), "--reason", "r") {
+				w.judged[c.ID] = ctwatch.Unexpected
+			}
 		},
 		"pins retire": func(rt *rapid.T) {
 			pin := worldPin(drawAnyKey.Draw(rt, "key"))
@@ -322,14 +348,10 @@ func (w *pinWorld) drawVersion(rt *rapid.T) string {
 // look checks everything that leaves.
 func (w *pinWorld) look(rt *rapid.T) {
 	ctx := w.t.Context()
-	cfg, err := configs.Load(w.config, configs.ProcessEnv())
-	w.check(err)
-	rules, err := watchRules(cfg, nil)
-	w.check(err)
-	d := &desk{cfg: cfg, db: w.db}
-	d.estate, err = newEstate(cfg, rules)
-	w.check(err)
-	w.check(d.estate.apply(ctx, w.db, newVerdicts(d.estate)))
+	d := &desk{db: w.db}
+	d.cfg, d.estate = w.estate()
+	w.rules.replace(d.estate)
+	w.check(d.estate.apply(ctx, w.db, w.rules))
 	w.check(d.refresh(ctx))
 
 	// Trust that ended has to be given anew.
@@ -338,7 +360,7 @@ func (w *pinWorld) look(rt *rapid.T) {
 			delete(w.vouched, k)
 		}
 	}
-	issuer := newIssuer(w.db, cfg.Signing, slog.New(slog.DiscardHandler))
+	issuer := newIssuer(w.db, d.cfg.Signing, slog.New(slog.DiscardHandler))
 	for i := range d.apps {
 		app := &d.apps[i]
 		for _, p := range d.view.Plan(app) {
@@ -434,10 +456,31 @@ func (w *pinWorld) may(d *desk, pin pins.Pin, role pins.Role, host pins.Pattern)
 			return true
 		}
 	}
-	if !w.policy[k] {
+	if !w.policy[k] && !(role == pins.RoleLeaf && w.byRule(pin, host)) {
 		return false
 	}
 	// A rule does not bring back what a person retired.
 	key := d.view.Key(pin, role)
 	return !w.retired[k] || key != nil && key.State == pins.StateRetiring
+}
+
+// byRule reports whether the rules vouch for a leaf key: whether a certificate of it,
+// for a host, is from one who may issue, and none that is known should not exist.
+func (w *pinWorld) byRule(pin pins.Pin, host pins.Pattern) bool {
+	if w.keys {
+		return false // where there are any, others are not to be pinned
+	}
+	vouched := false
+	for _, c := range w.logged[pin] {
+		allowed := slices.Contains(w.issuers, c.Issuer.Pin)
+		if v := w.judged[c.ID]; v == ctwatch.Unexpected || v == "" && !allowed {
+			return false
+		}
+		for _, n := range c.Names {
+			p, err := pins.ParsePattern(n)
+			w.check(err)
+			vouched = vouched || allowed && p.Covers(host)
+		}
+	}
+	return vouched
 }
