@@ -25,6 +25,9 @@ type Judgement struct {
 	// Grants are the names for which the rules vouch for the key by this certificate.
 	// Only an expected certificate has any.
 	Grants []pins.Pattern
+	// Records are the CAA records that it goes by, if the Standing had none: to be kept
+	// with the certificate.
+	Records string
 	// CAA is the CAA identity of the issuer, if its key is known to be that CA's.
 	CAA string
 	// ReportTo is where the CA takes reports of problems; "" when unknown.

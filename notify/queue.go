@@ -48,6 +48,7 @@ type queue struct {
 	stop context.CancelFunc
 	done chan struct{} // closed once it has ended
 
+	stride int // batches that are read at once; 0 for one
 	outage outage
 	storm  storm
 }
@@ -111,18 +112,20 @@ func (q *queue) run(ctx context.Context) error {
 
 // batch delivers the next events, and reports whether there may be more already.
 func (q *queue) batch(ctx context.Context) (more bool, err error) {
-	pending, err := q.pending(ctx, q.cfg.Batch)
+	limit := q.cfg.Batch * max(1, q.stride)
+	pending, err := q.pending(ctx, limit)
 	if err != nil || len(pending) == 0 {
 		return false, err
 	}
 	wanted := q.wanted(pending)
+	q.stretch(len(pending) == limit, len(wanted))
 	if len(wanted) == 0 || q.storm.isOver(len(wanted), q.cfg.Now()) {
 		if err := q.deliverAll(ctx, wanted); err != nil || ctx.Err() != nil {
 			return false, err
 		}
 	} else {
-		more = len(pending) == q.cfg.Batch
-		if more { // a digest holds more than is sent one by one at once
+		more = len(pending) == limit
+		if more && limit < maxDigest { // a digest holds more than is sent one by one at once
 			if pending, err = q.pending(ctx, maxDigest); err != nil || len(pending) == 0 {
 				return false, err
 			}
@@ -136,7 +139,20 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 		// The cursor passes those at the end that the sender does not want.
 		err = q.recordPassed(ctx, last)
 	}
-	return more || len(pending) == q.cfg.Batch, err
+	return more || len(pending) == limit, err
+}
+
+// maxStride is how many batches are read at once at the most.
+const maxStride = 8
+
+// stretch chooses how much is read the next time: more while there is much, and hardly
+// any of it is wanted, so that an alarm is not behind thousands of events that are none.
+func (q *queue) stretch(full bool, wanted int) {
+	if full && wanted*10 <= q.cfg.Batch {
+		q.stride = min(maxStride, 2*max(1, q.stride))
+	} else {
+		q.stride = 1
+	}
 }
 
 // pending reads the next events, at most limit; none if ctx has ended.

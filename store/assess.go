@@ -50,6 +50,11 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 			return nil, err
 		}
 	}
+	if j.Records != "" && j.Records != standing.CAA {
+		if _, err := t.exec(sqlSetCAA, text(j.Records), seq); err != nil {
+			return nil, err
+		}
+	}
 	news := before != c.Verdict
 	why := ctwatch.Printable(strings.Join(j.Details, " "), 1000)
 	if news && !(found && c.Verdict == ctwatch.Expected) { // what is expected from the start is no news
@@ -337,24 +342,37 @@ func (db *DB) rejudge(ctx context.Context, what, and string, args ...any) error 
 	return nil
 }
 
-// SetCAA notes the CAA records that were found for a certificate's domains, as JSON
-// that the rules understand (ctwatch.Standing), and has them judge it again. It fails
-// with ErrNotFound.
-func (db *DB) SetCAA(ctx context.Context, id ctwatch.Hash, records string) error {
-	return db.write(ctx, fmt.Sprintf("noting CAA records for certificate %v", id), func(t *tx) error {
-		seq, known, err := t.certificateSeq(id)
-		if err != nil {
-			return err
+// CAARecords are the CAA records that were found for a certificate's domains, as JSON
+// that the rules understand (ctwatch.Standing).
+type CAARecords struct {
+	Certificate ctwatch.Hash
+	Records     string
+}
+
+// SetCAA notes CAA records with their certificates, and has the rules judge these
+// again: all of them, or, with an error, none. It fails with ErrNotFound.
+func (db *DB) SetCAA(ctx context.Context, found ...CAARecords) error {
+	return db.write(ctx, "noting CAA records", func(t *tx) error {
+		for _, f := range found {
+			seq, known, err := t.certificateSeq(f.Certificate)
+			if err != nil {
+				return err
+			}
+			if !known {
+				return fmt.Errorf("certificate %v: %w", f.Certificate, ErrNotFound)
+			}
+			if _, err := t.exec(sqlSetCAA, text(f.Records), seq); err != nil {
+				return err
+			}
+			if err := t.assessAll([]int64{seq}); err != nil {
+				return err
+			}
 		}
-		if !known {
-			return ErrNotFound
-		}
-		if _, err := t.exec(`UPDATE certificates SET caa = ? WHERE seq = ?`, text(records), seq); err != nil {
-			return err
-		}
-		return t.assessAll([]int64{seq})
+		return nil
 	})
 }
+
+const sqlSetCAA = `UPDATE certificates SET caa = ? WHERE seq = ?`
 
 // RejudgeIssuers has the rules judge the certificates of issuing keys again, of which
 // more has become known.

@@ -19,7 +19,7 @@ var hotStatements = []string{
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
-	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump, sqlJudgements,
+	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump, sqlJudgements, sqlSetCAA,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction

@@ -9,6 +9,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
+	"ctwatch/store"
 )
 
 // Bounds of asking for CAA records.
@@ -27,10 +28,9 @@ const (
 // after they are found: the records that count are those of the time of issuance (RFC
 // 8659 §3). Those of a certificate that is years old say little, and can only forbid.
 func (d *daemon) askCAA(ctx context.Context) error {
-	checker := &policy.Checker{Servers: d.cfg.DNS.Servers}
 	failed := make(map[ctwatch.Hash]caaRetry)
 	for {
-		asked, open, err := d.caaRound(ctx, checker, failed)
+		asked, open, err := d.caaRound(ctx, failed)
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ type caaRetry struct {
 
 // caaRound asks for some of what is not known, the newest certificates first. It
 // reports how many it asked for, and whether any certificate waits.
-func (d *daemon) caaRound(ctx context.Context, checker *policy.Checker, failed map[ctwatch.Hash]caaRetry) (asked int, open bool, err error) {
+func (d *daemon) caaRound(ctx context.Context, failed map[ctwatch.Hash]caaRetry) (asked int, open bool, err error) {
 	certificates, err := d.db.CAAUnknown(ctx, caaWaiting)
 	if err != nil {
 		return 0, false, ignoreEnd(ctx, err)
@@ -81,17 +81,31 @@ func (d *daemon) caaRound(ctx context.Context, checker *policy.Checker, failed m
 			delete(failed, id)
 		}
 	}
-	failures := make([]error, len(due))
-	g, gctx := errgroup.WithContext(ctx)
+	found, failures := make([]map[string]policy.CAAResult, len(due)), make([]error, len(due))
+	var g errgroup.Group
 	g.SetLimit(caaAbreast)
 	for i := range due {
-		g.Go(func() (err error) {
-			failures[i], err = d.askCAAOf(gctx, checker, &due[i])
-			return err
+		g.Go(func() error {
+			found[i], failures[i] = d.lookUpCAA(ctx, &due[i])
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return 0, false, ignoreEnd(ctx, err)
+	_ = g.Wait() // failures has what failed
+	var records []store.CAARecords
+	for i, f := range found {
+		if len(f) == 0 {
+			continue
+		}
+		b, err := json.Marshal(f)
+		if err != nil {
+			return 0, false, err
+		}
+		records = append(records, store.CAARecords{Certificate: due[i].ID, Records: string(b)})
+	}
+	if len(records) > 0 && ctx.Err() == nil {
+		if err := d.db.SetCAA(ctx, records...); err != nil {
+			return 0, false, ignoreEnd(ctx, err)
+		}
 	}
 	for i, failure := range failures {
 		if failure == nil || ctx.Err() != nil {
@@ -114,29 +128,15 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err
 }
 
-// askCAAOf asks for one certificate, and has it judged by what is found. A failure to
-// ask is not one of the store.
-func (d *daemon) askCAAOf(ctx context.Context, checker *policy.Checker, c *ctwatch.Certificate) (failure, err error) {
-	found, failure := d.lookUpCAA(ctx, checker, c)
-	if len(found) == 0 {
-		return failure, nil
-	}
-	b, err := json.Marshal(found)
-	if err != nil {
-		return failure, err
-	}
-	return failure, d.db.SetCAA(ctx, c.ID, string(b))
-}
-
 // lookUpCAA asks for the records of all domains that a judgement wants. With an error
 // it returns those that were found nevertheless.
-func (d *daemon) lookUpCAA(ctx context.Context, checker *policy.Checker, c *ctwatch.Certificate) (map[string]policy.CAAResult, error) {
+func (d *daemon) lookUpCAA(ctx context.Context, c *ctwatch.Certificate) (map[string]policy.CAAResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, caaTimeout)
 	defer cancel()
 	found := make(map[string]policy.CAAResult)
 	var failure error
 	for _, domain := range d.verdicts.policy.Load().CAANames(c) {
-		r, err := checker.Lookup(ctx, domain)
+		r, err := d.verdicts.caa.Lookup(ctx, domain)
 		if err != nil {
 			failure = err
 			continue

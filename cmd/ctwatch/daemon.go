@@ -21,6 +21,7 @@ import (
 	"ctwatch/ctwatch/follow"
 	"ctwatch/ctwatch/metrics"
 	"ctwatch/ctwatch/planner"
+	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/notify"
 	"ctwatch/pins/probe"
@@ -80,6 +81,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	d.estate.Store(e)
 	d.verdicts = newVerdicts(e)
+	d.verdicts.caa = &policy.Checker{Servers: d.cfg.DNS.Servers}
 	for _, s := range e.strangers(d.verdicts.cas) {
 		d.logger.Warn(s)
 	}

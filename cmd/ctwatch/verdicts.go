@@ -89,6 +89,7 @@ func (e *estate) strangers(cas *policy.CAs) []string {
 // verdicts are the rules in force. They judge for the store.
 type verdicts struct {
 	cas    *policy.CAs
+	caa    *policy.Checker // what it remembers is gone by at once; nil for nothing
 	policy atomic.Pointer[policy.Policy]
 	digest atomic.Pointer[string] // of the rules
 }
@@ -110,13 +111,39 @@ func (v *verdicts) replace(e *estate) {
 
 // judge is the ctwatch.Judge of the store.
 func (v *verdicts) judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Judgement {
-	j := v.policy.Load().Judge(c, known(s))
-	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants}
+	rules, k := v.policy.Load(), known(s)
+	var records string
+	if s.CAA == "" && v.caa != nil {
+		k.CAA, records = v.remembered(rules.CAANames(c))
+	}
+	j := rules.Judge(c, k)
+	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants, Records: records}
 	out.ReportTo = v.reportTo(c)
 	if ca, ok := v.cas.Of(c.Issuer.Pin); ok && len(ca.CAA) > 0 {
 		out.CAA = ca.CAA[0]
 	}
 	return out
+}
+
+// remembered returns the CAA records of domains, also as JSON, if those of all are
+// remembered.
+func (v *verdicts) remembered(domains []string) (map[string]policy.CAAResult, string) {
+	if len(domains) == 0 {
+		return nil, ""
+	}
+	found := make(map[string]policy.CAAResult, len(domains))
+	for _, d := range domains {
+		r, ok := v.caa.Remembered(d)
+		if !ok {
+			return nil, ""
+		}
+		found[d] = r
+	}
+	b, err := json.Marshal(found)
+	if err != nil {
+		return nil, ""
+	}
+	return found, string(b)
 }
 
 // reportTo returns where a certificate's CA takes reports; "" when unknown.

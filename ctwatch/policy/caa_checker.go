@@ -57,11 +57,7 @@ func (c *Checker) Lookup(ctx context.Context, domain string) (CAAResult, error) 
 		if err != nil {
 			return CAAResult{}, fmt.Errorf("looking up CAA records of %s at %s: %w", name, at, err)
 		}
-		// Each step of the climb must be authentic for its end to be.
-		r.DNSSEC = r.DNSSEC && none.DNSSEC
-		r.TTL = min(r.TTL, none.TTL)
-		if r.Found {
-			r.Domain = at
+		if r = none.below(r, at); r.Found {
 			return r, nil
 		}
 		none.DNSSEC, none.TTL = r.DNSSEC, r.TTL
@@ -69,13 +65,44 @@ func (c *Checker) Lookup(ctx context.Context, domain string) (CAAResult, error) 
 	return none, nil
 }
 
+// Remembered returns what Lookup would return without asking anybody; ok is false if
+// somebody has to be asked.
+func (c *Checker) Remembered(domain string) (r CAAResult, ok bool) {
+	name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
+	none := CAAResult{DNSSEC: true, TTL: maxTTL}
+	for at, more := name, true; more; _, at, more = strings.Cut(at, ".") {
+		if r, ok = c.cache.get(at, c.now()); !ok {
+			return CAAResult{}, false
+		}
+		if r = none.below(r, at); r.Found {
+			return r, true
+		}
+		none.DNSSEC, none.TTL = r.DNSSEC, r.TTL
+	}
+	return none, true
+}
+
+// below returns what was found at a domain, after nothing was found on the way there:
+// each step of the climb must be authentic for its end to be.
+func (r CAAResult) below(found CAAResult, domain string) CAAResult {
+	found.DNSSEC = found.DNSSEC && r.DNSSEC
+	found.TTL = min(found.TTL, r.TTL)
+	if found.Found {
+		found.Domain = domain
+	}
+	return found
+}
+
+func (c *Checker) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
+
 // at returns the records of one domain, from memory if it can.
 func (c *Checker) at(ctx context.Context, domain string) (CAAResult, error) {
-	now := time.Now
-	if c.Now != nil {
-		now = c.Now
-	}
-	if r, ok := c.cache.get(domain, now()); ok {
+	if r, ok := c.cache.get(domain, c.now()); ok {
 		return r, nil
 	}
 	servers, err := c.servers()
@@ -89,7 +116,7 @@ func (c *Checker) at(ctx context.Context, domain string) (CAAResult, error) {
 			r, err := c.resolve(ctx, server, domain)
 			if err == nil {
 				r.TTL = min(max(r.TTL, minTTL), maxTTL)
-				c.cache.put(domain, r, now())
+				c.cache.put(domain, r, c.now())
 				return r, nil
 			}
 			if ctx.Err() != nil {

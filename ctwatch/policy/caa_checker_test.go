@@ -244,3 +244,29 @@ func TestManyLookUpAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestWhatIsRememberedIsWhatWouldBeFound(t *testing.T) {
+	s := serve(t, map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}, nil)
+	c := checker(s)
+	if r, ok := c.Remembered("a.b.example.com"); ok {
+		t.Fatalf("before anybody was asked: %+v", r)
+	}
+	for _, domain := range []string{"a.b.example.com", "example.org"} {
+		want, err := c.Lookup(t.Context(), domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := len(s.questions())
+		got, ok := c.Remembered(domain)
+		got.TTL, want.TTL = 0, 0
+		if diff := cmp.Diff(want, got); !ok || diff != "" {
+			t.Errorf("%s: remembered: %v (-found +remembered):\n%s", domain, ok, diff)
+		}
+		if len(s.questions()) != asked {
+			t.Errorf("%s: somebody was asked", domain)
+		}
+	}
+	if r, ok := c.Remembered("c.b.example.com"); ok {
+		t.Errorf("a name that nobody asked for: %+v", r)
+	}
+}
