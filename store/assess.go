@@ -39,12 +39,12 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	}
 	if past.byPerson {
 		// The verdict stands, and what rules vouched for lasts as long as they do.
-		return nil, t.vouch(seq, c, j, false)
+		return nil, t.vouch(seq, c, j, false, found)
 	}
 	before := c.Verdict
 	if before != j.Verdict || !slices.Equal(c.Reasons, j.Reasons) || c.Issuer.CAA != text(j.CAA) {
 		c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = j.Verdict, textList(j.Reasons), text(j.CAA), true
-		_, err := t.exec(`UPDATE certificates SET verdict = ?2, reasons = ?3, issuer_caa = ?4 WHERE seq = ?1`,
+		_, err := t.exec(sqlSetVerdict,
 			seq, string(c.Verdict), list(c.Reasons), c.Issuer.CAA)
 		if err != nil {
 			return nil, err
@@ -66,7 +66,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 			return nil, err
 		}
 	}
-	if err := t.vouch(seq, c, j, news); err != nil {
+	if err := t.vouch(seq, c, j, news, found); err != nil {
 		return nil, err
 	}
 	ended := !c.NotAfter.IsZero() && !c.NotAfter.After(t.now)
@@ -116,7 +116,7 @@ func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by
 
 // standing returns what is known of a certificate besides what it says itself.
 func (t *tx) standing(seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
-	if err := t.queryRow(`SELECT coalesce(caa, '') FROM certificates WHERE seq = ?`, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
+	if err := t.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
 		return s, err
 	}
 	if s.ApprovedFor, s.Compromised, err = t.approvedFor(c.Key.Pin); err != nil {
@@ -125,14 +125,25 @@ func (t *tx) standing(seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, er
 	// Before any log had it, and not before it was read there: who obtained it may have
 	// come to serve it while nobody read. And who serves one certificate that a person
 	// rejected may have got others for its key.
-	s.ServedAt, err = texts(t.query(`
-		SELECT host FROM served_keys WHERE pin = ?1
-			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?5), ?2))
-			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
-				WHERE c.key_pin = ?1 AND c.verdict = ?3 AND a.action = 'judge' AND a.actor = ?4)
-		ORDER BY host`, c.Key.Pin[:], ms(c.FirstSeen), string(ctwatch.Unexpected), string(pins.Person), seq))
+	s.ServedAt, err = texts(t.query(sqlServedAt, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq))
 	return s, err
 }
+
+const (
+	sqlSetVerdict = `UPDATE certificates SET verdict = ?2, reasons = ?3, issuer_caa = ?4 WHERE seq = ?1`
+	sqlCAA        = `SELECT coalesce(caa, '') FROM certificates WHERE seq = ?`
+	sqlServedAt   = `
+		SELECT host FROM served_keys WHERE pin = ?1
+			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?4), ?2))
+			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
+				WHERE c.key_pin = ?1 AND c.verdict = 'unexpected' AND a.action = 'judge' AND a.actor = ?3)
+		ORDER BY host`
+	sqlOtherGrants = `SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> ? ORDER BY pattern`
+	sqlGrants      = `SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`
+	sqlVouch       = `UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`
+	sqlVouched     = `
+		SELECT DISTINCT v.value FROM certificates c, json_each(c.vouched) v WHERE c.key_pin = ? AND c.verdict = ? ORDER BY 1`
+)
 
 // approvedFor returns the hosts for which a person or the configuration approved a
 // leaf key, and whether it is compromised.
@@ -146,7 +157,7 @@ func (t *tx) approvedFor(pin pins.Pin) (hosts []pins.Pattern, compromised bool, 
 		if k.Role != pins.RoleLeaf || !k.State.Trusted() {
 			continue
 		}
-		hosts, err = patterns(t.query(`SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> ? ORDER BY pattern`, k.seq, sourceRule))
+		hosts, err = patterns(t.query(sqlOtherGrants, k.seq, sourceRule))
 		if err != nil {
 			return nil, false, err
 		}
@@ -155,8 +166,9 @@ func (t *tx) approvedFor(pin pins.Pin) (hosts []pins.Pattern, compromised bool, 
 }
 
 // vouch approves a certificate's key for the names that rules vouch for by it, and
-// by its others; and for no more.
-func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news bool) error {
+// by its others; and for no more. news says that its verdict is another, and found
+// that nothing was made of it before.
+func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news, found bool) error {
 	if c.Key.Pin.IsZero() {
 		return nil
 	}
@@ -165,11 +177,51 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news 
 		names = append(names, p.String())
 	}
 	slices.Sort(names)
-	n, err := t.exec(`UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`, seq, list(names))
+	n, err := t.exec(sqlVouch, seq, list(names))
 	if err != nil || n == 0 && !news {
 		return err
 	}
-	return t.syncVouched(c.Key.Pin, strings.Join(j.Details, " "))
+	why := strings.Join(j.Details, " ")
+	if !found || c.Verdict != ctwatch.Expected {
+		return t.syncVouched(c.Key.Pin, why)
+	}
+	// One that is expected from the start takes nothing away.
+	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
+	if err != nil {
+		return err
+	}
+	have, err := patterns(t.query(sqlGrants, k.seq, sourceRule))
+	if err != nil {
+		return err
+	}
+	return t.grantByRule(k, without(j.Grants, have), why)
+}
+
+// grantByRule approves a key for more hosts, by certificates that rules expect. Who has
+// one certificate that should not exist may have made others: then it is for none.
+func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
+	if len(hosts) == 0 {
+		return nil
+	}
+	if id, err := unexpectedOf(t, k.Pin); err != nil || !id.IsZero() {
+		return err
+	}
+	known, err := keysOf(t, k.Pin)
+	if err != nil {
+		return err
+	}
+	may, err := mayApprove(t, k, known)
+	if err != nil || !may {
+		return err
+	}
+	return t.approveKey(&k, Approval{
+		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, 500), source: sourceRule,
+	})
+}
+
+// without returns the patterns of a list that are not in another.
+func without(list, other []pins.Pattern) []pins.Pattern {
+	return slices.DeleteFunc(slices.Clone(list), func(p pins.Pattern) bool { return slices.Contains(other, p) })
 }
 
 // syncVouched brings what a leaf key is approved for by its certificates in line
@@ -181,38 +233,21 @@ func (t *tx) syncVouched(pin pins.Pin, why string) error {
 	} else if err != nil {
 		return err
 	}
-	want, err := patterns(t.query(`
-		SELECT DISTINCT v.value FROM certificates c, json_each(c.vouched) v WHERE c.key_pin = ? AND c.verdict = ? ORDER BY 1`, pin[:], string(ctwatch.Expected)))
+	want, err := patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected)))
 	if err != nil {
 		return err
 	}
 	if id, err := unexpectedOf(t, pin); err != nil {
 		return err
 	} else if !id.IsZero() {
-		want = nil // who has one certificate that should not exist may have made others
+		want = nil
 	}
-	have, err := patterns(t.query(`SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`, k.seq, sourceRule))
+	have, err := patterns(t.query(sqlGrants, k.seq, sourceRule))
 	if err != nil {
 		return err
 	}
-	without := func(list, other []pins.Pattern) []pins.Pattern {
-		return slices.DeleteFunc(slices.Clone(list), func(p pins.Pattern) bool { return slices.Contains(other, p) })
-	}
-	if fresh := without(want, have); len(fresh) > 0 {
-		known, err := keysOf(t, pin)
-		if err != nil {
-			return err
-		}
-		if may, err := mayApprove(t, k, known); err != nil {
-			return err
-		} else if may {
-			err := t.approveKey(&k, Approval{
-				Pin: pin, Role: pins.RoleLeaf, Hosts: fresh, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, 500), source: sourceRule,
-			})
-			if err != nil {
-				return err
-			}
-		}
+	if err := t.grantByRule(k, without(want, have), why); err != nil {
+		return err
 	}
 	if stale := without(have, want); len(stale) > 0 {
 		return t.withdrawPolicy(k, sourceRule, stale)

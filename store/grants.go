@@ -156,7 +156,7 @@ func (t *tx) trust(k *keyRow, a Approval) error {
 // dropStale withdraws what persons granted to a key before it was retired.
 func (t *tx) dropStale(k *keyRow, a Approval) error {
 	var stale []pins.Pattern
-	granted, err := patterns(t.query(`SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`, k.seq, string(pins.Person)))
+	granted, err := patterns(t.query(sqlGrants, k.seq, string(pins.Person)))
 	for _, p := range granted {
 		if !slices.Contains(a.Hosts, p) {
 			stale = append(stale, p)
@@ -175,7 +175,7 @@ func (t *tx) grant(k *keyRow, a Approval) error {
 	sortPatterns(hosts)
 	var fresh []pins.Pattern
 	for _, p := range slices.Compact(hosts) {
-		n, err := t.exec(`INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		n, err := t.exec(sqlGrant,
 			k.seq, p.String(), cmp.Or(a.source, string(a.Actor)), text(a.By), ms(t.now), text(a.Reason))
 		if err != nil {
 			return err
@@ -243,10 +243,15 @@ func (db *DB) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, re
 	})
 }
 
+const (
+	sqlGrant      = `INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlUnexpected = `SELECT id FROM certificates WHERE key_pin = ? AND verdict = 'unexpected' ORDER BY seq LIMIT 1`
+)
+
 // unexpectedOf returns the ID of a certificate of a leaf key that should not exist;
 // zero if there is none.
 func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
-	err = q.queryRow(`SELECT id FROM certificates WHERE key_pin = ? AND verdict = ? ORDER BY seq LIMIT 1`, leaf[:], string(ctwatch.Unexpected)).Scan(&id)
+	err = q.queryRow(sqlUnexpected, leaf[:]).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

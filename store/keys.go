@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -14,6 +15,7 @@ import (
 const (
 	keyColumns   = `seq, pin, role, algorithm, state, first_seen, changed_at, changed_by, reason, ordered`
 	sqlKey       = `SELECT ` + keyColumns + ` FROM keys WHERE pin = ? AND role = ?`
+	sqlKeys      = `SELECT ` + keyColumns + ` FROM keys WHERE pin = ?`
 	sqlInsertKey = `
 		INSERT INTO keys (pin, role, algorithm, state, first_seen, changed_at, changed_by, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
 		RETURNING ` + keyColumns
@@ -211,8 +213,10 @@ func (t *tx) subjectOf(k keyRow) (string, error) {
 
 // keysOf returns the keys of a pin, in each role that it is known in.
 func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
-	rows, err := q.query(`SELECT `+keyColumns+` FROM keys WHERE pin = ? ORDER BY seq`, pin[:])
-	return collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+	rows, err := q.query(sqlKeys, pin[:])
+	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+	slices.SortFunc(keys, func(a, b keyRow) int { return cmp.Compare(a.seq, b.seq) })
+	return keys, err
 }
 
 // Keys returns every key, in the order in which they were first known, each with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -423,24 +424,27 @@ func TestHotStatementsScanNothing(t *testing.T) {
 
 func BenchmarkRecord(b *testing.B) {
 	for _, n := range []int{1, 500} {
-		b.Run(fmt.Sprintf("found=%d", n), func(b *testing.B) {
-			db := open(b)
-			l := started(b, db, 1)
-			b.ReportAllocs()
-			next := 0
-			for b.Loop() {
-				batch := ctwatch.Batch{Log: l.ID}
-				for range n {
-					f := found(l, next, uint64(next))
-					f.Certificate.Key.Pin = pin(fmt.Sprint(next))
-					batch.Found = append(batch.Found, f)
-					next++
-				}
-				if err := db.Record(context.Background(), batch, uint64(next)); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(next), "µs/certificate")
-		})
+		b.Run(fmt.Sprintf("found=%d", n), func(b *testing.B) { benchmarkRecord(b, open(b), n, math.MaxInt) })
+		b.Run(fmt.Sprintf("judged/found=%d", n), func(b *testing.B) { benchmarkRecord(b, judging(b, "", issuerRule("issuer")), n, 200) })
 	}
+}
+
+// benchmarkRecord records certificates that have so many keys in turn.
+func benchmarkRecord(b *testing.B, db *store.DB, n, keys int) {
+	l := started(b, db, 1)
+	b.ReportAllocs()
+	next := 0
+	for b.Loop() {
+		batch := ctwatch.Batch{Log: l.ID}
+		for range n {
+			f := found(l, next, uint64(next))
+			f.Certificate.Key.Pin = pin(fmt.Sprint(next % keys))
+			batch.Found = append(batch.Found, f)
+			next++
+		}
+		if err := db.Record(context.Background(), batch, uint64(next)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(next), "µs/certificate")
 }

@@ -19,7 +19,8 @@ var hotStatements = []string{
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
-	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump, sqlJudgements, sqlSetCAA,
+	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump,
+	sqlJudgements, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedAt, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlKeys,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction

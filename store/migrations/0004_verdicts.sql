@@ -7,6 +7,9 @@ ALTER TABLE certificates ADD COLUMN caa     TEXT;
 
 CREATE INDEX certificates_caa_unknown ON certificates (seq, not_after) WHERE instr(reasons, '"caa_unknown"') > 0;
 
+-- Those that should not exist are few, and looked for with each that is found.
+CREATE INDEX certificates_unexpected ON certificates (key_pin, seq) WHERE verdict = 'unexpected';
+
 -- A CHECK can only be changed with its table.
 CREATE TABLE new_grants (
   key     INTEGER NOT NULL REFERENCES keys,
