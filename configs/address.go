@@ -53,6 +53,43 @@ func (u URL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
 // LogValue returns Redacted.
 func (u URL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
 
+// A SecretURL is a URL of which everything behind the host may be secret, as with
+// incoming webhooks: printing it hides that, and what stands before an "@". Convert it
+// to string to use it.
+type SecretURL string
+
+// Redacted returns the URL with what may be secret hidden. It is still a URL.
+func (u SecretURL) Redacted() string {
+	return redactSecret(string(u), func(string) bool { return false })
+}
+
+// redactSecret is redact for a SecretURL.
+func redactSecret(url string, keep func(secret string) bool) string {
+	url = redact(url, keep)
+	start := 0
+	if scheme := strings.Index(url, "://"); scheme >= 0 {
+		start = scheme + len("://")
+	}
+	if n := strings.IndexAny(url[start:], "/?#"); n >= 0 {
+		if secret := strings.Trim(url[start+n:], "/"); secret != "" && !keep(secret) {
+			url = url[:start+n] + "/xxxxx"
+		}
+	}
+	return url
+}
+
+// Format implements fmt.Formatter for every verb, with Redacted.
+func (u SecretURL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Redacted()) }
+
+// String returns Redacted.
+func (u SecretURL) String() string { return u.Redacted() }
+
+// MarshalText returns Redacted.
+func (u SecretURL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
+
+// LogValue returns Redacted.
+func (u SecretURL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
+
 func (c checker) url(path, value string, schemes ...string) {
 	if wrong := wrongURL(value, schemes...); wrong != "" {
 		c.bad(path, "%s", wrong)

@@ -237,7 +237,7 @@ func Default() *Config {
 
 		HookTimeout: 30 * time.Second, HookSeverity: defaultSeverity,
 		Stdout:    true,
-		Heartbeat: Heartbeat{Interval: time.Minute},
+		Heartbeat: Heartbeat{Interval: 5 * time.Minute},
 
 		HTTP:    HTTP{Listen: "127.0.0.1:8780"},
 		Probe:   Probe{Interval: 10 * time.Minute},

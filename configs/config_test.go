@@ -60,7 +60,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 
 		HookTimeout: 30 * time.Second, HookSeverity: "info",
 		Stdout:    true,
-		Heartbeat: configs.Heartbeat{Interval: time.Minute},
+		Heartbeat: configs.Heartbeat{Interval: 5 * time.Minute},
 
 		HTTP:    configs.HTTP{Listen: "127.0.0.1:8780"},
 		Probe:   configs.Probe{Interval: 10 * time.Minute},

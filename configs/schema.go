@@ -167,6 +167,8 @@ func plain(v reflect.Value) any {
 		return formatDuration(x)
 	case URL:
 		return string(x)
+	case SecretURL:
+		return string(x)
 	}
 	return v.Interface()
 }

@@ -36,7 +36,7 @@ email:
   username: me
   password_file: smtp
 webhooks:
-  - url: https://me:hunter2-Geheimnis@x.example/hook?a=b
+  - url: https://me:hunter2-Geheimnis@x.example/hook/hunter2-Geheimnis?a=b
     secret_file: %[1]s/secret
 services:
   - url: ntfy://me:${SLACK_TOKEN}@ntfy.example/certs
@@ -127,7 +127,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	shows(t, "Show", string(shown))
 	for _, want := range []string{
 		`token: "${SLACK_TOKEN}"`, `app_token: "${SLACK_TOKEN}"`, `url: "ntfy://me:${SLACK_TOKEN}@ntfy.example/certs"`, "/beat\n", "webhook_url_file: ",
-		"me:${NATS_PASSWORD}@localhost", "password_file: ", "xxxxx@x.example/hook",
+		"me:${NATS_PASSWORD}@localhost", "password_file: ", "xxxxx@x.example/xxxxx",
 	} {
 		if !strings.Contains(string(shown), want) {
 			t.Errorf("Show lacks %s:\n%s", want, shown)

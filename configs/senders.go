@@ -93,9 +93,9 @@ func (e *Email) defaultPort() int {
 
 // A Webhook is an address that events are posted to.
 type Webhook struct {
-	URL    URL    `yaml:"url"`            // http or https
-	Name   string `yaml:"name,omitempty"` // tells it from others; "" is one made from URL
-	Secret Secret `yaml:"secret"`         // signs what is posted; may be unset
+	URL    SecretURL `yaml:"url"`            // http or https
+	Name   string    `yaml:"name,omitempty"` // tells it from others; "" is one made from URL
+	Secret Secret    `yaml:"secret"`         // signs what is posted; may be unset
 	// AllowPrivate permits addresses that are not of the public internet.
 	AllowPrivate bool `yaml:"allow_private"`
 	Filter

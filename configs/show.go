@@ -117,8 +117,11 @@ func (s *shower) line(indent int, text string) {
 func (s *shower) scalar(path string, v reflect.Value) string {
 	if s.src != nil {
 		if w, ok := s.src.written[path]; ok && w.is(fmt.Sprint(plain(v))) {
-			if _, ok := v.Interface().(URL); ok {
+			switch v.Interface().(type) {
+			case URL:
 				return quoteYAML(redact(w.text, onlyReferences))
+			case SecretURL:
+				return quoteYAML(redactSecret(w.text, onlyReferences))
 			}
 			return quoteYAML(w.text)
 		}
@@ -127,6 +130,8 @@ func (s *shower) scalar(path string, v reflect.Value) string {
 	case time.Duration:
 		return formatDuration(x)
 	case URL:
+		return quoteYAML(escape(x.Redacted()))
+	case SecretURL:
 		return quoteYAML(escape(x.Redacted()))
 	case []byte:
 		return quoteYAML(base64.StdEncoding.EncodeToString(x))
