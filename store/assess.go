@@ -29,11 +29,11 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	if err != nil {
 		return nil, err
 	}
-	standing, err := t.standing(seq, c)
+	known, err := standing(t, seq, c)
 	if err != nil {
 		return nil, err
 	}
-	j := t.db.rules(c, standing)
+	j := t.db.rules(c, known)
 	if j.Verdict != ctwatch.Expected {
 		j.Grants = nil
 	}
@@ -50,7 +50,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 			return nil, err
 		}
 	}
-	if j.Records != "" && j.Records != standing.CAA {
+	if j.Records != "" && j.Records != known.CAA {
 		if _, err := t.exec(sqlSetCAA, text(j.Records), seq); err != nil {
 			return nil, err
 		}
@@ -114,18 +114,39 @@ func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by
 	return ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now)
 }
 
+// Standing returns what rules go by when they judge a certificate, besides what it
+// says itself. It fails with ErrNotFound.
+func (db *DB) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
+	err = db.read(ctx, fmt.Sprintf("reading what is known of certificate %v", id), func(t readTx) error {
+		var seq int64
+		err := t.queryRow(sqlCertificateSeq, id[:]).Scan(&seq)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		} else if err != nil {
+			return err
+		}
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		s, err = standing(t, seq, &c)
+		return err
+	})
+	return s, err
+}
+
 // standing returns what is known of a certificate besides what it says itself.
-func (t *tx) standing(seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
-	if err := t.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
+func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
+	if err := q.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
 		return s, err
 	}
-	if s.ApprovedFor, s.Compromised, err = t.approvedFor(c.Key.Pin); err != nil {
+	if s.ApprovedFor, s.Compromised, err = approvedFor(q, c.Key.Pin); err != nil {
 		return s, err
 	}
 	// Before any log had it, and not before it was read there: who obtained it may have
 	// come to serve it while nobody read. And who serves one certificate that a person
 	// rejected may have got others for its key.
-	s.ServedAt, err = texts(t.query(sqlServedAt, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq))
+	s.ServedAt, err = texts(q.query(sqlServedAt, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq))
 	return s, err
 }
 
@@ -147,8 +168,8 @@ const (
 
 // approvedFor returns the hosts for which a person or the configuration approved a
 // leaf key, and whether it is compromised.
-func (t *tx) approvedFor(pin pins.Pin) (hosts []pins.Pattern, compromised bool, err error) {
-	keys, err := keysOf(t, pin)
+func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised bool, err error) {
+	keys, err := keysOf(q, pin)
 	if err != nil {
 		return nil, false, err
 	}
@@ -157,7 +178,7 @@ func (t *tx) approvedFor(pin pins.Pin) (hosts []pins.Pattern, compromised bool, 
 		if k.Role != pins.RoleLeaf || !k.State.Trusted() {
 			continue
 		}
-		hosts, err = patterns(t.query(sqlOtherGrants, k.seq, sourceRule))
+		hosts, err = patterns(q.query(sqlOtherGrants, k.seq, sourceRule))
 		if err != nil {
 			return nil, false, err
 		}

@@ -498,3 +498,23 @@ func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
 	}
 	wantEqual(t, "verdicts", []string{"expected authorized"}, verdicts(t, db, 1))
 }
+
+func TestRecordsThatRulesWentByAreKept(t *testing.T) {
+	var asked []string
+	db := judging(t, "", func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+		asked = append(asked, k.CAA)
+		return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Records: "remembered"}
+	})
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	must(t, db.Rejudge(t.Context(), "1"))
+	wantEqual(t, "known when it was judged", []string{"", "remembered"}, asked)
+	s, err := db.Standing(t.Context(), certificate(1).ID)
+	must(t, err)
+	if s.CAA != "remembered" {
+		t.Errorf("it stands with the records %q", s.CAA)
+	}
+	if _, err := db.Standing(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of an unknown certificate: %v", err)
+	}
+}

@@ -49,6 +49,16 @@ func (db *DB) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Reco
 	if !pin.IsZero() {
 		where, args = `pin = ?`, []any{pin[:]}
 	}
+	return db.history(ctx, limit, where, args...)
+}
+
+// Judgements returns the records of the audit trail that concern a certificate, oldest
+// first.
+func (db *DB) Judgements(ctx context.Context, id ctwatch.Hash) ([]pins.Record, error) {
+	return db.history(ctx, -1, `certificate = ?`, id[:])
+}
+
+func (db *DB) history(ctx context.Context, limit int, where string, args ...any) ([]pins.Record, error) {
 	var out []pins.Record
 	err := db.read(ctx, "reading the audit trail", func(t readTx) error {
 		rows, err := t.query(`

@@ -79,7 +79,7 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 	}
 	if verdict == ctwatch.Unexpected {
 		// What rules made of this certificate ends with it. Other trust does not.
-		approved, _, err := t.approvedFor(c.Key.Pin)
+		approved, _, err := approvedFor(t, c.Key.Pin)
 		if err != nil {
 			return err
 		}

@@ -137,7 +137,7 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 	k.Certificates = append(k.Certificates, c.ID.String())
 	if k.State.Trusted() {
 		beforehand := k.Key
-		if beforehand.ApprovedFor, _, err = t.approvedFor(k.Pin); err != nil {
+		if beforehand.ApprovedFor, _, err = approvedFor(t, k.Pin); err != nil {
 			return err
 		}
 		if approvedForAll(&beforehand) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -80,6 +81,12 @@ http: {listen: "127.0.0.1:0"}
 	slices.Sort(verdicts)
 	if !slices.Equal(verdicts, []string{"expected by policy", "unexpected by policy"}) {
 		t.Errorf("audited: %q", verdicts)
+	}
+	shown := p.does(exitDone, "certs", "show", first.ID.String())
+	for _, want := range []string{"Judged", "expected by policy: It was issued by", "unexpected by policy: It was issued by"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("certs show lacks %q:\n%s", want, shown)
+		}
 	}
 
 	// One with a mistake changes nothing, and the log says where the mistake is.

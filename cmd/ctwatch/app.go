@@ -179,12 +179,24 @@ func (a *app) config() (*configs.Config, error) {
 func database(cfg *configs.Config) string { return filepath.Join(cfg.DataDir, "ctwatch.db") }
 
 // read opens the store for a command that only reads, and calls f.
-func (a *app) read(ctx context.Context, f func(*store.DB) error) (err error) {
+func (a *app) read(ctx context.Context, f func(*store.DB) error) error {
+	return a.with(func(path string) (*store.DB, error) { return store.OpenReadOnly(ctx, path) }, f)
+}
+
+// write opens the store beside a running daemon, or without one, and calls f. What has
+// to do with trust is done at a desk.
+func (a *app) write(ctx context.Context, f func(*store.DB) error) error {
+	return a.with(func(path string) (*store.DB, error) {
+		return store.OpenShared(ctx, path, store.Options{Logger: a.logger()})
+	}, f)
+}
+
+func (a *app) with(open func(path string) (*store.DB, error), f func(*store.DB) error) (err error) {
 	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
-	db, err := store.OpenReadOnly(ctx, database(cfg))
+	db, err := open(database(cfg))
 	if err != nil {
 		return err
 	}

@@ -92,21 +92,37 @@ func shownNames(names []string, n int) []string {
 
 // suggestRules prints lines of configuration that would make certificates expected.
 func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
-	return a.desk(ctx, func(d *desk) error {
-		rules := slices.Clone(d.estate.verdictRules)
-		for _, r := range d.estate.rules[len(rules):] {
-			rules = append(rules, silentRule(r)) // a place for what is suggested
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	lines, err := watchRules(cfg, nil)
+	if err != nil {
+		return err
+	}
+	e, err := newEstate(cfg, lines)
+	if err != nil {
+		return err
+	}
+	return a.read(ctx, func(db *store.DB) error {
+		v := newVerdicts(e)
+		if err := v.recall(ctx, db); err != nil {
+			return err
 		}
-		s := policy.New(rules, d.verdicts.cas).Suggest()
+		rules := slices.Clone(e.verdictRules)
+		for _, line := range e.rules[len(rules):] {
+			rules = append(rules, silentRule(line)) // a place for what is suggested
+		}
+		s := policy.New(rules, v.cas).Suggest()
 		n := 0
-		for c, err := range d.db.Certificates(ctx, f) {
+		for c, err := range db.Certificates(ctx, f) {
 			if err != nil {
 				return err
 			}
 			if c.Verdict == ctwatch.Expected {
 				continue
 			}
-			standing, err := d.db.Standing(ctx, c.ID)
+			standing, err := db.Standing(ctx, c.ID)
 			if err != nil {
 				return err
 			}
@@ -160,11 +176,11 @@ func (a *app) certsShowCommand() *cobra.Command {
 				case a.json:
 					return a.printJSON(cert)
 				}
-				history, err := db.History(c.Context(), cert.Key.Pin, 0)
+				judgements, err := db.Judgements(c.Context(), cert.ID)
 				if err != nil {
 					return err
 				}
-				return a.showCert(cert, history)
+				return a.showCert(cert, judgements)
 			})
 		},
 	}
@@ -187,7 +203,7 @@ func (a *app) printPEM(ctx context.Context, db *store.DB, id ctwatch.Hash) error
 	return pem.Encode(a.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: b})
 }
 
-func (a *app) showCert(c ctwatch.Certificate, history []pins.Record) error {
+func (a *app) showCert(c ctwatch.Certificate, judgements []pins.Record) error {
 	t := a.table("Certificate", c.ID.String())
 	add := func(label, value string) {
 		if value != "" {
@@ -211,12 +227,8 @@ func (a *app) showCert(c ctwatch.Certificate, history []pins.Record) error {
 	}
 	add("Verdict", string(c.Verdict))
 	add("Reasons", strings.Join(c.Reasons, ", "))
-	n := 0
-	for _, r := range history {
-		if r.Action == "judge" && r.Certificate == c.ID.String() {
-			t.row(first(n, "Judged"), fmt.Sprintf("%s %s by %s: %s", moment(r.At), r.Verdict, r.By, r.Reason))
-			n++
-		}
+	for i, r := range judgements {
+		t.row(first(i, "Judged"), fmt.Sprintf("%s %s by %s: %s", moment(r.At), r.Verdict, r.By, r.Reason))
 	}
 	if c.DeployedAt != nil {
 		add("Deployed", moment(*c.DeployedAt))

@@ -173,9 +173,6 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	g.Go(func() error { return d.prune(ctx) })
 	err = g.Wait()
 	d.ready.stopping()
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
 	d.logger.Info("ctwatch ends")
 	return err
 }

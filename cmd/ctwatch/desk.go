@@ -21,8 +21,6 @@ type desk struct {
 	db     *store.DB
 	apps   []pins.App
 	view   *pins.View
-
-	verdicts *verdicts
 }
 
 // desk opens the store and calls f.
@@ -40,7 +38,6 @@ func (a *app) desk(ctx context.Context, f func(*desk) error) (err error) {
 		return err
 	}
 	v := newVerdicts(d.estate)
-	d.verdicts = v
 	d.db, err = store.OpenShared(ctx, database(cfg), store.Options{Logger: a.logger(), Judge: v.judge})
 	if err != nil {
 		return err

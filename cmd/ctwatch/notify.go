@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -178,9 +179,11 @@ once, and otherwise the next one does.`,
 			if letter < 0 || letter > 0 && since != "" {
 				return usagef("want one of --since and --dead-letter, which takes a number that \"ctwatch notify status --dead-letters\" shows")
 			}
-			return a.desk(c.Context(), func(d *desk) error {
-				n, err := d.db.Replay(c.Context(), args[0], r)
-				if err != nil {
+			return a.write(c.Context(), func(db *store.DB) error {
+				n, err := db.Replay(c.Context(), args[0], r)
+				if errors.Is(err, store.ErrNoSender) {
+					return fmt.Errorf("nothing was ever sent by a sender %s: see \"ctwatch notify status\"", ctwatch.Printable(args[0], 100))
+				} else if err != nil {
 					return err
 				}
 				fmt.Fprintf(a.Stdout, "%d events are sent to %s again\n", n, ctwatch.Printable(args[0], 100))

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -23,14 +21,12 @@ import (
 type tellers struct {
 	senders []notify.Sender
 	runs    []func(context.Context) // what senders do besides, until the context ends
-	closers []func()
 }
 
 func (t *tellers) close() {
-	for i := len(t.closers) - 1; i >= 0; i-- {
-		t.closers[i]()
+	for _, s := range t.senders {
+		notify.Close(s)
 	}
-	t.closers = nil
 }
 
 // newTellers makes the senders that may change while the daemon runs: all but NATS
@@ -64,7 +60,6 @@ func newTellers(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Log
 		if err != nil {
 			return nil, settingError(cfg, fmt.Sprintf("webhooks[%d]", i), err)
 		}
-		t.closers = append(t.closers, s.Close)
 		if err := t.add(cfg, fmt.Sprintf("webhooks[%d]", i), s, w.Filter); err != nil {
 			return nil, err
 		}
@@ -160,18 +155,6 @@ func settingError(cfg *configs.Config, path string, err error) error {
 
 func outward(private bool) notify.OutwardOptions {
 	return notify.OutwardOptions{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
-}
-
-func certPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("no certificate in %s: want PEM", file)
-	}
-	return pool, nil
 }
 
 func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logger) notify.SlackOptions {

@@ -16,13 +16,9 @@ func natsTLS(c *configs.NATSTLS) (*tls.Config, error) {
 	}
 	out := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
+		var err error
+		if out.RootCAs, err = certPool(c.CA); err != nil {
 			return nil, fmt.Errorf("nats.tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("nats.tls.ca: no certificate in %s: want PEM", c.CA)
 		}
 	}
 	if c.Cert != "" {
@@ -33,4 +29,17 @@ func natsTLS(c *configs.NATSTLS) (*tls.Config, error) {
 		out.Certificates = []tls.Certificate{pair}
 	}
 	return out, nil
+}
+
+// certPool reads the certificates in a PEM file.
+func certPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s: want PEM", file)
+	}
+	return pool, nil
 }

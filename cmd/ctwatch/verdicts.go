@@ -163,15 +163,19 @@ func known(s ctwatch.Standing) policy.Known {
 	return k
 }
 
-// apply has the store judge by the rules in force, once it knows whose the issuing
-// keys are that were learned before.
-func (v *verdicts) apply(ctx context.Context, db *store.DB) error {
+// recall takes in whose the issuing keys are that were learned before.
+func (v *verdicts) recall(ctx context.Context, db *store.DB) error {
 	learned, err := db.Learned(ctx)
-	if err != nil {
-		return err
-	}
 	for _, l := range learned {
 		v.cas.Restore(policy.Learned{Pin: l.Pin, CA: l.CA})
+	}
+	return err
+}
+
+// apply has the store judge by the rules in force.
+func (v *verdicts) apply(ctx context.Context, db *store.DB) error {
+	if err := v.recall(ctx, db); err != nil {
+		return err
 	}
 	return db.Rejudge(ctx, *v.digest.Load())
 }
