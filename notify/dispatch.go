@@ -30,7 +30,7 @@ type Config struct {
 	// Default 2 s.
 	Grace time.Duration
 	// BackoffMin and BackoffMax bound the pause before an event is tried again: it
-	// doubles with each try and is spread by 30 % either way. Default 1 s and 5 min.
+	// doubles with each try and is spread by 30 % either way. Default 1 s and 1 min.
 	BackoffMin, BackoffMax time.Duration
 	// Poll is how often the outbox is looked at though nobody called Wake, in case
 	// another process writes to it. Default 30 s.
@@ -70,7 +70,7 @@ func NewDispatcher(cfg Config) (*Dispatcher, error) {
 	setDefault(&cfg.Timeout, 10*time.Second)
 	setDefault(&cfg.Grace, 2*time.Second)
 	setDefault(&cfg.BackoffMin, time.Second)
-	setDefault(&cfg.BackoffMax, max(5*time.Minute, cfg.BackoffMin))
+	setDefault(&cfg.BackoffMax, max(time.Minute, cfg.BackoffMin))
 	setDefault(&cfg.Poll, 30*time.Second)
 	setDefault(&cfg.Batch, 100)
 	if cfg.Storm == 0 {

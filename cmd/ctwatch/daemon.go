@@ -45,6 +45,7 @@ type daemon struct {
 	hangup <-chan os.Signal
 
 	silence time.Duration // how long nothing may be read before that is told; 0: by the logs
+	backoff time.Duration // the longest pause before an event is tried again; 0: the dispatcher's own
 
 	onNATS func(url string) // called with where the embedded NATS server listens; optional
 	onHTTP func(url string) // called, before onNATS, with where the HTTP listener is; optional
@@ -132,7 +133,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer closeLasting()
-	d.messenger, err = newMessenger(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm}, lasting, d.db.Unregister)
+	d.messenger, err = newMessenger(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm, BackoffMax: d.backoff}, lasting, d.db.Unregister)
 	if err != nil {
 		return err
 	}

@@ -219,7 +219,7 @@ func (d *demo) setUp(dir string) error {
 
 // startLog starts a log that holds some entries for names nobody watches.
 func (d *demo) startLog(name string, kind ctwatch.LogKind) (*ctlogtest.Log, error) {
-	l, err := ctlogtest.New(ctlogtest.Options{Name: name, Kind: kind, Gzip: true, DropPartials: true, Witnesses: true, AutoPublish: true})
+	l, err := ctlogtest.New(ctlogtest.Options{Name: name, Kind: kind, Gzip: true, DropPartials: true, Witnesses: true, AutoPublish: true, MaxAge: 10 * time.Second})
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,13 +69,21 @@ func (s *stage) stream(url string) (out []message) {
 // freePort returns a port of loopback on which nothing listens just now.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, taken := givenPorts.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
+
+var givenPorts sync.Map // by freePort; port to true
 
 // natsServer starts a server that knows nothing of the daemon, until stop is
 // called or the test ends.

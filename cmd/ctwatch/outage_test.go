@@ -68,7 +68,7 @@ func TestUnreachableAtStart(t *testing.T) {
 	url := func(port int, path string) string {
 		return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + path
 	}
-	l, err := ctlogtest.New(ctlogtest.Options{Name: "Late", Kind: ctwatch.KindStatic, URL: url(logPort, "/")})
+	l, err := ctlogtest.New(ctlogtest.Options{Name: "Late", Kind: ctwatch.KindStatic, URL: url(logPort, "/"), MaxAge: 10 * time.Second})
 	s.check(err)
 	s.logs = []*ctlogtest.Log{l}
 	s.fill(300)

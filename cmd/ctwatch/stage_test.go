@@ -53,7 +53,8 @@ func newStage(t *testing.T) *stage {
 	var err error
 	s.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{})
 	s.check(err)
-	s.static = s.serve(ctlogtest.Options{Name: "Static", Kind: ctwatch.KindStatic, Gzip: true, DropPartials: true, Witnesses: true})
+	// Static logs that sign nothing for a minute are unhealthy, and some tests take longer.
+	s.static = s.serve(ctlogtest.Options{Name: "Static", Kind: ctwatch.KindStatic, Gzip: true, DropPartials: true, Witnesses: true, MaxAge: 10 * time.Second})
 	s.rfc = s.serve(ctlogtest.Options{Name: "RFC 6962"})
 	s.logs = []*ctlogtest.Log{s.static, s.rfc}
 	return s
@@ -270,7 +271,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := &daemon{
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		probe:  lookAtConfigured(), hangup: s.hangup, silence: s.silence,
+		probe:  lookAtConfigured(), hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
 		reread: func() (*configs.Config, []watchlist.Rule, error) {
 			cfg, err := configs.Load(config, configs.ProcessEnv())
 			if err != nil {

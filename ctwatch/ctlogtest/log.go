@@ -64,6 +64,10 @@ type Options struct {
 
 	// AutoPublish signs a new tree head whenever something is added.
 	AutoPublish bool
+	// MaxAge makes a log sign its published tree anew, with the present time, when its
+	// tree head is asked for and older than that, as real logs do although nothing was
+	// added. 0: only Publish signs.
+	MaxAge time.Duration
 	// FillNames gives the names of the filler at an index. It is called more than
 	// once for an index and must give the same. Default: names that nobody watches.
 	FillNames func(index uint64) []string
@@ -153,6 +157,18 @@ func (l *Log) publishLocked() error {
 	l.published = ctwatch.Head{Size: l.tree.size, Root: root, Timestamp: l.now()}
 	l.signedLocked(l.tree.size)
 	return nil
+}
+
+// freshen signs the published tree anew where its tree head is older than MaxAge.
+func (l *Log) freshen() {
+	if l.opt.MaxAge <= 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := l.now(); now.Sub(l.published.Timestamp) > l.opt.MaxAge {
+		l.published.Timestamp = now
+	}
 }
 
 // Head returns the published tree head; Raw is the reply that carries it.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -429,5 +430,28 @@ func TestRequestsAreCountedByClass(t *testing.T) {
 	}
 	if r := l.Recent(Entries | Other); len(r) != 2 || r[0].Path != "/ct/v1/get-entries?start=0&end=1" || r[1].Class != Other {
 		t.Errorf("recent requests: %+v", r)
+	}
+}
+
+func TestOldTreeHeadsAreSignedAnew(t *testing.T) {
+	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
+		var now atomic.Int64
+		l := start(t, Options{Kind: kind, MaxAge: time.Minute, Now: func() time.Time { return time.UnixMilli(now.Load()) }})
+		path := map[ctwatch.LogKind]string{ctwatch.KindRFC6962: "ct/v1/get-sth", ctwatch.KindStatic: "checkpoint"}[kind]
+		for _, step := range []struct{ at, signed time.Duration }{
+			{time.Minute, 0}, {time.Minute + time.Millisecond, time.Minute + time.Millisecond}, {90 * time.Second, time.Minute + time.Millisecond},
+		} {
+			now.Store(step.at.Milliseconds())
+			if status, _, body := get(t, l, path); status != http.StatusOK {
+				t.Fatalf("%s: status %d: %s", kind, status, body)
+			}
+			h, err := l.Head()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Size != 0 || h.Timestamp.UnixMilli() != step.signed.Milliseconds() {
+				t.Errorf("%s, at %v: size %d, signed at %v, want %v", kind, step.at, h.Size, h.Timestamp, step.signed)
+			}
+		}
 	}
 }

@@ -71,6 +71,9 @@ func (l *Log) URL() string {
 func (l *Log) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	class, answer := l.route(r)
 	l.requests.add(l.opt.Now(), class, r.URL.RequestURI())
+	if class == Heads {
+		l.freshen()
+	}
 	v := l.view()
 	h := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(v, w, r) }))
 	for _, f := range l.faults.of(class, r) {

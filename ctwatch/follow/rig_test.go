@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type rig struct {
 	db  *store.DB
 
 	final  *ctwatch.Head // of a readonly log; nil for one that grows
+	asked  atomic.Int64  // requests that readers began; the log counts them when they arrive
 	dir    string
 	cancel context.CancelFunc
 	done   chan error
@@ -90,12 +92,23 @@ func (r *rig) open() {
 	}
 }
 
+// counted counts requests as they begin.
+type counted struct {
+	http.RoundTripper
+	n *atomic.Int64
+}
+
+func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.RoundTripper.RoundTrip(r)
+}
+
 // reader returns a reader of the rig's log that loses no time.
 func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 	r.t.Helper()
 	tr := &http.Transport{MaxIdleConnsPerHost: 8}
 	r.t.Cleanup(tr.CloseIdleConnections)
-	log, err := ctlog.Open(info, ctlog.Options{Client: &http.Client{Transport: tr}, Logger: logger(r.t)})
+	log, err := ctlog.Open(info, ctlog.Options{Client: &http.Client{Transport: counted{tr, &r.asked}}, Logger: logger(r.t)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
