@@ -25,6 +25,19 @@ type Found struct {
 	// them where the log has to be asked for each.
 	Chain             [][]byte
 	ChainFingerprints []Hash
+	// Incomplete says that the log did not serve all that proves the issuer or that its
+	// CA can be learned from, so that it is worth asking again.
+	Incomplete bool
+}
+
+// Unsettled reports whether the entry is worth reading again later: its issuer is not
+// proven, or the log did not serve all of its chain.
+func (f *Found) Unsettled() bool { return f.Incomplete || !f.Certificate.Issuer.Proven }
+
+// An EntryRef names an entry of a log, and what was read there.
+type EntryRef struct {
+	Index    uint64
+	LeafHash Hash
 }
 
 // A Malformed is an entry that could not be parsed, so that nobody can say whom

@@ -47,7 +47,10 @@ type Certificate struct {
 type Issuer struct {
 	Name string   `json:"name"` // RFC 2253
 	Pin  pins.Pin `json:"pin"`  // "" while the issuer's key is unknown
-	CAA  string   `json:"caa"`  // its CAA identity (RFC 8659), "" when unknown
+	// Proven says that a signature of that key over the precertificate or certificate
+	// was verified. Otherwise the key is only what a log says.
+	Proven bool   `json:"proven"`
+	CAA    string `json:"caa"` // its CAA identity (RFC 8659), "" when unknown
 }
 
 // A CertificateKey is the key that a certificate certifies.
@@ -72,8 +75,12 @@ type Match struct {
 	Domain string `json:"-"`
 }
 
+// ProblemUnproven begins the problem of a certificate whose issuer is not proven, and
+// says why. It goes when the issuer is proven.
+const ProblemUnproven = "The issuer is not proven: "
+
 // ProblemNoIssuer is the problem of a certificate whose issuer a log names by
-// fingerprint, but did not serve. It goes when the issuer's key is known.
+// fingerprint, but did not serve. It goes when the issuer is proven.
 const ProblemNoIssuer = "The issuer's certificate could not be fetched from the log."
 
 // A Verdict says whether a certificate should exist.
@@ -113,13 +120,14 @@ type Fingerprints struct {
 	Precertificate *Hash `json:"precertificate"`
 }
 
-// SetPins fills Pins from the key and the issuer, leaving out what is unknown.
+// SetPins fills Pins from the key and the issuer, leaving out what is unknown or, of
+// the issuer, not proven.
 func (c *Certificate) SetPins() {
 	c.Pins = c.Pins[:0]
 	if !c.Key.Pin.IsZero() {
 		c.Pins = append(c.Pins, RolePin{pins.RoleLeaf, c.Key.Pin})
 	}
-	if !c.Issuer.Pin.IsZero() {
+	if c.Issuer.Proven {
 		c.Pins = append(c.Pins, RolePin{pins.RoleIssuer, c.Issuer.Pin})
 	}
 }

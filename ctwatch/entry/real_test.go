@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/pins"
 
@@ -86,10 +87,23 @@ func TestRealPrecertificateHasTheIdentityOfItsLeaf(t *testing.T) {
 	}
 	for _, e := range reply.Entries {
 		leaf, _ := opaque(t, e.Leaf[leafHeader+32:], 3)
-		precert, _ := opaque(t, e.Extra, 3)
+		precert, rest := opaque(t, e.Extra, 3)
 		tbs, err := entry.TBS(precert)
 		if err != nil {
 			t.Fatal(err)
+		}
+		var chain [][]byte
+		for rest, _ = opaque(t, rest, 3); len(rest) > 0; {
+			var cert []byte
+			cert, rest = opaque(t, rest, 3)
+			chain = append(chain, cert)
+		}
+		key := ctwatch.Hash(e.Leaf[leafHeader:])
+		if err := entry.PrecertificateIssuedBy(key, leaf, precert, chain); err != nil {
+			t.Errorf("its issuer is not proven: %v", err)
+		}
+		if err := entry.PrecertificateIssuedBy(key, leaf, precert, chain[1:]); err == nil {
+			t.Error("the root is taken for its issuer")
 		}
 		_, without, err := entry.Identity(tbs)
 		if err != nil || !bytes.Equal(without, leaf) {

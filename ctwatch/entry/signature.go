@@ -7,10 +7,20 @@ import (
 )
 
 // signatureAlgorithm returns what CAs sign with (RFC 8017, RFC 5758, RFC 8410) by
-// the DER of its object identifier. The algorithms that rest on SHA-1 are missing:
-// they prove nothing.
-func signatureAlgorithm(oid []byte) x509.SignatureAlgorithm {
+// the DER of an AlgorithmIdentifier. The algorithms that rest on SHA-1 are missing:
+// they prove nothing. RSASSA-PSS has the three forms that CAs may use (CA/Browser
+// Forum Baseline Requirements §7.1.3.2.1).
+func signatureAlgorithm(identifier []byte) x509.SignatureAlgorithm {
 	const rsa, ecdsa = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01", "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03"
+	switch string(identifier) {
+	case pss("\x01", "\x20"):
+		return x509.SHA256WithRSAPSS
+	case pss("\x02", "\x30"):
+		return x509.SHA384WithRSAPSS
+	case pss("\x03", "\x40"):
+		return x509.SHA512WithRSAPSS
+	}
+	oid, _ := cut(inside(identifier, tagSequence))
 	switch string(oid) {
 	case rsa + "\x0b":
 		return x509.SHA256WithRSA
@@ -30,6 +40,14 @@ func signatureAlgorithm(oid []byte) x509.SignatureAlgorithm {
 	return x509.UnknownSignatureAlgorithm
 }
 
+// pss returns the AlgorithmIdentifier of RSASSA-PSS with a SHA-2 hash, known by the
+// last octet of its OID, MGF1 with the same hash, and a salt of the hash's length.
+func pss(hash, salt string) string {
+	sha := "\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02" + hash + "\x05\x00"
+	return "\x30\x41\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\xa0\x0f" + sha +
+		"\xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08" + sha + "\xa2\x03\x02\x01" + salt
+}
+
 // SignedBy returns nil if a certificate in DER was signed with a key, given as a
 // DER SubjectPublicKeyInfo. The chain that a log serves with a final certificate
 // stands outside of the Merkle leaf (RFC 6962 §4.6): only the certificate's own
@@ -41,10 +59,9 @@ func SignedBy(cert, key []byte) error {
 	}
 	_, start, end, _ := header(cert)
 	algorithm, rest := cut(cert[start+len(tbs) : end])
-	identifier, _ := cut(inside(algorithm, tagSequence))
-	known := signatureAlgorithm(identifier)
+	known := signatureAlgorithm(algorithm)
 	if known == x509.UnknownSignatureAlgorithm {
-		return errors.New("its signature is by an algorithm that is not known, or proves nothing any more")
+		return errors.New("its signature algorithm is unknown or too weak to prove anything")
 	}
 	signature := inside(rest, tagBitString)
 	if len(signature) == 0 || signature[0] != 0 { // the first octet counts unused bits

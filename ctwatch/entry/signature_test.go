@@ -43,6 +43,7 @@ func TestSignedByTellsTheIssuerFromAnImpostor(t *testing.T) {
 	}
 	signers := map[x509.SignatureAlgorithm]crypto.Signer{
 		x509.SHA256WithRSA: rsa2048, x509.SHA384WithRSA: rsa2048, x509.SHA512WithRSA: rsa2048,
+		x509.SHA256WithRSAPSS: rsa2048, x509.SHA384WithRSAPSS: rsa2048, x509.SHA512WithRSAPSS: rsa2048,
 		x509.ECDSAWithSHA256: p256, x509.ECDSAWithSHA384: p384, x509.ECDSAWithSHA512: p384, x509.PureEd25519: ed,
 	}
 	for algorithm, signer := range signers {

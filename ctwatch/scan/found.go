@@ -3,6 +3,10 @@ package scan
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
@@ -40,9 +44,6 @@ func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf c
 		f.DER = bytes.Clone(e.DER)
 		sum := ctwatch.Hash(sha256.Sum256(f.DER))
 		c.Fingerprints.Certificate = &sum
-		if len(extra.Chain) > 0 {
-			SetIssuer(&f, extra.Chain[0])
-		}
 	}
 	for _, der := range extra.Chain {
 		f.Chain = append(f.Chain, bytes.Clone(der))
@@ -50,8 +51,15 @@ func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf c
 	f.ChainFingerprints = extra.ChainFingerprints
 	c.Sightings = []ctwatch.Sighting{sighting}
 	c.SetPins()
+	if len(f.ChainFingerprints) == 0 { // else the chain has yet to be fetched
+		ProveIssuer(&f, f.Chain)
+	}
 	return f, true
 }
+
+// problemPrecertificate is the problem of an entry beside which a log serves the
+// precertificate of another, or none that can be read.
+const problemPrecertificate = "precertificate: what the log serves beside the entry is not the entry's precertificate, and was not kept"
 
 // setPrecertificate takes the precertificate that a log served with an entry, if
 // it is that of the entry. It stands outside of the Merkle leaf (RFC 6962 §4.6,
@@ -64,7 +72,7 @@ func setPrecertificate(f *ctwatch.Found, tbs, precert []byte) {
 	served, err := entry.TBS(precert)
 	if err != nil || !entry.SamePrecertificate(tbs, served) {
 		c := &f.Certificate
-		c.Problems = append(c.Problems, "precertificate: what the log served beside the entry is not what the entry was made of, and was not kept")
+		c.Problems = append(c.Problems, problemPrecertificate)
 		return
 	}
 	f.DER = bytes.Clone(precert)
@@ -102,20 +110,40 @@ func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch
 	return list.Matches(all)
 }
 
-// SetIssuer takes the issuer's pin from the issuer's certificate in DER, as a log
-// served it beside a final certificate, whose DER is in f. That it is the issuer's
-// is proven by the certificate's signature: the log's own says nothing about it.
-func SetIssuer(f *ctwatch.Found, issuer []byte) {
+// ProveIssuer looks in a chain, as a log serves it with an entry, for the CA whose
+// signature over the certificate or precertificate proves that it issued it. The log's
+// own signature says nothing about who did: neither the chain nor the precertificate is
+// in its Merkle tree (RFC 6962 §4.6), and the key that a precertificate entry names can
+// be any. Where there is no proof a problem says why.
+func ProveIssuer(f *ctwatch.Found, chain [][]byte) {
 	c := &f.Certificate
-	spki, err := entry.SPKI(issuer)
+	c.Problems = slices.DeleteFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, ctwatch.ProblemUnproven) })
+	pin, err := issuerOf(f, chain)
 	if err != nil {
-		c.Problems = append(c.Problems, "The issuer's certificate cannot be read: "+ctwatch.Printable(err.Error(), 200))
+		if slices.Contains(c.Problems, problemPrecertificate) {
+			return // it says so already
+		}
+		c.Problems = append(c.Problems, ctwatch.ProblemUnproven+ctwatch.Printable(err.Error(), 200)+".")
 		return
 	}
-	if err := entry.SignedBy(f.DER, spki); err != nil {
-		c.Problems = append(c.Problems, "The issuer is not known: the certificate that the log serves for it does not prove to be: "+ctwatch.Printable(err.Error(), 200))
-		return
-	}
-	c.Issuer.Pin = pins.FromSPKI(spki)
+	c.Issuer.Pin, c.Issuer.Proven = pin, true
 	c.SetPins()
+}
+
+func issuerOf(f *ctwatch.Found, chain [][]byte) (pins.Pin, error) {
+	if f.Certificate.Sightings[0].Kind == ctwatch.Precertificate {
+		if len(f.DER) == 0 {
+			return pins.Pin{}, errors.New("the log serves no precertificate with the entry")
+		}
+		pin := f.Certificate.Issuer.Pin
+		return pin, entry.PrecertificateIssuedBy(ctwatch.Hash(pin), f.TBS, f.DER, chain)
+	}
+	if len(chain) == 0 {
+		return pins.Pin{}, errors.New("the log serves no issuer with the entry")
+	}
+	spki, err := entry.SPKI(chain[0])
+	if err != nil {
+		return pins.Pin{}, fmt.Errorf("reading the issuer's certificate: %w", err)
+	}
+	return pins.FromSPKI(spki), entry.SignedBy(f.DER, spki)
 }

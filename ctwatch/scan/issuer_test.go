@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,14 +46,56 @@ func TestAnIssuerThatDidNotSignIsNone(t *testing.T) {
 		}
 		f := b.Found[0]
 		if kind == ctwatch.KindStatic {
-			scan.SetIssuer(&f, i.Issuer)
+			scan.ProveIssuer(&f, i.Chain)
 		}
 		c := f.Certificate
-		if !c.Issuer.Pin.IsZero() || len(c.Pins) != 1 {
+		if c.Issuer.Proven || !c.Issuer.Pin.IsZero() || len(c.Pins) != 1 {
 			t.Errorf("%s: the issuer is %v", kind, c.Issuer)
 		}
-		if len(c.Problems) != 1 || !strings.Contains(c.Problems[0], "does not prove to be") {
+		if len(c.Problems) != 1 || !strings.Contains(c.Problems[0], ctwatch.ProblemUnproven) {
 			t.Errorf("%s: problems %q", kind, c.Problems)
 		}
 	}
+}
+
+// TestForgedEntryProvesNoIssuer: a log, or anyone on the way to it, can name the public
+// key of a trusted CA in an entry of the attacker's, and serve that CA's chain with it.
+func TestForgedEntryProvesNoIssuer(t *testing.T) {
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		trusted := lab.issue(ctlogtest.Request{Names: []string{"api.shop.example"}})
+		ca, err := ctlogtest.NewCA(ctlogtest.CAOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rogue, err := ca.Issue(ctlogtest.Request{Names: []string{"api.shop.example"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged := *rogue
+		forged.IssuerKeyHash, forged.Issuer = trusted.IssuerKeyHash, trusted.Issuer
+		forged.Chain, forged.PrecertChain = trusted.Chain, trusted.PrecertChain
+		for _, i := range []*ctlogtest.Issued{&forged, rogue, trusted} {
+			if _, _, err := lab.l.AddPrecert(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := lab.scan("shop.example")
+		if len(b.Found) != 3 {
+			t.Fatalf("%d found", len(b.Found))
+		}
+		for n, chain := range [][][]byte{trusted.PrecertChain, rogue.PrecertChain, trusted.PrecertChain} {
+			f := b.Found[n]
+			scan.ProveIssuer(&f, chain)
+			c, honest := f.Certificate, n > 0
+			if c.Issuer.Proven != honest || f.Unsettled() == honest {
+				t.Errorf("entry %d: issuer %+v", n, c.Issuer)
+			}
+			if told := slices.ContainsFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, ctwatch.ProblemUnproven) }); told == honest {
+				t.Errorf("entry %d: problems %q", n, c.Problems)
+			}
+			if hasIssuer := len(c.Pins) == 2; hasIssuer != honest {
+				t.Errorf("entry %d: pins %v", n, c.Pins)
+			}
+		}
+	})
 }

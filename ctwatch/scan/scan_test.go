@@ -131,7 +131,8 @@ func TestPrecertificateAndCertificateAreOne(t *testing.T) {
 				if len(fin.ChainFingerprints) == 0 || !fin.Certificate.Issuer.Pin.IsZero() {
 					t.Fatal("a static log does not give the issuer's certificate, only its fingerprint")
 				}
-				scan.SetIssuer(&fin, i.Issuer)
+				scan.ProveIssuer(&pre, i.Chain)
+				scan.ProveIssuer(&fin, i.Chain)
 			}
 			for _, f := range []ctwatch.Found{pre, fin} {
 				c := f.Certificate

@@ -71,7 +71,7 @@ func certificate() ctwatch.Certificate {
 	c := ctwatch.Certificate{
 		ID: ctwatch.Hash{2}, Serial: "0a1b", Names: []string{"api.example.com"}, IPAddresses: []string{"192.0.2.1"},
 		Subject: "CN=api.example.com", NotBefore: now, NotAfter: now.AddDate(0, 3, 0),
-		Issuer:    ctwatch.Issuer{Name: "CN=E7", Pin: pins.FromSPKI([]byte("issuer")), CAA: "letsencrypt.org"},
+		Issuer:    ctwatch.Issuer{Name: "CN=E7", Pin: pins.FromSPKI([]byte("issuer")), Proven: true, CAA: "letsencrypt.org"},
 		Key:       ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pins.FromSPKI([]byte("leaf"))},
 		Matches:   []ctwatch.Match{{Watch: "example.com", Name: "api.example.com", Domain: "example.com"}},
 		Verdict:   ctwatch.Unreviewed,
