@@ -17,7 +17,7 @@ func certificate() ctwatch.Certificate {
 	c := ctwatch.Certificate{
 		ID: ctwatch.Hash{1}, Serial: "0a", Names: []string{"api.shop.example"}, IPAddresses: []string{}, Subject: "CN=api.shop.example",
 		NotBefore: at, NotAfter: at.AddDate(0, 3, 0),
-		Issuer:  ctwatch.Issuer{Name: "CN=E7,O=Let's Encrypt,C=US", Pin: pins.Pin{2}},
+		Issuer:  ctwatch.Issuer{Name: "CN=E7,O=Let's Encrypt,C=US", Pin: pins.Pin{2}, Proven: true},
 		Key:     ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pins.Pin{3}},
 		Matches: []ctwatch.Match{{Watch: "Shop.Example", Name: "api.shop.example", Domain: "shop.example"}, {Watch: "b.example", Name: "b.example", Domain: "b.example"}},
 		Verdict: ctwatch.Unreviewed, Reasons: []string{}, Problems: []string{}, FirstSeen: at,

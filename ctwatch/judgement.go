@@ -12,6 +12,9 @@ type Standing struct {
 	// seen. Who obtained a certificate can come to serve it; that proves nothing.
 	ServedAt    []string
 	Compromised bool
+	// OtherIssuers are the keys, other than the certificate's issuer's, that entries with
+	// the same TBSCertificate name as the issuer's. Each certificate has one issuer.
+	OtherIssuers []pins.Pin
 	// CAA are the CAA records that were found for its domains, as JSON of whoever asked;
 	// "" if nobody has.
 	CAA string
@@ -22,8 +25,9 @@ type Judgement struct {
 	Verdict Verdict
 	Reasons []string // codes such as "issuer_not_allowed", in Certificate.Reasons
 	Details []string // a sentence for each, for a person
-	// Grants are the names for which the rules vouch for the key by this certificate.
-	// Only an expected certificate has any.
+	// Grants are the names for which the rules vouch for the key by this certificate. Only
+	// a certificate that is expected has any, or would be but for another entry that names
+	// another issuer; and only one whose issuer is proven.
 	Grants []pins.Pattern
 	// Records are the CAA records that it goes by, if the Standing had none: to be kept
 	// with the certificate.
@@ -37,3 +41,7 @@ type Judgement struct {
 // A Judge says whether a certificate should exist. It asks no network and no store,
 // since it is called while a batch is written.
 type Judge func(c *Certificate, k Standing) Judgement
+
+// ReasonIssuerConflict is the reason of an alarm: entries with one TBSCertificate name
+// the keys of different issuers.
+const ReasonIssuerConflict = "issuer_conflict"

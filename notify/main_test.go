@@ -58,7 +58,7 @@ func testCertificate(names ...string) ctwatch.Certificate {
 	c := ctwatch.Certificate{
 		ID: ctwatch.Hash{0xce}, Serial: "0a", Names: names, Subject: "CN=" + names[0],
 		NotBefore: testTime, NotAfter: testTime.AddDate(0, 3, 0),
-		Issuer:  ctwatch.Issuer{Name: "CN=E7,O=Let's Encrypt,C=US", Pin: pins.FromSPKI([]byte("issuer"))},
+		Issuer:  ctwatch.Issuer{Name: "CN=E7,O=Let's Encrypt,C=US", Pin: pins.FromSPKI([]byte("issuer")), Proven: true},
 		Key:     ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pins.FromSPKI([]byte("leaf"))},
 		Matches: []ctwatch.Match{{Watch: "example.com", Name: names[0], Domain: "example.com"}},
 		Verdict: ctwatch.Unreviewed,

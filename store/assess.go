@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -34,14 +35,12 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 		return nil, err
 	}
 	j := t.db.rules(c, known)
-	if j.Verdict != ctwatch.Expected {
-		j.Grants = nil
-	}
 	if past.byPerson {
 		// The verdict stands, and what rules vouched for lasts as long as they do.
 		return nil, t.vouch(seq, c, j, false, found)
 	}
 	before := c.Verdict
+	conflict := slices.Contains(j.Reasons, ctwatch.ReasonIssuerConflict) && !slices.Contains(c.Reasons, ctwatch.ReasonIssuerConflict)
 	if before != j.Verdict || !slices.Equal(c.Reasons, j.Reasons) || c.Issuer.CAA != text(j.CAA) {
 		c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = j.Verdict, textList(j.Reasons), text(j.CAA), true
 		_, err := t.exec(sqlSetVerdict,
@@ -56,6 +55,9 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 		}
 	}
 	news := before != c.Verdict
+	if conflict && c.Verdict == ctwatch.Unexpected {
+		news, before = true, ctwatch.Unreviewed // an alarm of its own, whatever was told before
+	}
 	why := ctwatch.Printable(strings.Join(j.Details, " "), 1000)
 	if news && !(found && c.Verdict == ctwatch.Expected) { // what is expected from the start is no news
 		err := t.record(pins.Record{
@@ -140,6 +142,11 @@ func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing,
 	if err := q.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
 		return s, err
 	}
+	if s.OtherIssuers, err = pinsOf(q.query(sqlOtherIssuers, seq, c.Issuer.Pin[:])); err != nil {
+		return s, err
+	}
+	slices.SortFunc(s.OtherIssuers, func(a, b pins.Pin) int { return bytes.Compare(a[:], b[:]) })
+	s.OtherIssuers = slices.Compact(s.OtherIssuers)
 	if s.ApprovedFor, s.Compromised, err = approvedFor(q, c.Key.Pin); err != nil {
 		return s, err
 	}
@@ -162,8 +169,13 @@ const (
 	sqlOtherGrants = `SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> ? ORDER BY pattern`
 	sqlGrants      = `SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`
 	sqlVouch       = `UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`
-	sqlVouched     = `
-		SELECT DISTINCT v.value FROM certificates c, json_each(c.vouched) v WHERE c.key_pin = ? AND c.verdict = ? ORDER BY 1`
+	// An alarm about two issuers takes nothing from what the proven one vouches for.
+	sqlVouched = `
+		SELECT DISTINCT v.value FROM certificates c, json_each(c.vouched) v
+		WHERE c.key_pin = ?1 AND (c.verdict = ?2 OR instr(c.reasons, ?3) > 0)
+			AND EXISTS (SELECT 1 FROM sightings WHERE certificate = c.seq AND verified = 1)
+		ORDER BY 1`
+	sqlInTree = `SELECT EXISTS (SELECT 1 FROM sightings WHERE certificate = ? AND verified = 1)`
 )
 
 // approvedFor returns the hosts for which a person or the configuration approved a
@@ -200,6 +212,11 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news,
 	slices.Sort(names)
 	n, err := t.exec(sqlVouch, seq, list(names))
 	if err != nil || n == 0 && !news {
+		return err
+	}
+	// What nothing has proven to be in a log's tree gives and takes no trust.
+	var inTree bool
+	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil || !inTree {
 		return err
 	}
 	why := strings.Join(j.Details, " ")
@@ -254,7 +271,7 @@ func (t *tx) syncVouched(pin pins.Pin, why string) error {
 	} else if err != nil {
 		return err
 	}
-	want, err := patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected)))
+	want, err := patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
 	if err != nil {
 		return err
 	}
@@ -373,7 +390,17 @@ func (db *DB) Rejudge(ctx context.Context, digest string) error {
 		return err
 	}
 	return db.write(ctx, what, func(t *tx) error {
-		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('rules', ?)`, text(digest))
+		// Rules may vouch for less by the same certificates.
+		granted, err := pinsOf(t.query(`SELECT DISTINCT k.pin FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY 1`, sourceRule))
+		if err != nil {
+			return err
+		}
+		for _, pin := range granted {
+			if err := t.syncVouched(pin, "its certificates were judged again"); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('rules', ?)`, text(digest))
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -17,21 +18,23 @@ const maxSightings = 200
 
 const (
 	certificateColumns = `c.seq, c.id, c.first_seen, c.verdict, c.reasons, c.serial, c.names, c.ip_addresses, c.subject, c.not_before, c.not_after,
-		c.issuer_name, c.issuer_pin, c.issuer_caa, c.key_algorithm, c.key_pin, c.certificate, c.precertificate, c.problems,
+		c.issuer_name, c.issuer_pin, c.issuer_proven <> 0, c.issuer_caa, c.key_algorithm, c.key_pin, c.certificate, c.precertificate, c.problems,
 		c.deployed, c.deployed_at`
 	sqlCertificateSeq = `SELECT seq FROM certificates WHERE id = ?`
 	sqlCertificate    = `SELECT ` + certificateColumns + ` FROM certificates c WHERE c.seq = ?`
 
 	sqlInsertCertificate = `
 		INSERT INTO certificates (id, first_seen, verdict, reasons, serial, names, ip_addresses, subject, not_before, not_after,
-			issuer_name, issuer_pin, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems,
+			issuer_name, issuer_pin, issuer_proven, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems,
 			deployed, deployed_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
 			EXISTS (SELECT 1 FROM served WHERE certificate = ?1), (SELECT min(since) FROM served WHERE certificate = ?1))
 		RETURNING seq, deployed, deployed_at`
 	sqlUpdateCertificate = `
-		UPDATE certificates SET issuer_name = ?2, issuer_pin = ?3, issuer_caa = ?4, certificate = ?5, precertificate = ?6, problems = ?7
+		UPDATE certificates SET issuer_name = ?2, issuer_pin = ?3, issuer_proven = ?4, issuer_caa = ?5, certificate = ?6, precertificate = ?7, problems = ?8
 		WHERE seq = ?1`
+	sqlDisproveIssuer = `UPDATE certificates SET issuer_proven = 0 WHERE seq = ? AND issuer_proven = 2`
+	sqlOtherIssuers   = `SELECT issuer_pin FROM sightings WHERE certificate = ?1 AND issuer_pin <> ?2 LIMIT 100`
 
 	sqlMatches     = `SELECT watch, name, domain FROM matches WHERE certificate = ? ORDER BY n`
 	sqlInsertMatch = `INSERT INTO matches (certificate, n, watch, name, domain) VALUES (?, ?, ?, ?, ?)`
@@ -94,7 +97,7 @@ func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
 	var deployedAt sql.NullInt64
 	err = t.queryRow(sqlInsertCertificate,
 		c.ID[:], ms(c.FirstSeen), string(c.Verdict), list(c.Reasons), c.Serial, list(c.Names), list(c.IPAddresses), c.Subject,
-		nullMS(c.NotBefore), nullMS(c.NotAfter), c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA, c.Key.Algorithm, nullPin(c.Key.Pin),
+		nullMS(c.NotBefore), nullMS(c.NotAfter), c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA, c.Key.Algorithm, nullPin(c.Key.Pin),
 		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems)).Scan(&seq, &c.Deployed, &deployedAt)
 	if err != nil {
 		return 0, err
@@ -116,15 +119,18 @@ func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) er
 
 // mergeCertificate adds to a known certificate what another sighting of it knows
 // besides, and returns it whole. The facts in its TBSCertificate are the same in
-// each; those around it may have been out of reach before. A verdict is not a
-// sighting's to change.
-func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Certificate, error) {
-	c, err := loadCertificate(t, seq)
-	if err != nil {
-		return c, err
+// each; those around it may have been out of reach before. It reports whether who
+// issued it is better known now. A verdict is not a sighting's to change.
+func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificate, issuer bool, err error) {
+	if c, err = loadCertificate(t, seq); err != nil {
+		return c, false, err
 	}
-	changed := fill(&c.Issuer.Name, more.Issuer.Name)
-	changed = fill(&c.Issuer.Pin, more.Issuer.Pin) || changed
+	more := presentableCertificate(f.Certificate, t.now)
+	if issuer, err = t.mergeIssuer(seq, &c.Issuer, &more, f.Incomplete); err != nil {
+		return c, false, err
+	}
+	changed := issuer
+	changed = fill(&c.Issuer.Name, more.Issuer.Name) || changed
 	changed = fill(&c.Issuer.CAA, more.Issuer.CAA) || changed
 	changed = fill(&c.Fingerprints.Certificate, more.Fingerprints.Certificate) || changed
 	changed = fill(&c.Fingerprints.Precertificate, more.Fingerprints.Precertificate) || changed
@@ -133,16 +139,17 @@ func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Cer
 			c.Problems, changed = append(c.Problems, p), true
 		}
 	}
-	if i := slices.Index(c.Problems, ctwatch.ProblemNoIssuer); i >= 0 && !c.Issuer.Pin.IsZero() {
-		c.Problems, changed = slices.Delete(c.Problems, i, i+1), true
+	if n := len(c.Problems); c.Issuer.Proven {
+		c.Problems = slices.DeleteFunc(c.Problems, aboutIssuer)
+		changed = changed || len(c.Problems) < n
 	}
 	if changed {
 		t.changed = true
 		c.SetPins()
-		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.CAA,
+		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA,
 			nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems))
 		if err != nil {
-			return c, err
+			return c, false, err
 		}
 	}
 
@@ -158,7 +165,38 @@ func (t *tx) mergeCertificate(seq int64, more *ctwatch.Certificate) (ctwatch.Cer
 		}
 	}
 	t.changed = t.changed || len(c.Matches) > n
-	return c, t.insertMatches(seq, n, c.Matches[n:])
+	return c, issuer, t.insertMatches(seq, n, c.Matches[n:])
+}
+
+// mergeIssuer has a proven issuer take the place of one that is not: nobody can keep
+// the true one out by an entry that names another. One that was believed because an
+// older version recorded it is not believed any more once the log has served all there
+// is, and that is no proof.
+func (t *tx) mergeIssuer(seq int64, issuer *ctwatch.Issuer, more *ctwatch.Certificate, incomplete bool) (changed bool, err error) {
+	switch {
+	case more.Issuer.Proven && !issuer.Proven:
+		issuer.Pin, issuer.Proven = more.Issuer.Pin, true
+		return true, nil
+	case more.Issuer.Proven && more.Issuer.Pin == issuer.Pin:
+		_, err := t.exec(`UPDATE certificates SET issuer_proven = 1 WHERE seq = ? AND issuer_proven = 2`, seq)
+		return false, err
+	case issuer.Proven && (!incomplete || more.Issuer.Proven):
+		n, err := t.exec(sqlDisproveIssuer, seq)
+		if err != nil || n == 0 {
+			return false, err
+		}
+		issuer.Proven = false
+		if more.Issuer.Proven {
+			issuer.Pin, issuer.Proven = more.Issuer.Pin, true
+		}
+		return true, nil
+	}
+	return fill(&issuer.Pin, more.Issuer.Pin), nil
+}
+
+// aboutIssuer reports whether a problem says why the issuer is not proven.
+func aboutIssuer(problem string) bool {
+	return problem == ctwatch.ProblemNoIssuer || strings.HasPrefix(problem, ctwatch.ProblemUnproven)
 }
 
 // fill sets what is unknown, and reports whether it did.
@@ -201,7 +239,7 @@ func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.
 		deployedAt             sql.NullInt64
 	)
 	err = row.Scan(&seq, &c.ID, &firstSeen, &c.Verdict, listOf{&c.Reasons}, &c.Serial, listOf{&c.Names}, listOf{&c.IPAddresses}, &c.Subject,
-		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert, listOf{&c.Problems},
+		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.Proven, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert, listOf{&c.Problems},
 		&c.Deployed, &deployedAt)
 	if err != nil {
 		return 0, c, err

@@ -38,7 +38,7 @@ func closed(t *testing.T, path string) {
 	db, err := tryOpen(path, nil)
 	must(t, err)
 	l := started(t, db, 1)
-	record(t, db, l, 1, found(l, 1, 0))
+	recordUnproven(t, db, l, 1, found(l, 1, 0))
 	must(t, db.Close())
 }
 
@@ -81,7 +81,7 @@ func TestAnUncleanEndIsChecked(t *testing.T) {
 	db, err := tryOpen(path, nil)
 	must(t, err)
 	l := started(t, db, 1)
-	record(t, db, l, 1, found(l, 1, 0))
+	recordUnproven(t, db, l, 1, found(l, 1, 0))
 	must(t, db.Crash())
 	var logs bytes.Buffer
 	db, err = tryOpen(path, &logs)
@@ -203,9 +203,9 @@ func TestReadOnlyReadsInEveryState(t *testing.T) {
 		must(t, err)
 		defer db.Close()
 		l := started(t, db, 1)
-		record(t, db, l, 1, found(l, 1, 0))
+		recordUnproven(t, db, l, 1, found(l, 1, 0))
 		read(t, path)
-		record(t, db, l, 2, found(l, 2, 1))
+		recordUnproven(t, db, l, 2, found(l, 2, 1))
 	})
 	t.Run("a daemon was stopped", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "ctwatch.db")
@@ -219,7 +219,7 @@ func TestReadOnlyReadsInEveryState(t *testing.T) {
 		must(t, err)
 		defer db.Close()
 		l := started(t, db, 1)
-		record(t, db, l, 1, found(l, 1, 0))
+		recordUnproven(t, db, l, 1, found(l, 1, 0))
 		must(t, os.CopyFS(to, os.DirFS(from)))
 		read(t, filepath.Join(to, "ctwatch.db"))
 	})
@@ -394,12 +394,12 @@ func TestOnEventsIsCalledAfterACommitWithEvents(t *testing.T) {
 	must(t, err)
 	defer db.Close()
 	l := started(t, db, 1)
-	record(t, db, l, 1)
+	recordUnproven(t, db, l, 1)
 	if calls != 0 {
 		t.Errorf("called %d times without an event", calls)
 	}
-	record(t, db, l, 1, found(l, 1, 0))
-	record(t, db, l, 1, found(l, 1, 0))
+	recordUnproven(t, db, l, 1, found(l, 1, 0))
+	recordUnproven(t, db, l, 1, found(l, 1, 0))
 	if calls != 1 {
 		t.Errorf("called %d times, want once", calls)
 	}
@@ -475,7 +475,7 @@ func TestCertificateByPrefix(t *testing.T) {
 	for i, id := range []string{"abcdef0123" + strings.Repeat("0", 54), "abcdef01ff" + strings.Repeat("f", 54)} {
 		f := found(l, i, uint64(i))
 		f.Certificate.ID, _ = ctwatch.ParseHash(id)
-		record(t, db, l, 2, f)
+		recordUnproven(t, db, l, 2, f)
 	}
 	for prefix, want := range map[string]error{
 		"abcdef012": nil, "ABCDEF01f": nil, "abcdef0123" + strings.Repeat("0", 54): nil,

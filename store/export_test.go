@@ -37,7 +37,7 @@ func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows, err := conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 18)...)
+		rows, err := conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 19)...)
 		plan, err := collect(rows, err, func(r *sql.Rows) (detail string, err error) {
 			var id, parent, unused int
 			err = r.Scan(&id, &parent, &unused, &detail)

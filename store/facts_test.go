@@ -115,7 +115,7 @@ func TestTheRevisionGrowsWithWhatPlansRestOn(t *testing.T) {
 		{"a certificate", true, func() error { record(t, db, l, 1, noIssuer); return nil }},
 		{"read again", false, func() error { record(t, db, l, 1, noIssuer); return nil }},
 		{"a position", false, func() error { return db.Advance(t.Context(), l.ID, tree(1), head(1)) }},
-		{"its issuer", true, func() error { return db.SetIssuer(t.Context(), certificate(1).ID, certificate(1).Issuer) }},
+		{"its issuer", true, func() error { return db.AddProof(t.Context(), l.ID, found(l, 1, 0)) }},
 		{"an approval", true, func() error { approve(t, db, approval(pin("key1"), "a.example")); return nil }},
 		{"shipped", true, func() error { return db.Import(t.Context(), store.Shipped{App: "a", Version: "1"}) }},
 		{"settled", true, func() error { settle(t, db, pin("key1")); return nil }},

@@ -162,7 +162,7 @@ func certificate(n int) ctwatch.Certificate {
 		Names:     []string{fmt.Sprintf("w%d.example.com", n), "other.test"},
 		Subject:   fmt.Sprintf("CN=w%d.example.com", n),
 		NotBefore: epoch.Add(-time.Hour), NotAfter: epoch.AddDate(0, 3, 0),
-		Issuer:    ctwatch.Issuer{Name: "CN=CA,C=US", Pin: pin("issuer"), CAA: "ca.test"},
+		Issuer:    ctwatch.Issuer{Name: "CN=CA,C=US", Pin: pin("issuer"), Proven: true, CAA: "ca.test"},
 		Key:       ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pin(fmt.Sprint("key", n%10))},
 		Matches:   []ctwatch.Match{{Watch: ".Example.com", Name: fmt.Sprintf("w%d.example.com", n), Domain: "example.com"}},
 		Verdict:   ctwatch.Unreviewed,
@@ -201,8 +201,15 @@ func final(f ctwatch.Found) ctwatch.Found {
 	return f
 }
 
-// record records one batch that ends at position.
+// record records one batch that ends at position, and proves it to be in the tree.
 func record(t testing.TB, db *store.DB, l ctwatch.Log, position uint64, fs ...ctwatch.Found) {
+	t.Helper()
+	recordUnproven(t, db, l, position, fs...)
+	must(t, db.Advance(t.Context(), l.ID, tree(position), head(position)))
+}
+
+// recordUnproven records one batch that ends at position.
+func recordUnproven(t testing.TB, db *store.DB, l ctwatch.Log, position uint64, fs ...ctwatch.Found) {
 	t.Helper()
 	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, End: position, Found: fs}, position))
 }

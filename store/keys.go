@@ -109,6 +109,9 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 	if c.Key.Pin.IsZero() {
 		return nil
 	}
+	if !slices.ContainsFunc(c.Sightings, func(s ctwatch.Sighting) bool { return s.Verified }) {
+		return nil // it is told once an entry is proven to be in a log's tree
+	}
 	if id, err := unexpectedOf(t, c.Key.Pin); err != nil || !id.IsZero() {
 		return err
 	}

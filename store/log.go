@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -155,7 +156,11 @@ func (db *DB) Begin(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head
 
 const (
 	sqlAdvance = `UPDATE logs SET verified_size = ?2, verified_range = ?3, last_verified_at = ?4 WHERE seq = ?1`
-	sqlVerify  = `UPDATE sightings SET verified = 1 WHERE log = ? AND epoch = ? AND entry < ? AND verified = 0`
+	// Certificates of which no entry was proven to be in a tree before.
+	sqlNewlyVerified = `
+		SELECT s.certificate FROM sightings s WHERE s.log = ? AND s.epoch = ? AND s.entry < ? AND s.verified = 0
+			AND NOT EXISTS (SELECT 1 FROM sightings o WHERE o.certificate = s.certificate AND o.verified = 1)`
+	sqlVerify = `UPDATE sightings SET verified = 1 WHERE log = ? AND epoch = ? AND entry < ? AND verified = 0`
 )
 
 // Advance moves the verified position to the size of a tree that a tree head
@@ -179,9 +184,35 @@ func (db *DB) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, 
 		if _, err := t.insertHead(l, head); err != nil {
 			return err
 		}
-		_, err = t.exec(sqlVerify, l.seq, l.epoch, size)
-		return err
+		proven, err := sequences(t, sqlNewlyVerified, l.seq, l.epoch, size)
+		if err != nil {
+			return err
+		}
+		if _, err = t.exec(sqlVerify, l.seq, l.epoch, size); err != nil {
+			return err
+		}
+		return t.inTree(proven)
 	})
+}
+
+// inTree does what waits until an entry with a certificate is proven to be in its log's
+// tree: what rules vouch for by it takes effect, and a key that is new is told of. A log,
+// or anyone on the way to it, can serve an entry that it never signed.
+func (t *tx) inTree(certificates []int64) error {
+	slices.Sort(certificates)
+	for _, seq := range slices.Compact(certificates) {
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		if err := t.syncVouched(c.Key.Pin, "an entry with certificate "+c.ID.String()[:16]+" is proven to be in its log"); err != nil {
+			return err
+		}
+		if err := t.candidate(&c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reread goes back to a log's verified position and begins a new epoch: what was

@@ -20,7 +20,7 @@ func TestFollowResumesAtTheVerifiedPosition(t *testing.T) {
 		t.Errorf("progress of a new log (-want +got):\n%s", diff)
 	}
 	must(t, db.Begin(t.Context(), l.ID, tree(100), head(130), ""))
-	record(t, db, l, 120)
+	recordUnproven(t, db, l, 120)
 	must(t, db.Advance(t.Context(), l.ID, tree(110), head(110)))
 	must(t, db.AddHead(t.Context(), l.ID, head(150)))
 	must(t, db.AddHead(t.Context(), l.ID, head(140)))
@@ -65,7 +65,7 @@ func TestBeginTellsOfTheGap(t *testing.T) {
 func TestPositionsThatMakeNoSenseAreRefused(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	record(t, db, l, 10)
+	recordUnproven(t, db, l, 10)
 	must(t, db.Advance(t.Context(), l.ID, tree(8), head(8)))
 	unknown := testLog(2).ID
 	for name, err := range map[string]error{
@@ -92,8 +92,8 @@ func TestPositionsThatMakeNoSenseAreRefused(t *testing.T) {
 func TestAdvanceVerifiesWhatIsBelow(t *testing.T) {
 	db := open(t)
 	l, other := started(t, db, 1), started(t, db, 2)
-	record(t, db, l, 10, found(l, 1, 3), found(l, 2, 4), found(l, 3, 9))
-	record(t, db, other, 10, found(other, 1, 2))
+	recordUnproven(t, db, l, 10, found(l, 1, 3), found(l, 2, 4), found(l, 3, 9))
+	recordUnproven(t, db, other, 10, found(other, 1, 2))
 	must(t, db.Advance(t.Context(), l.ID, tree(4), head(4)))
 	verified := func(n, sighting int) bool { return get(t, db, n).Sightings[sighting].Verified }
 	// Sightings are oldest first: certificate 1 was entry 2 of the other log before.
@@ -110,12 +110,12 @@ func TestAdvanceVerifiesWhatIsBelow(t *testing.T) {
 func TestAnAlteredEntryIsNeverVerified(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	record(t, db, l, 10, found(l, 1, 3), found(l, 2, 5)) // 2 is what the log made of 5
+	recordUnproven(t, db, l, 10, found(l, 1, 3), found(l, 2, 5)) // 2 is what the log made of 5
 	must(t, db.Reread(t.Context(), l.ID))
 	if p := status(t, db, l).Position; p != 0 {
 		t.Errorf("position %d, want the verified one, 0", p)
 	}
-	record(t, db, l, 10, found(l, 1, 3), found(l, 4, 5))
+	recordUnproven(t, db, l, 10, found(l, 1, 3), found(l, 4, 5))
 	must(t, db.Advance(t.Context(), l.ID, tree(10), head(10)))
 	for n, want := range map[int]bool{1: true, 2: false, 4: true} {
 		if got := get(t, db, n).Sightings[0].Verified; got != want {
@@ -125,7 +125,7 @@ func TestAnAlteredEntryIsNeverVerified(t *testing.T) {
 	// Not even when the log is followed anew and grows.
 	_, err := db.Follow(t.Context(), l)
 	must(t, err)
-	record(t, db, l, 20)
+	recordUnproven(t, db, l, 20)
 	must(t, db.Advance(t.Context(), l.ID, tree(20), head(20)))
 	if get(t, db, 2).Sightings[0].Verified {
 		t.Error("the altered entry became verified later")
@@ -190,12 +190,12 @@ func TestLag(t *testing.T) {
 	must(t, db.AddHead(t.Context(), l.ID, head(100)))
 	c.Add(10 * time.Second)
 	must(t, db.AddHead(t.Context(), l.ID, head(200)))
-	record(t, db, l, 100)
+	recordUnproven(t, db, l, 100)
 	c.Add(5 * time.Second)
 	if s := status(t, db, l); s.LagSeconds != 15 || s.LagEntries != 100 {
 		t.Errorf("lag %v s and %d entries, want 15 and 100", s.LagSeconds, s.LagEntries)
 	}
-	record(t, db, l, 200)
+	recordUnproven(t, db, l, 200)
 	if s := status(t, db, l); s.LagSeconds != 0 || s.LagEntries != 0 {
 		t.Errorf("lag %v s and %d entries when caught up", s.LagSeconds, s.LagEntries)
 	}

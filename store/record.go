@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"ctwatch/ctwatch"
@@ -66,12 +67,13 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
-	fresh, err := t.meet(seq, l, s, f.LeafHash)
+	fresh, err := t.meet(seq, l, s, f)
 	if err != nil {
 		return err
 	}
+	better := false
 	if known {
-		if c, err = t.mergeCertificate(seq, &c); err != nil {
+		if c, better, err = t.mergeCertificate(seq, f); err != nil {
 			return err
 		}
 	} else {
@@ -85,12 +87,17 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if _, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason); err != nil {
 		return err
 	}
-	if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
-		return err
+	if c.Issuer.Proven {
+		if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
+			return err
+		}
 	}
 
-	if known && !fresh {
-		return nil // read again, and told before
+	if known && !fresh { // read again, and told before
+		if better {
+			return t.assessAll([]int64{seq})
+		}
+		return nil
 	}
 	before := c.Verdict
 	verdict, err := t.assess(seq, &c, !known)
@@ -113,26 +120,62 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if err := t.cleared(before, &c); err != nil {
 		return err
 	}
-	return t.candidate(&c)
+	return nil // that its key is new is told once the entry is verified
 }
 
-// SetIssuer notes the issuer of a certificate, which was out of reach when the
-// certificate was found. What is known of it already stays.
-func (db *DB) SetIssuer(ctx context.Context, id ctwatch.Hash, issuer ctwatch.Issuer) error {
+// Unsettled lists the entries of a log that are worth reading again, the newest first,
+// at most limit: those whose certificate has an issuer that is not proven, or whose
+// chain the log did not serve whole. What has ended is left out.
+func (db *DB) Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error) {
+	var out []ctwatch.EntryRef
+	err := db.read(ctx, "looking for entries to read again", func(t readTx) error {
+		rows, err := t.query(sqlUnsettled, id[:], ms(db.now()), limit)
+		out, err = collect(rows, err, func(r *sql.Rows) (e ctwatch.EntryRef, err error) {
+			err = r.Scan(&e.Index, &e.LeafHash)
+			return e, err
+		})
+		return err
+	})
+	return out, err
+}
+
+// AddProof notes what reading a recorded entry again has proven of its issuer. An entry
+// with another leaf hash is not the one that was recorded, and changes nothing.
+func (db *DB) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) error {
+	if len(f.Certificate.Sightings) != 1 {
+		return fmt.Errorf("noting an issuer: found with %d sightings instead of one", len(f.Certificate.Sightings))
+	}
 	return db.write(ctx, "noting an issuer", func(t *tx) error {
-		seq, known, err := t.certificateSeq(id)
+		l, err := loadLog(t, id)
 		if err != nil {
 			return err
 		}
-		if !known {
-			return fmt.Errorf("certificate %v: %w", id, ErrNotFound)
+		seq, known, err := t.certificateSeq(f.Certificate.ID)
+		if err != nil || !known {
+			return err
 		}
-		c, err := t.mergeCertificate(seq, &ctwatch.Certificate{Issuer: issuer})
+		index, err := count(f.Certificate.Sightings[0].Index)
 		if err != nil {
 			return err
 		}
-		if _, err = t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+id.String()[:16]); err != nil {
+		n, err := t.exec(sqlSettleSighting, seq, l.seq, index, f.LeafHash[:], nullPin(f.Certificate.Issuer.Pin), f.Unsettled())
+		if err != nil || n == 0 {
 			return err
+		}
+		c, better, err := t.mergeCertificate(seq, &f)
+		if err != nil {
+			return err
+		}
+		if err := t.keepDER(seq, &f, f.Certificate.Sightings[0].Kind); err != nil {
+			return err
+		}
+		if c.Issuer.Proven {
+			if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+c.ID.String()[:16]); err != nil {
+				return err
+			}
+		}
+		if !better {
+			return nil
 		}
 		return t.assessAll([]int64{seq})
 	})
@@ -140,24 +183,32 @@ func (db *DB) SetIssuer(ctx context.Context, id ctwatch.Hash, issuer ctwatch.Iss
 
 const (
 	sqlInsertSighting = `
-		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch, issuer_pin, unsettled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`
 	sqlMeetSighting = `
-		UPDATE sightings SET epoch = ?5
-		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4 AND epoch <> ?5`
+		UPDATE sightings SET epoch = ?5, issuer_pin = coalesce(?6, issuer_pin), unsettled = min(unsettled, ?7)
+		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4 AND (epoch <> ?5 OR unsettled > ?7)`
+	sqlSettleSighting = `
+		UPDATE sightings SET issuer_pin = coalesce(?5, issuer_pin), unsettled = ?6
+		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4`
+	sqlUnsettled = `
+		SELECT s.entry, s.leaf_hash FROM sightings s JOIN certificates c ON c.seq = s.certificate
+		WHERE s.unsettled = 1 AND s.log = (SELECT seq FROM logs WHERE id = ?1) AND (c.not_after > ?2 OR c.not_after IS NULL)
+		ORDER BY s.entry DESC LIMIT ?3`
 )
 
 // meet writes down a sighting, or that it was met again in the log's epoch. It
 // reports whether it is new.
-func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, leaf ctwatch.Hash) (fresh bool, err error) {
+func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, f *ctwatch.Found) (fresh bool, err error) {
 	index, err := count(s.Index)
 	if err != nil {
 		return false, err
 	}
-	n, err := t.exec(sqlInsertSighting, certificate, l.seq, index, leaf[:], ms(s.Timestamp), string(s.Kind), l.epoch)
+	issuer := nullPin(f.Certificate.Issuer.Pin)
+	n, err := t.exec(sqlInsertSighting, certificate, l.seq, index, f.LeafHash[:], ms(s.Timestamp), string(s.Kind), l.epoch, issuer, f.Unsettled())
 	if err != nil || n == 1 {
 		return true, err
 	}
-	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, leaf[:], l.epoch)
+	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, f.LeafHash[:], l.epoch, issuer, f.Unsettled())
 	return false, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
 // hotStatements are those run for every batch or event: they are compiled once.
@@ -21,6 +22,7 @@ var hotStatements = []string{
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
 	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump,
 	sqlJudgements, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedAt, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlKeys,
+	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction
@@ -197,6 +199,13 @@ func texts(rows *sql.Rows, err error) ([]string, error) {
 	return collect(rows, err, func(r *sql.Rows) (s string, err error) {
 		err = r.Scan(&s)
 		return s, err
+	})
+}
+
+func pinsOf(rows *sql.Rows, err error) ([]pins.Pin, error) {
+	return collect(rows, err, func(r *sql.Rows) (p pins.Pin, err error) {
+		err = r.Scan(&p)
+		return p, err
 	})
 }
 

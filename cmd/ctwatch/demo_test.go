@@ -80,7 +80,7 @@ func TestDemoCannotPretend(t *testing.T) {
 		}, "no certificate.logged for"},
 		{"a log lies", func(d *demo) {
 			d.configure = func(*configs.Config) { d.rfc.SetFault(ctlogtest.AlterEntry(500, nil)) }
-		}, "was not verified up to"},
+		}, "no pin.candidate for"}, // a key is not proposed for what is not proven
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -174,7 +174,7 @@ func (w *pinWorld) certificate(leaf, issuer string, names []string) ctwatch.Cert
 	c := ctwatch.Certificate{
 		ID: sha256.Sum256(fmt.Append(nil, leaf, issuer, names)), Serial: "1", Names: names,
 		NotBefore: w.served.Truncate(time.Second), NotAfter: w.served.Truncate(time.Second).AddDate(0, 3, 0),
-		Issuer: ctwatch.Issuer{Name: "CN=CA", Pin: worldPin(issuer)}, Key: ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: worldPin(leaf)},
+		Issuer: ctwatch.Issuer{Name: "CN=CA", Pin: worldPin(issuer), Proven: true}, Key: ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: worldPin(leaf)},
 		Verdict: ctwatch.Unreviewed, FirstSeen: time.Now(),
 	}
 	for _, n := range names {

@@ -100,11 +100,15 @@ func newVerdicts(e *estate) *verdicts {
 	return v
 }
 
+// judging changes when the same rules come to another verdict, so that all certificates
+// are judged again.
+const judging = "issuers by signature;"
+
 // replace puts the rules of an estate in force.
 func (v *verdicts) replace(e *estate) {
 	v.policy.Store(policy.New(e.verdictRules, v.cas))
 	b, _ := json.Marshal(e.verdictRules) // texts and numbers
-	sum := sha256.Sum256(append(b, buildVersion().Version...))
+	sum := sha256.Sum256(append(b, judging+buildVersion().Version...))
 	digest := hex.EncodeToString(sum[:])
 	v.digest.Store(&digest)
 }
@@ -119,7 +123,7 @@ func (v *verdicts) judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Jud
 	j := rules.Judge(c, k)
 	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants, Records: records}
 	out.ReportTo = v.reportTo(c)
-	if ca, ok := v.cas.Of(c.Issuer.Pin); ok && len(ca.CAA) > 0 {
+	if ca, ok := v.cas.Of(c.Issuer.Pin); ok && c.Issuer.Proven && len(ca.CAA) > 0 {
 		out.CAA = ca.CAA[0]
 	}
 	return out
@@ -149,14 +153,14 @@ func (v *verdicts) remembered(domains []string) (map[string]policy.CAAResult, st
 // reportTo returns where a certificate's CA takes reports; "" when unknown.
 func (v *verdicts) reportTo(c *ctwatch.Certificate) string {
 	ca, ok := v.cas.Of(c.Issuer.Pin)
-	if !ok {
+	if !ok || !c.Issuer.Proven {
 		return ""
 	}
 	return ca.Report
 }
 
 func known(s ctwatch.Standing) policy.Known {
-	k := policy.Known{Trusted: s.ApprovedFor, Served: s.ServedAt, Compromised: s.Compromised}
+	k := policy.Known{Trusted: s.ApprovedFor, Served: s.ServedAt, Compromised: s.Compromised, OtherIssuers: s.OtherIssuers}
 	if s.CAA != "" {
 		_ = json.Unmarshal([]byte(s.CAA), &k.CAA) // what askCAA wrote; without it nothing is known
 	}

@@ -27,8 +27,12 @@ type Recorder interface {
 	HeadAt(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
 	// Record keeps a batch with all that follows from it, and moves the read position.
 	Record(ctx context.Context, b ctwatch.Batch, position uint64) error
-	// SetIssuer notes the issuer of a certificate that was recorded without it.
-	SetIssuer(ctx context.Context, certificate ctwatch.Hash, issuer ctwatch.Issuer) error
+	// Unsettled lists entries that are worth reading again, the newest first: those
+	// whose issuer is not proven, or whose chain the log did not serve whole.
+	Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error)
+	// AddProof notes what reading a recorded entry again has proven. It moves no
+	// position and verifies no sighting.
+	AddProof(context.Context, ctwatch.LogID, ctwatch.Found) error
 	// Advance moves the verified position; sightings below it are verified now,
 	// if they were met since the last Follow or Reread.
 	Advance(ctx context.Context, id ctwatch.LogID, t ctwatch.Tree, h ctwatch.Head) error
@@ -85,11 +89,12 @@ type Follower struct {
 
 	begun      time.Time // the current step
 	health     health
-	missing    []missingIssuer
-	faulty     bool // a fault was told and has not ended
-	searched   bool // for the entry to blame, since the verified position last moved
-	honest     int  // steps in a row without a fault, after one
-	stale      int  // tree heads in a row smaller than head
+	doubts     bool             // there may be unsettled entries
+	retries    map[uint64]retry // of unsettled entries, by index
+	faulty     bool             // a fault was told and has not ended
+	searched   bool             // for the entry to blame, since the verified position last moved
+	honest     int              // steps in a row without a fault, after one
+	stale      int              // tree heads in a row smaller than head
 	repair     *backoff.ExponentialBackOff
 	nextRepair time.Time
 }
@@ -97,7 +102,7 @@ type Follower struct {
 // New returns a follower of the reader's log.
 func New(o Options) *Follower {
 	l := o.Reader.Log.Info()
-	return &Follower{Options: o, log: o.Reader.Log, id: l.ID, name: l.Name}
+	return &Follower{Options: o, log: o.Reader.Log, id: l.ID, name: l.Name, doubts: true}
 }
 
 // Run follows the log until ctx ends, and then returns nil. An error means that
@@ -212,7 +217,7 @@ func (f *Follower) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := f.fillIn(ctx); err != nil {
+	if err := f.askAgain(ctx); err != nil {
 		return err
 	}
 	switch {

@@ -2,6 +2,8 @@ package follow
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/scan"
@@ -17,114 +19,129 @@ type Issuers interface {
 	Learn(ctx context.Context, chain [][]byte)
 }
 
-// resolve fetches the issuer that a static log names by fingerprint only. An
-// alert does not wait for it: without the issuer it goes out with a problem.
+// resolve fetches the certificates by which the issuer is proven, which a static log
+// names by fingerprint only: that of the issuer, and of the one above it if the first
+// is a precertificate signing certificate. An alert does not wait for them: without
+// them the certificate has an issuer that is not proven, and a problem.
 func (r *Reader) resolve(ctx context.Context, f *ctwatch.Found) {
-	if len(f.ChainFingerprints) == 0 || !f.Certificate.Issuer.Pin.IsZero() {
-		return
-	}
-	issuer, err := r.Log.Issuer(ctx, f.ChainFingerprints[0])
-	if err != nil {
-		f.Certificate.Problems = append(f.Certificate.Problems, ctwatch.ProblemNoIssuer)
-		r.Logger.Warn("issuer not fetched; its pin is left out", "log", r.Log.Info().Name, "error", err)
-		return
-	}
-	scan.SetIssuer(f, issuer)
-}
-
-// learn tells Issuers of a chain, if it does not know the issuer. What the chain
-// lacks teaches nothing.
-func (r *Reader) learn(ctx context.Context, f *ctwatch.Found) {
-	if !r.unknown(f.Certificate.Issuer.Pin) {
-		return
-	}
-	chain := f.Chain
-	for _, fingerprint := range f.ChainFingerprints {
+	for _, fingerprint := range f.ChainFingerprints[:min(2, len(f.ChainFingerprints))] {
 		der, err := r.Log.Issuer(ctx, fingerprint)
 		if err != nil {
-			r.Logger.Warn("the chain of a certificate was not fetched; it may be taken for one of an unknown CA meanwhile",
-				"log", r.Log.Info().Name, "error", err)
-			break
+			f.Incomplete = true
+			f.Certificate.Problems = append(f.Certificate.Problems, ctwatch.ProblemNoIssuer)
+			r.Logger.Warn("the certificate of an issuer was not fetched; the issuer is not proven until it is",
+				"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "error", err)
+			return
 		}
-		chain = append(chain, der)
-	}
-	if len(chain) > 0 {
-		r.Issuers.Learn(ctx, chain)
+		f.Chain = append(f.Chain, der)
+		if scan.ProveIssuer(f, f.Chain); f.Certificate.Issuer.Proven {
+			return
+		}
 	}
 }
 
-func (r *Reader) unknown(issuer pins.Pin) bool {
-	return r.Issuers != nil && !issuer.IsZero() && !r.Issuers.Known(issuer)
+// learn tells Issuers of the chain of a proven issuer that it does not know. What the
+// chain lacks teaches nothing.
+func (r *Reader) learn(ctx context.Context, f *ctwatch.Found) {
+	if r.Issuers == nil || !f.Certificate.Issuer.Proven || r.Issuers.Known(f.Certificate.Issuer.Pin) {
+		return
+	}
+	if n := len(f.Chain); n < len(f.ChainFingerprints) {
+		for _, fingerprint := range f.ChainFingerprints[n:] {
+			der, err := r.Log.Issuer(ctx, fingerprint)
+			if err != nil {
+				f.Incomplete = true
+				r.Logger.Warn("the chain of a certificate was not fetched; its CA is unknown until it is",
+					"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "error", err)
+				break
+			}
+			f.Chain = append(f.Chain, der)
+		}
+	}
+	if len(f.Chain) > 0 {
+		r.Issuers.Learn(ctx, f.Chain)
+	}
 }
 
-// Bounds of the search for issuers that a log did not serve at first.
+// prove looks for who issued a certificate that was found, and whose key that is.
+func (r *Reader) prove(ctx context.Context, f *ctwatch.Found) {
+	r.resolve(ctx, f)
+	r.learn(ctx, f)
+	f.Chain = nil // it has told what it can
+}
+
+// Bounds of the search for issuers that were not proven at first.
 const (
-	maxMissing     = 1000 // certificates that wait for their issuer
-	issuersPerStep = 4    // certificates whose issuers are asked for in one step
-	triesForChain  = 10   // how often a chain is asked for
+	maxUnsettled   = 1000 // entries of a log that are considered, the newest first
+	retriesPerStep = 4    // entries that are asked for in one step
+	maxRetryPause  = 6 * time.Hour
 )
 
-// A missingIssuer is an issuer that a static log named and did not serve, when a
-// certificate was told of without it; or the rest of its chain, of which more is to
-// be learned.
-type missingIssuer struct {
-	ctwatch.Found // ID, issuer, DER, and fingerprints
-	tries         int
+// A retry is when an entry is asked for again.
+type retry struct {
+	next  time.Time
+	pause time.Duration
 }
 
-// miss notes which certificates of a batch were told of without their issuer, or
-// under one that is not known.
-func (f *Follower) miss(b ctwatch.Batch) {
-	for _, found := range b.Found {
-		issuer := found.Certificate.Issuer.Pin
-		if len(found.ChainFingerprints) == 0 || len(f.missing) >= maxMissing || !issuer.IsZero() && !f.Reader.unknown(issuer) {
+// askAgain reads entries again whose issuer is not proven, or whose chain was not
+// served whole: a few in each step, and each of them at growing intervals. The store
+// remembers which they are. That the log still does not serve what is missing is no
+// failure of the step.
+func (f *Follower) askAgain(ctx context.Context) error {
+	if !f.doubts {
+		return nil
+	}
+	unsettled, err := f.Recorder.Unsettled(ctx, f.id, maxUnsettled)
+	if err != nil {
+		return record(err)
+	}
+	f.doubts = len(unsettled) > 0
+	// Those that were never asked for, or longest ago, go first: no flood of entries
+	// without proof keeps the others waiting for long.
+	slices.SortStableFunc(unsettled, func(a, b ctwatch.EntryRef) int {
+		return f.retries[a.Index].next.Compare(f.retries[b.Index].next)
+	})
+	retries := make(map[uint64]retry, len(unsettled))
+	left := retriesPerStep
+	for _, p := range unsettled {
+		r := f.retries[p.Index]
+		if left > 0 && p.Index < f.head.Size && !f.Now().Before(r.next) {
+			left--
+			if err := f.readAgain(ctx, p); err != nil {
+				return err
+			}
+			r.pause = min(max(2*r.pause, f.Poll), maxRetryPause)
+			r.next = f.Now().Add(r.pause)
+		}
+		retries[p.Index] = r
+	}
+	f.retries = retries
+	return nil
+}
+
+// readAgain reads one entry again and notes what proves its issuer now. What is not
+// the entry that was recorded is not looked at: whether it is in the tree is not
+// checked here.
+func (f *Follower) readAgain(ctx context.Context, p ctwatch.EntryRef) error {
+	b, err := f.Reader.scan(ctx, p.Index, p.Index+1, f.head.Size)
+	if err != nil {
+		f.Logger.Debug("an entry whose issuer is not proven was not read again", "log", f.name, "index", p.Index, "error", err)
+		return nil
+	}
+	for i := range b.Found {
+		found := &b.Found[i]
+		if found.LeafHash != p.LeafHash {
 			continue
 		}
-		m := missingIssuer{Found: ctwatch.Found{DER: found.DER, ChainFingerprints: found.ChainFingerprints}}
-		m.Certificate.ID, m.Certificate.Issuer.Pin = found.Certificate.ID, issuer
-		f.missing = append(f.missing, m)
-	}
-}
-
-// fillIn asks again for issuers that are missing, a few at a time. That the log
-// still does not have them is no failure of the step.
-func (f *Follower) fillIn(ctx context.Context) error {
-	for range min(len(f.missing), issuersPerStep) {
-		m := f.missing[0]
-		f.missing = f.missing[1:]
-		if m.Certificate.Issuer.Pin.IsZero() {
-			der, err := f.log.Issuer(ctx, m.ChainFingerprints[0])
-			if err != nil {
-				f.missing = append(f.missing, m)
-				continue
-			}
-			scan.SetIssuer(&m.Found, der)
-			if m.Certificate.Issuer.Pin.IsZero() {
-				f.Logger.Warn("what the log serves as an issuer is none", "log", f.log.Info().Name, "certificate", m.Certificate.ID, "problems", m.Certificate.Problems)
-				continue
-			}
-			f.Reader.learn(ctx, &m.Found)
-			if err := f.Recorder.SetIssuer(ctx, m.Certificate.ID, m.Certificate.Issuer); err != nil {
-				return record(err)
-			}
-		} else {
-			f.Reader.learn(ctx, &m.Found)
-		}
-		// A chain that the log has does not become more telling.
-		if m.tries++; m.tries < triesForChain && f.Reader.unknown(m.Certificate.Issuer.Pin) && !f.has(ctx, m.ChainFingerprints) {
-			f.missing = append(f.missing, m)
+		f.Reader.prove(ctx, found)
+		if err := f.Recorder.AddProof(ctx, f.id, *found); err != nil {
+			return record(err)
 		}
 	}
 	return nil
 }
 
-// has reports whether the log serves all certificates of a chain; those that it
-// served before are kept.
-func (f *Follower) has(ctx context.Context, chain []ctwatch.Hash) bool {
-	for _, fingerprint := range chain {
-		if _, err := f.log.Issuer(ctx, fingerprint); err != nil {
-			return false
-		}
-	}
-	return true
+// doubtful reports whether an entry of a batch is to be asked for again.
+func doubtful(b ctwatch.Batch) bool {
+	return slices.ContainsFunc(b.Found, func(f ctwatch.Found) bool { return f.Unsettled() })
 }

@@ -215,9 +215,7 @@ func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 		return ctwatch.Batch{}, err
 	}
 	for i := range b.Found {
-		r.resolve(ctx, &b.Found[i])
-		r.learn(ctx, &b.Found[i])
-		b.Found[i].Chain = nil // it has told what it can
+		r.prove(ctx, &b.Found[i])
 	}
 	r.Hooks.batch(b)
 	return b, nil

@@ -92,7 +92,7 @@ func (f *Follower) stride(ctx context.Context, start, end, size uint64, move boo
 			if err != nil {
 				return row, record(err)
 			}
-			f.miss(b)
+			f.doubts = f.doubts || doubtful(b)
 			last = f.Now()
 		}
 	}

@@ -22,6 +22,10 @@ func (j *judging) detail(c code, f *finding) string {
 		return fmt.Sprintf("The key %s is compromised: whoever took it can pose as these names.", j.key())
 	case issuerNotAllowed:
 		return fmt.Sprintf("It was issued by %s, which is not among those that may issue for %s: %s (%s).", j.issuerWords(), name, f.rule.issuerList(), rule)
+	case issuerConflict:
+		return fmt.Sprintf("Log entries with this same certificate name different issuers: %s, and %s. At most one of them can be true.", j.issuerWords(), j.otherIssuers())
+	case issuerUnproven:
+		return fmt.Sprintf("No CA's signature proves who issued it, so it is not known whether that CA may issue for %s (%s). The log entry %s, which anyone can write; the entry is read again until its issuer is proven.", name, rule, j.claimed())
 	case keyNotAllowed:
 		return fmt.Sprintf("The key %s is not among those authorised for %s (%s), nobody approved it, and no endpoint served it before.", j.key(), name, rule)
 	case caaForbids:
@@ -82,10 +86,34 @@ func (j *judging) issuerWords() string {
 	if j.identified {
 		return j.ca.Name
 	}
-	if j.c.Issuer.Pin.IsZero() {
-		return "a CA whose key is not known, and which calls itself " + j.issuerName()
+	if !j.c.Issuer.Proven {
+		return "a CA that no signature proves, and which calls itself " + j.issuerName()
 	}
 	return fmt.Sprintf("the CA with the key %s, which calls itself %s", j.c.Issuer.Pin, j.issuerName())
+}
+
+// claimed says what an entry says of its issuer.
+func (j *judging) claimed() string {
+	if j.c.Issuer.Pin.IsZero() {
+		return "calls the issuer " + j.issuerName()
+	}
+	if ca, ok := j.p.cas.Of(j.c.Issuer.Pin); ok {
+		return "names the key of " + ca.Name
+	}
+	return fmt.Sprintf("names the key %s", j.c.Issuer.Pin)
+}
+
+// otherIssuers lists the other keys that are named.
+func (j *judging) otherIssuers() string {
+	const most = 3
+	var out []string
+	for _, p := range j.known.OtherIssuers[:min(most, len(j.known.OtherIssuers))] {
+		out = append(out, "the key "+p.String())
+	}
+	if n := len(j.known.OtherIssuers) - most; n > 0 {
+		out = append(out, fmt.Sprintf("%d more", n))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (j *judging) validity() string {

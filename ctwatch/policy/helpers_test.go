@@ -73,7 +73,7 @@ func certificate(names ...string) *ctwatch.Certificate {
 	c := &ctwatch.Certificate{
 		Serial: "03a1", Names: names, Subject: "CN=" + names[0],
 		NotBefore: now, NotAfter: now.Add(90*24*time.Hour - time.Second),
-		Issuer: ctwatch.Issuer{Name: dnLetsEncrypt, Pin: letsEncrypt},
+		Issuer: ctwatch.Issuer{Name: dnLetsEncrypt, Pin: letsEncrypt, Proven: true},
 		Key:    ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pinOf("our key")},
 	}
 	for _, name := range names {
@@ -84,7 +84,7 @@ func certificate(names ...string) *ctwatch.Certificate {
 
 // from has another CA issue a certificate.
 func from(c *ctwatch.Certificate, pin pins.Pin, dn string) *ctwatch.Certificate {
-	c.Issuer = ctwatch.Issuer{Name: dn, Pin: pin}
+	c.Issuer = ctwatch.Issuer{Name: dn, Pin: pin, Proven: !pin.IsZero()}
 	return c
 }
 
@@ -118,4 +118,10 @@ func suggest(p *policy.Policy, c *ctwatch.Certificate, k policy.Known) string {
 	s := p.Suggest()
 	s.Add(c, k)
 	return s.String()
+}
+
+// unproven is the certificate in an entry beside which nothing proves its issuer.
+func unproven(c *ctwatch.Certificate) *ctwatch.Certificate {
+	c.Issuer.Proven = false
+	return c
 }

@@ -19,6 +19,8 @@ type Known struct {
 	Served []string
 	// Compromised says that the private key is known to be in other hands.
 	Compromised bool
+	// OtherIssuers are other keys that entries name as the issuer's of this certificate.
+	OtherIssuers []pins.Pin
 	// CAA are the records of the domains in Policy.CAANames, as far as they could be
 	// asked for.
 	CAA map[string]CAAResult
@@ -34,8 +36,8 @@ type Judgement struct {
 	Details []string
 	// Grants are the hosts for which policy approves the key of an expected
 	// certificate: a rule allows its issuer, or authorises the key. A key that is
-	// only known, by Trusted or Served, is granted nothing. Empty otherwise, and while
-	// CAA records are wanted that are not known.
+	// only known, by Trusted or Served, is granted nothing. Empty otherwise, while the
+	// issuer is not proven, and while CAA records are wanted that are not known.
 	Grants []pins.Pattern
 }
 
@@ -45,9 +47,14 @@ type Judgement struct {
 // before.
 func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 	j := judging{p: p, c: c, known: k}
-	j.ca, j.identified = p.cas.Of(c.Issuer.Pin)
+	if c.Issuer.Proven { // else its key is only what a log says
+		j.ca, j.identified = p.cas.Of(c.Issuer.Pin)
+	}
 	if k.Compromised {
 		j.note(keyCompromised, "", nil)
+	}
+	if len(k.OtherIssuers) > 0 {
+		j.note(issuerConflict, "", nil)
 	}
 	j.bans()
 	p.parts(c, j.part)
@@ -136,8 +143,8 @@ func (j *judging) part(t *part) {
 		case issuerNotAllowed:
 			j.note(issuerNotAllowed, t.name, r)
 			decided = true
-		case issuerUnknown:
-			j.note(issuerUnknown, t.name, r)
+		case issuerUnproven:
+			j.note(issuerUnproven, t.name, r)
 			decided = true
 		case noRule:
 			if len(r.Keys) > 0 && !listed && !trusted && !served {
@@ -177,35 +184,25 @@ func (j *judging) manner(t *part, r *Rule) {
 	}
 }
 
-// issuer holds the issuer against those that a rule allows. It returns noRule if the
-// rule names none.
+// issuer compares the issuer with those that a rule allows. It returns noRule if the
+// rule names none. An issuer that no signature proves is never allowed, whatever the
+// entry says.
 func (j *judging) issuer(r *Rule) code {
 	if len(r.Issuers) == 0 {
 		return noRule
 	}
 	pin := j.c.Issuer.Pin
-	byName := true // every issuer of the rule is one of the table
-	guess, guessed := (*CA)(nil), false
-	if pin.IsZero() {
-		guess, guessed = j.p.cas.Guess(j.c.Issuer.Name)
+	ca, known := j.p.cas.Of(pin)
+	allowed := slices.ContainsFunc(r.Issuers, func(i Issuer) bool {
+		return !i.Pin.IsZero() && i.Pin == pin || known && i.is(ca)
+	})
+	switch {
+	case !j.c.Issuer.Proven && (allowed || pin.IsZero()):
+		return issuerUnproven
+	case allowed:
+		return issuerAllowed
 	}
-	for _, i := range r.Issuers {
-		switch {
-		case !i.Pin.IsZero():
-			if i.Pin == pin {
-				return issuerAllowed
-			}
-			byName = false
-		case j.identified && i.is(j.ca):
-			return issuerAllowed
-		case guessed && i.is(guess):
-			return issuerUnknown // so it says, and that proves nothing
-		}
-	}
-	if pin.IsZero() && !(guessed && byName) {
-		return issuerUnknown
-	}
-	return issuerNotAllowed
+	return issuerNotAllowed // by what the entry itself says, proven or not
 }
 
 // caa holds the issuer against the CAA records of a part's domain.
@@ -216,7 +213,7 @@ func (j *judging) caa(t *part, r *Rule) {
 		return
 	}
 	ca := j.ca
-	if !j.identified && j.c.Issuer.Pin.IsZero() {
+	if !j.c.Issuer.Proven {
 		ca, _ = j.p.cas.Guess(j.c.Issuer.Name)
 	}
 	var identities []string
@@ -231,7 +228,7 @@ func (j *judging) caa(t *part, r *Rule) {
 	}
 	// A CA of which nothing is known may be one that the table does not know either.
 	if ca == nil && slices.ContainsFunc(result.permitted(t.wild), func(identity string) bool {
-		return j.c.Issuer.Pin.IsZero() || !j.p.cas.knows(identity)
+		return !j.c.Issuer.Proven || !j.p.cas.knows(identity)
 	}) {
 		j.note(issuerUnknown, t.name, r)
 		return
@@ -254,6 +251,7 @@ func (j *judging) served(t *part) bool {
 // conclude makes the judgement of what was found.
 func (j *judging) conclude() Judgement {
 	out := Judgement{Verdict: ctwatch.Expected}
+	besides := ctwatch.Expected // the verdict without the entries that name other issuers
 	for c := range codes {
 		f := &j.found[c]
 		if f.times == 0 {
@@ -264,11 +262,15 @@ func (j *judging) conclude() Judgement {
 		} else if c.undecided() && out.Verdict == ctwatch.Expected {
 			out.Verdict = ctwatch.Unreviewed
 		}
+		if c != issuerConflict && (c.forbids() || c.undecided()) {
+			besides = ctwatch.Unexpected
+		}
 		out.Reasons = append(out.Reasons, c.String())
 		out.Details = append(out.Details, j.detail(c, f))
 	}
-	// What CAA records may yet forbid makes no key a trusted one.
-	if out.Verdict == ctwatch.Expected && j.found[caaUnknown].times == 0 {
+	// What CAA records may yet forbid makes no key a trusted one. An entry that names
+	// another issuer is an alarm, and takes nothing: anyone who runs a log can make one.
+	if besides == ctwatch.Expected && j.c.Issuer.Proven && j.found[caaUnknown].times == 0 {
 		out.Grants = unique(j.grants)
 	}
 	return out

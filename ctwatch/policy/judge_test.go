@@ -81,12 +81,21 @@ func TestVerdicts(t *testing.T) {
 		{"a stored CAA identity proves nothing", tree(lets), change(from(certificate("a.example.com"), nobody, dnNobody), func(c *ctwatch.Certificate) { c.Issuer.CAA = "letsencrypt.org" }), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
 
 		// While the issuer's key is not known.
-		{"an issuer unknown that says it is allowed waits", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), policy.Known{}, ctwatch.Unreviewed, "issuer_unknown"},
-		{"an issuer unknown that says it is another is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"an issuer unknown of an unknown name waits", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnNobody), policy.Known{}, ctwatch.Unreviewed, "issuer_unknown"},
-		{"an issuer unknown waits where keys are allowed", tree(byPin), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), policy.Known{}, ctwatch.Unreviewed, "issuer_unknown"},
-		{"an issuer unknown without a name waits", tree(lets), from(certificate("a.example.com"), pins.Pin{}, ""), policy.Known{}, ctwatch.Unreviewed, "issuer_unknown"},
-		{"a known key does not tell who the issuer is", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), trusted("a.example.com"), ctwatch.Unreviewed, "issuer_unknown key_authorized"},
+		{"an issuer unknown that says it is allowed is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown that says it is another is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown where issuing keys are allowed", tree(byPin), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown without a name", tree(lets), from(certificate("a.example.com"), pins.Pin{}, ""), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown where no issuers are demanded", nil, from(certificate("a.example.com"), pins.Pin{}, ""), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
+		{"a known key does not tell who the issuer is", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), trusted("a.example.com"), ctwatch.Unexpected, "issuer_unproven key_authorized"},
+
+		// What an entry says of its issuer is not proven by the entry.
+		{"an allowed key that signed nothing", tree(lets), unproven(certificate("a.example.com")), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an allowed pin that signed nothing", tree(byPin), unproven(from(certificate("a.example.com"), nobody, dnNobody)), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"a key that is not allowed, and signed nothing", tree(lets), unproven(from(certificate("a.example.com"), nobody, dnNobody)), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a key of ours by an issuer that is not proven", tree(ours), unproven(certificate("a.example.com")), policy.Known{}, ctwatch.Expected, "key_authorized"},
+		{"records wait for an issuer that is not proven", tree(func(r *policy.Rule) { r.CAA = true }), unproven(certificate("a.example.com")), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unreviewed, "issuer_unknown no_rule"},
+		{"two issuers of one certificate", tree(lets), certificate("a.example.com"), policy.Known{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict issuer_allowed"},
+		{"two issuers of one certificate without a rule", nil, certificate("a.example.com"), policy.Known{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict no_rule"},
 
 		// Keys.
 		{"a key authorised by the rule", tree(ours), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "key_authorized"},
@@ -202,7 +211,9 @@ func TestVerdicts(t *testing.T) {
 			if len(got.Details) != len(got.Reasons) || slices.Contains(got.Details, "") {
 				t.Errorf("details %q do not go with the reasons %q", got.Details, got.Reasons)
 			}
-			if tt.want != ctwatch.Expected && len(got.Grants) > 0 {
+			// An entry that names another issuer is an alarm, and takes no trust away.
+			conflict := slices.Contains(got.Reasons, policy.IssuerConflict)
+			if tt.want != ctwatch.Expected && !conflict && len(got.Grants) > 0 {
 				t.Errorf("the key of a certificate that is %s is granted %v", tt.want, got.Grants)
 			}
 		})

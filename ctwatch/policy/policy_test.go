@@ -169,7 +169,7 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 func TestDetailsQuoteNothingThatACertificateCanHideIn(t *testing.T) {
 	evil := "a\x1b]0;x\a\u202e<!channel>\n" + strings.Repeat("x", 10_000) + ".example.com"
 	c := certificate(evil, "*.*.example.com")
-	c.Issuer = ctwatch.Issuer{Name: "O=Evil\r\n\x1b[31m" + strings.Repeat("y", 10_000), Pin: nobody}
+	c.Issuer = ctwatch.Issuer{Name: "O=Evil\r\n\x1b[31m" + strings.Repeat("y", 10_000), Pin: nobody, Proven: true}
 	c.Key.Algorithm = "1.2.3\n\x00"
 	r := rule(t, ".example.com", func(r *policy.Rule) {
 		r.Issuers, r.Algorithms, r.Wildcards, r.MaxValidity = issuers(t, "letsencrypt.org"), []string{"RSA"}, no(), time.Hour

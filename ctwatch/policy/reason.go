@@ -1,17 +1,21 @@
 package policy
 
+import "ctwatch/ctwatch"
+
 // The reasons of a verdict: stable codes for certificate objects, worst first. The first
 // group makes a certificate unexpected, the second unreviewed, and the third says why
 // it is expected.
 const (
-	NameNever           = "name_never"            // a name that is never to be issued
-	KeyCompromised      = "key_compromised"       // somebody else has the private key
-	IssuerNotAllowed    = "issuer_not_allowed"    // not a CA that the rule allows
-	KeyNotAllowed       = "key_not_allowed"       // the rule lists keys, and not this one
-	CAAForbids          = "caa_forbids"           // the domain's CAA records do not permit the CA
-	WildcardNotAllowed  = "wildcard_not_allowed"  // a name with a wildcard
-	AlgorithmNotAllowed = "algorithm_not_allowed" // of the key
-	ValidityTooLong     = "validity_too_long"     // from notBefore to notAfter
+	NameNever           = "name_never"                 // a name that is never to be issued
+	KeyCompromised      = "key_compromised"            // somebody else has the private key
+	IssuerConflict      = ctwatch.ReasonIssuerConflict // entries with one TBSCertificate name different issuers
+	IssuerNotAllowed    = "issuer_not_allowed"         // not a CA that the rule allows
+	IssuerUnproven      = "issuer_unproven"            // the rule names issuers, and no CA's signature proves who issued
+	KeyNotAllowed       = "key_not_allowed"            // the rule lists keys, and not this one
+	CAAForbids          = "caa_forbids"                // the domain's CAA records do not permit the CA
+	WildcardNotAllowed  = "wildcard_not_allowed"       // a name with a wildcard
+	AlgorithmNotAllowed = "algorithm_not_allowed"      // of the key
+	ValidityTooLong     = "validity_too_long"          // from notBefore to notAfter
 
 	IssuerUnknown = "issuer_unknown" // the issuer's key is needed for a verdict, and is not known
 	NoRule        = "no_rule"        // nothing says that it may exist, nor that it may not
@@ -28,7 +32,9 @@ type code uint8
 const (
 	nameNever code = iota
 	keyCompromised
+	issuerConflict
 	issuerNotAllowed
+	issuerUnproven
 	keyNotAllowed
 	caaForbids
 	wildcardNotAllowed
@@ -55,7 +61,8 @@ func (c code) undecided() bool { return c == issuerUnknown || c == noRule }
 // String returns the reason as it stands in certificate objects.
 func (c code) String() string {
 	return [codes]string{
-		nameNever: NameNever, keyCompromised: KeyCompromised, issuerNotAllowed: IssuerNotAllowed,
+		nameNever: NameNever, keyCompromised: KeyCompromised, issuerConflict: IssuerConflict,
+		issuerNotAllowed: IssuerNotAllowed, issuerUnproven: IssuerUnproven,
 		keyNotAllowed: KeyNotAllowed, caaForbids: CAAForbids, wildcardNotAllowed: WildcardNotAllowed,
 		algorithmNotAllowed: AlgorithmNotAllowed, validityTooLong: ValidityTooLong,
 		issuerUnknown: IssuerUnknown, noRule: NoRule,
