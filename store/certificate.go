@@ -45,9 +45,9 @@ const (
 		WHERE s.certificate = ? ORDER BY s.log, s.entry LIMIT ?`
 
 	sqlInsertDER = `
-		INSERT INTO ders (certificate, tbs, final, precertificate) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET final = coalesce(final, excluded.final), precertificate = coalesce(precertificate, excluded.precertificate)
-		WHERE final IS NULL AND excluded.final IS NOT NULL OR precertificate IS NULL AND excluded.precertificate IS NOT NULL`
+		INSERT INTO ders (certificate, tbs, final, precertificate, final_proven) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlKeepFinal   = `UPDATE ders SET final = ?2, final_proven = ?3 WHERE certificate = ?1 AND (final IS NULL OR final_proven < ?3)`
+	sqlKeepPrecert = `UPDATE ders SET precertificate = ?2 WHERE certificate = ?1 AND precertificate IS NULL`
 )
 
 // presentableCertificate returns a copy of a certificate as the database and JSON
@@ -122,6 +122,10 @@ func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) er
 // each; those around it may have been out of reach before. It reports whether who
 // issued it is better known now. A verdict is not a sighting's to change.
 func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificate, issuer bool, err error) {
+	final, err := t.keepDER(seq, f)
+	if err != nil {
+		return c, false, err
+	}
 	if c, err = loadCertificate(t, seq); err != nil {
 		return c, false, err
 	}
@@ -132,7 +136,9 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	changed := issuer
 	changed = fill(&c.Issuer.Name, more.Issuer.Name) || changed
 	changed = fill(&c.Issuer.CAA, more.Issuer.CAA) || changed
-	changed = fill(&c.Fingerprints.Certificate, more.Fingerprints.Certificate) || changed
+	if final && more.Fingerprints.Certificate != nil {
+		c.Fingerprints.Certificate, changed = more.Fingerprints.Certificate, true
+	}
 	changed = fill(&c.Fingerprints.Precertificate, more.Fingerprints.Precertificate) || changed
 	for _, p := range more.Problems {
 		if !slices.Contains(c.Problems, p) {
@@ -209,15 +215,28 @@ func fill[T comparable](to *T, from T) bool {
 	return true
 }
 
-func (t *tx) keepDER(certificate int64, f *ctwatch.Found, kind ctwatch.SightingKind) error {
-	var final, pre any
-	if kind == ctwatch.Precertificate {
+// keepDER keeps the bytes of a certificate, and reports whether those are the final
+// certificate's. One that its CA signed takes the place of one that nobody is known to
+// have signed: the same TBSCertificate can stand in any number of those.
+func (t *tx) keepDER(certificate int64, f *ctwatch.Found) (final bool, err error) {
+	var der, pre any
+	proven := false
+	if f.Certificate.Sightings[0].Kind == ctwatch.Precertificate {
 		pre = nullBytes(f.DER)
 	} else {
-		final = nullBytes(f.DER)
+		der, proven = nullBytes(f.DER), f.Certificate.Issuer.Proven
 	}
-	_, err := t.exec(sqlInsertDER, certificate, blob(f.TBS), final, pre)
-	return err
+	n, err := t.exec(sqlInsertDER, certificate, blob(f.TBS), der, pre, proven)
+	switch {
+	case err != nil || n == 1:
+		return der != nil, err
+	case der != nil:
+		n, err = t.exec(sqlKeepFinal, certificate, der, proven)
+		return n == 1, err
+	case pre != nil:
+		_, err = t.exec(sqlKeepPrecert, certificate, pre)
+	}
+	return false, err
 }
 
 // loadCertificate reads a certificate with its matches and sightings.

@@ -145,8 +145,9 @@ type Final struct {
 	NotAfter time.Time
 }
 
-// Finals returns the whole certificates of leaf keys that have not ended, and of
-// which nobody says that they should not exist, oldest first.
+// Finals returns the whole certificates of leaf keys that have not ended, that their CA
+// is proven to have signed, and of which nobody says that they should not exist, oldest
+// first.
 func (db *DB) Finals(ctx context.Context, leafPins []pins.Pin) ([]Final, error) {
 	hex := make([]string, len(leafPins))
 	for i, p := range leafPins {
@@ -157,7 +158,7 @@ func (db *DB) Finals(ctx context.Context, leafPins []pins.Pin) ([]Final, error) 
 	err := db.read(ctx, "reading certificates", func(t readTx) error {
 		rows, err := t.query(`
 			SELECT c.id, d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
-			WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL
+			WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL AND d.final_proven = 1
 			ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
 		out, err = collect(rows, err, func(r *sql.Rows) (f Final, err error) {
 			var notAfter int64

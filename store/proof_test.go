@@ -170,6 +170,38 @@ func TestForgedEntrySilencesNoRogue(t *testing.T) {
 	}
 }
 
+// TestForgedFinalGivesWay: a log can serve our TBSCertificate as a certificate that our
+// CA never signed; the fingerprint of that one is not published.
+func TestForgedFinalGivesWay(t *testing.T) {
+	db := judging(t, "", provenRule("issuer"))
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	forged := final(claimed(l, 1, 1, "issuer"))
+	forged.DER = []byte("forged")
+	sum := hash("forged")
+	forged.Certificate.Fingerprints.Certificate = &sum
+	record(t, db, l, 2, forged)
+	finals := func() []store.Final {
+		t.Helper()
+		out, err := db.Finals(t.Context(), []pins.Pin{pin("key1")})
+		must(t, err)
+		return out
+	}
+	if got := finals(); len(got) != 0 {
+		t.Errorf("%d forged certificates are published", len(got))
+	}
+	honest := final(found(l, 1, 2))
+	record(t, db, l, 3, honest)
+	forged.Certificate.Sightings[0].Index, forged.LeafHash = 3, hash("another")
+	record(t, db, l, 4, forged)
+	if got := finals(); len(got) != 1 || string(got[0].DER) != string(honest.DER) {
+		t.Errorf("published are %d certificates", len(got))
+	}
+	if f := get(t, db, 1).Fingerprints.Certificate; f == nil || *f != *honest.Certificate.Fingerprints.Certificate {
+		t.Errorf("the fingerprint is %v", f)
+	}
+}
+
 // TestOldIssuersAreProvenLater: what a database of before has in a log's tree is
 // believed until its entry is read again; what was not in the tree is not.
 func TestOldIssuersAreProvenLater(t *testing.T) {

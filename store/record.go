@@ -78,9 +78,9 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 		}
 	} else {
 		c.Sightings[0] = s
-	}
-	if err := t.keepDER(seq, f, s.Kind); err != nil {
-		return err
+		if _, err := t.keepDER(seq, f); err != nil {
+			return err
+		}
 	}
 
 	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
@@ -164,9 +164,6 @@ func (db *DB) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) e
 		}
 		c, better, err := t.mergeCertificate(seq, &f)
 		if err != nil {
-			return err
-		}
-		if err := t.keepDER(seq, &f, f.Certificate.Sightings[0].Kind); err != nil {
 			return err
 		}
 		if c.Issuer.Proven {

@@ -16,7 +16,7 @@ import (
 var hotStatements = []string{
 	sqlLog, sqlMove,
 	sqlCertificateSeq, sqlCertificate, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
-	sqlInsertSighting, sqlMeetSighting, sqlInsertDER, sqlInsertMalformed,
+	sqlInsertSighting, sqlMeetSighting, sqlInsertDER, sqlKeepFinal, sqlInsertMalformed,
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,

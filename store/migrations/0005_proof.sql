@@ -14,3 +14,9 @@ UPDATE certificates SET issuer_proven = 2
 WHERE issuer_pin IS NOT NULL AND EXISTS (SELECT 1 FROM sightings WHERE certificate = seq AND verified = 1);
 
 CREATE INDEX sightings_unsettled ON sightings (log, entry) WHERE unsettled = 1;
+
+-- 1: the CA's signature over the final certificate was verified. One without that can be
+-- anybody's around the same TBSCertificate, and gives way to it.
+ALTER TABLE ders ADD COLUMN final_proven INTEGER NOT NULL DEFAULT 0;
+UPDATE ders SET final_proven = 1 WHERE final IS NOT NULL
+  AND EXISTS (SELECT 1 FROM sightings s WHERE s.certificate = ders.certificate AND s.kind = 'certificate' AND s.verified = 1);
