@@ -43,6 +43,8 @@ type Options struct {
 	// before, such as one that wrote events, by the goroutine that committed: it must
 	// not block. Optional.
 	OnEvents func()
+
+	MustExist bool // OpenShared does not create the database
 }
 
 // A DB is an open database. Its methods may be called concurrently. Every error of
@@ -66,6 +68,8 @@ type DB struct {
 	// still is what the file was when it was opened as one that nobody changes:
 	// see OpenReadOnly.
 	still fs.FileInfo
+
+	temp string // the directory of a private copy, removed with it; "" for none
 
 	// suspect is set by an error that puts the file in doubt: it is checked at the
 	// next start, as after a crash.
@@ -162,59 +166,6 @@ func (db *DB) openReaders() (err error) {
 	db.r.SetMaxOpenConns(readers)
 	db.r.SetMaxIdleConns(readers)
 	return nil
-}
-
-// OpenReadOnly opens the database at path to read only, whether or not a daemon
-// has it open. It creates no files beside it (but for SQLite's -shm, should that
-// of a crashed daemon have been removed). It fails with fs.ErrNotExist if there is
-// no database, and with ErrVersion if its schema is not this program's.
-func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no database at %s: has ctwatch run with this data directory? (%w)", path, fs.ErrNotExist)
-	} else if err != nil {
-		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
-	}
-	db := &DB{path: path, log: slog.New(slog.DiscardHandler), now: time.Now}
-	var extra url.Values
-	if !db.hasWAL() {
-		// No process has it open, and none that wrote to it crashed. SQLite would
-		// create a write-ahead log only to read, which it cannot in a directory of
-		// another user, and which that user could not remove afterwards. So it is
-		// told that the file does not change; read sees to it that this stays true.
-		fi, err := os.Stat(path)
-		if err != nil {
-			return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
-		}
-		db.still = fi
-		extra = url.Values{"immutable": {"1"}}
-	}
-	var err error
-	if db.r, err = sql.Open("sqlite", readerDSN(path, extra)); err != nil {
-		return nil, fmt.Errorf("opening the database %s: %w", path, err)
-	}
-	db.r.SetMaxOpenConns(readers)
-	if err := checkVersion(ctx, db.r, migrations()); err != nil {
-		db.release()
-		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
-	}
-	return db, nil
-}
-
-// hasWAL reports whether there is a write-ahead log: whether a process has the
-// database open to write, or had it when it crashed.
-func (db *DB) hasWAL() bool {
-	_, err := os.Stat(db.path + "-wal")
-	return err == nil
-}
-
-// disturbed reports whether a database that was opened as a file that nobody
-// changes is no longer that.
-func (db *DB) disturbed() bool {
-	if db.still == nil {
-		return false
-	}
-	fi, err := os.Stat(db.path)
-	return err != nil || db.hasWAL() || fi.Size() != db.still.Size() || !fi.ModTime().Equal(db.still.ModTime())
 }
 
 func writerDSN(path string) string {
@@ -336,6 +287,9 @@ func (db *DB) release() error {
 	}
 	if db.lock != nil {
 		errs = append(errs, db.lock.unlock())
+	}
+	if db.temp != "" {
+		errs = append(errs, os.RemoveAll(db.temp))
 	}
 	return errors.Join(errs...)
 }

@@ -180,8 +180,10 @@ func TestADirectoryThatCannotBeUsedIsExplained(t *testing.T) {
 func TestReadOnlyNeedsADatabase(t *testing.T) {
 	dir := t.TempDir()
 	_, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "ctwatch.db"))
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "has ctwatch run") {
-		t.Errorf("error %v, want one that asks whether ctwatch has run", err)
+	for _, want := range []string{filepath.Join(dir, "ctwatch.db"), "--data", "ctwatch run"} {
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one that says %q", err, want)
+		}
 	}
 	if fs, _ := os.ReadDir(dir); len(fs) > 0 {
 		t.Errorf("it created %v", fs)
@@ -223,29 +225,69 @@ func TestReadOnlyReadsInEveryState(t *testing.T) {
 		must(t, os.CopyFS(to, os.DirFS(from)))
 		read(t, filepath.Join(to, "ctwatch.db"))
 	})
-	t.Run("the directory cannot be written", func(t *testing.T) {
-		dir, err := os.MkdirTemp("", "ctwatch") // which others can reach, unlike that of a test
-		must(t, err)
-		defer os.RemoveAll(dir)
-		path := filepath.Join(dir, "ctwatch.db")
-		closed(t, path)
-		must(t, os.Chmod(dir, 0o500))
-		defer os.Chmod(dir, 0o700)
-		if os.Geteuid() != 0 {
-			read(t, path)
-			return
+	// Copies: of the file alone, and with what a crash, or a backup of all files, leaves
+	// beside it. Certificate 1 is in the write-ahead log alone.
+	for name, files := range map[string][]string{
+		"the file alone":                       {""},
+		"with an empty write-ahead log":        {"", "-wal"},
+		"with a write-ahead log":               {"", "-wal"},
+		"with a write-ahead log and its index": {"", "-wal", "-shm"},
+	} {
+		logged := strings.HasPrefix(name, "with a write")
+		copyOf := func(t *testing.T, to string) string {
+			from := filepath.Join(t.TempDir(), "ctwatch.db")
+			if logged {
+				db, err := tryOpen(from, nil)
+				must(t, err)
+				defer db.Close()
+				l := started(t, db, 1)
+				record(t, db, l, 1, found(l, 1, 0))
+			} else {
+				closed(t, from)
+				must(t, os.WriteFile(from+"-wal", nil, 0o600))
+			}
+			for _, f := range files {
+				b, err := os.ReadFile(from + f)
+				must(t, err)
+				must(t, os.WriteFile(filepath.Join(to, "ctwatch.db"+f), b, 0o600))
+			}
+			return filepath.Join(to, "ctwatch.db")
 		}
-		// Root can write everywhere: let somebody else read.
-		for _, p := range []string{path, dir} {
-			must(t, os.Chown(p, nobody, nobody))
-		}
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Dir, cmd.Env = dir, []string{readerEnv + "=" + path}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
-	})
+		t.Run("a copy, "+name, func(t *testing.T) { read(t, copyOf(t, t.TempDir())) })
+		t.Run("a copy that cannot be written, "+name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "ctwatch") // which others can reach, unlike that of a test
+			must(t, err)
+			defer os.RemoveAll(dir)
+			readByNobody(t, copyOf(t, dir))
+		})
+	}
+}
+
+// readByNobody reads a database in a directory that the reader cannot write.
+func readByNobody(t *testing.T, path string) {
+	t.Helper()
+	dir := filepath.Dir(path)
+	files, err := filepath.Glob(path + "*")
+	must(t, err)
+	for _, f := range files {
+		must(t, os.Chmod(f, 0o400))
+	}
+	must(t, os.Chmod(dir, 0o500))
+	defer os.Chmod(dir, 0o700)
+	if os.Geteuid() != 0 {
+		must(t, readOnly(path))
+		return
+	}
+	// Root can write everywhere: another user reads.
+	for _, p := range append(files, dir) {
+		must(t, os.Chown(p, nobody, nobody))
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Dir, cmd.Env = dir, []string{readerEnv + "=" + path}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 const (

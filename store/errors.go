@@ -19,6 +19,8 @@ var (
 	ErrVersion = errors.New("unsuitable database")
 	// ErrLocked says that another process uses the data directory.
 	ErrLocked = errors.New("another ctwatch runs on this data directory")
+	// ErrReadOnly says that a database that was opened to read only would be written.
+	ErrReadOnly = errors.New("the database is open to read only")
 	// ErrNotFound says that there is no such certificate, key or app's version.
 	ErrNotFound = errors.New("not found")
 	// ErrAmbiguous says that several certificates have an ID that begins so.

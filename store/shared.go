@@ -15,8 +15,8 @@ import (
 const sharedWait = 3 * time.Second
 
 // OpenShared opens the database at path to read and write for a command, beside a
-// daemon that may have it open. It creates it if it is missing. It does not hold
-// the directory: only to bring the schema up to date it takes it, for as long as
+// daemon that may have it open. It creates it if it is missing, or fails with
+// fs.ErrNotExist if o.MustExist is set. It does not hold the directory: only to bring the schema up to date it takes it, for as long as
 // that takes. The events that it writes the daemon tells, or the next one.
 //
 // It fails with ErrVersion if the schema is not this program's and a running daemon
@@ -24,6 +24,11 @@ const sharedWait = 3 * time.Second
 func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	db := newDB(path, o)
 	db.shared = true
+	if o.MustExist {
+		if _, err := db.stat(); err != nil {
+			return nil, err
+		}
+	}
 	defer func() {
 		if err != nil {
 			db.release()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -63,7 +62,7 @@ func (db *DB) writeInTurn(ctx context.Context, urgent bool, what string, f func(
 
 func (db *DB) transact(ctx context.Context, urgent bool, f func(*tx) error) (events int, err error) {
 	if db.w == nil {
-		return 0, errors.New("the database is open to read only")
+		return 0, ErrReadOnly
 	}
 	if err := db.turns.take(ctx, urgent); err != nil {
 		return 0, err
@@ -167,7 +166,7 @@ func (db *DB) read(ctx context.Context, what string, f func(readTx) error) error
 		return f(readTx{ctx, sqlTx})
 	}()
 	if db.disturbed() {
-		err = errors.New("the database was written while it was read without the daemon: try again")
+		err = errDisturbed
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, db.explain(err))

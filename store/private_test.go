@@ -1,0 +1,115 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+// private opens a database as a command does that only reads, by a configuration that
+// trusts a key.
+func private(t *testing.T, path, key string) (*store.DB, error) {
+	t.Helper()
+	return store.OpenPrivate(t.Context(), path, store.Options{Logger: discard()}, trusting(t.Context(), key))
+}
+
+func trusting(ctx context.Context, key string) func(*store.DB) error {
+	grant := store.PolicyGrant{Pin: pin(key), Role: pins.RoleLeaf, Pattern: pins.Pattern{Name: "a.example"}, Reason: "a test"}
+	return func(db *store.DB) error { return db.SyncPolicy(ctx, []store.PolicyGrant{grant}) }
+}
+
+// TestPrivateWritesNothing: what a command applies to see its effect is seen by that
+// command alone, and no file of it is left anywhere.
+func TestPrivateWritesNothing(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	approve(t, db, declaration(pin("key1"), "a.example"))
+	check := func(t *testing.T, what string) {
+		t.Helper()
+		before, err := os.ReadDir(filepath.Dir(path))
+		must(t, err)
+		p, err := private(t, path, "key2")
+		must(t, err)
+		for _, key := range []string{"key1", "key2"} {
+			if s := state(t, p, pin(key)); s != pins.StateDeclared {
+				t.Errorf("%s: %s is %q", what, key, s)
+			}
+		}
+		must(t, p.Close())
+		ro, err := store.OpenReadOnly(t.Context(), path)
+		must(t, err)
+		if s := state(t, ro, pin("key2")); s != pins.StateUnknown {
+			t.Errorf("%s: the configuration's key was written: it is %q", what, s)
+		}
+		must(t, ro.Close())
+		after, err := os.ReadDir(filepath.Dir(path))
+		must(t, err)
+		if len(after) != len(before) {
+			t.Errorf("%s: files were %v, now %v", what, before, after)
+		}
+		if left, _ := os.ReadDir(temp); len(left) > 0 {
+			t.Errorf("%s: it left %v", what, left)
+		}
+	}
+	check(t, "beside a daemon")
+	must(t, db.Close())
+	check(t, "without one")
+}
+
+// TestPrivateCopiesOnlyToWrite: where the database is in line with the configuration it
+// is read as it is, however large it is.
+func TestPrivateCopiesOnlyToWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	must(t, trusting(t.Context(), "key1")(db))
+	must(t, db.Close())
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "absent"))
+	p, err := private(t, path, "key1")
+	must(t, err)
+	if s := state(t, p, pin("key1")); s != pins.StateDeclared {
+		t.Errorf("it is %q", s)
+	}
+	must(t, p.Close())
+	if _, err := private(t, path, "key2"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a place for a copy: error %v", err)
+	}
+}
+
+// TestPrivateNeedsADatabase: none is made, and whoever knows less asks for an empty one.
+func TestPrivateNeedsADatabase(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	dir := filepath.Join(t.TempDir(), "data")
+	for name, open := range map[string]func() (*store.DB, error){
+		"private": func() (*store.DB, error) { return private(t, filepath.Join(dir, "ctwatch.db"), "key1") },
+		"shared": func() (*store.DB, error) {
+			return store.OpenShared(t.Context(), filepath.Join(dir, "ctwatch.db"), store.Options{Logger: discard(), MustExist: true})
+		},
+	} {
+		if _, err := open(); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: error %v, want fs.ErrNotExist", name, err)
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the data directory: %v, want none", err)
+	}
+	db, err := store.OpenEmpty(t.Context(), store.Options{Logger: discard()}, trusting(t.Context(), "key1"))
+	must(t, err)
+	if s := state(t, db, pin("key1")); s != pins.StateDeclared {
+		t.Errorf("in an empty database it is %q", s)
+	}
+	must(t, db.Close())
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+}
