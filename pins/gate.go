@@ -92,6 +92,18 @@ func (v *View) Check(app *App, rules Rules) (problems, warnings []Problem) {
 	return problems, warnings
 }
 
+// Unseen lists the hosts and patterns of an app of which nothing is known to be served,
+// so that Check could compare nothing with the rules there.
+func (v *View) Unseen(app *App) []Pattern {
+	var out []Pattern
+	for _, p := range app.Hosts {
+		if t := v.target(app, p); len(t.served) == 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 type checker struct {
 	v   *View
 	app *App
@@ -118,9 +130,6 @@ func (c *checker) add(to *[]Problem, format string, args ...any) {
 
 func (c *checker) check() {
 	v, role := c.v, c.app.Role
-	if len(c.served) == 0 {
-		c.warn("What %s serves is not known: the file was not held against it.", c.Pattern)
-	}
 	for _, h := range c.orSample() {
 		rs := c.rules.Requirements(h, v.now)
 		if len(rs) == 0 {

@@ -181,7 +181,7 @@ func TestReadOnlyNeedsADatabase(t *testing.T) {
 	dir := t.TempDir()
 	_, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "ctwatch.db"))
 	for _, want := range []string{filepath.Join(dir, "ctwatch.db"), "--data", "ctwatch run"} {
-		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, store.ErrMissing) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one that says %q", err, want)
 		}
 	}

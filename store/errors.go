@@ -19,6 +19,8 @@ var (
 	ErrVersion = errors.New("unsuitable database")
 	// ErrLocked says that another process uses the data directory.
 	ErrLocked = errors.New("another ctwatch runs on this data directory")
+	// ErrMissing says that there is no database.
+	ErrMissing = errors.New("there is no database")
 	// ErrReadOnly says that a database that was opened to read only would be written.
 	ErrReadOnly = errors.New("the database is open to read only")
 	// ErrNotFound says that there is no such certificate, key or app's version.

@@ -96,8 +96,8 @@ func TestPrivateNeedsADatabase(t *testing.T) {
 			return store.OpenShared(t.Context(), filepath.Join(dir, "ctwatch.db"), store.Options{Logger: discard(), MustExist: true})
 		},
 	} {
-		if _, err := open(); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: error %v, want fs.ErrNotExist", name, err)
+		if _, err := open(); !errors.Is(err, store.ErrMissing) {
+			t.Errorf("%s: error %v, want ErrMissing", name, err)
 		}
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {

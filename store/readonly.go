@@ -15,8 +15,8 @@ import (
 
 // OpenReadOnly opens the database at path to read only, whether or not a daemon
 // has it open, also where the directory cannot be written. It creates and changes no
-// file in it. It fails with fs.ErrNotExist if there is no database, and with ErrVersion
-// if its schema is not this program's.
+// file in it. It fails with ErrMissing if there is no database, and with ErrVersion if
+// its schema is not this program's.
 func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 	return openReadOnly(ctx, path, Options{Logger: slog.New(slog.DiscardHandler)})
 }
@@ -61,7 +61,7 @@ func (db *DB) stat() (fs.FileInfo, error) {
 	fi, err := os.Stat(db.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no database at %s: name the data directory with --data, or data_dir in the configuration; \"ctwatch run\" creates it (%w)", db.path, fs.ErrNotExist)
+		return nil, fmt.Errorf("%w at %s: name another data directory with --data or data_dir, or start \"ctwatch run\", which creates it", ErrMissing, db.path)
 	case err != nil:
 		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
 	}
@@ -214,6 +214,7 @@ func openTemp(ctx context.Context, o Options, apply func(*DB) error, fill func(p
 	if err := fill(path); err != nil {
 		return nil, err
 	}
+	o.MustExist = false
 	db, err := OpenShared(ctx, path, o)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,9 @@ const sharedWait = 3 * time.Second
 
 // OpenShared opens the database at path to read and write for a command, beside a
 // daemon that may have it open. It creates it if it is missing, or fails with
-// fs.ErrNotExist if o.MustExist is set. It does not hold the directory: only to bring the schema up to date it takes it, for as long as
-// that takes. The events that it writes the daemon tells, or the next one.
+// ErrMissing if o.MustExist is set. It does not hold the directory: only to bring the
+// schema up to date it takes it, for as long as that takes. The events that it writes
+// are sent by the daemon, or by the next one.
 //
 // It fails with ErrVersion if the schema is not this program's and a running daemon
 // keeps it from being so, or if it is newer.

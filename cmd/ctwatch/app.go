@@ -183,11 +183,11 @@ func (a *app) read(ctx context.Context, f func(*store.DB) error) error {
 	return a.with(func(path string) (*store.DB, error) { return store.OpenReadOnly(ctx, path) }, f)
 }
 
-// write opens the store beside a running daemon, or without one, and calls f. What has
-// to do with trust is done at a desk.
+// write opens the store, which must exist, beside a running daemon or without one, and
+// calls f. What has to do with trust is done at a desk.
 func (a *app) write(ctx context.Context, f func(*store.DB) error) error {
 	return a.with(func(path string) (*store.DB, error) {
-		return store.OpenShared(ctx, path, store.Options{Logger: a.logger()})
+		return store.OpenShared(ctx, path, store.Options{Logger: a.logger(), MustExist: true})
 	}, f)
 }
 

@@ -46,7 +46,11 @@ Who authorised, when and why is kept: "ctwatch pins history".`,
 			if err != nil {
 				return err
 			}
-			return a.desk(c.Context(), func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason) })
+			how := creating
+			if s.pin.IsZero() {
+				how = changing // a certificate that was found
+			}
+			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason) })
 		},
 	}
 	c.Flags().StringArrayVar(&domains, "domain", nil, "the `host` that the key is for, or a pattern (\"*.example.com\"); default: the names in the certificate or request")
@@ -67,7 +71,7 @@ cannot be rejected before that key is retired.`,
 			if strings.TrimSpace(reason) == "" {
 				return usagef("reject needs --reason: whoever reads the audit trail wants to know why")
 			}
-			return a.desk(c.Context(), func(d *desk) error {
+			return a.deskFor(c.Context(), changing, func(d *desk) error {
 				cert, err := d.db.Certificate(c.Context(), strings.ToLower(args[0]))
 				if err != nil {
 					return err

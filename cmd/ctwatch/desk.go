@@ -16,15 +16,33 @@ import (
 // without one, in line with the configuration; the apps with all their versions;
 // and a view of the facts.
 type desk struct {
-	cfg    *configs.Config
-	estate *estate
-	db     *store.DB
-	apps   []pins.App
-	view   *pins.View
+	cfg      *configs.Config
+	estate   *estate
+	verdicts *verdicts
+	db       *store.DB
+	apps     []pins.App
+	view     *pins.View
+
+	missing error // there is no database, and the configuration alone is known; nil if there is one
 }
 
-// desk opens the store and calls f.
-func (a *app) desk(ctx context.Context, f func(*desk) error) (err error) {
+// An access is what a command does to the store.
+type access int
+
+const (
+	creating access = iota // writes; creates the database if there is none
+	changing               // writes, where there is a database
+	reading                // reads: what the configuration says is applied for this command alone
+	judging                // reads; where there is no database, judges by the configuration alone
+)
+
+// desk opens the store for a command that writes, and calls f.
+func (a *app) desk(ctx context.Context, f func(*desk) error) error {
+	return a.deskFor(ctx, creating, f)
+}
+
+// deskFor opens the store for a command, and calls f.
+func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err error) {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -37,19 +55,43 @@ func (a *app) desk(ctx context.Context, f func(*desk) error) (err error) {
 	if d.estate, err = newEstate(cfg, rules); err != nil {
 		return err
 	}
-	v := newVerdicts(d.estate)
-	d.db, err = store.OpenShared(ctx, database(cfg), store.Options{Logger: a.logger(), Judge: v.judge})
+	d.verdicts = newVerdicts(d.estate)
+	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.judge, MustExist: how != creating})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.db.Close()) }()
-	if err := d.estate.apply(ctx, d.db, v); err != nil {
-		return err
-	}
-	if err := d.refresh(ctx); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	return f(d)
+}
+
+func (d *desk) open(ctx context.Context, how access, o store.Options) (*store.DB, error) {
+	path := database(d.cfg)
+	use := func(db *store.DB) error { return d.use(ctx, db) }
+	if how == creating || how == changing {
+		db, err := store.OpenShared(ctx, path, o)
+		if err != nil {
+			return nil, err
+		}
+		if err := use(db); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		return db, nil
+	}
+	db, err := store.OpenPrivate(ctx, path, o, use)
+	if how == judging && errors.Is(err, store.ErrMissing) {
+		d.missing = err
+		return store.OpenEmpty(ctx, o, use)
+	}
+	return db, err
+}
+
+// use brings a store in line with the configuration, and reads it.
+func (d *desk) use(ctx context.Context, db *store.DB) error {
+	d.db = db
+	if err := d.estate.apply(ctx, db, d.verdicts); err != nil {
+		return err
+	}
+	return d.refresh(ctx)
 }
 
 // refresh reads the store anew, and settles where keys stand by what is known now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -26,13 +27,16 @@ func signingKey(cfg *configs.Config) (path string, ours bool) {
 	return filepath.Join(cfg.DataDir, "signing.pem"), true
 }
 
-// openRing opens the signing keys. It makes one only where the configuration names
-// none.
-func openRing(cfg *configs.Config, logger *slog.Logger) (*publish.Ring, error) {
+// openRing opens the signing keys. It makes one only if create is set, and only where
+// the configuration names none.
+func openRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.Ring, error) {
 	path, ours := signingKey(cfg)
-	ring, err := publish.OpenRing(path, ours, logger)
-	if err != nil && !ours {
+	ring, err := publish.OpenRing(path, ours && create, logger)
+	switch {
+	case err != nil && !ours:
 		return nil, &usageError{cfg.Errorf("signing.key_file", "cannot be used: %w", err)}
+	case errors.Is(err, fs.ErrNotExist) && !create:
+		return nil, fmt.Errorf("there is no signing key yet: name another data directory with --data or data_dir, or start \"ctwatch run\", which makes one (%w)", err)
 	}
 	return ring, err
 }

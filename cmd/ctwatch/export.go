@@ -50,7 +50,11 @@ that was never reached cannot be held against the pins: a note on stderr says so
 			if o.app == "" || o.format == "" {
 				return usagef("export needs --app and --format")
 			}
-			return a.desk(c.Context(), func(d *desk) error { return a.export(c.Context(), d, o) })
+			how := reading
+			if o.format == formatJWS || o.format == formatWultra {
+				how = changing // it issues a document
+			}
+			return a.deskFor(c.Context(), how, func(d *desk) error { return a.export(c.Context(), d, o) })
 		},
 	}
 	f := c.Flags()
@@ -146,7 +150,7 @@ func (a *app) signer(d *desk, file string) (*publish.Key, error) {
 		}
 		return key, err
 	}
-	ring, err := openRing(d.cfg, a.logger())
+	ring, err := openRing(d.cfg, true, a.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +176,7 @@ func (a *app) signingCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ring, err := openRing(cfg, a.logger())
+			ring, err := openRing(cfg, false, a.logger())
 			if err != nil {
 				return err
 			}
@@ -201,7 +205,7 @@ func (a *app) changeKey(change func(path string) (*publish.Key, error), what str
 	if err != nil {
 		return err
 	}
-	if _, err := openRing(cfg, a.logger()); err != nil {
+	if _, err := openRing(cfg, true, a.logger()); err != nil {
 		return err
 	}
 	path, _ := signingKey(cfg)

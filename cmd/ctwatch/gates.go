@@ -17,21 +17,32 @@ import (
 	"ctwatch/store"
 )
 
+// unknownHelp is what the help of both gates says of what is unknown.
+const unknownHelp = `"Unknown" is exit status 3 with the reason, and "unknown": true in JSON. With
+--allow-unknown it is exit status 0, unless there is a known reason to say no.
+
+Without a database the gate knows only the configuration. That can be enough to say no;
+everything else is unknown.`
+
 func (a *app) pinsCheckCommand() *cobra.Command {
 	var name, formatName string
+	var allow bool
 	c := &cobra.Command{
 		Use: "check --app NAME FILE", Short: "The release gate: is this file safe to ship today?", Args: cobra.ExactArgs(1),
 		Long: `check reads a file that is about to be released with an app and says whether it pins
 each of the app's hosts, accepts what is served now and what is approved to come, has
 a backup, does not end too soon, and names no key that is not approved for its host.
 
-Exit status 0 if it is safe to ship, 3 with the reasons if it is not.`,
+Exit status 0 if it is safe to ship, 3 with the reasons if it is not.
+
+It is unknown as long as no connection to one of the hosts has succeeded.
+` + unknownHelp,
 		Example: `  ctwatch pins check --app shop app/src/main/res/xml/network_security_config.xml`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if name == "" {
 				return usagef("check needs --app")
 			}
-			return a.desk(c.Context(), func(d *desk) error {
+			return a.deskFor(c.Context(), judging, func(d *desk) error {
 				app, err := findApp(d.apps, name)
 				if err != nil {
 					return err
@@ -40,50 +51,70 @@ Exit status 0 if it is safe to ship, 3 with the reasons if it is not.`,
 				if err != nil {
 					return err
 				}
-				problems, warnings := d.view.Check(app, rules)
-				return a.answer(answer{
-					Safe: len(problems) == 0, File: args[0], Format: f.Name, Problems: problems, Warnings: warnings,
-				}, fmt.Sprintf("%s is safe to ship with %s.", args[0], name), fmt.Sprintf("%s is not safe to ship with %s:", args[0], name))
+				r := answer{File: args[0], Format: f.Name}
+				r.Problems, r.Warnings = d.view.Check(app, rules)
+				for _, p := range d.view.Unseen(app) {
+					r.unknown("%s could not be checked: no connection to it has succeeded yet. Try one: ctwatch probe --record", p)
+				}
+				return a.answer(d, r, allow, answerWords{
+					yes:     fmt.Sprintf("%s is safe to ship with %s.", args[0], name),
+					no:      fmt.Sprintf("%s is not safe to ship with %s:", args[0], name),
+					unknown: fmt.Sprintf("It is unknown whether %s is safe to ship with %s:", args[0], name),
+				})
 			})
 		},
 	}
 	c.Flags().StringVar(&name, "app", "", "the `app`, as the configuration names it")
 	c.Flags().StringVar(&formatName, "format", "", "the file's `format`, if it is not to be found out")
-	return a.jsonFlag(c, "print the answer as JSON")
+	return a.gateFlags(c, &allow)
 }
 
 func (a *app) pinsGateCommand() *cobra.Command {
 	var name string
+	var allow bool
 	c := &cobra.Command{
 		Use: "gate CERT.pem", Short: "The deployment gate: would serving this certificate break an app?", Args: cobra.ExactArgs(1),
 		Long: `gate reads a certificate that is about to be served, with its chain if the file has
 it, and says which supported versions of which apps would refuse it, each by the
 rules of its client. It is made for the deploy hook of an ACME client: exit status 0
-lets the deployment go on, 3 stops it. "-" reads from stdin.`,
+lets the deployment go on, 3 stops it. "-" reads from stdin.
+
+It is unknown if no name of the certificate is a host of an app, or if no released
+version of such an app is recorded.
+` + unknownHelp,
 		Example: `  ctwatch pins gate fullchain.pem
   certbot renew --deploy-hook 'ctwatch pins gate "$RENEWED_LINEAGE/fullchain.pem" && systemctl reload nginx'
-  lego renew --renew-hook 'ctwatch pins gate "$LEGO_CERT_PATH" && systemctl reload nginx'`,
+  lego renew --renew-hook 'ctwatch pins gate "$LEGO_CERT_PATH" && systemctl reload nginx'
+  ctwatch pins gate --allow-unknown fullchain.pem    # where some certificates are for no app's host`,
 		RunE: func(c *cobra.Command, args []string) error {
 			chain, err := a.readChain(args[0])
 			if err != nil {
 				return err
 			}
-			return a.desk(c.Context(), func(d *desk) error {
+			return a.deskFor(c.Context(), judging, func(d *desk) error {
 				apps, err := d.chosen(name)
 				if err != nil {
 					return err
 				}
-				return a.gate(c.Context(), d, apps, args[0], chain)
+				return a.gate(c.Context(), d, apps, args[0], chain, allow)
 			})
 		},
 	}
 	c.Flags().StringVar(&name, "app", "", "ask about this `app` alone")
+	return a.gateFlags(c, &allow)
+}
+
+// gateFlags adds the flags that both gates have.
+func (a *app) gateFlags(c *cobra.Command, allow *bool) *cobra.Command {
+	c.Flags().BoolVar(allow, "allow-unknown", false, "exit with 0 where too little is known to say yes or no")
 	return a.jsonFlag(c, "print the answer as JSON")
 }
 
 // An answer is what a gate prints with --json.
 type answer struct {
-	Safe        bool           `json:"safe"`
+	Safe        bool           `json:"safe"`    // known to be safe
+	Unknown     bool           `json:"unknown"` // too little is known to say that it is safe
+	Why         []string       `json:"why"`     // it is unknown
 	File        string         `json:"file"`
 	Format      string         `json:"format,omitempty"`
 	Certificate string         `json:"certificate,omitempty"` // ID
@@ -93,34 +124,61 @@ type answer struct {
 	Warnings    []pins.Problem `json:"warnings"`
 }
 
-func (a *app) answer(r answer, yes, no string) error {
-	if r.Problems == nil {
-		r.Problems = []pins.Problem{}
+// unknown notes why it is not known that something is safe.
+func (r *answer) unknown(format string, args ...any) {
+	r.Unknown, r.Why = true, append(r.Why, ctwatch.Printable(fmt.Sprintf(format, args...), 1000))
+}
+
+// answerWords are the first line of an answer for people.
+type answerWords struct{ yes, no, unknown string }
+
+// answer prints the answer of a gate, and returns errNo unless something is safe, or
+// unknown and allowed.
+func (a *app) answer(d *desk, r answer, allow bool, words answerWords) error {
+	if d.missing != nil {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %v; only the configuration was considered\n", d.missing)
+		r.unknown("There is no database: what was imported, approved, reported as compromised and seen to be served is not known.")
 	}
-	if r.Warnings == nil {
-		r.Warnings = []pins.Problem{}
+	r.Safe = len(r.Problems) == 0 && !r.Unknown
+	for _, list := range []*[]pins.Problem{&r.Problems, &r.Warnings} {
+		if *list == nil {
+			*list = []pins.Problem{}
+		}
+	}
+	if r.Why == nil {
+		r.Why = []string{}
 	}
 	if a.json {
 		if err := a.printJSON(r); err != nil {
 			return err
 		}
 	} else {
-		head := yes
-		if !r.Safe {
-			head = no
-		}
-		fmt.Fprintln(a.Stdout, ctwatch.Printable(head, 500))
-		for _, p := range r.Problems {
-			fmt.Fprintln(a.Stdout, paragraph("- "+problemWords(p)))
-		}
-		for _, p := range r.Warnings {
-			fmt.Fprintln(a.Stdout, paragraph("(note) "+problemWords(p)))
-		}
+		a.printAnswer(r, words)
 	}
-	if !r.Safe {
+	if len(r.Problems) > 0 || r.Unknown && !allow {
 		return errNo
 	}
 	return nil
+}
+
+func (a *app) printAnswer(r answer, words answerWords) {
+	head := words.no
+	switch {
+	case r.Safe:
+		head = words.yes
+	case len(r.Problems) == 0:
+		head = words.unknown
+	}
+	fmt.Fprintln(a.Stdout, ctwatch.Printable(head, 500))
+	for _, p := range r.Problems {
+		fmt.Fprintln(a.Stdout, paragraph("- "+problemWords(p)))
+	}
+	for _, why := range r.Why {
+		fmt.Fprintln(a.Stdout, paragraph("- (unknown) "+why))
+	}
+	for _, p := range r.Warnings {
+		fmt.Fprintln(a.Stdout, paragraph("(note) "+problemWords(p)))
+	}
 }
 
 func problemWords(p pins.Problem) string {
@@ -131,7 +189,7 @@ func problemWords(p pins.Problem) string {
 	return fmt.Sprintf("%s, %s: %s", who, p.Host, p.Why)
 }
 
-func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, certs [][]byte) error {
+func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, certs [][]byte, allow bool) error {
 	tbs, err := entry.TBS(certs[0])
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -156,18 +214,27 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 			names = append(names, p)
 		}
 	}
-	r := answer{Safe: true, File: file, Certificate: c.ID.String(), Pin: c.Key.Pin.String(), Concerned: new(int)}
+	r := answer{File: file, Certificate: c.ID.String(), Pin: c.Key.Pin.String(), Concerned: new(int)}
 	for i := range apps {
 		problems, concerned := d.view.Gate(&apps[i], names, chain)
 		*r.Concerned += concerned
 		r.Problems = append(r.Problems, problems...)
 		if concerned > 0 && len(apps[i].Versions) == 0 {
-			r.Warnings = append(r.Warnings, pins.Problem{App: apps[i].Name, Host: apps[i].Hosts[0], Why: "No version of it is known, so that none can be asked. Tell what is released: ctwatch pins import."})
+			r.unknown("No released version of %s is recorded, so nothing was checked for it. Record one: ctwatch pins import, or shipped in the configuration.", apps[i].Name)
 		}
 	}
-	r.Safe = len(r.Problems) == 0
-	yes := fmt.Sprintf("Serving %s cuts no supported version of an app off (%d of their hosts concerned).", file, *r.Concerned)
-	return a.answer(r, yes, fmt.Sprintf("Serving %s would cut apps off:", file))
+	if *r.Concerned == 0 {
+		var asked []string
+		for i := range apps {
+			asked = append(asked, apps[i].Name)
+		}
+		r.unknown("No name of the certificate is a host of an app (%s), so nothing was checked.", few(asked, 5))
+	}
+	return a.answer(d, r, allow, answerWords{
+		yes:     fmt.Sprintf("Serving %s cuts no supported version of an app off (%d of their hosts concerned).", file, *r.Concerned),
+		no:      fmt.Sprintf("Serving %s would cut apps off:", file),
+		unknown: fmt.Sprintf("It is unknown whether serving %s would break an app:", file),
+	})
 }
 
 // Bounds of a file with a certificate and its chain.

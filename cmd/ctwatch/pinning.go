@@ -51,7 +51,7 @@ func (d *daemon) inLine(ctx context.Context, e *estate) error {
 
 // pinDocuments serves the pins of apps to everybody.
 func (d *daemon) pinDocuments() (http.Handler, error) {
-	ring, err := openRing(d.cfg, d.logger)
+	ring, err := openRing(d.cfg, true, d.logger)
 	if err != nil {
 		return nil, err
 	}
