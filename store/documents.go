@@ -23,18 +23,22 @@ type Document struct {
 
 // Issue keeps the next pin document of an app, which build makes for a serial and a
 // time; build must not use the store. The serial is the time in milliseconds since
-// 1970, or one more than the last if that is not less: a database restored from a
-// backup goes on above what it issued after the backup was made, even if much was in
-// one second. The last ten are kept.
-func (db *DB) Issue(ctx context.Context, app, digest string, build func(serial int64, at time.Time) (payload []byte, err error)) (Document, error) {
+// 1970, or one more than the last if that is not less, or more if raise says so: it
+// returns the serial to use for one that is the least possible, and keeps it outside
+// the database, since this one may be an older one that was restored. The last ten
+// documents are kept.
+func (db *DB) Issue(ctx context.Context, app, digest string, raise func(app string, least int64) (serial int64, err error), build func(serial int64, at time.Time) (payload []byte, err error)) (Document, error) {
 	d := Document{App: text(app), Digest: text(digest)}
 	err := db.write(ctx, fmt.Sprintf("issuing a pin document for app %q", app), func(t *tx) error {
 		var last int64
 		if err := t.queryRow(`SELECT coalesce(max(serial), 0) FROM documents WHERE app = ?`, d.App).Scan(&last); err != nil {
 			return err
 		}
-		d.Serial, d.IssuedAt = max(last+1, ms(t.now)), stored(t.now)
+		d.IssuedAt = stored(t.now)
 		var err error
+		if d.Serial, err = raise(d.App, max(last+1, ms(t.now))); err != nil {
+			return err
+		}
 		if d.Payload, err = build(d.Serial, d.IssuedAt); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type daemon struct {
 	rules  []watchlist.Rule
 	logger *slog.Logger
 	probe  func(context.Context, probe.Endpoint) probe.Look // optional; by the network
+	now    func() time.Time                                 // optional; by the system's clock: for the store and pin documents
 
 	out   io.Writer // where the stdout sender writes
 	json  bool
@@ -61,6 +62,7 @@ type daemon struct {
 	messenger *messenger
 	ready     *readiness
 	pulse     *pulse
+	clock     *follow.Clock
 	paces     *paces
 	metrics   *metrics.Metrics
 	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
@@ -74,6 +76,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		debug.SetGCPercent(50)
 	}
 	asked := ctx
+	if d.now == nil {
+		d.now = time.Now
+	}
 	d.client = httpClient()
 	defer d.client.CloseIdleConnections()
 	e, err := newEstate(d.cfg, d.rules)
@@ -90,11 +95,12 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
 	d.pulse = &pulse{start: time.Now(), given: d.silence}
+	d.clock = &follow.Clock{Now: d.now, Logger: d.logger}
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
 
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, database(d.cfg), store.Options{
-		Logger: d.logger, Now: time.Now, Judge: d.verdicts.judge,
+		Logger: d.logger, Now: d.now, Judge: d.verdicts.judge,
 		OnEvents: func() {
 			select {
 			case d.news <- struct{}{}:

@@ -41,12 +41,28 @@ func openRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.R
 	return ring, err
 }
 
+// serialMark is where the highest serials of pin documents are kept besides the database:
+// beside the signing key, or, where this user cannot write there, in the data directory.
+func serialMark(cfg *configs.Config) *publish.Mark {
+	path, ours := signingKey(cfg)
+	paths := []string{path + publish.MarkSuffix}
+	if !ours {
+		paths = append(paths, filepath.Join(cfg.DataDir, "signing.pem"+publish.MarkSuffix))
+	}
+	return publish.NewMark(paths...)
+}
+
+// errClock says that no document is issued because of the clock.
+var errClock = errors.New("no pin document is issued by a clock that is not known to be right")
+
 // An issuer issues the pin documents of apps.
 type issuer struct {
 	db      *store.DB
 	signing configs.Signing
 	logger  *slog.Logger
 	now     func() time.Time
+	clock   func() error                                 // why now is not known to be right; nil if it is
+	raise   func(app string, least int64) (int64, error) // see store.DB.Issue
 
 	mu      sync.Mutex
 	current map[string]*publish.Document // by app: issued since the start
@@ -56,6 +72,7 @@ type issuer struct {
 func newIssuer(db *store.DB, signing configs.Signing, logger *slog.Logger) *issuer {
 	return &issuer{
 		db: db, signing: signing, logger: logger, now: time.Now,
+		clock: func() error { return nil }, raise: func(_ string, least int64) (int64, error) { return least, nil },
 		current: make(map[string]*publish.Document), held: make(map[string]string),
 	}
 }
@@ -65,7 +82,11 @@ func newIssuer(db *store.DB, signing configs.Signing, logger *slog.Logger) *issu
 // always new: the database may be an older one, put back from a backup, and the
 // serials of what it issued since then are not known.
 //
-// It fails with pins.Refusals if no set can be made that keeps the app connected.
+// As long as the clock is not known to be right nothing new is issued, and the document
+// before is published until it expires.
+//
+// It fails with pins.Refusals if no set can be made that keeps the app connected, and
+// with errClock.
 func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*publish.Document, error) {
 	set, unseen, err := v.Recommend(app)
 	if err != nil {
@@ -84,13 +105,19 @@ func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*pu
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if d := i.current[app.Name]; d != nil && d.Set.Plan == set.Plan && i.now().Before(d.RefreshAfter) {
+	clock := i.clock()
+	if d := i.current[app.Name]; d != nil && d.Set.Plan == set.Plan && (clock != nil || i.now().Before(d.RefreshAfter)) {
 		if slices.EqualFunc(d.Leaves, leaves, func(a, b publish.Leaf) bool { return string(a.DER) == string(b.DER) }) {
 			return d, nil
 		}
 	}
+	if clock != nil {
+		// A document that is dated by a wrong clock is refused, or trusted for too long,
+		// and its serial is far above those of a right clock.
+		return nil, fmt.Errorf("%w: %w", errClock, clock)
+	}
 	d := &publish.Document{App: app.Name, Set: set, Leaves: leaves}
-	issued, err := i.db.Issue(ctx, app.Name, set.Plan, func(serial int64, at time.Time) ([]byte, error) {
+	issued, err := i.db.Issue(ctx, app.Name, set.Plan, i.raise, func(serial int64, at time.Time) ([]byte, error) {
 		d.Serial, d.Issued = serial, at
 		d.RefreshAfter, d.Expires = at.Add(i.signing.Refresh), at.Add(i.signing.Expires)
 		return publish.Payload(set, serial, d.Issued, d.RefreshAfter, d.Expires)
@@ -171,6 +198,9 @@ func (s *source) Document(ctx context.Context, name string) (*publish.Document, 
 		return nil, publish.ErrNoApp
 	}
 	d, err := s.issuer.document(ctx, r.View, app)
+	if errors.Is(err, errClock) { // the clock logs it itself
+		return nil, &publish.Withheld{Reasons: []string{"the clock of the server is not known to be right"}}
+	}
 	why := ""
 	var refusals pins.Refusals
 	if errors.As(err, &refusals) {

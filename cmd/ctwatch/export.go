@@ -131,7 +131,9 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 	if err != nil {
 		return nil, err
 	}
-	doc, err := newIssuer(d.db, d.cfg.Signing, slog.New(slog.DiscardHandler)).document(ctx, d.view, app)
+	i := newIssuer(d.db, d.cfg.Signing, slog.New(slog.DiscardHandler))
+	i.raise = serialMark(d.cfg).Raise
+	doc, err := i.document(ctx, d.view, app)
 	if err != nil {
 		return nil, err
 	}

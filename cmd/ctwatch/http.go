@@ -82,6 +82,8 @@ func (d *daemon) notReady(ctx context.Context) (reasons []string) {
 	}
 	if !d.ready.is() {
 		reasons = append(reasons, "no log's tree head has been verified since the start")
+	} else if err := d.clock.Check(); err != nil {
+		reasons = append(reasons, err.Error())
 	}
 	return reasons
 }
@@ -93,7 +95,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates, Clock: d.clock.Offset},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)

@@ -137,8 +137,9 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 			},
 			Recorder: d.db, Logger: d.logger, Now: time.Now,
 			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
-			OnHead: func(ctwatch.Head) {
+			OnHead: func(h ctwatch.Head) {
 				d.pulse.headRead()
+				d.clock.Head(l, h)
 				d.ready.headVerified(l.Name)
 			},
 		}), nil

@@ -55,8 +55,10 @@ func (d *daemon) pinDocuments() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	i := newIssuer(d.db, d.cfg.Signing, d.logger)
+	i.now, i.clock, i.raise = d.now, d.clock.Check, serialMark(d.cfg).Raise
 	return publish.NewHandler(publish.Options{
-		Source: &source{issuer: newIssuer(d.db, d.cfg.Signing, d.logger), latest: d.planner.Latest},
+		Source: &source{issuer: i, latest: d.planner.Latest},
 		Ring:   ring, Logger: d.logger,
 	}), nil
 }

@@ -34,8 +34,9 @@ type stage struct {
 	ca          *ctlogtest.CA
 	dir         string // data_dir
 
-	hangup  chan os.Signal // what the daemon gets as SIGHUP; nil for none
-	silence time.Duration  // how long nothing may be read; 0: by the logs
+	hangup  chan os.Signal   // what the daemon gets as SIGHUP; nil for none
+	now     func() time.Time // the daemon's clock; nil for the system's
+	silence time.Duration    // how long nothing may be read; 0: by the logs
 
 	alive func() error // says that the last daemon started has ended, and why
 
@@ -271,7 +272,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := &daemon{
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		probe:  lookAtConfigured(), hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
+		probe:  lookAtConfigured(), now: s.now, hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
 		reread: func() (*configs.Config, []watchlist.Rule, error) {
 			cfg, err := configs.Load(config, configs.ProcessEnv())
 			if err != nil {

@@ -22,6 +22,9 @@ type Sources struct {
 	// Rates returns how many requests a second the logs of each operator may be
 	// asked now, by the operator's name; optional.
 	Rates func() map[string]float64
+	// Clock returns how far the local clock is ahead of those of the logs, if that is
+	// known; optional.
+	Clock func() (offset time.Duration, known bool)
 }
 
 // A Sender is how the delivery by one sender stands.
@@ -42,7 +45,7 @@ type state struct {
 
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt                                         *prometheus.Desc
-	rate                                                                      *prometheus.Desc
+	rate, clock                                                               *prometheus.Desc
 }
 
 func newState(s Sources, log *slog.Logger) *state {
@@ -68,7 +71,8 @@ func newState(s Sources, log *slog.Logger) *state {
 		failing:   desc("sender_failing", "Whether the sender's last try failed.", "sender"),
 		successAt: desc("sender_last_success_timestamp_seconds", "When the sender was last done with an event.", "sender"),
 
-		rate: desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
+		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
+		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),
 	}
 }
 
@@ -76,7 +80,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.rate,
+		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock,
 	} {
 		out <- d
 	}
@@ -102,6 +106,11 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	if s.sources.Rates != nil {
 		for operator, rate := range s.sources.Rates() {
 			g.put(s.rate, rate, label(operator))
+		}
+	}
+	if s.sources.Clock != nil {
+		if offset, known := s.sources.Clock(); known {
+			g.put(s.clock, offset.Seconds())
 		}
 	}
 }
