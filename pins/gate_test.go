@@ -120,7 +120,7 @@ func TestCheck(t *testing.T) {
 			file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, served: well,
 			issued: []pins.Issued{issued(t, "rogue", api, "X", "I")}, warnings: []string{"nobody has approved"},
 		},
-		"nobody looked": {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, warnings: []string{"not known"}},
+		"nobody looked": {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: 14 * 24 * time.Hour}
@@ -128,6 +128,9 @@ func TestCheck(t *testing.T) {
 			problems, warnings := v.Check(&app, c.file.Rules)
 			expectProblems(t, "problems", problems, c.problems)
 			expectProblems(t, "warnings", warnings, c.warnings)
+			if unseen := v.Unseen(&app); (len(unseen) > 0) != (len(c.served) == 0) {
+				t.Errorf("unseen %v", unseen)
+			}
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -83,15 +84,15 @@ func CreateKey(path string) (*Key, error) {
 		return nil, fmt.Errorf("making a signing key: %w", err)
 	}
 	// Linking, unlike renaming, fails if the name is taken.
-	err = writeKey(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), os.Link)
+	err = writeWhole(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), 0o600, os.Link)
 	if err != nil {
 		return nil, fmt.Errorf("making a signing key: %w", err)
 	}
 	return newKey(private)
 }
 
-// writeKey writes a file next to path, and gives it that name by link or rename.
-func writeKey(path string, data []byte, name func(from, to string) error) (err error) {
+// writeWhole writes a file next to path, and gives it that name by link or rename.
+func writeWhole(path string, data []byte, mode fs.FileMode, name func(from, to string) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // of mode 0600
 	if err != nil {
@@ -99,7 +100,7 @@ func writeKey(path string, data []byte, name func(from, to string) error) (err e
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := name(f.Name(), path); err != nil {

@@ -54,7 +54,8 @@ func (m *Mark) Raise(app string, least int64) (int64, error) {
 		all[i][app] = serial
 		var b []byte
 		if b, err = json.Marshal(all[i]); err == nil {
-			err = writeKey(path, append(b, '\n'), os.Rename)
+			// Not secret, and whoever issues next may be another user.
+			err = writeWhole(path, append(b, '\n'), 0o644, os.Rename)
 		}
 		if err == nil {
 			return serial, nil

@@ -35,7 +35,7 @@ func TestMark(t *testing.T) {
 	if _, err := NewMark(path).Raise("shop", 1); err == nil || !strings.Contains(err.Error(), "clients read none above 9007199254740991") {
 		t.Errorf("above the highest: error %v", err)
 	}
-	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
+	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o644 {
 		t.Errorf("the file: %v, %v", fi, err)
 	}
 }

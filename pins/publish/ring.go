@@ -219,7 +219,7 @@ func Finish(path string) (active *Key, err error) {
 			return err
 		}
 		// The active key is copied, not renamed, so that it is never absent.
-		if err := writeKey(path+oldSuffix, data, os.Rename); err != nil {
+		if err := writeWhole(path+oldSuffix, data, 0o600, os.Rename); err != nil {
 			return err
 		}
 		if err := os.Rename(path+nextSuffix, path); err != nil {
