@@ -46,9 +46,9 @@ Who authorised, when and why is kept: "ctwatch pins history".`,
 			if err != nil {
 				return err
 			}
-			how := creating
+			how := toCreate
 			if s.pin.IsZero() {
-				how = changing // a certificate that was found
+				how = toChange // a certificate that was found
 			}
 			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason) })
 		},
@@ -71,7 +71,7 @@ cannot be rejected before that key is retired.`,
 			if strings.TrimSpace(reason) == "" {
 				return usagef("reject needs --reason: whoever reads the audit trail wants to know why")
 			}
-			return a.deskFor(c.Context(), changing, func(d *desk) error {
+			return a.deskFor(c.Context(), toChange, func(d *desk) error {
 				cert, err := d.db.Certificate(c.Context(), strings.ToLower(args[0]))
 				if err != nil {
 					return err

@@ -30,15 +30,15 @@ type desk struct {
 type access int
 
 const (
-	creating access = iota // writes; creates the database if there is none
-	changing               // writes, where there is a database
-	reading                // reads: what the configuration says is applied for this command alone
-	judging                // reads; where there is no database, judges by the configuration alone
+	toCreate access = iota // writes; creates the database if there is none
+	toChange               // writes, where there is a database
+	toRead                 // reads: what the configuration says is applied for this command alone
+	toJudge                // reads; where there is no database, judges by the configuration alone
 )
 
 // desk opens the store for a command that writes, and calls f.
 func (a *app) desk(ctx context.Context, f func(*desk) error) error {
-	return a.deskFor(ctx, creating, f)
+	return a.deskFor(ctx, toCreate, f)
 }
 
 // deskFor opens the store for a command, and calls f.
@@ -56,7 +56,7 @@ func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err
 		return err
 	}
 	d.verdicts = newVerdicts(d.estate)
-	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.judge, MustExist: how != creating})
+	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.judge, MustExist: how != toCreate})
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err
 func (d *desk) open(ctx context.Context, how access, o store.Options) (*store.DB, error) {
 	path := database(d.cfg)
 	use := func(db *store.DB) error { return d.use(ctx, db) }
-	if how == creating || how == changing {
+	if how == toCreate || how == toChange {
 		db, err := store.OpenShared(ctx, path, o)
 		if err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ func (d *desk) open(ctx context.Context, how access, o store.Options) (*store.DB
 		return db, nil
 	}
 	db, err := store.OpenPrivate(ctx, path, o, use)
-	if how == judging && errors.Is(err, store.ErrMissing) {
+	if how == toJudge && errors.Is(err, store.ErrMissing) {
 		d.missing = err
 		return store.OpenEmpty(ctx, o, use)
 	}

@@ -50,9 +50,9 @@ that was never reached cannot be held against the pins: a note on stderr says so
 			if o.app == "" || o.format == "" {
 				return usagef("export needs --app and --format")
 			}
-			how := reading
+			how := toRead
 			if o.format == formatJWS || o.format == formatWultra {
-				how = changing // it issues a document
+				how = toChange // it issues a document
 			}
 			return a.deskFor(c.Context(), how, func(d *desk) error { return a.export(c.Context(), d, o) })
 		},

@@ -42,7 +42,7 @@ It is unknown as long as no connection to one of the hosts has succeeded.
 			if name == "" {
 				return usagef("check needs --app")
 			}
-			return a.deskFor(c.Context(), judging, func(d *desk) error {
+			return a.deskFor(c.Context(), toJudge, func(d *desk) error {
 				app, err := findApp(d.apps, name)
 				if err != nil {
 					return err
@@ -91,7 +91,7 @@ version of such an app is recorded.
 			if err != nil {
 				return err
 			}
-			return a.deskFor(c.Context(), judging, func(d *desk) error {
+			return a.deskFor(c.Context(), toJudge, func(d *desk) error {
 				apps, err := d.chosen(name)
 				if err != nil {
 					return err

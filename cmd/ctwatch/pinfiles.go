@@ -118,7 +118,7 @@ func (a *app) pinsDropCommand() *cobra.Command {
 			if app == "" || version == "" {
 				return usagef("drop needs --app and --version")
 			}
-			return a.deskFor(c.Context(), changing, func(d *desk) error {
+			return a.deskFor(c.Context(), toChange, func(d *desk) error {
 				err := d.db.Drop(c.Context(), app, version, a.person(), orDefault(reason, "dropped on the command line"))
 				if errors.Is(err, store.ErrNotFound) {
 					return fmt.Errorf("no version %s of %s was imported: versions that the configuration names are dropped there", ctwatch.Printable(version, 60), ctwatch.Printable(app, 100))

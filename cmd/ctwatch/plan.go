@@ -28,7 +28,7 @@ Exit status 3 if an app is broken or will break.`,
 		Example: `  ctwatch pins plan
   ctwatch pins plan --app shop --json | jq -r '.[] | select(.status != "ok") | .why'`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.deskFor(c.Context(), reading, func(d *desk) error {
+			return a.deskFor(c.Context(), toRead, func(d *desk) error {
 				apps, err := d.chosen(name)
 				if err != nil {
 					return err
