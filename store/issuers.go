@@ -4,43 +4,29 @@ import (
 	"context"
 	"database/sql"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
-// An IssuerKey is an issuing key that was found to belong to a CA, by the signature
-// of one that is known.
-type IssuerKey struct {
-	Pin pins.Pin
-	CA  string // its name
-}
-
-// Learn keeps issuing keys. What was said before of a key gives way. Where all is
-// known nothing is written.
-func (db *DB) Learn(ctx context.Context, keys ...IssuerKey) error {
-	known, err := db.Learned(ctx)
-	if err != nil {
-		return err
-	}
-	of := make(map[pins.Pin]string, len(known))
-	for _, k := range known {
-		of[k.Pin] = k.CA
-	}
-	var fresh []IssuerKey
-	for _, k := range keys {
-		if k.CA = text(k.CA); !k.Pin.IsZero() && k.CA != "" && of[k.Pin] != k.CA {
-			of[k.Pin] = k.CA
-			fresh = append(fresh, k)
-		}
-	}
-	if len(fresh) == 0 {
+// Learn keeps issuing keys that chains show to be a CA's. Where all is known nothing is
+// written.
+func (db *DB) Learn(ctx context.Context, keys ...ctwatch.IssuerKey) error {
+	if len(keys) == 0 {
 		return nil
 	}
 	return db.write(ctx, "keeping issuing keys", func(t *tx) error {
-		for _, k := range fresh {
+		for _, k := range keys {
+			if k.Pin.IsZero() || k.Anchor.IsZero() {
+				continue
+			}
 			_, err := t.exec(`
-				INSERT INTO issuers (pin, ca, at) VALUES (?, ?, ?)
-				ON CONFLICT DO UPDATE SET ca = excluded.ca, at = excluded.at`, k.Pin[:], k.CA, ms(t.now))
+				INSERT INTO issuers (pin, anchor, not_before, not_after, name_constraints, at) VALUES (?, ?, ?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`,
+				k.Pin[:], k.Anchor[:], ms(k.NotBefore), ms(k.NotAfter), blob(k.NameConstraints), ms(t.now))
 			if err != nil {
+				return err
+			}
+			if _, err := t.exec(`DELETE FROM issuer_claims WHERE pin = ?`, k.Pin[:]); err != nil {
 				return err
 			}
 		}
@@ -49,13 +35,32 @@ func (db *DB) Learn(ctx context.Context, keys ...IssuerKey) error {
 }
 
 // Learned returns the issuing keys that Learn was given, those learned first first.
-func (db *DB) Learned(ctx context.Context) ([]IssuerKey, error) {
-	var out []IssuerKey
+func (db *DB) Learned(ctx context.Context) ([]ctwatch.IssuerKey, error) {
+	var out []ctwatch.IssuerKey
 	err := db.read(ctx, "reading issuing keys", func(t readTx) error {
-		rows, err := t.query(`SELECT pin, ca FROM issuers ORDER BY at, pin`)
-		out, err = collect(rows, err, func(r *sql.Rows) (k IssuerKey, err error) {
-			err = r.Scan(&k.Pin, &k.CA)
+		rows, err := t.query(`SELECT pin, anchor, not_before, not_after, name_constraints FROM issuers ORDER BY at, pin, anchor, not_before`)
+		out, err = collect(rows, err, func(r *sql.Rows) (k ctwatch.IssuerKey, err error) {
+			var from, to int64
+			err = r.Scan(&k.Pin, &k.Anchor, &from, &to, &k.NameConstraints)
+			k.NotBefore, k.NotAfter = fromMS(from), fromMS(to)
 			return k, err
+		})
+		return err
+	})
+	return out, err
+}
+
+// IssuerClaims returns the names of the CAs to which an earlier version assigned
+// issuing keys. Nothing proves them; a key goes from here when Learn is given it.
+func (db *DB) IssuerClaims(ctx context.Context) (map[pins.Pin]string, error) {
+	out := make(map[pins.Pin]string)
+	err := db.read(ctx, "reading unproven issuing keys", func(t readTx) error {
+		rows, err := t.query(`SELECT pin, ca FROM issuer_claims`)
+		_, err = collect(rows, err, func(r *sql.Rows) (pin pins.Pin, err error) {
+			var name string
+			err = r.Scan(&pin, &name)
+			out[pin] = name
+			return pin, err
 		})
 		return err
 	})

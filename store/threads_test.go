@@ -46,21 +46,3 @@ func TestThreadsAreRememberedForEachSenderUntilTheyAreOld(t *testing.T) {
 	want(a, "2", "C1", "1.1")
 	want(b, "1", "C3", "3.3")
 }
-
-func TestIssuingKeysAreLearned(t *testing.T) {
-	db := open(t)
-	r3, x1 := store.IssuerKey{Pin: pin("r3"), CA: "Let's Encrypt"}, store.IssuerKey{Pin: pin("x1"), CA: "Sectigo"}
-	must(t, db.Learn(t.Context()))
-	must(t, db.Learn(t.Context(), r3, r3))
-	must(t, db.Learn(t.Context(), r3, x1, store.IssuerKey{CA: "nobody"}, store.IssuerKey{Pin: pin("?")}))
-	writesNothing(t, db, "what is known", func() { must(t, db.Learn(t.Context(), x1, r3)) })
-	x1.CA = "Microsoft"
-	must(t, db.Learn(t.Context(), x1))
-	got, err := db.Learned(t.Context())
-	must(t, err)
-	byPin := make(map[string]string)
-	for _, k := range got {
-		byPin[k.Pin.String()] = k.CA
-	}
-	wantEqual(t, "learned", map[string]string{r3.Pin.String(): "Let's Encrypt", x1.Pin.String(): "Microsoft"}, byPin)
-}

@@ -123,8 +123,8 @@ func (v *verdicts) judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Jud
 	j := rules.Judge(c, k)
 	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants, Records: records}
 	out.ReportTo = v.reportTo(c)
-	if ca, ok := v.cas.Of(c.Issuer.Pin); ok && c.Issuer.Proven && len(ca.CAA) > 0 {
-		out.CAA = ca.CAA[0]
+	if cas := v.cas.Of(c); c.Issuer.Proven && len(cas) > 0 && len(cas[0].CAA) > 0 {
+		out.CAA = cas[0].CAA[0]
 	}
 	return out
 }
@@ -152,11 +152,15 @@ func (v *verdicts) remembered(domains []string) (map[string]policy.CAAResult, st
 
 // reportTo returns where a certificate's CA takes reports; "" when unknown.
 func (v *verdicts) reportTo(c *ctwatch.Certificate) string {
-	ca, ok := v.cas.Of(c.Issuer.Pin)
-	if !ok || !c.Issuer.Proven {
+	if !c.Issuer.Proven {
 		return ""
 	}
-	return ca.Report
+	for _, ca := range v.cas.Of(c) {
+		if ca.Report != "" {
+			return ca.Report
+		}
+	}
+	return ""
 }
 
 func known(s ctwatch.Standing) policy.Known {
@@ -170,8 +174,13 @@ func known(s ctwatch.Standing) policy.Known {
 // recall takes in whose the issuing keys are that were learned before.
 func (v *verdicts) recall(ctx context.Context, db *store.DB) error {
 	learned, err := db.Learned(ctx)
-	for _, l := range learned {
-		v.cas.Restore(policy.Learned{Pin: l.Pin, CA: l.CA})
+	if err != nil {
+		return err
+	}
+	v.cas.Restore(learned...)
+	claims, err := db.IssuerClaims(ctx)
+	for pin, name := range claims {
+		v.cas.Claim(pin, name)
 	}
 	return err
 }
@@ -193,26 +202,21 @@ type teacher struct {
 }
 
 // Known implements follow.Issuers.
-func (t *teacher) Known(issuer pins.Pin) bool {
-	_, ok := t.cas.Of(issuer)
-	return ok
-}
+func (t *teacher) Known(c *ctwatch.Certificate) bool { return len(t.cas.Of(c)) > 0 }
 
 // Learn implements follow.Issuers. A store that fails ends the daemon elsewhere; what
 // is not kept is learned again after the restart.
-func (t *teacher) Learn(ctx context.Context, chain [][]byte) {
-	learned := t.cas.Learn(chain...)
+func (t *teacher) Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]byte) {
+	learned := t.cas.Learn(c, chain...)
 	if len(learned) == 0 {
 		return
 	}
-	var keys []store.IssuerKey
 	var issuers []pins.Pin
 	for _, l := range learned {
-		t.logger.Info("an issuing key is now known by the signature of its CA", "key", l.Pin, "ca", l.CA)
-		keys = append(keys, store.IssuerKey{Pin: l.Pin, CA: l.CA})
+		t.logger.Info("an issuing key is now known by the signature of its CA", "key", l.Pin, "signed_by", l.Anchor)
 		issuers = append(issuers, l.Pin)
 	}
-	err := t.db.Learn(ctx, keys...)
+	err := t.db.Learn(ctx, learned...)
 	if err == nil {
 		err = t.db.RejudgeIssuers(ctx, issuers...)
 	}

@@ -179,11 +179,20 @@ func (m *month) seed() {
 	db, err := store.OpenShared(m.ctx, filepath.Join(m.dir, "ctwatch.db"), store.Options{})
 	m.check(err)
 	defer db.Close()
-	m.check(db.Learn(m.ctx,
-		store.IssuerKey{Pin: m.issuingPin(m.lets), CA: "Let's Encrypt"},
-		store.IssuerKey{Pin: m.issuingPin(m.google), CA: "Google Trust Services"},
-		store.IssuerKey{Pin: m.issuingPin(m.digicert), CA: "DigiCert"},
-	))
+	for _, known := range []struct {
+		ca     *ctlogtest.CA
+		anchor string
+	}{
+		{m.lets, "sha256/C5+lpZ7tcVwmwQIMcRtPbsQtWLABXhQzejna0wHFr8M="},     // ISRG Root X1
+		{m.google, "sha256/hxqRlPTu1bMS/0DITB1SSu0vd4u/8l8TjPgfaAp63Gc="},   // GTS Root R1
+		{m.digicert, "sha256/i7WTqTvh0OioIruIfFR4kMPnBqrS2rdiVPl/s2uC/CY="}, // DigiCert Global Root G2
+	} {
+		anchor, err := pins.Parse(known.anchor)
+		m.check(err)
+		m.check(db.Learn(m.ctx, ctwatch.IssuerKey{
+			Pin: m.issuingPin(known.ca), Anchor: anchor, NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0),
+		}))
+	}
 }
 
 // issueAll issues a month's certificates, in any order.

@@ -7,16 +7,17 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/scan"
-	"ctwatch/pins"
 )
 
 // Issuers knows issuing keys, and learns of others from the chains in which they are
 // found. It decides itself what of a chain it believes.
 type Issuers interface {
-	Known(issuer pins.Pin) bool
+	// Known reports whether it is known who issued a certificate.
+	Known(c *ctwatch.Certificate) bool
 	// Learn is given the certificates above one that was found, in DER, that of its
-	// issuer first.
-	Learn(ctx context.Context, chain [][]byte)
+	// issuer first; and that of a known issuer, too, since several CAs can have
+	// certified one key.
+	Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]byte)
 }
 
 // resolve fetches the certificates by which the issuer is proven, which a static log
@@ -40,26 +41,28 @@ func (r *Reader) resolve(ctx context.Context, f *ctwatch.Found) {
 	}
 }
 
-// learn tells Issuers of the chain of a proven issuer that it does not know. What the
-// chain lacks teaches nothing.
+// learn tells Issuers of the chain of a proven issuer. What the chain lacks teaches
+// nothing.
 func (r *Reader) learn(ctx context.Context, f *ctwatch.Found) {
-	if r.Issuers == nil || !f.Certificate.Issuer.Proven || r.Issuers.Known(f.Certificate.Issuer.Pin) {
+	if r.Issuers == nil || !f.Certificate.Issuer.Proven {
 		return
 	}
 	if n := len(f.Chain); n < len(f.ChainFingerprints) {
 		for _, fingerprint := range f.ChainFingerprints[n:] {
 			der, err := r.Log.Issuer(ctx, fingerprint)
 			if err != nil {
-				f.Incomplete = true
-				r.Logger.Warn("the chain of a certificate was not fetched; its CA is unknown until it is",
-					"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "error", err)
+				if !r.Issuers.Known(&f.Certificate) {
+					f.Incomplete = true
+					r.Logger.Warn("the chain of a certificate was not fetched; its CA is unknown until it is",
+						"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "error", err)
+				}
 				break
 			}
 			f.Chain = append(f.Chain, der)
 		}
 	}
 	if len(f.Chain) > 0 {
-		r.Issuers.Learn(ctx, f.Chain)
+		r.Issuers.Learn(ctx, &f.Certificate, f.Chain)
 	}
 }
 

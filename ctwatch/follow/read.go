@@ -35,7 +35,7 @@ type Reader struct {
 	Attempts uint
 	Pause    time.Duration
 
-	// Issuers is told of the chains of certificates whose issuer it does not know.
+	// Issuers learns from the chains of the certificates that are found.
 	// Optional.
 	Issuers Issuers
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
@@ -29,19 +30,23 @@ type CA struct {
 func (ca *CA) hasIdentity(identity string) bool { return slices.Contains(ca.CAA, identity) }
 
 // CAs knows certification authorities by their keys: those of the built-in table,
-// and those learned since from chains that end at them. Any number of goroutines may
-// use it at once.
+// and those that chains show to be certified by them. Any number of goroutines may use
+// it at once.
 type CAs struct {
-	table []CA // never changes
+	table []CA             // never changes, as keys
+	keys  map[pins.Pin]*CA // of the table
 
-	mu     sync.RWMutex
-	keys   map[pins.Pin]*CA
-	builtN int // how many of keys are built in
+	mu      sync.RWMutex
+	learned map[pins.Pin][]learned
+	n       int // how many are learned
+	claims  map[pins.Pin]*CA
 }
 
 // NewCAs returns the CAs of the built-in table.
-func NewCAs() *CAs {
-	c := &CAs{table: builtin(), keys: make(map[pins.Pin]*CA)}
+func NewCAs() *CAs { return newCAs(builtin()) }
+
+func newCAs(table []CA) *CAs {
+	c := &CAs{table: table, keys: make(map[pins.Pin]*CA), learned: make(map[pins.Pin][]learned), claims: make(map[pins.Pin]*CA)}
 	for i := range c.table {
 		ca := &c.table[i]
 		for _, key := range ca.keys {
@@ -51,23 +56,36 @@ func NewCAs() *CAs {
 			}
 		}
 	}
-	c.builtN = len(c.keys)
 	return c
 }
 
 // All lists the CAs of the table. The result must not be changed.
 func (c *CAs) All() []CA { return c.table }
 
-// Of returns the CA that has an issuing key. A key that is not known may belong to
-// any CA, those of the table included.
-func (c *CAs) Of(issuer pins.Pin) (*CA, bool) {
-	if issuer.IsZero() {
-		return nil, false
+// Of returns the CAs that vouch for the issuing key of a certificate: the one to
+// which the table assigns the key, and else each that certified it, for the time at
+// which the certificate was issued and for its names. That there is none says nothing:
+// the key may belong to any CA, those of the table included.
+//
+// It reads the issuer's pin, the names, the addresses and the begin of validity.
+func (c *CAs) Of(cert *ctwatch.Certificate) []*CA {
+	pin := cert.Issuer.Pin
+	if pin.IsZero() {
+		return nil
+	}
+	if ca, ok := c.keys[pin]; ok {
+		return []*CA{ca}
 	}
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	ca, ok := c.keys[issuer]
-	return ca, ok
+	known := c.learned[pin] // is only appended to
+	c.mu.RUnlock()
+	var out []*CA
+	for _, l := range known {
+		if !slices.Contains(out, l.ca) && l.covers(cert) {
+			out = append(out, l.ca)
+		}
+	}
+	return out
 }
 
 // Named returns the CA of a name or CAA identity.
@@ -104,7 +122,7 @@ func (c *CAs) Check(i Issuer) error {
 	return fmt.Errorf("issuer %q: no CA of that name is known by its keys: name the pin of its issuing key instead, which ctwatch certs show prints for a certificate of that CA", i)
 }
 
-// Guess returns the CA whose organisation a distinguished name (RFC 2253) names. It
+// Guess returns the CA whose organization a distinguished name (RFC 2253) names. It
 // is for showing only: anybody can write any name.
 func (c *CAs) Guess(dn string) (*CA, bool) {
 	for _, o := range organizations(dn) {
@@ -113,6 +131,15 @@ func (c *CAs) Guess(dn string) (*CA, bool) {
 		}
 	}
 	return nil, false
+}
+
+// claimed returns the CA to which an earlier version assigned an issuing key by a
+// name, as anybody can write it. It proves as little as the name.
+func (c *CAs) claimed(pin pins.Pin) (*CA, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	ca, ok := c.claims[pin]
+	return ca, ok
 }
 
 func (c *CAs) ofOrganization(o string) (*CA, bool) {

@@ -6,8 +6,8 @@ package policy
 //     golang.org/x/crypto/x509roots/fallback (v0.0.0-20261030153154) and Debian's
 //     ca-certificates (20230311) carry it; the second has roots that the first no longer
 //     trusts, to which chains still lead. Let's Encrypt's roots YE and YR and its
-//     intermediates are from github.com/letsencrypt/website (static/certs), each
-//     verified up to ISRG Root X1 or X2. Other intermediates are learned (CAs.Learn).
+//     intermediates are from github.com/letsencrypt/website (static/certs/2024 and
+//     static/certs/gen-y), each verified up to ISRG Root X1 or X2. Other intermediates are learned (CAs.Learn).
 //   - CAA identities: the Common CA Database's report "CAA Identifiers"; those of Certainly
 //     and TrustAsia from CAA records in use.
 //   - Starfield Services G2 is Amazon's, by www.amazontrust.com/repository. Whose the
@@ -33,16 +33,24 @@ func largest() []CA {
 			keys: []string{
 				"C5+lpZ7tcVwmwQIMcRtPbsQtWLABXhQzejna0wHFr8M=", // ISRG Root X1
 				"diGVwiVYbubAI3RW4hB9xU8e/CH2GnkuvVFZE8zmgzI=", // ISRG Root X2
+				"NYbU7PBwV4y9J67c4guWTki8FJ+uudrXL0a4V4aRcrg=", // E5
+				"0Bbh/jEZSKymTy3kTOhsmlHKBB32EDu1KojrP3YfV9c=", // E6
 				"y7xVm0TVJNahMr2sZydE2jQH8SquXV9yLF9seROHHHU=", // E7
 				"iFvwVyJSxnQdyaUvUERIf+8qk7gRze3612JMwoO3zdU=", // E8
+				"8UQKm3bh5B5TpMtGEym/Yze0GXJr5RPkLhnxxpHF1LI=", // E9
+				"K7rZOrXHknnsEhUH8nLL4MZkejquUuIvOIr6tCa0rbo=", // R10
+				"bdrBhpj38ffhxpubzkINl0rG+UyossdhcBYj+Zx2fcc=", // R11
 				"kZwN96eHtZftBWrOZUsd6cA4es80n3NzSk/XtYz2EqQ=", // R12
 				"AlSQhgtJirc8ahLyekmtX+Iw+v46yPYRLJt9Cq1GlB0=", // R13
+				"8WR6XuPvrFTIkukwWE/keXm3rNHHbBJxvKHFB22GmIg=", // R14
 				"sCkq5UWXjg+7mKu9lMhhYF5bGLsy7VI/UNW3tccdR7w=", // Root YE
 				"fk6IOKit1ild5647BH06ujSIq5XbCgqlbYl6ANhhi88=", // Root YR
 				"brzvtCELCIZUo4sD/qPX0ccRtPsd3DY6RfmxpOU9oB4=", // YE1
 				"s/tdAOmUzd8syaTuqfgGvFcn6DzA5Cmb+Vby1ST+U3Y=", // YE2
+				"ppiiCCS+BOR6GjPE+kiHMb6SAR8jox6QDiyibJwqz84=", // YE3
 				"LoMHBotttiDko50Gi13uXW71eIy7LAttI+rYT8wXF4w=", // YR1
 				"nWN7PSep5XDQdge5zK24CnCRXHr3KvzhKEGxsdqCX9E=", // YR2
+				"UaqofZhLVZrGnpKfiIoCLYMuCJ/026CkErUQG8pLx5k=", // YR3
 			},
 		},
 		{

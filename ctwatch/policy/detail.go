@@ -37,6 +37,9 @@ func (j *judging) detail(c code, f *finding) string {
 	case validityTooLong:
 		return fmt.Sprintf("It is valid for %s, longer than the %s allowed for %s (%s).", j.validity(), days(f.rule.MaxValidity), name, rule)
 	case issuerUnknown:
+		if ca, ok := j.guess(); ok && j.c.Issuer.Proven {
+			return fmt.Sprintf("No chain has shown yet who certified the issuer's key, so nobody can say whether it may issue for %s (%s). An earlier version of ctwatch took it for %s's by name only. The next certificate that it issues settles this.", name, rule, ca.Name)
+		}
 		return fmt.Sprintf("The issuer's key is not known, so it cannot be told whether it may issue for %s (%s). It calls itself %s, as anybody can.", name, rule, j.issuerName())
 	case noRule:
 		if f.name == "" {
@@ -83,8 +86,8 @@ func (j *judging) issuerName() string {
 
 // issuerWords says who issued, as far as the key tells.
 func (j *judging) issuerWords() string {
-	if j.identified {
-		return j.ca.Name
+	if len(j.issuers) > 0 {
+		return caNames(j.issuers)
 	}
 	if !j.c.Issuer.Proven {
 		return "a CA that no signature proves, and which calls itself " + j.issuerName()
@@ -97,8 +100,8 @@ func (j *judging) claimed() string {
 	if j.c.Issuer.Pin.IsZero() {
 		return "calls the issuer " + j.issuerName()
 	}
-	if ca, ok := j.p.cas.Of(j.c.Issuer.Pin); ok {
-		return "names the key of " + ca.Name
+	if cas := j.p.cas.Of(j.c); len(cas) > 0 {
+		return "names the key of " + caNames(cas)
 	}
 	return fmt.Sprintf("names the key %s", j.c.Issuer.Pin)
 }
@@ -114,6 +117,15 @@ func (j *judging) otherIssuers() string {
 		out = append(out, fmt.Sprintf("%d more", n))
 	}
 	return strings.Join(out, ", ")
+}
+
+// caNames lists the CAs that vouch for a key; "" if there are none.
+func caNames(cas []*CA) string {
+	var names []string
+	for _, ca := range cas {
+		names = append(names, ca.Name)
+	}
+	return strings.Join(names, " and ")
 }
 
 func (j *judging) validity() string {

@@ -48,7 +48,7 @@ type Judgement struct {
 func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 	j := judging{p: p, c: c, known: k}
 	if c.Issuer.Proven { // else its key is only what a log says
-		j.ca, j.identified = p.cas.Of(c.Issuer.Pin)
+		j.issuers = p.cas.Of(c)
 	}
 	if k.Compromised {
 		j.note(keyCompromised, "", nil)
@@ -70,9 +70,8 @@ type judging struct {
 	c     *ctwatch.Certificate
 	known Known
 
-	ca         *CA // the issuer, if identified by its key
-	identified bool
-	any        bool // a name has been judged
+	issuers []*CA // who vouch for the issuer's key
+	any     bool  // a name has been judged
 
 	found  [codes]finding
 	grants []pins.Pattern
@@ -146,6 +145,9 @@ func (j *judging) part(t *part) {
 		case issuerUnproven:
 			j.note(issuerUnproven, t.name, r)
 			decided = true
+		case issuerUnknown:
+			j.note(issuerUnknown, t.name, r)
+			decided = true
 		case noRule:
 			if len(r.Keys) > 0 && !listed && !trusted && !served {
 				j.note(keyNotAllowed, t.name, r)
@@ -192,17 +194,37 @@ func (j *judging) issuer(r *Rule) code {
 		return noRule
 	}
 	pin := j.c.Issuer.Pin
-	ca, known := j.p.cas.Of(pin)
-	allowed := slices.ContainsFunc(r.Issuers, func(i Issuer) bool {
-		return !i.Pin.IsZero() && i.Pin == pin || known && i.is(ca)
-	})
+	owners := j.p.cas.Of(j.c)
+	guess, guessed := (*CA)(nil), false
+	if len(owners) == 0 {
+		guess, guessed = j.p.cas.claimed(pin)
+	}
+	allowed, claimed := false, false
+	for _, i := range r.Issuers {
+		allowed = allowed || !i.Pin.IsZero() && i.Pin == pin || slices.ContainsFunc(owners, i.is)
+		claimed = claimed || guessed && i.is(guess)
+	}
 	switch {
-	case !j.c.Issuer.Proven && (allowed || pin.IsZero()):
+	case !j.c.Issuer.Proven && (allowed || claimed || pin.IsZero()):
 		return issuerUnproven
 	case allowed:
 		return issuerAllowed
+	case claimed:
+		return issuerUnknown
 	}
 	return issuerNotAllowed // by what the entry itself says, proven or not
+}
+
+// guess returns the CA that issued as far as nothing but a name says: that in the
+// certificate while the issuer is not proven, or that by which an earlier version went.
+func (j *judging) guess() (*CA, bool) {
+	switch {
+	case len(j.issuers) > 0:
+		return nil, false
+	case !j.c.Issuer.Proven:
+		return j.p.cas.Guess(j.c.Issuer.Name)
+	}
+	return j.p.cas.claimed(j.c.Issuer.Pin)
 }
 
 // caa holds the issuer against the CAA records of a part's domain.
@@ -212,22 +234,22 @@ func (j *judging) caa(t *part, r *Rule) {
 		j.note(caaUnknown, t.name, r)
 		return
 	}
-	ca := j.ca
-	if !j.c.Issuer.Proven {
-		ca, _ = j.p.cas.Guess(j.c.Issuer.Name)
+	issuers := j.issuers
+	if guess, guessed := j.guess(); guessed {
+		issuers = []*CA{guess}
 	}
 	var identities []string
-	if ca != nil {
-		identities = ca.CAA
+	for _, ca := range issuers {
+		identities = append(identities, ca.CAA...)
 	}
 	if !result.Forbids(identities, t.wild) {
-		if !j.identified && ca != nil && result.Forbids(nil, t.wild) {
+		if len(j.issuers) == 0 && len(issuers) > 0 && result.Forbids(nil, t.wild) {
 			j.note(issuerUnknown, t.name, r) // it may be permitted, if it is who it says
 		}
 		return
 	}
 	// A CA of which nothing is known may be one that the table does not know either.
-	if ca == nil && slices.ContainsFunc(result.permitted(t.wild), func(identity string) bool {
+	if len(issuers) == 0 && slices.ContainsFunc(result.permitted(t.wild), func(identity string) bool {
 		return !j.c.Issuer.Proven || !j.p.cas.knows(identity)
 	}) {
 		j.note(issuerUnknown, t.name, r)

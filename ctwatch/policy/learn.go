@@ -1,115 +1,225 @@
 package policy
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
+	"slices"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
 // Bounds on what is learned, and from what. A key is only learned by a signature of
-// a CA that is known, so nobody else can fill the table; there are a few thousand
+// a CA that is known, so nobody else can fill the memory; there are a few thousand
 // intermediates in all.
 const (
-	maxLearned   = 10_000
-	maxChain     = 16
-	maxChainCert = 64 << 10 // bytes
+	maxLearned    = 10_000
+	maxPerKey     = 16 // paths that are remembered for one key
+	maxChain      = 10
+	maxChainCert  = 64 << 10 // bytes
+	maxRSA        = 8192     // bits
+	maxConstraint = 64 << 10 // bytes, of the name constraints of a path
 )
 
-// A Learned is an issuing key that was found to belong to a CA of the table.
-type Learned struct {
-	Pin pins.Pin `json:"pin"`
-	CA  string   `json:"ca"` // its name
+// A learned is an issuing key with the CA that vouches for it.
+type learned struct {
+	ctwatch.IssuerKey
+	ca *CA
 }
 
-// Learn looks through a chain as a log or a server gives it, certificates in DER in
-// any order, for keys of CAs that are not known yet: a CA certificate for the key,
-// signed by a key that is known. It returns what is new, for the caller to keep and
-// to Restore after a restart: without it, certificates judged again then would have
-// an unknown issuer.
+// Learn looks through the chain of a certificate as a log or a server gives it,
+// certificates in DER in any order, for issuing keys that a known CA certified. It
+// returns what is new, to be kept, and to be passed to Restore after a restart.
 //
-// The new key belongs to the CA of the table that the certificate names as its
-// subject's organisation, and else to the one that signed it. Here the name can be
-// believed, since the signer vouches for it; and a CA of its own below another's
-// root, as Microsoft's below DigiCert's, is not taken for that other.
+// The key belongs to the CA of the table that signed it, or that signed the
+// certificates between: to the nearest one above it. The names in certificates decide
+// nothing, since every sub-CA can call itself anything. A key that several CAs
+// certified belongs to each of them, as each vouches for it; one that the table lists,
+// to that one alone.
 //
-// What cannot be parsed or verified, certificates of more than 64 KiB, and all after
-// the sixteenth, teach nothing. Neither validity nor trust is looked at: the question
-// is whose key it is.
-func (c *CAs) Learn(chain ...[]byte) []Learned {
-	type candidate struct {
-		*x509.Certificate
-		pin pins.Pin
+// A path counts only if crypto/x509 accepts it as of the begin of the certificate's
+// validity: every certificate valid then, for a CA that may sign certificates
+// (basicConstraints, keyCertSign) for servers (extended key usage), with critical
+// extensions that are understood, within the path length that those above it allow,
+// and up to a root of the table which signed itself. For how long a path is valid, and
+// for which names, is remembered with the key.
+//
+// Certificates of more than 64 KiB, RSA keys of more than 8192 bits, and all after the
+// tenth certificate teach nothing.
+func (c *CAs) Learn(cert *ctwatch.Certificate, chain ...[]byte) (out []ctwatch.IssuerKey) {
+	if cert.NotBefore.IsZero() { // to Verify that is today
+		return nil
 	}
-	var certs []candidate
-	unknown := 0
-	for _, der := range chain[:min(maxChain, len(chain))] {
-		if len(der) > maxChainCert {
+	certs := parseChain(chain)
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	var owners []*CA // of the table, as far as the chain has their keys
+	for _, cc := range certs {
+		ca, known := c.keys[cc.pin]
+		if known && !slices.Contains(owners, ca) {
+			owners = append(owners, ca)
+		}
+		if known && signsItself(cc.Certificate) {
+			roots.AddCert(cc.Certificate)
+		} else {
+			between.AddCert(cc.Certificate)
+		}
+	}
+	for _, cc := range certs {
+		if _, known := c.keys[cc.pin]; known || !mayIssue(cc.Certificate) || c.settled(cc.pin, owners, cert) {
 			continue
 		}
-		cert, err := x509.ParseCertificate(der)
-		if err != nil || !mayIssue(cert) {
+		paths, err := cc.Verify(x509.VerifyOptions{
+			Roots: roots, Intermediates: between, CurrentTime: cert.NotBefore,
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		})
+		if err != nil {
 			continue
 		}
-		pin := pins.FromSPKI(cert.RawSubjectPublicKeyInfo)
-		if _, known := c.Of(pin); !known {
-			unknown++
-		}
-		certs = append(certs, candidate{cert, pin})
-	}
-	var out []Learned
-	for again := unknown > 0; again; { // until a round teaches nothing
-		again = false
-		for _, cert := range certs {
-			if _, known := c.Of(cert.pin); known || cert.Version < 3 {
-				continue
-			}
-			for _, signer := range certs {
-				ca, known := c.Of(signer.pin)
-				if !known || cert.CheckSignatureFrom(signer.Certificate) != nil {
-					continue
-				}
-				for _, o := range cert.Subject.Organization {
-					if own, ok := c.ofOrganization(o); ok {
-						ca = own
-						break
-					}
-				}
-				if c.learn(cert.pin, ca) {
-					out = append(out, Learned{cert.pin, ca.Name})
-					again = true
-				}
-				break
+		for _, path := range paths {
+			if key, ok := c.keyOf(cc.pin, path); ok && c.learn(key) {
+				out = append(out, key)
 			}
 		}
 	}
 	return out
 }
 
-// mayIssue reports whether a certificate is one of a CA. One of version 1 does not
-// say: it can be a root whose key is known, but teaches nothing.
-func mayIssue(cert *x509.Certificate) bool {
-	if cert.Version < 3 {
-		return true
-	}
-	return cert.BasicConstraintsValid && cert.IsCA && (cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageCertSign != 0)
+// A chainCert is a certificate of a chain.
+type chainCert struct {
+	*x509.Certificate
+	pin pins.Pin
 }
 
-func (c *CAs) learn(pin pins.Pin, ca *CA) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, known := c.keys[pin]; known || len(c.keys)-c.builtN >= maxLearned {
+// parseChain reads what can be read of a chain, each certificate once.
+func parseChain(chain [][]byte) (out []chainCert) {
+	for _, der := range chain[:min(maxChain, len(chain))] {
+		if cert, err := parseCert(der); err == nil && !slices.ContainsFunc(out, func(c chainCert) bool { return c.Equal(cert) }) {
+			out = append(out, chainCert{cert, pins.FromSPKI(cert.RawSubjectPublicKeyInfo)})
+		}
+	}
+	return out
+}
+
+// parseCert reads a certificate, unless work with it would be without bounds.
+func parseCert(der []byte) (*x509.Certificate, error) {
+	if len(der) > maxChainCert {
+		return nil, fmt.Errorf("a certificate of %d bytes, more than the %d that are read", len(der), maxChainCert)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	switch key := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits > maxRSA {
+			return nil, fmt.Errorf("an RSA key of %d bits, more than the %d that are read", bits, maxRSA)
+		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+	default:
+		return nil, fmt.Errorf("a key of an unknown kind, %v", cert.PublicKeyAlgorithm)
+	}
+	return cert, nil
+}
+
+// signsItself reports whether a certificate is a root's: what it says of its own key
+// is then said by who has the key. SHA-1 will do, as it proves nothing more.
+func signsItself(cert *x509.Certificate) bool {
+	return slices.Equal(cert.RawSubject, cert.RawIssuer) && cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) == nil
+}
+
+// mayIssue reports whether a certificate is one of a CA that signs certificates.
+// Verify asks this of all certificates of a path but the first.
+func mayIssue(cert *x509.Certificate) bool {
+	return cert.Version >= 3 && cert.BasicConstraintsValid && cert.IsCA && (cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageCertSign != 0)
+}
+
+// keyOf returns what a verified path from a key up to a root shows. ok is false if
+// the path is too long for one of its certificates: Verify takes the first for that of
+// a server, which does not count.
+func (c *CAs) keyOf(pin pins.Pin, path []*x509.Certificate) (key ctwatch.IssuerKey, ok bool) {
+	key = ctwatch.IssuerKey{Pin: pin, NotBefore: path[0].NotBefore, NotAfter: path[0].NotAfter}
+	for i, cert := range path {
+		if cert.BasicConstraintsValid && cert.MaxPathLen >= 0 && i > cert.MaxPathLen {
+			return key, false
+		}
+		if cert.NotBefore.After(key.NotBefore) {
+			key.NotBefore = cert.NotBefore
+		}
+		if cert.NotAfter.Before(key.NotAfter) {
+			key.NotAfter = cert.NotAfter
+		}
+		if p := pins.FromSPKI(cert.RawSubjectPublicKeyInfo); key.Anchor.IsZero() && c.keys[p] != nil {
+			key.Anchor = p
+		}
+		for _, e := range cert.Extensions {
+			if e.Id.Equal(oidNameConstraints) {
+				key.NameConstraints = append(key.NameConstraints, e.Value...)
+			}
+		}
+	}
+	return key, len(key.NameConstraints) <= maxConstraint
+}
+
+// covers reports whether a path counts for a certificate.
+func (l *learned) covers(cert *ctwatch.Certificate) bool {
+	at := cert.NotBefore
+	return !at.Before(l.NotBefore) && !at.After(l.NotAfter) && permits(l.NameConstraints, cert)
+}
+
+// settled reports whether each of some CAs is known to vouch for an issuing key when
+// it signs a certificate, so that a chain that ends at them teaches nothing.
+func (c *CAs) settled(pin pins.Pin, owners []*CA, cert *ctwatch.Certificate) bool {
+	c.mu.RLock()
+	known := c.learned[pin]
+	c.mu.RUnlock()
+	for _, ca := range owners {
+		if !slices.ContainsFunc(known, func(l learned) bool { return l.ca == ca && l.covers(cert) }) {
+			return false
+		}
+	}
+	return true // also if no CA is known
+}
+
+func (c *CAs) learn(key ctwatch.IssuerKey) bool {
+	ca, ok := c.keys[key.Anchor]
+	if _, listed := c.keys[key.Pin]; !ok || listed || key.Pin.IsZero() {
 		return false
 	}
-	c.keys[pin] = ca
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.learned[key.Pin]
+	if c.n >= maxLearned || len(known) >= maxPerKey || slices.ContainsFunc(known, func(l learned) bool { return l.Equal(key) }) {
+		return false
+	}
+	c.learned[key.Pin] = append(known, learned{key, ca})
+	delete(c.claims, key.Pin)
+	c.n++
 	return true
 }
 
 // Restore takes in what Learn returned in an earlier run. What the table says goes
-// before; what belongs to no CA of the table is left out.
-func (c *CAs) Restore(learned ...Learned) {
-	for _, l := range learned {
-		if ca, ok := c.Named(l.CA); ok && !l.Pin.IsZero() {
-			c.learn(l.Pin, ca)
-		}
+// first: a key belongs to the CA that the table names now, and to none if it no
+// longer has the CA.
+func (c *CAs) Restore(keys ...ctwatch.IssuerKey) {
+	for _, k := range keys {
+		c.learn(k)
+	}
+}
+
+// Claim takes in that an earlier version assigned a key to the CA of a name, without
+// asking who signed it. Until a chain shows that, certificates of the key are neither
+// expected nor unexpected where that CA may issue.
+func (c *CAs) Claim(pin pins.Pin, name string) {
+	ca, ok := c.Named(name)
+	if _, listed := c.keys[pin]; !ok || listed || pin.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.learned[pin]) == 0 {
+		c.claims[pin] = ca
 	}
 }

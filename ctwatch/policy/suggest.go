@@ -33,17 +33,20 @@ func (s *Suggestions) Add(c *ctwatch.Certificate, k Known) {
 	if now.Verdict == ctwatch.Expected {
 		return
 	}
-	one := suggestion{judging: judging{p: s.p, c: c, known: k}, all: s, allow: Issuer{Pin: c.Issuer.Pin}}
-	one.ca, one.identified = s.p.cas.Of(c.Issuer.Pin)
-	if one.identified && len(one.ca.CAA) > 0 {
-		one.allow = Issuer{CAA: one.ca.CAA[0]}
+	one := suggestion{judging: judging{p: s.p, c: c, known: k}, all: s}
+	if c.Issuer.Proven {
+		one.issuers, one.allow = s.p.cas.Of(c), Issuer{Pin: c.Issuer.Pin}
+	}
+	// Of a key that several CAs vouch for nobody can say which of them was meant.
+	if len(one.issuers) == 1 && len(one.issuers[0].CAA) > 0 {
+		one.allow = Issuer{CAA: one.issuers[0].CAA[0]}
 	}
 	s.p.parts(c, one.part)
 	for i, reason := range now.Reasons {
 		switch reason {
-		case NameNever, KeyCompromised, CAAForbids, WildcardNotAllowed, AlgorithmNotAllowed, ValidityTooLong:
+		case NameNever, KeyCompromised, IssuerConflict, CAAForbids, WildcardNotAllowed, AlgorithmNotAllowed, ValidityTooLong:
 			s.comment("# Not a matter of these lines: " + now.Details[i])
-		case IssuerUnknown:
+		case IssuerUnknown, IssuerUnproven:
 			s.comment("# To be judged again when the issuer is known: " + now.Details[i])
 		}
 	}
@@ -120,10 +123,7 @@ func (s *suggestion) addIssuer(r *Rule) {
 	if !slices.Contains(e.issuers, s.allow) {
 		e.issuers = append(e.issuers, s.allow)
 	}
-	s.all.names[s.allow] = ""
-	if s.identified {
-		s.all.names[s.allow] = s.ca.Name
-	}
+	s.all.names[s.allow] = caNames(s.issuers)
 }
 
 func (s *suggestion) addKey(r *Rule) {

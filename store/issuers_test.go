@@ -1,0 +1,78 @@
+package store_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+// TestIssuerKeysAreKept: each path of a key once, with what it counts for.
+func TestIssuerKeysAreKept(t *testing.T) {
+	db := open(t)
+	r3 := ctwatch.IssuerKey{Pin: pin("r3"), Anchor: pin("x1"), NotBefore: time.Unix(0, 0).UTC(), NotAfter: time.Unix(1<<33, 0).UTC()}
+	cross, limited, later := r3, r3, r3
+	cross.Anchor = pin("x3")
+	limited.NameConstraints = []byte{0x30, 0x00}
+	later.NotAfter = later.NotAfter.Add(time.Second)
+	must(t, db.Learn(t.Context()))
+	must(t, db.Learn(t.Context(), r3, r3))
+	must(t, db.Learn(t.Context(), r3, cross, limited, later, ctwatch.IssuerKey{Anchor: pin("x1")}, ctwatch.IssuerKey{Pin: pin("?")}))
+	writesNothing(t, db, "what is known", func() { must(t, db.Learn(t.Context(), later, r3)) })
+	got, err := db.Learned(t.Context())
+	must(t, err)
+	for _, want := range []ctwatch.IssuerKey{r3, cross, limited, later} {
+		n := 0
+		for _, k := range got {
+			if k.Equal(want) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%+v is there %d times", want, n)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("%d keys are kept, want 4", len(got))
+	}
+}
+
+// TestKeysLearnedByNameBecomeClaims: those of databases of version 4. All certificates
+// are judged again, and a path takes the place of a claim.
+func TestKeysLearnedByNameBecomeClaims(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	w, err := sql.Open("sqlite", path)
+	must(t, err)
+	must(t, store.Migrate(t.Context(), w, store.Migrations()[:4]))
+	r3, e1 := pin("r3"), pin("e1")
+	_, err = w.Exec(`
+		INSERT INTO issuers VALUES (?, 'Let''s Encrypt', 1), (?, 'Sectigo', 2);
+		INSERT INTO meta VALUES ('rules', 'digest')`, r3[:], e1[:])
+	must(t, err)
+	must(t, w.Close())
+
+	db := openAt(t, path, newClock())
+	claims := func() map[pins.Pin]string {
+		t.Helper()
+		m, err := db.IssuerClaims(t.Context())
+		must(t, err)
+		return m
+	}
+	wantEqual(t, "claims", map[pins.Pin]string{r3: "Let's Encrypt", e1: "Sectigo"}, claims())
+	learned, err := db.Learned(t.Context())
+	must(t, err)
+	if len(learned) > 0 {
+		t.Errorf("learned by name: %+v", learned)
+	}
+	var n int
+	must(t, db.Reader().QueryRow(`SELECT count(*) FROM meta WHERE key = 'rules'`).Scan(&n))
+	if n != 0 {
+		t.Error("certificates are not judged again")
+	}
+	must(t, db.Learn(t.Context(), ctwatch.IssuerKey{Pin: r3, Anchor: pin("x1"), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1, 0)}))
+	wantEqual(t, "claims", map[pins.Pin]string{e1: "Sectigo"}, claims())
+}
