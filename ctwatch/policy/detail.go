@@ -38,7 +38,7 @@ func (j *judging) detail(c code, f *finding) string {
 		return fmt.Sprintf("It is valid for %s, longer than the %s allowed for %s (%s).", j.validity(), days(f.rule.MaxValidity), name, rule)
 	case issuerUnknown:
 		if ca, ok := j.guess(); ok && j.c.Issuer.Proven {
-			return fmt.Sprintf("No chain has shown yet who certified the issuer's key, so nobody can say whether it may issue for %s (%s). An earlier version of ctwatch took it for %s's by name only. The next certificate that it issues settles this.", name, rule, ca.Name)
+			return fmt.Sprintf("No chain has shown yet who certified the issuer's key, so nobody can say whether it may issue for %s (%s). An earlier version of ctwatch took it for %s's by name only. Log entries with their chains are read again to settle this.", name, rule, ca.Name)
 		}
 		return fmt.Sprintf("The issuer's key is not known, so it cannot be told whether it may issue for %s (%s). It calls itself %s, as anybody can.", name, rule, j.issuerName())
 	case noRule:
