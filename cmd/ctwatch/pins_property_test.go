@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,6 +203,13 @@ func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.Sight
 	w.check(w.db.Record(w.t.Context(), ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
 		Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, w.entries)), TBS: []byte(c.ID.String()), DER: der,
 	}}}, w.entries))
+	w.prove()
+}
+
+// prove has the log's tree prove all that was recorded.
+func (w *pinWorld) prove() {
+	tree := ctwatch.Tree{Size: w.entries, Range: make([]ctwatch.Hash, bits.OnesCount64(w.entries))}
+	w.check(w.db.Advance(w.t.Context(), w.log.ID, tree, ctwatch.Head{Size: w.entries, Timestamp: time.Now(), Raw: fmt.Append(nil, "signed", w.entries)}))
 }
 
 // chain is a certificate as a server has it.
