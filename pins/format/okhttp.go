@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/net/idna"
 
@@ -19,7 +18,8 @@ import (
 // below. A pin may stand anywhere in the chain, and a host has the pins of all
 // patterns that match it. There is no expiry.
 //
-// What is written is Kotlin without a package. Kotlin and Java are read.
+// What is written is Kotlin without a package. Kotlin and Java are read, as far as it
+// is certain what a pinner has: see decodeOkHttp.
 func okhttp() Format {
 	return Format{
 		Name:      "okhttp",
@@ -64,10 +64,17 @@ func kotlinText(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\n", `\n`, "\r", `\r`).Replace(s) + `"`
 }
 
-// decodeOkHttp reads each chain CertificatePinner.Builder().add(…)….build() of a
-// file. What stands in a chain and cannot be read is an error, since OkHttp may read
-// it. If there are several chains, then there are several pinners, and no telling
-// which client has which: a host has to satisfy each that pins it.
+// decodeOkHttp reads the one pinner of a file that has pins, a chain
+// CertificatePinner.Builder().add(…).build(). There may be others without pins, or
+// with the same.
+//
+// Only pins that are certain are believed. So a chain is read where it certainly
+// happens: as the value of a property or field, in a function that gets there, or as
+// an argument. Its arguments are texts, and constants of the same file that can have
+// no other value. Everything else is an error that says where and why: conditions,
+// lambdas, builders that are handed around, members that may be overridden, arrays
+// that may be changed, names that may be another's, and a CertificatePinner that may
+// not be OkHttp's. Of what other files do, nothing is known.
 func decodeOkHttp(data []byte) (pins.Rules, error) {
 	if err := checkSize(data); err != nil {
 		return nil, err
@@ -80,11 +87,10 @@ func decodeOkHttp(data []byte) (pins.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rules pinnerRules
-	for _, adds := range pinners {
-		var hosts []hostPins
+	for i := range pinners {
+		p := &pinners[i]
 		wild := 0
-		for _, a := range adds {
+		for _, a := range p.adds {
 			h, err := a.read(data)
 			if err != nil {
 				return nil, err
@@ -92,20 +98,16 @@ func decodeOkHttp(data []byte) (pins.Rules, error) {
 			if h.Pattern.Reach != pins.Exact {
 				wild += len(h.Pins)
 			}
-			hosts = append(hosts, h)
+			p.hosts = append(p.hosts, h)
 		}
-		if wild*len(hosts) > maxWild {
+		if wild*len(p.hosts) > maxWild {
 			return nil, errors.New("there are too many patterns with too many pins")
 		}
-		rules = append(rules, newTable(pins.Anywhere, hosts, true))
 	}
-	switch len(rules) {
-	case 0:
-		return nil, errors.New("CertificatePinner.Builder() is not called in the file")
-	case 1:
-		return rules[0], nil
+	if err := src.comparePinners(pinners); err != nil {
+		return nil, err
 	}
-	return rules, nil
+	return newTable(pins.Anywhere, pinners[0].hosts, true), nil
 }
 
 // read reads the pattern and the pins of a call as OkHttp does.
@@ -188,31 +190,4 @@ func okhttpPin(s string) (pins.Pin, error) {
 		return pins.Pin{}, errors.New("this is a placeholder that no key has")
 	}
 	return pins.Pin(b), nil
-}
-
-// pinnerRules are the rules of several pinners, all of which a host has to satisfy.
-type pinnerRules []*table
-
-func (r pinnerRules) Requirements(host string, at time.Time) []pins.Requirement {
-	var all []pins.Requirement
-	for _, t := range r {
-		for _, q := range t.Requirements(host, at) {
-			same := func(other pins.Requirement) bool { return samePins(q.Pins, other.Pins) }
-			if !slices.ContainsFunc(all, same) {
-				all = append(all, q)
-			}
-		}
-	}
-	return all
-}
-
-func (r pinnerRules) Ends(string) time.Time { return time.Time{} }
-
-func (r pinnerRules) Patterns() []pins.Pattern {
-	var all []pins.Pattern
-	for _, t := range r {
-		all = append(all, t.patterns...)
-	}
-	slices.SortFunc(all, comparePatterns)
-	return slices.Compact(all)
 }

@@ -75,8 +75,8 @@ func TestOkHttpReadsChainsAsTheyAreWritten(t *testing.T) {
 			map[string]string{"h.test": "A"},
 		},
 		"escapes of Kotlin": {
-			`CertificatePinner.Builder().add("\u0068.test", "$A").build()`,
-			map[string]string{"h.test": "A"},
+			`CertificatePinner.Builder().add("b\u00fccher.test", "$A").build()`,
+			map[string]string{"xn--bcher-kva.test": "A"},
 		},
 		"constants of Kotlin": {
 			`const val HOST = "h.test"
@@ -93,8 +93,8 @@ func TestOkHttpReadsChainsAsTheyAreWritten(t *testing.T) {
 		},
 		"each function has its own": {
 			`fun a() { val host = "a.test"; CertificatePinner.Builder().add(host, "$A").build() }
-			fun b() { val host = "b.test"; CertificatePinner.Builder().add(host, "$B").build() }`,
-			map[string]string{"a.test": "A", "b.test": "B"},
+			fun b() { val host = "b.test"; client(host) }`,
+			map[string]string{"a.test": "A", "b.test": ""},
 		},
 		"templates": {
 			`object Keys { const val LEAF = "BARE_A" }
@@ -104,14 +104,14 @@ func TestOkHttpReadsChainsAsTheyAreWritten(t *testing.T) {
 		},
 		"lists of Kotlin": {
 			`val PINS = listOf("$A", "$B",)
-			val MORE = arrayOf(*PINS.toTypedArray(), "$C")
+			private val MORE = arrayOf(*PINS.toTypedArray(), "$C")
 			val p = CertificatePinner.Builder().add("h.test", *PINS.toTypedArray()).add("i.test", *MORE).add("j.test", *arrayOf("$C")).build()`,
 			map[string]string{"h.test": "AB", "i.test": "ABC", "j.test": "C"},
 		},
 		"constants of Java": {
 			`class Pinning {
 				private static final String HOST = "h.test";
-				static final String[] PINS = {"$A", "$B"};
+				private static final String[] PINS = {"$A", "$B"};
 				static CertificatePinner make() {
 					String other = "i.test";
 					return new CertificatePinner.Builder().add(HOST, PINS).add(Pinning.HOST, "$C").add(other, new String[]{"$C"}).build();
@@ -122,12 +122,6 @@ func TestOkHttpReadsChainsAsTheyAreWritten(t *testing.T) {
 		"a dollar is nothing special in Java": {
 			`class A { static final String H$1 = "h.test"; Object p = new CertificatePinner.Builder().add(H$1, "$A").build(); String s = "${"; }`,
 			map[string]string{"h.test": "A"},
-		},
-		"a host satisfies all pinners": {
-			`val p = CertificatePinner.Builder().add("h.test", "$A").build()
-			 val q = CertificatePinner.Builder().add("h.test", "$B").add("i.test", "$C").build()
-			 val r = CertificatePinner.Builder().add("*.test", "$C").build()`,
-			map[string]string{"h.test": "A and B and C", "i.test": "C", "j.test": "C"},
 		},
 		"what looks like code in texts": {
 			`val s = "CertificatePinner.Builder().x"; val c = '"'; val r = """ " CertificatePinner.Builder().y """"
@@ -157,7 +151,7 @@ func TestOkHttpSaysWhatItCannotRead(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ source, want string }{
 		"no pinner":                 {"val x = 1", "CertificatePinner.Builder() is not called"},
-		"an empty pinner":           {"val p = CertificatePinner.Builder().build()", "1:37: no pins are added"},
+		"an empty pinner":           {"val p = CertificatePinner.Builder().build()", "1:27: no pins are added"},
 		"a host without pins":       {pinner(`"h.test"`), `2:7: "h.test" has no pins`},
 		"a constant from elsewhere": {pinner(`"h.test", BuildConfig.PIN`), "2:18: BuildConfig.PIN is not a constant of this file"},
 		"a call":                    {pinner(`"h.test", pin("x")`), "2:18: what pin() returns cannot be known"},
@@ -166,19 +160,19 @@ func TestOkHttpSaysWhatItCannotRead(t *testing.T) {
 		"a variable":                {"var host = \"h.test\"\n" + pinner(`host, "x"`), "3:8: the value of host cannot be known: it is a variable"},
 		"a parameter":               {"fun f(host: String) {\n" + pinner(`host, "x"`) + "}", "3:8: the value of host cannot be known: it is a parameter"},
 		"a parameter's default":     {"class P(private val host: String = \"h.test\") {\n" + pinner(`host, "x"`) + "}", "it is a parameter"},
-		"a loop":                    {"for (pin in list) {\n" + pinner(`"h.test", pin`) + "}", "3:18: the value of pin cannot be known"},
-		"a lambda's parameter":      {"const val pin = \"x\"\nlist.map { host, pin -> \n" + pinner(`"h.test", pin`) + "}", "cannot be known"},
+		"a loop":                    {"for (pin in list) {\n" + pinner(`"h.test", pin`) + "}", "2:9: it is not certain what happens to this pinner in the block that begins at 1:19"},
+		"a lambda's parameter":      {"const val pin = \"x\"\nlist.map { host, pin -> \n" + pinner(`"h.test", pin`) + "}", "3:9: it is not certain what happens to this pinner in the block that begins at 2:10"},
 		"a getter":                  {"val pin: String get() = \"x\"\n" + pinner(`"h.test", pin`), "it is computed"},
 		"a changed constant":        {"val pin = \"x\".trim()\n" + pinner(`"h.test", pin`), "1:14: what stands here cannot be read"},
 		"an infix after a constant": {"val pin = \"x\" to \"y\"\n" + pinner(`"h.test", pin`), "1:15: what stands here cannot be read"},
 		"a condition":               {"val pin = if (debug) \"x\" else \"y\"\n" + pinner(`"h.test", pin`), "1:11: what if() returns"},
 		"itself":                    {"val a = b + \"x\"\nval b = a + \"y\"\n" + pinner(`"h.test", a`), "is declared by itself"},
-		"declared twice":            {"val a = \"x\"\nval a = \"y\"\n" + pinner(`"h.test", a`), "it is declared twice"},
+		"declared twice":            {"val a = \"x\"\nval a = \"y\"\n" + pinner(`"h.test", a`), "a is declared twice"},
 		"another name":              {"import okhttp3.CertificatePinner as P\nval p = P.Builder().add(x, y)", "under another name"},
-		"a builder by itself":       {"import okhttp3.CertificatePinner.Builder\nval p = Builder().add(x, y)", "a builder that is handed around"},
+		"a builder by itself":       {"import okhttp3.CertificatePinner.Builder\nval p = Builder().add(x, y)", "1:1: CertificatePinner under another name or in parts"},
 		"a builder in a variable":   {"val b = CertificatePinner.Builder()\nb.add(\"h.test\", \"x\")", "2:1: what becomes of the builder cannot be followed"},
 		"apply":                     {"CertificatePinner.Builder().apply { add(\"h.test\", \"x\") }.build()", "1:29: only add and build can be read"},
-		"assigned to later":         {"class A { String host = \"h.test\"; void f() { host = \"i.test\"; }\n Object p = new CertificatePinner.Builder().add(host, \"x\").build(); }", "it is assigned to elsewhere"},
+		"assigned to later":         {"class A { String host = \"h.test\"; void f() { host = \"i.test\"; }\n Object p = new CertificatePinner.Builder().add(host, \"x\").build(); }", "2:49: the value of host cannot be known: it may be assigned to; make it final"},
 		"a parameter of Java":       {"class A { Object f(String host) {\n return new CertificatePinner.Builder().add(host, \"x\").build(); } }", "2:45: the value of host cannot be known"},
 		"a text block of Java":      {"Object p = new CertificatePinner.Builder().add(\"\"\"\nh.test\"\"\", \"x\").build();", "1:48: the text cannot be read: a text block"},
 		"an escaped quote of Java":  {`Object p = new CertificatePinner.Builder().add("h.test\u0022, "x").build();`, "1:55: the escape of an ASCII character"},
@@ -186,8 +180,8 @@ func TestOkHttpSaysWhatItCannotRead(t *testing.T) {
 		"an unclosed text":          {"val p = \"abc\n", "1:9: the text is not closed"},
 		"an unclosed comment":       {"val p = 1\n /* /* */", "2:2: the comment is not closed"},
 		"an unclosed template":      {`val p = "${abc"`, "is not closed"},
-		"an unclosed block":         {"class A {", "1:10: a { is not closed"},
-		"an unclosed chain":         {"val p = CertificatePinner.Builder().add(\"h.test\", ", "what stands here cannot be read"},
+		"an unclosed block":         {"class A {", "1:9: the { is not closed"},
+		"an unclosed chain":         {"val p = CertificatePinner.Builder().add(\"h.test\", ", "1:40: the ( is not closed"},
 
 		"a wildcard in the middle": {pinner(`"api.*.test", "` + textA + `"`), `2:8: pattern "api.*.test": OkHttp knows no wildcard but`},
 		"a wildcard alone":         {pinner(`"*", "` + textA + `"`), `2:8: pattern "*"`},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -11,6 +12,7 @@ import (
 const (
 	maxTokens  = 1 << 19
 	maxNesting = 200 // of braces, templates and comments
+	maxWork    = 1 << 24
 )
 
 const errTokens = "this is too much source code; give the file that has the pins alone"
@@ -20,6 +22,8 @@ type token struct {
 	kind  tokenKind
 	inner bool   // it stands in parentheses that its block does not stand in
 	scope int32  // the block it stands in, see source
+	match int32  // of a bracket: the index of the one that belongs to it
+	in    int32  // the index of the innermost bracket it stands in; -1 if in none
 	at    int    // offset
 	end   int    // offset of what follows
 	text  string // of a word or sign; why a text cannot be read, or "" if it can
@@ -61,7 +65,7 @@ func lex(data []byte, java bool) ([]token, error) {
 }
 
 // checkEscapes refuses \u0022 and its like: Java takes them for what they stand for
-// before it looks for quotation marks and ends of comments.
+// before it looks for quotation marks and ends of comments, and Kotlin does not.
 func checkEscapes(data []byte) error {
 	l := &lexer{data: data, java: true}
 	for i := 0; i < len(l.data); i++ {
@@ -77,7 +81,7 @@ func checkEscapes(data []byte) error {
 			i++
 		}
 		if r, ok := l.hex(i); ok && r < utf8.RuneSelf {
-			return errAt(l.data, start, "the escape of an ASCII character, which may end a text or a comment: write the character itself")
+			return errAt(l.data, start, "the escape of an ASCII character may end a text or a comment in Java: write the character itself")
 		}
 	}
 	return nil
@@ -148,7 +152,7 @@ func (l *lexer) tokens(inTemplate bool) ([]token, error) {
 func (l *lexer) space() error {
 	for l.pos < len(l.data) {
 		switch c := l.data[l.pos]; {
-		case c <= ' ':
+		case c == ' ', '\t' <= c && c <= '\r' && c != '\v':
 			l.pos++
 		case l.has("//"):
 			for l.pos < len(l.data) && l.data[l.pos] != '\n' && l.data[l.pos] != '\r' {
@@ -179,7 +183,7 @@ func (l *lexer) space() error {
 }
 
 // signs are those of two characters that must not be taken for two of one.
-var signs = [...]string{"==", "!=", "<=", ">=", "+=", "-=", "->", "::", "?.", "?:", "!!", "++", "--", "&&", "||"}
+var signs = [...]string{"==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "->", "::", "?.", "?:", "!!", "++", "--", "&&", "||"}
 
 func (l *lexer) token() (token, error) {
 	start := l.pos
@@ -195,9 +199,19 @@ func (l *lexer) token() (token, error) {
 			return token{}, errAt(l.data, start, "the name in backticks is not closed")
 		}
 		l.pos += end + 2
-		return token{kind: tokenWord, at: start, text: string(l.data[start+1 : l.pos-1])}, nil
+		text := string(l.data[start+1 : l.pos-1])
+		if isKeyword(text) {
+			text = "`" + text + "`" // which is a name like any other
+		}
+		return token{kind: tokenWord, at: start, text: text}, nil
 	case l.wordByte(c):
-		return token{kind: tokenWord, at: start, text: l.word()}, nil
+		word := l.word()
+		if i := strings.IndexFunc(word, func(r rune) bool { return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Nd, unicode.Mn) }); i >= 0 {
+			return token{}, errAt(l.data, start+i, "a character that cannot be seen, or cannot be in a name: remove it")
+		}
+		return token{kind: tokenWord, at: start, text: word}, nil
+	case strings.IndexByte(oneSigns, c) < 0:
+		return token{}, errAt(l.data, start, "%s is no sign of Kotlin or Java", strconv.QuoteRune(rune(c)))
 	}
 	for _, s := range signs {
 		if l.has(s) {
@@ -208,6 +222,9 @@ func (l *lexer) token() (token, error) {
 	l.pos++
 	return token{kind: tokenSign, at: start, text: string(rune(c))}, nil
 }
+
+// oneSigns are the signs of one character.
+const oneSigns = "()[]{}<>,.;:?@=+-*/%&|^!~"
 
 func (l *lexer) wordByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
@@ -254,13 +271,13 @@ func (l *lexer) literal() (token, error) {
 	}
 	var b strings.Builder
 	for {
-		if l.pos >= len(l.data) || !raw && l.data[l.pos] == '\n' {
+		if l.pos >= len(l.data) || !raw && (l.data[l.pos] == '\n' || l.data[l.pos] == '\r') {
 			return t, errAt(l.data, t.at, "the text is not closed")
 		}
 		switch c := l.data[l.pos]; {
 		case c == '"' && !raw, raw && l.has(`"""`):
 			if raw {
-				for ; l.peek(3) == '"'; l.pos++ { // the last three quotes end a raw text
+				for ; !l.java && l.peek(3) == '"'; l.pos++ { // the last three quotes end a raw text
 					b.WriteByte('"')
 				}
 				l.pos += 2

@@ -1,7 +1,9 @@
 package format
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,11 +15,19 @@ const (
 	maxWild = 1 << 20 // pins of patterns, times hosts that may have them
 )
 
-// A value is a text, or a list of texts.
+// A value is a text, or several.
 type value struct {
-	texts  []located
-	isList bool
+	texts []located
+	kind  valueKind
 }
+
+type valueKind uint8
+
+const (
+	kindText  valueKind = iota
+	kindArray           // String[], Array<String>
+	kindList            // List<String>, Set<String>
+)
 
 // A located text knows where it begins.
 type located struct {
@@ -31,34 +41,63 @@ type pinnerAdd struct {
 	pins    []located
 }
 
-// pinners reads each chain CertificatePinner.Builder().add(…)….build().
-func (s *source) pinners() ([][]pinnerAdd, error) {
-	var all [][]pinnerAdd
+// A pinner is a chain CertificatePinner.Builder().add(…)….build().
+type pinner struct {
+	index int // of its first token
+	adds  []pinnerAdd
+	hosts []hostPins
+}
+
+// pinners reads the pinners that have pins, of which there is at least one.
+func (s *source) pinners() ([]pinner, error) {
+	chains, err := s.checkPinnerClass()
+	if err != nil {
+		return nil, err
+	}
+	var all []pinner
 	count := 0
-	for i := range s.tokens {
-		if !s.word(i, "CertificatePinner") {
-			continue
-		}
-		if s.word(i+1, "as") {
-			return nil, errAt(s.data, s.tokens[i+1].at, "CertificatePinner under another name is not followed; call it by its own")
-		}
-		if !s.sign(i+1, ".") || !s.word(i+2, "Builder") {
-			continue
-		}
-		c := &cursor{source: s, tokens: s.tokens[i+3:], scope: s.tokens[i].scope}
-		adds, err := c.chain()
+	for _, i := range chains {
+		p, err := s.pinner(i)
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range adds {
+		for _, a := range p.adds {
 			count += len(a.pins)
 		}
 		if count > maxPins {
-			return nil, errAt(s.data, s.tokens[i].at, "there are more than %d pins", maxPins)
+			return nil, s.fail(i, "there are more than %d pins", maxPins)
 		}
-		all = append(all, adds)
+		if len(p.adds) > 0 {
+			all = append(all, p)
+		}
 	}
-	return all, nil
+	if len(all) == 0 {
+		return nil, s.fail(chains[0], "no pins are added, and nothing would be pinned")
+	}
+	return all, s.checkLists()
+}
+
+// pinner reads the chain whose "Builder" stands at an index.
+func (s *source) pinner(i int) (pinner, error) {
+	p := pinner{index: s.callStart(i)}
+	c := &cursor{source: s, tokens: s.tokens, i: i + 1, use: -1}
+	if c.at(1, ")") && c.at(2, ".") && s.word(c.i+3, "build") && c.at(4, "(") && c.at(5, ")") {
+		return p, nil // wherever it is used, it pins nothing
+	}
+	var err error
+	if c.scope, err = s.place(p.index); err != nil {
+		return p, err
+	}
+	if p.adds, err = c.chain(); err != nil {
+		return p, err
+	}
+	if !s.ends(c.i) {
+		return p, c.fail("what becomes of the pinner cannot be followed; " + onePinner)
+	}
+	if s.java {
+		return p, nil
+	}
+	return p, s.checkAccessor(c.i - 1)
 }
 
 // A cursor reads expressions from tokens, the last of which is a tokenEnd.
@@ -66,8 +105,10 @@ type cursor struct {
 	*source
 	tokens []token
 	i      int
+	use    int // in a template: the index of its text in the file; -1 otherwise
 	scope  int32
 	depth  int
+	parens int
 }
 
 func (c *cursor) token() token { return c.tokens[c.i] }
@@ -109,9 +150,8 @@ func (c *cursor) fail(message string, args ...any) error {
 
 // chain reads what follows CertificatePinner.Builder.
 func (c *cursor) chain() ([]pinnerAdd, error) {
-	const advice = "write the pins as one chain CertificatePinner.Builder().add(…).build()"
 	if !c.at(0, "(") || !c.at(1, ")") {
-		return nil, c.fail("a builder that is handed around cannot be followed; " + advice)
+		return nil, c.fail("a builder that is handed around cannot be followed; " + onePinner)
 	}
 	c.next()
 	c.next()
@@ -119,7 +159,7 @@ func (c *cursor) chain() ([]pinnerAdd, error) {
 	total := 0
 	for {
 		if !c.accept(".") {
-			return nil, c.fail("what becomes of the builder cannot be followed; " + advice)
+			return nil, c.fail("what becomes of the builder cannot be followed; " + onePinner)
 		}
 		call := c.token()
 		c.next()
@@ -134,75 +174,85 @@ func (c *cursor) chain() ([]pinnerAdd, error) {
 			}
 			adds = append(adds, a)
 		case call.kind == tokenWord && call.text == "build" && c.at(0, "(") && c.at(1, ")"):
-			if len(adds) == 0 {
-				return nil, errAt(c.data, call.at, "no pins are added, and nothing would be pinned")
-			}
+			c.next()
+			c.next()
 			return adds, nil
 		default:
-			return nil, errAt(c.data, call.at, "only add and build can be read here; "+advice)
+			return nil, errAt(c.data, call.at, "only add and build can be read here; "+onePinner)
 		}
 	}
+}
+
+// An argument of add is a text, or in Kotlin a spread array, perhaps with a name.
+type argument struct {
+	name   string
+	spread bool
+	value  value
+	at     int
 }
 
 // add reads the arguments of add.
 func (c *cursor) add() (a pinnerAdd, err error) {
 	start := c.token().at
-	hasPattern := false
-	err = c.list("(", ")", func() error {
-		name := ""
+	var args []argument
+	err = c.list("(", ")", func() (err error) {
+		arg := argument{}
 		if t := c.token(); !c.java && t.kind == tokenWord && c.at(1, "=") {
-			name = t.text
+			arg.name = t.text
 			c.next()
 			c.next()
-		} else if !hasPattern {
-			name = "pattern"
-		} else {
-			name = "pins"
 		}
-		at := c.token().at
-		c.acceptSpread()
-		v, err := c.expression()
-		switch {
-		case err != nil:
-			return err
-		case name == "pattern" && (v.isList || hasPattern):
-			return errAt(c.data, at, "want one pattern, a text")
-		case name == "pattern":
-			hasPattern = true
-			a.pattern = v.texts[0]
-		case name == "pins":
-			a.pins = append(a.pins, v.texts...)
-		default:
-			return errAt(c.data, at, "add has no parameter %s", name)
+		arg.at = c.token().at
+		arg.spread = !c.java && c.accept("*")
+		arg.value, err = c.expression()
+		if args = append(args, arg); err == nil && len(args) > maxList {
+			err = errAt(c.data, arg.at, "there are more than %d pins for one pattern", maxList)
 		}
-		if len(a.pins) > maxList {
-			return errAt(c.data, at, "there are more than %d pins for one pattern", maxList)
-		}
-		return nil
+		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return a, err
-	case !hasPattern:
-		return a, errAt(c.data, start, "no pattern is given")
+	}
+	named := func(name string) bool {
+		return slices.ContainsFunc(args, func(a argument) bool { return a.name == name })
+	}
+	if len(args) == 2 && named("pattern") && named("pins") && args[1].name == "pattern" {
+		slices.Reverse(args)
+	}
+	if len(args) == 0 || args[0].value.kind != kindText || args[0].spread {
+		return a, errAt(c.data, start, "no pattern is given, a text")
+	}
+	a.pattern = args[0].value.texts[0]
+	for i, arg := range args {
+		isArray := arg.value.kind == kindArray
+		switch {
+		case arg.name != "" && (len(args) != 2 || arg.name != [...]string{"pattern", "pins"}[i]):
+			return a, errAt(c.data, arg.at, "the arguments cannot be read by their names; write the pattern, and then its pins, without names")
+		case i == 0:
+			continue
+		case arg.spread && !isArray, arg.value.kind == kindList, !arg.spread && isArray && !c.java && arg.name == "",
+			c.java && isArray && len(args) != 2, arg.name != "" && !isArray:
+			return a, errAt(c.data, arg.at, "OkHttp's add takes texts, or one array; write the pins as texts")
+		}
+		a.pins = append(a.pins, arg.value.texts...)
+	}
+	switch {
 	case len(a.pins) == 0:
-		return a, errAt(c.data, start, "%q has no pins, and would not be pinned", a.pattern.text)
+		return a, errAt(c.data, start, "%s has no pins, and would not be pinned", quote(a.pattern.text))
+	case len(a.pins) > maxList:
+		return a, errAt(c.data, start, "there are more than %d pins for one pattern", maxList)
 	}
 	return a, nil
 }
 
-// acceptSpread passes over Kotlin's *, which makes arguments of a list.
-func (c *cursor) acceptSpread() {
-	if !c.java {
-		c.accept("*")
-	}
-}
-
-// list reads items that commas part, between two signs. One may follow the last.
+// list reads items that commas part, between two signs. One may follow the last,
+// but for the arguments of a call in Java.
 func (c *cursor) list(open, end string, item func() error) error {
 	if err := c.expect(open); err != nil {
 		return err
 	}
+	c.parens++
+	defer func() { c.parens-- }()
 	for !c.accept(end) {
 		if err := item(); err != nil {
 			return err
@@ -223,26 +273,27 @@ func (c *cursor) expression() (value, error) {
 		return value{}, c.fail("expressions are nested too deeply")
 	}
 	defer func() { c.depth-- }()
+	start := c.token().at
 	v, err := c.operand()
 	if err != nil || !c.at(0, "+") {
 		return v, err
 	}
 	var b strings.Builder
-	start := c.token().at
-	if !v.isList {
-		start = v.texts[0].at
-	}
 	for {
-		if v.isList {
+		if v.kind != kindText {
 			return v, errAt(c.data, start, "lists cannot be joined here; write them one after another")
 		}
 		b.WriteString(v.texts[0].text)
 		if b.Len() > maxText {
 			return v, errAt(c.data, start, "the text is longer than %d bytes", maxText)
 		}
-		if !c.accept("+") {
+		if !c.at(0, "+") {
 			return value{texts: []located{{b.String(), start}}}, nil
 		}
+		if !c.java && c.parens == 0 && c.use < 0 && c.newline(c.i) {
+			return v, c.fail("in Kotlin a + at the beginning of a line joins nothing; write it at the end of the line before")
+		}
+		c.next()
 		if v, err = c.operand(); err != nil {
 			return v, err
 		}
@@ -254,24 +305,29 @@ func (c *cursor) operand() (value, error) {
 	t := c.token()
 	switch {
 	case t.kind == tokenText:
-		c.next()
 		text, err := c.text(t)
+		c.next()
 		return value{texts: []located{{text, t.at}}}, err
 	case c.at(0, "("):
 		c.next()
+		c.parens++
 		v, err := c.expression()
+		c.parens--
 		if err == nil {
 			err = c.expect(")")
 		}
+		if err == nil && v.kind != kindText {
+			err = errAt(c.data, t.at, "a list in parentheses is not followed; write it without them")
+		}
 		return v, err
 	case c.java && c.at(0, "{"):
-		return c.items("{", "}")
+		return c.items("{", "}", kindArray)
 	case c.java && t.text == "new" && t.kind == tokenWord:
 		if c.ahead(1).text != "String" || !c.at(2, "[") || !c.at(3, "]") {
 			return value{}, c.fail("what is made here cannot be read: want texts")
 		}
 		c.i += 4
-		return c.items("{", "}")
+		return c.items("{", "}", kindArray)
 	case t.kind == tokenWord:
 		return c.reference()
 	}
@@ -288,12 +344,12 @@ func (c *cursor) text(t token) (string, error) {
 		if p.expr == nil {
 			b.WriteString(p.text)
 		} else {
-			inner := &cursor{source: c.source, tokens: p.expr, scope: c.scope, depth: c.depth}
+			inner := &cursor{source: c.source, tokens: p.expr, use: c.index(), scope: c.scope, depth: c.depth}
 			v, err := inner.expression()
 			if err != nil {
 				return "", err
 			}
-			if inner.token().kind != tokenEnd || v.isList {
+			if inner.token().kind != tokenEnd || v.kind != kindText {
 				return "", inner.fail("the template cannot be read: want a constant of this file")
 			}
 			b.WriteString(v.texts[0].text)
@@ -305,15 +361,27 @@ func (c *cursor) text(t token) (string, error) {
 	return b.String(), nil
 }
 
+// index returns where in the file the cursor is.
+func (c *cursor) index() int {
+	if c.use >= 0 {
+		return c.use
+	}
+	return c.i
+}
+
 // items reads the items of a list.
-func (c *cursor) items(open, end string) (value, error) {
-	v := value{isList: true}
+func (c *cursor) items(open, end string, kind valueKind) (value, error) {
+	v := value{kind: kind}
 	return v, c.list(open, end, func() error {
 		at := c.token().at
-		c.acceptSpread()
+		spread := !c.java && c.accept("*")
 		item, err := c.expression()
 		v.texts = append(v.texts, item.texts...)
-		if err == nil && len(v.texts) > maxList {
+		switch {
+		case err != nil:
+		case spread != (item.kind == kindArray), item.kind == kindList:
+			err = errAt(c.data, at, "this is no list of texts; write them one after another")
+		case len(v.texts) > maxList:
 			err = errAt(c.data, at, "the list has more than %d items", maxList)
 		}
 		return err
@@ -322,70 +390,104 @@ func (c *cursor) items(open, end string) (value, error) {
 
 // reference reads the name of a constant, or a call that makes a list.
 func (c *cursor) reference() (value, error) {
-	start := c.token()
+	start, use := c.token(), c.index()
 	path := []string{start.text}
-	for c.next(); c.at(0, ".") && c.ahead(1).kind == tokenWord && len(path) < maxNesting; c.next() {
+	last := c.i
+	for c.next(); c.at(0, ".") && c.ahead(1).kind == tokenWord && c.ahead(1).text != "toTypedArray" && len(path) < maxNesting; c.next() {
 		c.next()
+		last = c.i
 		path = append(path, c.token().text)
 	}
-	if !c.at(0, "(") {
-		return c.constant(path, start.at)
-	}
-	switch last := path[len(path)-1]; {
-	case last == "toTypedArray" && len(path) > 1 && c.at(1, ")"):
-		c.next()
-		c.next()
-		return c.constant(path[:len(path)-1], start.at)
-	case last == "arrayOf", last == "listOf", last == "setOf":
-		v, err := c.items("(", ")")
-		if err == nil && c.at(0, ".") && c.ahead(1).text == "toTypedArray" && c.at(2, "(") && c.at(3, ")") {
-			c.i += 4
+	var v value
+	var err error
+	switch name := strings.Join(path, "."); {
+	case !c.at(0, "("):
+		if v, err = c.constant(path, start.at, use); err == nil && c.use < 0 {
+			c.consumed[last] = true
+			c.consumed[use] = true
 		}
+	case c.java:
+		return value{}, errAt(c.data, start.at, "what %s() returns cannot be known; write the text here", name)
+	case name == "arrayOf":
+		v, err = c.items("(", ")", kindArray)
+	case name == "listOf", name == "setOf":
+		v, err = c.items("(", ")", kindList)
+	default:
+		return value{}, errAt(c.data, start.at, "what %s() returns cannot be known; write the text here", name)
+	}
+	if err == nil && len(path) == 1 && slices.Contains([]string{"arrayOf", "listOf", "setOf"}, path[0]) {
+		err = c.library(path[0], start.at)
+	}
+	if err != nil || !c.at(0, ".") || c.ahead(1).text != "toTypedArray" {
 		return v, err
 	}
-	return value{}, errAt(c.data, start.at, "what %s() returns cannot be known; write the text here", strings.Join(path, "."))
+	if v.kind != kindList || !c.at(2, "(") || !c.at(3, ")") {
+		return v, c.fail("only a list can be made an array; write the pins as texts")
+	}
+	c.i += 4
+	v.kind = kindArray
+	return v, c.library("toTypedArray", start.at)
+}
+
+func (c *cursor) library(name string, at int) error {
+	if err := c.checkLibrary(name, c.scope); err != nil {
+		return errAt(c.data, at, "%w; write the pins as texts", err)
+	}
+	return nil
 }
 
 // constant returns the value of a declaration.
-func (c *cursor) constant(path []string, at int) (value, error) {
+func (c *cursor) constant(path []string, at, use int) (value, error) {
 	name := strings.Join(path, ".")
-	d, err := c.find(path, c.scope)
+	d, err := c.find(path[0], use, c.scope, len(path) > 1)
+	for _, member := range path[1:] {
+		if err == nil && !d.isClass {
+			err = fmt.Errorf("%s is not a constant of this file", name)
+		}
+		if err == nil {
+			d, err = c.member(d, member)
+		}
+	}
+	if errors.Is(err, errUnknownName) {
+		err = fmt.Errorf("%s is not a constant of this file", name)
+	}
 	if err != nil {
-		return value{}, errAt(c.data, at, "%w; write the text here, or declare it with a literal value", err)
+		return value{}, errAt(c.data, at, "%w; write the text here, or declare it once with a literal value", err)
 	}
 	if d.opaque != "" {
 		return value{}, errAt(c.data, at, "the value of %s cannot be known: %s", name, d.opaque)
 	}
+	v, err := c.valueOf(d, name, at)
+	if err == nil {
+		if err = c.checkOrder(d, use, c.scope, v.kind != kindText); err != nil {
+			err = errAt(c.data, at, "%w", err)
+		}
+	}
+	return v, err
+}
+
+// valueOf reads the value of a declaration once.
+func (c *cursor) valueOf(d *declaration, name string, at int) (value, error) {
 	if d.busy {
 		return value{}, errAt(c.data, at, "%s is declared by itself", name)
 	}
-	if !d.done {
-		d.busy = true
-		inner := &cursor{source: c.source, tokens: d.tokens, scope: d.scope, depth: c.depth}
-		d.value, d.err = inner.expression()
-		if d.err == nil && !inner.ends() {
-			d.err = inner.fail("what stands here cannot be read, and so the value of %s cannot be known", name)
-		}
-		d.busy, d.done = false, true
+	if d.done {
+		return d.value, d.err
 	}
-	if d.err != nil {
-		return value{}, fmt.Errorf("%w", d.err)
-	}
-	return d.value, nil
-}
-
-// ends reports whether the expression of a declaration ends here: whether nothing
-// follows that would change its value.
-func (c *cursor) ends() bool {
-	t := c.token()
+	d.busy = true
+	inner := &cursor{source: c.source, tokens: c.source.tokens, i: d.at, use: -1, scope: d.scope, depth: c.depth}
+	d.value, d.err = inner.expression()
 	switch {
-	case t.kind == tokenEnd, c.at(0, ";"), c.at(0, "}"), c.at(0, "@"):
-		return true
-	case c.java:
-		return c.at(0, ",") // another declaration
-	case t.kind != tokenWord || c.i == 0:
-		return false
+	case d.err != nil:
+	case !c.ends(inner.i) || c.source.sign(inner.i, ")"):
+		d.err = inner.fail("what stands here cannot be read, and so the value of %s cannot be known", name)
+	case !c.java && c.hasAccessor(inner.i):
+		d.err = inner.fail("a property with a getter or setter may have another value than %s is declared with", name)
+	case d.value.kind != kindText && !c.isList(d):
+		d.err = errAt(c.data, c.source.tokens[d.at].at, "a list under two names is not followed; write its texts here")
+	case d.value.kind != kindText:
+		c.lists = append(c.lists, d)
 	}
-	// A name on a line of its own begins the next statement.
-	return strings.ContainsAny(string(c.data[c.tokens[c.i-1].end:t.at]), "\n\r")
+	d.busy, d.done = false, true
+	return d.value, d.err
 }

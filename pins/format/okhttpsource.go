@@ -1,79 +1,140 @@
 package format
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 )
 
-// A source is a file of Kotlin or Java: its tokens, the blocks that braces make, and
-// what is declared in them. It is read as far as pinners need it: chains of calls of
-// which the arguments are texts, constants of the same file, and lists of these.
+// onePinner is the advice for what cannot be read.
+const onePinner = "write the pins as literals in one chain CertificatePinner.Builder().add(…).build(), in a file of its own"
+
+// A source is a file of Kotlin or Java. Of the language it is understood as much as
+// makes it certain what a pinner has: which blocks there are (okhttpscope.go), what a
+// name in them means (okhttpnames.go), whether what stands at a place happens
+// (okhttpplace.go), and what a chain of calls adds (okhttpread.go). All of these list
+// what they know and refuse the rest.
 type source struct {
-	data   []byte
-	java   bool
-	tokens []token
+	data     []byte
+	java     bool
+	tokens   []token
+	words    map[string][]int // where each word stands, texts left out
+	template map[string]int   // offsets of words in templates
+
 	scopes []scope
-	names  map[scopedName]*declaration
-	// members are what classes and objects declare, by the name of the class. What
-	// two classes of one name declare is nil.
-	members map[[2]string]*declaration
+	bodies map[int]int32        // scopes of functions, by the index of their { or =
+	values map[int]*declaration // by the index of their =
+	names  map[scopedName][]*declaration
+
+	hasPackage bool
+	imports    []imported
+
+	consumed map[int]bool // tokens that were read as parts of a pinner
+	lists    []*declaration
+	work     int
 }
 
-// A scope is a block. The first is the file.
-type scope struct {
-	parent int32
-	class  string // whose body it is; "" for other blocks
+// An imported is a line of imports.
+type imported struct {
+	path  string // "okhttp3.CertificatePinner"
+	name  string // under which it is known here; "" for everything
+	index int    // of its first token
+	end   int    // and of what follows it
 }
 
-type scopedName struct {
-	scope int32
-	name  string
-}
-
-// A declaration is of a constant, or of something that hides constants of its name.
-type declaration struct {
-	opaque string // why it has no value that can be known; "" if it may have
-	tokens []token
-	scope  int32
-
-	busy, done bool
-	value      value
-	err        error
-}
-
-// readSource reads a file. It is Java if something in it is made by "new
-// CertificatePinner", and Kotlin otherwise, which has no such word.
+// readSource reads a file as whichever language it is in.
 func readSource(data []byte) (*source, error) {
-	s := &source{
-		data: data, java: true,
-		names:   make(map[scopedName]*declaration),
-		members: make(map[[2]string]*declaration),
-	}
-	var err error
-	if s.tokens, err = lex(data, true); !s.makesNew() {
-		s.java = false
-		s.tokens, err = lex(data, false)
-	} else if err := checkEscapes(data); err != nil {
+	if err := checkEscapes(data); err != nil {
 		return nil, err
 	}
-	if err != nil {
+	java, javaErr := lexSource(data, true)
+	kotlin, kotlinErr := lexSource(data, false)
+	var s *source
+	switch {
+	case kotlinErr != nil && (javaErr != nil || !java.makesNew()):
+		return nil, kotlinErr
+	case kotlinErr != nil: // and so it is not Kotlin
+		s = java
+	case javaErr != nil:
+		s = kotlin
+	default:
+		// Comments nest in Kotlin alone, and texts end elsewhere. Only where both
+		// languages see the same pinners does the word new tell which it is.
+		at, same := java.differs(kotlin)
+		if !same {
+			return nil, errAt(data, at, "Java and Kotlin do not agree whether CertificatePinner stands in a comment or text here: remove what is commented out, and /* within comments")
+		}
+		if s = kotlin; java.makesNew() {
+			s = java
+		}
+	}
+	if err := s.findBrackets(); err != nil {
 		return nil, err
 	}
-	if err := s.findScopes(); err != nil {
-		return nil, err
-	}
+	s.findImports()
+	s.findScopes()
 	s.findDeclarations()
 	return s, nil
 }
 
-func (s *source) makesNew() bool {
-	for i := range s.tokens {
-		if s.word(i, "new") && (s.word(i+1, "CertificatePinner") || s.word(i+1, "okhttp3") && s.word(i+3, "CertificatePinner")) {
-			return true
+func lexSource(data []byte, java bool) (*source, error) {
+	tokens, err := lex(data, java)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{
+		data: data, java: java, tokens: tokens,
+		words:    make(map[string][]int),
+		template: make(map[string]int),
+		bodies:   make(map[int]int32),
+		values:   make(map[int]*declaration),
+		names:    make(map[scopedName][]*declaration),
+		consumed: make(map[int]bool),
+	}
+	for i, t := range tokens {
+		if t.kind == tokenWord {
+			s.words[t.text] = append(s.words[t.text], i)
+		}
+		s.noteTemplates(t)
+	}
+	return s, nil
+}
+
+func (s *source) noteTemplates(t token) {
+	for _, p := range t.parts {
+		for _, inner := range p.expr {
+			if inner.kind == tokenWord {
+				s.template[inner.text] = inner.at
+			}
+			s.noteTemplates(inner)
 		}
 	}
-	return false
+}
+
+// makesNew reports whether something is made by new CertificatePinner, which is Java.
+func (s *source) makesNew() bool {
+	return slices.ContainsFunc(s.words[pinnerClass], func(i int) bool {
+		return s.word(i-1, "new") || s.sign(i-1, ".") && s.word(i-2, "okhttp3") && s.word(i-3, "new")
+	})
+}
+
+// differs compares where CertificatePinner stands with another reading of the file,
+// and returns the first offset at which only one of them sees it.
+func (s *source) differs(other *source) (at int, same bool) {
+	offsets := func(s *source) (out []int) {
+		for _, i := range s.words[pinnerClass] {
+			out = append(out, s.tokens[i].at)
+		}
+		return out
+	}
+	a, b := offsets(s), offsets(other)
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	if rest := slices.Concat(a, b); len(rest) > 0 {
+		return slices.Min(rest), false
+	}
+	return 0, true
 }
 
 // word and sign report whether a certain word or sign stands at an index.
@@ -92,196 +153,200 @@ func (s *source) name(i int) string {
 	return ""
 }
 
-// findScopes notes for each token the block that it stands in.
-func (s *source) findScopes() error {
-	s.scopes = []scope{{parent: -1}}
-	at, depth := int32(0), 0
-	parens := []int{0} // that are open, for each block around
-	class := ""        // whose body the next brace opens
+// among reports whether one of some words or signs stands at an index.
+func (s *source) among(i int, texts ...string) bool {
+	return i >= 0 && i < len(s.tokens) && (s.tokens[i].kind == tokenWord || s.tokens[i].kind == tokenSign) && slices.Contains(texts, s.tokens[i].text)
+}
+
+// newline reports whether a token stands on another line than the one before.
+func (s *source) newline(i int) bool {
+	return i <= 0 || strings.ContainsAny(string(s.data[s.tokens[i-1].end:s.tokens[i].at]), "\n\r")
+}
+
+// fail returns an error about the token at an index.
+func (s *source) fail(i int, message string, args ...any) error {
+	return errAt(s.data, s.tokens[max(i, 0)].at, message, args...)
+}
+
+// findBrackets notes which brackets belong together, and what stands in which block.
+func (s *source) findBrackets() error {
+	s.scopes = []scope{{parent: -1, kind: scopeFile, open: -1}}
+	closing := map[string]string{"(": ")", "[": "]", "{": "}"}
+	var open []int
+	at := int32(0)
 	for i := range s.tokens {
 		t := &s.tokens[i]
-		switch {
-		case s.sign(i, "{"):
-			if depth++; depth > maxNesting {
-				return errAt(s.data, t.at, "braces are nested too deeply")
-			}
-			s.scopes = append(s.scopes, scope{at, class})
-			at, class = int32(len(s.scopes)-1), ""
-			parens = append(parens, 0)
-		case s.sign(i, "}"):
-			if depth--; depth < 0 {
-				return errAt(s.data, t.at, "} without {")
-			}
-			at, class = s.scopes[at].parent, ""
-			parens = parens[:depth+1]
-		case s.sign(i, "("):
-			parens[depth]++
-		case s.sign(i, ")"):
-			parens[depth]--
-		case s.sign(i-1, "."), s.sign(i-1, "::"): // X.class, X::class
-		case s.word(i, "companion") && s.word(i+1, "object"):
-			class = "Companion"
-		case s.word(i, "class"), s.word(i, "interface"), s.word(i, "enum"), s.word(i, "record"), s.word(i, "object"):
-			if n := s.name(i + 1); n != "" && class != "Companion" {
-				class = n
-			}
-		case s.word(i, "fun"):
-			class = ""
+		t.match, t.in, t.scope = -1, -1, at
+		if len(open) > 0 {
+			t.in = int32(open[len(open)-1])
+			t.inner = !s.sign(int(t.in), "{")
 		}
-		t.scope, t.inner = at, parens[depth] > 0
+		if t.kind != tokenSign {
+			continue
+		}
+		switch t.text {
+		case "(", "[", "{":
+			if open = append(open, i); len(open) > maxNesting {
+				return s.fail(i, "brackets are nested too deeply")
+			}
+			if t.text == "{" {
+				s.scopes = append(s.scopes, scope{parent: at, open: i})
+				at = int32(len(s.scopes) - 1)
+				s.bodies[i] = at
+			}
+		case ")", "]", "}":
+			if len(open) == 0 || closing[s.tokens[t.in].text] != t.text {
+				return s.fail(i, "%s without the bracket that it closes", t.text)
+			}
+			t.match, s.tokens[t.in].match = t.in, int32(i)
+			open = open[:len(open)-1]
+			if t.text == "}" {
+				at = s.scopes[at].parent
+			}
+			t.scope, t.inner, t.in = s.tokens[t.match].scope, s.tokens[t.match].inner, s.tokens[t.match].in
+		}
 	}
-	if depth > 0 {
-		return errAt(s.data, len(s.data), "a { is not closed")
+	if len(open) > 0 {
+		i := open[len(open)-1]
+		return s.fail(i, "the %s is not closed", s.tokens[i].text)
 	}
 	return nil
 }
 
-// findDeclarations notes what constants there are, and what hides them.
-func (s *source) findDeclarations() {
-	for i, t := range s.tokens {
-		switch {
-		case s.sign(i, "->"):
-			s.declareParameters(i-1, -1)
-		case t.kind != tokenWord:
-		case s.java && (t.text == "String" || t.text == "var"):
-			s.declareString(i)
-		case s.java:
-		case t.text == "val" && s.name(i+1) != "":
-			s.declareVal(i)
-		case t.text == "var" && s.name(i+1) != "":
-			s.declare(i+1, "it is a variable", 0)
-		case t.text == "val" && s.sign(i+1, "("), t.text == "for" && s.sign(i+1, "(") && s.sign(i+2, "("):
-			s.declareParameters(i+1, 1)
-		case s.sign(i+1, ":") && !s.word(i-1, "val") && !s.word(i-1, "var"), s.word(i+1, "in"):
-			s.declare(i, "it is a parameter", 0)
-		}
+// findImports notes what is imported, and whether the file has a package.
+func (s *source) findImports() {
+	for _, i := range s.words["package"] {
+		s.hasPackage = s.hasPackage || s.tokens[i].scope == 0
 	}
-	for i := range s.tokens {
-		if s.name(i) == "" || !s.sign(i+1, "=") && !s.sign(i+1, "+=") {
+	for _, i := range s.words["import"] {
+		if s.tokens[i].scope != 0 || s.tokens[i].inner {
 			continue
 		}
-		switch {
-		case s.word(i-1, "val"), s.word(i-1, "var"), s.word(i-1, "String"), s.java && s.sign(i-1, "]"):
-			// declared right here
-		case !s.java && s.tokens[i].inner:
-			// the name of an argument
-		default:
-			if d, _ := s.find([]string{s.name(i)}, s.tokens[i].scope); d != nil {
-				d.opaque = "it is assigned to elsewhere, too"
-			}
+		next := i + 1
+		if s.java && s.word(next, "static") {
+			next++
 		}
-	}
-}
-
-// declareParameters notes names in a list of them, such as those before -> and those
-// that val (a, b) takes apart, from an index forwards or backwards.
-func (s *source) declareParameters(i, step int) {
-	for ; s.name(i) != "" || s.sign(i, ",") || s.sign(i, "(") || s.sign(i, ")"); i += step {
-		switch n := s.name(i); n {
-		case "":
-		case "val", "for":
-			return // another list, which is noted by itself
-		default:
-			s.declare(i, "it is a parameter", 0)
+		m := imported{index: i, name: s.name(next)}
+		path := []string{s.name(next)}
+		for next++; s.sign(next, "."); next += 2 {
+			m.name = s.name(next + 1) // "" for *
+			path = append(path, m.name)
 		}
-	}
-}
-
-// declareVal notes val NAME [: Type] = … of Kotlin.
-func (s *source) declareVal(i int) {
-	next := i + 2
-	if s.sign(next, ":") {
-		next += 2
-		for s.sign(next, ".") {
+		m.path = strings.Join(path, ".")
+		if s.word(next, "as") {
+			m.name = s.name(next + 1)
 			next += 2
 		}
-		if s.sign(next, "<") {
-			for next++; s.name(next) != "" || s.sign(next, "."); next++ {
-			}
-			next++
-		}
-		if s.sign(next, "?") {
-			next++
-		}
-	}
-	switch {
-	case s.tokens[i].inner: // of a constructor
-		s.declare(i+1, "it is a parameter", 0)
-	case s.sign(next, "="):
-		s.declare(i+1, "", next+1)
-	default:
-		s.declare(i+1, "it is computed", 0)
+		m.end = next
+		s.imports = append(s.imports, m)
 	}
 }
 
-// declareString notes String NAME = …, String[] NAME = … and var NAME = … of Java.
-func (s *source) declareString(i int) {
-	next := i + 1
-	for s.sign(next, "[") || s.sign(next, "]") || s.sign(next, ".") { // String[], String...
-		next++
-	}
-	if s.name(next) == "" {
-		return
-	}
-	at := next
-	for next++; s.sign(next, "[") && s.sign(next+1, "]"); {
-		next += 2
-	}
-	if s.sign(next, "=") {
-		s.declare(at, "", next+1)
-	} else if !s.sign(next, "(") { // a method is no variable
-		s.declare(at, "it is a parameter, or gets its value elsewhere", 0)
-	}
-}
+const pinnerClass = "CertificatePinner"
 
-// declare notes a name, and where the expression of its value begins.
-func (s *source) declare(i int, opaque string, value int) {
-	in := s.tokens[i].scope
-	class := s.scopes[in].class
-	if class == "Companion" { // its members are those of the class around it
-		in = s.scopes[in].parent
-		class = s.scopes[in].class
-	}
-	d := &declaration{opaque: opaque, scope: s.tokens[i].scope}
-	if opaque == "" {
-		d.tokens = s.tokens[value:]
-	}
-	key := scopedName{in, s.tokens[i].text}
-	if before := s.names[key]; before != nil {
-		before.opaque = "it is declared twice"
-		return
-	}
-	s.names[key] = d
-	if class != "" {
-		member := [2]string{class, key.name}
-		if _, twice := s.members[member]; twice {
-			d = nil
+// checkPinnerClass fails unless CertificatePinner means OkHttp's wherever it stands,
+// and what is made of it can be followed. It returns where the chains begin that make
+// pinners: the indexes of "Builder".
+func (s *source) checkPinnerClass() (chains []int, err error) {
+	known := !s.hasPackage && len(s.imports) == 0 // a part of a file, for which only OkHttp's can be meant
+	for _, m := range s.imports {
+		hasName := m.name == pinnerClass || slices.Contains(strings.Split(m.path, "."), pinnerClass)
+		switch {
+		case m.path == "okhttp3."+pinnerClass && m.name == pinnerClass:
+			known = true
+		case hasName && strings.HasPrefix(m.path, "okhttp3."+pinnerClass):
+			return nil, s.fail(m.index, "%s under another name or in parts cannot be followed; write import okhttp3.%s and call it by this name", pinnerClass, pinnerClass)
+		case hasName:
+			return nil, s.fail(m.index, "%s is not OkHttp's here, and what it does is not known; import okhttp3.%s", pinnerClass, pinnerClass)
+		case m.name == "add" || m.name == "build":
+			return nil, s.fail(m.index, "what %s does is not known; import nothing of this name beside a %s", m.name, pinnerClass)
 		}
-		s.members[member] = d
 	}
-}
-
-// find looks a name up from a block outwards, or in the class that qualifies it.
-func (s *source) find(path []string, in int32) (*declaration, error) {
-	name := path[len(path)-1]
-	qualifiers := slices.DeleteFunc(slices.Clone(path[:len(path)-1]), func(q string) bool {
-		return q == "this" || q == "Companion"
-	})
-	if len(qualifiers) == 0 {
-		for ; in >= 0; in = s.scopes[in].parent {
-			if d := s.names[scopedName{in, name}]; d != nil {
-				return d, nil
+	for _, i := range s.words["okhttp3"] {
+		if !s.sign(i+1, ".") && !s.sign(i-1, ".") && !s.word(i-1, "package") {
+			return nil, s.fail(i, "okhttp3 is something else than OkHttp's package here; give it another name")
+		}
+	}
+	for _, i := range s.words[pinnerClass] {
+		if s.inImport(i) {
+			continue
+		}
+		start := i
+		if s.among(i-1, ".", "?.", "::") {
+			if start = i - 2; !s.sign(i-1, ".") || !s.word(start, "okhttp3") || s.among(start-1, ".", "?.", "::") {
+				return nil, s.fail(i, "this %s is not OkHttp's; write okhttp3.%s", pinnerClass, pinnerClass)
 			}
 		}
-		return nil, fmt.Errorf("%s is not a constant of this file", name)
+		makes := s.sign(i+1, ".") && s.word(i+2, "Builder") && s.sign(i+3, "(")
+		switch {
+		case start == i && !known && (makes || s.isType(i)):
+			return nil, s.fail(i, "it is not certain whose %s this is: write import okhttp3.%s by name, since a class of the file's own package comes before import okhttp3.*", pinnerClass, pinnerClass)
+		case makes && s.java != s.word(start-1, "new"):
+			return nil, s.fail(i, "this is neither Kotlin nor Java, in which new makes a %s; %s", pinnerClass, onePinner)
+		case makes:
+			chains = append(chains, i+2)
+		case s.sign(i+1, ".") && s.word(i+2, "DEFAULT") && !s.sign(i+3, "("), !s.sign(i+1, ".") && s.isType(i):
+			// Nothing is pinned by it.
+		case s.sign(i+1, ".") && s.word(i+2, "Builder"):
+			return nil, s.fail(i+2, "a builder that is handed around cannot be followed; %s", onePinner)
+		default:
+			return nil, s.fail(i, "what is made of %s here cannot be followed; %s", pinnerClass, onePinner)
+		}
 	}
-	class := qualifiers[len(qualifiers)-1]
-	d, known := s.members[[2]string{class, name}]
-	if d == nil && known {
-		return nil, fmt.Errorf("there are several classes %s with a %s", class, name)
+	if len(chains) == 0 {
+		return nil, errors.New("CertificatePinner.Builder() is not called in the file")
 	}
-	if d == nil {
-		return nil, fmt.Errorf("%s is not a constant of this file", strings.Join(path, "."))
+	return chains, s.checkTricks()
+}
+
+func (s *source) inImport(i int) bool {
+	return slices.ContainsFunc(s.imports, func(m imported) bool { return m.index < i && i < m.end })
+}
+
+// isType reports whether a name stands where only a type can: that of a declaration,
+// or an argument of another type.
+func (s *source) isType(i int) bool {
+	start := i
+	for s.sign(start-1, ".") {
+		start -= 2
 	}
-	return d, nil
+	if !s.java {
+		return s.among(start-1, ":", "<", "is", "as") && !s.among(i+1, ".", "?.", "::", "(", "!!")
+	}
+	return !s.among(start-1, "class", "interface", "enum", "record", "new", "extends", "implements", "permits", "@") &&
+		(s.sign(i+1, ">") || s.name(i+1) != "" && !s.among(i+1, "extends", "super", "implements", "permits"))
+}
+
+// checkTricks refuses files that may change what a class does or has.
+func (s *source) checkTricks() error {
+	for _, word := range []string{
+		"reflect", "forName", "getDeclaredField", "getDeclaredFields", "getDeclaredMethod", "getDeclaredConstructor", "getDeclaredConstructors",
+		"setAccessible", "trySetAccessible", "isAccessible", "declaredMemberProperties", "Unsafe", "VarHandle", "MethodHandles",
+	} {
+		if at := s.words[word]; at != nil {
+			return s.fail(at[0], "reflection (%s) may change any pins; %s", word, onePinner)
+		}
+		if at, ok := s.template[word]; ok {
+			return errAt(s.data, at, "reflection (%s) may change any pins; %s", word, onePinner)
+		}
+	}
+	if at, ok := s.template[pinnerClass]; ok {
+		return errAt(s.data, at, "a %s in a text cannot be followed; %s", pinnerClass, onePinner)
+	}
+	for _, i := range slices.Concat(s.words["add"], s.words["build"]) {
+		if !s.java && s.sign(i-1, ".") && s.inFunctionHeader(i) {
+			return s.fail(i, "a function of one's own named %s may hide OkHttp's; %s", s.name(i), onePinner)
+		}
+	}
+	return nil
+}
+
+// inFunctionHeader reports whether a word is the name of an extension function.
+func (s *source) inFunctionHeader(i int) bool {
+	for j := i - 1; j >= 0 && j > i-maxNesting && !s.among(j, "{", "}", "(", "=", ";"); j-- {
+		if s.word(j, "fun") {
+			return true
+		}
+	}
+	return false
 }

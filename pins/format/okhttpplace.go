@@ -1,0 +1,248 @@
+package format
+
+import (
+	"slices"
+	"strings"
+)
+
+// place fails unless what stands at an index certainly happens whenever the
+// declaration does in which it stands, and is what an app has of it: unless it is the
+// value of a declaration, what a function returns, a statement, or an argument in one
+// of these; and no condition, loop, lambda or overridden member is around it. It
+// returns the block in which names are looked up.
+//
+// Whether an app uses what is declared cannot be seen in one file. It is enough that
+// nothing in the file makes another pinner with pins.
+func (s *source) place(start int) (int32, error) {
+	at := start
+	for s.among(start-1, "(", ",") && s.sign(int(s.tokens[start].in), "(") {
+		open := int(s.tokens[start].in)
+		call := open - 1
+		if start = s.callStart(call); start < 0 {
+			return 0, s.uncertain(at, call)
+		}
+	}
+	if s.tokens[start].inner {
+		return 0, s.uncertain(at, start-1)
+	}
+	in, before := s.tokens[start].scope, start-1
+	if body, ok := s.bodies[before]; ok && s.sign(before, "=") {
+		in = body
+	}
+	for outer := in; outer >= 0; outer = s.scopes[outer].parent {
+		if err := s.checkBlock(s.scopes[outer], start, at); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case in != s.tokens[start].scope: // what a function returns
+	case s.sign(before, "="):
+		if err := s.checkHolder(before); err != nil {
+			return 0, err
+		}
+	case s.word(before, "return") && s.scopes[in].kind == scopeFunction && (s.java || !s.newline(start)):
+	case s.beginsStatement(start):
+	default:
+		return 0, s.uncertain(at, before)
+	}
+	return in, nil
+}
+
+func (s *source) uncertain(at, by int) error {
+	line, column := place(s.data, s.tokens[max(by, 0)].at)
+	return s.fail(at, "it is not certain that an app uses this pinner, by what stands at %d:%d; %s", line, column, onePinner)
+}
+
+// callStart returns where the expression begins that ends by calling the function at
+// an index, as in a.b(c).call; -1 if that is no function.
+func (s *source) callStart(i int) int {
+	if s.name(i) == "" || isStatement(s.name(i)) {
+		return -1
+	}
+	for s.sign(i-1, ".") {
+		before := i - 2
+		if s.sign(before, "}") && !s.java { // a lambda is the last argument
+			before = int(s.tokens[before].match) - 1
+		}
+		if s.among(before, ")", "]") {
+			before = int(s.tokens[before].match) - 1
+		}
+		if s.name(before) == "" || isStatement(s.name(before)) {
+			return -1
+		}
+		i = before
+	}
+	if s.java && s.word(i-1, "new") {
+		i--
+	}
+	return i
+}
+
+// checkBlock fails if a block may not happen, or its function be replaced. The
+// pinner is at an index, in an expression that starts before it.
+func (s *source) checkBlock(sc scope, start, at int) error {
+	switch sc.kind {
+	case scopeOpaque:
+		line, column := place(s.data, s.tokens[sc.open].at)
+		return s.fail(at, "it is not certain what happens to this pinner in the block that begins at %d:%d; %s", line, column, onePinner)
+	case scopeFunction:
+		for i := sc.open + 1; i < at; i++ {
+			if i != start-1 && s.among(i, "return", "throw", "break", "continue", "yield") && !s.sign(i-1, ".") {
+				line, column := place(s.data, s.tokens[i].at)
+				return s.fail(at, "it is not certain that this pinner is made, by %s at %d:%d; %s", s.name(i), line, column, onePinner)
+			}
+		}
+		if sc.method != "" {
+			return s.checkMethod(sc, at)
+		}
+		if s.java {
+			return nil
+		}
+		if s.scopes[sc.parent].iface {
+			return s.fail(at, "a function of an interface may be overridden; %s", onePinner)
+		}
+		if s.word(sc.owner, "val") { // by lazy
+			if err := s.checkLibrary("lazy", sc.parent); err != nil {
+				return s.fail(at, "%w; %s", err, onePinner)
+			}
+		}
+		return s.checkModifiers(sc.owner, at)
+	}
+	return nil
+}
+
+// checkMethod fails if a method of Java is overridden in the file.
+func (s *source) checkMethod(sc scope, at int) error {
+	count := 0
+	for _, i := range s.words[sc.method] {
+		if s.sign(i+1, "(") && !s.among(i-1, "new", ".") {
+			if next := int(s.tokens[i+1].match) + 1; s.among(next, "{", "throws") {
+				count++
+			}
+		}
+	}
+	if count > 1 {
+		return s.fail(at, "%s is declared several times, and so another may be in its place; %s", sc.method, onePinner)
+	}
+	return nil
+}
+
+func (s *source) checkModifiers(i, at int) error {
+	if _, odd := s.modifiers(i); odd != "" {
+		return s.fail(at, "what this stands in is %s; %s", odd, onePinner)
+	}
+	return nil
+}
+
+// checkHolder fails if what a value is assigned to, by the = at an index, may have
+// another, or is not understood.
+func (s *source) checkHolder(equal int) error {
+	if d := s.values[equal]; d != nil && !s.java {
+		if d.opaque != "" {
+			return s.fail(d.index, "it is not certain that %s has these pins: %s; %s", s.name(d.index), d.opaque, onePinner)
+		}
+		return nil
+	}
+	i := equal - 1
+	name, first := s.name(i), i
+	switch {
+	case name == "":
+		return s.uncertain(i, equal)
+	case s.sign(i-1, ".") && s.word(i-2, "this"):
+		first = i - 2
+	case s.java && (s.name(i-1) != "" && !isKeyword(s.name(i-1)) || s.sign(i-1, ">")):
+		first = -1 // a declaration
+	}
+	if first >= 0 && !s.beginsStatement(first) {
+		return s.uncertain(i, first-1)
+	}
+	for _, j := range s.words[name] {
+		if s.java && (s.name(j-1) != "" && !isKeyword(s.name(j-1)) || s.sign(j-1, ">")) {
+			continue // another declaration
+		}
+		if j != i && s.sign(j+1, "=") && (s.java || !s.tokens[j].inner) {
+			line, column := place(s.data, s.tokens[j].at)
+			return s.fail(i, "it is not certain that %s has these pins, since it is assigned to at %d:%d, too; %s", name, line, column, onePinner)
+		}
+	}
+	return nil
+}
+
+// ends reports whether an expression ends before the token at an index: whether
+// nothing follows that would change its value.
+func (s *source) ends(i int) bool {
+	t := s.tokens[i]
+	switch {
+	case t.kind == tokenEnd, s.among(i, ";", ",", ")"):
+		return true
+	case s.java:
+		return false
+	case s.sign(i, "}"):
+		return true
+	}
+	return s.newline(i) && (s.sign(i, "@") || t.kind == tokenWord && !s.among(i, "as", "in", "is"))
+}
+
+// checkAccessor fails if the property of Kotlin of which an index is in the value has
+// a getter or setter.
+func (s *source) checkAccessor(i int) error {
+	in := s.tokens[i].scope
+	for ; s.tokens[i].kind != tokenEnd; i++ {
+		t := s.tokens[i]
+		if t.scope == in && !t.inner && (s.sign(i, ";") || s.newline(i) && !s.among(i, ".", "?.", "?:", ")", "}")) {
+			break
+		}
+		if t.scope == s.scopes[in].parent && s.sign(i, "}") {
+			return nil
+		}
+	}
+	if s.hasAccessor(i) {
+		return s.fail(i, "a property with a getter or setter may have another value; %s", onePinner)
+	}
+	return nil
+}
+
+// hasAccessor reports whether the property whose value ends before an index has a
+// getter or setter.
+func (s *source) hasAccessor(i int) bool {
+	if s.sign(i, ";") {
+		i++
+	}
+	for {
+		next := s.annotationEnd(i)
+		if next == i && s.among(i, "public", "private", "protected", "internal", "inline", "external", "final", "open", "override") {
+			next++
+		}
+		if next == i {
+			return s.among(i, "get", "set")
+		}
+		i = next
+	}
+}
+
+// comparePinners fails if two pinners of a file do not have the same pins: no telling
+// which of them an app uses.
+func (s *source) comparePinners(all []pinner) error {
+	key := func(p pinner) string {
+		of := make(map[string][]string)
+		for _, h := range p.hosts {
+			name := h.Pattern.String()
+			for _, pin := range h.Pins {
+				of[name] = append(of[name], name+" "+pin.String())
+			}
+		}
+		var lines []string
+		for _, l := range of {
+			lines = append(lines, l...)
+		}
+		slices.Sort(lines)
+		return strings.Join(slices.Compact(lines), "\n")
+	}
+	for _, p := range all[1:] {
+		if key(p) != key(all[0]) {
+			line, column := place(s.data, s.tokens[all[0].index].at)
+			return s.fail(p.index, "this pinner has other pins than that at %d:%d, and it is not certain which of them an app uses; write each in a file of its own", line, column)
+		}
+	}
+	return nil
+}
