@@ -282,12 +282,12 @@ func (s *source) member(class *declaration, name string) (*declaration, error) {
 	if in > 0 && !s.scopes[in].static {
 		in = s.scopes[in].companion
 	}
-	if in == 0 {
-		return nil, fmt.Errorf("%s is not a constant of this file", name)
-	}
 	found := s.names[scopedName{in, name}]
-	if len(found) != 1 {
-		return nil, fmt.Errorf("%s is not one constant of this file", name)
+	switch {
+	case in == 0 || len(found) == 0:
+		return nil, errUnknownName
+	case len(found) > 1:
+		return nil, fmt.Errorf("%s is declared twice", name)
 	}
 	if err := s.look(len(s.words[name])); err != nil {
 		return nil, err
