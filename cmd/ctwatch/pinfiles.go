@@ -27,6 +27,9 @@ The format is found by what the file says, unless --format names it. The file is
 as it is; plans and gates apply its client's own rules. From then on the version
 counts as supported, until "ctwatch pins drop".
 
+Source code in Kotlin or Java is read only where it is certain what the app pins: best
+from a file with one chain CertificatePinner.Builder().add(…).build() of literals.
+
 Importing approves nothing: keys in the file that nobody has approved are listed.`,
 		Example: `  ctwatch pins import --app shop --version 5.2 app/src/main/res/xml/network_security_config.xml
   ctwatch pins import --app shop --version 5.2 ios/Info.plist`,

@@ -4,7 +4,7 @@
 //	android   Android network security configuration (XML)
 //	ios       NSAppTransportSecurity / NSPinnedDomains (property list)
 //	trustkit  TrustKit's TSKConfiguration (property list)
-//	okhttp    OkHttp's CertificatePinner (Kotlin; Java is read, too)
+//	okhttp    OkHttp's CertificatePinner (Kotlin; Java is read, too, where it is certain)
 //	approov   Approov's pin JSON
 //	curl      the value of curl's --pinnedpubkey
 //	tlsa      DANE TLSA records (RFC 6698, RFC 7671)

@@ -230,5 +230,16 @@ func FuzzDecodeOkHttp(f *testing.F) {
 	f.Add([]byte(`val p = CertificatePinner.Builder().add("**.h.test", "` + textA + `", *PINS).build()` + "\nval PINS = arrayOf(\"" + textB + "\")"))
 	f.Add([]byte(`class A { static final String H = "h.test"; Object p = new CertificatePinner.Builder().add(H, new String[]{"` + textA + `"}).build(); }`))
 	f.Add([]byte(`const val A = "$B${C.D}"; /* /* */ */ val p = CertificatePinner.Builder().add(pattern = """x""", pins = listOf("a" + 'b')).build()`))
+	for _, s := range []string{
+		"$I\nclass A(val x: Int) : B<C>(), D {\n private val K = arrayOf(\"$A\")\n fun <T> T.f(k: Int): CertificatePinner? { val h = \"h.test\"; return $P }\n}",
+		"$I;\n@A({\"x\"}) class A<T> extends B implements C, D { static { } A() throws E { this.p = new OkHttpClient.Builder().f($P, new int[] {1}).g(); } }",
+		"$I\nval p: CertificatePinner by lazy { $P }\n private get() = 1",
+		"val p = a.b(c, d { e }.f[0].g($P))",
+		"/* /* */ new CertificatePinner */ val p = $Q",
+		"$I\nval p = CertificatePinner.Builder().add(pins = *arrayOf(*listOf(\"$A\").toTypedArray()), pattern = (\"h\" + \".test\")).build()",
+	} {
+		f.Add(pinText(s))
+		f.Add(pinText(strings.ReplaceAll(s, "$P", "new $P")))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) { checkDecoded(t, decodeOkHttp, data) })
 }

@@ -71,6 +71,9 @@ func TestOkHttpRefusesWhatIsNotCertain(t *testing.T) {
 		"else":                   {"$I\nval p = if (DEBUG) CertificatePinner.DEFAULT else $P", "by what stands at 2:46"},
 		"if and else":            {"val p = if (DEBUG) $P else $Q", "it is not certain that an app uses"},
 		"if on another line":     {"fun f(b: OkHttpClient.Builder) {\nif (DEBUG)\n  b.certificatePinner($P) }", "it is not certain that an app uses"},
+		"if before return":       {"fun f(): Any? {\n if (DEBUG) return $P\n return null }", "by what stands at 2:13"},
+		"if before return, Java": {java + "class A { Object f() { if (x) return new $P; return null; } }", "by what stands at 2:31"},
+		"a return after elvis":   {"fun f(): Any? { val x = y ?: return $P; return x }", "it is not certain"},
 		"if with a block":        {"fun f() { if (DEBUG) { return $P } }", "1:31: it is not certain what happens to this pinner in the block that begins at 1:22"},
 		"after if else":          {"val p = if (DEBUG) { a } else { b }.certificatePinner($P)", "it is not certain"},
 		"when":                   {"val p = when { DEBUG -> $P\n else -> CertificatePinner.DEFAULT }", "it is not certain"},
@@ -122,6 +125,9 @@ func TestOkHttpRefusesWhatIsNotCertain(t *testing.T) {
 		"two pinners":               {"val p = $P\nval q = $Q", "2:9: this pinner has other pins than that at 1:9"},
 		"two pinners, other hosts":  {"val p = $P\nval q = CertificatePinner.Builder().add(\"i.test\", \"$A\").build()", "this pinner has other pins"},
 		"two pinners, one more pin": {"val p = $P\nval q = CertificatePinner.Builder().add(\"h.test\", \"$A\", \"$B\").build()", "this pinner has other pins"},
+
+		"a client with another":   {"val p = $P\nval c = OkHttpClient.Builder().certificatePinner(Legacy.pinner).build()", "2:57: this pinner is declared in another file"},
+		"a client with another's": {java + "class A { Object p = new $P; Object c = new OkHttpClient.Builder().certificatePinner(Legacy.make()).build(); }", "this pinner is declared in another file"},
 
 		// Builders.
 		"with":               {"val p = with(CertificatePinner.Builder()) { add(\"h.test\", \"$A\"); build() }", "what becomes of the builder"},
@@ -279,6 +285,7 @@ func TestOkHttpReadsWhatIsCertain(t *testing.T) {
 		"empty in a lambda":   "$I\nval p = $P\nval q = debug { CertificatePinner.Builder().build() }",
 		"in the package":      "val p = okhttp3.$P",
 		"named arguments":     "$I\nval p = CertificatePinner.Builder().add(pattern = \"h.test\", pins = arrayOf(\"$A\")).build()",
+		"passed by name":      "$I\nval p = $P\nfun q() = p\nval c = OkHttpClient.Builder().certificatePinner(p).build()\nval d = OkHttpClient.Builder().certificatePinner(q()).build()\nval e = OkHttpClient.Builder().certificatePinner(CertificatePinner.DEFAULT).build()",
 		"an initializer":      "$I\nclass A { private val c: OkHttpClient\n init {\n c = OkHttpClient.Builder().certificatePinner($P).build()\n } }",
 		"static, Java":        "$I;\nclass A { static final CertificatePinner P; static { P = new $P; } }",
 		"constants, Java":     "$I;\ninterface Keys { String HOST = \"h.test\"; }\nclass A { private static final String PIN = \"$A\"; final String URL = \"https://\" + Keys.HOST; Object p() { log(PIN); return null; } Object q() { return new CertificatePinner.Builder().add(Keys.HOST, A.PIN).build(); } }",

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,24 +17,36 @@ import (
 // OkHttp and what it needs, where Debian's libokhttp-java and libokio-java put them.
 var okhttpJars = []string{"/usr/share/java/okhttp.jar", "/usr/share/java/okio.jar"}
 
-// askOkHttp compiles exported pinners, starts one JVM, and returns its answer to each
-// command of testdata/java/Client.java.
-func askOkHttp(t *testing.T, exports [][]byte, commands []string) []string {
+// compileJava compiles Java into a directory, beside OkHttp, and returns the class
+// path to run it by.
+func compileJava(t *testing.T, dir string, files ...string) string {
 	t.Helper()
+	if _, err := exec.LookPath("javac"); err != nil {
+		t.Skip("javac is not installed (on Debian, default-jdk-headless), so what OkHttp makes of our files is not known")
+	}
 	for _, jar := range okhttpJars {
 		if _, err := os.Stat(jar); err != nil {
 			t.Skipf("OkHttp is not installed (on Debian, libokhttp-java and libokio-java), so what it makes of our files is not known: %v", err)
 		}
 	}
+	path := strings.Join(append(slices.Clone(okhttpJars), dir), string(filepath.ListSeparator))
+	args := []string{"-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-encoding", "UTF-8", "-nowarn", "-proc:none", "-d", dir, "-cp", path}
+	if out, err := program(t, nil, "javac", append(args, files...)...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// askOkHttp compiles exported pinners, starts one JVM, and returns its answer to each
+// command of testdata/java/Client.java.
+func askOkHttp(t *testing.T, exports [][]byte, commands []string) []string {
+	t.Helper()
 	dir := t.TempDir()
 	source := filepath.Join(dir, "Exports.java")
 	if err := os.WriteFile(source, javaOf(t, exports), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path := strings.Join(append(okhttpJars, dir), string(filepath.ListSeparator))
-	if out, err := program(t, nil, "javac", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-nowarn", "-proc:none", "-d", dir, "-cp", path, source, filepath.Join("testdata", "java", "Client.java")); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	path := compileJava(t, dir, source, filepath.Join("testdata", "java", "Client.java"))
 	out, err := program(t, []byte(strings.Join(commands, "\n")+"\n"), "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", path, "Client")
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +77,6 @@ func javaOf(t *testing.T, exports [][]byte) []byte {
 
 func TestRealOkHttpDecidesAsWeSay(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("javac"); err != nil {
-		t.Skip("javac is not installed (on Debian, default-jdk-headless), so what OkHttp makes of our files is not known")
-	}
 	s := startServers(t)
 	type question struct{ command, want string }
 	questions := []question{

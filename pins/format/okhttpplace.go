@@ -40,7 +40,7 @@ func (s *source) place(start int) (int32, error) {
 		if err := s.checkHolder(before); err != nil {
 			return 0, err
 		}
-	case s.word(before, "return") && s.scopes[in].kind == scopeFunction && (s.java || !s.newline(start)):
+	case s.word(before, "return") && s.scopes[in].kind == scopeFunction && (s.java || !s.newline(start)) && s.beginsStatement(before):
 	case s.beginsStatement(start):
 	default:
 		return 0, s.uncertain(at, before)
@@ -242,6 +242,35 @@ func (s *source) comparePinners(all []pinner) error {
 		if key(p) != key(all[0]) {
 			line, column := place(s.data, s.tokens[all[0].index].at)
 			return s.fail(p.index, "this pinner has other pins than that at %d:%d, and it is not certain which of them an app uses; write each in a file of its own", line, column)
+		}
+	}
+	return nil
+}
+
+// checkClients fails if a client of the file has a pinner that is declared in another.
+func (s *source) checkClients() error {
+	for _, i := range s.words["certificatePinner"] {
+		if !s.sign(i-1, ".") || !s.sign(i+1, "(") || s.sign(i+2, ")") {
+			continue
+		}
+		last := i + 2
+		for s.name(last) != "" && s.sign(last+1, ".") {
+			last += 2
+		}
+		end := last + 1
+		if s.sign(end, "(") {
+			end = int(s.tokens[end].match) + 1
+		}
+		if name := s.name(last); name == "" || name == "it" || name == "DEFAULT" || end != int(s.tokens[i+1].match) {
+			continue // a chain, or an expression
+		}
+		if err := s.look(len(s.words[s.name(last)])); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(s.words[s.name(last)], func(j int) bool {
+			return s.name(j-1) != "" && !s.word(j-1, "return") || s.sign(j-1, ">") || s.among(j+1, ":", "->")
+		}) {
+			return s.fail(last, "this pinner is declared in another file, and so it is not certain that an app uses the one in this file; read that file, or keep one pinner")
 		}
 	}
 	return nil
