@@ -59,7 +59,8 @@ func TestOkHttpRefusesWhatIsNotCertain(t *testing.T) {
 
 		// Comments, texts and escapes.
 		"commented out in Kotlin only":    {"/* was /* in Java */\nnew $P */\nval p = 1", "Java and Kotlin do not agree"},
-		"commented out in Kotlin, beside": {"/* was /* in Java */\n new $P */\nval p = $Q", "2:6: Java and Kotlin do not agree"},
+		"commented out in Kotlin, beside": {"/* was /* in Java */\n new $P */\nval p = $Q", "2:2: Java and Kotlin do not agree"},
+		"new in a comment of Kotlin":      {"fun f() {\n/* /* */ new // */\n$P; }", "Java and Kotlin do not agree"},
 		"in a raw text of Kotlin only":    {"val s = \"\"\"\\\"\"\"; val p = $P; val r = \"\"\" \"\"\" // \"\"\"", "Java and Kotlin do not agree"},
 		"a comment that Java ends":        {"/* \\u002a/ class A { Object p = new $P; } /* */", "1:4: the escape of an ASCII character"},
 		"a line that Java ends":           {"// \\u000a class A { Object p = new $P; }", "1:4: the escape of an ASCII character"},
@@ -102,6 +103,7 @@ func TestOkHttpRefusesWhatIsNotCertain(t *testing.T) {
 		"an anonymous class":     {java + "class A { Object b = new Base() { Object p = new $P; }; }", "in the block that begins"},
 		"a default":              {"fun f(p: CertificatePinner = $P) {}", "it is not certain"},
 		"another lazy":           {"fun lazy(f: () -> Any) = other\nval p by lazy { $P }", "lazy is not Kotlin's here"},
+		"after an error":         {"fun f(): Any {\n TODO(\"later\")\n return $P }", "by TODO at 2:2"},
 		"a delegate":             {"val p by other { $P }", "in the block that begins"},
 
 		// What a pinner is of.
@@ -189,6 +191,9 @@ func TestOkHttpRefusesConstantsThatMayDiffer(t *testing.T) {
 		"in init":                {"class A { val PIN: String\n init { PIN = \"$A\" }\n val p = " + use + " }", "it is computed"},
 		"inherited":              {"const val PIN = \"$A\"\nclass A : Base() { val p = " + use + " }", "PIN may be something else here, by what A inherits"},
 		"inherited over one's":   {"class A : Base() { val p = " + use + "\n companion object { const val PIN = \"$A\" } }", "by what A inherits; write A.PIN"},
+		"by a companion":         {"const val PIN = \"$A\"\nclass A { val p = " + use + "\n companion object : Base() }", "by what a companion object inherits"},
+		"by a companion's body":  {"const val PIN = \"$A\"\nclass A { val p = " + use + "\n companion object : Base() { val x = 1 } }", "PIN may be something else here, by what"},
+		"a context of a class":   {"const val PIN = \"$A\"\ncontext(Other)\nopen class A { val p = " + use + " }", "by its context"},
 		"inherited, Java":        {java + "class O { static final String PIN = \"$A\"; class A extends Base { Object p = new " + use + "; } }", "by what A inherits"},
 		"implemented, Java":      {java + "class A implements Constants { Object p = new " + use + "; }", "PIN may be something else here"},
 		"a receiver":             {"const val PIN = \"$A\"\nfun Other.p() = " + use, "by the receiver of p"},
@@ -268,6 +273,7 @@ func TestOkHttpReadsWhatIsCertain(t *testing.T) {
 		"a module":            "package a\n$I\n@Module @InstallIn(SingletonComponent::class)\nobject NetModule {\n  private const val HOST = \"h.test\"\n  @Provides @Singleton\n  fun pinner(): CertificatePinner = CertificatePinner.Builder().add(HOST, \"$A\").build()\n  @Provides fun client(p: CertificatePinner): OkHttpClient = OkHttpClient.Builder().certificatePinner(p).build()\n}",
 		"a module of Java":    "package a;\n$I;\n@Module public class NetModule {\n  @Provides @Singleton CertificatePinner pinner() {\n    return new $P;\n  }\n}",
 		"lazy":                "$I\nval p: CertificatePinner by lazy {\n  val host = \"h.test\"\n  CertificatePinner.Builder().add(host, \"$A\").build()\n}",
+		"lazy in a mode":      "$I\nclass A { private val p by lazy(LazyThreadSafetyMode.NONE) { $P } }",
 		"a companion":         "$I\nclass Net {\n  fun p(): CertificatePinner { return CertificatePinner.Builder().add(HOST, PIN).build() }\n  companion object { private const val HOST = \"h.test\"\n private const val PIN = \"$A\" }\n}",
 		"a companion by name": "$I\nclass Net : Base() {\n  fun p() = CertificatePinner.Builder().add(Net.HOST, Net.PIN).build()\n  companion object { private const val HOST = \"h.test\"\n private const val PIN = \"$A\" }\n}",
 		"a private val above": "$I\nprivate const val X = 1\nprivate val PIN = \"$A\"\nclass Net { fun p() = CertificatePinner.Builder().add(\"h.test\", PIN).build() }",

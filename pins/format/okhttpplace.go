@@ -87,7 +87,7 @@ func (s *source) checkBlock(sc scope, start, at int) error {
 		return s.fail(at, "it is not certain what happens to this pinner in the block that begins at %d:%d; %s", line, column, onePinner)
 	case scopeFunction:
 		for i := sc.open + 1; i < at; i++ {
-			if i != start-1 && s.among(i, "return", "throw", "break", "continue", "yield") && !s.sign(i-1, ".") {
+			if i != start-1 && s.among(i, "return", "throw", "break", "continue", "yield", "TODO", "error", "exitProcess") && !s.sign(i-1, ".") {
 				line, column := place(s.data, s.tokens[i].at)
 				return s.fail(at, "it is not certain that this pinner is made, by %s at %d:%d; %s", s.name(i), line, column, onePinner)
 			}
@@ -189,7 +189,7 @@ func (s *source) checkAccessor(i int) error {
 	in := s.tokens[i].scope
 	for ; s.tokens[i].kind != tokenEnd; i++ {
 		t := s.tokens[i]
-		if t.scope == in && !t.inner && (s.sign(i, ";") || s.newline(i) && !s.among(i, ".", "?.", "?:", ")", "}")) {
+		if t.scope == in && !t.inner && (s.sign(i, ";") || s.newline(i) && !s.among(i, ".", "?.", "?:", "&&", "||", "as", ")", "}")) {
 			break
 		}
 		if t.scope == s.scopes[in].parent && s.sign(i, "}") {

@@ -70,8 +70,14 @@ func (s *source) findScopes() {
 			if s.sign(next, ":") {
 				next = s.typeEnd(next + 1)
 			}
-			if s.word(next, "by") && s.word(next+1, "lazy") && s.sign(next+2, "{") {
-				s.setFunction(next+2, next+2, i)
+			if !s.word(next, "by") || !s.word(next+1, "lazy") {
+				continue
+			}
+			if next += 2; s.sign(next, "(") {
+				next = int(s.tokens[next].match) + 1
+			}
+			if s.sign(next, "{") {
+				s.setFunction(next, next, i)
 			}
 		}
 	}
@@ -159,6 +165,11 @@ func (s *source) findClass(i int) {
 		switch {
 		case companion && body > 0 && s.scopes[in].kind == scopeClass && s.scopes[in].companion == 0:
 			s.scopes[in].companion = body
+			if sc.hides != "" {
+				s.scopes[in].hides = sc.hides
+			}
+		case companion:
+			s.scopes[in].hides = "what a companion object inherits"
 		default:
 			s.declare(in, sc.name, &declaration{index: i + 1, isClass: true, body: body, opaque: "it is a class"})
 		}
@@ -186,7 +197,10 @@ func (s *source) findClass(i int) {
 				next = int(s.tokens[next].match) + 1
 			}
 		}
-		sc.hides = "what " + sc.name + " inherits"
+		sc.hides = strings.TrimSpace("what "+sc.name) + " inherits"
+	}
+	if _, odd := s.modifiers(i); strings.Contains(odd, "context") {
+		sc.hides = "its context"
 	}
 	if s.sign(next, "{") {
 		body = s.set(next, sc)

@@ -118,12 +118,15 @@ func (s *source) makesNew() bool {
 	})
 }
 
-// differs compares where CertificatePinner stands with another reading of the file,
+// differs compares where CertificatePinner stands, and new before it, with another reading of the file,
 // and returns the first offset at which only one of them sees it.
 func (s *source) differs(other *source) (at int, same bool) {
 	offsets := func(s *source) (out []int) {
 		for _, i := range s.words[pinnerClass] {
 			out = append(out, s.tokens[i].at)
+			if s.word(i-1, "new") {
+				out = append(out, s.tokens[i-1].at)
+			}
 		}
 		return out
 	}
