@@ -226,6 +226,32 @@ func TestKotlinTextsAreRead(t *testing.T) {
 	})
 }
 
+// Files that repeat one thing many times take no more steps than there is a bound for.
+func TestOkHttpWorkIsBounded(t *testing.T) {
+	const chain = `CertificatePinner.Builder().add("h.test", "` + textA + `").build()`
+	for name, tt := range map[string]struct{ before, again, after string }{
+		"statements":  {"fun f() {", "\n" + chain, "}"},
+		"arguments":   {"val x = f(1", ", " + chain, ")"},
+		"calls":       {"val x = a", ".f(" + chain + ")", ""},
+		"names":       {"val x = CertificatePinner.Builder()", `.add(H, "` + textA + `")`, ".build()\nconst val H = \"h.test\""},
+		"assignments": {"class A { void f() {", "x = new " + chain + ";", "} }"},
+		"methods":     {"class A {", "Object f() { return new " + chain + "; }", "}"},
+		"lists":       {"private val P = arrayOf(\"" + textA + "\")\nval x = CertificatePinner.Builder()", `.add("h.test", *arrayOf(*P))`, ".build()"},
+		"braces":      {"", "class A {", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := min((MaxSize-len(tt.before)-len(tt.after))/len(tt.again), maxPins)
+			src, err := readSource([]byte(tt.before + strings.Repeat(tt.again, n) + tt.after))
+			if err == nil {
+				_, err = src.pinners()
+			}
+			if src != nil && src.work > maxWork+4*maxTokens {
+				t.Errorf("%d steps, and then %v", src.work, err)
+			}
+		})
+	}
+}
+
 func FuzzDecodeOkHttp(f *testing.F) {
 	f.Add([]byte(`val p = CertificatePinner.Builder().add("**.h.test", "` + textA + `", *PINS).build()` + "\nval PINS = arrayOf(\"" + textB + "\")"))
 	f.Add([]byte(`class A { static final String H = "h.test"; Object p = new CertificatePinner.Builder().add(H, new String[]{"` + textA + `"}).build(); }`))

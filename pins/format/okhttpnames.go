@@ -162,7 +162,7 @@ func (s *source) annotates(i int) int {
 	return -1
 }
 
-// look counts the work of looking names up, which a file can make quadratic.
+// look counts the work of looking names up and around, which a file can make quadratic.
 func (s *source) look(n int) error {
 	if s.work += n; s.work > maxWork {
 		return errors.New(errTokens)
@@ -338,6 +338,7 @@ func (s *source) isQuiet(d *declaration) bool {
 
 // checkLibrary fails if a function of Kotlin's library may be another here.
 func (s *source) checkLibrary(name string, in int32) error {
+	s.work += len(s.words[name])
 	for _, i := range s.words[name] {
 		if s.inFunctionHeader(i) || s.among(i-1, "fun", "val", "var", "class", "object") {
 			return fmt.Errorf("%s is not Kotlin's here", name)

@@ -60,6 +60,7 @@ func (s *source) callStart(i int) int {
 		return -1
 	}
 	for s.sign(i-1, ".") {
+		s.work++
 		before := i - 2
 		if s.sign(before, "}") && !s.java { // a lambda is the last argument
 			before = int(s.tokens[before].match) - 1
@@ -86,6 +87,7 @@ func (s *source) checkBlock(sc scope, start, at int) error {
 		line, column := place(s.data, s.tokens[sc.open].at)
 		return s.fail(at, "it is not certain what happens to this pinner in the block that begins at %d:%d; %s", line, column, onePinner)
 	case scopeFunction:
+		s.work += at - sc.open
 		for i := sc.open + 1; i < at; i++ {
 			if i != start-1 && s.among(i, "return", "throw", "break", "continue", "yield", "TODO", "error", "exitProcess") && !s.sign(i-1, ".") {
 				line, column := place(s.data, s.tokens[i].at)
@@ -114,6 +116,7 @@ func (s *source) checkBlock(sc scope, start, at int) error {
 // checkMethod fails if a method of Java is overridden in the file.
 func (s *source) checkMethod(sc scope, at int) error {
 	count := 0
+	s.work += len(s.words[sc.method])
 	for _, i := range s.words[sc.method] {
 		if s.sign(i+1, "(") && !s.among(i-1, "new", ".") {
 			if next := int(s.tokens[i+1].match) + 1; s.among(next, "{", "throws") {
@@ -156,6 +159,7 @@ func (s *source) checkHolder(equal int) error {
 	if first >= 0 && !s.beginsStatement(first) {
 		return s.uncertain(i, first-1)
 	}
+	s.work += len(s.words[name])
 	for _, j := range s.words[name] {
 		if s.java && (s.name(j-1) != "" && !isKeyword(s.name(j-1)) || s.sign(j-1, ">")) {
 			continue // another declaration
@@ -188,6 +192,7 @@ func (s *source) ends(i int) bool {
 func (s *source) checkAccessor(i int) error {
 	in := s.tokens[i].scope
 	for ; s.tokens[i].kind != tokenEnd; i++ {
+		s.work++
 		t := s.tokens[i]
 		if t.scope == in && !t.inner && (s.sign(i, ";") || s.newline(i) && !s.among(i, ".", "?.", "?:", "&&", "||", "as", ")", "}")) {
 			break

@@ -58,6 +58,9 @@ func (s *source) pinners() ([]pinner, error) {
 // pinner reads the chain whose "Builder" stands at an index.
 func (s *source) pinner(i int) (pinner, error) {
 	p := pinner{index: s.callStart(i)}
+	if err := s.look(0); err != nil {
+		return p, s.fail(i, "%w", err)
+	}
 	c := &cursor{source: s, tokens: s.tokens, i: i + 1, use: -1}
 	if c.at(1, ")") && c.at(2, ".") && s.word(c.i+3, "build") && c.at(4, "(") && c.at(5, ")") {
 		return p, nil // wherever it is used, it pins nothing
