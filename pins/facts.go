@@ -9,6 +9,9 @@ type Facts struct {
 	Keys   []Key
 	Served []Served
 	Issued []Issued
+	// Above has what may follow an issuer's key in the chains that clients build, up
+	// to a trusted root: several where CAs are cross-signed. Optional.
+	Above map[Pin][]Chain
 }
 
 // A Served is what one address of a host serves now: what it served when it was

@@ -9,15 +9,19 @@ import (
 type Problem struct {
 	App     string  `json:"app"`
 	Version string  `json:"version,omitempty"` // the version concerned; "" for all
-	Host    Pattern `json:"host"`
-	Why     string  `json:"why"` // what would happen, and what to do
+	Host    Pattern `json:"host,omitzero"`     // zero where it concerns the file as a whole
+	Place   string  `json:"place,omitempty"`   // in the file: "line:column"; "" where it has none
+	Why     string  `json:"why"`               // what would happen, and what to do
 }
 
 // Gate judges a certificate that is about to be served: which supported versions
 // of an app would refuse it, at which of the app's hosts. It says nothing of hosts
 // that none of the certificate's names covers; concerned counts the others.
-func (v *View) Gate(app *App, names []Pattern, chain Chain) (problems []Problem, concerned int) {
-	chain = v.complete(chain)
+//
+// Chains are those that clients may build for the certificate, at least one. Which of
+// several a client builds nobody knows: each has to be accepted.
+func (v *View) Gate(app *App, names []Pattern, chains ...Chain) (problems []Problem, concerned int) {
+	chains = v.completeSent(chains)
 	versions := slices.Clone(app.Versions)
 	SortVersions(versions)
 	for _, p := range app.Hosts {
@@ -25,8 +29,8 @@ func (v *View) Gate(app *App, names []Pattern, chain Chain) (problems []Problem,
 			continue
 		}
 		concerned++
-		if k := v.Key(chain.Leaf(), RoleLeaf); k != nil && k.State == StateCompromised {
-			problems = append(problems, Problem{app.Name, "", p, fmt.Sprintf("Its key %s is compromised.", k.Pin)})
+		if k := v.Key(chains[0].Leaf(), RoleLeaf); k != nil && k.State == StateCompromised {
+			problems = append(problems, Problem{App: app.Name, Host: p, Why: fmt.Sprintf("Its key %s is compromised.", k.Pin)})
 			continue
 		}
 		t := v.target(app, p)
@@ -44,37 +48,72 @@ func (v *View) Gate(app *App, names []Pattern, chain Chain) (problems []Problem,
 				if !slices.ContainsFunc(names, func(n Pattern) bool { return n.Matches(h) }) {
 					continue
 				}
-				rs := ver.Rules.Requirements(h, v.now)
-				if Accepts(rs, chain) {
-					continue
+				if why := v.refusal(ver.Rules.Requirements(h, v.now), chains, h); why != "" {
+					problems = append(problems, Problem{App: app.Name, Version: ver.Name, Host: p, Why: why})
+					break
 				}
-				problems = append(problems, Problem{app.Name, ver.Name, p, refusal(rs, chain, h)})
-				break
 			}
 		}
 	}
 	return problems, concerned
 }
 
-// refusal says why requirements refuse a chain.
-func refusal(rs []Requirement, chain Chain, host string) string {
-	for _, r := range rs {
-		if r.MetBy(chain) {
-			continue
+// completeSent completes chains that a server sends.
+func (v *View) completeSent(chains []Chain) (out []Chain) {
+	for _, c := range chains {
+		for _, full := range v.complete(c) {
+			full.Added += len(full.Pins) - len(c.Pins)
+			out = append(out, full)
 		}
-		unsure := ""
-		if chain.Open && r.At != AtLeaf {
-			unsure = " The chain is not known to its end: if it is one of a higher CA's keys that is pinned, give the whole chain."
+	}
+	return out
+}
+
+// refusal says why requirements refuse one of the chains that a client may build; ""
+// if they accept all.
+func (v *View) refusal(rs []Requirement, chains []Chain, host string) string {
+	for _, c := range chains {
+		c = v.described(rs, c)
+		for _, r := range rs {
+			ends, met := r.meet(c)
+			if met {
+				continue
+			}
+			why := r.refusal(c, ends, host)
+			if len(chains) > 1 && c.Root != "" {
+				why += fmt.Sprintf(" This is so in the chain that ends at the root %s; clients may build that one or another.", c.Root)
+			}
+			return why
 		}
-		switch r.At {
-		case AtLeaf:
-			return fmt.Sprintf("At %s it wants a leaf key of %s; this one is %s.%s", host, pinList(r.Pins), chain.Leaf(), unsure)
-		case AtIssuers:
-			return fmt.Sprintf("At %s it wants an issuer key of %s, which this chain does not show.%s", host, pinList(r.Pins), unsure)
-		}
-		return fmt.Sprintf("At %s it wants one of %s; this key is %s.%s", host, pinList(r.Pins), chain.Leaf(), unsure)
 	}
 	return ""
+}
+
+// refusal says why a requirement refuses a chain. Where ends is no less than 0, it is
+// the key of the chain at which the client ends the app.
+func (r Requirement) refusal(c Chain, ends int, host string) string {
+	unsure := ""
+	if c.Open && r.At != AtLeaf {
+		unsure = " The chain is not known to its end: if it is one of a higher CA's keys that is pinned, give the whole chain."
+	}
+	switch {
+	case ends >= 0:
+		return fmt.Sprintf("At %s the client ends the app at the key %s of the chain: it is %s, and the client can hash no keys but %s.", host, c.Pins[ends], c.algorithm(ends), wordList(r.Algorithms))
+	case r.At == AtLeaf:
+		return fmt.Sprintf("At %s it wants a leaf key of %s; this one is %s.", host, pinList(r.Pins), c.Leaf())
+	case r.At == AtIssuers, r.At == AtSent && r.Leaves == 0 && !r.unsent(c):
+		return fmt.Sprintf("At %s it wants an issuer key of %s, which this chain does not show.%s", host, pinList(r.Pins), unsure)
+	case r.unsent(c):
+		return fmt.Sprintf("At %s it wants the server to send a certificate of the issuer key it names, of %s, and the file does not have it: add that certificate to the file.", host, pinList(r.Pins))
+	}
+	return fmt.Sprintf("At %s it wants one of %s; this key is %s.%s", host, pinList(r.Pins), c.Leaf(), unsure)
+}
+
+// unsent reports whether it is only for not being sent that no pin matches.
+func (r Requirement) unsent(c Chain) bool {
+	sent := c
+	sent.Added = 0
+	return r.MetBy(sent)
 }
 
 // Check judges rules that an app is about to be released with: whether they pin
@@ -133,13 +172,15 @@ func (c *checker) check() {
 	for _, h := range c.orSample() {
 		rs := c.rules.Requirements(h, v.now)
 		if len(rs) == 0 {
-			c.bad("The file does not pin %s.", h)
+			c.bad("%s", unpinned(c.rules, h, v.now))
 			continue
 		}
-		c.checkKeys(AllPins(rs))
+		for _, r := range rs {
+			c.checkKeys(r)
+		}
 		for _, s := range v.served[h] {
-			if !Accepts(rs, s.Chain) {
-				c.bad("It refuses what %s serves now at %s: none of its pins is that of %s.", h, s.Address, keyWords(s.Chain.Of(role), role))
+			if !v.accepts(rs, s.Chain) {
+				c.bad("It refuses what %s serves now at %s: %s.", h, s.Address, v.mismatch(rs, s.Chain, role))
 			}
 		}
 		c.checkBackup(h, rs)
@@ -147,7 +188,7 @@ func (c *checker) check() {
 			c.bad("Its pins for %s end on %s, before a version after this one can be out (lead time %s): from then on it does not pin.", h, day(end), c.app.LeadTime)
 		}
 		for _, next := range v.coming(&c.target) {
-			if Accepts(rs, v.complete(next.Chain)) || !namesCover(next.Names, Pattern{Name: h}) && !namesCover(next.Names, c.Pattern) {
+			if v.accepts(rs, next.Chain) || !namesCover(next.Names, Pattern{Name: h}) && !namesCover(next.Names, c.Pattern) {
 				continue
 			}
 			pin := next.Chain.Of(role)
@@ -160,27 +201,49 @@ func (c *checker) check() {
 	}
 }
 
-// checkKeys refuses pins that nobody vouches for.
-func (c *checker) checkKeys(ps []Pin) {
-	for _, pin := range ps {
-		switch leaf, issuer := c.v.Trusted(pin, RoleLeaf, c.Pattern), c.v.Trusted(pin, RoleIssuer, c.Pattern); {
-		case leaf != nil || issuer != nil:
-		default:
-			k := c.v.anyKey(pin)
-			switch {
-			case k == nil:
-				c.bad("It pins %s, a key that nobody has declared. If it is yours: ctwatch certs authorize %s --domain %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
-			case k.State.Trusted():
-				c.bad("It pins %s, which is approved for %s and not for %s.", pin, patternList(k.ApprovedFor), c.Pattern)
-			case k.State == StateSeen && slices.ContainsFunc(c.v.issuedFor[pin], func(i *Issued) bool { return i.Rejected }):
-				c.bad("It pins %s, the key of a certificate that should not exist: leave it out. If it is yours after all: ctwatch certs authorize %s --reason TEXT.", pin, c.rejectedID(pin))
-			case k.State == StateSeen:
-				c.bad("It pins %s, which was seen in a certificate and approved by nobody. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
-			default:
-				c.bad("It pins %s, which is %s: leave it out.", pin, k.State)
+// mismatch says in what a chain that is served does not meet requirements.
+func (v *View) mismatch(rs []Requirement, c Chain, role Role) string {
+	for _, full := range v.complete(c) {
+		full = v.described(rs, full)
+		for _, r := range rs {
+			if ends, _ := r.meet(full); ends >= 0 {
+				return fmt.Sprintf("it ends the app at the key %s of the chain, which is %s", full.Pins[ends], full.algorithm(ends))
 			}
 		}
 	}
+	return fmt.Sprintf("none of its pins is that of %s", keyWords(c.Of(role), role))
+}
+
+// checkKeys refuses pins that the client can make no use of, and those that nobody
+// vouches for.
+func (c *checker) checkKeys(r Requirement) {
+	for i, pin := range r.Pins {
+		useless, unsure := c.v.unusable(r, i)
+		switch {
+		case useless != "":
+			c.bad("%s", useless)
+		case !c.v.trustedAt(pin, r.Place(i), c.Pattern):
+			c.bad("%s", c.untrusted(pin))
+		case unsure != "":
+			c.warn("%s", unsure)
+		}
+	}
+}
+
+// untrusted says why a pin that nobody vouches for at the host is not to be shipped.
+func (c *checker) untrusted(pin Pin) string {
+	k := c.v.anyKey(pin)
+	switch {
+	case k == nil:
+		return fmt.Sprintf("It pins %s, a key that nobody has declared. If it is yours: ctwatch certs authorize %s --domain %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
+	case k.State.Trusted():
+		return fmt.Sprintf("It pins %s, which is approved for %s and not for %s.", pin, patternList(k.ApprovedFor), c.Pattern)
+	case k.State == StateSeen && slices.ContainsFunc(c.v.issuedFor[pin], func(i *Issued) bool { return i.Rejected }):
+		return fmt.Sprintf("It pins %s, the key of a certificate that should not exist: leave it out. If it is yours after all: ctwatch certs authorize %s --reason TEXT.", pin, c.rejectedID(pin))
+	case k.State == StateSeen:
+		return fmt.Sprintf("It pins %s, which was seen in a certificate and approved by nobody. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
+	}
+	return fmt.Sprintf("It pins %s, which is %s: leave it out.", pin, k.State)
 }
 
 // rejectedID returns the ID of the certificate for which a key is refused.
@@ -192,14 +255,14 @@ func (c *checker) rejectedID(pin Pin) string {
 // checkBackup wants a pin that is not in the chain, for each requirement.
 func (c *checker) checkBackup(host string, rs []Requirement) {
 	for _, r := range rs {
-		if len(r.Pins) < c.app.MinPins {
-			c.bad("It has %d of the %d %ss for %s that %s wants.", len(r.Pins), c.app.MinPins, r.At.pinWord(), host, c.app.Name)
+		if n := len(AllPins([]Requirement{r})); n < c.app.MinPins {
+			c.bad("It has %d of the %d %ss for %s that %s wants.", n, c.app.MinPins, r.At.pinWord(), host, c.app.Name)
 		}
 		served := c.v.served[host]
 		if c.app.MinPins < 2 || len(served) == 0 {
 			continue
 		}
-		if !slices.ContainsFunc(r.Pins, func(p Pin) bool { return !inChains(served, p) }) {
+		if !c.v.hasUsable(r, func(p Pin) bool { return !inChains(served, p) }) {
 			c.bad("Each %s for %s is in the chain served now: there is no backup.", r.At.pinWord(), host)
 		}
 	}

@@ -49,7 +49,7 @@ func (j *judge) findNoBackup(p *HostPlan) {
 	for i, ver := range j.versions {
 		for n, h := range j.asked {
 			for _, r := range j.requirements(i, n) {
-				spare := slices.ContainsFunc(r.Pins, func(pin Pin) bool {
+				spare := j.v.hasUsable(r, func(pin Pin) bool {
 					return !j.useless(pin) && !inChains(j.served, pin)
 				})
 				if spare || len(j.served) == 0 && len(r.Pins) > 1 {
@@ -70,7 +70,7 @@ func (at Position) pinWord() string {
 	switch at {
 	case AtLeaf:
 		return "leaf pin"
-	case AtIssuers:
+	case AtIssuers, AtSent:
 		return "issuer pin"
 	}
 	return "pin"
@@ -119,7 +119,7 @@ func (j *judge) findExpiring() {
 // and that every version accepts.
 func (j *judge) succeeded(s *Served) bool {
 	return slices.ContainsFunc(j.v.coming(&j.target), func(c *Issued) bool {
-		return c.NotAfter.After(s.NotAfter) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusing(s.Host, j.v.complete(c.Chain))) == 0
+		return c.NotAfter.After(s.NotAfter) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusing(s.Host, c.Chain)) == 0
 	})
 }
 
@@ -127,8 +127,7 @@ func (j *judge) succeeded(s *Served) bool {
 func (j *judge) findWillBreak(p *HostPlan) {
 	var worst *Coming
 	for _, c := range j.v.coming(&j.target) {
-		chain := j.v.complete(c.Chain)
-		pin := chain.Of(j.app.Role)
+		pin := c.Chain.Of(j.app.Role)
 		next := Coming{
 			Pin: pin, Certificate: c.ID, NotBefore: c.NotBefore.UTC(),
 			Trusted: j.v.Trusted(pin, j.app.Role, j.Pattern) != nil,
@@ -137,7 +136,7 @@ func (j *judge) findWillBreak(p *HostPlan) {
 			if !namesCover(c.Names, j.Pattern) && !namesCover(c.Names, Pattern{Name: h}) {
 				continue
 			}
-			for _, name := range j.refusing(h, chain) {
+			for _, name := range j.refusing(h, c.Chain) {
 				if !slices.Contains(next.Refused, name) {
 					next.Refused = append(next.Refused, name)
 				}
@@ -167,6 +166,27 @@ func (j *judge) aboutComing(c *Issued, next *Coming) string {
 	}
 	return fmt.Sprintf("Nobody has approved this key for %s. If it is yours, do not deploy it yet: approve it (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin first. If it is not, reject the certificate (ctwatch certs reject %s --reason TEXT).",
 		j.Pattern, next.Pin, shellWord(j.Pattern.String()), shortID(c.ID))
+}
+
+// findNever looks for a version whose client can make no use of any of its pins for a
+// host: it refuses every server. Of a host that was seen, what it serves decides.
+func (j *judge) findNever() {
+	for i, ver := range j.versions {
+		for n, h := range j.asked {
+			if len(j.v.served[h]) > 0 {
+				continue
+			}
+			for _, r := range j.requirements(i, n) {
+				if len(r.Pins) == 0 || j.v.hasUsable(r, func(Pin) bool { return true }) {
+					continue
+				}
+				why, _ := j.v.unusable(r, 0)
+				j.found(StatusBroken, fmt.Sprintf("The client of version %s can make no use of any %s for %s: connections fail, whatever is served. %s", ver.Name, r.At.pinWord(), h, why),
+					"Release a version whose pins are right: ctwatch pins export writes them.")
+				return
+			}
+		}
+	}
 }
 
 // findBroken looks at what is served now.

@@ -132,6 +132,7 @@ func (j *judge) plan() HostPlan {
 	j.findNoBackup(&p)
 	j.findExpiring()
 	j.findWillBreak(&p)
+	j.findNever()
 	j.findBroken(&p)
 	p.Status = j.why.status
 	p.Deadline = j.deadline(&p)
@@ -179,11 +180,12 @@ func (j *judge) useless(pin Pin) bool {
 	return false
 }
 
-// refusing lists the versions, newest first, that refuse a chain at a host.
+// refusing lists the versions, newest first, that refuse a chain at a host, or one of
+// those that it may be part of.
 func (j *judge) refusing(host string, c Chain) (names []string) {
 	n := slices.Index(j.asked, host)
 	for i, ver := range j.versions {
-		if !Accepts(j.requirements(i, n), c) {
+		if !j.v.accepts(j.requirements(i, n), c) {
 			names = append(names, ver.Name)
 		}
 	}

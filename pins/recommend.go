@@ -158,6 +158,12 @@ func (v *View) date(app *App, set *Set) {
 			latest(s.Since)
 		}
 		for _, pin := range hs.Pins {
+			if algorithm := v.algorithm(pin); algorithm != "" {
+				if set.Algorithms == nil {
+					set.Algorithms = make(map[Pin]string)
+				}
+				set.Algorithms[pin] = algorithm
+			}
 			latest(v.Key(pin, app.Role).ChangedAt)
 		}
 	}

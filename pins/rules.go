@@ -12,6 +12,15 @@ type Chain struct {
 	// Open says that there may be more keys after these: a log tells of a leaf and
 	// its issuer, and many servers do not send their root.
 	Open bool
+
+	// Algorithms are those of the keys, as Key.Algorithm names them, in the order of
+	// Pins; "", or a shorter list, where they are not known.
+	Algorithms []string `json:"-"`
+	// Added is how many of the last keys the server does not send: clients add them
+	// from their own trust stores.
+	Added int `json:"-"`
+	// Root names the trust anchor that the chain ends at, for a person; "" if unknown.
+	Root string `json:"-"`
 }
 
 // Contains reports whether a pin is known to be in the chain.
@@ -46,32 +55,96 @@ const (
 	Anywhere  Position = iota // any certificate of the chain, the trust anchor included
 	AtLeaf                    // the leaf
 	AtIssuers                 // any certificate but the leaf
+	AtSent                    // any certificate but the leaf that the server itself sends
 )
 
-// A Requirement is met by a chain in which one of the pins stands at the position.
+// Takes reports whether the key in a role can ever stand at the position.
+func (at Position) Takes(r Role) bool {
+	return at == Anywhere || (at == AtLeaf) == (r == RoleLeaf)
+}
+
+// A Requirement is met by a chain in which one of the pins stands at its position.
 // A client that has several requirements for a host wants all of them met.
 type Requirement struct {
-	At   Position
+	At   Position // of the pins
 	Pins []Pin
+	// Leaves is how many of the pins, the first ones, are compared with the leaf
+	// instead: a host's DANE records may be of both kinds, and one that matches is
+	// enough.
+	Leaves int
+
+	// Algorithms are those of the keys that the client can hash, as Key.Algorithm
+	// names them; nil for all. The client looks from the trust anchor down to the
+	// leaf, and ends the app at the first key that it cannot hash.
+	Algorithms []string
+}
+
+// Place returns the position at which the client looks for a pin, by its index.
+func (r Requirement) Place(i int) Position {
+	if i < r.Leaves {
+		return AtLeaf
+	}
+	return r.At
+}
+
+// Hashes reports whether the client can hash keys of an algorithm. What is not known
+// may be.
+func (r Requirement) Hashes(algorithm string) bool {
+	return r.Algorithms == nil || algorithm == "" || slices.Contains(r.Algorithms, algorithm)
 }
 
 // MetBy reports whether the chain, as far as it is known, meets the requirement.
 func (r Requirement) MetBy(c Chain) bool {
-	known := c.Pins
-	switch {
-	case len(known) == 0:
-		return false
-	case r.At == AtLeaf:
-		known = known[:1]
-	case r.At == AtIssuers:
-		known = known[1:]
+	_, met := r.meet(c)
+	return met
+}
+
+// meet looks for a pin in a chain, from the trust anchor to the leaf. Where the
+// client ends the app at a key before that, it returns the key's index.
+func (r Requirement) meet(c Chain) (ends int, met bool) {
+	for i := len(c.Pins) - 1; i >= 0; i-- {
+		if !r.Hashes(c.algorithm(i)) {
+			return i, false
+		}
+		if r.finds(c, i) {
+			return -1, true
+		}
 	}
-	for _, p := range known {
-		if slices.Contains(r.Pins, p) {
+	return -1, false
+}
+
+// finds reports whether one of the pins is that of a chain's key i, and stands at its
+// position there.
+func (r Requirement) finds(c Chain, i int) bool {
+	for n, p := range r.Pins {
+		if p != c.Pins[i] {
+			continue
+		}
+		switch r.Place(n) {
+		case Anywhere:
 			return true
+		case AtLeaf:
+			if i == 0 {
+				return true
+			}
+		case AtIssuers:
+			if i > 0 {
+				return true
+			}
+		case AtSent:
+			if i > 0 && i < len(c.Pins)-c.Added {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+func (c Chain) algorithm(i int) string {
+	if i < len(c.Algorithms) {
+		return c.Algorithms[i]
+	}
+	return ""
 }
 
 // Accepts reports whether a chain meets all requirements. No requirement is no

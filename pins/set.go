@@ -19,6 +19,9 @@ type Set struct {
 	Until time.Time
 
 	Hosts []HostSet // sorted by pattern
+	// Algorithms has those of the pins' keys, as Key.Algorithm names them, where they
+	// are known: not every client can hash every key.
+	Algorithms map[Pin]string
 	// Revoked are compromised keys. They are in no host's pins.
 	Revoked []Pin // sorted
 }

@@ -17,7 +17,7 @@ type View struct {
 
 	served   map[string][]*Served // by host
 	children map[string][]string  // hosts one label below a name, sorted
-	tails    map[Pin]Chain        // what follows an issuer's key in a chain that is served
+	tails    map[Pin][]Chain      // what may follow an issuer's key, up to a trust anchor where one is known
 
 	issued     map[Pattern][]*Issued // by the names in them
 	issuedFor  map[Pin][]*Issued     // by the leaf's pin
@@ -38,7 +38,7 @@ func (r roles) in(role Role) *Key {
 func NewView(f *Facts) *View {
 	v := &View{
 		now: f.Now, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key, len(f.Keys)),
-		served: make(map[string][]*Served, len(f.Served)), children: make(map[string][]string), tails: make(map[Pin]Chain),
+		served: make(map[string][]*Served, len(f.Served)), children: make(map[string][]string), tails: make(map[Pin][]Chain),
 		issued: make(map[Pattern][]*Issued, len(f.Issued)), issuedFor: make(map[Pin][]*Issued, len(f.Issued)), servedCert: make(map[string]bool, len(f.Served)),
 	}
 	for i := range f.Keys {
@@ -66,10 +66,12 @@ func NewView(f *Facts) *View {
 		v.served[s.Host] = append(v.served[s.Host], s)
 		v.servedCert[s.ID] = true
 		for j := 1; j < len(s.Chain.Pins); j++ {
-			tail := Chain{s.Chain.Pins[j+1:], s.Chain.Open}
-			if old, ok := v.tails[s.Chain.Pins[j]]; !ok || old.Open && !tail.Open || len(old.Pins) < len(tail.Pins) {
-				v.tails[s.Chain.Pins[j]] = tail
-			}
+			v.follows(s.Chain.Pins[j], Chain{Pins: s.Chain.Pins[j+1:], Open: s.Chain.Open})
+		}
+	}
+	for issuer, tails := range f.Above {
+		for _, tail := range tails {
+			v.follows(issuer, tail)
 		}
 	}
 	for _, hosts := range v.children {
@@ -212,16 +214,66 @@ func namesCover(names []Pattern, p Pattern) bool {
 	return slices.ContainsFunc(names, func(n Pattern) bool { return n.Covers(p) || p.Covers(n) })
 }
 
-// complete appends to a chain what is served after its last key elsewhere.
-func (v *View) complete(c Chain) Chain {
+// follows notes what may follow an issuer's key in a chain. What ends at a trust
+// anchor takes the place of what is open, and the longest of those that are open is
+// kept.
+func (v *View) follows(issuer Pin, tail Chain) {
+	old := v.tails[issuer]
+	switch {
+	case len(old) == 0 || old[0].Open && (!tail.Open || len(old[0].Pins) < len(tail.Pins)):
+		v.tails[issuer] = []Chain{tail}
+	case old[0].Open || tail.Open || slices.ContainsFunc(old, func(c Chain) bool { return slices.Equal(c.Pins, tail.Pins) }):
+	default:
+		v.tails[issuer] = append(old, tail)
+	}
+}
+
+// complete returns the chains that an open one may be part of: by what is known to
+// follow its last key. Of a CA that is cross-signed there are several.
+func (v *View) complete(c Chain) []Chain {
 	if !c.Open || len(c.Pins) < 2 {
+		return []Chain{c}
+	}
+	tails := v.tails[c.Pins[len(c.Pins)-1]]
+	if len(tails) == 0 {
+		return []Chain{c}
+	}
+	out := make([]Chain, len(tails))
+	for i, tail := range tails {
+		out[i] = c
+		out[i].Pins, out[i].Open, out[i].Root = append(slices.Clip(c.Pins), tail.Pins...), tail.Open, tail.Root
+	}
+	return out
+}
+
+// accepts reports whether requirements are met by a chain: by each that it may be
+// part of, since nobody knows which of them a client builds.
+func (v *View) accepts(rs []Requirement, c Chain) bool {
+	return !slices.ContainsFunc(v.complete(c), func(full Chain) bool { return !Accepts(rs, v.described(rs, full)) })
+}
+
+// described adds the algorithms of a chain's keys where requirements depend on them.
+func (v *View) described(rs []Requirement, c Chain) Chain {
+	if !slices.ContainsFunc(rs, func(r Requirement) bool { return r.Algorithms != nil }) {
 		return c
 	}
-	tail, ok := v.tails[c.Pins[len(c.Pins)-1]]
-	if !ok {
-		return c
+	all := make([]string, len(c.Pins))
+	for i, p := range c.Pins {
+		all[i] = cmp.Or(c.algorithm(i), v.algorithm(p))
 	}
-	return Chain{append(slices.Clip(c.Pins), tail.Pins...), tail.Open}
+	c.Algorithms = all
+	return c
+}
+
+// algorithm returns the algorithm of the key with a pin; "" if it is not known.
+func (v *View) algorithm(p Pin) string {
+	r := v.keys[p]
+	for _, k := range []*Key{r.leaf, r.issuer} {
+		if k != nil && k.Algorithm != "" {
+			return k.Algorithm
+		}
+	}
+	return ""
 }
 
 // coming lists the certificates that may be deployed at a pattern's hosts next,

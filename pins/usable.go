@@ -1,0 +1,121 @@
+package pins
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// What a client can make use of: each format says in its Requirements where its
+// client looks for a key, and keys of which algorithms it can hash. Here that is
+// compared with what is known of the keys. Gates, plans and imports all ask here;
+// exports ask Requirement.Hashes.
+
+// unusable says why a client can make no use of the pin of a requirement with an
+// index; "" if it can, as far as is known. Unsure says what is not known of the key
+// and would have to be for that; "" for nothing.
+func (v *View) unusable(r Requirement, i int) (why, unsure string) {
+	pin, place := r.Pins[i], r.Place(i)
+	roles := v.rolesOf(pin)
+	switch algorithm := v.algorithm(pin); {
+	case len(roles) > 0 && !slices.ContainsFunc(roles, place.Takes):
+		if place == AtLeaf {
+			return fmt.Sprintf("It has %s, the key of a CA, where the client compares nothing but the key of the server's own certificate: it never matches. Pin the leaf's key there, or move this one to where the client looks for those of CAs.", pin), ""
+		}
+		return fmt.Sprintf("It has %s, the key of a server's own certificate, where the client compares nothing but the keys of CAs: it never matches. Move it to where the client looks for the leaf's key, or pin a CA's key there.", pin), ""
+	case !r.Hashes(algorithm):
+		return fmt.Sprintf("It pins %s, whose algorithm is %s: the client ends the app when it meets such a key. It can hash no keys but %s: use one of these.", pin, algorithm, wordList(r.Algorithms)), ""
+	case r.Algorithms != nil && algorithm == "":
+		return "", fmt.Sprintf("The algorithm of %s is not known: the client ends the app when it meets a key that is not one of %s.", pin, wordList(r.Algorithms))
+	}
+	return "", ""
+}
+
+// rolesOf lists the roles that a key is known in: those in which it is trusted, and
+// else those in which it was seen. That it was seen in another says nothing against
+// what a person says of it.
+func (v *View) rolesOf(pin Pin) []Role {
+	var trusted, known []Role
+	for _, role := range []Role{RoleLeaf, RoleIssuer} {
+		if k := v.Key(pin, role); k != nil {
+			known = append(known, role)
+			if k.State.Trusted() {
+				trusted = append(trusted, role)
+			}
+		}
+	}
+	if trusted != nil {
+		return trusted
+	}
+	return known
+}
+
+// trustedAt reports whether a key is trusted for a pattern's hosts in a role that can
+// stand at a position.
+func (v *View) trustedAt(pin Pin, place Position, p Pattern) bool {
+	return place.Takes(RoleLeaf) && v.Trusted(pin, RoleLeaf, p) != nil || place.Takes(RoleIssuer) && v.Trusted(pin, RoleIssuer, p) != nil
+}
+
+// hasUsable reports whether a requirement has a pin which the client can make use of,
+// and of which ok holds.
+func (v *View) hasUsable(r Requirement, ok func(Pin) bool) bool {
+	for i, pin := range r.Pins {
+		if why, _ := v.unusable(r, i); why == "" && ok(pin) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unusable lists the pins of an app's hosts that its client can make no use of,
+// whatever is served.
+func (v *View) Unusable(app *App, rules Rules) (problems []Problem) {
+	for _, p := range app.Hosts {
+		t := v.target(app, p)
+		c := checker{app: app, target: t}
+		for _, h := range t.orSample() {
+			for _, r := range rules.Requirements(h, v.now) {
+				for i := range r.Pins {
+					if why, _ := v.unusable(r, i); why != "" {
+						c.bad("%s", why)
+					}
+				}
+			}
+		}
+		problems = append(problems, c.problems...)
+	}
+	return problems
+}
+
+// An Explainer is Rules that can say why the client does not pin a host.
+type Explainer interface {
+	// Unpinned says why a host is not pinned at a time, as sentences with the line of
+	// the file; "" where there is nothing to say but that no entry is for it.
+	Unpinned(host string, at time.Time) string
+}
+
+// unpinned says that rules do not pin a host, and why.
+func unpinned(rules Rules, host string, at time.Time) string {
+	why := fmt.Sprintf("The file does not pin %s.", host)
+	if e, ok := rules.(Explainer); ok {
+		if more := e.Unpinned(host, at); more != "" {
+			return why + " " + more
+		}
+	}
+	return why
+}
+
+// Pins reports whether rules pin any of an app's hosts now. Where they do not, why
+// has a sentence for each host.
+func (v *View) Pins(app *App, rules Rules) (yes bool, why []string) {
+	for _, p := range app.Hosts {
+		t := v.target(app, p)
+		for _, h := range t.orSample() {
+			if len(rules.Requirements(h, v.now)) > 0 {
+				return true, nil
+			}
+			why = append(why, unpinned(rules, h, v.now))
+		}
+	}
+	return false, why
+}
