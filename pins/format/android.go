@@ -112,6 +112,7 @@ type androidConfig struct {
 type androidPins struct {
 	requirements []pins.Requirement // none, or one
 	expires      time.Time          // 00:00 of the day, as if in UTC; zero for never
+	line         int                // of the pin-set; 0 if there is none
 }
 
 // The kinds of configuration, by their tags.
@@ -134,15 +135,17 @@ func (p *androidParser) document() error {
 		tag := e.Name.Local
 		if tag == baseConfig || tag == debugOverrides {
 			if once[tag] {
-				return p.pos.errorf("a second <%s>; there may be one", tag)
+				return p.pos.client("a second <%s>; there may be one", tag)
 			}
 			once[tag] = true
 		}
 		switch tag {
 		case baseConfig, domainConfig:
 			return p.config(tag, nil)
+		case debugOverrides:
+			return p.skip() // as every released app does
 		}
-		return p.skip()
+		return p.unknown(e)
 	})
 	if err != nil {
 		return err
@@ -157,7 +160,7 @@ func (p *androidParser) config(tag string, parent *androidConfig) error {
 	domains, anchors := 0, false
 	err := p.children(func(e xml.StartElement) error {
 		if tag == baseConfig && slices.Contains([]string{"domain", "pin-set", domainConfig}, e.Name.Local) {
-			return p.pos.errorf("<%s> is not allowed in <%s>", e.Name.Local, tag)
+			return p.pos.client("<%s> is not allowed in <%s>", e.Name.Local, tag)
 		}
 		switch e.Name.Local {
 		case "domain":
@@ -165,13 +168,13 @@ func (p *androidParser) config(tag string, parent *androidConfig) error {
 			return p.domain(e, c)
 		case "trust-anchors":
 			if anchors {
-				return p.pos.errorf("a second <trust-anchors> in one <%s>", tag)
+				return p.pos.client("a second <trust-anchors> in one <%s>", tag)
 			}
 			anchors = true
 			return p.trustAnchors()
 		case "pin-set":
 			if c.pins != nil {
-				return p.pos.errorf("a second <pin-set> in one <%s>", tag)
+				return p.pos.client("a second <pin-set> in one <%s>", tag)
 			}
 			var err error
 			c.pins, err = p.pinSet(e)
@@ -179,12 +182,20 @@ func (p *androidParser) config(tag string, parent *androidConfig) error {
 		case domainConfig:
 			return p.config(domainConfig, c)
 		}
-		return p.skip()
+		return p.unknown(e)
 	})
 	if err == nil && tag == domainConfig && domains == 0 {
-		return begin.errorf("a <domain-config> without a <domain>")
+		return begin.client("a <domain-config> without a <domain>")
 	}
 	return err
+}
+
+// unknown skips an element as the platform does. It fails where that would skip a pin.
+func (p *androidParser) unknown(e xml.StartElement) error {
+	if e.Name.Local == "pin" {
+		return p.pos.client("the platform ignores a <pin> here; it belongs in a <pin-set>, and that in a <domain-config> within <network-security-config>")
+	}
+	return p.children(p.unknown)
 }
 
 func (p *androidParser) domain(e xml.StartElement, c *androidConfig) error {
@@ -200,9 +211,9 @@ func (p *androidParser) domain(e xml.StartElement, c *androidConfig) error {
 	d.name = strings.ToLower(strings.TrimSpace(name))
 	switch {
 	case d.name == "":
-		return d.pos.errorf("a <domain> without a name")
+		return d.pos.client("a <domain> without a name")
 	case p.seen[d.name]:
-		return d.pos.errorf("the domain %s is there twice; a name may have one place in the file", quote(d.name))
+		return d.pos.client("the domain %s is there twice; a name may have one place in the file", quote(d.name))
 	}
 	p.seen[d.name] = true
 	p.domains = append(p.domains, d)
@@ -210,21 +221,21 @@ func (p *androidParser) domain(e xml.StartElement, c *androidConfig) error {
 }
 
 func (p *androidParser) pinSet(e xml.StartElement) (*androidPins, error) {
-	set := &androidPins{}
+	set := &androidPins{line: p.pos.line}
 	if s, ok := attr(e, "expiration"); ok {
 		var err error
-		if set.expires, err = parseDay(s); err != nil {
-			return nil, p.pos.errorf("expiration: %w", err)
+		if set.expires, err = androidDay(s); err != nil {
+			return nil, p.pos.client("expiration: %w", err)
 		}
 	}
 	var list []pins.Pin
 	err := p.children(func(e xml.StartElement) error {
 		if e.Name.Local != "pin" {
-			return p.skip()
+			return p.unknown(e)
 		}
 		pos := p.pos
 		if digest, _ := attr(e, "digest"); !strings.EqualFold(digest, "SHA-256") {
-			return pos.errorf(`the digest of a pin is %s, and the platform knows "SHA-256" only`, quote(digest))
+			return pos.client(`the digest of a pin is %s, and the platform knows "SHA-256" only`, quote(digest))
 		}
 		s, err := p.text("pin")
 		if err != nil {
@@ -232,7 +243,7 @@ func (p *androidParser) pinSet(e xml.StartElement) (*androidPins, error) {
 		}
 		pin, err := androidPin(s)
 		if err != nil {
-			return pos.errorf("%w", err)
+			return pos.client("%w", err)
 		}
 		list = append(list, pin)
 		return nil
@@ -253,6 +264,35 @@ func androidPin(s string) (pins.Pin, error) {
 	return barePin(strings.TrimSpace(s))
 }
 
+// androidDay reads the day on which a pin-set expires as SimpleDateFormat reads
+// "yyyy-MM-dd" when it is not lenient: numbers may be shorter or longer than the
+// pattern, and what follows the day is not looked at, but there has to be such a day.
+func androidDay(s string) (time.Time, error) {
+	var n [3]int
+	rest := s
+	for i := range n {
+		if i > 0 {
+			var ok bool
+			if rest, ok = strings.CutPrefix(rest, "-"); !ok {
+				return time.Time{}, noDay(s)
+			}
+		}
+		rest = strings.TrimLeft(rest, " \t")
+		digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+		var err error
+		if n[i], err = strconv.Atoi(digits); err != nil || len(digits) > 9 {
+			return time.Time{}, noDay(s)
+		}
+		rest = rest[len(digits):]
+	}
+	const farthest = 9999 // year: nobody's pins end later
+	t := time.Date(min(n[0], farthest), time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
+	if n[0] == 0 || int(t.Month()) != n[1] || t.Day() != n[2] {
+		return time.Time{}, noDay(s)
+	}
+	return t, nil
+}
+
 // trustAnchors checks what the platform throws on, and that pins hold for all.
 func (p *androidParser) trustAnchors() error {
 	return p.children(func(e xml.StartElement) error {
@@ -261,14 +301,14 @@ func (p *androidParser) trustAnchors() error {
 		}
 		src, _ := attr(e, "src")
 		if !slices.Contains([]string{"system", "user", "wfa"}, src) && !strings.HasPrefix(src, "@") {
-			return p.pos.errorf("the src of <certificates> is %s; want system, user or a resource such as @raw/ca", quote(src))
+			return p.pos.client("the src of <certificates> is %s; want system, user or a resource such as @raw/ca", quote(src))
 		}
 		override, err := p.boolean(e, "overridePins")
 		if err != nil {
 			return err
 		}
 		if override {
-			return p.pos.errorf("overridePins lets what these certificates issued pass without pins; it belongs in <debug-overrides>")
+			return p.pos.client("overridePins lets what these certificates issued pass without pins; it belongs in <debug-overrides>")
 		}
 		return p.skip()
 	})
@@ -290,7 +330,7 @@ func (p *androidParser) boolean(e xml.StartElement, name string) (bool, error) {
 	if n, err := strconv.ParseInt(s, 0, 32); err == nil {
 		return n != 0, nil
 	}
-	return false, p.pos.errorf("%s is %s; want true or false", name, quote(s))
+	return false, p.pos.client("%s is %s; want true or false", name, quote(s))
 }
 
 // rules settles what each domain has.
@@ -308,7 +348,7 @@ func (p *androidParser) rules() (pins.Rules, error) {
 		if set == nil {
 			set = &androidPins{} // its own entry, even if a name above it has pins
 		} else if err := checkHost(d.name); err != nil {
-			return nil, d.pos.errorf("%w", err)
+			return nil, d.pos.client("%w", err)
 		} else {
 			r.patterns = append(r.patterns, d.pattern())
 		}
@@ -348,6 +388,25 @@ func (r *androidRules) Ends(host string) time.Time {
 		return time.Time{}
 	}
 	return set.expires.Add(-firstZone)
+}
+
+// Unpinned implements pins.Explainer.
+func (r *androidRules) Unpinned(host string, at time.Time) string {
+	set := r.find(host)
+	switch {
+	case set == nil:
+		for name := range parents(host) {
+			if _, ok := r.exact[name]; ok {
+				return fmt.Sprintf("Its entry for %s does not include subdomains.", name)
+			}
+		}
+		return ""
+	case set.line == 0:
+		return "Its <domain> has no <pin-set>, in its own <domain-config> or around it."
+	case len(set.requirements) == 0:
+		return fmt.Sprintf("Its <pin-set> in line %d is empty, and the platform then pins nothing.", set.line)
+	}
+	return fmt.Sprintf("Its <pin-set> in line %d expired on %s, and the platform pins nothing since.", set.line, set.expires.Format(time.DateOnly))
 }
 
 func (r *androidRules) Patterns() []pins.Pattern { return r.patterns }

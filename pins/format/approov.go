@@ -66,7 +66,7 @@ func decodeApproov(data []byte) (pins.Rules, error) {
 			return nil
 		}
 		if err := checkHost(name); err != nil {
-			return errAt(data, at, "%w", err)
+			return clientErrAt(data, at, "%w", err)
 		}
 		if len(list) == 0 {
 			empty[len(hosts)] = at
@@ -80,13 +80,13 @@ func decodeApproov(data []byte) (pins.Rules, error) {
 	for i := range hosts {
 		if at, ok := empty[i]; ok {
 			if len(roots) == 0 {
-				return nil, errAt(data, at, "%s has no pins, and there are none of managed roots (%q): it would not be pinned", hosts[i].Pattern, managed)
+				return nil, clientErrAt(data, at, "%s has no pins, and there are none of managed roots (%q): it would not be pinned", hosts[i].Pattern, managed)
 			}
 			hosts[i].Pins = roots
 		}
 	}
 	if len(hosts) == 0 {
-		return nil, errAt(data, 0, "no domain is named, and nothing would be pinned")
+		return nil, clientErrAt(data, 0, "no domain is named, and nothing would be pinned")
 	}
 	return newTable(pins.Anywhere, hosts, false), nil
 }

@@ -75,11 +75,11 @@ func decodeCurl(data []byte) (pins.Rules, error) {
 	for one := range strings.SplitSeq(value, ";") {
 		b64, ok := strings.CutPrefix(one, curlPrefix)
 		if !ok {
-			return nil, errAt(data, at, "want %q and the base64 of a SHA-256 for each key, with a semicolon and no space between them", curlPrefix)
+			return nil, clientErrAt(data, at, "want %q and the base64 of a SHA-256 for each key, with a semicolon and no space between them", curlPrefix)
 		}
 		p, err := barePin(b64)
 		if err != nil {
-			return nil, errAt(data, at, "%w", err)
+			return nil, clientErrAt(data, at, "%w", err)
 		}
 		if !seen[p] {
 			seen[p] = true

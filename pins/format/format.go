@@ -39,8 +39,8 @@ type Format struct {
 	Encode func(pins.Set) ([]byte, error)
 
 	// Decode reads what an app ships. Its errors are *SyntaxErrors where they are
-	// about a place in the file. What the client ignores is ignored; what would
-	// make the client fail, or fall silently back to no pinning, is an error.
+	// about a place in the file. What would make the client fail, or fall silently back
+	// to no pinning, is a *ClientError; other errors are about what cannot be read.
 	Decode func(data []byte) (pins.Rules, error)
 }
 
@@ -92,6 +92,14 @@ func (e *SyntaxError) Error() string {
 }
 
 func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// A ClientError is about a file that can be read, and whose client would ignore what it
+// says, or end the app on it: the answer to whether it is safe to ship is no.
+type ClientError struct{ Err error }
+
+func (e *ClientError) Error() string { return e.Err.Error() }
+
+func (e *ClientError) Unwrap() error { return e.Err }
 
 // A RefusedError says why a set is not written in a form.
 type RefusedError struct {

@@ -84,13 +84,19 @@ func golden(t *testing.T, name string, got []byte) {
 func wanted(t testing.TB, rules pins.Rules, hosts ...string) map[string]string {
 	t.Helper()
 	names := map[pins.Pin]string{pinOf(t, textA): "A", pinOf(t, textB): "B", pinOf(t, textC): "C"}
-	at := map[pins.Position]string{pins.AtLeaf: "leaf ", pins.AtIssuers: "issuer "}
+	at := map[pins.Position]string{pins.AtLeaf: "leaf ", pins.AtIssuers: "issuer ", pins.AtSent: "sent issuer "}
 	out := make(map[string]string)
 	for _, h := range hosts {
 		var asked []string
 		for _, r := range rules.Requirements(h, asOf) {
-			s := at[r.At]
-			for _, p := range r.Pins {
+			var s string
+			for i, p := range r.Pins {
+				switch {
+				case i == 0:
+					s = at[r.Place(i)]
+				case r.Place(i) != r.Place(i-1):
+					s += " or " + at[r.Place(i)]
+				}
 				s += names[p]
 			}
 			asked = append(asked, s)

@@ -33,13 +33,12 @@ func ios() Format {
 
 // The keys of App Transport Security.
 const (
-	atsKey        = "NSAppTransportSecurity"
-	pinnedKey     = "NSPinnedDomains"
-	exceptionsKey = "NSExceptionDomains"
-	includesKey   = "NSIncludesSubdomains"
-	leafKey       = "NSPinnedLeafIdentities"
-	caKey         = "NSPinnedCAIdentities"
-	spkiKey       = "SPKI-SHA256-BASE64"
+	atsKey      = "NSAppTransportSecurity"
+	pinnedKey   = "NSPinnedDomains"
+	includesKey = "NSIncludesSubdomains"
+	leafKey     = "NSPinnedLeafIdentities"
+	caKey       = "NSPinnedCAIdentities"
+	spkiKey     = "SPKI-SHA256-BASE64"
 )
 
 func encodeIOS(set pins.Set) ([]byte, error) {
@@ -88,7 +87,7 @@ func decodeIOS(data []byte) (pins.Rules, error) {
 		return nil, err
 	}
 	if app.ats == nil {
-		return nil, errors.New("there is no " + pinnedKey + " in " + atsKey + ", so the platform pins nothing")
+		return nil, &ClientError{errors.New("there is no " + pinnedKey + " in " + atsKey + ", so the platform pins nothing")}
 	}
 	return app.rules(), nil
 }
@@ -100,45 +99,14 @@ func readATS(root *plistValue) (pins.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	misplaced, err := root.get(pinnedKey)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case misplaced != nil && (ats != nil || slices.ContainsFunc(root.keys, func(k string) bool { return strings.HasPrefix(k, "CFBundle") })):
-		return nil, misplaced.errorf("the platform ignores this here; it belongs in %s", atsKey)
-	case ats == nil:
+	if ats == nil {
 		ats = root // perhaps that dictionary alone
-	}
-	if exceptions, err := ats.dict(exceptionsKey); err != nil {
-		return nil, err
-	} else if exceptions != nil {
-		if err := notWithin(exceptions); err != nil {
-			return nil, err
-		}
 	}
 	domains, err := ats.dict(pinnedKey)
 	if domains == nil || err != nil {
 		return nil, err
 	}
 	return readPinnedDomains(domains)
-}
-
-// notWithin fails if there are pins among the exceptions for domains: generators
-// put them there, and the platform does not look for them.
-func notWithin(exceptions *plistValue) error {
-	misplaced := func(key string, v *plistValue) error {
-		if key == pinnedKey || key == leafKey || key == caKey {
-			return v.errorf("the platform ignores pins in %s; they belong in %s within %s", exceptionsKey, pinnedKey, atsKey)
-		}
-		return nil
-	}
-	return exceptions.entries(func(key string, v *plistValue) error {
-		if err := misplaced(key, v); err != nil {
-			return err
-		}
-		return v.entries(misplaced)
-	})
 }
 
 // An atsDomain is one entry of NSPinnedDomains.
@@ -274,6 +242,19 @@ func (r *atsRules) Requirements(host string, _ time.Time) []pins.Requirement {
 	}
 	_, parent, _ := strings.Cut(host, ".")
 	return r.below[parent]
+}
+
+// Unpinned implements pins.Explainer.
+func (r *atsRules) Unpinned(host string, _ time.Time) string {
+	for name := range parents(host) {
+		switch {
+		case r.below[name] != nil:
+			return fmt.Sprintf("Its entry for %s is for names one level below, and not deeper.", name)
+		case r.exact[name] != nil:
+			return fmt.Sprintf("Its entry for %s does not include subdomains (%s).", name, includesKey)
+		}
+	}
+	return ""
 }
 
 func (r *atsRules) Ends(string) time.Time { return time.Time{} }

@@ -121,7 +121,7 @@ func decodeJSON(data []byte) (pins.Rules, error) {
 	}
 	for _, p := range revoked {
 		if at, ok := where[p]; ok {
-			return nil, errAt(data, at, "the pin %s is revoked, and yet a host's", p)
+			return nil, clientErrAt(data, at, "the pin %s is revoked, and yet a host's", p)
 		}
 	}
 	return newTable(pins.Anywhere, hosts, false), nil
@@ -147,20 +147,20 @@ func (r *jsonReader) hosts(where map[pins.Pin]int) ([]hostPins, error) {
 	err := r.object("pins by host", func(name string, at int) error {
 		p, err := parseHost(name)
 		if err != nil {
-			return errAt(r.data, at, "%w", err)
+			return clientErrAt(r.data, at, "%w", err)
 		}
 		list, err := r.pins("the pins of "+p.String(), fullPin, where)
 		if err != nil {
 			return err
 		}
 		if len(list) == 0 {
-			return errAt(r.data, at, "%s has no pins, and would not be pinned", p)
+			return clientErrAt(r.data, at, "%s has no pins, and would not be pinned", p)
 		}
 		hosts = append(hosts, hostPins{p, list})
 		return nil
 	})
 	if err == nil && len(hosts) == 0 {
-		err = errAt(r.data, start, "no host is named, and nothing would be pinned")
+		err = clientErrAt(r.data, start, "no host is named, and nothing would be pinned")
 	}
 	return hosts, err
 }
@@ -173,7 +173,7 @@ func (r *jsonReader) pins(what string, parse func(string) (pins.Pin, error), whe
 	err := r.texts(what, func(text string, at int) error {
 		p, err := parse(text)
 		if err != nil {
-			return errAt(r.data, at, "%w", err)
+			return clientErrAt(r.data, at, "%w", err)
 		}
 		if where != nil {
 			where[p] = at

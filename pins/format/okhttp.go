@@ -114,13 +114,13 @@ func decodeOkHttp(data []byte) (pins.Rules, error) {
 func (a pinnerAdd) read(data []byte) (hostPins, error) {
 	p, err := okhttpPattern(a.pattern.text)
 	if err != nil {
-		return hostPins{}, errAt(data, a.pattern.at, "pattern %s: %w", quote(a.pattern.text), err)
+		return hostPins{}, clientErrAt(data, a.pattern.at, "pattern %s: %w", quote(a.pattern.text), err)
 	}
 	h := hostPins{Pattern: p}
 	for _, l := range a.pins {
 		pin, err := okhttpPin(l.text)
 		if err != nil {
-			return h, errAt(data, l.at, "pin %s: %w", quote(l.text), err)
+			return h, clientErrAt(data, l.at, "pin %s: %w", quote(l.text), err)
 		}
 		h.Pins = append(h.Pins, pin)
 	}

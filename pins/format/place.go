@@ -21,6 +21,13 @@ func errAt(data []byte, offset int, message string, args ...any) error {
 	return &SyntaxError{Line: line, Column: column, Err: fmt.Errorf(message, args...)}
 }
 
+// clientErrAt returns an error about what the client of a format makes of an offset in a
+// file.
+func clientErrAt(data []byte, offset int, message string, args ...any) error {
+	line, column := place(data, offset)
+	return &SyntaxError{Line: line, Column: column, Err: &ClientError{fmt.Errorf(message, args...)}}
+}
+
 // checkSize fails for a file that is too large to decode.
 func checkSize(data []byte) error {
 	if len(data) > MaxSize {

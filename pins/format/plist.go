@@ -51,13 +51,14 @@ func parsePlist(data []byte) (v *plistValue, err error) {
 		v, err = parseXMLPlist(data)
 	}
 	if err == nil && v.kind != plistDict {
-		err = v.errorf("the property list is %s, and should be a dictionary", plistKinds[v.kind])
+		err = v.pos.errorf("the property list is %s, and should be a dictionary", plistKinds[v.kind])
 	}
 	return v, err
 }
 
+// errorf returns an error about what the client makes of the value.
 func (v *plistValue) errorf(format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
+	var err error = &ClientError{fmt.Errorf(format, args...)}
 	if v.path != "" {
 		err = fmt.Errorf("%s: %w", v.path, err)
 	}
@@ -136,6 +137,9 @@ func readApp(data []byte) (appPlist, error) {
 	if err != nil {
 		return appPlist{}, err
 	}
+	if err := checkPlaces(root); err != nil {
+		return appPlist{}, err
+	}
 	var a appPlist
 	if a.ats, err = readATS(root); err != nil {
 		return appPlist{}, err
@@ -163,6 +167,19 @@ func (r bothRules) Requirements(host string, at time.Time) []pins.Requirement {
 		return b
 	}
 	return append(slices.Clip(a), b...)
+}
+
+// Unpinned implements pins.Explainer.
+func (r bothRules) Unpinned(host string, at time.Time) string {
+	var why []string
+	for _, rules := range []pins.Rules{r.a, r.b} {
+		if e, ok := rules.(pins.Explainer); ok {
+			if s := e.Unpinned(host, at); s != "" {
+				why = append(why, s)
+			}
+		}
+	}
+	return strings.Join(why, " ")
 }
 
 func (r bothRules) Ends(host string) time.Time { return earlier(r.a.Ends(host), r.b.Ends(host)) }

@@ -217,7 +217,7 @@ func TestPinsForBothWaysBothHold(t *testing.T) {
 		want := []pins.Requirement{
 			{At: pins.AtLeaf, Pins: []pins.Pin{d}},
 			{At: pins.AtIssuers, Pins: []pins.Pin{pinOf(t, textB)}},
-			{At: pins.Anywhere, Pins: []pins.Pin{testPin(1), testPin(2)}},
+			{At: pins.Anywhere, Pins: []pins.Pin{testPin(1), testPin(2)}, Algorithms: tskAlgorithms()},
 		}
 		for range 2 { // the first result does not spoil the second
 			if diff := cmp.Diff(want, rules.Requirements("both.test", asOf)); diff != "" {

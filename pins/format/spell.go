@@ -204,7 +204,31 @@ func proven(name string, set pins.Set, hosts []hostPins, rules pins.Rules, data 
 			return nil, err
 		}
 	}
+	for _, h := range hosts {
+		if err := hashable(name, set, h, rules); err != nil {
+			return nil, err
+		}
+	}
 	return data, nil
+}
+
+// hashable refuses a set in which a host has the pin of a key that the client cannot
+// hash, as far as the algorithms of the keys are known.
+func hashable(name string, set pins.Set, h hostPins, rules pins.Rules) error {
+	host := h.Pattern.Name
+	if h.Pattern.Reach == pins.OneBelow {
+		host = "x." + host
+	}
+	for _, r := range rules.Requirements(host, set.AsOf) {
+		for _, p := range r.Pins {
+			if algorithm := set.Algorithms[p]; !r.Hashes(algorithm) {
+				return &RefusedError{Format: name, Host: h.Pattern.String(), Reason: fmt.Sprintf(
+					"the key %s is %s, and the client ends the app when it meets such a key; it can hash %s. Use a key of one of these, or another format",
+					p, algorithm, strings.Join(r.Algorithms, ", "))}
+			}
+		}
+	}
+	return nil
 }
 
 // asks fails unless rules ask of a host for one of the pins, where keys of the
@@ -214,16 +238,12 @@ func asks(rules pins.Rules, set pins.Set, host string, want []pins.Pin) error {
 	if len(want) == 0 && len(got) == 0 {
 		return nil
 	}
-	at := pins.AtLeaf
-	if set.Role == pins.RoleIssuer {
-		at = pins.AtIssuers
-	}
 	switch {
 	case len(want) == 0:
 		return fmt.Errorf("asks for %v, and should ask for nothing", pins.AllPins(got))
 	case len(got) != 1 || !samePins(got[0].Pins, want):
 		return fmt.Errorf("asks for %v, and should ask for %v", got, want)
-	case got[0].At != pins.Anywhere && got[0].At != at:
+	case got[0].Leaves > 0 || !got[0].At.Takes(set.Role):
 		return fmt.Errorf("looks for pins of %s keys elsewhere in the chain", set.Role)
 	case !rules.Ends(host).IsZero():
 		return fmt.Errorf("ends at %v", rules.Ends(host))
@@ -295,10 +315,12 @@ func distinct(list []pins.Pin) []pins.Pin {
 func parseDay(s string) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil || t.IsZero() {
-		return time.Time{}, fmt.Errorf("%s is no date such as 2027-06-30", quote(s))
+		return time.Time{}, noDay(s)
 	}
 	return t, nil
 }
+
+func noDay(s string) error { return fmt.Errorf("%s is no date such as 2027-06-30", quote(s)) }
 
 // parents yields the names above a host, the longest first.
 func parents(host string) iter.Seq[string] {

@@ -2,7 +2,6 @@ package format
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,13 +36,6 @@ func newTable(at pins.Position, hosts []hostPins, unites bool) *table {
 	}
 	slices.SortFunc(t.patterns, comparePatterns)
 	return t
-}
-
-// add takes over the rules of other patterns.
-func (t *table) add(other *table) {
-	maps.Copy(t.asked, other.asked)
-	t.patterns = append(t.patterns, other.patterns...)
-	slices.SortFunc(t.patterns, comparePatterns)
 }
 
 // ask prepares what is asked of the hosts of a pattern that have no narrower one.

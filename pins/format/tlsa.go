@@ -20,9 +20,9 @@ import (
 // are read. A wildcard is no way to say "one level below" here, since it would have
 // to stand behind _443._tcp: patterns are spelled out.
 //
-// Of a host's records, one that matches is enough. A host with records of both
-// usages is asked for any of its keys anywhere in the chain, which differs from DANE
-// only for a key that is a leaf's and a CA's at once.
+// Of a host's records, one that matches is enough: each is compared with the keys of
+// its usage alone. A client adds no certificate of its own trust store to the chain, so
+// that a root whose key has usage 2 has to be sent.
 func tlsa() Format {
 	return Format{
 		Name:      "tlsa",
@@ -105,7 +105,7 @@ func decodeTLSA(data []byte) (pins.Rules, error) {
 	}
 
 	ports := make(map[string]string) // by host, the first of its ports
-	hosts := make(map[pins.Position][]hostPins)
+	t := newTable(pins.AtLeaf, nil, false)
 	for _, s := range order {
 		k := services[s]
 		k.ee, k.ta = sortedOnce(k.ee), sortedOnce(k.ta)
@@ -117,18 +117,15 @@ func decodeTLSA(data []byte) (pins.Rules, error) {
 			continue
 		}
 		ports[s.host] = s.port
-		at := pins.Anywhere
-		switch {
-		case len(k.ta) == 0:
-			at = pins.AtLeaf
-		case len(k.ee) == 0:
-			at = pins.AtIssuers
+		r := pins.Requirement{At: pins.AtSent, Pins: slices.Concat(k.ee, k.ta), Leaves: len(k.ee)}
+		if len(k.ta) == 0 {
+			r = pins.Requirement{At: pins.AtLeaf, Pins: k.ee}
 		}
-		hosts[at] = append(hosts[at], hostPins{pins.Pattern{Name: s.host}, slices.Concat(k.ee, k.ta)})
+		p := pins.Pattern{Name: s.host}
+		t.asked[p] = []pins.Requirement{r}
+		t.patterns = append(t.patterns, p)
 	}
-	t := newTable(pins.AtLeaf, hosts[pins.AtLeaf], false)
-	t.add(newTable(pins.AtIssuers, hosts[pins.AtIssuers], false))
-	t.add(newTable(pins.Anywhere, hosts[pins.Anywhere], false))
+	slices.SortFunc(t.patterns, comparePatterns)
 	return t, nil
 }
 

@@ -39,9 +39,9 @@ func TestTLSAIsReadAsZonesAreWritten(t *testing.T) {
 		want map[string]string
 	}{
 		"a leaf's key":      {"_443._tcp.h.test. IN TLSA 3 1 1 $A", map[string]string{"h.test": "leaf A", "x.h.test": "", "test": ""}},
-		"an issuer's key":   {"_443._tcp.h.test. IN TLSA 2 1 1 $A\n", map[string]string{"h.test": "issuer A"}},
+		"an issuer's key":   {"_443._tcp.h.test. IN TLSA 2 1 1 $A\n", map[string]string{"h.test": "sent issuer A"}},
 		"several":           {"_443._tcp.h.test. IN TLSA 3 1 1 $A\n_443._tcp.h.test. IN TLSA 3 1 1 $B\n_443._tcp.h.test. IN TLSA 3 1 1 $A\n", map[string]string{"h.test": "leaf AB"}},
-		"both usages":       {"_443._tcp.h.test. IN TLSA 3 1 1 $A\n_443._tcp.h.test. IN TLSA 2 1 1 $B\n", map[string]string{"h.test": "AB"}},
+		"both usages":       {"_443._tcp.h.test. IN TLSA 3 1 1 $A\n_443._tcp.h.test. IN TLSA 2 1 1 $B\n", map[string]string{"h.test": "leaf A or sent issuer B"}},
 		"without class":     {"_443._tcp.h.test. TLSA 3 1 1 $A", map[string]string{"h.test": "leaf A"}},
 		"a TTL":             {"_443._tcp.h.test. 3600 IN TLSA 3 1 1 $A\n_443._tcp.i.test. IN 1h30m TLSA 3 1 1 $B", map[string]string{"h.test": "leaf A", "i.test": "leaf B"}},
 		"lower case":        {"_443._TCP.H.test. in tlsa 3 1 1 $A", map[string]string{"h.test": "leaf A"}},
@@ -105,7 +105,7 @@ func TestTLSANamesThePlaceOfAMistake(t *testing.T) {
 func TestTLSASaysWhatTheSetSays(t *testing.T) {
 	at := func(role pins.Role) pins.Position {
 		if role == pins.RoleIssuer {
-			return pins.AtIssuers
+			return pins.AtSent
 		}
 		return pins.AtLeaf
 	}

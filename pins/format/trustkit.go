@@ -25,6 +25,7 @@ import (
 //     takes whichever comes first in a dictionary, which is none in particular: here
 //     the host has to satisfy all of them.
 //   - A pin matches any certificate of the validated chain.
+//   - It ends the app on a key that it cannot hash: tskAlgorithms.
 //   - TSKExpirationDate is in UTC. A date that cannot be read means never, and is
 //     taken for a mistake.
 //   - TSKEnforcePinning false reports and does not enforce: that is not pinned.
@@ -35,6 +36,14 @@ func trustkit() Format {
 		Extension: ".plist", MediaType: "application/x-plist",
 		Encode: encodeTrustKit, Decode: decodeTrustKit,
 	}
+}
+
+// tskAlgorithms lists the algorithms of keys that TrustKit can hash, as pins.Key names
+// them: it has the headers of their SubjectPublicKeyInfo built in (TSKSPKIHashCache.m),
+// and throws on any other. From the trust anchor down, it hashes each key of a chain
+// until one is pinned (ssl_pin_verifier.m).
+func tskAlgorithms() []string {
+	return []string{"RSA 2048", "RSA 3072", "RSA 4096", "ECDSA P-256", "ECDSA P-384"}
 }
 
 // The keys of TrustKit.
@@ -101,7 +110,7 @@ func decodeTrustKit(data []byte) (pins.Rules, error) {
 		return nil, err
 	}
 	if app.trustkit == nil {
-		return nil, errors.New("there is no " + tskDomainsKey + " in " + tskKey)
+		return nil, &ClientError{errors.New("there is no " + tskDomainsKey + " in " + tskKey + ", so TrustKit pins nothing")}
 	}
 	return app.rules(), nil
 }
@@ -254,7 +263,7 @@ func (d *tskDomain) read(v *plistValue) error {
 	case len(list) == 0:
 		return v.errorf("TrustKit crashes at launch without pins in %s", tskHashesKey)
 	case enforce:
-		d.requirements = []pins.Requirement{{At: pins.Anywhere, Pins: list}}
+		d.requirements = []pins.Requirement{{At: pins.Anywhere, Pins: list, Algorithms: tskAlgorithms()}}
 	}
 	return nil
 }
@@ -291,6 +300,26 @@ func (r *tskRules) Requirements(host string, at time.Time) (out []pins.Requireme
 		}
 	}
 	return out
+}
+
+// Unpinned implements pins.Explainer.
+func (r *tskRules) Unpinned(host string, at time.Time) string {
+	for d := range r.find(host) {
+		switch {
+		case d.excluded:
+			return fmt.Sprintf("Its entry for %s takes it out of what is above (%s).", d.name, tskExcludeKey)
+		case len(d.requirements) == 0:
+			return fmt.Sprintf("Its entry for %s only reports (%s is false).", d.name, tskEnforceKey)
+		case !d.expires.IsZero() && at.After(d.expires):
+			return fmt.Sprintf("Its entry for %s expired on %s, and TrustKit pins nothing since.", d.name, d.expires.Format(time.DateOnly))
+		}
+	}
+	for name := range parents(host) {
+		if r.exact[name] != nil && !r.exact[name].excluded {
+			return fmt.Sprintf("Its entry for %s does not include subdomains (%s).", name, tskIncludesKey)
+		}
+	}
+	return ""
 }
 
 func (r *tskRules) Ends(host string) (end time.Time) {

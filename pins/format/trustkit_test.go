@@ -44,7 +44,9 @@ func TestTrustKitMatchesAsTheLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	anyOf := func(ps ...pins.Pin) pins.Requirement { return pins.Requirement{At: pins.Anywhere, Pins: ps} }
+	anyOf := func(ps ...pins.Pin) pins.Requirement {
+		return pins.Requirement{At: pins.Anywhere, Pins: ps, Algorithms: tskAlgorithms()}
+	}
 	ab, cd := anyOf(pinOf(t, textA), pinOf(t, textB)), anyOf(testPin(1), testPin(2))
 	for name, want := range map[string][]pins.Requirement{
 		"example.com":          {ab},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxDepth bounds how deep elements and property lists may be nested. Files that
@@ -21,6 +22,11 @@ func (p position) errorf(format string, args ...any) error {
 	return &SyntaxError{Line: p.line, Column: p.column, Err: fmt.Errorf(format, args...)}
 }
 
+// client returns an error about what the client of a format makes of a place.
+func (p position) client(format string, args ...any) error {
+	return &SyntaxError{Line: p.line, Column: p.column, Err: &ClientError{fmt.Errorf(format, args...)}}
+}
+
 // An xmlReader reads XML 1.0 strictly, in one pass and in bounded depth. There are
 // no entities but XML's own five, so nothing is fetched and nothing grows.
 type xmlReader struct {
@@ -32,7 +38,34 @@ type xmlReader struct {
 
 func newXMLReader(data []byte, doctype string) *xmlReader {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	return &xmlReader{dec: xml.NewDecoder(bytes.NewReader(data)), doctype: doctype}
+	dec := xml.NewDecoder(bytes.NewReader(data))
+	dec.CharsetReader = charset
+	return &xmlReader{dec: dec, doctype: doctype}
+}
+
+// charset reads the encodings, besides UTF-8, that expat knows by itself and that have
+// one byte for each character: Android's resource compiler reads XML by expat.
+func charset(label string, in io.Reader) (io.Reader, error) {
+	last := byte(0xff) // the greatest byte that there may be
+	switch strings.ToLower(label) {
+	case "us-ascii":
+		last = 0x7f
+	case "iso-8859-1":
+	default:
+		return nil, fmt.Errorf("the encoding %s is not read; save the file as UTF-8", quote(label))
+	}
+	data, err := io.ReadAll(in)
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, 0, len(data))
+	for _, b := range data {
+		if b > last {
+			return nil, fmt.Errorf("the byte %#x is no character of %s, which the file declares as its encoding", b, quote(label))
+		}
+		text = utf8.AppendRune(text, rune(b)) // the bytes are numbers of Unicode
+	}
+	return bytes.NewReader(text), nil
 }
 
 // next returns the next token, which is valid until the one after; io.EOF at the
