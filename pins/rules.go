@@ -47,6 +47,14 @@ func (c Chain) Of(r Role) Pin {
 	return c.Leaf()
 }
 
+// AlgorithmOf returns the algorithm of the key in a role; "" if it is not known.
+func (c Chain) AlgorithmOf(r Role) string {
+	if r == RoleIssuer {
+		return c.algorithm(1)
+	}
+	return c.algorithm(0)
+}
+
 // A Position says which certificates of a chain a pin is compared with.
 type Position uint8
 

@@ -257,7 +257,7 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	if err := o.noteServed(s); err != nil {
 		return err
 	}
-	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, "", pins.ByProbe, reason); err != nil {
+	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, s.Chain.AlgorithmOf(pins.RoleIssuer), pins.ByProbe, reason); err != nil {
 		return err
 	}
 	if known || o.onHost[row.certificate] {

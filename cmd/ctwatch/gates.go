@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/pins"
-	"ctwatch/store"
 )
 
 // unknownHelp is what the help of both gates says of what is unknown.
@@ -76,8 +74,11 @@ func (a *app) pinsGateCommand() *cobra.Command {
 		Use: "gate CERT.pem", Short: "The deployment gate: would serving this certificate break an app?", Args: cobra.ExactArgs(1),
 		Long: `gate reads a certificate that is about to be served, with its chain if the file has
 it, and says which supported versions of which apps would refuse it, each by the
-rules of its client. It is made for the deploy hook of an ACME client: exit status 0
-lets the deployment go on, 3 stops it. "-" reads from stdin.
+rules of its client. As clients do, it completes the chain to a root: by those that
+this machine trusts (or those in SSL_CERT_FILE and SSL_CERT_DIR), and by chains that
+were seen to be served. Where a CA is cross-signed and clients may build several chains,
+each of them has to be accepted. It is made for the deploy hook of an ACME client: exit
+status 0 lets the deployment go on, 3 stops it. "-" reads from stdin.
 
 It is unknown if no name of the certificate is a host of an app, or if no released
 version of such an app is recorded.
@@ -198,15 +199,9 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 	if c.Key.Pin.IsZero() || len(c.Names) == 0 {
 		return fmt.Errorf("%s: the certificate's key or names cannot be read: %s", file, ctwatch.Printable(strings.Join(c.Problems, "; "), 300))
 	}
-	chain := chainOf(certs)
-	if len(chain.Pins) == 1 {
-		// A log that has the certificate tells of its issuer, too.
-		known, err := d.db.Certificate(ctx, c.ID.String())
-		if err == nil && !known.Issuer.Pin.IsZero() {
-			chain.Pins = append(chain.Pins, known.Issuer.Pin)
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
+	chains, note, err := d.possibleChains(ctx, c.ID, certs)
+	if err != nil {
+		return err
 	}
 	var names []pins.Pattern
 	for _, n := range c.Names {
@@ -216,12 +211,15 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 	}
 	r := answer{File: file, Certificate: c.ID.String(), Pin: c.Key.Pin.String(), Concerned: new(int)}
 	for i := range apps {
-		problems, concerned := d.view.Gate(&apps[i], names, chain)
+		problems, concerned := d.view.Gate(&apps[i], names, chains...)
 		*r.Concerned += concerned
 		r.Problems = append(r.Problems, problems...)
 		if concerned > 0 && len(apps[i].Versions) == 0 {
 			r.unknown("No released version of %s is recorded, so nothing was checked for it. Record one: ctwatch pins import, or shipped in the configuration.", apps[i].Name)
 		}
+	}
+	if len(r.Problems) > 0 && note != "" {
+		r.Warnings = append(r.Warnings, pins.Problem{App: r.Problems[0].App, Host: r.Problems[0].Host, Why: note})
 	}
 	if *r.Concerned == 0 {
 		var asked []string
@@ -272,35 +270,4 @@ func (a *app) readChain(file string) ([][]byte, error) {
 		return nil, fmt.Errorf("%s: there is no certificate in it: want PEM (-----BEGIN CERTIFICATE-----), the server's own first, or one in DER", file)
 	}
 	return certs, nil
-}
-
-// chainOf builds the chain of a leaf from certificates that may be in any order,
-// and among which some may not belong: by signature.
-func chainOf(certs [][]byte) pins.Chain {
-	c := pins.Chain{Open: true}
-	current, others := certs[0], certs[1:]
-	for range certs {
-		key, err := entry.SPKI(current)
-		if err != nil {
-			return c
-		}
-		c.Pins = append(c.Pins, pins.FromSPKI(key))
-		if entry.SignedBy(current, key) == nil {
-			c.Open = false // it signed itself: nothing follows
-			return c
-		}
-		next := -1
-		for i, o := range others {
-			if issuer, err := entry.SPKI(o); err == nil && entry.SignedBy(current, issuer) == nil {
-				next = i
-				break
-			}
-		}
-		if next < 0 {
-			return c
-		}
-		current = others[next]
-		others = append(others[:next:next], others[next+1:]...)
-	}
-	return c
 }

@@ -3,9 +3,6 @@ package probe
 import (
 	"bytes"
 	"cmp"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"ctwatch/pins"
+	"ctwatch/pins/chain"
 )
 
 // served describes what a server sent.
@@ -25,7 +22,7 @@ func (p *Prober) served(host string, state tls.ConnectionState) Served {
 	leaf := sent[0]
 
 	s := Served{
-		Algorithm:  algorithm(leaf.PublicKey),
+		Algorithm:  chain.Algorithm(leaf.PublicKey),
 		NotBefore:  leaf.NotBefore,
 		NotAfter:   leaf.NotAfter,
 		CommonName: printable(leaf.Subject.CommonName),
@@ -47,9 +44,8 @@ func (p *Prober) served(host string, state tls.ConnectionState) Served {
 		path = bySignature(sent)
 		s.Chain.Open = !selfSigned(path[len(path)-1])
 	}
-	for _, c := range path {
-		s.Chain.Pins = append(s.Chain.Pins, pins.FromSPKI(c.RawSubjectPublicKeyInfo))
-	}
+	keys := chain.Of(path)
+	s.Chain.Pins, s.Chain.Algorithms = keys.Pins, keys.Algorithms
 	return s
 }
 
@@ -134,17 +130,4 @@ func someNames(leaf *x509.Certificate) string {
 		names = append(names[:enough:enough], fmt.Sprintf("%d more", n-enough))
 	}
 	return printable(strings.Join(names, ", "))
-}
-
-// algorithm names the kind and the size of a key.
-func algorithm(key any) string {
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("RSA %d", key.N.BitLen())
-	case *ecdsa.PublicKey:
-		return "ECDSA " + key.Curve.Params().Name
-	case ed25519.PublicKey:
-		return "Ed25519"
-	}
-	return ""
 }

@@ -1,0 +1,113 @@
+// Package chain builds the certificate chains that clients may build: from what a
+// server sends, to the trust anchors of a machine (RFC 5280 §6.1). Servers leave out
+// the root, and clients add it from their own trust stores. It does no I/O itself: which
+// roots are trusted is up to crypto/x509, which on Unix reads those of the system, or of
+// SSL_CERT_FILE and SSL_CERT_DIR.
+package chain
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// Options say which chains are valid.
+type Options struct {
+	// Roots are the trust anchors; nil stands for those of the system.
+	Roots *x509.CertPool
+	// Known are certificates of CAs that clients may have from elsewhere. Optional.
+	Known []*x509.Certificate
+	// At is the time at which chains have to be valid.
+	At time.Time
+}
+
+// maxAnchors bounds how many intermediates of a trust store are gone beyond, one after
+// another.
+const maxAnchors = 8
+
+// Verified returns every valid chain for TLS servers from a leaf to a trust anchor,
+// the shortest first and those of the same keys once. Sent are the certificates that the
+// server sends, the leaf first and the others in any order. Of a CA that is cross-signed
+// there are several chains, and which of them a client builds depends on the client.
+func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
+	others := x509.NewCertPool()
+	for _, c := range slices.Concat(sent[1:], o.Known) {
+		others.AddCert(c)
+	}
+	var added []*x509.Certificate
+	var paths [][]*x509.Certificate
+	for range maxAnchors {
+		var err error
+		if paths, err = sent[0].Verify(x509.VerifyOptions{Roots: o.Roots, Intermediates: others, CurrentTime: o.At}); err != nil {
+			return nil, err
+		}
+		// A trust store may have intermediates, too: clients go on to the root.
+		fresh := false
+		for _, path := range paths {
+			if last := path[len(path)-1]; !selfSigned(last) && !slices.ContainsFunc(added, last.Equal) {
+				others.AddCert(last)
+				added, fresh = append(added, last), true
+			}
+		}
+		if !fresh {
+			break
+		}
+	}
+	paths = slices.DeleteFunc(slices.Clone(paths), func(path []*x509.Certificate) bool {
+		return slices.ContainsFunc(paths, func(longer []*x509.Certificate) bool {
+			return len(longer) > len(path) && slices.EqualFunc(longer[:len(path)], path, (*x509.Certificate).Equal)
+		})
+	})
+	slices.SortStableFunc(paths, func(a, b []*x509.Certificate) int { return len(a) - len(b) })
+	var out []pins.Chain
+	for _, path := range paths {
+		c := Of(path)
+		c.Root = path[len(path)-1].Subject.String()
+		for _, cert := range slices.Backward(path) {
+			if slices.ContainsFunc(sent, cert.Equal) {
+				break
+			}
+			c.Added++
+		}
+		if !slices.ContainsFunc(out, func(other pins.Chain) bool { return slices.Equal(other.Pins, c.Pins) }) {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// selfSigned reports whether a certificate is signed by its own key. SHA-1 will do: the
+// signature of a root protects nothing.
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}
+
+// Of returns the keys of a path of certificates, the leaf first.
+func Of(path []*x509.Certificate) (c pins.Chain) {
+	for _, cert := range path {
+		c.Pins = append(c.Pins, pins.FromSPKI(cert.RawSubjectPublicKeyInfo))
+		c.Algorithms = append(c.Algorithms, Algorithm(cert.PublicKey))
+	}
+	return c
+}
+
+// Algorithm names the kind and the size of a key, such as "ECDSA P-256", "RSA 2048" or
+// "Ed25519"; "" for a kind that crypto/x509 does not know.
+func Algorithm(key any) string {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + key.Curve.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return ""
+}
