@@ -75,11 +75,11 @@ func (v *View) refusal(rs []Requirement, chains []Chain, host string) string {
 	for _, c := range chains {
 		c = v.described(rs, c)
 		for _, r := range rs {
-			ends, met := r.meet(c)
+			crash, met := r.meet(c)
 			if met {
 				continue
 			}
-			why := r.refusal(c, ends, host)
+			why := r.refusal(c, crash, host)
 			if len(chains) > 1 && c.Root != "" {
 				why += fmt.Sprintf(" This is so in the chain that ends at the root %s; clients may build that one or another.", c.Root)
 			}
@@ -89,16 +89,16 @@ func (v *View) refusal(rs []Requirement, chains []Chain, host string) string {
 	return ""
 }
 
-// refusal says why a requirement refuses a chain. Where ends is no less than 0, it is
-// the key of the chain at which the client ends the app.
-func (r Requirement) refusal(c Chain, ends int, host string) string {
+// refusal says why a requirement refuses a chain. Where crash is not negative, it is
+// the key of the chain at which the app crashes.
+func (r Requirement) refusal(c Chain, crash int, host string) string {
 	unsure := ""
 	if c.Open && r.At != AtLeaf {
 		unsure = " The chain is not known to its end: if it is one of a higher CA's keys that is pinned, give the whole chain."
 	}
 	switch {
-	case ends >= 0:
-		return fmt.Sprintf("At %s the client ends the app at the key %s of the chain: it is %s, and the client can hash no keys but %s.", host, c.Pins[ends], c.algorithm(ends), wordList(r.Algorithms))
+	case crash >= 0:
+		return fmt.Sprintf("At %s the app crashes at the key %s of the chain: it is %s, and its client can hash only %s.", host, c.Pins[crash], c.algorithm(crash), wordList(r.Algorithms))
 	case r.At == AtLeaf:
 		return fmt.Sprintf("At %s it wants a leaf key of %s; this one is %s.", host, pinList(r.Pins), c.Leaf())
 	case r.At == AtIssuers, r.At == AtSent && r.Leaves == 0 && !r.unsent(c):
@@ -206,8 +206,8 @@ func (v *View) mismatch(rs []Requirement, c Chain, role Role) string {
 	for _, full := range v.complete(c) {
 		full = v.described(rs, full)
 		for _, r := range rs {
-			if ends, _ := r.meet(full); ends >= 0 {
-				return fmt.Sprintf("it ends the app at the key %s of the chain, which is %s", full.Pins[ends], full.algorithm(ends))
+			if crash, _ := r.meet(full); crash >= 0 {
+				return fmt.Sprintf("the app crashes at the key %s of the chain, which is %s", full.Pins[crash], full.algorithm(crash))
 			}
 		}
 	}

@@ -83,7 +83,7 @@ type Requirement struct {
 
 	// Algorithms are those of the keys that the client can hash, as Key.Algorithm
 	// names them; nil for all. The client looks from the trust anchor down to the
-	// leaf, and ends the app at the first key that it cannot hash.
+	// leaf, and crashes at the first key that it cannot hash.
 	Algorithms []string
 }
 
@@ -107,9 +107,9 @@ func (r Requirement) MetBy(c Chain) bool {
 	return met
 }
 
-// meet looks for a pin in a chain, from the trust anchor to the leaf. Where the
-// client ends the app at a key before that, it returns the key's index.
-func (r Requirement) meet(c Chain) (ends int, met bool) {
+// meet looks for a pin in a chain, from the trust anchor to the leaf. Where the client
+// crashes at a key before that, it returns the key's index; else -1.
+func (r Requirement) meet(c Chain) (crash int, met bool) {
 	for i := len(c.Pins) - 1; i >= 0; i-- {
 		if !r.Hashes(c.algorithm(i)) {
 			return i, false

@@ -20,13 +20,13 @@ func (v *View) unusable(r Requirement, i int) (why, unsure string) {
 	switch algorithm := v.algorithm(pin); {
 	case len(roles) > 0 && !slices.ContainsFunc(roles, place.Takes):
 		if place == AtLeaf {
-			return fmt.Sprintf("It has %s, the key of a CA, where the client compares nothing but the key of the server's own certificate: it never matches. Pin the leaf's key there, or move this one to where the client looks for those of CAs.", pin), ""
+			return fmt.Sprintf("It has %s, the key of a CA, where the client compares only the key of the server's own certificate: it never matches. Pin the leaf's key there, or move this one to where the client looks for those of CAs.", pin), ""
 		}
-		return fmt.Sprintf("It has %s, the key of a server's own certificate, where the client compares nothing but the keys of CAs: it never matches. Move it to where the client looks for the leaf's key, or pin a CA's key there.", pin), ""
+		return fmt.Sprintf("It has %s, the key of a server's own certificate, where the client compares only the keys of CAs: it never matches. Move it to where the client looks for the leaf's key, or pin a CA's key there.", pin), ""
 	case !r.Hashes(algorithm):
-		return fmt.Sprintf("It pins %s, whose algorithm is %s: the client ends the app when it meets such a key. It can hash no keys but %s: use one of these.", pin, algorithm, wordList(r.Algorithms)), ""
+		return fmt.Sprintf("It pins %s, whose algorithm is %s: the app crashes when it meets such a key. Its client can hash %s: use one of these.", pin, algorithm, wordList(r.Algorithms)), ""
 	case r.Algorithms != nil && algorithm == "":
-		return "", fmt.Sprintf("The algorithm of %s is not known: the client ends the app when it meets a key that is not one of %s.", pin, wordList(r.Algorithms))
+		return "", fmt.Sprintf("The algorithm of %s is not known: the app crashes when it meets a key that is not one of %s.", pin, wordList(r.Algorithms))
 	}
 	return "", ""
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/pins"
+	"ctwatch/pins/format"
 )
 
 // unknownHelp is what the help of both gates says of what is unknown.
@@ -29,9 +31,13 @@ func (a *app) pinsCheckCommand() *cobra.Command {
 		Use: "check --app NAME FILE", Short: "The release gate: is this file safe to ship today?", Args: cobra.ExactArgs(1),
 		Long: `check reads a file that is about to be released with an app and says whether it pins
 each of the app's hosts, accepts what is served now and what is approved to come, has
-a backup, does not end too soon, and names no key that is not approved for its host.
+a backup, does not end too soon, and names no key that is not approved for its host or
+that its client can make no use of: one in a place where the client looks for others, or
+of an algorithm that it does not know.
 
-Exit status 0 if it is safe to ship, 3 with the reasons if it is not.
+Exit status 0 if it is safe to ship, 3 with the reasons if it is not. A file that its
+client would ignore, or crash on, is not; one that cannot be read at all is a failure
+(exit status 1).
 
 It is unknown as long as no connection to one of the hosts has succeeded.
 ` + unknownHelp,
@@ -46,13 +52,16 @@ It is unknown as long as no connection to one of the hosts has succeeded.
 					return err
 				}
 				_, f, rules, err := readPinFile(args[0], formatName)
-				if err != nil {
-					return err
-				}
 				r := answer{File: args[0], Format: f.Name}
-				r.Problems, r.Warnings = d.view.Check(app, rules)
-				for _, p := range d.view.Unseen(app) {
-					r.unknown("%s could not be checked: no connection to it has succeeded yet. Try one: ctwatch probe --record", p)
+				if p, ok := clientProblem(name, err); ok {
+					r.Problems = append(r.Problems, p)
+				} else if err != nil {
+					return err
+				} else {
+					r.Problems, r.Warnings = d.view.Check(app, rules)
+					for _, p := range d.view.Unseen(app) {
+						r.unknown("%s could not be checked: no connection to it has succeeded yet. Try one: ctwatch probe --record", p)
+					}
 				}
 				return a.answer(d, r, allow, answerWords{
 					yes:     fmt.Sprintf("%s is safe to ship with %s.", args[0], name),
@@ -187,7 +196,31 @@ func problemWords(p pins.Problem) string {
 	if p.Version != "" {
 		who += " " + p.Version
 	}
-	return fmt.Sprintf("%s, %s: %s", who, p.Host, p.Why)
+	if p.Host != (pins.Pattern{}) {
+		who += ", " + p.Host.String()
+	}
+	if p.Place != "" {
+		who += ", line " + p.Place
+	}
+	return who + ": " + p.Why
+}
+
+// clientProblem returns what is wrong with a file that can be read, and that its client
+// would ignore or crash on; ok is false for another error, or none.
+func clientProblem(app string, err error) (p pins.Problem, ok bool) {
+	var client *format.ClientError
+	if !errors.As(err, &client) {
+		return p, false
+	}
+	p = pins.Problem{App: app, Why: client.Error()}
+	var at *format.SyntaxError
+	if errors.As(err, &at) {
+		p.Why = at.Err.Error()
+		if at.Line > 0 {
+			p.Place = fmt.Sprintf("%d:%d", at.Line, at.Column)
+		}
+	}
+	return p, true
 }
 
 func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, certs [][]byte, allow bool) error {

@@ -30,7 +30,9 @@ counts as supported, until "ctwatch pins drop".
 Source code in Kotlin or Java is read only where it is certain what the app pins: best
 from a file with one chain CertificatePinner.Builder().add(…).build() of literals.
 
-Importing approves nothing: keys in the file that nobody has approved are listed.`,
+Importing approves nothing: keys in the file that nobody has approved are listed, and so
+are pins that the client can make no use of. A file that the client would ignore or crash
+on, or that pins none of the app's hosts, is refused.`,
 		Example: `  ctwatch pins import --app shop --version 5.2 app/src/main/res/xml/network_security_config.xml
   ctwatch pins import --app shop --version 5.2 ios/Info.plist`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -55,6 +57,7 @@ type imported struct {
 	Hosts      []pins.Pattern        `json:"hosts"` // that the file speaks of
 	Pins       map[string][]pins.Pin `json:"pins"`  // by host of the app
 	Unapproved []pins.Pin            `json:"unapproved"`
+	Useless    []pins.Problem        `json:"useless"` // pins that the client can make no use of
 }
 
 func (a *app) importPins(ctx context.Context, d *desk, name, version, formatName, file string) error {
@@ -69,6 +72,9 @@ func (a *app) importPins(ctx context.Context, d *desk, name, version, formatName
 	if err != nil {
 		return err
 	}
+	if yes, why := d.view.Pins(app, rules); !yes {
+		return fmt.Errorf("%s pins none of the hosts of %s: %s", file, name, strings.Join(why, " "))
+	}
 	err = d.db.Import(ctx, store.Shipped{App: name, Version: version, Format: f.Name, Name: file, Content: data, By: a.person()})
 	if err != nil {
 		return err
@@ -79,7 +85,8 @@ func (a *app) importPins(ctx context.Context, d *desk, name, version, formatName
 	if app, err = findApp(d.apps, name); err != nil {
 		return err
 	}
-	out := imported{App: name, Version: version, Format: f.Name, Hosts: rules.Patterns(), Pins: make(map[string][]pins.Pin), Unapproved: []pins.Pin{}}
+	out := imported{App: name, Version: version, Format: f.Name, Hosts: rules.Patterns(), Pins: make(map[string][]pins.Pin), Unapproved: []pins.Pin{}, Useless: []pins.Problem{}}
+	out.Useless = append(out.Useless, d.view.Unusable(app, rules)...)
 	for _, p := range d.view.Plan(app) {
 		out.Pins[p.Host.String()] = p.Shipped[version]
 		for _, pin := range p.Shipped[version] {
@@ -107,6 +114,9 @@ func (a *app) importPins(ctx context.Context, d *desk, name, version, formatName
 	}
 	for _, pin := range out.Unapproved {
 		fmt.Fprintf(a.Stdout, "%s is approved by nobody: if it is yours, approve it (ctwatch pins approve) or declare it (ctwatch certs authorize).\n", pin)
+	}
+	for _, p := range out.Useless {
+		fmt.Fprintln(a.Stdout, paragraph(problemWords(p)))
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -55,10 +59,53 @@ func scriptNewCert(ts *testscript.TestScript, neg bool, args []string) {
 	write(".pub", "PUBLIC KEY", public)
 	write(".csr", "CERTIFICATE REQUEST", csr)
 	write(".pem", "CERTIFICATE", final, w.ca.Intermediate)
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.ca.Root})
+	ts.Check(os.WriteFile(ts.MkAbs("root.pem"), root, 0o600))
+	rootCert, err := x509.ParseCertificate(w.ca.Root)
+	ts.Check(err)
+	rootPin := pins.FromSPKI(rootCert.RawSubjectPublicKeyInfo).String()
+	ts.Setenv("ROOT_PIN", rootPin)
+	ts.Setenv("ROOT_BASE64", strings.TrimPrefix(rootPin, "sha256/"))
 	ts.Setenv(name+"_PIN", pins.FromSPKI(public).String())
 	ts.Setenv(name+"_ID", issued.ID.String())
 	ts.Setenv("ISSUER_PIN", issued.IssuerPin.String())
 	w.certs[name] = scriptCert{key, [][]byte{final, w.ca.Intermediate}}
+}
+
+// scriptNewKey writes the public half of a key of a kind, and a request made with it.
+func scriptNewKey(ts *testscript.TestScript, neg bool, args []string) {
+	scriptArgs(ts, neg, args, 3, "newkey NAME P-384|P-521|Ed25519 HOST...")
+	var key crypto.Signer
+	var err error
+	switch args[1] {
+	case "P-384":
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "P-521":
+		key, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "Ed25519":
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		ts.Fatalf("there is no kind %q", args[1])
+	}
+	ts.Check(err)
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	ts.Check(err)
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: args[2:]}, key)
+	ts.Check(err)
+	for extension, block := range map[string]*pem.Block{".pub": {Type: "PUBLIC KEY", Bytes: public}, ".csr": {Type: "CERTIFICATE REQUEST", Bytes: csr}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]+extension), pem.EncodeToMemory(block), 0o600))
+	}
+	ts.Setenv(args[0]+"_PIN", pins.FromSPKI(public).String())
+	ts.Setenv(args[0]+"_BASE64", strings.TrimPrefix(pins.FromSPKI(public).String(), "sha256/"))
+}
+
+// scriptFill replaces the variables in files.
+func scriptFill(ts *testscript.TestScript, neg bool, args []string) {
+	scriptArgs(ts, neg, args, 1, "fill FILE...")
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
 }
 
 // scriptServe serves a certificate, or from now on another one.

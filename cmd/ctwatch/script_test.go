@@ -52,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"prefix":   scriptPrefix,
 			"sql":      scriptSQL,
 			"newcert":  scriptNewCert,
+			"newkey":   scriptNewKey,
+			"fill":     scriptFill,
 			"serve":    scriptServe,
 		},
 		RequireExplicitExec: true,

@@ -223,7 +223,7 @@ func hashable(name string, set pins.Set, h hostPins, rules pins.Rules) error {
 		for _, p := range r.Pins {
 			if algorithm := set.Algorithms[p]; !r.Hashes(algorithm) {
 				return &RefusedError{Format: name, Host: h.Pattern.String(), Reason: fmt.Sprintf(
-					"the key %s is %s, and the client ends the app when it meets such a key; it can hash %s. Use a key of one of these, or another format",
+					"the key %s is %s, and the app crashes when it meets such a key; its client can hash %s. Use a key of one of these, or another format",
 					p, algorithm, strings.Join(r.Algorithms, ", "))}
 			}
 		}

@@ -25,7 +25,7 @@ import (
 //     takes whichever comes first in a dictionary, which is none in particular: here
 //     the host has to satisfy all of them.
 //   - A pin matches any certificate of the validated chain.
-//   - It ends the app on a key that it cannot hash: tskAlgorithms.
+//   - It throws on a key that it cannot hash: tskAlgorithms.
 //   - TSKExpirationDate is in UTC. A date that cannot be read means never, and is
 //     taken for a mistake.
 //   - TSKEnforcePinning false reports and does not enforce: that is not pinned.
