@@ -63,7 +63,7 @@ func (v *View) Recommend(app *App) (set Set, unseen []Pattern, err error) {
 }
 
 func (v *View) recommend(app *App, t *target) (hs HostSet, why string) {
-	p, served := t.Pattern, t.keys(app.Role)
+	p, served := t.Pattern, v.pinnable(t.Pattern, t.served, app.Role)
 	if why := v.differ(app, t); why != "" {
 		return hs, why
 	}
@@ -115,7 +115,7 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, why string) {
 func (v *View) differ(app *App, t *target) string {
 	var first []Pin
 	for i, h := range t.hosts {
-		keys := keysOf(v.served[h], app.Role)
+		keys := v.pinnable(t.Pattern, v.served[h], app.Role)
 		if i == 0 {
 			first = keys
 		} else if !slices.Equal(first, keys) {

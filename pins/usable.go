@@ -56,6 +56,32 @@ func (v *View) trustedAt(pin Pin, place Position, p Pattern) bool {
 	return place.Takes(RoleLeaf) && v.Trusted(pin, RoleLeaf, p) != nil || place.Takes(RoleIssuer) && v.Trusted(pin, RoleIssuer, p) != nil
 }
 
+// pinnable lists the keys of what is served that stand for it in a pin set, sorted: the
+// leaves', or those of issuers. Of a chain these are the issuers that somebody vouches
+// for, which may be a root alone: a new intermediate below it is no matter then. Where
+// nobody vouches for any it is the leaf's issuer. A compromised key is always among them.
+func (v *View) pinnable(p Pattern, served []*Served, r Role) (out []Pin) {
+	if r == RoleLeaf {
+		return keysOf(served, r)
+	}
+	for _, s := range served {
+		n, vouched := len(out), false
+		for _, c := range v.complete(s.Chain) {
+			for _, pin := range c.Pins[min(1, len(c.Pins)):] {
+				trusted := v.Trusted(pin, r, p) != nil
+				vouched = vouched || trusted
+				if k := v.Key(pin, r); trusted || k != nil && k.State == StateCompromised {
+					out = append(out, pin)
+				}
+			}
+		}
+		if issuer := s.Chain.Issuer(); !vouched && !issuer.IsZero() && !slices.Contains(out[n:], issuer) {
+			out = append(out, issuer)
+		}
+	}
+	return sortedPins(out)
+}
+
 // hasUsable reports whether a requirement has a pin which the client can make use of,
 // and of which ok holds.
 func (v *View) hasUsable(r Requirement, ok func(Pin) bool) bool {

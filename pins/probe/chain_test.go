@@ -60,7 +60,7 @@ func TestChainIsWhatSignatureLinks(t *testing.T) {
 			s := served(t, probe.Config{Roots: c.roots}, at)
 			want := pins.Chain{Open: c.open}
 			for _, id := range c.want {
-				want.Pins = append(want.Pins, id.pin())
+				want.Pins, want.Algorithms = append(want.Pins, id.pin()), append(want.Algorithms, "ECDSA P-256")
 			}
 			if diff := cmp.Diff(want, s.Chain); diff != "" {
 				t.Errorf("chain (-want +got):\n%s", diff)

@@ -30,7 +30,9 @@ func TestTellsTheLeafAndTheWholeChain(t *testing.T) {
 		Algorithm:    "ECDSA P-256",
 		NotBefore:    f.leaf.cert.NotBefore, NotAfter: f.leaf.cert.NotAfter,
 		CommonName: host, Names: []string{host},
-		Chain:   pins.Chain{Pins: []pins.Pin{f.leaf.pin(), f.intermediate.pin(), f.root.pin()}},
+		Chain: pins.Chain{
+			Pins: []pins.Pin{f.leaf.pin(), f.intermediate.pin(), f.root.pin()}, Algorithms: []string{"ECDSA P-256", "ECDSA P-256", "ECDSA P-256"},
+		},
 		Version: "TLS 1.3",
 	}}
 	if diff := cmp.Diff(want, l.Addresses[0].Served); diff != "" {
