@@ -36,7 +36,8 @@ type Reached struct {
 // A ServedChain is what an address serves to a client.
 type ServedChain struct {
 	Chain      pins.Chain
-	Leaf       []byte // DER
+	Leaf       []byte   // DER
+	Issuers    [][]byte // the other certificates that it sends
 	CommonName string
 	// Certificate describes the leaf: ID, names, key, issuer, matches and dates.
 	Certificate ctwatch.Certificate
@@ -248,6 +249,9 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	}
 	o.changed = true
 	o.touched = append(o.touched, row.certificate)
+	if err := o.keepIssuers(s.Issuers); err != nil {
+		return err
+	}
 
 	place := servedAt{o.Host, row.address}
 	reason := "first seen at " + ctwatch.Printable(place.String(), 300)

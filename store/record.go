@@ -82,6 +82,11 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
+	if fresh {
+		if err := t.keepIssuers(f.Chain); err != nil {
+			return err
+		}
+	}
 
 	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
 	if _, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason); err != nil {

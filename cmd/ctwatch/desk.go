@@ -20,6 +20,7 @@ type desk struct {
 	estate   *estate
 	verdicts *verdicts
 	db       *store.DB
+	plan     *planStore
 	apps     []pins.App
 	view     *pins.View
 
@@ -111,7 +112,10 @@ func (d *desk) refresh(ctx context.Context) error {
 }
 
 func (d *desk) look(ctx context.Context) error {
-	facts, err := d.db.Facts(ctx)
+	if d.plan == nil || d.plan.DB != d.db {
+		d.plan = &planStore{DB: d.db}
+	}
+	facts, err := d.plan.Facts(ctx)
 	if err != nil {
 		return err
 	}

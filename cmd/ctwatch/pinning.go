@@ -29,7 +29,7 @@ func (d *daemon) plan(ctx context.Context) error {
 		return err
 	}
 	d.planner = &planner.Planner{
-		Store: d.db, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
+		Store: &planStore{DB: d.db}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
 		Apps: func(ctx context.Context) ([]pins.App, error) { return withImported(ctx, d.db, d.estate.Load().apps) },
 		Look: func(names []pins.Pattern) {
 			if hosts := d.estate.Load().hostsFor(names); len(hosts) > 0 {

@@ -83,6 +83,28 @@ func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
 	return out, nil
 }
 
+// Above returns what may follow the key of each CA's certificate in Known, up to a trust
+// anchor: pins.Facts has it of the same name. What no trust anchor verifies is left out.
+func Above(o Options) map[pins.Pin][]pins.Chain {
+	out := make(map[pins.Pin][]pins.Chain)
+	for _, c := range o.Known {
+		if !c.IsCA {
+			continue
+		}
+		chains, err := Verified([]*x509.Certificate{c}, o)
+		if err != nil {
+			continue
+		}
+		for _, full := range chains {
+			tail := pins.Chain{Pins: full.Pins[1:], Root: full.Root}
+			if same := func(other pins.Chain) bool { return slices.Equal(other.Pins, tail.Pins) }; !slices.ContainsFunc(out[full.Pins[0]], same) {
+				out[full.Pins[0]] = append(out[full.Pins[0]], tail)
+			}
+		}
+	}
+	return out
+}
+
 // selfSigned reports whether a certificate is signed by its own key. SHA-1 will do: the
 // signature of a root protects nothing.
 func selfSigned(c *x509.Certificate) bool {
