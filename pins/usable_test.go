@@ -39,23 +39,31 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 		"a leaf key that was only seen": {pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "X")}, []pins.Key{I, J, key(t, "X", pins.StateSeen)}, []string{"only the keys of CAs"}, nil},
 		// Anyone can have a log show our key as that of an issuer.
 		"a leaf key seen as an issuer's": {
-			pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "L")}, []pins.Key{I, J, L, issuerKey(t, "L", pins.StateSeen)},
-			[]string{"only the keys of CAs"}, nil,
+			pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "L")},
+			[]pins.Key{I, J, L, issuerKey(t, "L", pins.StateSeen)},
+			[]string{"only the keys of CAs"},
+			nil,
 		},
 		"an issuer key of another host": {
-			pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "K")}, []pins.Key{I, J, issuerKey(t, "K", pins.StateApproved, "www.example.com")},
-			[]string{"approved for www.example.com"}, nil,
+			pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "K")},
+			[]pins.Key{I, J, issuerKey(t, "K", pins.StateApproved, "www.example.com")},
+			[]string{"approved for www.example.com"},
+			nil,
 		},
 		"keys that it can hash": {
 			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few}, []pins.Key{withAlgorithm(L, "RSA 2048"), withAlgorithm(B, "ECDSA P-256")}, nil, nil,
 		},
 		"a key that it cannot hash": {
-			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few}, []pins.Key{withAlgorithm(L, "RSA 2048"), withAlgorithm(B, "Ed25519")},
-			[]string{"whose algorithm is Ed25519: the app crashes"}, nil,
+			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few},
+			[]pins.Key{withAlgorithm(L, "RSA 2048"), withAlgorithm(B, "Ed25519")},
+			[]string{"whose algorithm is Ed25519: the app crashes"},
+			nil,
 		},
 		"a bare pin": {
-			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few}, []pins.Key{withAlgorithm(L, "RSA 2048"), B},
-			nil, []string{"is not known: the app crashes when"},
+			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few},
+			[]pins.Key{withAlgorithm(L, "RSA 2048"), B},
+			nil,
+			[]string{"is not known: the app crashes when"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
