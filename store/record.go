@@ -82,7 +82,7 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
-	if fresh {
+	if (fresh || better) && c.Issuer.Proven {
 		if err := t.keepIssuers(f.Chain); err != nil {
 			return err
 		}

@@ -70,7 +70,6 @@ func (r *Reader) learn(ctx context.Context, f *ctwatch.Found) {
 func (r *Reader) prove(ctx context.Context, f *ctwatch.Found) {
 	r.resolve(ctx, f)
 	r.learn(ctx, f)
-	f.Chain = nil // it has told what it can
 }
 
 // Bounds of the search for issuers that were not proven at first.
