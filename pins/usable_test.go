@@ -25,7 +25,7 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 		want     pins.Requirement
 		keys     []pins.Key
 		problems []string
-		warnings []string // besides that nothing is known of what is served
+		warnings []string
 	}{
 		"leaf keys for the leaf":        {pins.Requirement{At: pins.AtLeaf, Pins: pinsOf("L", "B")}, []pins.Key{L, B}, nil, nil},
 		"leaf keys anywhere":            {pins.Requirement{Pins: pinsOf("L", "B")}, []pins.Key{L, B}, nil, nil},
@@ -75,7 +75,7 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 			problems, warnings := v.Check(&app, ver.Rules)
 			problems = slices.DeleteFunc(problems, func(p pins.Problem) bool { return strings.Contains(p.Why, "no backup") })
 			expectProblems(t, "problems", problems, slices.DeleteFunc(slices.Clone(c.problems), func(s string) bool { return s == "no backup" }))
-			expectProblems(t, "warnings", warnings, append([]string{"not known"}, c.warnings...))
+			expectProblems(t, "warnings", warnings, c.warnings)
 
 			// What is served changes nothing of it.
 			facts.Served = []pins.Served{served(api, end, "L", "I", "R")}
