@@ -1,35 +1,70 @@
 package pins
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// Bounds of how long before its end a certificate counts as ending: the last sixth
-// of its life, when an automatic renewal at two thirds of it has long failed, and
-// no more than two weeks.
 const (
-	endingPart = 6
-	endingMost = 14 * 24 * time.Hour
+	// endingPart is the last part of a certificate's life in which a successor is
+	// expected: ACME clients renew at two thirds of it, and at half of one that is
+	// shorter than ten days.
+	endingPart = 3
+	// endingLeast is how long before its end a certificate counts as expiring at the
+	// latest, unless its life is short: a renewal that fails has to be seen to, however
+	// fast apps are released.
+	endingLeast = 14 * 24 * time.Hour
 )
 
-// Ending lists what is served, is near its end or beyond it, and has no successor:
-// no certificate is known that is good for the host, ends later, and is not known
-// to be one that should not exist.
-func (v *View) Ending() []*Served {
+// ExpiringFrom returns the time after which a certificate counts as expiring unless a
+// successor is known: a lead time, or two weeks if that is longer, before it ends, but
+// not before the last third of its life, in which renewal is due. One whose beginning is
+// not known is taken for a long one.
+func ExpiringFrom(notBefore, notAfter time.Time, lead time.Duration) time.Time {
+	lead = max(lead, endingLeast)
+	if life := notAfter.Sub(notBefore); !notBefore.IsZero() && life/endingPart < lead {
+		lead = life / endingPart
+	}
+	return notAfter.Add(-lead)
+}
+
+// expiring reports whether a certificate that is served has come to the time of
+// ExpiringFrom.
+func (v *View) expiring(s *Served, lead time.Duration) bool {
+	return !s.NotAfter.IsZero() && v.now.After(ExpiringFrom(s.NotBefore, s.NotAfter, lead))
+}
+
+// Ending lists what is served, is expiring or ended (ExpiringFrom, by the longest lead
+// time of the apps that the host is one of), and has no successor: no certificate is
+// known that is good for the host, ends later, and is not known to be one that should
+// not exist.
+func (v *View) Ending(apps ...App) []*Served {
 	var out []*Served
-	for _, list := range v.served {
+	for host, list := range v.served {
+		lead := longestLead(apps, host)
 		for _, s := range list {
-			if s.NotAfter.IsZero() || s.NotAfter.Sub(v.now) > min(s.NotAfter.Sub(s.NotBefore)/endingPart, endingMost) {
+			if !v.expiring(s, lead) {
 				continue
 			}
-			host := Pattern{Name: s.Host}
-			t := target{Pattern: host, hosts: []string{s.Host}, served: []*Served{s}}
+			t := target{Pattern: Pattern{Name: host}, hosts: []string{host}, served: []*Served{s}}
 			if !slices.ContainsFunc(v.coming(&t), func(c *Issued) bool { return c.NotAfter.After(s.NotAfter) }) {
 				out = append(out, s)
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b *Served) int { return a.NotAfter.Compare(b.NotAfter) })
+	slices.SortFunc(out, func(a, b *Served) int {
+		return cmp.Or(a.NotAfter.Compare(b.NotAfter), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Address, b.Address))
+	})
 	return out
+}
+
+// longestLead returns the longest lead time of the apps that a host is one of.
+func longestLead(apps []App, host string) (lead time.Duration) {
+	for i := range apps {
+		if slices.ContainsFunc(apps[i].Hosts, func(p Pattern) bool { return p.Matches(host) }) {
+			lead = max(lead, apps[i].LeadTime)
+		}
+	}
+	return lead
 }

@@ -179,7 +179,9 @@ func (c *checker) check() {
 			c.checkKeys(r)
 		}
 		for _, s := range v.served[h] {
-			if !v.accepts(rs, s.Chain) {
+			if d, leaked := v.danger(s); d == compromised && !v.accepts(rs, s.Chain) {
+				c.warn("It refuses what %s serves now at %s, where the key %s is compromised: serve another one.", h, s.Address, leaked)
+			} else if !v.accepts(rs, s.Chain) {
 				c.bad("It refuses what %s serves now at %s: %s.", h, s.Address, v.mismatch(rs, s.Chain, role))
 			}
 		}

@@ -120,6 +120,10 @@ func TestCheck(t *testing.T) {
 			file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, served: well,
 			issued: []pins.Issued{issued(t, "rogue", api, "X", "I")}, warnings: []string{"nobody has approved"},
 		},
+		"it lacks a served key that leaked": {
+			file: ships("", api, "B", "N"), keys: []pins.Key{key(t, "L", pins.StateCompromised, api), B, N}, served: well,
+			warnings: []string{"is compromised: serve another one"},
+		},
 		"nobody looked": {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,9 +39,9 @@ func (j *judge) fallback() string {
 	return ""
 }
 
-// findNoBackup looks for a version whose pins are all in the chain that is served:
-// it is cut off when that changes (RFC 7469 §4.3). Where pins at two positions
-// have to match, each needs its own.
+// findNoBackup looks for a version that cannot accept another key than those served
+// now: each of its other pins is one that nobody vouches for, or is on its way out
+// (RFC 7469 §4.3). Where pins at two positions have to match, each needs its own.
 func (j *judge) findNoBackup(p *HostPlan) {
 	if j.app.MinPins < 2 {
 		return
@@ -49,17 +49,15 @@ func (j *judge) findNoBackup(p *HostPlan) {
 	for i, ver := range j.versions {
 		for n, h := range j.asked {
 			for _, r := range j.requirements(i, n) {
-				spare := j.v.hasUsable(r, func(pin Pin) bool {
-					return !j.useless(pin) && !inChains(j.served, pin)
-				})
-				if spare || len(j.served) == 0 && len(r.Pins) > 1 {
+				if len(j.served) == 0 && len(r.Pins) > 1 || j.v.hasBackup(r, h, j.served) {
 					continue
 				}
-				what := fmt.Sprintf("Each %s that version %s ships for %s is in the chain served now, or of no use any more: when the key changes, the app is cut off.", r.At.pinWord(), ver.Name, h)
+				j.noBackup = true
+				what := fmt.Sprintf("Each %s that version %s ships for %s is in the chain served now, or is no backup: when the key changes, the app breaks.", r.At.pinWord(), ver.Name, h)
 				if len(j.served) == 0 {
-					what = fmt.Sprintf("Version %s ships a single %s for %s: when the key changes, the app is cut off.", ver.Name, r.At.pinWord(), h)
+					what = fmt.Sprintf("Version %s ships a single %s for %s: when the key changes, the app breaks.", ver.Name, r.At.pinWord(), h)
 				}
-				j.found(StatusNoBackup, what, j.addOrDeclare(p))
+				j.found(StatusNoBackup, what+j.v.doubts(r, h, j.served), j.addOrDeclare(p))
 				return
 			}
 		}
@@ -98,29 +96,66 @@ func (j *judge) findExpiring() {
 				j.found(StatusExpiring,
 					fmt.Sprintf("The pins that version %s ships for %s %s on %s: after that it does not pin at all.", ver.Name, h, verb, day(end)),
 					"Release a version with a later date, or with none.")
-				j.why.waiting = end
+				j.why.ends = end
 				return
 			}
 		}
 	}
 	for _, s := range j.served {
-		if s.NotAfter.IsZero() || s.NotAfter.After(soon) || j.succeeded(s) {
+		if !j.v.expiring(s, j.app.LeadTime) || j.succeeded(s) {
 			continue
 		}
+		verb := "ends"
+		if s.NotAfter.Before(j.v.now) {
+			verb = "ended"
+		}
 		j.found(StatusExpiring,
-			fmt.Sprintf("The certificate that %s serves at %s ends on %s, and no successor that every supported version accepts is known.", s.Host, s.Address, day(s.NotAfter)),
-			"Renew it with a key that is shipped.")
-		j.why.waiting = s.NotAfter
+			fmt.Sprintf("The certificate that %s serves at %s %s on %s, and no successor that every supported version accepts is known.", s.Host, s.Address, verb, day(s.NotAfter)),
+			j.renew(s))
 		return
 	}
 }
 
-// succeeded reports whether a certificate is known that outlives what is served,
-// and that every version accepts.
-func (j *judge) succeeded(s *Served) bool {
-	return slices.ContainsFunc(j.v.coming(&j.target), func(c *Issued) bool {
-		return c.NotAfter.After(s.NotAfter) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusing(s.Host, c.Chain)) == 0
-	})
+// renew says with which key to renew a certificate that is served.
+func (j *judge) renew(s *Served) string {
+	var with []string
+	keys := j.v.pinnable(j.Pattern, []*Served{s}, j.app.Role)
+	if len(keys) > 0 && !slices.ContainsFunc(keys, func(pin Pin) bool {
+		k := j.v.Trusted(pin, j.app.Role, j.Pattern)
+		return k == nil || !k.State.Coming()
+	}) {
+		with = append(with, "the same "+j.app.Role.keyWord())
+	}
+	if spares := j.spares(); len(spares) > 0 {
+		with = append(with, "one that every supported version has, "+pinList(spares))
+	}
+	if with == nil {
+		return "Renew it with a key that is shipped."
+	}
+	return "Renew it with " + strings.Join(with, ", or with ") + "."
+}
+
+func (r Role) keyWord() string {
+	if r == RoleIssuer {
+		return "issuer's key"
+	}
+	return "key"
+}
+
+// succeeded reports whether a certificate is known that outlives what is served, and
+// that every version accepts.
+func (j *judge) succeeded(s *Served) bool { return j.lastOf(s).After(s.NotAfter) }
+
+// lastOf returns when the last certificate ends, of the one that is served and its
+// successors that every version accepts.
+func (j *judge) lastOf(s *Served) time.Time {
+	last := s.NotAfter
+	for _, c := range j.v.coming(&j.target) {
+		if c.NotAfter.After(last) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusing(s.Host, c.Chain)) == 0 {
+			last = c.NotAfter
+		}
+	}
+	return last
 }
 
 // findWillBreak looks at what may be deployed next.
@@ -168,6 +203,29 @@ func (j *judge) aboutComing(c *Issued, next *Coming) string {
 		j.Pattern, next.Pin, shellWord(j.Pattern.String()), shortID(c.ID))
 }
 
+// findDanger looks for what is served and has to be replaced, even if every version accepts it.
+func (j *judge) findDanger() {
+	for _, s := range j.served {
+		d, pin := j.v.danger(s)
+		if d == safe {
+			continue
+		}
+		change := "Every key that its versions share is served already: declare another, and ship its pin."
+		if j.app.Role == RoleIssuer && pin == s.Chain.Leaf() {
+			change = "Have a certificate issued for a new key by a CA that is shipped, and serve that."
+		} else if spares := j.spares(); len(spares) > 0 {
+			change = "Every supported version has " + pinList(spares) + ": serve that."
+		}
+		what, toDo := fmt.Sprintf("%s at %s serves the key %s, which is compromised: anyone who has it can pose as the server.", s.Host, s.Address, pin), change
+		if d == rejected {
+			what = fmt.Sprintf("%s at %s serves the certificate %s, with the key %s, which was rejected.", s.Host, s.Address, shortID(s.ID), pin)
+			toDo = "If it is not yours, somebody is between you and the server. " + change
+		}
+		j.found(StatusWillBreak, what, toDo)
+		return
+	}
+}
+
 // findNever looks for a version whose client can make no use of any of its pins for a
 // host: it refuses every server. Of a host that was seen, what it serves decides.
 func (j *judge) findNever() {
@@ -204,7 +262,12 @@ func (j *judge) findBroken(p *HostPlan) {
 		what := fmt.Sprintf("%s at %s serves the %s%s, which %s not accept: connections fail.",
 			s.Host, s.Address, keyWords(pin, j.app.Role), unsure, versionsDo(names))
 		toDo := "Serve a key that is shipped again, until a version with the new pin is out."
+		d, key := j.v.danger(s)
 		switch {
+		case d == compromised:
+			toDo = fmt.Sprintf("The key %s is compromised. Serve another one that is shipped.", key)
+		case d == rejected:
+			toDo = "Its certificate was rejected. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again."
 		case pin.IsZero():
 		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
 			toDo = fmt.Sprintf("Nobody has approved this key for %s. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again, approve this one (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin.",
@@ -225,12 +288,13 @@ func (j *judge) sentence(p *HostPlan) string {
 	if j.why.toDo != "" {
 		parts = append(parts, j.why.toDo)
 	}
-	if p.Status == StatusOK && len(p.Add) > 0 {
+	if (p.Status == StatusOK || p.Status == StatusExpiring) && len(p.Add) > 0 {
 		parts = append(parts, "Ship "+pinList(p.Add)+" in the next version.")
 	}
 	if len(p.Remove) > 0 {
 		parts = append(parts, "Leave out "+pinList(p.Remove)+".")
 	}
+	parts = append(parts, j.more...)
 	if len(j.lax) > 0 && j.pinning > 0 {
 		parts = append(parts, fmt.Sprintf("%s not pin %s.", capital(versionsDo(j.lax)), j.Pattern))
 	}

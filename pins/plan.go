@@ -11,9 +11,9 @@ type Status string
 // The statuses, the worst first.
 const (
 	StatusBroken    Status = "broken"     // a supported version refuses what is served now
-	StatusWillBreak Status = "will_break" // a supported version will refuse a certificate that may be deployed next
-	StatusExpiring  Status = "expiring"   // pins, or the certificate that is served, end before a new version could help
-	StatusNoBackup  Status = "no_backup"  // every pin that counts is in the chain served now
+	StatusWillBreak Status = "will_break" // a supported version will refuse what may be deployed next, or what is served has to be replaced
+	StatusExpiring  Status = "expiring"   // pins end before a new version could help, or what is served ends and nothing follows
+	StatusNoBackup  Status = "no_backup"  // a version has no pin to fall back on that somebody vouches for
 	StatusUnknown   Status = "unknown"    // too little is known of what is served or shipped
 	StatusOK        Status = "ok"         // accepted by every supported version, with another pin to fall back on
 )
@@ -28,11 +28,17 @@ type HostPlan struct {
 	Coming   []Coming         `json:"coming"`   // certificates that may be deployed next, the newest last
 	Add      []Pin            `json:"add"`      // approved pins that the newest version lacks
 	Remove   []Pin            `json:"remove"`   // pins of the newest version that are of no use any more
+	Keep     []Pin            `json:"keep"`     // pins of the newest version that are not served any more, and stay for a rollback
 	// Deadline is when a version that sets things right has to be released: when
 	// the certificate that is served ends, or the pins end, less the lead time. Nil
-	// when nothing has to be done, or no end is known.
+	// when no version has to be released, or no end is known.
 	Deadline *time.Time `json:"deadline"`
-	Why      string     `json:"why"` // for a person: what is wrong, and what to do
+	// Withheld and Warning are the Code of a Refusal: why signed documents say
+	// nothing new of the host, and what is wrong with what they say. At most one is
+	// not empty.
+	Withheld string `json:"withheld,omitempty"`
+	Warning  string `json:"warning,omitempty"`
+	Why      string `json:"why"` // for a person: what is wrong, and what to do
 
 	// Broken are the chains served now that a version refuses.
 	Broken []Broken `json:"-"`
@@ -83,9 +89,11 @@ type judge struct {
 	versions []Version       // newest first
 	wants    [][]Requirement // of each version and host, in the order of both
 
-	pinning int      // how many versions pin one of the hosts
-	lax     []string // versions that pin none
-	why     finding  // the worst
+	pinning  int      // how many versions pin one of the hosts
+	lax      []string // versions that pin none
+	noBackup bool     // a version lacks one
+	more     []string // other sentences: what to keep, and how signed documents stand
+	why      finding  // the worst
 }
 
 // ask has every version say what it requires of each host.
@@ -103,16 +111,16 @@ func (j *judge) requirements(i, n int) []Requirement { return j.wants[i*len(j.as
 
 // A finding is a status and the reason for it.
 type finding struct {
-	status  Status
-	what    string // what is wrong, in a sentence
-	toDo    string // what to do about it
-	waiting time.Time
+	status Status
+	what   string    // what is wrong, in a sentence
+	toDo   string    // what to do about it
+	ends   time.Time // when the pins end; zero if that is not what is wrong
 }
 
 func (j *judge) plan() HostPlan {
 	p := HostPlan{
 		App: j.app.Name, Host: j.Pattern, Shipped: make(map[string][]Pin, len(j.versions)),
-		Deployed: orEmpty(j.keys(j.app.Role)), Coming: []Coming{}, Add: []Pin{}, Remove: []Pin{},
+		Deployed: orEmpty(j.keys(j.app.Role)), Coming: []Coming{}, Add: []Pin{}, Remove: []Pin{}, Keep: []Pin{},
 	}
 	for i, ver := range j.versions {
 		all := []Pin{}
@@ -132,12 +140,36 @@ func (j *judge) plan() HostPlan {
 	j.findNoBackup(&p)
 	j.findExpiring()
 	j.findWillBreak(&p)
+	j.findDanger()
 	j.findNever()
 	j.findBroken(&p)
 	p.Status = j.why.status
 	p.Deadline = j.deadline(&p)
+	j.document(&p)
 	p.Why = j.sentence(&p)
 	return p
+}
+
+// document says how the host stands in signed documents. Where all is well otherwise,
+// nothing else tells what to do.
+func (j *judge) document(p *HostPlan) {
+	_, withheld, warning := j.v.publishable(j.app, &j.target)
+	say := func(how string, r *Refusal) {
+		if p.Status == StatusOK {
+			how += ": " + r.Why
+		} else {
+			how += " (" + r.Code + ")."
+		}
+		j.more = append(j.more, how)
+	}
+	switch {
+	case withheld != nil:
+		p.Withheld = withheld.Code
+		say("Its pins are withheld from signed documents", withheld)
+	case warning != nil:
+		p.Warning = warning.Code
+		say("Signed documents have the pins that are left", warning)
+	}
 }
 
 // change fills in what to add to the newest version, and what to remove from it.
@@ -147,37 +179,11 @@ func (j *judge) change(p *HostPlan) {
 		newest = p.Shipped[j.versions[0].Name]
 	}
 	for _, k := range j.v.TrustedFor(j.Pattern, j.app.Role) {
-		if j.v.belongs(k, &j.target) && !slices.Contains(newest, k.Pin) {
+		if k.State.Coming() && j.v.belongs(j.app, k, &j.target) && !slices.Contains(newest, k.Pin) {
 			p.Add = append(p.Add, k.Pin)
 		}
 	}
-	for _, pin := range newest {
-		if !slices.Contains(p.Deployed, pin) && j.useless(pin) || j.compromised(pin) {
-			p.Remove = append(p.Remove, pin)
-		}
-	}
-}
-
-func (j *judge) compromised(pin Pin) bool {
-	k := j.v.anyKey(pin)
-	return k != nil && k.State == StateCompromised
-}
-
-// useless reports whether a pin that is not served is no fallback any more: it was
-// retired, or all certificates known for it have ended and nobody vouches for it.
-// A pin nobody has heard of may be that of a key in a safe.
-func (j *judge) useless(pin Pin) bool {
-	k := j.v.anyKey(pin)
-	if k == nil {
-		return false
-	}
-	switch k.State {
-	case StateRetiring, StateRetired, StateCompromised:
-		return true
-	case StateSeen:
-		return k.Role == RoleLeaf && len(k.Certificates) > 0 && len(j.v.issuedFor[pin]) == 0
-	}
-	return false
+	j.retract(p, newest)
 }
 
 // refusing lists the versions, newest first, that refuse a chain at a host, or one of
@@ -192,27 +198,32 @@ func (j *judge) refusing(host string, c Chain) (names []string) {
 	return names
 }
 
-// deadline is the latest time for a release that sets things right.
+// deadline is the latest time for a release that sets things right; nil if no version
+// has to be released. Where all that is to be done is to add a key (which is then good
+// for a later certificate than the one served), a time that has passed, or one that a
+// certificate gives which never outlives the lead time, says nothing.
 func (j *judge) deadline(p *HostPlan) *time.Time {
-	if p.Status == StatusOK && len(p.Add) == 0 || p.Status == StatusUnknown {
+	must := j.noBackup || !j.why.ends.IsZero() || p.Status == StatusBroken || p.Status == StatusWillBreak
+	if p.Status == StatusUnknown || !must && len(p.Add) == 0 {
 		return nil
 	}
-	var end time.Time
-	sooner := func(t time.Time) {
-		if !t.IsZero() && (end.IsZero() || t.Before(end)) {
-			end = t
+	end := j.why.ends
+	for _, s := range j.served {
+		at := s.NotAfter
+		if !must {
+			if !s.NotBefore.IsZero() && at.Sub(s.NotBefore) <= j.app.LeadTime {
+				continue
+			}
+			at = j.lastOf(s)
+		}
+		if !at.IsZero() && (end.IsZero() || at.Before(end)) {
+			end = at
 		}
 	}
-	for _, s := range j.served {
-		sooner(s.NotAfter)
-	}
-	if p.Status == StatusExpiring {
-		sooner(j.why.waiting)
-	}
-	if end.IsZero() {
+	at := end.Add(-j.app.LeadTime).UTC()
+	if end.IsZero() || !must && !at.After(j.v.now) {
 		return nil
 	}
-	at := end.Add(-j.app.LeadTime).UTC()
 	return &at
 }
 

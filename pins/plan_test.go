@@ -79,7 +79,7 @@ func TestPlan(t *testing.T) {
 			status: pins.StatusNoBackup, due: days(46), why: []string{"leaf pin"},
 		},
 		"leaf and CA pins each have a backup": {
-			versions: []pins.Version{leafAndIssuer("5.2", pinsOf("L", "B"), pinsOf("I", "J"))}, served: well, keys: []pins.Key{L},
+			versions: []pins.Version{leafAndIssuer("5.2", pinsOf("L", "B"), pinsOf("I", "J"))}, served: well, keys: []pins.Key{L, B, issuerKey(t, "J", pins.StateApproved, api)},
 			status: pins.StatusOK,
 		},
 		"the CA list refuses an issuer that changed": {
@@ -103,7 +103,7 @@ func TestPlan(t *testing.T) {
 			status: pins.StatusOK, coming: 1,
 		},
 		"a rejected certificate is not going to be deployed": {
-			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{L, key(t, "X", pins.StateSeen)},
+			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{L, B, key(t, "X", pins.StateSeen)},
 			issued: []pins.Issued{rejected},
 			status: pins.StatusOK,
 		},
@@ -118,12 +118,13 @@ func TestPlan(t *testing.T) {
 			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"issuer key " + pin("K").String()},
 		},
 		"a new leaf behind an issuer pin is no action": {
-			versions: []pins.Version{ships("5.2", api, "I", "J")}, role: pins.RoleIssuer, served: well, keys: []pins.Key{issuerKey(t, "I", pins.StateDeployed, api)},
+			versions: []pins.Version{ships("5.2", api, "I", "J")}, role: pins.RoleIssuer, served: well,
+			keys:   []pins.Key{issuerKey(t, "I", pins.StateDeployed, api), issuerKey(t, "J", pins.StateApproved, api)},
 			issued: []pins.Issued{issued(t, "next", api, "B", "I")},
 			status: pins.StatusOK, coming: 1,
 		},
 		"a root that another chain of the issuer shows": {
-			versions: []pins.Version{ships("5.2", api, "R", "S")}, served: well, issued: []pins.Issued{issued(t, "next", api, "B", "I")},
+			versions: []pins.Version{ships("5.2", api, "R", "S")}, served: well, keys: []pins.Key{issuerKey(t, "S", pins.StateApproved, api)}, issued: []pins.Issued{issued(t, "next", api, "B", "I")},
 			status: pins.StatusOK, coming: 1,
 		},
 		"the pins' own end is near": {
@@ -132,7 +133,7 @@ func TestPlan(t *testing.T) {
 		},
 		"the certificate ends and nothing follows": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: []pins.Served{served(api, days(10), "L", "I", "R")}, keys: []pins.Key{L, B},
-			status: pins.StatusExpiring, due: days(-4), why: []string{"no successor"},
+			status: pins.StatusExpiring, why: []string{"no successor", "Renew it with the same key"},
 		},
 		"the backup's last certificate has ended": {
 			versions: []pins.Version{ships("5.2", api, "L", "O")}, served: well, keys: []pins.Key{L, ended},

@@ -14,8 +14,21 @@ import (
 type Refusal struct {
 	App  string  `json:"app"`
 	Host Pattern `json:"host"`
-	Why  string  `json:"why"` // what is wrong, and what to do
+	Code string  `json:"code"` // one of the constants below
+	Why  string  `json:"why"`  // what is wrong, and what to do
 }
+
+// The codes of refusals, which programs and apps may go by.
+const (
+	KeysDiffer     = "keys_differ"             // hosts of one pattern serve different keys
+	NotApproved    = "served_key_not_approved" // nobody vouches for a key that is served
+	ChainNotKnown  = "chain_not_known"         // the issuer's key of what is served is not known
+	KeyCompromised = "served_key_compromised"  // a key that is served leaked
+	NoKey          = "no_approved_key"         // nobody vouches for any key
+	BelowMinPins   = "below_min_pins"          // there are fewer keys than the app's min_pins
+	NoBackupKey    = "no_backup"               // all keys are in the chains that are served
+	NotProbed      = "not_probed"              // what is served is not known
+)
 
 func (r Refusal) Error() string { return fmt.Sprintf("%s: %s: %s", r.App, r.Host, r.Why) }
 
@@ -44,9 +57,9 @@ func (v *View) Recommend(app *App) (set Set, unseen []Pattern, err error) {
 	var refusals Refusals
 	for _, p := range app.Hosts {
 		t := v.target(app, p)
-		hs, why := v.recommend(app, &t)
-		if why != "" {
-			refusals = append(refusals, Refusal{app.Name, p, why})
+		hs, refusal := v.recommend(app, &t)
+		if refusal != nil {
+			refusals = append(refusals, *refusal)
 			continue
 		}
 		if len(t.served) == 0 {
@@ -57,41 +70,63 @@ func (v *View) Recommend(app *App) (set Set, unseen []Pattern, err error) {
 	if refusals != nil {
 		return Set{}, nil, refusals
 	}
-	slices.SortFunc(set.Hosts, func(a, b HostSet) int { return strings.Compare(a.Pattern.String(), b.Pattern.String()) })
+	set.Revoked = v.revoked(app, Published{})
 	v.date(app, &set)
 	return set, unseen, nil
 }
 
-func (v *View) recommend(app *App, t *target) (hs HostSet, why string) {
-	p, served := t.Pattern, v.pinnable(t.Pattern, t.served, app.Role)
-	if why := v.differ(app, t); why != "" {
-		return hs, why
+// recommend chooses the pins of a target's hosts, and says what is wrong with them, the
+// worst first; nil if nothing is. Unless hosts differ, the pins are there all the same:
+// those of all keys that somebody vouches for.
+func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
+	p := t.Pattern
+	refuse := func(code, format string, args ...any) {
+		if refusal == nil {
+			refusal = &Refusal{App: app.Name, Host: p, Code: code, Why: fmt.Sprintf(format, args...)}
+		}
 	}
+	hs = HostSet{Pattern: p}
+	if why := v.differ(app, t); why != "" {
+		refuse(KeysDiffer, "%s", why)
+		return hs, refusal
+	}
+	served, leaked := v.pinnable(p, t.served, app.Role), Pin{}
 	for _, pin := range served {
-		k := v.Key(pin, app.Role)
 		switch {
-		case k != nil && k.State == StateCompromised:
-			return hs, fmt.Sprintf("The key served now, %s, is compromised. Serve another one first.", pin)
-		case k == nil || v.Trusted(pin, app.Role, p) == nil:
-			return hs, fmt.Sprintf("The key served now, %s, is not approved for it. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(p.String()))
+		case v.isCompromised(pin):
+			leaked = pin
+		case v.Trusted(pin, app.Role, p) != nil:
+			hs.Pins = append(hs.Pins, pin)
+		case v.isRejected(pin):
+			refuse(NotApproved, "The key served now, %s, is that of a certificate that was rejected: serve another one.", pin)
+		default:
+			refuse(NotApproved, "The key served now, %s, is not approved for it. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(p.String()))
 		}
 	}
 	if len(t.served) > 0 && len(served) == 0 {
-		return hs, "The chain served now does not show its issuer's key."
+		refuse(ChainNotKnown, "The chain served now does not show its issuer's key.")
 	}
-	hs = HostSet{Pattern: p, Pins: served}
+	if !leaked.IsZero() {
+		refuse(KeyCompromised, "The key served now, %s, is compromised. Serve another one first.", leaked)
+	}
+	count, backup := len(hs.Pins), false
 	for _, k := range v.TrustedFor(p, app.Role) {
-		if v.belongs(k, t) && !slices.Contains(hs.Pins, k.Pin) {
-			hs.Pins = append(hs.Pins, k.Pin)
+		if !v.belongs(app, k, t) || slices.Contains(hs.Pins, k.Pin) {
+			continue
+		}
+		hs.Pins = append(hs.Pins, k.Pin)
+		if k.State.Coming() { // what stays for a rollback is no backup
+			count++
+			backup = backup || !inChains(t.served, k.Pin)
 		}
 	}
-	switch n := len(hs.Pins); {
-	case n == 0:
-		return hs, fmt.Sprintf("No key is approved for it.%s", v.perhaps(app, t))
-	case n < app.MinPins:
-		return hs, fmt.Sprintf("%s wants %d pins, and there are %d keys approved for it.%s", app.Name, app.MinPins, n, v.perhaps(app, t))
-	case n == len(served) && app.MinPins > 1:
-		return hs, fmt.Sprintf("All keys approved for it are served now: none is a backup.%s", v.perhaps(app, t))
+	switch {
+	case count == 0:
+		refuse(NoKey, "No key is approved for it.%s", v.perhaps(app, t))
+	case count < app.MinPins:
+		refuse(BelowMinPins, "%s wants %d pins, and there are %d keys approved for it.%s", app.Name, app.MinPins, count, v.perhaps(app, t))
+	case !backup && app.MinPins > 1 && len(served) > 0:
+		refuse(NoBackupKey, "All keys approved for it are served now: none is a backup.%s", v.perhaps(app, t))
 	}
 	if p.Reach == OneBelow {
 		hs.Names = slices.Clone(t.hosts)
@@ -107,7 +142,7 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, why string) {
 		slices.Sort(hs.Names)
 		hs.Names = slices.Compact(hs.Names)
 	}
-	return hs, ""
+	return hs, refusal
 }
 
 // differ tells of hosts of one pattern that serve different keys: they must not
@@ -140,8 +175,9 @@ func (v *View) perhaps(app *App, t *target) string {
 	return fmt.Sprintf(" Certificates were issued for %s, which nobody has approved: if that is yours, ctwatch pins approve PIN --host %s --reason TEXT.", pinList(waiting), shellWord(p.String()))
 }
 
-// date fills in what the set rests on and for how long, and what is revoked.
+// date fills in what the set rests on and for how long.
 func (v *View) date(app *App, set *Set) {
+	slices.SortFunc(set.Hosts, func(a, b HostSet) int { return strings.Compare(a.Pattern.String(), b.Pattern.String()) })
 	digest := sha256.New()
 	fmt.Fprintf(digest, "%q %s\n", set.App, set.Role)
 	latest := func(t time.Time) {
@@ -167,24 +203,14 @@ func (v *View) date(app *App, set *Set) {
 			latest(v.Key(pin, app.Role).ChangedAt)
 		}
 	}
-	for _, r := range v.keys {
-		k := r.in(app.Role)
-		if k != nil && k.State == StateCompromised && slices.ContainsFunc(app.Hosts, func(p Pattern) bool { return v.concerns(k, p) }) {
-			set.Revoked = append(set.Revoked, k.Pin)
+	for _, r := range set.Withheld {
+		fmt.Fprintf(digest, "%s withheld: %s\n", r.Host, r.Code)
+	}
+	for _, k := range v.leaked {
+		if slices.Contains(set.Revoked, k.Pin) {
 			latest(k.ChangedAt)
 		}
 	}
-	set.Revoked = sortedPins(set.Revoked)
 	io.WriteString(digest, fmt.Sprint(set.Revoked))
 	set.Plan = hex.EncodeToString(digest.Sum(nil)[:8])
-}
-
-// concerns reports whether a key was ever approved or certified for a pattern's
-// hosts.
-func (v *View) concerns(k *Key, p Pattern) bool {
-	return slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) || p.Covers(a) }) ||
-		slices.ContainsFunc(k.Hosts, func(h string) bool {
-			name, err := ParsePattern(h)
-			return err == nil && (name.Covers(p) || p.Covers(name))
-		})
 }

@@ -3,8 +3,9 @@ package pins
 import "time"
 
 // A Set is the pins that an app should ship or load, for each of its hosts. Only
-// keys that were approved for a host are in its pins, and what its servers serve
-// now is among them: Recommend makes sets, and refuses to make others.
+// keys that were approved for a host are in its pins. Recommend makes sets for files,
+// in which every host has what its servers serve now, and Publish for signed documents,
+// which say why they say nothing new of a host.
 type Set struct {
 	App  string
 	Role Role // whether the pins are of leaf or issuer keys
@@ -24,6 +25,12 @@ type Set struct {
 	Algorithms map[Pin]string
 	// Revoked are compromised keys. They are in no host's pins.
 	Revoked []Pin // sorted
+
+	// Withheld are the hosts for which no new pins are published, and Warnings what is
+	// wrong with those that are: sorted by host. A host that is withheld is among Hosts
+	// with what was published of it before, less what is not good any more; or not at
+	// all, if nothing is left of that.
+	Withheld, Warnings []Refusal
 }
 
 // A HostSet is the pins of one host, or of all hosts that a pattern stands for.

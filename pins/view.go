@@ -19,9 +19,10 @@ type View struct {
 	children map[string][]string  // hosts one label below a name, sorted
 	tails    map[Pin][]Chain      // what may follow an issuer's key, up to a trust anchor where one is known
 
-	issued     map[Pattern][]*Issued // by the names in them
-	issuedFor  map[Pin][]*Issued     // by the leaf's pin
-	servedCert map[string]bool       // IDs of what is served anywhere
+	issued       map[Pattern][]*Issued // by the names in them
+	issuedFor    map[Pin][]*Issued     // by the leaf's pin
+	rejectedCert map[string]bool       // IDs of what should not exist
+	leaked       []*Key                // compromised ones
 }
 
 // A roles is the keys with one pin, by role; nil where there is none.
@@ -39,7 +40,7 @@ func NewView(f *Facts) *View {
 	v := &View{
 		now: f.Now, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key, len(f.Keys)),
 		served: make(map[string][]*Served, len(f.Served)), children: make(map[string][]string), tails: make(map[Pin][]Chain),
-		issued: make(map[Pattern][]*Issued, len(f.Issued)), issuedFor: make(map[Pin][]*Issued, len(f.Issued)), servedCert: make(map[string]bool, len(f.Served)),
+		issued: make(map[Pattern][]*Issued, len(f.Issued)), issuedFor: make(map[Pin][]*Issued, len(f.Issued)), rejectedCert: make(map[string]bool),
 	}
 	for i := range f.Keys {
 		k := &f.Keys[i]
@@ -50,6 +51,9 @@ func NewView(f *Facts) *View {
 			r.leaf = k
 		}
 		v.keys[k.Pin] = r
+		if k.State == StateCompromised {
+			v.leaked = append(v.leaked, k)
+		}
 		if k.State.Trusted() {
 			for _, p := range k.ApprovedFor {
 				v.scopes[p] = append(v.scopes[p], k)
@@ -64,7 +68,6 @@ func NewView(f *Facts) *View {
 			}
 		}
 		v.served[s.Host] = append(v.served[s.Host], s)
-		v.servedCert[s.ID] = true
 		for j := 1; j < len(s.Chain.Pins); j++ {
 			v.follows(s.Chain.Pins[j], Chain{Pins: s.Chain.Pins[j+1:], Open: s.Chain.Open})
 		}
@@ -81,6 +84,9 @@ func NewView(f *Facts) *View {
 		c := &f.Issued[i]
 		for _, name := range c.Names {
 			v.issued[name] = append(v.issued[name], c)
+		}
+		if c.Rejected {
+			v.rejectedCert[c.ID] = true
 		}
 		if leaf := c.Chain.Leaf(); !leaf.IsZero() {
 			v.issuedFor[leaf] = append(v.issuedFor[leaf], c)
@@ -193,16 +199,23 @@ func (v *View) TrustedFor(p Pattern, r Role) []*Key {
 }
 
 // belongs reports whether a trusted key should be among the pins of a pattern's
-// hosts. One that is in use elsewhere, and approved for these hosts only because
-// they lie below a domain, should not: hosts with different keys share no pins.
-func (v *View) belongs(k *Key, t *target) bool {
-	if !k.State.Coming() {
+// hosts: one that is to come, is served, or stays for a rollback. One that is, or was,
+// in use elsewhere, and is approved for these hosts only because they lie below a
+// domain, should not: hosts with different keys share no pins.
+func (v *View) belongs(app *App, k *Key, t *target) bool {
+	switch {
+	case v.isCompromised(k.Pin):
 		return false
-	}
-	if k.State != StateDeployed || slices.Contains(k.ApprovedFor, t.Pattern) {
+	case k.State == StateRetiring:
+		if v.rollback(app, t, k).IsZero() {
+			return false
+		}
+	case !k.State.Coming():
+		return false
+	case k.State != StateDeployed:
 		return true
 	}
-	if k.Role == RoleIssuer || slices.Contains(t.keys(k.Role), k.Pin) {
+	if slices.Contains(k.ApprovedFor, t.Pattern) || k.Role == RoleIssuer || slices.Contains(t.keys(k.Role), k.Pin) {
 		return true
 	}
 	return slices.ContainsFunc(v.issuedFor[k.Pin], func(c *Issued) bool { return !c.Rejected && namesCover(c.Names, t.Pattern) })

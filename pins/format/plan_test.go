@@ -145,6 +145,11 @@ func TestPlansAgreeWithEveryFormat(t *testing.T) {
 			app.Hosts = append(app.Hosts, wildcard)
 		}
 		facts := pins.Facts{Now: now}
+		for _, name := range keys {
+			for _, role := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
+				facts.Keys = append(facts.Keys, pins.Key{Pin: pinNamed(name), Role: role, State: pins.StateApproved, ApprovedFor: []pins.Pattern{{Name: "h.test", Reach: pins.AllBelow}}})
+			}
+		}
 		for _, h := range allHosts {
 			for n := range rapid.IntRange(0, 2).Draw(rt, "addresses") {
 				facts.Served = append(facts.Served, pins.Served{

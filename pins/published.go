@@ -1,0 +1,139 @@
+package pins
+
+import (
+	"slices"
+	"strings"
+)
+
+// Published is what the last document of an app says. The zero value is that there was
+// none.
+type Published struct {
+	Hosts   map[Pattern][]Pin
+	Revoked []Pin
+}
+
+// Publish makes the set of a signed document, which replaces the one before: what is
+// right for each host, though other hosts are withheld. A host is withheld for the
+// reasons for which Recommend refuses, and if what it serves is not known. Two things
+// are different from a file that is built into an app:
+//
+// A compromised key must not wait: with the pins that are left, be they fewer than the
+// app wants and none of them served, devices are better off than with those that they
+// have, since the key is revoked anyway. That is a warning.
+//
+// A host that is withheld keeps the pins that it was published with before, as far as
+// their keys are trusted still, so that a device which replaces all that it knows does
+// not cease to pin it.
+//
+// It fails with Refusals if there is nothing to say: every host is withheld, and no key
+// is revoked.
+func (v *View) Publish(app *App, before Published) (Set, error) {
+	set := Set{App: app.Name, Role: app.Role, Revoked: v.revoked(app, before)}
+	for _, p := range app.Hosts {
+		t := v.target(app, p)
+		hs, withheld, warning := v.publishable(app, &t)
+		if warning != nil {
+			set.Warnings = append(set.Warnings, *warning)
+		}
+		if withheld != nil {
+			set.Withheld = append(set.Withheld, *withheld)
+			hs = HostSet{Pattern: p}
+			for _, pin := range before.Hosts[p] {
+				if !v.isCompromised(pin) && v.Trusted(pin, app.Role, p) != nil {
+					hs.Pins = append(hs.Pins, pin)
+				}
+			}
+		}
+		if len(hs.Pins) > 0 {
+			set.Hosts = append(set.Hosts, hs)
+		}
+	}
+	if len(set.Withheld) == len(app.Hosts) && len(set.Revoked) == 0 {
+		return Set{}, Refusals(set.Withheld)
+	}
+	for _, list := range [][]Refusal{set.Withheld, set.Warnings} {
+		slices.SortFunc(list, func(a, b Refusal) int { return strings.Compare(a.Host.String(), b.Host.String()) })
+	}
+	v.date(app, &set)
+	return set, nil
+}
+
+// publishable chooses the pins of a target's hosts for a signed document, unless they
+// are to be withheld, and says what is wrong with those that are not.
+func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *Refusal) {
+	hs, wrong := v.recommend(app, t)
+	switch {
+	case wrong == nil && len(t.served) == 0:
+		return hs, &Refusal{
+			App: app.Name, Host: t.Pattern, Code: NotProbed,
+			Why: "What it serves is not known, so that a document could break the app. Look: ctwatch probe --record.",
+		}, nil
+	case wrong == nil:
+		return hs, nil, nil
+	case len(hs.Pins) > 0 && len(t.served) > 0 && v.afterCompromise(app, t, wrong):
+		return hs, nil, wrong
+	}
+	return hs, wrong, nil
+}
+
+// afterCompromise reports whether what is wrong with a target's pins is what the
+// compromise of a key leads to.
+func (v *View) afterCompromise(app *App, t *target, wrong *Refusal) bool {
+	switch wrong.Code {
+	case KeyCompromised:
+		return true
+	case BelowMinPins, NoBackupKey:
+		return slices.ContainsFunc(v.leaked, func(k *Key) bool {
+			return k.Role == app.Role && v.concerns(k, t.Pattern) || ships(app, t.orSample(), k.Pin, v)
+		})
+	}
+	return false
+}
+
+// revoked lists the compromised keys that devices of an app may trust: those that were
+// ever approved or certified for one of its hosts, that a supported version ships, or
+// that the last document speaks of.
+func (v *View) revoked(app *App, before Published) (out []Pin) {
+	for _, k := range v.leaked {
+		known := slices.Contains(before.Revoked, k.Pin)
+		for _, list := range before.Hosts {
+			known = known || slices.Contains(list, k.Pin)
+		}
+		for _, p := range app.Hosts {
+			if known {
+				break
+			}
+			known = k.Role == app.Role && v.concerns(k, p)
+			if !known && len(app.Versions) > 0 {
+				t := v.target(app, p)
+				known = ships(app, t.orSample(), k.Pin, v)
+			}
+		}
+		if known {
+			out = append(out, k.Pin)
+		}
+	}
+	return sortedPins(out)
+}
+
+// ships reports whether a version of an app pins a key for one of some hosts.
+func ships(app *App, hosts []string, pin Pin, v *View) bool {
+	for _, ver := range app.Versions {
+		for _, h := range hosts {
+			if slices.ContainsFunc(ver.Rules.Requirements(h, v.now), func(r Requirement) bool { return slices.Contains(r.Pins, pin) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// concerns reports whether a key was ever approved or certified for a pattern's
+// hosts.
+func (v *View) concerns(k *Key, p Pattern) bool {
+	return slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) || p.Covers(a) }) ||
+		slices.ContainsFunc(k.Hosts, func(h string) bool {
+			name, err := ParsePattern(h)
+			return err == nil && (name.Covers(p) || p.Covers(name))
+		})
+}

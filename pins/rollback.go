@@ -1,0 +1,126 @@
+package pins
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// After a rotation the old key stays among the pins for a time: a server that is put
+// back to it, because the new certificate is wrong or an old backup is restored, must
+// find apps that accept it. That takes as long as a new pin takes to reach people, the
+// app's lead time; and longer while a certificate for the key is good, since that is
+// what a rollback deploys. A person who retires a key ends the time at once.
+
+// rotated reports whether a key went out of service by itself: no person ordered it.
+func (k *Key) rotated() bool {
+	return (k.State == StateRetiring || k.State == StateRetired) && (k.By == string(ByProbe) || k.By == string(ByPlan))
+}
+
+// rollback returns until when a key that went out of service at a target's hosts stays
+// among their pins; the zero time if it need not. Its end says nothing while a key is
+// served that nobody vouches for: see View.isForeign.
+func (v *View) rollback(app *App, t *target, k *Key) time.Time {
+	if !k.rotated() {
+		return time.Time{}
+	}
+	until := k.ChangedAt.Add(app.LeadTime)
+	for _, c := range v.certificates(t, k) {
+		if !c.Rejected && c.NotAfter.After(until) && namesCover(c.Names, t.Pattern) {
+			until = c.NotAfter
+		}
+	}
+	if !until.After(v.now) {
+		return time.Time{}
+	}
+	return until.UTC()
+}
+
+// certificates lists those of a key that may be good for a target's hosts.
+func (v *View) certificates(t *target, k *Key) (out []*Issued) {
+	if k.Role == RoleLeaf {
+		return v.issuedFor[k.Pin]
+	}
+	names := []Pattern{t.Pattern}
+	if _, parent, ok := strings.Cut(t.Name, "."); ok && t.Reach == Exact {
+		names = append(names, Pattern{parent, OneBelow})
+	} else {
+		for _, h := range t.hosts {
+			names = append(names, Pattern{Name: h})
+		}
+	}
+	for _, name := range names {
+		for _, c := range v.issued[name] {
+			if c.Chain.Issuer() == k.Pin {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// retract fills in what to leave out of the newest version, which ships some pins, and
+// what of it to keep for a rollback.
+func (j *judge) retract(p *HostPlan, newest []Pin) {
+	foreign := slices.ContainsFunc(j.served, func(s *Served) bool { return j.v.isForeign(s, &j.target, j.app.Role) })
+	for _, pin := range newest {
+		if j.v.isCompromised(pin) {
+			p.Remove = append(p.Remove, pin)
+			continue
+		}
+		if inChains(j.served, pin) || !j.useless(pin) {
+			continue
+		}
+		if foreign {
+			// What is served may be somebody else's, and this the key to go back to.
+			j.keep(p, pin, fmt.Sprintf("Keep %s while %s serves a key that nobody has approved.", pin, j.Pattern))
+			continue
+		}
+		k := j.v.anyKey(pin)
+		if until := j.v.rollback(j.app, &j.target, k); !until.IsZero() {
+			j.keep(p, pin, fmt.Sprintf("Keep %s, which was served until %s, until %s: a rollback needs it.", pin, day(k.ChangedAt), day(until)))
+			continue
+		}
+		p.Remove = append(p.Remove, pin)
+	}
+}
+
+func (j *judge) keep(p *HostPlan, pin Pin, why string) {
+	p.Keep = append(p.Keep, pin)
+	j.more = append(j.more, why)
+}
+
+// useless reports whether a pin that is not served is no fallback any more: it was
+// retired, or all certificates known for it have ended and nobody vouches for it.
+// A pin nobody has heard of may be that of a key in a safe.
+func (j *judge) useless(pin Pin) bool {
+	k := j.v.anyKey(pin)
+	if k == nil {
+		return false
+	}
+	switch k.State {
+	case StateRetiring, StateRetired, StateCompromised:
+		return true
+	case StateSeen:
+		return k.Role == RoleLeaf && len(k.Certificates) > 0 && len(j.v.issuedFor[pin]) == 0
+	}
+	return false
+}
+
+// spares lists the keys that a server of the target can change to without a release:
+// those that somebody vouches for, and that every supported version pins.
+func (j *judge) spares() (out []Pin) {
+	for _, k := range j.v.TrustedFor(j.Pattern, j.app.Role) {
+		if !k.State.Coming() || j.v.isCompromised(k.Pin) || inChains(j.served, k.Pin) {
+			continue
+		}
+		lacks := slices.ContainsFunc(j.wants, func(rs []Requirement) bool {
+			return len(rs) > 0 && !slices.Contains(AllPins(rs), k.Pin)
+		})
+		if !lacks {
+			out = append(out, k.Pin)
+		}
+	}
+	return out
+}

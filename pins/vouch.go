@@ -1,0 +1,127 @@
+package pins
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A pin is of use to an app only if somebody vouches for its key: a person, or a rule
+// that a person wrote, for the very host. This file says who vouches, and what stands
+// against a key.
+
+// vouched reports whether a pin may be relied on when the key that a host serves
+// changes: whether its key is trusted for the host, in a role that stands at the place
+// where the client looks for it, and is not on its way out.
+func (v *View) vouched(pin Pin, place Position, host string) bool {
+	return !v.isCompromised(pin) && slices.ContainsFunc([]Role{RoleLeaf, RoleIssuer}, func(r Role) bool {
+		k := v.Trusted(pin, r, Pattern{Name: host})
+		return place.Takes(r) && k != nil && k.State.Coming()
+	})
+}
+
+// isBackup reports whether the pin of a requirement with an index is one to fall back
+// on at a host: one that its client can make use of, that somebody vouches for, and
+// that is not in the chains served.
+func (v *View) isBackup(r Requirement, i int, host string, served []*Served) bool {
+	useless, _ := v.unusable(r, i)
+	return useless == "" && !inChains(served, r.Pins[i]) && v.vouched(r.Pins[i], r.Place(i), host)
+}
+
+// hasBackup reports whether a requirement has a pin to fall back on.
+func (v *View) hasBackup(r Requirement, host string, served []*Served) bool {
+	for i := range r.Pins {
+		if v.isBackup(r, i, host, served) {
+			return true
+		}
+	}
+	return false
+}
+
+// doubts says of the pins of a requirement that are not served why they are no backup.
+func (v *View) doubts(r Requirement, host string, served []*Served) (out string) {
+	const most = 3
+	n := 0
+	for i, pin := range r.Pins {
+		if inChains(served, pin) || v.isBackup(r, i, host, served) {
+			continue
+		}
+		if n++; n > most {
+			return out + " Nor do others."
+		}
+		out += fmt.Sprintf(" %s does not count: %s.", pin, v.doubt(r, i, host))
+	}
+	return out
+}
+
+// doubt says why a pin that no chain shows is no backup, as the end of a sentence.
+func (v *View) doubt(r Requirement, i int, host string) string {
+	pin := r.Pins[i]
+	k := v.anyKey(pin)
+	if other := v.keys[pin].issuer; other != nil && r.Place(i).Takes(RoleIssuer) && !k.State.Trusted() {
+		k = other
+	}
+	useless, _ := v.unusable(r, i)
+	switch {
+	case k == nil:
+		return "nobody has declared it"
+	case v.isCompromised(pin):
+		return "it is compromised"
+	case v.isRejected(pin):
+		return "its certificate is rejected"
+	case useless != "":
+		return "its client can make no use of it"
+	case k.State == StateSeen:
+		return "nobody has approved it"
+	case !k.State.Coming():
+		return "it is " + string(k.State)
+	}
+	return fmt.Sprintf("it is approved for %s and not for %s", patternList(k.ApprovedFor), host)
+}
+
+// isCompromised reports whether a pin's key leaked. One that leaked is of no use in
+// any role.
+func (v *View) isCompromised(pin Pin) bool {
+	r := v.keys[pin]
+	return r.leaf != nil && r.leaf.State == StateCompromised || r.issuer != nil && r.issuer.State == StateCompromised
+}
+
+// isRejected reports whether a leaf key that nobody trusts has a certificate that
+// should not exist. A key that is trusted stays so: a person who has a certificate issued
+// for another's key does not have the key.
+func (v *View) isRejected(pin Pin) bool {
+	if k := v.Key(pin, RoleLeaf); k != nil && k.State.Trusted() {
+		return false
+	}
+	return slices.ContainsFunc(v.issuedFor[pin], func(c *Issued) bool { return c.Rejected })
+}
+
+// A danger is what is wrong with a chain that is served, whatever apps accept.
+type danger uint8
+
+const (
+	safe        danger = iota
+	compromised        // a key in it leaked
+	rejected           // its certificate, or that of its key, should not exist
+)
+
+// danger says what is wrong with what is served, and of which key.
+func (v *View) danger(s *Served) (danger, Pin) {
+	for _, c := range v.complete(s.Chain) {
+		for _, pin := range c.Pins {
+			if v.isCompromised(pin) {
+				return compromised, pin
+			}
+		}
+	}
+	if v.rejectedCert[s.ID] || v.isRejected(s.Chain.Leaf()) {
+		return rejected, s.Chain.Leaf()
+	}
+	return safe, Pin{}
+}
+
+// isForeign reports whether nobody vouches for what is served, in the role that an app
+// pins, for a target's hosts. What is not known may be foreign.
+func (v *View) isForeign(s *Served, t *target, role Role) bool {
+	keys := v.pinnable(t.Pattern, []*Served{s}, role)
+	return len(keys) == 0 || slices.ContainsFunc(keys, func(pin Pin) bool { return v.Trusted(pin, role, t.Pattern) == nil })
+}

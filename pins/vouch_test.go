@@ -1,0 +1,211 @@
+package pins_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ctwatch/pins"
+)
+
+// planOf plans for an app that pins api, with a lead time of two weeks.
+func planOf(t *testing.T, f *pins.Facts, versions ...pins.Version) pins.HostPlan {
+	t.Helper()
+	app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: 14 * 24 * time.Hour, Versions: versions}
+	f.Now = now
+	p := pins.NewView(f).Plan(&app)[0]
+	t.Log(p.Why)
+	return p
+}
+
+// Only a key that somebody vouches for, for the host and in the place where it stands,
+// counts as a backup; the plan says why another does not.
+func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
+	L := key(t, "L", pins.StateDeployed, api)
+	well := []pins.Served{served(api, days(60), "L", "I", "R")}
+	rogue := rejected(issued(t, "rogue", api, "X", "I"))
+	for name, c := range map[string]struct {
+		version pins.Version
+		keys    []pins.Key
+		issued  []pins.Issued
+		ok      bool
+		why     string
+	}{
+		"32 random bytes":           {why: "nobody has declared it"},
+		"a key that was only seen":  {keys: []pins.Key{key(t, "X", pins.StateSeen)}, why: "nobody has approved it"},
+		"of a rejected certificate": {keys: []pins.Key{key(t, "X", pins.StateSeen)}, issued: []pins.Issued{rogue}, why: "its certificate is rejected"},
+		"approved for another host": {keys: []pins.Key{key(t, "X", pins.StateApproved, "www.example.com")}, why: "approved for www.example.com and not for"},
+		"retired":                   {keys: []pins.Key{key(t, "X", pins.StateRetired, api)}, why: "it is retired"},
+		"retiring":                  {keys: []pins.Key{key(t, "X", pins.StateRetiring, api)}, why: "it is retiring"},
+		"compromised":               {keys: []pins.Key{key(t, "X", pins.StateCompromised, api)}, why: "it is compromised"},
+		"a CA's among leaf pins": {
+			version: leafAndIssuer("1", pinsOf("L", "X"), pinsOf("I")), keys: []pins.Key{issuerKey(t, "X", pins.StateApproved, api)},
+			why: "its client can make no use of it",
+		},
+		"declared":                    {keys: []pins.Key{key(t, "X", pins.StateDeclared, ".example.com")}, ok: true},
+		"approved":                    {keys: []pins.Key{key(t, "X", pins.StateApproved, api)}, ok: true},
+		"shipped and trusted":         {keys: []pins.Key{key(t, "X", pins.StateShipped, api)}, ok: true},
+		"ours, in a rogue":            {keys: []pins.Key{key(t, "X", pins.StateApproved, api)}, issued: []pins.Issued{rogue}, ok: true},
+		"a CA's, in a list of either": {keys: []pins.Key{issuerKey(t, "X", pins.StateApproved, api)}, ok: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.version.Rules == nil {
+				c.version = ships("1", api, "L", "X")
+			}
+			p := planOf(t, &pins.Facts{Keys: append(c.keys, L), Served: well, Issued: c.issued}, c.version)
+			if c.ok {
+				if p.Status != pins.StatusOK {
+					t.Errorf("status %s", p.Status)
+				}
+				return
+			}
+			if p.Status != pins.StatusNoBackup || !strings.Contains(p.Why, pin("X").String()+" does not count: ") || !strings.Contains(p.Why, c.why) {
+				t.Errorf("status %s, want %s and %q", p.Status, pins.StatusNoBackup, c.why)
+			}
+		})
+	}
+}
+
+// A plan is not ok while a key that leaked, or a certificate that was rejected, is
+// served, though every version accepts it and has a backup.
+func TestDangerousKeyServedIsNeverOK(t *testing.T) {
+	B := key(t, "B", pins.StateApproved, api)
+	ours := served(api, days(60), "L", "I", "R")
+	served := []pins.Served{ours}
+	ofServed := rejected(issued(t, ours.ID, api, "L", "I"))
+	for name, c := range map[string]struct {
+		keys   []pins.Key
+		issued []pins.Issued
+		why    string
+	}{
+		"compromised":              {keys: []pins.Key{key(t, "L", pins.StateCompromised, api)}, why: "which is compromised"},
+		"its issuer's compromised": {keys: []pins.Key{key(t, "L", pins.StateDeployed, api), issuerKey(t, "I", pins.StateCompromised, api)}, why: pin("I").String() + ", which is compromised"},
+		"compromised in any role":  {keys: []pins.Key{key(t, "L", pins.StateSeen), issuerKey(t, "L", pins.StateCompromised)}, why: "which is compromised"},
+		"the certificate rejected": {keys: []pins.Key{key(t, "L", pins.StateDeployed, api)}, issued: []pins.Issued{ofServed}, why: "which was rejected"},
+		"the key rejected":         {keys: []pins.Key{key(t, "L", pins.StateSeen)}, issued: []pins.Issued{rejected(issued(t, "9", api, "L", "I"))}, why: "which was rejected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planOf(t, &pins.Facts{Keys: append(c.keys, B), Served: served, Issued: c.issued}, ships("1", api, "L", "B"))
+			if p.Status != pins.StatusWillBreak || !strings.Contains(p.Why, c.why) || !strings.Contains(p.Why, pin("B").String()+": serve that") {
+				t.Errorf("status %s", p.Status)
+			}
+			if slices.Contains(p.Remove, pin("B")) {
+				t.Error("the key to change to is to be left out")
+			}
+		})
+	}
+	t.Run("refused, too", func(t *testing.T) {
+		p := planOf(t, &pins.Facts{Keys: []pins.Key{key(t, "L", pins.StateCompromised, api), B}, Served: served}, ships("1", api, "B", "C"))
+		if p.Status != pins.StatusBroken || strings.Contains(p.Why, "pins approve "+pin("L").String()) {
+			t.Errorf("status %s", p.Status)
+		}
+	})
+}
+
+// While a key is served that nobody approved, no pin is to be left out but those that
+// leaked: what is served may be somebody else's.
+func TestForeignKeyRemovesNothing(t *testing.T) {
+	old := key(t, "L", pins.StateRetiring, api)
+	old.By, old.ChangedAt = string(pins.ByProbe), days(-100)
+	gone := key(t, "O", pins.StateSeen)
+	gone.Certificates = []string{"ended"}
+	keys := []pins.Key{old, gone, key(t, "B", pins.StateApproved, api), key(t, "C", pins.StateCompromised, api), key(t, "X", pins.StateSeen)}
+	version := ships("1", api, "L", "B", "C", "O", "X")
+	p := planOf(t, &pins.Facts{Keys: keys, Served: []pins.Served{served(api, days(60), "X", "I")}}, version)
+	if want := pinsOf("C"); !slices.Equal(p.Remove, want) {
+		t.Errorf("remove %v, want %v", p.Remove, want)
+	}
+	if want := pinsOf("L", "O"); !slices.Equal(p.Keep, want) || !strings.Contains(p.Why, "Keep "+pin("L").String()+" while") {
+		t.Errorf("keep %v, want %v", p.Keep, want)
+	}
+	p = planOf(t, &pins.Facts{Keys: keys, Served: []pins.Served{served(api, days(60), "B", "I")}}, version)
+	if want := pinsOf("L", "C", "O"); !slices.Equal(p.Remove, want) || len(p.Keep) > 0 {
+		t.Errorf("with a key that is approved: remove %v, want %v; keep %v", p.Remove, want, p.Keep)
+	}
+}
+
+// After a rotation the old key stays for the lead time and as long as a certificate
+// for it may be deployed, in the plan and in what is exported; a person ends that.
+func TestRotationLeavesTimeToRollBack(t *testing.T) {
+	const lead = 14
+	certificate := func(names string, end time.Time) pins.Issued {
+		c := issued(t, "old", names, "O", "I")
+		c.NotBefore, c.NotAfter = days(-60), end
+		return c
+	}
+	for name, c := range map[string]struct {
+		state   pins.State
+		by      string // the probe
+		out     int    // days ago
+		scope   string // api
+		issued  []pins.Issued
+		keep    bool
+		export  bool
+		because string
+	}{
+		"out since today":                    {out: 0, keep: true, export: true, because: "until 2026-12-07"},
+		"out for almost the lead time":       {out: lead - 1, keep: true, export: true, because: "until 2026-11-24"},
+		"out for the lead time":              {out: lead},
+		"out for long":                       {out: 200},
+		"a certificate is good still":        {out: 200, issued: []pins.Issued{certificate(api, days(30))}, keep: true, export: true, because: "until 2026-12-23"},
+		"it is rejected":                     {out: 200, issued: []pins.Issued{rejected(certificate(api, days(30)))}},
+		"it is for another host":             {out: 200, issued: []pins.Issued{certificate("www.example.com", days(30))}},
+		"a person retired it":                {by: "alice", out: 0, issued: []pins.Issued{certificate(api, days(30))}},
+		"retired by itself":                  {state: pins.StateRetired, by: string(pins.ByPlan), out: 1, keep: true},
+		"retired by itself long ago":         {state: pins.StateRetired, by: string(pins.ByPlan), out: lead},
+		"compromised":                        {state: pins.StateCompromised, by: "alice", out: 0},
+		"of a domain, and served elsewhere":  {out: 1, scope: ".example.com", keep: true},
+		"of a domain, and certified for api": {out: 1, scope: ".example.com", issued: []pins.Issued{certificate(api, days(3))}, keep: true, export: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			O := key(t, "O", pins.StateRetiring, api)
+			if c.scope != "" {
+				O = key(t, "O", pins.StateRetiring, c.scope)
+			}
+			if c.state != "" {
+				O.State = c.state
+			}
+			if O.By = c.by; c.by == "" {
+				O.By = string(pins.ByProbe)
+			}
+			O.ChangedAt = days(-c.out)
+			f := &pins.Facts{
+				Keys:   []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "B", pins.StateApproved, api), O},
+				Served: []pins.Served{served(api, days(60), "L", "I")}, Issued: c.issued,
+			}
+			p := planOf(t, f, ships("2", api, "L", "B", "O"), ships("1", api, "O", "L", "B"))
+			if p.Status != pins.StatusOK || slices.Contains(p.Keep, pin("O")) != c.keep || slices.Contains(p.Remove, pin("O")) == c.keep {
+				t.Errorf("status %s, keep %v, remove %v", p.Status, p.Keep, p.Remove)
+			}
+			if !strings.Contains(p.Why, c.because) {
+				t.Errorf("it does not say %q", c.because)
+			}
+			if slices.Contains(p.Add, pin("O")) {
+				t.Error("it is to be added")
+			}
+			app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: lead * 24 * time.Hour}
+			set, _, err := pins.NewView(f).Recommend(&app)
+			if err != nil || slices.Contains(set.Hosts[0].Pins, pin("O")) != c.export {
+				t.Errorf("exported %v, %v", set.Hosts, err)
+			}
+			// What stays for a rollback is no backup, and does not make up the number.
+			f.Keys = slices.Delete(slices.Clone(f.Keys), 1, 2)
+			if set, _, err := pins.NewView(f).Recommend(&app); err == nil {
+				t.Errorf("without a backup: exported %v", set.Hosts)
+			}
+		})
+	}
+}
+
+// A key in the chains that are served is no backup in an export either.
+func TestExportCountsNoServedKeyAsBackup(t *testing.T) {
+	app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleIssuer, MinPins: 2}
+	f := &pins.Facts{
+		Now: now, Served: []pins.Served{served(api, days(60), "L", "I", "R")},
+		Keys: []pins.Key{issuerKey(t, "I", pins.StateDeployed, api), issuerKey(t, "R", pins.StateDeployed, api)},
+	}
+	if set, _, err := pins.NewView(f).Recommend(&app); err == nil || !strings.Contains(err.Error(), "none is a backup") {
+		t.Errorf("%v, %v", set.Hosts, err)
+	}
+}
