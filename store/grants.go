@@ -258,8 +258,9 @@ func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
 	return id, err
 }
 
-// loadGrants fills in what keys are approved for. What was granted to a key that
-// is not trusted means nothing.
+// loadGrants fills in what keys are approved for. What was granted to a key that is not
+// trusted means nothing; but one that leaked is told to have been for those hosts, whose
+// apps may have it still.
 func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) error {
 	rows, err := q.query(`SELECT DISTINCT g.key, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE `+ofKey, args...)
 	if err != nil {
@@ -276,8 +277,12 @@ func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) 
 		if err != nil {
 			return err
 		}
-		if k := bySeq[seq]; k != nil && k.State.Trusted() {
+		switch k := bySeq[seq]; {
+		case k == nil:
+		case k.State.Trusted():
 			k.ApprovedFor = append(k.ApprovedFor, p)
+		case k.State == pins.StateCompromised && !slices.Contains(k.Hosts, p.String()):
+			k.Hosts = append(k.Hosts, p.String())
 		}
 	}
 	for _, k := range bySeq {

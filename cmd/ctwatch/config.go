@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -76,7 +77,7 @@ func (a *app) checkConfig() error {
 	if _, err := httpOptions(cfg, a.logger()); err != nil {
 		return err
 	}
-	for _, u := range append(e.strangers(policy.NewCAs()), cfg.Unused()...) {
+	for _, u := range slices.Concat(e.strangers(policy.NewCAs()), e.blindHosts(), cfg.Unused()) {
 		fmt.Fprintln(a.Stderr, u)
 	}
 	name := cfg.File()

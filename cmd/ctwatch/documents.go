@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -66,14 +67,14 @@ type issuer struct {
 
 	mu      sync.Mutex
 	current map[string]*publish.Document // by app: issued since the start
-	held    map[string]string            // by app: why its pins are withheld, as it was logged
+	held    map[string][2]string         // by app: what is withheld, and what is wrong, as it was logged
 }
 
 func newIssuer(db *store.DB, signing configs.Signing, logger *slog.Logger) *issuer {
 	return &issuer{
 		db: db, signing: signing, logger: logger, now: time.Now,
 		clock: func() error { return nil }, raise: func(_ string, least int64) (int64, error) { return least, nil },
-		current: make(map[string]*publish.Document), held: make(map[string]string),
+		current: make(map[string]*publish.Document), held: make(map[string][2]string),
 	}
 }
 
@@ -85,30 +86,32 @@ func newIssuer(db *store.DB, signing configs.Signing, logger *slog.Logger) *issu
 // As long as the clock is not known to be right nothing new is issued, and the document
 // before is published until it expires.
 //
-// It fails with pins.Refusals if no set can be made that keeps the app connected, and
-// with errClock.
+// It fails with pins.Refusals if there is nothing to publish, and with errClock.
 func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*publish.Document, error) {
-	set, unseen, err := v.Recommend(app)
+	before, err := i.before(ctx, app.Name)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range unseen {
-		err = errors.Join(err, pins.Refusals{{App: app.Name, Host: p, Why: "What it serves is not known, so that a document could cut it off. Look: ctwatch probe --record."}})
-	}
+	set, err := v.Publish(app, before)
 	if err != nil {
 		return nil, err
 	}
-	leaves, err := i.leaves(ctx, v, app)
+	leaves, err := i.leaves(ctx, v, app, set.Withheld)
 	if err != nil {
 		return nil, err
 	}
-
+	files := withheld(slices.Concat(set.Withheld, set.Warnings))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	clock := i.clock()
 	if d := i.current[app.Name]; d != nil && d.Set.Plan == set.Plan && (clock != nil || i.now().Before(d.RefreshAfter)) {
 		if slices.EqualFunc(d.Leaves, leaves, func(a, b publish.Leaf) bool { return string(a.DER) == string(b.DER) }) {
-			return d, nil
+			if reflect.DeepEqual(d.NoFiles, files) {
+				return d, nil
+			}
+			same := *d // the same to devices, and not to builds: min_pins has changed
+			same.Set, same.NoFiles = set, files
+			return &same, nil
 		}
 	}
 	if clock != nil {
@@ -116,7 +119,7 @@ func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*pu
 		// and its serial is far above those of a right clock.
 		return nil, fmt.Errorf("%w: %w", errClock, clock)
 	}
-	d := &publish.Document{App: app.Name, Set: set, Leaves: leaves}
+	d := &publish.Document{App: app.Name, Set: set, Leaves: leaves, NoFiles: files}
 	issued, err := i.db.Issue(ctx, app.Name, set.Plan, i.raise, func(serial int64, at time.Time) ([]byte, error) {
 		d.Serial, d.Issued = serial, at
 		d.RefreshAfter, d.Expires = at.Add(i.signing.Refresh), at.Add(i.signing.Expires)
@@ -131,9 +134,31 @@ func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*pu
 	return d, nil
 }
 
-// leaves lists the certificates of an app's hosts, for clients that pin those:
-// served now, or final ones that a log has for keys that are approved.
-func (i *issuer) leaves(ctx context.Context, v *pins.View, app *pins.App) ([]publish.Leaf, error) {
+// before returns what the last document of an app says, from this process or another.
+func (i *issuer) before(ctx context.Context, app string) (pins.Published, error) {
+	i.mu.Lock()
+	d := i.current[app]
+	i.mu.Unlock()
+	if d != nil {
+		return publish.ReadPayload(d.Payload)
+	}
+	last, found, err := i.db.LatestDocument(ctx, app)
+	if err != nil || !found {
+		return pins.Published{}, err
+	}
+	return publish.ReadPayload(last.Payload)
+}
+
+// leaves lists the certificates of an app's hosts, but for those that are withheld, for
+// clients that pin those: served now, or final ones that a log has for keys that are
+// approved. Devices keep what is left out.
+func (i *issuer) leaves(ctx context.Context, v *pins.View, app *pins.App, withheld []pins.Refusal) ([]publish.Leaf, error) {
+	var hosts []pins.Pattern
+	for _, p := range app.Hosts {
+		if !slices.ContainsFunc(withheld, func(r pins.Refusal) bool { return r.Host == p }) {
+			hosts = append(hosts, p)
+		}
+	}
 	served, err := i.db.ServedCertificates(ctx)
 	if err != nil {
 		return nil, err
@@ -145,7 +170,7 @@ func (i *issuer) leaves(ctx context.Context, v *pins.View, app *pins.App) ([]pub
 		}
 	}
 	ours := func(pin pins.Pin, host pins.Pattern) bool {
-		for _, p := range app.Hosts {
+		for _, p := range hosts {
 			if (p.Covers(host) || host.Covers(p)) && v.Trusted(pin, pins.RoleLeaf, p) != nil {
 				return true
 			}
@@ -158,7 +183,7 @@ func (i *issuer) leaves(ctx context.Context, v *pins.View, app *pins.App) ([]pub
 			add(publish.Leaf{CommonName: s.CommonName, DER: s.DER, NotAfter: s.NotAfter})
 		}
 	}
-	for _, p := range app.Hosts {
+	for _, p := range hosts {
 		for _, k := range v.TrustedFor(p, pins.RoleLeaf) {
 			trusted = append(trusted, k.Pin)
 		}
@@ -186,8 +211,8 @@ type source struct {
 	latest func() *planner.Result
 }
 
-// Document implements publish.Source. Everybody reads why pins are withheld; the
-// details, which name keys and commands, are for the log.
+// Document implements publish.Source. Everybody reads for which reason the pins of a host
+// are withheld; the details, which name keys and commands, are for the log.
 func (s *source) Document(ctx context.Context, name string) (*publish.Document, error) {
 	r := s.latest()
 	if r == nil {
@@ -201,32 +226,47 @@ func (s *source) Document(ctx context.Context, name string) (*publish.Document, 
 	if errors.Is(err, errClock) { // the clock logs it itself
 		return nil, &publish.Withheld{Reasons: []string{"the clock of the server is not known to be right"}}
 	}
-	why := ""
 	var refusals pins.Refusals
-	if errors.As(err, &refusals) {
-		why = err.Error()
+	switch {
+	case err == nil:
+		s.issuer.tell(name, d.Set.Withheld, d.Set.Warnings)
+	case errors.As(err, &refusals):
+		s.issuer.tell(name, refusals, nil)
+		return nil, withheld(refusals)
 	}
-	s.issuer.tell(name, why)
-	if why == "" {
-		return d, err
-	}
-	w := &publish.Withheld{}
-	for _, refusal := range refusals {
-		w.Reasons = append(w.Reasons, fmt.Sprintf("the pins of %s are withheld until its operator has looked at them", refusal.Host))
-	}
-	return nil, w
+	return d, err
 }
 
-// tell logs when an app's pins begin to be withheld, and when no longer.
-func (i *issuer) tell(app, why string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	switch before := i.held[app]; {
-	case why == before:
-	case why == "":
-		i.logger.Info("pins are published again", "app", app)
-	default:
-		i.logger.Error("pins are withheld", "app", app, "why", why)
+// withheld says to everybody why the pins of hosts are withheld; nil if none are.
+func withheld(why []pins.Refusal) *publish.Withheld {
+	if len(why) == 0 {
+		return nil
 	}
-	i.held[app] = why
+	w := &publish.Withheld{}
+	for _, r := range why {
+		w.Reasons = append(w.Reasons, fmt.Sprintf("%s: %s: its operator has to look at it", r.Host, r.Code))
+	}
+	return w
+}
+
+// tell logs when hosts of an app begin to be withheld, or to be published with a
+// warning, and when no longer.
+func (i *issuer) tell(app string, withheld, warnings pins.Refusals) {
+	now := [2]string{withheld.Error(), warnings.Error()}
+	i.mu.Lock()
+	before := i.held[app]
+	i.held[app] = now
+	i.mu.Unlock()
+	if now == before {
+		return
+	}
+	if len(withheld) > 0 {
+		i.logger.Error("pins are withheld", "app", app, "why", now[0])
+	}
+	if len(warnings) > 0 {
+		i.logger.Warn("pins are published although something is wrong", "app", app, "why", now[1])
+	}
+	if now == [2]string{} {
+		i.logger.Info("pins are published again", "app", app)
+	}
 }

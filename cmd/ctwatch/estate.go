@@ -180,6 +180,31 @@ func (e *estate) appHosts() []string {
 	return out
 }
 
+// blindHosts lists the hosts of apps that signed documents are going to withhold by what
+// the configuration says alone, each with its place: those of which nothing is ever
+// looked at, and those for which no certificate is ever seen and no key ever approved
+// but by hand.
+func (e *estate) blindHosts() (out []string) {
+	for i, app := range e.apps {
+		say := func(p pins.Pattern, format string, args ...any) {
+			at := slices.IndexFunc(e.cfg.Apps[i].Hosts, func(h string) bool { parsed, err := parseHost(h); return err == nil && parsed == p })
+			out = append(out, e.cfg.Errorf(fmt.Sprintf("apps[%d].hosts[%d]", i, at), format, args...).Error())
+		}
+		for _, p := range app.Hosts {
+			looked := slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool {
+				return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(app.Hosts, pins.Pattern{Name: ep.Host}))
+			})
+			switch {
+			case !looked:
+				say(p, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)
+			case e.ruleFor(p) < 0:
+				say(p, "%s is in no watched domain: no certificate for it is seen, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
+			}
+		}
+	}
+	return out
+}
+
 // kept lists the endpoints as the store knows them.
 func (e *estate) kept() []store.HostTarget {
 	var out []store.HostTarget

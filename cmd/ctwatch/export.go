@@ -39,10 +39,17 @@ keys that are served now, and those that are approved for it and to come. The fo
   jws       ctwatch's signed pin document (compact JWS)
   wultra    Wultra's signed certificate fingerprints
 
-What would cut the app off, or what nobody vouches for, is refused with the reasons: a
+What would break the app, or what nobody vouches for, is refused with the reasons: a
 key that is served and not approved, fewer pins than min_pins, no backup; and so is
 what a format cannot express without losing or widening meaning. What a host serves
-that was never reached cannot be held against the pins: a note on stderr says so.`,
+that was never reached cannot be held against the pins: a note on stderr says so.
+A key that went out of service stays for the app's lead time, and as long as a
+certificate for it may be deployed again, so that a rollback is possible; it is no
+backup. "ctwatch pins retire" ends that at once.
+
+The signed documents say what is right for each host, revoke compromised keys at once,
+and are refused only if there is nothing to say: a host that a file would be refused
+for is withheld, and apps keep the pins that they have for it. A note says which.`,
 		Example: `  ctwatch pins export --app shop --format android > network_security_config.xml
   ctwatch pins export --app shop --format curl --host api.example.com
   ctwatch pins export --app shop --format jws --sign-key offline-key.pem --out shop.jws`,
@@ -92,6 +99,9 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 	var data []byte
 	switch o.format {
 	case formatJWS, formatWultra:
+		if len(o.hosts) > 0 {
+			return usagef("--host: a signed document speaks of all hosts of %s: apps would cease to pin those that it leaves out", app.Name)
+		}
 		data, err = a.signed(ctx, d, &app, o)
 	default:
 		data, err = a.exported(d, &app, o.format)
@@ -136,6 +146,12 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 	doc, err := i.document(ctx, d.view, app)
 	if err != nil {
 		return nil, err
+	}
+	for _, r := range doc.Set.Withheld {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is withheld (%s): %s\n", r.Host, r.Code, r.Why)
+	}
+	for _, r := range doc.Set.Warnings {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is published all the same (%s): %s\n", r.Host, r.Code, r.Why)
 	}
 	if o.format == formatWultra {
 		return publish.Wultra(doc.Leaves, key)

@@ -101,7 +101,7 @@ func TestARotationToAnUndeclaredKeyIsStoppedAndHeals(t *testing.T) {
 		t.Errorf("%+v", m.Data)
 	}
 	hears.await(ctwatch.PinDeployed, ofKey(rogue.LeafPin))
-	d.untilPublished(s, rogue.LeafPin, backup)
+	d.untilPublished(s, first.LeafPin, rogue.LeafPin, backup) // the one before stays for a rollback
 	if plan := p.plan(); plan.Status != pins.StatusBroken || !slices.Contains(plan.Add, rogue.LeafPin) {
 		t.Errorf("approved: %+v", plan)
 	}

@@ -18,11 +18,20 @@ by the rules of the client that its pins are for; what to add to the next versio
 what may be left out of it, and by when it has to be released.
 
   ok          accepted by every supported version, with another pin to fall back on
-  no_backup   every pin that counts is in the chain served now
-  expiring    pins, or the certificate served, end before a new version could help
-  will_break  a supported version refuses a certificate that may be deployed next
+  no_backup   a version has no pin to fall back on: each is in the chain served now, or
+              is one that nobody vouches for (unknown, unapproved, rejected, on its way out)
+  expiring    pins end before a new version could help; or renewal of the certificate
+              served is due (the last third of its life, at most the lead time or two
+              weeks before its end), and no successor is known
+  will_break  a supported version refuses a certificate that may be deployed next; or a
+              compromised key, or a certificate that was rejected, is served now
   broken      a supported version refuses what is served now
   unknown     too little is known of what is served or shipped
+
+A key that went out of service is not to be left out (REMOVE) before the lead time has
+passed and no certificate for it is good any more, so that a rollback is possible; while
+a key is served that nobody approved, none is. What is kept for that is said below the
+table, and so is why signed documents withhold a host.
 
 Exit status 3 if an app is broken or will break.`,
 		Example: `  ctwatch pins plan
@@ -67,7 +76,7 @@ func (a *app) printPlans(plans []pins.HostPlan) error {
 			return err
 		}
 		for _, p := range plans {
-			if p.Status != pins.StatusOK || len(p.Add) > 0 || len(p.Remove) > 0 {
+			if p.Status != pins.StatusOK || len(p.Add)+len(p.Remove)+len(p.Keep) > 0 || p.Withheld+p.Warning != "" {
 				fmt.Fprintf(a.Stdout, "\n%s\n", paragraph(fmt.Sprintf("%s, %s: %s", p.App, p.Host, p.Why)))
 			}
 		}

@@ -4,8 +4,8 @@
 // What happens is counted as it happens, once for a request, a batch or a step and
 // never for an entry (Metrics, Log). What is known anyway is looked up when someone
 // asks (state.go). Label values are few and never from a certificate: the names and
-// IDs of the logs that are followed, their operators, the senders, the stages, and
-// the known status codes of HTTP.
+// IDs of the logs that are followed, their operators, the senders, the stages, the
+// apps and hosts of the configuration, and the known status codes of HTTP.
 package metrics
 
 import (

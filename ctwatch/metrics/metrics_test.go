@@ -89,6 +89,9 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 			return []Sender{{Name: "nats", Backlog: 3, DeadLetters: 1, LastSuccess: &at}, {Name: "slack", Failing: true}}, nil
 		},
 		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} },
+		Hosts: func() []Host {
+			return []Host{{App: "shop", Host: "api.example.com"}, {App: "shop", Host: "*.cdn.example.com", Withheld: true}}
+		},
 	}
 	m := newMetrics(t, s)
 	labels := fmt.Sprintf(`{log="Lab 2026h2",log_id="%v"}`, l.ID)
@@ -103,6 +106,8 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		`ctwatch_log_tree_size` + labels + ` 1000`,
 		`ctwatch_log_verified_position` + labels + ` 800`,
 		`ctwatch_operator_rate_requests_per_second{operator="Lab"} 12.5`,
+		`ctwatch_pins_withheld{app="shop",host="*.cdn.example.com"} 1`,
+		`ctwatch_pins_withheld{app="shop",host="api.example.com"} 0`,
 		`ctwatch_sender_backlog_events{sender="nats"} 3`,
 		`ctwatch_sender_backlog_events{sender="slack"} 0`,
 		`ctwatch_sender_dead_letters{sender="nats"} 1`,

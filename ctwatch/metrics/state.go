@@ -25,6 +25,14 @@ type Sources struct {
 	// Clock returns how far the local clock is ahead of those of the logs, if that is
 	// known; optional.
 	Clock func() (offset time.Duration, known bool)
+	// Hosts returns the hosts of all apps; optional.
+	Hosts func() []Host
+}
+
+// A Host is a host of an app, both as the configuration names them.
+type Host struct {
+	App, Host string
+	Withheld  bool // from signed documents
 }
 
 // A Sender is how the delivery by one sender stands.
@@ -45,7 +53,7 @@ type state struct {
 
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt                                         *prometheus.Desc
-	rate, clock                                                               *prometheus.Desc
+	rate, clock, withheld                                                     *prometheus.Desc
 }
 
 func newState(s Sources, log *slog.Logger) *state {
@@ -73,6 +81,8 @@ func newState(s Sources, log *slog.Logger) *state {
 
 		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
 		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),
+
+		withheld: desc("pins_withheld", "Whether signed documents withhold the pins of the app's host.", "app", "host"),
 	}
 }
 
@@ -80,7 +90,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock,
+		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld,
 	} {
 		out <- d
 	}
@@ -111,6 +121,11 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	if s.sources.Clock != nil {
 		if offset, known := s.sources.Clock(); known {
 			g.put(s.clock, offset.Seconds())
+		}
+	}
+	if s.sources.Hosts != nil {
+		for _, h := range s.sources.Hosts() {
+			g.put(s.withheld, truth(h.Withheld), label(h.App), label(h.Host))
 		}
 	}
 }

@@ -62,7 +62,8 @@ type handler struct {
 // A reply that is no document is {"error": TEXT}: 404 for no such app or form, 405
 // for another method, 400 for a bad challenge, 409 for a form that cannot express
 // these pins (the text says why; it may with others), 503 with {"reasons": []} and
-// Retry-After for pins that are withheld, and 500, whose cause is only logged.
+// Retry-After for pins that are withheld (files as soon as one host is, documents if
+// all are), and 500, whose cause is only logged.
 func NewHandler(o Options) http.Handler {
 	h := &handler{
 		source: o.Source, ring: o.Ring, maxAge: cmp.Or(o.MaxAge, defaultMaxAge), now: o.Now, log: o.Logger,
@@ -109,6 +110,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if _, file := h.formats[kind]; doc.NoFiles != nil && (file || kind == kindWultra && len(doc.Leaves) == 0) {
+		withhold(w, doc.NoFiles)
+		return
+	}
 	w.Header().Set("Last-Modified", doc.Issued.UTC().Format(http.TimeFormat))
 	keys := h.ring.Keys()
 	switch kind {
@@ -150,11 +155,7 @@ func (h *handler) document(w http.ResponseWriter, r *http.Request, app string) (
 	case errors.Is(err, ErrNoApp):
 		notFound(w)
 	case errors.As(err, &withheld):
-		w.Header().Set("Retry-After", seconds(retryAfter))
-		reply(w, http.StatusServiceUnavailable, struct {
-			Error   string   `json:"error"`
-			Reasons []string `json:"reasons"`
-		}{"The pins of this app are withheld for now: keep those that you have.", append([]string{}, withheld.Reasons...)})
+		withhold(w, withheld)
 	default:
 		h.broken(w, r, app, err)
 	}
@@ -198,6 +199,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, p *page, maxAge 
 
 func notFound(w http.ResponseWriter) {
 	fail(w, http.StatusNotFound, "There is no such app, or no such form of its pins.")
+}
+
+func withhold(w http.ResponseWriter, withheld *Withheld) {
+	w.Header().Set("Retry-After", seconds(retryAfter))
+	reply(w, http.StatusServiceUnavailable, struct {
+		Error   string   `json:"error"`
+		Reasons []string `json:"reasons"`
+	}{"The pins of this app are withheld for now: keep those that you have.", append([]string{}, withheld.Reasons...)})
 }
 
 func refuse(w http.ResponseWriter, refused *format.RefusedError) {

@@ -355,6 +355,34 @@ func TestWhatIsNotPublishedSaysWhy(t *testing.T) {
 	}
 }
 
+// While a host is withheld, files are, with the reason for each; signed documents are
+// not, unless they have nothing to say.
+func TestFilesAreWithheldIfAHostIs(t *testing.T) {
+	part := document(t, shop(t), 7)
+	part.NoFiles = &Withheld{[]string{"www.example.com: not_probed"}}
+	none := document(t, shop(t), 7)
+	none.Leaves, none.NoFiles = nil, part.NoFiles
+	s := serve(t, source{"part": part, "none": none}, newRing(t))
+	const challenge = "AAECAwQFBgcICQoLDA0ODw=="
+	for path, want := range map[string]int{
+		"part.jws": 200, "part/wultra": 200, "part.json": 503, "part.xml": 503, "part.plist": 503, "part.kt": 503, "part.curl": 503,
+		"none.jws": 200, "none/wultra": 503, "none.json": 503,
+	} {
+		for _, headers := range [][]string{nil, {HeaderChallenge, challenge}} {
+			r := s.get(t, "/pins/"+path, headers...)
+			if r.status != want {
+				t.Errorf("%s %q: %d %s", path, headers, r.status, r.body)
+			}
+			if want != 503 {
+				continue
+			}
+			if _, reasons := errorOf(t, r); cmp.Diff(part.NoFiles.Reasons, reasons) != "" || r.header.Get("Retry-After") != "60" {
+				t.Errorf("%s: %q, %v", path, reasons, r.header)
+			}
+		}
+	}
+}
+
 func TestCachesKeepNothingBeyondItsEnd(t *testing.T) {
 	doc := document(t, shop(t), 7)
 	doc.Expires = now.Add(90 * time.Second)

@@ -36,6 +36,18 @@ const (
 // last one said. It looks for another after refresh_after, and takes none that has
 // expired. A pattern "*.h" stands for each name one label below h, as in package
 // format's own form, which reads payloads too.
+//
+// Of each host of the app the document says one of these:
+//
+//   - It is in hosts: its pins are these, and no others.
+//   - It is in withheld alone: nothing is said of its pins now, and the device goes on
+//     with those that it has, from the document before or built in.
+//   - It is in both: the pins are those of the document before that are good still.
+//     So a device that knows nothing of withheld does not cease to pin the host.
+//   - It is in neither: it is pinned no longer.
+//
+// A pin in revoked is never accepted, wherever the device has it from. A host whose
+// pins are all revoked is not connected to.
 type payload struct {
 	App          string                `json:"app"`
 	Serial       int64                 `json:"serial"`
@@ -43,13 +55,15 @@ type payload struct {
 	RefreshAfter int64                 `json:"refresh_after"` // Unix seconds
 	Expires      int64                 `json:"exp"`           // Unix seconds
 	Hosts        map[string][]pins.Pin `json:"hosts"`
-	Revoked      []pins.Pin            `json:"revoked"` // never to be accepted, whatever else says so
+	Revoked      []pins.Pin            `json:"revoked"`            // never to be accepted, whatever else says so
+	Withheld     map[string]string     `json:"withheld,omitempty"` // by host: why, one of the codes of package pins
 }
 
 // Payload writes what is signed: the same bytes for the same arguments. Times are
 // rounded down to seconds; it wants issued < refreshAfter ≤ expires, and a serial
 // that is positive. It fails with a *format.RefusedError for a set that would leave
-// a host without pins or that contradicts itself.
+// a host without pins or that contradicts itself. A set without any host's pins must
+// revoke a key, and say why the hosts are withheld.
 func Payload(set pins.Set, serial int64, issued, refreshAfter, expires time.Time) ([]byte, error) {
 	if err := checkSet(set); err != nil {
 		return nil, err
@@ -70,7 +84,25 @@ func Payload(set pins.Set, serial int64, issued, refreshAfter, expires time.Time
 	for _, h := range set.Hosts {
 		p.Hosts[h.Pattern.String()] = h.Pins
 	}
+	for _, w := range set.Withheld {
+		if p.Withheld == nil {
+			p.Withheld = make(map[string]string, len(set.Withheld))
+		}
+		p.Withheld[w.Host.String()] = w.Code
+	}
 	return writeJSON(p)
+}
+
+// ReadPayload reads what an earlier document said, as far as the next one rests on it.
+func ReadPayload(data []byte) (pins.Published, error) {
+	var p struct {
+		Hosts   map[pins.Pattern][]pins.Pin `json:"hosts"`
+		Revoked []pins.Pin                  `json:"revoked"`
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return pins.Published{}, fmt.Errorf("reading the pin document before: %w", err)
+	}
+	return pins.Published{Hosts: p.Hosts, Revoked: p.Revoked}, nil
 }
 
 func checkSet(set pins.Set) error {
@@ -80,10 +112,15 @@ func checkSet(set pins.Set) error {
 	switch {
 	case set.App == "" || !utf8.ValidString(set.App):
 		return refuse("", "The app has no name that can be written. Name it in the configuration.")
-	case len(set.Hosts) == 0:
+	case len(set.Hosts) == 0 && (len(set.Withheld) == 0 || len(set.Revoked) == 0):
 		return refuse("", "The app has no hosts, and the document would pin nothing. Name its hosts in the configuration.")
 	case slices.ContainsFunc(set.Revoked, pins.Pin.IsZero):
 		return refuse("", "One of the pins that are revoked is empty.")
+	}
+	for _, w := range set.Withheld {
+		if w.Code == "" {
+			return refuse(w.Host.String(), "It is withheld, and nothing says why.")
+		}
 	}
 	seen := make(map[pins.Pattern]bool)
 	for _, h := range set.Hosts {

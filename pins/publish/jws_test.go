@@ -122,6 +122,32 @@ func TestPayloadIsWhatTheContractSays(t *testing.T) {
 	}
 }
 
+// What is withheld is said with its reason, and what is revoked is said though no host
+// has pins; what a payload says can be read back.
+func TestPayloadSaysWhatIsWithheld(t *testing.T) {
+	set := shop(t)
+	set.Withheld = []pins.Refusal{{App: "shop", Host: pattern(t, "www.example.com"), Code: pins.NotApproved, Why: "secret"}}
+	set.Warnings = []pins.Refusal{{App: "shop", Host: pattern(t, "api.example.com"), Code: pins.BelowMinPins, Why: "secret"}}
+	got := document(t, set, 7).Payload
+	if !bytes.HasSuffix(got, []byte(`,"withheld":{"www.example.com":"served_key_not_approved"}}`)) || bytes.Contains(got, []byte("secret")) {
+		t.Errorf("%s", got)
+	}
+	said, err := ReadPayload(got)
+	want := pins.Published{Revoked: []pins.Pin{pin(9)}, Hosts: map[pins.Pattern][]pins.Pin{
+		pattern(t, "*.cdn.example.com"): {pin(3), pin(4)}, pattern(t, "api.example.com"): {pin(1), pin(2)},
+	}}
+	if diff := cmp.Diff(want, said); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	set.Hosts = nil
+	if got := document(t, set, 7).Payload; !bytes.Contains(got, []byte(`"hosts":{},"revoked":["`)) {
+		t.Errorf("%s", got)
+	}
+	if _, err := ReadPayload([]byte("{")); err == nil {
+		t.Error("read what is no payload")
+	}
+}
+
 func TestOurOwnFormatReadsPayloads(t *testing.T) {
 	f, err := format.Find("json")
 	if err != nil {
@@ -148,19 +174,21 @@ func TestPayloadsThatWouldCutOffOrUnpinAreRefused(t *testing.T) {
 		issued, refresh, expires time.Time
 		want                     string
 	}{
-		"no app":          {func(s *pins.Set) { s.App = "" }, 1, now, hour, hour, "no name"},
-		"no UTF-8":        {func(s *pins.Set) { s.App = "\xff" }, 1, now, hour, hour, "no name"},
-		"no hosts":        {func(s *pins.Set) { s.Hosts = nil }, 1, now, hour, hour, "no hosts"},
-		"no pins":         {func(s *pins.Set) { s.Hosts[1].Pins = nil }, 1, now, hour, hour, "api.example.com: It has no pins"},
-		"empty pin":       {func(s *pins.Set) { s.Hosts[1].Pins[0] = pins.Pin{} }, 1, now, hour, hour, "empty"},
-		"revoked pin":     {func(s *pins.Set) { s.Revoked = append(s.Revoked, pin(1)) }, 1, now, hour, hour, "revoked"},
-		"empty revoked":   {func(s *pins.Set) { s.Revoked = []pins.Pin{{}} }, 1, now, hour, hour, "empty"},
-		"all levels":      {func(s *pins.Set) { s.Hosts[1].Pattern.Reach = pins.AllBelow }, 1, now, hour, hour, "one by one"},
-		"twice":           {func(s *pins.Set) { s.Hosts[1].Pattern = s.Hosts[0].Pattern }, 1, now, hour, hour, "twice"},
-		"serial 0":        {nil, 0, now, hour, hour, "positive"},
-		"refresh at once": {nil, 1, now, now, hour, "in this order"},
-		"refresh never":   {nil, 1, now, hour.Add(time.Second), hour, "in this order"},
-		"never issued":    {nil, 1, time.Time{}, hour, hour, "in this order"},
+		"no app":           {func(s *pins.Set) { s.App = "" }, 1, now, hour, hour, "no name"},
+		"no UTF-8":         {func(s *pins.Set) { s.App = "\xff" }, 1, now, hour, hour, "no name"},
+		"no hosts":         {func(s *pins.Set) { s.Hosts = nil }, 1, now, hour, hour, "no hosts"},
+		"all withheld":     {func(s *pins.Set) { s.Withheld, s.Hosts, s.Revoked = []pins.Refusal{{Code: "x"}}, nil, nil }, 1, now, hour, hour, "no hosts"},
+		"withheld, no why": {func(s *pins.Set) { s.Withheld = []pins.Refusal{{Host: s.Hosts[0].Pattern}} }, 1, now, hour, hour, "nothing says why"},
+		"no pins":          {func(s *pins.Set) { s.Hosts[1].Pins = nil }, 1, now, hour, hour, "api.example.com: It has no pins"},
+		"empty pin":        {func(s *pins.Set) { s.Hosts[1].Pins[0] = pins.Pin{} }, 1, now, hour, hour, "empty"},
+		"revoked pin":      {func(s *pins.Set) { s.Revoked = append(s.Revoked, pin(1)) }, 1, now, hour, hour, "revoked"},
+		"empty revoked":    {func(s *pins.Set) { s.Revoked = []pins.Pin{{}} }, 1, now, hour, hour, "empty"},
+		"all levels":       {func(s *pins.Set) { s.Hosts[1].Pattern.Reach = pins.AllBelow }, 1, now, hour, hour, "one by one"},
+		"twice":            {func(s *pins.Set) { s.Hosts[1].Pattern = s.Hosts[0].Pattern }, 1, now, hour, hour, "twice"},
+		"serial 0":         {nil, 0, now, hour, hour, "positive"},
+		"refresh at once":  {nil, 1, now, now, hour, "in this order"},
+		"refresh never":    {nil, 1, now, hour.Add(time.Second), hour, "in this order"},
+		"never issued":     {nil, 1, time.Time{}, hour, hour, "in this order"},
 	} {
 		set := shop(t)
 		if test.change != nil {

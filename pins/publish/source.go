@@ -22,6 +22,11 @@ type Document struct {
 	Expires      time.Time
 
 	Leaves []Leaf // of the certificates served now, and of those to come if known
+
+	// NoFiles says why the forms that are not signed are withheld, although the signed
+	// ones are not: a file that is built into an app cannot say that it says nothing of
+	// a host. So is a Wultra document without certificates. Nil if they are served.
+	NoFiles *Withheld
 }
 
 // A Source knows the documents of apps. Its methods are called concurrently, for
@@ -35,10 +40,10 @@ type Source interface {
 // ErrNoApp says that there is no such app.
 var ErrNoApp = errors.New("no such app")
 
-// A Withheld says why nothing is published of an app now: a set that lacks the key
-// that is served would cut its devices off. They keep what they have.
+// A Withheld says why nothing is published of an app now, or nothing in a form: a set
+// that lacks the key that is served would break the app. Devices keep what they have.
 type Withheld struct {
-	Reasons []string // sentences, which everybody may read
+	Reasons []string // for each host, which everybody may read
 }
 
 func (w *Withheld) Error() string {
