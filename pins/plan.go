@@ -164,9 +164,12 @@ func (j *judge) compromised(pin Pin) bool {
 }
 
 // useless reports whether a pin that is not served is no fallback any more: it was
-// retired, or all certificates known for it have ended and nobody vouches for it.
-// A pin nobody has heard of may be that of a key in a safe.
+// retired, no key can have it, or all certificates known for it have ended and nobody
+// vouches for it. A pin nobody has heard of may be that of a key in a safe.
 func (j *judge) useless(pin Pin) bool {
+	if pin.Check() != nil {
+		return true
+	}
 	k := j.v.anyKey(pin)
 	if k == nil {
 		return false
