@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -83,7 +84,10 @@ func (c checker) watch(list []Watch) {
 		for j, issuer := range w.Issuers {
 			p := index(at+".issuers", j)
 			if strings.HasPrefix(issuer, "sha256/") {
-				if _, err := pins.Parse(issuer); err != nil {
+				_, err := pins.Parse(issuer)
+				if noKey := new(pins.NoKeyError); errors.As(err, &noKey) {
+					c.bad(p, "%s is not valid; no key has this pin: it is %s; want the pin of an issuer's key", c.shown(p, issuer), noKey.What)
+				} else if err != nil {
 					c.bad(p, "%s is no pin; want \"sha256/\" and the base64 of a SHA-256, 44 characters", c.shown(p, issuer))
 				}
 			} else if _, wrong := canonicalDomain(issuer); wrong != "" && !strings.Contains(issuer, " ") { // else a CA's name

@@ -100,7 +100,7 @@ func TestDataDirComesFromTheFileThenSystemd(t *testing.T) {
 }
 
 func TestWatchShortAndLong(t *testing.T) {
-	pin := pins.FromSPKI(nil)
+	pin := pins.FromSPKI([]byte("key"))
 	got := load(t, `
 watch:
   - example.com

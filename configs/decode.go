@@ -2,6 +2,7 @@ package configs
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -304,7 +305,9 @@ func set(v reflect.Value, text string, quoted bool) error {
 		return err
 	case *pins.Pin:
 		pin, err := pins.Parse(text)
-		if err != nil || pin.IsZero() {
+		if noKey := new(pins.NoKeyError); errors.As(err, &noKey) {
+			return fmt.Errorf("no key has this pin: it is %s; want the pin of a key", noKey.What)
+		} else if err != nil {
 			return want
 		}
 		*p = pin

@@ -196,6 +196,8 @@ func (c *checker) check() {
 			pin := next.Chain.Of(role)
 			if v.Trusted(pin, role, c.Pattern) != nil {
 				c.bad("It refuses the certificate issued on %s (%s), whose key %s is approved: add it.", day(next.NotBefore), shortID(next.ID), pin)
+			} else if state := v.givenUp(pin); state != "" {
+				c.warn("It refuses the certificate issued on %s (%s), whose %s is %s: do not deploy that.", day(next.NotBefore), shortID(next.ID), keyWords(pin, role), state)
 			} else {
 				c.warn("It refuses the certificate issued on %s (%s), whose %s nobody has approved. Do not deploy that, or approve its key and add it.", day(next.NotBefore), shortID(next.ID), keyWords(pin, role))
 			}
@@ -225,7 +227,7 @@ func (c *checker) checkKeys(r Requirement) {
 		case useless != "":
 			c.bad("%s", useless)
 		case !c.v.trustedAt(pin, r.Place(i), c.Pattern):
-			c.bad("%s", c.untrusted(pin))
+			c.bad("%s", c.untrusted(pin, r.Place(i)))
 		case unsure != "":
 			c.warn("%s", unsure)
 		}
@@ -233,17 +235,22 @@ func (c *checker) checkKeys(r Requirement) {
 }
 
 // untrusted says why a pin that nobody vouches for at the host is not to be shipped.
-func (c *checker) untrusted(pin Pin) string {
-	k := c.v.anyKey(pin)
+func (c *checker) untrusted(pin Pin, place Position) string {
+	k, role := c.v.anyKey(pin), c.app.Role
+	if !place.Takes(role) {
+		role = map[Role]Role{RoleLeaf: RoleIssuer, RoleIssuer: RoleLeaf}[role]
+	}
 	switch {
 	case k == nil:
-		return fmt.Sprintf("It pins %s, a key that nobody has declared. If it is yours: ctwatch certs authorize %s --domain %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
+		return fmt.Sprintf("It pins %s, a key that nobody has declared. If it is %s: %s.", pin, role.words(), c.v.approve(pin, role, c.Pattern))
+	case c.v.givenUp(pin) != "":
+		return fmt.Sprintf("It pins %s, which is %s: leave it out.", pin, c.v.givenUp(pin))
 	case k.State.Trusted():
 		return fmt.Sprintf("It pins %s, which is approved for %s and not for %s.", pin, patternList(k.ApprovedFor), c.Pattern)
 	case k.State == StateSeen && slices.ContainsFunc(c.v.issuedFor[pin], func(i *Issued) bool { return i.Rejected }):
 		return fmt.Sprintf("It pins %s, the key of a certificate that should not exist: leave it out. If it is yours after all: ctwatch certs authorize %s --reason TEXT.", pin, c.rejectedID(pin))
 	case k.State == StateSeen:
-		return fmt.Sprintf("It pins %s, which was seen in a certificate and approved by nobody. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(c.Pattern.String()))
+		return fmt.Sprintf("It pins %s, which was seen in a certificate and approved by nobody. If it is %s: %s.", pin, role.words(), c.v.approve(pin, role, c.Pattern))
 	}
 	return fmt.Sprintf("It pins %s, which is %s: leave it out.", pin, k.State)
 }

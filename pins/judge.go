@@ -79,7 +79,10 @@ func (j *judge) addOrDeclare(p *HostPlan) string {
 	if len(p.Add) > 0 {
 		return "Ship " + pinList(p.Add) + " in the next version."
 	}
-	return fmt.Sprintf("Make the next key now, declare it (ctwatch certs authorize KEY.csr --domain %s --reason TEXT), and ship its pin.", j.Pattern)
+	if j.app.Role == RoleIssuer {
+		return fmt.Sprintf("Choose the CA that you would change to, declare its key (%s), and ship its pin.", declareAnother(RoleIssuer, j.Pattern))
+	}
+	return fmt.Sprintf("Make the next key now, declare it (%s), and ship its pin.", declareAnother(RoleLeaf, j.Pattern))
 }
 
 // findExpiring looks for pins that end by themselves, and for a certificate that
@@ -199,8 +202,11 @@ func (j *judge) aboutComing(c *Issued, next *Coming) string {
 	case next.Trusted:
 		return fmt.Sprintf("Ship %s, and do not deploy the certificate while %s in use.", next.Pin, versionsAre(next.Refused))
 	}
-	return fmt.Sprintf("Nobody has approved this key for %s. If it is yours, do not deploy it yet: approve it (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin first. If it is not, reject the certificate (ctwatch certs reject %s --reason TEXT).",
-		j.Pattern, next.Pin, shellWord(j.Pattern.String()), shortID(c.ID))
+	if state := j.v.givenUp(next.Pin); state != "" {
+		return fmt.Sprintf("This key is %s: do not deploy the certificate.", state)
+	}
+	return fmt.Sprintf("Nobody has approved this key for %s. If it is %s, do not deploy it yet: approve it (%s) and ship its pin first. If it is not, reject the certificate (ctwatch certs reject %s --reason TEXT).",
+		j.Pattern, j.app.Role.words(), j.v.approve(next.Pin, j.app.Role, j.Pattern), shortID(c.ID))
 }
 
 // findDanger looks for what is served and has to be replaced, even if every version accepts it.
@@ -269,9 +275,11 @@ func (j *judge) findBroken(p *HostPlan) {
 		case d == rejected:
 			toDo = "Its certificate was rejected. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again."
 		case pin.IsZero():
+		case j.v.givenUp(pin) != "":
+			toDo = fmt.Sprintf("This key is %s. Serve another one that is shipped.", j.v.givenUp(pin))
 		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
-			toDo = fmt.Sprintf("Nobody has approved this key for %s. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again, approve this one (ctwatch pins approve %s --host %s --reason TEXT) and ship its pin.",
-				j.Pattern, pin, shellWord(j.Pattern.String()))
+			toDo = fmt.Sprintf("Nobody has approved this key for %s. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again, approve this one (%s) and ship its pin.",
+				j.Pattern, j.v.approve(pin, j.app.Role, j.Pattern))
 		case slices.Contains(p.Add, pin):
 			toDo = fmt.Sprintf("Serve a key that is shipped again, until a version with %s is out.", pin)
 		}

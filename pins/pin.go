@@ -22,10 +22,24 @@ type Pin [Size]byte
 // as they are and never re-encoded: a client hashes what it is served.
 func FromSPKI(der []byte) Pin { return sha256.Sum256(der) }
 
-// Parse reads a pin as String writes it: "sha256/" and 44 characters of padded
-// standard base64. It accepts no other spelling, since a pin that a client reads
-// differently is a pin that silently never matches.
+// Parse reads a pin that a person, a configuration or a file gives, as String writes
+// it: "sha256/" and 44 characters of padded standard base64. It accepts no other
+// spelling, since a pin that a client reads differently is a pin that silently never
+// matches; and it fails with a *NoKeyError for one that no key can have.
 func Parse(s string) (Pin, error) {
+	p, err := ParseAny(s)
+	if err == nil {
+		err = p.Check()
+	}
+	if err != nil {
+		return Pin{}, err
+	}
+	return p, nil
+}
+
+// ParseAny reads a pin as Parse does, also one that no key can have: to find and to
+// retire what was recorded before such a pin was refused.
+func ParseAny(s string) (Pin, error) {
 	var p Pin
 	b64, ok := strings.CutPrefix(s, prefix)
 	if !ok {
@@ -46,8 +60,11 @@ func (p Pin) String() string {
 	if p.IsZero() {
 		return ""
 	}
-	return prefix + base64.StdEncoding.EncodeToString(p[:])
+	return p.text()
 }
+
+// text writes any pin as "sha256/" and base64, also the zero one.
+func (p Pin) text() string { return prefix + base64.StdEncoding.EncodeToString(p[:]) }
 
 // IsZero reports whether the pin is unknown.
 func (p Pin) IsZero() bool { return p == Pin{} }
@@ -55,14 +72,15 @@ func (p Pin) IsZero() bool { return p == Pin{} }
 // MarshalText implements encoding.TextMarshaler with String.
 func (p Pin) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler with Parse; the empty text is
-// the zero pin.
+// UnmarshalText implements encoding.TextUnmarshaler with ParseAny, since it reads back
+// what MarshalText wrote; the empty text is the zero pin. What a person gives is for
+// Parse to read.
 func (p *Pin) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*p = Pin{}
 		return nil
 	}
-	q, err := Parse(string(text))
+	q, err := ParseAny(string(text))
 	if err != nil {
 		return err
 	}

@@ -95,12 +95,14 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
 		switch {
 		case v.isCompromised(pin):
 			leaked = pin
+		case v.givenUp(pin) != "":
+			refuse(NotApproved, "The key served now, %s, is %s. Serve another one first.", pin, v.givenUp(pin))
 		case v.Trusted(pin, app.Role, p) != nil:
 			hs.Pins = append(hs.Pins, pin)
 		case v.isRejected(pin):
 			refuse(NotApproved, "The key served now, %s, is that of a certificate that was rejected: serve another one.", pin)
 		default:
-			refuse(NotApproved, "The key served now, %s, is not approved for it. If it is yours: ctwatch pins approve %s --host %s --reason TEXT.", pin, pin, shellWord(p.String()))
+			refuse(NotApproved, "The key served now, %s, is not approved for it. If it is %s: %s.", pin, app.Role.words(), v.approve(pin, app.Role, p))
 		}
 	}
 	if len(t.served) > 0 && len(served) == 0 {
@@ -165,14 +167,18 @@ func (v *View) perhaps(app *App, t *target) string {
 	p := t.Pattern
 	var waiting []Pin
 	for _, c := range v.coming(t) {
-		if pin := c.Chain.Of(app.Role); !pin.IsZero() && v.Trusted(pin, app.Role, p) == nil && !slices.Contains(waiting, pin) {
+		if pin := c.Chain.Of(app.Role); !pin.IsZero() && v.Trusted(pin, app.Role, p) == nil && v.givenUp(pin) == "" && !slices.Contains(waiting, pin) {
 			waiting = append(waiting, pin)
 		}
 	}
 	if len(waiting) == 0 {
-		return fmt.Sprintf(" Declare another: ctwatch certs authorize KEY.csr --domain %s --reason TEXT.", shellWord(p.String()))
+		return fmt.Sprintf(" Declare another: %s.", declareAnother(app.Role, p))
 	}
-	return fmt.Sprintf(" Certificates were issued for %s, which nobody has approved: if that is yours, ctwatch pins approve PIN --host %s --reason TEXT.", pinList(waiting), shellWord(p.String()))
+	command := fmt.Sprintf("ctwatch pins approve PIN --host %s --reason TEXT", shellWord(p.String()))
+	if len(waiting) == 1 {
+		command = v.approve(waiting[0], app.Role, p)
+	}
+	return fmt.Sprintf(" Certificates were issued for %s, which nobody has approved: if that is %s, %s.", pinList(waiting), app.Role.words(), command)
 }
 
 // date fills in what the set rests on and for how long.

@@ -95,6 +95,9 @@ func (j *judge) keep(p *HostPlan, pin Pin, why string) {
 // retired, or all certificates known for it have ended and nobody vouches for it.
 // A pin nobody has heard of may be that of a key in a safe.
 func (j *judge) useless(pin Pin) bool {
+	if pin.Check() != nil { // no key can have it
+		return true
+	}
 	k := j.v.anyKey(pin)
 	if k == nil {
 		return false

@@ -16,6 +16,9 @@ import (
 // and would have to be for that; "" for nothing.
 func (v *View) unusable(r Requirement, i int) (why, unsure string) {
 	pin, place := r.Pins[i], r.Place(i)
+	if err := pin.Check(); err != nil {
+		return fmt.Sprintf("It pins a value that no app should: %v.", err), ""
+	}
 	roles := v.rolesOf(pin)
 	switch algorithm := v.algorithm(pin); {
 	case len(roles) > 0 && !slices.ContainsFunc(roles, place.Takes):

@@ -54,7 +54,7 @@ func NewView(f *Facts) *View {
 		if k.State == StateCompromised {
 			v.leaked = append(v.leaked, k)
 		}
-		if k.State.Trusted() {
+		if k.State.Trusted() && k.Pin.Check() == nil {
 			for _, p := range k.ApprovedFor {
 				v.scopes[p] = append(v.scopes[p], k)
 			}
@@ -168,7 +168,7 @@ func inChains(served []*Served, p Pin) bool {
 // hosts, every one of them: nil otherwise.
 func (v *View) Trusted(pin Pin, r Role, p Pattern) *Key {
 	k := v.Key(pin, r)
-	if k == nil || !k.State.Trusted() || !slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) }) {
+	if k == nil || !k.State.Trusted() || pin.Check() != nil || !slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) }) {
 		return nil
 	}
 	return k

@@ -31,6 +31,8 @@ func (a *Approval) check() error {
 	switch {
 	case a.Pin.IsZero():
 		return errors.New("there is no pin to approve")
+	case a.Pin.Check() != nil:
+		return a.Pin.Check()
 	case len(a.Hosts) == 0:
 		return errors.New("a key is approved for hosts: name at least one")
 	case a.Actor != pins.Person && a.Actor != pins.Policy:

@@ -29,6 +29,7 @@ const (
 // A world is what the program sees of the process it runs in.
 type world struct {
 	Args           []string
+	Stdin          io.Reader // may be nil
 	Stdout, Stderr io.Writer
 	LookupEnv      func(string) (string, bool)
 }
@@ -36,10 +37,14 @@ type world struct {
 // terminal reports whether w is one that a person looks at, and whether it may be
 // coloured (https://no-color.org).
 func (w world) terminal(out io.Writer) (terminal, color bool) {
-	f, ok := out.(*os.File)
-	terminal = ok && term.IsTerminal(int(f.Fd()))
+	terminal = isTerminal(out)
 	_, noColor := w.LookupEnv("NO_COLOR")
 	return terminal, terminal && !noColor
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // A usageError is a mistake of whoever called: exit status 2.

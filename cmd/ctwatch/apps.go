@@ -153,7 +153,8 @@ func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.Ap
 			}
 			rules, err := f.Decode(s.Content)
 			if err != nil {
-				return nil, fmt.Errorf("what was imported for %s %s (%s): %w", ctwatch.Printable(s.App, 60), ctwatch.Printable(s.Version, 60), ctwatch.Printable(s.Name, 100), err)
+				return nil, fmt.Errorf("what was imported for %s %s (%s) cannot be read: %w. Take it out, and import it again once it is right: ctwatch pins drop --app %[1]s --version %[2]s",
+					ctwatch.Printable(s.App, 60), ctwatch.Printable(s.Version, 60), ctwatch.Printable(s.Name, 100), err)
 			}
 			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
 		}

@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/ctwatch"
-	"ctwatch/ctwatch/entry"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -22,18 +17,27 @@ import (
 func (a *app) certsAuthorizeCommand() *cobra.Command {
 	var domains []string
 	var reason string
+	var issuer bool
 	c := &cobra.Command{
 		Use: "authorize ID|FILE.pem|FILE.csr|sha256/PIN", Short: "Say that a certificate should exist, or that a key is yours", Args: cobra.ExactArgs(1),
 		Long: `authorize is the human verdict. Of a certificate that was found, by its ID or from a
 file, it says that it should exist: its verdict becomes expected, and its key is
 approved for its names. A certificate signing request, a public key or a pin
-authorises a key before anything is issued for it: the key is declared for the
-domains, may be shipped at once, and is recognised when a log has it.
+authorizes a key before anything is issued for it: the key is declared for the
+domains, may be shipped at once, and is recognized when a log has it.
 
-Who authorised, when and why is kept: "ctwatch pins history".`,
+Of a file with a chain the server's own certificate is taken, wherever it stands. What
+looks like a certificate in it and cannot be read is an error.
+
+With --issuer the key is that of a CA, a root's or an intermediate's, that apps with
+"pin: issuer" may pin for the domains: the CA that issues now, or the next one, as a
+backup. It expects no certificate; "issuers" in the watch list does.
+
+Who authorized, when and why is kept: "ctwatch pins history".`,
 		Example: `  ctwatch certs authorize 3f9a1c22 --reason "our renewal, ticket 4711"
   ctwatch certs authorize next.csr --reason "next year's key"
-  ctwatch certs authorize sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --domain api.example.com --reason "backup key in the safe"`,
+  ctwatch certs authorize sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --domain api.example.com --reason "backup key in the safe"
+  ctwatch certs authorize backup-ca.pem --issuer --domain api.example.com --reason "the CA that we would change to"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			hosts, err := parseHosts("domain", domains)
 			if err != nil {
@@ -42,9 +46,15 @@ Who authorised, when and why is kept: "ctwatch pins history".`,
 			if strings.TrimSpace(reason) == "" {
 				return usagef("authorize needs --reason: whoever reads the audit trail wants to know why")
 			}
-			s, err := a.readSubject(args[0])
+			s, err := a.readSubject(args[0], issuer)
 			if err != nil {
 				return err
+			}
+			if issuer {
+				if err := s.asIssuer(hosts); err != nil {
+					return err
+				}
+				return a.desk(c.Context(), func(d *desk) error { return a.authorizeIssuer(c.Context(), d, s, hosts, reason) })
 			}
 			how := toCreate
 			if s.pin.IsZero() {
@@ -55,6 +65,7 @@ Who authorised, when and why is kept: "ctwatch pins history".`,
 	}
 	c.Flags().StringArrayVar(&domains, "domain", nil, "the `host` that the key is for, or a pattern (\"*.example.com\"); default: the names in the certificate or request")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
+	c.Flags().BoolVar(&issuer, "issuer", false, "the key is that of a CA, for apps that pin issuers; needs --domain")
 	return a.jsonFlag(c, "print the key as JSON")
 }
 
@@ -95,7 +106,7 @@ cannot be rejected before that key is retired.`,
 func rejectCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, by, reason string) error {
 	judged, err := db.Judge(ctx, c.ID, ctwatch.Unexpected, []string{"rejected"}, by, reason)
 	if errors.Is(err, store.ErrTrustedKey) {
-		return fmt.Errorf("its key %s is trusted: if it is in wrong hands, first \"ctwatch pins retire --compromised %s\"; if not, first \"ctwatch pins retire %s\": %w", c.Key.Pin, c.Key.Pin, c.Key.Pin, err)
+		return fmt.Errorf("its key %s is trusted: if it is in wrong hands, first \"ctwatch pins retire --compromised --reason TEXT %s\"; if not, first \"ctwatch pins retire %s\": %w", c.Key.Pin, c.Key.Pin, c.Key.Pin, err)
 	} else if err != nil {
 		return err
 	}
@@ -145,92 +156,6 @@ func hostsOf(names []string) []pins.Pattern {
 	return hosts
 }
 
-// A subject is what is to be authorised: a certificate that was found, or a key
-// with the names that go with it.
-type subject struct {
-	id        string // of a certificate, or the first digits of it; "" for a key
-	pin       pins.Pin
-	algorithm string
-	names     []string
-	what      string // for messages
-}
-
-// maxSubject bounds a file with a certificate, a request or a key.
-const maxSubject = 1 << 20
-
-// readSubject tells an ID, a pin and the kinds of files apart.
-func (a *app) readSubject(arg string) (subject, error) {
-	if strings.HasPrefix(arg, "sha256/") {
-		pin, err := parsePin(arg)
-		return subject{pin: pin, what: "the pin"}, err
-	}
-	if _, err := os.Stat(arg); err != nil {
-		id := strings.ToLower(arg)
-		if digits := id + strings.Repeat("0", len(id)%2); len(id) >= 8 && len(id) <= 64 {
-			if _, err := hex.DecodeString(digits); err == nil {
-				return subject{id: id}, nil
-			}
-		}
-		return subject{}, usagef("%s is neither a file, nor a pin (\"sha256/…\"), nor a certificate's ID of 8 to 64 hex digits", ctwatch.Printable(arg, 100))
-	}
-	data, err := readBounded(arg, maxSubject)
-	if err != nil {
-		return subject{}, err
-	}
-	s, err := parseSubject(data)
-	if err != nil {
-		return subject{}, fmt.Errorf("%s: %w", arg, err)
-	}
-	return s, nil
-}
-
-func parseSubject(data []byte) (subject, error) {
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return subject{}, errors.New("want PEM: a certificate, a certificate signing request or a public key")
-	}
-	switch block.Type {
-	case "CERTIFICATE":
-		tbs, err := entry.TBS(block.Bytes)
-		if err != nil {
-			return subject{}, fmt.Errorf("reading the certificate: %w", err)
-		}
-		c := entry.Describe(tbs)
-		if c.Key.Pin.IsZero() {
-			return subject{}, fmt.Errorf("reading the certificate: %s", strings.Join(c.Problems, "; "))
-		}
-		return subject{id: c.ID.String(), pin: c.Key.Pin, algorithm: c.Key.Algorithm, names: c.Names, what: "the certificate"}, nil
-	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
-		csr, err := x509.ParseCertificateRequest(block.Bytes)
-		if err != nil {
-			return subject{}, fmt.Errorf("reading the certificate signing request: %w", err)
-		}
-		if err := csr.CheckSignature(); err != nil {
-			return subject{}, fmt.Errorf("the certificate signing request is not signed by its own key: %w", err)
-		}
-		s, err := keySubject(csr.RawSubjectPublicKeyInfo, "the certificate signing request")
-		s.names = csr.DNSNames
-		if len(s.names) == 0 && csr.Subject.CommonName != "" {
-			s.names = []string{csr.Subject.CommonName}
-		}
-		return s, err
-	case "PUBLIC KEY":
-		return keySubject(block.Bytes, "the public key")
-	}
-	if strings.Contains(block.Type, "PRIVATE KEY") {
-		return subject{}, errors.New("this is a private key, which ctwatch has no need to see: give its public key (openssl pkey -in KEY -pubout) or a request made with it")
-	}
-	return subject{}, fmt.Errorf("PEM of type %q; want a certificate, a certificate signing request or a public key", ctwatch.Printable(block.Type, 60))
-}
-
-func keySubject(spki []byte, what string) (subject, error) {
-	algorithm, err := entry.Algorithm(spki)
-	if err != nil {
-		return subject{}, fmt.Errorf("reading the public key: %w", err)
-	}
-	return subject{pin: pins.FromSPKI(spki), algorithm: algorithm, what: what}, nil
-}
-
 func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
 	if s.id != "" {
 		cert, err := d.db.Certificate(ctx, s.id)
@@ -249,10 +174,34 @@ func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pa
 	if len(hosts) == 0 {
 		return usagef("%s names no host: say with --domain which ones the key is for", s.what)
 	}
+	if d.view.Key(s.pin, pins.RoleIssuer) != nil && d.view.Key(s.pin, pins.RoleLeaf) == nil {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as the key of an issuer, and is now declared as one that servers have. For apps that pin issuers, add --issuer.\n", s.pin)
+	}
 	if _, err := d.db.Approve(ctx, approval(s.pin, s.algorithm, hosts, a.person(), reason)); err != nil {
 		return err
 	}
 	return a.tellKey(ctx, d, s.pin, "is authorised for "+words(hosts))
+}
+
+// asIssuer fails for what cannot be declared as the key of a CA.
+func (s *subject) asIssuer(hosts []pins.Pattern) error {
+	switch {
+	case s.pin.IsZero():
+		return usagef("--issuer takes the certificate, the public key or the pin of a CA, and no ID")
+	case len(hosts) == 0:
+		return usagef("--issuer needs --domain: say for which hosts apps may pin the key of this CA")
+	}
+	return nil
+}
+
+// authorizeIssuer declares the key of a CA.
+func (a *app) authorizeIssuer(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
+	approval := approval(s.pin, s.algorithm, hosts, a.person(), reason)
+	approval.Role = pins.RoleIssuer
+	if _, err := d.db.Approve(ctx, approval); err != nil {
+		return err
+	}
+	return a.tellKey(ctx, d, s.pin, "is authorized as the key of an issuer for "+words(hosts))
 }
 
 func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certificate, hosts []pins.Pattern, reason string) error {

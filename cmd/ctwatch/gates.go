@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -206,13 +203,18 @@ func problemWords(p pins.Problem) string {
 }
 
 // clientProblem returns what is wrong with a file that can be read, and that its client
-// would ignore or crash on; ok is false for another error, or none.
+// would ignore or crash on, or that pins what no key has; ok is false for another error, or none.
 func clientProblem(app string, err error) (p pins.Problem, ok bool) {
 	var client *format.ClientError
-	if !errors.As(err, &client) {
+	var noKey *pins.NoKeyError
+	switch {
+	case errors.As(err, &client):
+		p = pins.Problem{App: app, Why: client.Error()}
+	case errors.As(err, &noKey):
+		p = pins.Problem{App: app, Why: noKey.Error()}
+	default:
 		return p, false
 	}
-	p = pins.Problem{App: app, Why: client.Error()}
 	var at *format.SyntaxError
 	if errors.As(err, &at) {
 		p.Why = at.Err.Error()
@@ -266,41 +268,4 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 		no:      fmt.Sprintf("Serving %s would cut apps off:", file),
 		unknown: fmt.Sprintf("It is unknown whether serving %s would break an app:", file),
 	})
-}
-
-// Bounds of a file with a certificate and its chain.
-const (
-	maxChainFile = 1 << 20
-	maxChain     = 32
-)
-
-// readChain reads the certificates of a PEM file, or the one of a DER file, the
-// leaf first.
-func (a *app) readChain(file string) ([][]byte, error) {
-	var data []byte
-	var err error
-	if file == "-" {
-		if data, err = io.ReadAll(io.LimitReader(os.Stdin, maxChainFile)); err != nil {
-			return nil, fmt.Errorf("reading stdin: %w", err)
-		}
-	} else if data, err = readBounded(file, maxChainFile); err != nil {
-		return nil, err
-	}
-	var certs [][]byte
-	for rest := data; len(certs) < maxChain; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type == "CERTIFICATE" {
-			certs = append(certs, block.Bytes)
-		}
-	}
-	if certs == nil && len(data) > 0 && data[0] == 0x30 {
-		certs = [][]byte{data}
-	}
-	if certs == nil {
-		return nil, fmt.Errorf("%s: there is no certificate in it: want PEM (-----BEGIN CERTIFICATE-----), the server's own first, or one in DER", file)
-	}
-	return certs, nil
 }

@@ -144,6 +144,16 @@ func parsePin(s string) (pins.Pin, error) {
 	return pin, nil
 }
 
+// parseKnownPin reads a pin that is recorded already, also one that would be refused
+// today.
+func parseKnownPin(s string) (pins.Pin, error) {
+	pin, err := pins.ParseAny(s)
+	if err != nil {
+		return pin, &usageError{err}
+	}
+	return pin, nil
+}
+
 func (a *app) approve(ctx context.Context, d *desk, pin pins.Pin, role pins.Role, hosts []pins.Pattern, reason string) error {
 	if len(hosts) == 0 {
 		for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
@@ -166,6 +176,9 @@ func (a *app) approve(ctx context.Context, d *desk, pin pins.Pin, role pins.Role
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if role == pins.RoleIssuer {
+			return fmt.Errorf("no issuer's key with the pin %s was seen; to declare it as one: ctwatch certs authorize %s --issuer --domain HOST --reason TEXT", pin, pin)
+		}
 		return fmt.Errorf("no key with the pin %s was seen; to declare one before anything is issued for it: ctwatch certs authorize %s --domain HOST --reason TEXT", pin, pin)
 	case err != nil:
 		return err
@@ -200,43 +213,6 @@ func (a *app) tellKey(ctx context.Context, d *desk, pin pins.Pin, what string) e
 	return nil
 }
 
-func (a *app) pinsRetireCommand() *cobra.Command {
-	var reason string
-	var compromised bool
-	c := &cobra.Command{
-		Use: "retire PIN", Short: "Retire a key, or report it compromised", Args: cobra.ExactArgs(1),
-		Long: `retire takes a key out of what apps should add. While it is served it stays in pin
-sets, which must not lack the key served now; after that it is retired.
-
-With --compromised the key is trusted no more from this moment on, and signed pin
-documents list it as revoked. No set that needs it is made: serve another key first.
-This cannot be taken back.`,
-		Example: `  ctwatch pins retire sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --reason "rotated"`,
-		RunE: func(c *cobra.Command, args []string) error {
-			pin, err := parsePin(args[0])
-			if err != nil {
-				return err
-			}
-			return a.desk(c.Context(), func(d *desk) error {
-				err := d.db.Retire(c.Context(), pin, compromised, a.person(), orDefault(reason, "retired on the command line"))
-				if errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("no key with the pin %s is known: ctwatch pins list", pin)
-				} else if err != nil {
-					return err
-				}
-				what := "is to be retired"
-				if compromised {
-					what = "is compromised"
-				}
-				return a.tellKey(c.Context(), d, pin, what)
-			})
-		},
-	}
-	c.Flags().BoolVar(&compromised, "compromised", false, "the private key is, or may be, in wrong hands")
-	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
-	return a.jsonFlag(c, "print the key as JSON")
-}
-
 func (a *app) pinsHistoryCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
@@ -247,7 +223,7 @@ func (a *app) pinsHistoryCommand() *cobra.Command {
 			var pin pins.Pin
 			if len(args) > 0 {
 				var err error
-				if pin, err = parsePin(args[0]); err != nil {
+				if pin, err = parseKnownPin(args[0]); err != nil {
 					return err
 				}
 			}

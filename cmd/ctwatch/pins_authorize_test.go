@@ -22,7 +22,7 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 	}{
 		"all is well": {func(*pinWorld, ctwatch.Certificate) {}, "", ""},
 		"its key is compromised": {func(w *pinWorld, _ ctwatch.Certificate) {
-			w.must("pins", "retire", worldPin(worldLeaves[0]).String(), "--compromised")
+			w.must("pins", "retire", worldPin(worldLeaves[0]).String(), "--compromised", "--reason", "stolen", "--yes")
 		}, "compromised", ctwatch.Unexpected},
 		"its key has another certificate that should not exist": {func(w *pinWorld, other ctwatch.Certificate) {
 			w.must("certs", "reject", other.ID.String(), "--reason", "rogue")

@@ -287,6 +287,12 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 				w.vouch(worldPin(name), pins.RoleLeaf, host)
 			}
 		},
+		"authorize an issuer": func(rt *rapid.T) {
+			name, host := drawAnyKey.Draw(rt, "key"), drawScope.Draw(rt, "host")
+			if w.tries(rt, "certs", "authorize", worldPin(name).String(), "--issuer", "--domain", host, "--reason", "r") {
+				w.vouch(worldPin(name), pins.RoleIssuer, host)
+			}
+		},
 		"authorize a certificate": func(rt *rapid.T) {
 			c, _ := w.drawCertificate(rt)
 			if w.tries(rt, "certs", "authorize", c.ID.String(), "--reason", "r") {
@@ -305,7 +311,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			args := []string{"pins", "retire", pin.String()}
 			compromised := rapid.IntRange(0, 3).Draw(rt, "compromised") == 0
 			if compromised {
-				args = append(args, "--compromised")
+				args = append(args, "--compromised", "--reason", "r", "--yes")
 			}
 			known, err := w.db.Keys(ctx)
 			w.check(err)
@@ -329,7 +335,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			w.check(err)
 			file := filepath.Join(w.dir, "shipped.json")
 			w.check(os.WriteFile(file, data, 0o600))
-			w.tries(rt, "pins", "import", "--app", w.drawApp(rt), "--version", w.drawVersion(rt), file)
+			w.tries(rt, "pins", "import", "--app", w.drawApp(rt), "--version", w.drawVersion(rt), "--replace", file)
 		},
 		"pins drop": func(rt *rapid.T) {
 			w.tries(rt, "pins", "drop", "--app", w.drawApp(rt), "--version", w.drawVersion(rt))

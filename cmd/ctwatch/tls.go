@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"ctwatch/configs"
+	"ctwatch/pins/pemfile"
 )
 
 // natsTLS reads the certificates for a NATS server; nil when none is configured.
@@ -33,12 +34,22 @@ func natsTLS(c *configs.NATSTLS) (*tls.Config, error) {
 
 // certPool reads the certificates in a PEM file.
 func certPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
+	blocks, err := pemfile.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	for _, der := range certificatesOf(blocks) {
+		// Bundles of a system have old certificates that are too odd to verify by.
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			pool.AddCert(cert)
+		}
+	}
+	if pool.Equal(x509.NewCertPool()) {
 		return nil, fmt.Errorf("no certificate in %s: want PEM", file)
 	}
 	return pool, nil

@@ -175,7 +175,7 @@ func (m *month) seed() {
 	m.t.Helper()
 	stolen := pinOfKey(m.stole).String()
 	m.does(exitDone, "certs", "authorize", stolen, "--domain", "www.example.com", "--reason", "once")
-	m.does(exitDone, "pins", "retire", stolen, "--compromised", "--reason", "stolen")
+	m.does(exitDone, "pins", "retire", stolen, "--compromised", "--reason", "stolen", "--yes")
 	db, err := store.OpenShared(m.ctx, filepath.Join(m.dir, "ctwatch.db"), store.Options{})
 	m.check(err)
 	defer db.Close()

@@ -7,9 +7,10 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	_ "embed"
-	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"ctwatch/pins/pemfile"
 )
 
 // GoogleURL is where Google publishes the list of the logs that Chrome knows; its
@@ -50,11 +51,14 @@ func Verify(data, sig []byte, key crypto.PublicKey) error {
 
 // ParseKey reads the key of a log list, RSA or ECDSA, from PEM.
 func ParseKey(data []byte) (crypto.PublicKey, error) {
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "PUBLIC KEY" {
-		return nil, errors.New(`want PEM that begins with "-----BEGIN PUBLIC KEY-----"`)
+	blocks, err := pemfile.Read(data)
+	switch {
+	case err != nil && !errors.Is(err, pemfile.ErrNoBlock):
+		return nil, err
+	case len(blocks) != 1 || blocks[0].Type != "PUBLIC KEY":
+		return nil, errors.New(`want PEM that begins with "-----BEGIN PUBLIC KEY-----", of one key`)
 	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, err := x509.ParsePKIXPublicKey(blocks[0].Bytes)
 	if err != nil {
 		return nil, err
 	}

@@ -36,9 +36,6 @@ func ParseIssuer(s string) (Issuer, error) {
 		if err != nil {
 			return Issuer{}, fmt.Errorf("issuer: %w", err)
 		}
-		if p.IsZero() {
-			return Issuer{}, fmt.Errorf("issuer %q: %w", s, errIssuer)
-		}
 		return Issuer{Pin: p}, nil
 	case strings.Contains(s, ".") && pins.ValidHost(lower):
 		return Issuer{CAA: lower}, nil

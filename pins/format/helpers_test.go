@@ -28,7 +28,7 @@ var asOf = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 const (
 	textA = "sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg="
 	textB = "sha256/yMXAjbqvikZMSSMbYQfzb/aSU5+JXaVHoiw9ld2IwWw="
-	textC = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+	textC = "sha256/kdvgiNQ5mGA0idH0H45Q3R6E/VMxCqGIEG7/s0b70hM="
 )
 
 func pinOf(t testing.TB, text string) pins.Pin {

@@ -186,8 +186,6 @@ func okhttpPin(s string) (pins.Pin, error) {
 		return pins.Pin{}, errors.New("this is no base64; OkHttp would throw IllegalArgumentException")
 	case len(b) != pins.Size:
 		return pins.Pin{}, fmt.Errorf("a SHA-256 has %d bytes, and this has %d: it would never match", pins.Size, len(b))
-	case pins.Pin(b).IsZero():
-		return pins.Pin{}, errors.New("this is a placeholder that no key has")
 	}
-	return pins.Pin(b), nil
+	return pins.Pin(b), pins.Pin(b).Check()
 }

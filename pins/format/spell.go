@@ -276,14 +276,11 @@ func barePin(s string) (pins.Pin, error) {
 	if strings.HasPrefix(s, "sha256/") {
 		return pins.Pin{}, fmt.Errorf(`the pin %s: the base64 alone belongs here, without "sha256/"`, quote(s))
 	}
-	p, err := pins.Parse("sha256/" + s)
-	switch {
-	case err != nil:
+	p, err := pins.ParseAny("sha256/" + s)
+	if err != nil {
 		return p, fmt.Errorf(`the pin %s is not the base64 of a SHA-256, which is 44 characters that end in "="`, quote(s))
-	case p.IsZero():
-		return p, fmt.Errorf("the pin %s is a placeholder that no key has", quote(s))
 	}
-	return p, nil
+	return p, p.Check()
 }
 
 // base64Of writes a pin as formats do that have its base64 alone.

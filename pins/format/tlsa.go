@@ -213,10 +213,13 @@ func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
 		digits.WriteString(w.text)
 	}
 	sum, err := hex.DecodeString(digits.String())
-	if err != nil || len(sum) != pins.Size || pins.Pin(sum).IsZero() {
+	if err != nil || len(sum) != pins.Size {
 		return r, false, errAt(z.data, rdata[3].at, "want the 64 hexadecimal digits of a SHA-256")
 	}
 	r.pin = pins.Pin(sum)
+	if err := r.pin.Check(); err != nil {
+		return r, false, errAt(z.data, rdata[3].at, "want the 64 hexadecimal digits of the SHA-256 of a key: %w", err)
+	}
 	return r, true, nil
 }
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"ctwatch/ctwatch/entry"
+	"ctwatch/pins"
+	"ctwatch/pins/pemfile"
+)
+
+// Bounds of a file with certificates, requests or keys.
+const (
+	maxPEMFile = 1 << 20
+	maxChain   = 32
+)
+
+// readBlocks reads a file in PEM or DER; "-" is stdin. Errors begin with its name, and
+// with the line where there is one.
+func (a *app) readBlocks(file string) ([]pemfile.Block, error) {
+	var data []byte
+	var err error
+	if file == "-" && a.Stdin != nil {
+		if data, err = io.ReadAll(io.LimitReader(a.Stdin, maxPEMFile)); err != nil {
+			return nil, fmt.Errorf("reading stdin: %w", err)
+		}
+	} else if data, err = readBounded(file, maxPEMFile); err != nil {
+		return nil, err
+	}
+	blocks, err := pemfile.Read(data)
+	var at *pemfile.Error
+	switch {
+	case errors.As(err, &at):
+		return nil, fmt.Errorf("%s:%d: %w", file, at.Line, at.Err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return blocks, nil
+}
+
+// readChain reads the certificates of a file, the server's own first.
+func (a *app) readChain(file string) ([][]byte, error) {
+	blocks, err := a.readBlocks(file)
+	if err != nil && !errors.Is(err, pemfile.ErrNoBlock) {
+		return nil, err
+	}
+	certs := certificatesOf(blocks)
+	switch {
+	case len(certs) == 0:
+		return nil, fmt.Errorf("%s: there is no certificate in it: want PEM (-----BEGIN CERTIFICATE-----), or one certificate in DER", file)
+	case len(certs) > maxChain:
+		return nil, fmt.Errorf("%s: there are %d certificates in it, and a chain has at most %d", file, len(certs), maxChain)
+	}
+	if err := ownFirst(certs); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return certs, nil
+}
+
+// certificatesOf returns the certificates among blocks, as they stand.
+func certificatesOf(blocks []pemfile.Block) [][]byte {
+	var out [][]byte
+	for _, b := range blocks {
+		if b.Type == "CERTIFICATE" || b.Type == "X509 CERTIFICATE" || b.Type == "" && derKind(b.Bytes) == "CERTIFICATE" {
+			out = append(out, b.Bytes)
+		}
+	}
+	return out
+}
+
+// ownFirst brings the server's own certificate to the front, where servers want it. If
+// a CA's stands there, it is the one certificate that is no CA's; if all are CAs', as
+// one that signed itself may be, the first.
+func ownFirst(certs [][]byte) error {
+	signs := issuing(certs)
+	own := -1
+	for i, der := range certs {
+		tbs, err := entry.TBS(der)
+		if err != nil {
+			continue // the caller says so if it matters
+		}
+		key, err := entry.TBSKey(tbs)
+		if err != nil || entry.IsCA(tbs) || signs[pins.FromSPKI(key)] {
+			continue
+		}
+		switch {
+		case i == 0:
+			return nil
+		case own >= 0:
+			return errors.New("it begins with the certificate of a CA, and has several of servers: want one server's, and it first")
+		}
+		own = i
+	}
+	if own > 0 {
+		certs[0], certs[own] = certs[own], certs[0]
+	}
+	return nil
+}
+
+// issuing tells which keys signed another certificate of a list: those of CAs, whatever
+// their certificates say.
+func issuing(certs [][]byte) map[pins.Pin]bool {
+	out := make(map[pins.Pin]bool)
+	if len(certs) > maxChain {
+		return out
+	}
+	for _, signer := range certs {
+		key, err := entry.SPKI(signer)
+		if err != nil {
+			continue
+		}
+		for _, cert := range certs {
+			own, err := entry.SPKI(cert)
+			if err == nil && pins.FromSPKI(own) != pins.FromSPKI(key) && entry.SignedBy(cert, key) == nil {
+				out[pins.FromSPKI(key)] = true
+			}
+		}
+	}
+	return out
+}
