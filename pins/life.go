@@ -24,8 +24,8 @@ const (
 	StateSeen        State = "seen"        // known, from a log or a server, and trusted by nobody
 	StateApproved    State = "approved"    // may be pinned for the hosts it was approved for
 	StateShipped     State = "shipped"     // in a supported version of an app
-	StateDeployed    State = "deployed"    // served now
-	StateRetiring    State = "retiring"    // on its way out: served no more, or to be replaced
+	StateDeployed    State = "deployed"    // served now, or until a look showed something that nobody trusts
+	StateRetiring    State = "retiring"    // on its way out: another trusted key took its place, or a person ordered it
 	StateRetired     State = "retired"     // of no use any more
 	StateCompromised State = "compromised" // never to be trusted again
 )
@@ -105,11 +105,13 @@ var moves = []struct {
 
 	{ByProbe, []State{StateUnknown}, []State{StateSeen}},
 	{ByProbe, []State{StateDeclared, StateApproved, StateShipped, StateRetiring}, []State{StateDeployed}},
-	{ByProbe, []State{StateDeployed}, []State{StateRetiring}},
+	{ByProbe, []State{StateDeployed}, []State{StateRetiring, StateApproved}},
+	{ByProbe, []State{StateRetiring}, []State{StateApproved}}, // the configuration lists it
 
 	{ByPlan, []State{StateDeclared, StateApproved}, []State{StateShipped}},
 	{ByPlan, []State{StateShipped}, []State{StateApproved}}, // no supported version ships it any more
-	{ByPlan, []State{StateRetiring}, []State{StateRetired}},
+	{ByPlan, []State{StateApproved, StateRetiring}, []State{StateRetired}},
+	{ByPlan, []State{StateRetired}, []State{StateSeen}}, // no person retired it, and it is vouched for again
 }
 
 // KeyFacts are what is known of a key's use at one moment.
@@ -118,33 +120,60 @@ type KeyFacts struct {
 	Shipped bool // by a supported version of an app
 	Live    bool // a certificate for it is known that has not ended
 	Ordered bool // a person ordered its retirement
+	// Vouched says that the configuration or a person approved it: it ends when they
+	// say so, and not before.
+	Vouched bool
+	// Replaced says that every host it is approved for, of those that were seen, is
+	// served with other trusted keys now.
+	Replaced bool
+	// Kept says that no other key takes its place: the configuration lists it, or it is
+	// an issuer's, and issuers take turns.
+	Kept bool
 }
+
+// ended reports whether a key ends by itself: nobody but rules vouches for it, by
+// certificates that have all ended, and it is not in use.
+func (f KeyFacts) ended() bool { return !f.Served && !f.Shipped && !f.Live && !f.Vouched }
 
 // Settle returns the state that a key comes to by what is known of its use, the
 // actor that moves it, and why. It returns the same state where nothing changes;
 // otherwise CheckMove allows the move. A key may have to be settled several times.
+//
+// That a look does not find a key ends nothing: it may have gone elsewhere. Only a
+// trusted key in its place, which nobody else can serve, shows that it was replaced.
 func Settle(s State, f KeyFacts) (to State, by Actor, reason string) {
+	const noUse = "not served, not shipped, and no certificate for it is of use"
 	switch s {
 	case StateDeclared, StateApproved, StateShipped:
-		if f.Served {
+		switch {
+		case f.Served:
 			return StateDeployed, ByProbe, "served now"
-		}
-		if f.Shipped && s != StateShipped {
+		case f.Shipped && s != StateShipped:
 			return StateShipped, ByPlan, "a supported version of an app ships it"
-		}
-		if !f.Shipped && s == StateShipped {
+		case !f.Shipped && s == StateShipped:
 			return StateApproved, ByPlan, "no supported version of an app ships it any more"
+		case f.ended() && s == StateApproved:
+			return StateRetired, ByPlan, noUse
 		}
 	case StateDeployed:
-		if !f.Served {
+		switch {
+		case f.Served:
+		case f.Kept:
+			return StateApproved, ByProbe, "no server serves it now"
+		case f.Replaced:
+			return StateRetiring, ByProbe, "another trusted key is served in its place"
+		case f.ended():
 			return StateRetiring, ByProbe, "no server serves it any more"
 		}
 	case StateRetiring:
-		if f.Served && !f.Ordered {
+		switch {
+		case f.Ordered && (f.Served || f.Shipped):
+		case f.Served:
 			return StateDeployed, ByProbe, "served again"
-		}
-		if !f.Served && !f.Shipped && (f.Ordered || !f.Live) {
-			return StateRetired, ByPlan, "not served, not shipped, and no certificate for it is of use"
+		case f.Ordered, f.ended():
+			return StateRetired, ByPlan, noUse
+		case f.Kept:
+			return StateApproved, ByProbe, "no server serves it now"
 		}
 	}
 	return s, "", ""
