@@ -50,6 +50,16 @@ func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at
 	}
 }
 
+// WithTrustedKey adds to an event about a certificate that should not exist its key,
+// which is trusted: the certificate may have been issued for a key of ours, without us.
+func WithTrustedKey(e Event, k pins.Key) Event {
+	e.Data.Key = &k
+	if e.Type == CertificateUnexpected || e.Type == CertificateJudged {
+		e.Data.Summary += " Its key is approved: if the key is yours, the certificate was issued for it without you."
+	}
+	return e
+}
+
 // DeployedEvent tells that a certificate is served for a host now. It is told once
 // for a certificate and a host, of the endpoint that was first seen to serve it.
 func DeployedEvent(c Certificate, host, endpoint string, at time.Time) Event {

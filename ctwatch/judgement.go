@@ -8,9 +8,12 @@ type Standing struct {
 	// ApprovedFor are the hosts that a person, or the configuration, approved the
 	// key for: it was authorised.
 	ApprovedFor []pins.Pattern
-	// ServedAt are hosts of ours that served the very key before the certificate was
-	// seen. Who obtained a certificate can come to serve it; that proves nothing.
-	ServedAt    []string
+	// ServedFor are the names for which hosts of ours served the very key before the
+	// certificate was seen, such as "h" or "*.h": hosts that did so at the first look at
+	// them, with the names that their certificate had then, and hosts that did so later
+	// with a certificate that was expected for another reason. Anyone who takes a host
+	// over can serve any key; that proves nothing.
+	ServedFor   []string
 	Compromised bool
 	// OtherIssuers are the keys, other than the certificate's issuer's, that entries with
 	// the same TBSCertificate name as the issuer's. Each certificate has one issuer.

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ctwatch/ctwatch"
@@ -60,6 +61,14 @@ func actions(e ctwatch.Event) []string {
 		switch {
 		case c == nil:
 			return nil
+		case d.Key != nil: // of ours: to expect the certificate would be to trust who issued it
+			keep := "If the key is yours, the certificate was issued for it without you: keep the pin"
+			if !slices.Contains(c.Reasons, "rejected") {
+				keep += ", and reject the certificate: ctwatch certs reject " + c.ID.String() + " --reason TEXT"
+			}
+			return append([]string{
+				keep, "If the key is not yours, retire it: ctwatch pins retire " + d.Key.Pin.String() + " --reason TEXT, with --compromised to end it at once.",
+			}, report(d)...)
 		case d.By != "": // a person has decided already
 			return append(report(d), "If it is yours after all: ctwatch certs authorize "+c.ID.String()+" --reason TEXT")
 		}

@@ -109,7 +109,7 @@ func (s *Slack) details(e ctwatch.Event, n Notice) (blocks []slack.Block) {
 		blocks = append(blocks, slackSection(slack.NewTextBlockObject(slack.PlainTextType, text, false, false)))
 	}
 	if c := e.Data.Certificate; c != nil && s.o.Buttons != nil && (e.Type == ctwatch.CertificateIssued || e.Type == ctwatch.CertificateUnexpected) {
-		blocks = append(blocks, slackButtons(c)...)
+		blocks = append(blocks, slackButtons(c, e.Data.Key != nil)...)
 	}
 	return blocks
 }

@@ -66,7 +66,9 @@ func (b *SlackButtons) check() error {
 }
 
 // slackButtons offers the verdicts that a certificate does not have from a person already.
-func slackButtons(c *ctwatch.Certificate) []slack.Block {
+// One that should not exist is not to be authorised for the sake of its key, if that is
+// trusted as it is.
+func slackButtons(c *ctwatch.Certificate, trustedKey bool) []slack.Block {
 	if c.ID.IsZero() {
 		return nil
 	}
@@ -77,13 +79,16 @@ func slackButtons(c *ctwatch.Certificate) []slack.Block {
 		return b
 	}
 	var elements []slack.BlockElement
-	if !slices.Contains(c.Reasons, "authorized") {
+	if !slices.Contains(c.Reasons, "authorized") && !trustedKey {
 		elements = append(elements, button(actionAuthorize, "Authorise", slack.StylePrimary,
 			"The certificate becomes expected, and its key one that may be pinned. This is recorded under your name."))
 	}
 	if !slices.Contains(c.Reasons, "rejected") {
 		elements = append(elements, button(actionReject, "Reject", slack.StyleDanger,
 			"The certificate becomes unexpected, and all are alarmed. This is recorded under your name."))
+	}
+	if len(elements) == 0 {
+		return nil
 	}
 	return []slack.Block{slack.NewActionBlock("", elements...)}
 }

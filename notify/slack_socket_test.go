@@ -211,7 +211,7 @@ func TestButtonsAreOfferedForVerdictsThatNoPersonGave(t *testing.T) {
 	} {
 		c := testCertificate()
 		c.Reasons = []string{reason}
-		b, err := json.Marshal(slackButtons(&c))
+		b, err := json.Marshal(slackButtons(&c, false))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,17 @@ func TestButtonsAreOfferedForVerdictsThatNoPersonGave(t *testing.T) {
 			}
 		}
 	}
-	if len(slackButtons(&ctwatch.Certificate{})) > 0 {
+	if len(slackButtons(&ctwatch.Certificate{}, false)) > 0 {
 		t.Error("buttons for a certificate without an ID")
+	}
+	// One for a key of ours is rejected, or left alone.
+	c := testCertificate()
+	b, err := json.Marshal(slackButtons(&c, true))
+	if err != nil || strings.Contains(string(b), actionAuthorize) || !strings.Contains(string(b), actionReject) {
+		t.Errorf("for a certificate with a trusted key: %s, %v", b, err)
+	}
+	c.Reasons = []string{"rejected"}
+	if got := slackButtons(&c, true); len(got) > 0 {
+		t.Errorf("for one that was rejected: %v", got)
 	}
 }

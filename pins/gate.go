@@ -248,7 +248,8 @@ func (c *checker) untrusted(pin Pin, place Position) string {
 	case k.State.Trusted():
 		return fmt.Sprintf("It pins %s, which is approved for %s and not for %s.", pin, patternList(k.ApprovedFor), c.Pattern)
 	case k.State == StateSeen && slices.ContainsFunc(c.v.issuedFor[pin], func(i *Issued) bool { return i.Rejected }):
-		return fmt.Sprintf("It pins %s, the key of a certificate that should not exist: leave it out. If it is yours after all: ctwatch certs authorize %s --reason TEXT.", pin, c.rejectedID(pin))
+		return fmt.Sprintf("It pins %s, the key of a certificate that should not exist (%s), and nobody has approved it. If the key is not yours, leave it out. If it is, the certificate was issued for it without you: approve the key (ctwatch pins approve %s --host %s --reason TEXT), and reject the certificate.",
+			pin, shortID(c.rejectedID(pin)), pin, shellWord(c.Pattern.String()))
 	case k.State == StateSeen:
 		return fmt.Sprintf("It pins %s, which was seen in a certificate and approved by nobody. If it is %s: %s.", pin, role.words(), c.v.approve(pin, role, c.Pattern))
 	}

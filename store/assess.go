@@ -36,6 +36,9 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	}
 	j := t.db.rules(c, known)
 	if past.byPerson {
+		if c.Verdict == ctwatch.Unexpected {
+			return nil, nil // what rules vouched for by it when a person rejected it stays in memory
+		}
 		// The verdict stands, and what rules vouched for lasts as long as they do.
 		return nil, t.vouch(seq, c, j, false, found)
 	}
@@ -75,9 +78,9 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	if !news || found && c.Verdict != ctwatch.Unexpected || !found && ended {
 		return nil, nil
 	}
-	e := t.verdictEvent(*c, before, why, "", past)
+	e, err := t.verdictEvent(*c, before, why, "", past)
 	e.Data.ReportTo = j.ReportTo
-	return &e, nil
+	return &e, err
 }
 
 // leafRole is the role of a pin in a record about a certificate's key.
@@ -103,17 +106,23 @@ const sqlJudgements = `
 	SELECT count(*) FILTER (WHERE actor = ?3) > 0, count(*) FILTER (WHERE verdict = ?2), count(*)
 	FROM audit WHERE certificate = ?1 AND action = 'judge'`
 
-// verdictEvent tells of a new verdict, each time under an ID of its own.
-func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by string, p past) ctwatch.Event {
-	if c.Verdict == ctwatch.Unexpected && before != ctwatch.Unexpected {
-		e := ctwatch.UnexpectedEvent(c, text(why), t.now)
+// verdictEvent tells of a new verdict, each time under an ID of its own. Of what should
+// not exist it says, too, if the key is a trusted one.
+func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by string, p past) (ctwatch.Event, error) {
+	if c.Verdict != ctwatch.Unexpected {
+		return ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now), nil
+	}
+	var e ctwatch.Event
+	if before != ctwatch.Unexpected {
+		e = ctwatch.UnexpectedEvent(c, text(why), t.now)
 		if p.unexpected > 0 {
 			e.ID = ctwatch.NewEventID(e.Type, e.ID, strconv.FormatInt(p.unexpected, 10))
 		}
 		e.Data.By = text(by)
-		return e
+	} else {
+		e = ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now)
 	}
-	return ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now)
+	return withTrustedKey(t, e)
 }
 
 // Standing returns what rules go by when they judge a certificate, besides what it
@@ -153,15 +162,21 @@ func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing,
 	// Before any log had it, and not before it was read there: who obtained it may have
 	// come to serve it while nobody read. And who serves one certificate that a person
 	// rejected may have got others for its key.
-	s.ServedAt, err = texts(q.query(sqlServedAt, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq))
+	rows, err := q.query(sqlServedFor, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq)
+	all, err := collect(rows, err, func(r *sql.Rows) (names []string, err error) {
+		var host string
+		err = r.Scan(&host, listOf{&names})
+		return append(names, host), err
+	})
+	s.ServedFor = slices.Concat(all...)
 	return s, err
 }
 
 const (
 	sqlSetVerdict = `UPDATE certificates SET verdict = ?2, reasons = ?3, issuer_caa = ?4 WHERE seq = ?1`
 	sqlCAA        = `SELECT coalesce(caa, '') FROM certificates WHERE seq = ?`
-	sqlServedAt   = `
-		SELECT host FROM served_keys WHERE pin = ?1
+	sqlServedFor  = `
+		SELECT host, names FROM served_keys WHERE pin = ?1
 			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?4), ?2))
 			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
 				WHERE c.key_pin = ?1 AND c.verdict = 'unexpected' AND a.action = 'judge' AND a.actor = ?3)
@@ -228,21 +243,29 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news,
 	if err != nil {
 		return err
 	}
-	have, err := patterns(t.query(sqlGrants, k.seq, sourceRule))
+	have, err := t.grantedByRule(k)
 	if err != nil {
+		return err
+	}
+	if may, err := rulesMayVouch(t, k.Pin, len(have) > 0); err != nil || !may {
 		return err
 	}
 	return t.grantByRule(k, without(j.Grants, have), why)
 }
 
-// grantByRule approves a key for more hosts, by certificates that rules expect. Who has
-// one certificate that should not exist may have made others: then it is for none.
+// grantedByRule returns what rules granted to a key. What they granted to one that has
+// been retired since means nothing.
+func (t *tx) grantedByRule(k keyRow) ([]pins.Pattern, error) {
+	if !k.State.Trusted() {
+		return nil, nil
+	}
+	return patterns(t.query(sqlGrants, k.seq, sourceRule))
+}
+
+// grantByRule approves a key for more hosts, by certificates that rules expect.
 func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
 	if len(hosts) == 0 {
 		return nil
-	}
-	if id, err := unexpectedOf(t, k.Pin); err != nil || !id.IsZero() {
-		return err
 	}
 	known, err := keysOf(t, k.Pin)
 	if err != nil {
@@ -271,16 +294,15 @@ func (t *tx) syncVouched(pin pins.Pin, why string) error {
 	} else if err != nil {
 		return err
 	}
-	want, err := patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
+	have, err := t.grantedByRule(k)
 	if err != nil {
 		return err
 	}
-	if id, err := unexpectedOf(t, pin); err != nil {
-		return err
-	} else if !id.IsZero() {
-		want = nil
+	var want []pins.Pattern
+	may, err := rulesMayVouch(t, pin, len(have) > 0)
+	if err == nil && may {
+		want, err = patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
 	}
-	have, err := patterns(t.query(sqlGrants, k.seq, sourceRule))
 	if err != nil {
 		return err
 	}

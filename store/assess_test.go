@@ -32,7 +32,7 @@ func issuerRule(issuer string) ctwatch.Judge {
 			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Details: []string{"Its issuer is allowed."}, Grants: names}
 		case len(k.ApprovedFor) > 0:
 			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"key_authorized"}, Details: []string{"Its key is authorised."}}
-		case len(k.ServedAt) > 0:
+		case len(k.ServedFor) > 0:
 			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"key_served"}, Details: []string{"Its key is served."}}
 		}
 		return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Its issuer is not allowed."}, ReportTo: "abuse@ca.test"}
@@ -318,9 +318,9 @@ func TestAKeyThatWasServedBeforeMakesACertificateExpected(t *testing.T) {
 	record(t, db, l, 3, logged(l, 21, 2, time.Hour))
 	must(t, db.Rejudge(t.Context(), "1"))
 	wantEqual(t, "verdicts", []string{"expected key_served", "unreviewed no_rule", "expected key_served"}, verdicts(t, db, 11, 2, 21))
-	// What came to be served only since proves nothing of this one, but of the next.
+	// What came to be served only since proves nothing, neither of this one nor of the next.
 	record(t, db, l, 5, logged(l, 12, 3, time.Second), logged(l, 22, 4, time.Hour))
-	wantEqual(t, "verdicts", []string{"unreviewed no_rule", "expected key_served"}, verdicts(t, db, 12, 22))
+	wantEqual(t, "verdicts", []string{"unreviewed no_rule", "unreviewed no_rule"}, verdicts(t, db, 12, 22))
 }
 
 func TestAKeyServedWhileNobodyReadTheLogProvesNothing(t *testing.T) {
@@ -369,20 +369,6 @@ func TestAuthorizingOneCertificateJudgesTheOthersOfItsKey(t *testing.T) {
 	_, err := db.Authorize(t.Context(), certificate(1).ID, []string{"authorized"}, approval(pin("key1"), "w1.example.com"))
 	must(t, err)
 	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_authorized", "unreviewed no_rule"}, verdicts(t, db, 1, 11, 2))
-}
-
-func TestWhatIsTrustedByAPersonIsNotRejected(t *testing.T) {
-	db := judging(t, "", issuerRule("another"))
-	l := started(t, db, 1)
-	approve(t, db, declaration(pin("key1"), "w1.example.com"))
-	record(t, db, l, 1, found(l, 1, 0))
-	must(t, db.Retire(t.Context(), pin("key1"), false, "ada", "old")) // which leaves it trusted until it is of no use
-	if s := state(t, db, pin("key1")); !s.Trusted() {
-		t.Fatalf("it is %s", s)
-	}
-	if _, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", ""); !errors.Is(err, store.ErrTrustedKey) {
-		t.Errorf("error %v, want ErrTrustedKey", err)
-	}
 }
 
 func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {

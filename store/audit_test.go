@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -131,4 +132,32 @@ func TestMigrateFromVersion3(t *testing.T) {
 	record(t, db, l, 1, f)
 	wantEqual(t, "verdict", []string{"expected key_served"}, verdicts(t, db, 1))
 	replay(t, db, "stdout", store.Replay{}, 1)
+}
+
+// TestMigrateToFirstLooks: of what counted as a first look, the first of each host does.
+func TestMigrateToFirstLooks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	w, err := sql.Open("sqlite", path)
+	must(t, err)
+	must(t, store.Migrate(t.Context(), w, store.Migrations()[:4]))
+	key1, key2 := pin("key1"), pin("key2")
+	for _, row := range []struct {
+		pin   pins.Pin
+		host  string
+		since int
+	}{{key1, "w1.example.com", 10}, {key2, "w1.example.com", 11}, {key2, "w2.example.com", 5}} {
+		_, err = w.Exec(`INSERT INTO served_keys VALUES (?, ?, ?)`, row.pin[:], row.host, row.since)
+		must(t, err)
+	}
+	must(t, w.Close())
+
+	db := judging(t, path, unlessServed)
+	l := started(t, db, 1)
+	observe(t, db, look("w2.example.com", "192.0.2.1:443", 3)) // the second at this host
+	record(t, db, l, 4, logged(l, 11, 0, time.Hour), logged(l, 12, 1, time.Hour), logged(l, 13, 2, time.Hour))
+	for n, want := range map[int][]string{11: {"w1.example.com"}, 12: {"w2.example.com"}, 13: nil} {
+		s, err := db.Standing(t.Context(), certificate(n).ID)
+		must(t, err)
+		wantEqual(t, certificate(n).Key.Pin.String(), want, s.ServedFor)
+	}
 }

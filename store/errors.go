@@ -31,10 +31,9 @@ var (
 	ErrNoSender = errors.New("no such sender is registered")
 	// ErrState says that the state of a key does not allow what was asked.
 	ErrState = errors.New("the key's state forbids it")
-	// ErrUnexpected says that a key has a certificate which should not exist.
-	ErrUnexpected = errors.New("it should not exist, so its key cannot be approved; authorise the certificate first, if it is yours")
-	// ErrTrustedKey says that the key of a certificate is trusted.
-	ErrTrustedKey = errors.New("the certificate's key is trusted; retire the key first, as compromised if it is still in use")
+	// ErrUnexpected says that a key has a certificate which should not exist, and that a
+	// person who approves it has to mean that.
+	ErrUnexpected = errors.New("it should not exist, so its key cannot be approved")
 )
 
 // explain adds to an error of SQLite what to do about it, and takes note of one

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
@@ -23,6 +22,9 @@ type Approval struct {
 	Actor   pins.Actor // Person or Policy
 	By      string     // who
 	Reason  string
+	// Despite approves a key of which nothing is known but certificates that should not
+	// exist.
+	Despite bool
 
 	source string // of the grants; "" for Actor
 }
@@ -48,9 +50,10 @@ func (a *Approval) check() error {
 // is not known and Declare is set, declared. What a person approves anew is approved
 // for those hosts alone. Approving what is approved changes nothing.
 //
-// It fails with ErrNotFound if the key is not known, ErrUnexpected if it has a
-// certificate that should not exist, and ErrState if it is compromised, or if a
-// policy approves what is retired.
+// It fails with ErrNotFound if the key is not known, with ErrState if it is compromised,
+// or if a policy approves what a person retired, and with ErrUnexpected if it has a
+// certificate that should not exist and a person approves it without a reason, or, where
+// nothing else is known of it, without Despite.
 func (db *DB) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 	what := fmt.Sprintf("approving key %v", a.Pin)
 	if err := a.check(); err != nil {
@@ -119,15 +122,12 @@ func (t *tx) approveKey(k *keyRow, a Approval) error {
 	if k.seq == 0 && !a.Declare {
 		return ErrNotFound
 	}
-	if k.Role == pins.RoleLeaf {
-		id, err := unexpectedOf(t, k.Pin)
-		if err != nil {
+	if k.Role == pins.RoleLeaf && a.Actor == pins.Person {
+		if err := t.checkDoubt(k, a); err != nil {
 			return err
 		}
-		if !id.IsZero() {
-			return fmt.Errorf("certificate %v: %w", id, ErrUnexpected)
-		}
 	}
+	a.Reason = cmp.Or(a.Reason, "no reason was given")
 	if err := t.trust(k, a); err != nil {
 		return err
 	}
@@ -144,6 +144,17 @@ func (t *tx) trust(k *keyRow, a Approval) error {
 	case k.seq == 0:
 		k.Algorithm = a.Algorithm
 		return t.move(k, pins.StateDeclared, a.Actor, a.By, a.Reason)
+	case k.State == pins.StateRetired && a.Actor == pins.Policy:
+		byPerson, err := retiredByPerson(t, k)
+		if err != nil {
+			return err
+		}
+		if !byPerson { // which the law does not know of
+			if err := t.move(k, pins.StateSeen, pins.ByPlan, string(pins.ByPlan), "no person retired it, and it is vouched for: "+a.Reason); err != nil {
+				return err
+			}
+		}
+		return t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason)
 	case !k.State.Trusted():
 		if err := t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason); err != nil {
 			return err
@@ -245,20 +256,7 @@ func (db *DB) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, re
 	})
 }
 
-const (
-	sqlGrant      = `INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	sqlUnexpected = `SELECT id FROM certificates WHERE key_pin = ? AND verdict = 'unexpected' ORDER BY seq LIMIT 1`
-)
-
-// unexpectedOf returns the ID of a certificate of a leaf key that should not exist;
-// zero if there is none.
-func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
-	err = q.queryRow(sqlUnexpected, leaf[:]).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return id, err
-}
+const sqlGrant = `INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
 // loadGrants fills in what keys are approved for. What was granted to a key that is not
 // trusted means nothing; but one that leaked is told to have been for those hosts, whose

@@ -246,7 +246,7 @@ func TestPolicyIsWhatTheConfigurationSays(t *testing.T) {
 	sync(policyGrant("key1", "w1.example.com"), policyGrant("key1", "*.example.com"), policyGrant("key2", "w2.example.com"),
 		policyGrant("key3", "w3.example.com"), policyGrant("leaked", "w.example.com"), policyGrant("future", "w4.example.com"))
 	expect("at first", map[string]string{
-		"key1": "approved *.example.com w1.example.com", "key2": "retired", "key3": "seen", "leaked": "compromised", "future": "declared w4.example.com",
+		"key1": "approved *.example.com w1.example.com", "key2": "retired", "key3": "approved w3.example.com", "leaked": "compromised", "future": "declared w4.example.com",
 	})
 	want := []string{"→seen by log log", "seen→approved by policy policy", "approve [*.example.com w1.example.com] by policy policy"}
 	if diff := cmp.Diff(want, history(t, db, pin("key1"))); diff != "" {

@@ -10,8 +10,8 @@ import (
 )
 
 // Judge notes a person's verdict on a certificate, and returns it. That a
-// certificate becomes unexpected is told in an event. It fails with ErrNotFound,
-// and with ErrTrustedKey if what should not exist has a key that is trusted.
+// certificate becomes unexpected is told in an event. What else vouches for its key
+// stays. It fails with ErrNotFound.
 func (db *DB) Judge(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("judging certificate %v", id)
 	switch verdict {
@@ -77,18 +77,14 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 	if past.byPerson && before == verdict && slices.Equal(c.Reasons, reasons) {
 		return nil
 	}
-	if verdict == ctwatch.Unexpected {
-		// What rules made of this certificate ends with it. Other trust does not.
-		approved, _, err := approvedFor(t, c.Key.Pin)
-		if err != nil {
-			return err
-		}
-		if len(approved) > 0 {
-			return fmt.Errorf("key %v: %w", c.Key.Pin, ErrTrustedKey)
-		}
-	}
 	if _, err := t.exec(`UPDATE certificates SET verdict = ?, reasons = ? WHERE seq = ?`, string(verdict), list(reasons), seq); err != nil {
 		return err
+	}
+	if verdict == ctwatch.Unexpected && before == verdict && !past.byPerson {
+		// The person agrees with the rules, and contradicts nothing that they vouch for.
+		if _, err := t.exec(sqlVouch, seq, list(nil)); err != nil {
+			return err
+		}
 	}
 	c.Verdict, c.Reasons, t.changed = verdict, reasons, true
 	err = t.record(pins.Record{
@@ -104,5 +100,9 @@ func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, r
 	if before == verdict && verdict != ctwatch.Unexpected {
 		return nil // that an alarm is confirmed is news; that all is well is not
 	}
-	return t.event(t.verdictEvent(*c, before, reason, by, past))
+	e, err := t.verdictEvent(*c, before, reason, by, past)
+	if err != nil {
+		return err
+	}
+	return t.event(e)
 }

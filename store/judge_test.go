@@ -64,20 +64,12 @@ func TestVerdictsThatAreRefused(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
-	approve(t, db, approval(pin("key1"), "w1.example.com"))
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
-	if !errors.Is(err, store.ErrTrustedKey) || !strings.Contains(err.Error(), pin("key1").String()) {
-		t.Errorf("rejecting what has a trusted key: error %v, want one with the key", err)
-	}
 	if _, err := db.Judge(t.Context(), hash("?"), ctwatch.Expected, nil, "ada", ""); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown certificate: %v", err)
 	}
 	if _, err := db.Judge(t.Context(), certificate(1).ID, "fine", nil, "ada", ""); err == nil {
 		t.Error("there is no verdict \"fine\"")
 	}
-	must(t, db.Retire(t.Context(), pin("key1"), true, "ada", "leaked"))
-	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
-	must(t, err)
 }
 
 func TestACertificateWithoutAKeyIsJudged(t *testing.T) {

@@ -61,7 +61,7 @@ func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string)
 	t.changed = true
 	err = t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "state", From: from, To: to, Actor: actor, By: by, Reason: reason})
 	if err == nil && (to == pins.StateRetired || to == pins.StateCompromised) {
-		err = t.tellRetired(*k)
+		err = t.tellRetired(*k, from)
 	}
 	return err
 }
@@ -103,20 +103,20 @@ func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
 // candidate tells of a certificate's key if it was never before told of for one of
 // the watched domains that the certificate matches, and nobody authorised it
 // beforehand for all the names that match. The key in the event has the hosts and the
-// ID of this certificate only. A key of which one certificate should not exist is no
-// candidate.
+// ID of this certificate only. The key of a certificate that should not exist is no
+// candidate by it, and one that rules may not vouch for is none at all.
 func (t *tx) candidate(c *ctwatch.Certificate) error {
-	if c.Key.Pin.IsZero() {
+	if c.Key.Pin.IsZero() || c.Verdict == ctwatch.Unexpected {
 		return nil
 	}
 	if !slices.ContainsFunc(c.Sightings, func(s ctwatch.Sighting) bool { return s.Verified }) {
 		return nil // it is told once an entry is proven to be in a log's tree
 	}
-	if id, err := unexpectedOf(t, c.Key.Pin); err != nil || !id.IsZero() {
-		return err
-	}
 	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
 	if err != nil {
+		return err
+	}
+	if may, err := rulesMayVouch(t, c.Key.Pin, k.State.Trusted()); err != nil || !may {
 		return err
 	}
 	var fresh []string
@@ -161,13 +161,18 @@ func approvedForAll(k *pins.Key) bool {
 	})
 }
 
-// tellRetired tells that a key is retired or compromised.
-func (t *tx) tellRetired(k keyRow) error {
+// tellRetired tells that a key is retired or compromised, and what it was before. That
+// one ended which was not in use is of no urgency.
+func (t *tx) tellRetired(k keyRow, from pins.State) error {
 	key, subject, episode, err := t.told(k)
 	if err != nil {
 		return err
 	}
-	return t.event(ctwatch.PinRetiredEvent(key, subject, episode, t.now))
+	e := ctwatch.PinRetiredEvent(key, subject, episode, t.now)
+	if k.State == pins.StateRetired && from == pins.StateApproved {
+		e.Data.Severity = ctwatch.Debug
+	}
+	return t.event(e)
 }
 
 // maxKeyLists bounds what a key in an event lists: a CA's key has certificates

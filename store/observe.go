@@ -41,6 +41,9 @@ type ServedChain struct {
 	CommonName string
 	// Certificate describes the leaf: ID, names, key, issuer, matches and dates.
 	Certificate ctwatch.Certificate
+	// Accepted says that clients accept it: its chain leads to a root that they trust,
+	// and it is for the host. So a CA has checked its names.
+	Accepted bool
 }
 
 // A HostTarget names an endpoint.
@@ -67,6 +70,9 @@ func (db *DB) Observe(ctx context.Context, l Look) error {
 			if err := o.dropOthers(l.Addresses); err != nil {
 				return err
 			}
+		}
+		if err := o.endFirst(); err != nil {
+			return err
 		}
 		return t.deploy(o.touched, l.At)
 	})
@@ -133,12 +139,17 @@ type observation struct {
 	HostTarget
 	at time.Time
 
+	first   bool                  // no look at the host, at any target, succeeded before
+	served  bool                  // this one did
 	rows    []servedRow           // of the endpoint, before
 	onHost  map[ctwatch.Hash]bool // certificates that the host served before, at any target, or that were told
 	touched []ctwatch.Hash        // certificates of rows that came or went
 }
 
 func (o *observation) load() error {
+	if err := o.queryRow(`SELECT NOT EXISTS (SELECT 1 FROM first_looks WHERE host = ?)`, o.Host).Scan(&o.first); err != nil {
+		return err
+	}
 	rows, err := o.query(`
 		SELECT address, leaf_hash, chain, open, named, certificate, algorithm, common_name, not_before, not_after
 		FROM served WHERE host = ? AND target = ? ORDER BY address, leaf_hash`, o.Host, o.Target)
@@ -186,7 +197,10 @@ func (o *observation) address(r Reached) error {
 		if now[row.leafHash] {
 			continue
 		}
-		now[row.leafHash] = true
+		now[row.leafHash], o.served = true, true
+		if err := o.noteServed(&r.Served[i]); err != nil {
+			return err
+		}
 		old, known := before[row.leafHash]
 		if err := o.serve(row, &r.Served[i], known && old == row, known); err != nil {
 			return err
@@ -258,9 +272,6 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.algorithm, pins.ByProbe, reason); err != nil {
 		return err
 	}
-	if err := o.noteServed(s); err != nil {
-		return err
-	}
 	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, s.Chain.AlgorithmOf(pins.RoleIssuer), pins.ByProbe, reason); err != nil {
 		return err
 	}
@@ -271,19 +282,51 @@ func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) err
 	return o.tellDeployed(s, place)
 }
 
-// noteServed notes since when the host has served a key. It counts at the first look at
-// an endpoint, and later if logs had shown the certificate before, so that it was told
-// of: who hijacks a host can serve any key by a certificate of his own making.
+const (
+	sqlServedFirst = `
+		INSERT INTO served_keys (pin, host, since, names) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET names = (SELECT json_group_array(value) FROM
+			(SELECT value FROM json_each(served_keys.names) UNION SELECT value FROM json_each(excluded.names)))`
+	sqlServedLater = `
+		INSERT INTO served_keys (pin, host, since)
+		SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM certificates WHERE id = ?4 AND key_pin = ?1 AND verdict = ?5 AND instr(reasons, ?6) = 0)
+		ON CONFLICT DO NOTHING`
+)
+
+// keyServed is the reason of certificates that are expected since our hosts served their
+// key before.
+const keyServed = "key_served"
+
+// noteServed notes that the host serves a key, where that speaks for certificates of
+// the key: at the first look, with the names of the certificate if a CA has checked
+// them; and later, if its certificate is expected for another reason. Anyone who takes
+// a host over can serve a key, and obtain certificates for it.
 func (o *observation) noteServed(s *ServedChain) error {
 	pin := s.Chain.Leaf()
-	if pin.IsZero() {
+	switch {
+	case pin.IsZero():
+		return nil
+	case !o.first:
+		_, err := o.exec(sqlServedLater, pin[:], o.Host, ms(o.at), s.Certificate.ID[:], string(ctwatch.Expected), `"`+keyServed+`"`)
+		return err
+	}
+	var names []string
+	if s.Accepted {
+		for _, p := range certifiedNames(s.Certificate.Names) {
+			names = append(names, p.String())
+		}
+	}
+	_, err := o.exec(sqlServedFirst, pin[:], o.Host, ms(o.at), list(names))
+	return err
+}
+
+// endFirst notes that the host has been looked at: whatever other addresses and later
+// looks show is no first look any more, also if the host is forgotten meanwhile.
+func (o *observation) endFirst() error {
+	if !o.first || !o.served {
 		return nil
 	}
-	_, err := o.exec(`
-		INSERT INTO served_keys (pin, host, since)
-		SELECT ?1, ?2, ?3 WHERE ?4 OR EXISTS (SELECT 1 FROM certificates WHERE id = ?5 AND verdict <> ?6)
-		ON CONFLICT DO UPDATE SET since = min(since, excluded.since)`,
-		pin[:], o.Host, ms(o.at), len(o.rows) == 0, s.Certificate.ID[:], string(ctwatch.Unexpected))
+	_, err := o.exec(`INSERT INTO first_looks (host, at) VALUES (?, ?)`, o.Host, ms(o.at))
 	return err
 }
 
@@ -304,7 +347,11 @@ func (o *observation) tellDeployed(s *ServedChain, place servedAt) error {
 			return err
 		}
 	}
-	return o.event(ctwatch.DeployedEvent(c, place.host, place.String(), o.now))
+	e, err := withTrustedKey(o, ctwatch.DeployedEvent(c, place.host, place.String(), o.now))
+	if err != nil {
+		return err
+	}
+	return o.event(e)
 }
 
 // drop notes that an address serves a certificate no more.

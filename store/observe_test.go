@@ -162,6 +162,7 @@ func TestKeysSettle(t *testing.T) {
 	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
 	k1, ca := pin("key1"), pin("issuer")
 	approve(t, db, approval(k1, h))
+	approve(t, db, approval(pin("key2"), h))
 	issuer := approval(ca, ".example.com")
 	issuer.Role = pins.RoleIssuer
 	approve(t, db, issuer)
@@ -187,21 +188,24 @@ func TestKeysSettle(t *testing.T) {
 		}
 	}
 	observe(t, db, look(h, a, 2))
-	expect("replaced", 1, settle(t, db, k1), pins.StateRetiring)
+	expect("replaced", 2, settle(t, db, k1), pins.StateRetiring)
 	observe(t, db, look(h, a, 1))
-	expect("served again", 1, settle(t, db, k1), pins.StateDeployed)
+	expect("served again", 2, settle(t, db, k1), pins.StateDeployed)
 	observe(t, db, look(h, a, 2))
 	settle(t, db)
 	expect("a certificate for it has not ended", 0, settle(t, db), pins.StateRetiring)
 	c.Add(365 * 24 * time.Hour)
-	expect("all have", 1, settle(t, db), pins.StateRetired)
+	expect("all have, and a person vouches for it", 0, settle(t, db), pins.StateRetiring)
+	must(t, db.Retire(t.Context(), k1, false, "ada", "rotated"))
+	expect("the person does no more", 1, settle(t, db), pins.StateRetired)
 
 	var deployed []string
 	for _, e := range eventsOf(t, db, ctwatch.PinDeployed) {
 		deployed = append(deployed, e.Subject+" "+string(e.Data.Key.Role)+" "+e.Data.Host+" "+e.Data.Endpoint+" "+string(e.Data.Key.State))
 	}
 	const place = " " + h + " " + h + " (" + a + ") deployed"
-	want := []string{"example.com leaf" + place, "example.com issuer" + place, "example.com issuer" + place, "example.com leaf" + place}
+	leaf, ofIssuer := "example.com leaf"+place, "example.com issuer"+place
+	want := []string{leaf, ofIssuer, ofIssuer, leaf, leaf, leaf} // the first, the second, the first, the second
 	if diff := cmp.Diff(want, deployed); diff != "" {
 		t.Errorf("pin.deployed events (-want +got):\n%s", diff)
 	}

@@ -19,10 +19,10 @@ type PolicyGrant struct {
 const byPolicy = "policy"
 
 // SyncPolicy makes what keys are approved for by policy exactly this. A key new to
-// it is approved, or declared if it is not known, unless a person retired it, it is
-// compromised, or it has a certificate that should not exist. One that is left with
-// no approval at all, not of a person either, is trusted no more. Where nothing
-// changes nothing is written.
+// it is approved, or declared if it is not known, unless a person retired it, or it is
+// compromised. One that the program retired comes back. One that is left with no
+// approval at all, not of a person either, is trusted no more. Where nothing changes
+// nothing is written.
 func (db *DB) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
 	const what = "applying the configuration's policy to keys"
 	var c policyChange
@@ -118,7 +118,7 @@ func policyChanges(q querier, want []PolicyGrant) (policyChange, error) {
 		for _, k := range inRole(known, w.Pin, w.Role) {
 			g := granted{k.seq, w.Pattern}
 			wanted[g] = true
-			if k.seq != 0 && had[g] {
+			if k.seq != 0 && had[g] && k.State != pins.StateRetired {
 				continue
 			}
 			may, err := mayApprove(q, k, known)
@@ -158,21 +158,18 @@ func policyChanges(q querier, want []PolicyGrant) (policyChange, error) {
 }
 
 // mayApprove reports whether policy may approve a key, given all roles that its pin
-// is known in.
+// is known in. What a certificate of the key is judged to be does not matter.
 func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
-	if k.State == pins.StateRetired {
-		return false, nil
-	}
 	for _, other := range known {
 		if other.State == pins.StateCompromised {
 			return false, nil
 		}
 	}
-	if k.Role != pins.RoleLeaf || k.seq == 0 {
+	if k.State != pins.StateRetired {
 		return true, nil
 	}
-	id, err := unexpectedOf(q, k.Pin)
-	return id.IsZero(), err
+	byPerson, err := retiredByPerson(q, &k)
+	return !byPerson, err
 }
 
 // withdrawPolicy takes hosts from a key that policy approved it for, and the trust
@@ -180,7 +177,7 @@ func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
 func (t *tx) withdrawPolicy(k keyRow, source string, hosts []pins.Pattern) error {
 	reason := "the configuration no longer approves it"
 	if source == sourceRule {
-		reason = "no certificate of it is expected any more"
+		reason = "rules no longer vouch for it by any certificate"
 	}
 	if err := t.withdraw(&k, source, hosts, pins.Record{Actor: pins.Policy, By: byPolicy, Reason: reason}); err != nil {
 		return err

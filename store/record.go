@@ -109,12 +109,14 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if err != nil {
 		return err
 	}
+	news := ctwatch.IssuedEvent(c, t.now)
 	if known {
-		err = t.event(ctwatch.LoggedEvent(c, s, t.now))
-	} else {
-		err = t.event(ctwatch.IssuedEvent(c, t.now))
+		news = ctwatch.LoggedEvent(c, s, t.now)
 	}
-	if err != nil {
+	if news, err = withTrustedKey(t, news); err != nil {
+		return err
+	}
+	if err := t.event(news); err != nil {
 		return err
 	}
 	if verdict != nil {

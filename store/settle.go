@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -92,16 +93,18 @@ func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]
 	rows, err := q.query(`
 		SELECT `+keyColumns+`, CASE role
 			WHEN 'leaf' THEN EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND (not_after > ?1 OR not_after IS NULL))
-			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END
-		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') ORDER BY seq`, now)
+			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END,
+			EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source <> ?2), EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source = ?3)
+		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') ORDER BY seq`, now, sourceRule, string(pins.Policy))
 	all, err := collect(rows, err, func(r *sql.Rows) (s settling, err error) {
-		s.key, err = scanKey(withColumn{r, &s.facts.Live})
+		s.key, err = scanKey(withColumns{r, []any{&s.facts.Live, &s.facts.Vouched, &s.facts.Kept}})
 		return s, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	var out []settling
+	var hosts map[string]bool // read where it matters
 	for _, s := range all {
 		served := leaves
 		if s.key.Role == pins.RoleIssuer {
@@ -110,6 +113,16 @@ func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]
 		s.place, s.facts.Served = served[s.key.Pin]
 		s.facts.Shipped = len(shipped[s.key.Pin]) > 0
 		s.facts.Ordered = s.key.ordered
+		if s.facts.Kept = s.facts.Kept || s.key.Role == pins.RoleIssuer; !s.facts.Kept && !s.facts.Served && s.key.State == pins.StateDeployed {
+			if hosts == nil {
+				if hosts, err = trustedHosts(q); err != nil {
+					return nil, err
+				}
+			}
+			if s.facts.Replaced, err = replaced(q, &s.key, hosts); err != nil {
+				return nil, err
+			}
+		}
 		if to, _, _ := pins.Settle(s.key.State, s.facts); to != s.key.State {
 			out = append(out, s)
 		}
@@ -117,13 +130,67 @@ func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]
 	return out, nil
 }
 
-// A withColumn scans one column more than it is asked for.
-type withColumn struct {
-	row  interface{ Scan(...any) error }
-	last any
+// replaced reports whether all hosts that a leaf key is approved for, and at least one,
+// are served with other trusted keys, as far as anything is known of them.
+func replaced(q querier, k *keyRow, hosts map[string]bool) (bool, error) {
+	mine, err := patterns(q.query(`SELECT DISTINCT pattern FROM grants WHERE key = ?`, k.seq))
+	any := false
+	for host, trusted := range hosts {
+		if slices.ContainsFunc(mine, func(p pins.Pattern) bool { return p.Matches(host) }) {
+			if !trusted {
+				return false, err
+			}
+			any = true
+		}
+	}
+	return any, err
 }
 
-func (w withColumn) Scan(dest ...any) error { return w.row.Scan(append(dest, w.last)...) }
+// trustedHosts returns the hosts that were seen, and of each whether all leaf keys that
+// it serves are trusted for it.
+func trustedHosts(q querier) (map[string]bool, error) {
+	rows, err := q.query(`
+		SELECT k.pin, g.pattern FROM grants g JOIN keys k ON k.seq = g.key
+		WHERE k.role = 'leaf' AND k.state NOT IN ('seen', 'retired', 'compromised')`)
+	granted := make(map[pins.Pin][]pins.Pattern)
+	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
+		var pin pins.Pin
+		var s string
+		if err = r.Scan(&pin, &s); err == nil {
+			var p pins.Pattern
+			p, err = pins.ParsePattern(s)
+			granted[pin] = append(granted[pin], p)
+		}
+		return struct{}{}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = q.query(`SELECT DISTINCT host, chain FROM served`)
+	hosts := make(map[string]bool)
+	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
+		var host string
+		var chain []byte
+		if err = r.Scan(&host, &chain); err == nil {
+			leaf := pins.Chain{Pins: splitPins(chain)}.Leaf()
+			trusted := slices.ContainsFunc(granted[leaf], func(p pins.Pattern) bool { return p.Matches(host) })
+			if before, known := hosts[host]; known {
+				trusted = trusted && before
+			}
+			hosts[host] = trusted
+		}
+		return struct{}{}, err
+	})
+	return hosts, err
+}
+
+// A withColumns scans more columns than it is asked for.
+type withColumns struct {
+	row  interface{ Scan(...any) error }
+	last []any
+}
+
+func (w withColumns) Scan(dest ...any) error { return w.row.Scan(append(dest, w.last...)...) }
 
 // servedPins returns the keys that are served, by role, each with a place where it
 // is: the first by name.

@@ -49,12 +49,12 @@ type trustWorld struct {
 	db      *store.DB
 	log     ctwatch.Log
 	entries uint64
+	proven  uint64                           // how many of them
 	ruled   bool                             // whether rules judge
 	rules   map[ctwatch.Hash]ctwatch.Verdict // of certificates, by what they say themselves: unreviewed by default
 	digests int
 
-	trail   []pins.Record   // the audit trail when it was last checked
-	trusted map[string]bool // keys that were then
+	trail []pins.Record // the audit trail when it was last checked
 }
 
 func (w *trustWorld) open() *store.DB {
@@ -83,7 +83,7 @@ func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.J
 		for _, m := range c.Matches {
 			j.Grants = append(j.Grants, host(m.Name))
 		}
-	case len(k.ApprovedFor) > 0 || len(k.ServedAt) > 0:
+	case len(k.ApprovedFor) > 0 || len(k.ServedFor) > 0:
 		j.Verdict = ctwatch.Expected
 	}
 	return j
@@ -92,7 +92,7 @@ func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.J
 // allowed fails but for errors that say no.
 func (w *trustWorld) allowed(err error) {
 	w.t.Helper()
-	for _, no := range []error{store.ErrNotFound, store.ErrState, store.ErrUnexpected, store.ErrTrustedKey} {
+	for _, no := range []error{store.ErrNotFound, store.ErrState, store.ErrUnexpected} {
 		if errors.Is(err, no) {
 			return
 		}
@@ -117,7 +117,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		_, err := db.Approve(ctx, store.Approval{
 			Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Hosts: rapid.SliceOfN(drawHost, 1, 2).Draw(rt, "hosts"),
 			Declare: rapid.Bool().Draw(rt, "declare"), Actor: rapid.SampledFrom([]pins.Actor{pins.Person, pins.Policy, pins.ByLog, pins.ByPlan}).Draw(rt, "actor"),
-			By: "ada",
+			By: "ada", Reason: rapid.SampledFrom([]string{"", "ours"}).Draw(rt, "reason"), Despite: rapid.Bool().Draw(rt, "despite"),
 		})
 		w.allowed(err)
 	}
@@ -128,10 +128,26 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		f := found(w.log, drawCert.Draw(rt, "certificate"), w.entries)
 		f.Certificate.Verdict = drawVerdict.Draw(rt, "verdict")
 		w.entries++
+		before := w.grants(true)
 		record(w.t, w.db, w.log, w.entries, f)
+		w.stay(rt, before)
+	}
+	// strangers is what others than our people and their rules do or bring about.
+	strangers := func(do func(*rapid.T)) func(*rapid.T) {
+		return func(rt *rapid.T) {
+			before := w.grants(false)
+			do(rt)
+			w.stay(rt, before)
+		}
 	}
 	return map[string]func(*rapid.T){
 		"log": log, "log more": log, "log yet more": log,
+		"prove": strangers(func(*rapid.T) {
+			if at := w.entries; at > w.proven {
+				must(w.t, w.db.Advance(ctx, w.log.ID, tree(at), head(at)))
+				w.proven = at
+			}
+		}),
 		"approve": func(rt *rapid.T) { approve(w.db, rt) },
 		"retire":  func(rt *rapid.T) { retire(w.db, rt) },
 		"a command beside the daemon": func(rt *rapid.T) {
@@ -156,13 +172,13 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 				rt.Fatalf("the same policy again wrote %d rows", n)
 			}
 		},
-		"probe": func(rt *rapid.T) {
+		"probe": strangers(func(rt *rapid.T) {
 			l := look("w0.example.com", fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), drawCerts.Draw(rt, "certificates")...)
 			l.Complete, l.At = rapid.Bool().Draw(rt, "complete"), w.clock.Now()
 			must(w.t, w.db.Observe(ctx, l))
-		},
-		"forget": func(*rapid.T) { must(w.t, w.db.Forget(ctx, nil)) },
-		"settle": func(rt *rapid.T) {
+		}),
+		"forget": strangers(func(*rapid.T) { must(w.t, w.db.Forget(ctx, nil)) }),
+		"settle": strangers(func(rt *rapid.T) {
 			shipped := make(map[pins.Pin][]pins.AppVersion)
 			for _, p := range rapid.SliceOfN(drawPin, 0, 3).Draw(rt, "shipped") {
 				shipped[p] = []pins.AppVersion{{Name: "shop", Version: "1"}}
@@ -172,7 +188,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 			if n, err := w.db.Settle(ctx, shipped); n != 0 || err != nil {
 				rt.Fatalf("settled again, %d keys move: %v", n, err)
 			}
-		},
+		}),
 		"judge": func(rt *rapid.T) {
 			v := drawVerdict.Draw(rt, "verdict")
 			_, err := w.db.Judge(ctx, certificate(drawCert.Draw(rt, "certificate")).ID, v, nil, "ada", "")
@@ -248,16 +264,6 @@ func (w *trustWorld) check(rt *rapid.T) {
 
 	keys, err := w.db.Keys(w.t.Context())
 	must(w.t, err)
-	unexpected := make(map[pins.Pin]bool)
-	rows, err := w.db.Reader().Query(`SELECT key_pin FROM certificates WHERE verdict = 'unexpected'`)
-	must(w.t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var p pins.Pin
-		must(w.t, rows.Scan(&p))
-		unexpected[p] = true
-	}
-	must(w.t, rows.Err())
 	trusted := make(map[string]bool)
 	for _, k := range keys {
 		id := name(k.Pin, k.Role)
@@ -269,9 +275,6 @@ func (w *trustWorld) check(rt *rapid.T) {
 			rt.Fatalf("key %s is %s, and nobody vouched for it", id, k.State)
 		}
 		trusted[id] = k.State.Trusted()
-		if trusted[id] && !w.trusted[id] && k.Role == pins.RoleLeaf && unexpected[k.Pin] {
-			rt.Fatalf("key %s became %s though it has a certificate that should not exist", id, k.State)
-		}
 		if !trusted[id] && len(k.ApprovedFor) > 0 {
 			rt.Fatalf("key %s is %s, and approved for %v", id, k.State, k.ApprovedFor)
 		}
@@ -287,16 +290,45 @@ func (w *trustWorld) check(rt *rapid.T) {
 	if len(states) > 0 {
 		rt.Fatalf("keys in the audit trail that are not known: %v", states)
 	}
-	w.trail, w.trusted = trail, trusted
+	w.trail = trail
 	w.checkRules(rt)
 }
 
+// grants lists what trusted keys that no person ordered to be retired are approved for:
+// by persons and the configuration, or also by rules.
+func (w *trustWorld) grants(byRules bool) []string {
+	rows, err := w.db.Reader().Query(`
+		SELECT hex(k.pin) || ' ' || k.role || ' ' || g.pattern || ' ' || g.source FROM grants g JOIN keys k ON k.seq = g.key
+		WHERE k.state NOT IN ('seen', 'retired', 'compromised') AND NOT k.ordered AND (g.source <> 'rule' OR ?) ORDER BY 1`, byRules)
+	must(w.t, err)
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var s string
+		must(w.t, rows.Scan(&s))
+		out = append(out, s)
+	}
+	must(w.t, rows.Err())
+	return out
+}
+
+// stay checks that what keys were approved for before, they are still.
+func (w *trustWorld) stay(rt *rapid.T, before []string) {
+	now := w.grants(true)
+	for _, g := range before {
+		if !slices.Contains(now, g) {
+			rt.Fatalf("it was taken away by strangers: %s", g)
+		}
+	}
+}
+
 // checkRules sees to it that what a rule grants rests on a certificate which the rules
-// of now and the verdict expect, of a key that has none which should not exist.
+// of now and the verdict expect, of a key for which no person contradicted them.
 func (w *trustWorld) checkRules(rt *rapid.T) {
 	baseless, err := w.db.Reader().Query(`
 		SELECT k.pin, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = 'rule'
-			AND (k.role <> 'leaf' OR EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND verdict = 'unexpected')
+			AND k.state NOT IN ('seen', 'retired', 'compromised')
+			AND (k.role <> 'leaf' OR EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND verdict = 'unexpected' AND vouched <> '[]')
 				OR NOT EXISTS (SELECT 1 FROM certificates c, json_each(c.vouched) v
 					WHERE c.key_pin = k.pin AND c.verdict = 'expected' AND v.value = g.pattern))`)
 	must(w.t, err)
@@ -308,7 +340,7 @@ func (w *trustWorld) checkRules(rt *rapid.T) {
 		rt.Fatalf("key %s is approved for %s by a rule, and no certificate justifies it", p, pattern)
 	}
 	must(w.t, baseless.Err())
-	vouching, err := w.db.Reader().Query(`SELECT id FROM certificates WHERE vouched <> '[]'`)
+	vouching, err := w.db.Reader().Query(`SELECT id FROM certificates WHERE vouched <> '[]' AND verdict <> 'unexpected'`)
 	must(w.t, err)
 	defer vouching.Close()
 	for vouching.Next() {

@@ -17,7 +17,7 @@ import (
 func (a *app) certsAuthorizeCommand() *cobra.Command {
 	var domains []string
 	var reason string
-	var issuer bool
+	var issuer, despite bool
 	c := &cobra.Command{
 		Use: "authorize ID|FILE.pem|FILE.csr|sha256/PIN", Short: "Say that a certificate should exist, or that a key is yours", Args: cobra.ExactArgs(1),
 		Long: `authorize is the human verdict. Of a certificate that was found, by its ID or from a
@@ -60,13 +60,19 @@ Who authorized, when and why is kept: "ctwatch pins history".`,
 			if s.pin.IsZero() {
 				how = toChange // a certificate that was found
 			}
-			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason) })
+			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason, despite) })
 		},
 	}
 	c.Flags().StringArrayVar(&domains, "domain", nil, "the `host` that the key is for, or a pattern (\"*.example.com\"); default: the names in the certificate or request")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
 	c.Flags().BoolVar(&issuer, "issuer", false, "the key is that of a CA, for apps that pin issuers; needs --domain")
+	despiteFlag(c, &despite)
 	return a.jsonFlag(c, "print the key as JSON")
+}
+
+// despiteFlag lets a person approve a key of which nothing is known but alarms.
+func despiteFlag(c *cobra.Command, despite *bool) {
+	c.Flags().BoolVar(despite, "despite-alarm", false, "the key is yours although all that is known of it is a certificate that should not exist")
 }
 
 func (a *app) certsRejectCommand() *cobra.Command {
@@ -74,9 +80,12 @@ func (a *app) certsRejectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "reject ID", Short: "Say that a certificate should not exist", Args: cobra.ExactArgs(1),
 		Long: `reject is the human verdict that a certificate should not exist. It becomes
-unexpected, an alarm goes out (certificate.unexpected), plans no longer reckon with
-its deployment, and its key cannot be approved. A certificate whose key is trusted
-cannot be rejected before that key is retired.`,
+unexpected, an alarm goes out (certificate.unexpected), and plans no longer reckon with
+its deployment. Rules that expected it vouch for its key no more.
+
+A certificate can be issued for your key without you. Rejecting one takes nothing from
+a key that other certificates, the configuration or a person vouch for: reject says so.
+If the key is not yours, retire it: "ctwatch pins retire".`,
 		Example: `  ctwatch certs reject 3f9a1c22 --reason "nobody here asked for it"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
@@ -94,6 +103,12 @@ cannot be rejected before that key is retired.`,
 					return a.printJSON(cert)
 				}
 				fmt.Fprintf(a.Stdout, "certificate %s is unexpected\n", cert.ID)
+				if err := d.refresh(c.Context()); err != nil {
+					return err
+				}
+				if k := d.view.Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
+					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, words(k.ApprovedFor))
+				}
 				return nil
 			})
 		},
@@ -102,16 +117,16 @@ cannot be rejected before that key is retired.`,
 	return a.jsonFlag(c, "print the certificate as JSON")
 }
 
+// rejected is the reason of a certificate that a person rejected.
+const rejected = "rejected"
+
 // rejectCertificate records a person's verdict that a certificate should not exist.
 func rejectCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, by, reason string) error {
-	judged, err := db.Judge(ctx, c.ID, ctwatch.Unexpected, []string{"rejected"}, by, reason)
-	if errors.Is(err, store.ErrTrustedKey) {
-		return fmt.Errorf("its key %s is trusted: if it is in wrong hands, first \"ctwatch pins retire --compromised --reason TEXT %s\"; if not, first \"ctwatch pins retire %s\": %w", c.Key.Pin, c.Key.Pin, c.Key.Pin, err)
-	} else if err != nil {
-		return err
+	judged, err := db.Judge(ctx, c.ID, ctwatch.Unexpected, []string{rejected}, by, reason)
+	if err == nil {
+		*c = judged
 	}
-	*c = judged
-	return nil
+	return err
 }
 
 // errNoHost says that a certificate names nothing that its key could be approved for.
@@ -156,7 +171,7 @@ func hostsOf(names []string) []pins.Pattern {
 	return hosts
 }
 
-func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
+func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string, despite bool) error {
 	if s.id != "" {
 		cert, err := d.db.Certificate(ctx, s.id)
 		switch {
@@ -177,8 +192,10 @@ func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pa
 	if d.view.Key(s.pin, pins.RoleIssuer) != nil && d.view.Key(s.pin, pins.RoleLeaf) == nil {
 		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as the key of an issuer, and is now declared as one that servers have. For apps that pin issuers, add --issuer.\n", s.pin)
 	}
-	if _, err := d.db.Approve(ctx, approval(s.pin, s.algorithm, hosts, a.person(), reason)); err != nil {
-		return err
+	approval := approval(s.pin, s.algorithm, hosts, a.person(), reason)
+	approval.Despite = despite
+	if _, err := d.db.Approve(ctx, approval); err != nil {
+		return aboutAlarm(err)
 	}
 	return a.tellKey(ctx, d, s.pin, "is authorised for "+words(hosts))
 }
@@ -219,4 +236,13 @@ func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certific
 		return nil
 	}
 	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+words(hosts)+", and its certificate is expected")
+}
+
+// aboutAlarm adds to an error of an approval what to do if the key has a certificate that
+// should not exist.
+func aboutAlarm(err error) error {
+	if !errors.Is(err, store.ErrUnexpected) {
+		return err
+	}
+	return fmt.Errorf("%w. If the key is yours, the certificate was issued for it without you: approve the key with --reason TEXT (and --despite-alarm where nothing else is known of it), and reject the certificate. If it is not yours, there is nothing to approve", err)
 }

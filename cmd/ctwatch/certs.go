@@ -113,20 +113,30 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		for _, line := range e.rules[len(rules):] {
 			rules = append(rules, silentRule(line)) // a place for what is suggested
 		}
+		keys, err := db.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		approved := make(map[pins.Pin]bool)
+		for _, k := range keys {
+			approved[k.Pin] = approved[k.Pin] || k.Role == pins.RoleLeaf && k.State.Trusted()
+		}
 		s := policy.New(rules, v.cas).Suggest()
 		n := 0
 		for c, err := range db.Certificates(ctx, f) {
 			if err != nil {
 				return err
 			}
-			if c.Verdict == ctwatch.Expected {
+			if c.Verdict == ctwatch.Expected || slices.Contains(c.Reasons, rejected) {
 				continue
 			}
 			standing, err := db.Standing(ctx, c.ID)
 			if err != nil {
 				return err
 			}
-			s.Add(&c, known(standing))
+			k := known(standing)
+			k.Approved = approved[c.Key.Pin]
+			s.Add(&c, k)
 			n++
 		}
 		text := s.String()

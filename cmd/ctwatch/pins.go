@@ -32,8 +32,8 @@ an endpoint, and every key of an issuer, in the order in which they became known
 A key is "declared" before anything is issued for it, or "seen" in a log or at a
 server and trusted by nobody. By the word of a person, or of a rule that a person
 wrote, it becomes "approved" for some hosts; then "shipped" in a supported version of
-an app, "deployed" while it is served, "retiring" when it is not any more, and
-"retired". A "compromised" key is never trusted again.`,
+an app, "deployed" when it is served, "retiring" when another trusted key took its
+place, and "retired". A "compromised" key is never trusted again.`,
 		Example: `  ctwatch pins list
   ctwatch pins list --json | jq -r '.[] | select(.state == "seen") | .pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -102,6 +102,7 @@ func (a *app) shipped(ctx context.Context, db *store.DB) (map[pins.Pin][]pins.Ap
 func (a *app) pinsApproveCommand() *cobra.Command {
 	var hosts []string
 	var reason, role string
+	var despite bool
 	c := &cobra.Command{
 		Use: "approve PIN", Short: "Approve a key, so that apps may pin it", Args: cobra.ExactArgs(1),
 		Long: `approve says that a key is yours, or that of an issuer you trust, and may be among
@@ -109,6 +110,10 @@ the pins of some hosts: those named by --host, or the watched names that it was
 certified for. It is the way of a key that was seen into plans, exports and pin
 documents. A key that nothing was issued for yet is declared with
 "ctwatch certs authorize".
+
+A key that has a certificate which should not exist may still be yours: anyone who sees
+a public key can have a certificate issued for it. Then say why with --reason, and
+reject the certificate.
 
 Who approved, when and why is kept: "ctwatch pins history".`,
 		Example: `  ctwatch pins approve sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --reason "new key, ticket 4711"
@@ -126,12 +131,15 @@ Who approved, when and why is kept: "ctwatch pins history".`,
 				return usagef("--role %s: want leaf or issuer", ctwatch.Printable(role, 40))
 			}
 			return a.desk(c.Context(), func(d *desk) error {
-				return a.approve(c.Context(), d, pin, pins.Role(role), patterns, reason)
+				return a.approve(c.Context(), d, store.Approval{
+					Pin: pin, Role: pins.Role(role), Hosts: patterns, Actor: pins.Person, By: a.person(), Reason: reason, Despite: despite,
+				})
 			})
 		},
 	}
 	c.Flags().StringArrayVar(&hosts, "host", nil, "approve it for this `host` or pattern (\"*.example.com\"); default: the names it was certified for")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
+	despiteFlag(c, &despite)
 	c.Flags().StringVar(&role, "role", "", "approve it as a `leaf` or an issuer key alone, if it is known as both")
 	return a.jsonFlag(c, "print the key as JSON")
 }
@@ -154,36 +162,42 @@ func parseKnownPin(s string) (pins.Pin, error) {
 	return pin, nil
 }
 
-func (a *app) approve(ctx context.Context, d *desk, pin pins.Pin, role pins.Role, hosts []pins.Pattern, reason string) error {
-	if len(hosts) == 0 {
+func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) error {
+	pin := approval.Pin
+	if len(approval.Hosts) == 0 {
 		for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
 			k := d.view.Key(pin, r)
-			if k == nil || role != "" && role != r {
+			if k == nil || approval.Role != "" && approval.Role != r {
 				continue
 			}
-			for _, h := range k.Hosts {
-				if p, err := pins.ParsePattern(h); err == nil && !slices.Contains(hosts, p) {
-					hosts = append(hosts, p)
+			names := k.Hosts
+			if r == pins.RoleLeaf && len(k.Certificates) > 0 {
+				var err error
+				if names, err = d.db.CertifiedFor(ctx, pin); err != nil {
+					return err
+				}
+			}
+			for _, h := range names {
+				if p, err := pins.ParsePattern(h); err == nil && !slices.Contains(approval.Hosts, p) {
+					approval.Hosts = append(approval.Hosts, p)
 				}
 			}
 		}
-		if len(hosts) == 0 {
+		if len(approval.Hosts) == 0 {
 			return fmt.Errorf("nothing is known to be issued for %s, so that it is not clear which hosts it is for: name them with --host, or, for a key to come, declare it with \"ctwatch certs authorize\"", pin)
 		}
 	}
-	_, err := d.db.Approve(ctx, store.Approval{
-		Pin: pin, Role: role, Hosts: hosts, Actor: pins.Person, By: a.person(), Reason: orDefault(reason, "approved on the command line"),
-	})
+	_, err := d.db.Approve(ctx, approval)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		if role == pins.RoleIssuer {
+		if approval.Role == pins.RoleIssuer {
 			return fmt.Errorf("no issuer's key with the pin %s was seen; to declare it as one: ctwatch certs authorize %s --issuer --domain HOST --reason TEXT", pin, pin)
 		}
 		return fmt.Errorf("no key with the pin %s was seen; to declare one before anything is issued for it: ctwatch certs authorize %s --domain HOST --reason TEXT", pin, pin)
 	case err != nil:
-		return err
+		return aboutAlarm(err)
 	}
-	return a.tellKey(ctx, d, pin, "is approved for "+words(hosts))
+	return a.tellKey(ctx, d, pin, "is approved for "+words(approval.Hosts))
 }
 
 func orDefault(s, def string) string {

@@ -78,6 +78,7 @@ type pinWorld struct {
 	keys     bool                              // whether it lists keys
 	logged   map[pins.Pin][]ctwatch.Certificate
 	judged   map[ctwatch.Hash]ctwatch.Verdict // by persons
+	rejected map[ctwatch.Hash]bool            // by persons, of what rules expected
 	retired  map[roleKey]bool                 // by a person, and not approved since
 	poisoned map[pins.Pin]bool                // compromised
 }
@@ -159,6 +160,7 @@ func newPinWorld(t *testing.T, dir string) *pinWorld {
 		t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), served: time.Now().Add(-time.Hour),
 		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[roleKey]bool), poisoned: make(map[pins.Pin]bool),
 		logged: make(map[pins.Pin][]ctwatch.Certificate), judged: make(map[ctwatch.Hash]ctwatch.Verdict),
+		rejected: make(map[ctwatch.Hash]bool),
 	}
 	w.configure(nil, nil)
 	w.open()
@@ -283,7 +285,11 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 		},
 		"authorize a pin": func(rt *rapid.T) {
 			name, host := drawAnyKey.Draw(rt, "key"), drawScope.Draw(rt, "host")
-			if w.tries(rt, "certs", "authorize", worldPin(name).String(), "--domain", host, "--reason", "r") {
+			args := []string{"certs", "authorize", worldPin(name).String(), "--domain", host, "--reason", "r"}
+			if rapid.Bool().Draw(rt, "despite an alarm") {
+				args = append(args, "--despite-alarm")
+			}
+			if w.tries(rt, args...) {
 				w.vouch(worldPin(name), pins.RoleLeaf, host)
 			}
 		},
@@ -298,12 +304,17 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			if w.tries(rt, "certs", "authorize", c.ID.String(), "--reason", "r") {
 				w.vouch(c.Key.Pin, pins.RoleLeaf, c.Names...)
 				w.judged[c.ID] = ctwatch.Expected
+				delete(w.rejected, c.ID)
 			}
 		},
 		"certs reject": func(rt *rapid.T) {
 			c, _ := w.drawCertificate(rt)
+			before, known := w.db.Certificate(ctx, c.ID.String())
 			if w.tries(rt, "certs", "reject", c.ID.String(), "--reason", "r") {
 				w.judged[c.ID] = ctwatch.Unexpected
+				if known == nil && before.Verdict == ctwatch.Expected && slices.Contains(w.issuers, c.Issuer.Pin) && !w.keys {
+					w.rejected[c.ID] = true
+				}
 			}
 		},
 		"pins retire": func(rt *rapid.T) {
@@ -478,23 +489,22 @@ func (w *pinWorld) may(d *desk, pin pins.Pin, role pins.Role, host pins.Pattern)
 	return !w.retired[k] || key != nil && key.State == pins.StateRetiring
 }
 
-// byRule reports whether the rules vouch for a leaf key: whether a certificate of it,
-// for a host, is from one who may issue, and none that is known should not exist.
+// byRule reports whether the rules may vouch for a leaf key: whether a certificate of it,
+// for a host, is from one who may issue, and no person rejected what the rules expect.
 func (w *pinWorld) byRule(pin pins.Pin, host pins.Pattern) bool {
 	if w.keys {
 		return false // where there are any, others are not to be pinned
 	}
 	vouched := false
 	for _, c := range w.logged[pin] {
-		allowed := slices.Contains(w.issuers, c.Issuer.Pin)
-		if v := w.judged[c.ID]; v == ctwatch.Unexpected || v == "" && !allowed {
-			return false
+		if !slices.Contains(w.issuers, c.Issuer.Pin) || w.judged[c.ID] == ctwatch.Unexpected {
+			continue
 		}
 		for _, n := range c.Names {
 			p, err := pins.ParsePattern(n)
 			w.check(err)
-			vouched = vouched || allowed && p.Covers(host)
+			vouched = vouched || p.Covers(host)
 		}
 	}
-	return vouched
+	return vouched && !slices.ContainsFunc(w.logged[pin], func(c ctwatch.Certificate) bool { return w.rejected[c.ID] })
 }

@@ -148,7 +148,6 @@ func TestAVerdictBesideTheDaemonIsToldAtOnce(t *testing.T) {
 	for _, args := range [][]string{
 		{"pins", "approve", rogue.LeafPin.String()},
 		{"certs", "authorize", rogue.LeafPin.String(), "--domain", apiHost, "--reason", "x"},
-		{"certs", "reject", first.ID.String(), "--reason", "its key is trusted"},
 	} {
 		if status, out, errs := p.tries(args...); status != exitFailed || out != "" || errs == "" {
 			t.Errorf("%q: status %d: %s%s", args, status, out, errs)
@@ -157,6 +156,15 @@ func TestAVerdictBesideTheDaemonIsToldAtOnce(t *testing.T) {
 	if k := p.key(rogue.LeafPin); k.State != pins.StateSeen {
 		t.Errorf("the key is %s", k.State)
 	}
+
+	// A certificate for a key of ours may be rejected; the key stays, and that is said.
+	if out := p.does(exitDone, "certs", "reject", first.ID.String(), "--reason", "ordered by nobody"); !strings.Contains(out, first.LeafPin.String()+" stays approved") {
+		t.Errorf("certs reject: %s", out)
+	}
+	if k := p.key(first.LeafPin); k.State != pins.StateDeployed {
+		t.Errorf("our key is %s", k.State)
+	}
+	p.does(exitDone, "certs", "authorize", first.ID.String(), "--reason", "it was ordered after all")
 
 	// The verdict can be taken back.
 	p.does(exitDone, "certs", "authorize", rogue.ID.String(), "--reason", "a colleague did")

@@ -209,6 +209,7 @@ func observation(l probe.Look, list *watchlist.List) store.Look {
 		for _, s := range addr.Served {
 			r.Served = append(r.Served, store.ServedChain{
 				Chain: s.Chain, Leaf: s.Certificates[0], Issuers: s.Certificates[1:], CommonName: s.CommonName, Certificate: describeServed(s, list, l.At),
+				Accepted: s.Problem == "",
 			})
 		}
 		out.Addresses = append(out.Addresses, r)

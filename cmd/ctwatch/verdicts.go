@@ -164,7 +164,7 @@ func (v *verdicts) reportTo(c *ctwatch.Certificate) string {
 }
 
 func known(s ctwatch.Standing) policy.Known {
-	k := policy.Known{Trusted: s.ApprovedFor, Served: s.ServedAt, Compromised: s.Compromised, OtherIssuers: s.OtherIssuers}
+	k := policy.Known{Trusted: s.ApprovedFor, Served: s.ServedFor, Compromised: s.Compromised, OtherIssuers: s.OtherIssuers}
 	if s.CAA != "" {
 		_ = json.Unmarshal([]byte(s.CAA), &k.CAA) // what askCAA wrote; without it nothing is known
 	}

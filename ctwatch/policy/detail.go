@@ -27,7 +27,7 @@ func (j *judging) detail(c code, f *finding) string {
 	case issuerUnproven:
 		return fmt.Sprintf("No CA's signature proves who issued it, so it is not known whether that CA may issue for %s (%s). The log entry %s, which anyone can write; the entry is read again until its issuer is proven.", name, rule, j.claimed())
 	case keyNotAllowed:
-		return fmt.Sprintf("The key %s is not among those authorised for %s (%s), nobody approved it, and no endpoint served it before.", j.key(), name, rule)
+		return fmt.Sprintf("The key %s is not among those authorised for %s (%s), and nobody approved it.", j.key(), name, rule)
 	case caaForbids:
 		return fmt.Sprintf("The CAA records of %s do not permit %s to issue: %s.", name, j.issuerWords(), f.more)
 	case wildcardNotAllowed:
@@ -52,7 +52,7 @@ func (j *judging) detail(c code, f *finding) string {
 		}
 		return fmt.Sprintf("A person approved the key %s for %s.", j.key(), name)
 	case keyServed:
-		return fmt.Sprintf("An endpoint of %s served the key %s before the certificate was seen.", name, j.key())
+		return fmt.Sprintf("An endpoint served the key %[2]s for %[1]s before the certificate was seen.", name, j.key())
 	case issuerAllowed:
 		return fmt.Sprintf("It was issued by %s, which may issue for %s (%s).", j.issuerWords(), name, rule)
 	case caaUnknown:

@@ -13,10 +13,14 @@ import (
 type Known struct {
 	// Trusted are the hosts for which a person declared or approved the key.
 	Trusted []pins.Pattern
-	// Served are our own hosts that served this very key before the certificate was
-	// seen in any log. A key served only since may be served by whoever obtained the
-	// certificate, and stands between us and our hosts: it is not to be listed.
+	// Served are the names, "h" or "*.h", for which hosts of ours served this very key
+	// before the certificate was seen in any log (ctwatch.Standing.ServedFor). A key served
+	// only since may be served by whoever obtained the certificate, and stands between us
+	// and our hosts: it is not to be listed.
 	Served []string
+	// Approved says that the key is approved for some host, by whatever certificate, rule
+	// or person. Only suggestions go by it.
+	Approved bool
 	// Compromised says that the private key is known to be in other hands.
 	Compromised bool
 	// OtherIssuers are other keys that entries name as the issuer's of this certificate.
@@ -149,7 +153,7 @@ func (j *judging) part(t *part) {
 			j.note(issuerUnknown, t.name, r)
 			decided = true
 		case noRule:
-			if len(r.Keys) > 0 && !listed && !trusted && !served {
+			if len(r.Keys) > 0 && !listed && !trusted {
 				j.note(keyNotAllowed, t.name, r)
 				decided = true
 			}
@@ -265,9 +269,18 @@ func (j *judging) trusted(t *part) bool {
 	return t.hosts != (pins.Pattern{}) && slices.ContainsFunc(j.known.Trusted, func(p pins.Pattern) bool { return p.Covers(t.hosts) })
 }
 
-// served reports whether one of the hosts of a part served the key before.
+// served reports whether the key was served before for the whole name that a part is of:
+// a host says nothing of others that a wildcard stands for. Where rules list the keys,
+// no others count.
 func (j *judging) served(t *part) bool {
-	return t.hosts != (pins.Pattern{}) && slices.ContainsFunc(j.known.Served, t.hosts.Matches)
+	if t.host == "" || slices.ContainsFunc(t.rule, func(r *Rule) bool { return len(r.Keys) > 0 }) {
+		return false
+	}
+	name := pins.Pattern{Name: t.host}
+	if t.wild {
+		name.Reach = pins.OneBelow
+	}
+	return slices.Contains(j.known.Served, name.String())
 }
 
 // conclude makes the judgement of what was found.

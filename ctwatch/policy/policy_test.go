@@ -365,3 +365,28 @@ func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestNoRogueOfOurKeyIsSuggested: to allow its CA would be to trust who issued it.
+func TestNoRogueOfOurKeyIsSuggested(t *testing.T) {
+	lets := func(r *policy.Rule) { r.Issuers = issuers(t, "letsencrypt.org") }
+	listed := func(r *policy.Rule) { lets(r); r.Keys = []pins.Pin{pinOf("our key")} }
+	rogue := from(certificate("a.example.com"), digiCert, dnDigiCert)
+	for name, c := range map[string]struct {
+		set   func(*policy.Rule)
+		known policy.Known
+		ours  bool
+	}{
+		"a person approved it":     {lets, policy.Known{Trusted: patterns(t, "a.example.com")}, true},
+		"it was served before":     {lets, policy.Known{Served: []string{"a.example.com"}}, true},
+		"a rule approved it":       {lets, policy.Known{Approved: true}, true},
+		"the configuration has it": {listed, policy.Known{}, true},
+		"nothing is known of it":   {lets, policy.Known{}, false},
+	} {
+		s := policy.New([]policy.Rule{rule(t, ".example.com", c.set)}, policy.NewCAs()).Suggest()
+		s.Add(rogue, c.known)
+		text := s.String()
+		if comment := strings.Contains(text, "Keep the pin, reject the certificate"); comment != c.ours || strings.Contains(text, "issuers:") == c.ours {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}

@@ -21,7 +21,7 @@ const (
 	NoRule        = "no_rule"        // nothing says that it may exist, nor that it may not
 
 	KeyAuthorized = "key_authorized" // by a rule, or by a person for this name
-	KeyServed     = "key_served"     // by an endpoint of ours, already before
+	KeyServed     = "key_served"     // for this name by an endpoint of ours, already before
 	IssuerAllowed = "issuer_allowed" // a CA that the rule allows
 	CAAUnknown    = "caa_unknown"    // the records could not be asked for; decides nothing
 )

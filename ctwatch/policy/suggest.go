@@ -26,8 +26,10 @@ func (p *Policy) Suggest() *Suggestions {
 
 // Add takes in what would make certificates like this one expected: its issuer allowed,
 // by its CAA identity if its key is known to be that CA's and else by the pin, or its
-// key where a rule lists keys. What no such line can mend becomes a comment. A
-// certificate that is expected already, or that no rule is about, adds nothing.
+// key where a rule lists keys. What no such line can mend becomes a comment, and so does
+// an issuer that is not allowed and certified a key of ours: it did so without us, unless
+// somebody here changed the CA. A certificate that is expected already, or that no rule
+// is about, adds nothing.
 func (s *Suggestions) Add(c *ctwatch.Certificate, k Known) {
 	now := s.p.Judge(c, k)
 	if now.Verdict == ctwatch.Expected {
@@ -102,6 +104,11 @@ func (s *suggestion) part(t *part) {
 	for _, r := range rules {
 		switch s.issuer(r) {
 		case issuerNotAllowed:
+			if known || s.known.Approved || slices.Contains(r.Keys, s.c.Key.Pin) {
+				s.all.comment(fmt.Sprintf("# Certificate %s, by %s: if its key %s is yours, it was issued for the key without you. Keep the pin, reject the certificate.",
+					s.c.ID.String()[:16], s.issuerWords(), s.c.Key.Pin))
+				continue
+			}
 			s.addIssuer(r)
 		case noRule:
 			switch {

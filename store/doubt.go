@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// A certificate that should not exist is an alarm. By itself it says nothing of its key:
+// anyone who sees a public key can have a certificate issued for it, or forge one. So it
+// takes nothing from a key for which something else speaks.
+const (
+	sqlUnexpected = `SELECT id FROM certificates WHERE key_pin = ? AND verdict = 'unexpected' ORDER BY seq LIMIT 1`
+
+	// Of a key: whether a person rejected a certificate by which rules vouch for it; and
+	// whether the first certificate of it that a log is proven to have is an unexpected
+	// one, and none of our hosts served it before. Two issuers of one certificate are an
+	// alarm that anyone can raise about ours.
+	sqlDoubt = `
+		SELECT count(*) FILTER (WHERE c.vouched <> '[]') > 0,
+			count(*) FILTER (WHERE c.seq = (
+				SELECT min(seq) FROM certificates f WHERE f.key_pin = ?1
+					AND EXISTS (SELECT 1 FROM sightings s WHERE s.certificate = f.seq AND s.verified))
+				AND NOT EXISTS (SELECT 1 FROM served_keys WHERE pin = ?1 AND since < c.first_seen)) > 0
+		FROM certificates c WHERE c.key_pin = ?1 AND c.verdict = 'unexpected' AND instr(c.reasons, ?2) = 0`
+)
+
+// unexpectedOf returns the ID of a certificate of a leaf key that should not exist;
+// zero if there is none.
+func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
+	err = q.queryRow(sqlUnexpected, leaf[:]).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return id, err
+}
+
+// rulesMayVouch reports whether rules vouch for a leaf key by the certificates that they
+// expect. They begin with no key that became known by a certificate that should not
+// exist: who made that one may have made others. One that they vouch for already, they
+// go on with; but not if a person rejects a certificate by which they do, since then
+// they cannot tell whose the key is.
+func rulesMayVouch(q querier, leaf pins.Pin, already bool) (bool, error) {
+	var contradicted, roguesFirst bool
+	err := q.queryRow(sqlDoubt, leaf[:], `"`+ctwatch.ReasonIssuerConflict+`"`).Scan(&contradicted, &roguesFirst)
+	return !contradicted && (already || !roguesFirst), err
+}
+
+// checkDoubt sees to it that a person who approves a leaf key which has a certificate
+// that should not exist means it.
+func (t *tx) checkDoubt(k *keyRow, a Approval) error {
+	id, err := unexpectedOf(t, k.Pin)
+	if err != nil || id.IsZero() {
+		return err
+	}
+	if a.Reason == "" {
+		return fmt.Errorf("certificate %v: %w without a reason", id, ErrUnexpected)
+	}
+	if k.State.Trusted() || a.Despite {
+		return nil
+	}
+	var more bool
+	err = t.queryRow(`
+		SELECT EXISTS (SELECT 1 FROM certificates WHERE key_pin = ?1 AND verdict <> ?2) OR EXISTS (SELECT 1 FROM served_keys WHERE pin = ?1)`,
+		k.Pin[:], string(ctwatch.Unexpected)).Scan(&more)
+	if err != nil || more {
+		return err
+	}
+	return fmt.Errorf("certificate %v: %w like others: nothing else is known of the key", id, ErrUnexpected)
+}
+
+// CertifiedFor returns the watched names that a leaf key was certified for, and the hosts
+// that serve it. The names of certificates that should not exist are not among them.
+func (db *DB) CertifiedFor(ctx context.Context, leaf pins.Pin) (names []string, err error) {
+	err = db.read(ctx, fmt.Sprintf("reading what %v was certified for", leaf), func(t readTx) (err error) {
+		names, err = texts(t.query(`
+			SELECT m.name FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?1 AND c.verdict <> ?2
+			UNION SELECT host FROM served WHERE substr(chain, 1, 32) = ?1 ORDER BY 1`, leaf[:], string(ctwatch.Unexpected)))
+		return err
+	})
+	return names, err
+}
+
+// withTrustedKey adds to an event about a certificate that should not exist its key, if
+// that is trusted.
+func withTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
+	c := e.Data.Certificate
+	if c.Verdict != ctwatch.Unexpected || c.Key.Pin.IsZero() {
+		return e, nil
+	}
+	keys, err := loadKeys(q, c.Key.Pin)
+	for _, k := range keys {
+		if k.Role == pins.RoleLeaf && k.State.Trusted() {
+			k.Hosts = k.Hosts[:min(len(k.Hosts), maxKeyLists)]
+			k.Certificates = k.Certificates[:min(len(k.Certificates), maxKeyLists)]
+			return ctwatch.WithTrustedKey(e, k), err
+		}
+	}
+	return e, err
+}
+
+// retiredByPerson reports whether a person wanted a retired key to be, by the audit
+// trail.
+func retiredByPerson(q querier, k *keyRow) (bool, error) {
+	rows, err := q.query(`
+		SELECT actor, to_state FROM audit WHERE pin = ? AND role = ? AND action = 'state' ORDER BY seq DESC LIMIT 2`,
+		k.Pin[:], string(k.Role))
+	type step struct {
+		by pins.Actor
+		to pins.State
+	}
+	last, err := collect(rows, err, func(r *sql.Rows) (s step, err error) {
+		err = r.Scan(&s.by, &s.to)
+		return s, err
+	})
+	if err != nil || len(last) == 0 || last[0].by != pins.ByPlan {
+		return true, err // a person, or policy with what a person had ordered
+	}
+	// By the plan: once it was on its way out, by a person's order or by itself.
+	return len(last) < 2 || last[1].by == pins.Person && last[1].to == pins.StateRetiring, nil
+}
