@@ -129,7 +129,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		f.Certificate.Verdict = drawVerdict.Draw(rt, "verdict")
 		w.entries++
 		before := w.grants(true)
-		record(w.t, w.db, w.log, w.entries, f)
+		recordUnproven(w.t, w.db, w.log, w.entries, f)
 		w.stay(rt, before)
 	}
 	// strangers is what others than our people and their rules do or bring about.
@@ -330,7 +330,8 @@ func (w *trustWorld) checkRules(rt *rapid.T) {
 			AND k.state NOT IN ('seen', 'retired', 'compromised')
 			AND (k.role <> 'leaf' OR EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND verdict = 'unexpected' AND vouched <> '[]')
 				OR NOT EXISTS (SELECT 1 FROM certificates c, json_each(c.vouched) v
-					WHERE c.key_pin = k.pin AND c.verdict = 'expected' AND v.value = g.pattern))`)
+					WHERE c.key_pin = k.pin AND c.verdict = 'expected' AND v.value = g.pattern
+						AND EXISTS (SELECT 1 FROM sightings WHERE certificate = c.seq AND verified)))`)
 	must(w.t, err)
 	defer baseless.Close()
 	for baseless.Next() {
