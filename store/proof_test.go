@@ -275,3 +275,22 @@ func version4(t testing.TB, path string, l ctwatch.Log) {
 	}
 	must(t, w.Close())
 }
+// TestForgedIssuerTakesNothing: an entry that names another issuer for a certificate of
+// ours is an alarm, and the key stays ours.
+func TestForgedIssuerTakesNothing(t *testing.T) {
+	db := judging(t, "", provenRule("issuer"))
+	l, other := started(t, db, 1), started(t, db, 2)
+	record(t, db, l, 1, found(l, 1, 0))
+	record(t, db, other, 1, claimed(other, 1, 0, "rogue"))
+	c := get(t, db, 1)
+	if c.Verdict != ctwatch.Unexpected || !slices.Contains(c.Reasons, ctwatch.ReasonIssuerConflict) || c.Issuer.Pin != pin("issuer") {
+		t.Errorf("it is %s %q by %+v", c.Verdict, c.Reasons, c.Issuer)
+	}
+	if n := len(eventsOf(t, db, ctwatch.CertificateUnexpected)); n != 1 {
+		t.Errorf("%d alarms", n)
+	}
+	if k := key(t, db, pin("key1"), pins.RoleLeaf); k.State != pins.StateApproved || len(k.ApprovedFor) != 1 {
+		t.Errorf("its key is %+v", k)
+	}
+}
+
