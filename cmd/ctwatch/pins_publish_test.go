@@ -24,7 +24,7 @@ func TestRevocationIsPublishedAtOnce(t *testing.T) {
 	before, _ := d.jws()
 
 	// The backup leaks.
-	p.does(exitDone, "pins", "retire", backup.String(), "--compromised", "--reason", "on a paste site")
+	p.does(exitDone, "pins", "retire", backup.String(), "--compromised", "--yes", "--reason", "on a paste site")
 	got := d.untilPublished(s, first.LeafPin)
 	if !slices.Equal(got.Revoked, []pins.Pin{backup}) || got.Serial <= before.Serial || len(got.Withheld) > 0 {
 		t.Errorf("%+v", got)
@@ -42,7 +42,7 @@ func TestRevocationIsPublishedAtOnce(t *testing.T) {
 	// So does the key that is served: the one declared since is all that is left.
 	nextKey, next := p.declares()
 	d.untilPublished(s, first.LeafPin, next)
-	p.does(exitDone, "pins", "retire", first.LeafPin.String(), "--compromised", "--reason", "the server was broken into")
+	p.does(exitDone, "pins", "retire", first.LeafPin.String(), "--compromised", "--yes", "--reason", "the server was broken into")
 	got = d.untilPublished(s, next)
 	if want := sortedOf([]pins.Pin{backup, first.LeafPin}); !slices.Equal(sortedOf(got.Revoked), want) {
 		t.Errorf("revoked %v, want %v", got.Revoked, want)
@@ -176,7 +176,7 @@ func TestDeclaredKeyThatLeaksIsRevoked(t *testing.T) {
 	w.must("pins", "approve", worldPin(leaf).String(), "--host", apiHost)
 	safe := worldPin("in the safe")
 	w.must("certs", "authorize", safe.String(), "--domain", apiHost, "--reason", "in the safe")
-	w.must("pins", "retire", safe.String(), "--compromised", "--reason", "the safe was opened")
+	w.must("pins", "retire", safe.String(), "--compromised", "--yes", "--reason", "the safe was opened")
 	jws := w.must("pins", "export", "--app", "shop", "--format", "jws")
 	text, err := base64.RawURLEncoding.DecodeString(strings.Split(jws, ".")[1])
 	w.check(err)
