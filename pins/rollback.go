@@ -65,7 +65,7 @@ func (v *View) certificates(t *target, k *Key) (out []*Issued) {
 func (j *judge) retract(p *HostPlan, newest []Pin) {
 	foreign := slices.ContainsFunc(j.served, func(s *Served) bool { return j.v.isForeign(s, &j.target, j.app.Role) })
 	for _, pin := range newest {
-		if j.v.isCompromised(pin) {
+		if pin.Check() != nil || j.v.isCompromised(pin) {
 			p.Remove = append(p.Remove, pin)
 			continue
 		}
@@ -95,9 +95,6 @@ func (j *judge) keep(p *HostPlan, pin Pin, why string) {
 // retired, or all certificates known for it have ended and nobody vouches for it.
 // A pin nobody has heard of may be that of a key in a safe.
 func (j *judge) useless(pin Pin) bool {
-	if pin.Check() != nil { // no key can have it
-		return true
-	}
 	k := j.v.anyKey(pin)
 	if k == nil {
 		return false

@@ -62,6 +62,8 @@ func (v *View) doubt(r Requirement, i int, host string) string {
 	}
 	useless, _ := v.unusable(r, i)
 	switch {
+	case pin.Check() != nil:
+		return "no key can have it"
 	case k == nil:
 		return "nobody has declared it"
 	case v.isCompromised(pin):

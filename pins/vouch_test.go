@@ -33,6 +33,7 @@ func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
 		why     string
 	}{
 		"32 random bytes":           {why: "nobody has declared it"},
+		"the pin of nothing":        {version: pins.Version{Name: "1", Rules: testRules{of: map[string][]pins.Requirement{api: {{Pins: []pins.Pin{pin("L"), pins.FromSPKI(nil)}}}}}}, why: "no key can have it"},
 		"a key that was only seen":  {keys: []pins.Key{key(t, "X", pins.StateSeen)}, why: "nobody has approved it"},
 		"of a rejected certificate": {keys: []pins.Key{key(t, "X", pins.StateSeen)}, issued: []pins.Issued{rogue}, why: "its certificate is rejected"},
 		"approved for another host": {keys: []pins.Key{key(t, "X", pins.StateApproved, "www.example.com")}, why: "approved for www.example.com and not for"},
@@ -60,7 +61,10 @@ func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
 				}
 				return
 			}
-			if p.Status != pins.StatusNoBackup || !strings.Contains(p.Why, pin("X").String()+" does not count: ") || !strings.Contains(p.Why, c.why) {
+			if name == "the pin of nothing" && !slices.Equal(p.Remove, []pins.Pin{pins.FromSPKI(nil)}) {
+				t.Errorf("remove %v", p.Remove)
+			}
+			if p.Status != pins.StatusNoBackup || !strings.Contains(p.Why, " does not count: ") || !strings.Contains(p.Why, c.why) {
 				t.Errorf("status %s, want %s and %q", p.Status, pins.StatusNoBackup, c.why)
 			}
 		})
