@@ -139,17 +139,26 @@ func TestAStormOnSlackLosesNothing(t *testing.T) {
 	if diff := cmp.Diff(sorted(forSlack(all)), sorted(slack.posted())); diff != "" {
 		t.Errorf("Slack (-NATS +Slack):\n%s", diff)
 	}
-	place := make(map[string]int)
-	for n, id := range slack.posted() {
-		place[id] = n
+	// What is told in one place, the channel or a thread, is told in order.
+	type at struct {
+		thread string
+		n      int
 	}
-	last := make(map[ctwatch.Hash]string)
+	places, n := make(map[string]at), 0
+	for _, m := range slack.messages() {
+		for _, id := range m.ids {
+			places[id] = at{m.thread, n}
+			n++
+		}
+	}
+	last := make(map[string]string)
 	for _, id := range forSlack(all) {
-		c := byID(all, id).Data.Certificate
-		if before := last[c.ID]; before != "" && place[before] > place[id] {
+		c, place := byID(all, id).Data.Certificate, places[id]
+		key := c.ID.String() + place.thread
+		if before := last[key]; before != "" && places[before].n > place.n {
 			t.Errorf("of %v, %s is told before %s", c.Names, byID(all, id).Type, byID(all, before).Type)
 		}
-		last[c.ID] = id
+		last[key] = id
 	}
 	if n := len(slack.messages()); n >= len(slack.posted()) {
 		t.Errorf("%d messages for %d events: there was no digest", n, len(slack.posted()))

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -17,10 +18,8 @@ import (
 // followPaced follows the rig's log as the daemon does, within a pace, until stop.
 func (r *rig) followPaced(pace *ctlog.LogPace, poll, tailWait time.Duration) {
 	r.t.Helper()
-	tr := &http.Transport{MaxIdleConnsPerHost: 16}
-	r.t.Cleanup(tr.CloseIdleConnections)
 	log, err := ctlog.Open(r.log.Info(), ctlog.Options{
-		Client: &http.Client{Transport: tr}, Logger: slog.New(slog.DiscardHandler), Pace: pace,
+		Client: &http.Client{Transport: r.transport()}, Logger: slog.New(slog.DiscardHandler), Pace: pace,
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -46,108 +45,106 @@ func (r *rig) polls(n int) {
 // daemon, and the truth is reached after it. The faults last at the same time, each
 // in a log of its own.
 func TestFewRequestsDuringAnyFault(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	t.Parallel()
-	const during = 10 * time.Second
-	type trial struct {
-		*rig
-		fault  ctlogtest.Fault
-		remove func()
-		before int
-		id     ctwatch.Hash
-		size   uint64
-	}
-	var trials []*trial
-	for _, f := range []ctlogtest.Fault{
-		ctlogtest.Status(429, 0), ctlogtest.Status(429, 0).On(ctlogtest.Entries), ctlogtest.Status(503, 0).On(ctlogtest.Entries),
-		ctlogtest.Status(500, 0).On(ctlogtest.Entries), ctlogtest.Status(500, 0).On(ctlogtest.Entries).Every(2),
-		ctlogtest.Status(404, 0).On(ctlogtest.Entries), ctlogtest.GarbageBody().On(ctlogtest.Entries), ctlogtest.GarbageBody(),
-		ctlogtest.HalfBody().On(ctlogtest.Entries), ctlogtest.TruncatedBody().On(ctlogtest.Entries), ctlogtest.EmptyReplies(),
-		ctlogtest.AlterEntry(500, nil), ctlogtest.BadSignature(), ctlogtest.WrongRoot(),
-	} {
-		x := &trial{rig: newRig(t, ctlogtest.Options{}), fault: f}
-		x.fill(300)
-		x.publish()
-		// A poll that leaves room for other requests: once all is read, polls go on.
-		x.followPaced(ctlog.NewPace(20).Log(), 400*time.Millisecond, 0)
-		trials = append(trials, x)
-	}
-	for _, x := range trials {
-		x.verified(300)
-		x.remove = x.log.SetFault(x.fault)
-		x.before = x.log.Requests(ctlogtest.All)
-		x.fill(2000)
-		x.id = x.precert("a." + watched)
-		x.size = x.publish().Size
-	}
-	time.Sleep(during) // it is the requests within a time that are counted
-	for _, x := range trials {
-		n := x.log.Requests(ctlogtest.All) - x.before
-		x.remove()
-		if rate := float64(n) / during.Seconds(); rate > 5 {
-			t.Errorf("%s: %.1f requests a second", x.fault.Name, rate)
+	synctest.Test(t, func(t *testing.T) {
+		const during = 30 * time.Second // of the bubble's clock
+		type trial struct {
+			*rig
+			fault  ctlogtest.Fault
+			remove func()
+			before int
+			id     ctwatch.Hash
+			size   uint64
 		}
-	}
-	for _, x := range trials {
-		// It takes as long as nothing was to be hoped for, and then the pace grows.
-		for deadline := time.Now().Add(time.Minute); x.status().Verified != x.size; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: the truth is not reached: %+v", x.fault.Name, x.status())
+		var trials []*trial
+		for _, f := range []ctlogtest.Fault{
+			ctlogtest.Status(429, 0), ctlogtest.Status(429, 0).On(ctlogtest.Entries), ctlogtest.Status(503, 0).On(ctlogtest.Entries),
+			ctlogtest.Status(500, 0).On(ctlogtest.Entries), ctlogtest.Status(500, 0).On(ctlogtest.Entries).Every(2),
+			ctlogtest.Status(404, 0).On(ctlogtest.Entries), ctlogtest.GarbageBody().On(ctlogtest.Entries), ctlogtest.GarbageBody(),
+			ctlogtest.HalfBody().On(ctlogtest.Entries), ctlogtest.TruncatedBody().On(ctlogtest.Entries), ctlogtest.EmptyReplies(),
+			ctlogtest.AlterEntry(500, nil), ctlogtest.BadSignature(), ctlogtest.WrongRoot(),
+		} {
+			x := &trial{rig: newRig(t, ctlogtest.Options{}), fault: f}
+			x.fill(300)
+			x.publish()
+			// A poll that leaves room for other requests: once all is read, polls go on.
+			x.followPaced(ctlog.NewPace(20).Log(), 400*time.Millisecond, 0)
+			trials = append(trials, x)
+		}
+		for _, x := range trials {
+			x.verified(300)
+			x.remove = x.log.SetFault(x.fault)
+			x.before = x.log.Requests(ctlogtest.All)
+			x.fill(700)
+			x.id = x.precert("a." + watched)
+			x.size = x.publish().Size
+		}
+		time.Sleep(during)
+		for _, x := range trials {
+			n := x.log.Requests(ctlogtest.All) - x.before
+			x.remove()
+			if rate := float64(n) / during.Seconds(); rate > 5 {
+				t.Errorf("%s: %.1f requests a second", x.fault.Name, rate)
 			}
 		}
-		if got := x.issued(); len(got) != 1 || got[x.id] != 1 {
-			t.Errorf("%s: issued: %v", x.fault.Name, got)
+		for _, x := range trials {
+			x.verified(x.size) // it takes as long as nothing was to be hoped for, and then the pace grows
+			if got := x.issued(); len(got) != 1 || got[x.id] != 1 {
+				t.Errorf("%s: issued: %v", x.fault.Name, got)
+			}
 		}
-	}
+	})
 }
 
 // TestTrap09OneOperatorTwoShards: what one log says of its operator's load holds
 // for the other, and both are read in full.
 func TestTrap09OneOperatorTwoShards(t *testing.T) {
 	t.Parallel()
-	p := ctlog.NewPace(50)
-	a, b := newRig(t, ctlogtest.Options{Name: "a"}), newRig(t, ctlogtest.Options{Name: "b", Kind: ctwatch.KindStatic})
-	for _, r := range []*rig{a, b} {
-		r.fill(300)
-		r.publish()
-		r.followPaced(p.Log(), 50*time.Millisecond, 0)
-		r.verified(300)
-	}
-	was := p.Rate()
-	remove := a.log.SetFault(ctlogtest.Status(429, 3*time.Second).Times(1))
-	a.until("to be refused", func() bool { return p.Rate() < was })
-	before := a.log.Requests(ctlogtest.All) + b.log.Requests(ctlogtest.All)
-	time.Sleep(2 * time.Second) // in which nothing may happen
-	if n := a.log.Requests(ctlogtest.All) + b.log.Requests(ctlogtest.All) - before; n > 1 {
-		t.Errorf("%d requests to an operator that asked to be left alone", n)
-	}
-	remove()
-	for _, r := range []*rig{a, b} {
-		r.fill(300)
-		r.verified(r.publish().Size)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := ctlog.NewPace(50)
+		a, b := newRig(t, ctlogtest.Options{Name: "a"}), newRig(t, ctlogtest.Options{Name: "b", Kind: ctwatch.KindStatic})
+		for _, r := range []*rig{a, b} {
+			r.fill(300)
+			r.publish()
+			r.followPaced(p.Log(), 50*time.Millisecond, 0)
+			r.verified(300)
+		}
+		was := p.Rate()
+		remove := a.log.SetFault(ctlogtest.Status(429, 3*time.Second).Times(1))
+		a.until("to be refused", func() bool { return p.Rate() < was })
+		before := a.log.Requests(ctlogtest.All) + b.log.Requests(ctlogtest.All)
+		time.Sleep(2 * time.Second)
+		if n := a.log.Requests(ctlogtest.All) + b.log.Requests(ctlogtest.All) - before; n > 1 {
+			t.Errorf("%d requests to an operator that asked to be left alone", n)
+		}
+		remove()
+		for _, r := range []*rig{a, b} {
+			r.fill(300)
+			r.verified(r.publish().Size)
+		}
+	})
 }
 
 // TestTrap10SlowRepliesAreWaitedFor: nothing is asked for twice, and several
 // replies are waited for at once.
 func TestTrap10SlowRepliesAreWaitedFor(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, ctlogtest.Options{})
-	const slow = 700 * time.Millisecond
-	r.log.SetFault(ctlogtest.SlowBy(slow).On(ctlogtest.Entries))
-	r.fill(32 * 256)
-	size := r.publish().Size
-	begun := time.Now()
-	r.followPaced(ctlog.NewPace(100).Log(), 50*time.Millisecond, 0)
-	r.verified(size)
-	if n := r.log.Requests(ctlogtest.Entries); n > 32 {
-		t.Errorf("%d requests for 32 spans", n)
-	}
-	if took := time.Since(begun); took > 32*slow/2 {
-		t.Errorf("took %v, as if replies were waited for one by one", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{})
+		const slow = 700 * time.Millisecond
+		r.log.SetFault(ctlogtest.SlowBy(slow).On(ctlogtest.Entries))
+		r.fill(32 * 256)
+		size := r.publish().Size
+		begun := time.Now()
+		r.followPaced(ctlog.NewPace(100).Log(), 50*time.Millisecond, 0)
+		r.verified(size)
+		if n := r.log.Requests(ctlogtest.Entries); n > 32 {
+			t.Errorf("%d requests for 32 spans", n)
+		}
+		if took := time.Since(begun); took > 32*slow/2 {
+			t.Errorf("took %v, as if replies were waited for one by one", took)
+		}
+	})
 }
 
 var partial = regexp.MustCompile(`\.p/\d+$`)
@@ -167,93 +164,98 @@ func (r *rig) tiles(since int) (all map[string]int, partials int) {
 // that finds nothing new asks for nothing.
 func TestTrap12PartialTilesAreReadOncePerHead(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
-	r.followPaced(nil, 10*time.Millisecond, 0)
-	heads := 0
-	for _, n := range []int{1, 40, 100, 100, 15 /* fills the tile */, 1, 255 /* fills it */, 300, 2} {
-		r.fill(n)
-		size := r.publish().Size
-		heads++
-		r.verified(size)
-		r.polls(5)
-	}
-	all, partials := r.tiles(0)
-	for path, n := range all {
-		if n > 1 {
-			t.Errorf("%s was asked for %d times", path, n)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+		r.followPaced(nil, 10*time.Millisecond, 0)
+		heads := 0
+		for _, n := range []int{1, 40, 100, 100, 15 /* fills the tile */, 1, 255 /* fills it */, 300, 2} {
+			r.fill(n)
+			size := r.publish().Size
+			heads++
+			r.verified(size)
+			r.polls(5)
 		}
-	}
-	if partials > heads-2 {
-		t.Errorf("%d partial tiles for %d tree heads, of which two fill a tile", partials, heads)
-	}
-	if n := r.log.Requests(ctlogtest.Proofs); n > 0 {
-		t.Errorf("%d hash tiles were asked for, though everything was read", n)
-	}
+		all, partials := r.tiles(0)
+		for path, n := range all {
+			if n > 1 {
+				t.Errorf("%s was asked for %d times", path, n)
+			}
+		}
+		if partials > heads-2 {
+			t.Errorf("%d partial tiles for %d tree heads, of which two fill a tile", partials, heads)
+		}
+		if n := r.log.Requests(ctlogtest.Proofs); n > 0 {
+			t.Errorf("%d hash tiles were asked for, though everything was read", n)
+		}
+	})
 }
 
 // TestTrap12ATailCanWait: with a TailWait, what only makes the partial tile longer
 // is read when it is so old, and at once when it fills the tile.
 func TestTrap12ATailCanWait(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
-	r.fill(300)
-	first := r.publish().Size
-	const wait = 1500 * time.Millisecond
-	r.followPaced(nil, 10*time.Millisecond, wait)
-	r.verified(first)
-	before := r.log.Requests(ctlogtest.Entries)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+		r.fill(300)
+		first := r.publish().Size
+		const wait = 1500 * time.Millisecond
+		r.followPaced(nil, 10*time.Millisecond, wait)
+		r.verified(first)
+		before := r.log.Requests(ctlogtest.Entries)
 
-	begun := time.Now()
-	id := r.precert("a." + watched)
-	for range 9 {
-		r.publish()
-		r.polls(3)
-		r.fill(1)
-	}
-	size := r.publish().Size
-	r.verified(size)
-	if took := time.Since(begun); took < wait {
-		t.Errorf("the tail was read after %v, and should have been left alone for %v", took, wait)
-	}
-	// Once; a few times where the machine is so busy that growing takes that long.
-	if n := r.log.Requests(ctlogtest.Entries) - before; n > 3 {
-		t.Errorf("%d requests for the tail that grew ten times", n)
-	}
-	if r.issued()[id] != 1 {
-		t.Errorf("issued: %v", r.issued())
-	}
+		begun := time.Now()
+		id := r.precert("a." + watched)
+		for range 9 {
+			r.publish()
+			r.polls(3)
+			r.fill(1)
+		}
+		size := r.publish().Size
+		r.verified(size)
+		if took := time.Since(begun); took < wait {
+			t.Errorf("the tail was read after %v, and should have been left alone for %v", took, wait)
+		}
+		if n := r.log.Requests(ctlogtest.Entries) - before; n > 1 {
+			t.Errorf("%d requests for the tail that grew ten times", n)
+		}
+		if r.issued()[id] != 1 {
+			t.Errorf("issued: %v", r.issued())
+		}
 
-	// A tile that is full is worth reading.
-	begun = time.Now()
-	r.fill(250)
-	r.verified(r.publish().Size)
-	if took := time.Since(begun); took >= wait {
-		t.Errorf("a full tile was read only after %v", took)
-	}
-	if n := r.log.Requests(ctlogtest.Proofs); n > 0 {
-		t.Errorf("%d hash tiles were asked for", n)
-	}
+		// A tile that is full is worth reading.
+		begun = time.Now()
+		r.fill(250)
+		r.verified(r.publish().Size)
+		if took := time.Since(begun); took >= wait {
+			t.Errorf("a full tile was read only after %v", took)
+		}
+		if n := r.log.Requests(ctlogtest.Proofs); n > 0 {
+			t.Errorf("%d hash tiles were asked for", n)
+		}
+	})
 }
 
 // TestTrap12APartialTileThatIsGone is read from the full one.
 func TestTrap12APartialTileThatIsGone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
-	r.fill(100)
-	old := r.publish()
-	r.fill(300)
-	id := r.precert("a." + watched)
-	r.publish()
-	r.log.SetFault(ctlogtest.PartialGone())
-	remove := r.log.SetFault(ctlogtest.StaleHead(old)) // whose partial tile is no more
-	r.followPaced(nil, 10*time.Millisecond, 0)
-	r.verified(100)
-	if n := r.log.Requests(ctlogtest.Entries); n != 2 {
-		t.Errorf("%d requests for one tile, partial and full", n)
-	}
-	remove()
-	r.verified(401)
-	if r.issued()[id] != 1 {
-		t.Errorf("issued: %v", r.issued())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+		r.fill(100)
+		old := r.publish()
+		r.fill(300)
+		id := r.precert("a." + watched)
+		r.publish()
+		r.log.SetFault(ctlogtest.PartialGone())
+		remove := r.log.SetFault(ctlogtest.StaleHead(old)) // whose partial tile is no more
+		r.followPaced(nil, 10*time.Millisecond, 0)
+		r.verified(100)
+		if n := r.log.Requests(ctlogtest.Entries); n != 2 {
+			t.Errorf("%d requests for one tile, partial and full", n)
+		}
+		remove()
+		r.verified(401)
+		if r.issued()[id] != 1 {
+			t.Errorf("issued: %v", r.issued())
+		}
+	})
 }

@@ -3,6 +3,7 @@ package follow_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -160,98 +161,104 @@ func TestTheTruthIsReachedAfterTroubles(t *testing.T) {
 }
 
 func TestShortRepliesAreNoEnd(t *testing.T) {
-	r := newRig(t, ctlogtest.Options{MaxReply: 100, Align: true})
-	r.log.SetFault(ctlogtest.ShortReplies(7).Every(3))
-	r.fill(1000)
-	id := r.precert("a." + watched)
-	r.follow(follow.Start{})
-	r.verified(r.publish().Size)
-	if got := r.issued(); got[id] != 1 {
-		t.Errorf("issued: %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{MaxReply: 100, Align: true})
+		r.log.SetFault(ctlogtest.ShortReplies(7).Every(3))
+		r.fill(1000)
+		id := r.precert("a." + watched)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		if got := r.issued(); got[id] != 1 {
+			t.Errorf("issued: %v", got)
+		}
+	})
 }
 
 // TestAnIssuerThatIsMissingDelaysNoAlert: a static log names issuers by
 // fingerprint, and may not serve them.
 func TestAnIssuerThatIsMissingDelaysNoAlert(t *testing.T) {
-	r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
-	r.log.SetFault(ctlogtest.IssuerMissing())
-	i, err := r.ca.Issue(ctlogtest.Request{Names: []string{watched}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	final, err := i.Final()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := r.log.AddFinal(i, final); err != nil {
-		t.Fatal(err)
-	}
-	r.follow(follow.Start{})
-	r.verified(r.publish().Size)
-	e := r.of(ctwatch.CertificateIssued)
-	if len(e) != 1 {
-		t.Fatalf("%d events", len(e))
-	}
-	if c := e[0].Data.Certificate; !c.Issuer.Pin.IsZero() || len(c.Problems) == 0 || c.Key.Pin != i.LeafPin {
-		t.Errorf("issuer pin %v, problems %q, key pin %v", c.Issuer.Pin, c.Problems, c.Key.Pin)
-	}
-	// Once the log serves it, the issuer is filled in.
-	r.log.ClearFaults()
-	r.until("the issuer to be filled in", func() bool {
-		c, err := r.db.Certificate(t.Context(), i.ID.String())
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+		r.log.SetFault(ctlogtest.IssuerMissing())
+		i, err := r.ca.Issue(ctlogtest.Request{Names: []string{watched}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Issuer.Pin == i.IssuerPin && len(c.Problems) == 0 && len(c.Pins) == 2
+		final, err := i.Final()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.log.AddFinal(i, final); err != nil {
+			t.Fatal(err)
+		}
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		e := r.of(ctwatch.CertificateIssued)
+		if len(e) != 1 {
+			t.Fatalf("%d events", len(e))
+		}
+		if c := e[0].Data.Certificate; !c.Issuer.Pin.IsZero() || len(c.Problems) == 0 || c.Key.Pin != i.LeafPin {
+			t.Errorf("issuer pin %v, problems %q, key pin %v", c.Issuer.Pin, c.Problems, c.Key.Pin)
+		}
+		// Once the log serves it, the issuer is filled in.
+		r.log.ClearFaults()
+		r.until("the issuer to be filled in", func() bool {
+			c, err := r.db.Certificate(t.Context(), i.ID.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Issuer.Pin == i.IssuerPin && len(c.Problems) == 0 && len(c.Pins) == 2
+		})
+		keys, err := r.db.Keys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(keys) != 2 || keys[1].Pin != i.IssuerPin || len(r.issued()) != 1 {
+			t.Errorf("keys: %+v", keys)
+		}
 	})
-	keys, err := r.db.Keys(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(keys) != 2 || keys[1].Pin != i.IssuerPin || len(r.issued()) != 1 {
-		t.Errorf("keys: %+v", keys)
-	}
 }
 
 func TestGroupFollowsTheListAsItChanges(t *testing.T) {
-	a := newRig(t, ctlogtest.Options{Name: "a"})
-	b := newRig(t, ctlogtest.Options{Name: "b"})
-	rigs := map[ctwatch.LogID]*rig{a.log.Info().ID: a, b.log.Info().ID: b}
-	for _, r := range rigs {
-		r.fill(10)
-		r.publish()
-	}
-	g := &follow.Group{Logger: logger(t), New: func(l ctwatch.Log) (*follow.Follower, error) {
-		r := rigs[l.ID]
-		return follow.New(follow.Options{
-			Reader: r.reader(l), Recorder: r.db, Logger: logger(t), Now: time.Now, Poll: 10 * time.Millisecond,
-		}), nil
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	sets := make(chan []ctwatch.Log)
-	done := make(chan error)
-	go func() { done <- g.Run(ctx, sets) }()
+	synctest.Test(t, func(t *testing.T) {
+		a := newRig(t, ctlogtest.Options{Name: "a"})
+		b := newRig(t, ctlogtest.Options{Name: "b"})
+		rigs := map[ctwatch.LogID]*rig{a.log.Info().ID: a, b.log.Info().ID: b}
+		for _, r := range rigs {
+			r.fill(10)
+			r.publish()
+		}
+		g := &follow.Group{Logger: logger(t), New: func(l ctwatch.Log) (*follow.Follower, error) {
+			r := rigs[l.ID]
+			return follow.New(follow.Options{
+				Reader: r.reader(l), Recorder: r.db, Logger: logger(t), Now: time.Now, Poll: 10 * time.Millisecond,
+			}), nil
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		sets := make(chan []ctwatch.Log)
+		done := make(chan error)
+		go func() { done <- g.Run(ctx, sets) }()
 
-	sets <- []ctwatch.Log{a.log.Info()}
-	a.verified(10)
-	sets <- []ctwatch.Log{a.log.Info(), b.log.Info()}
-	b.verified(10)
-	// A log that leaves the list is asked nothing any more; one whose facts change
-	// is followed with the new ones.
-	changed := b.log.Info()
-	changed.Name = "b, renamed"
-	sets <- []ctwatch.Log{changed}
-	sets <- []ctwatch.Log{changed} // taken only when the last was carried out
-	before := a.asked.Load()
-	b.until("to have the new name", func() bool { return b.status().Name == "b, renamed" })
-	b.fill(5)
-	b.verified(b.publish().Size)
-	if n := a.asked.Load() - before; n != 0 {
-		t.Errorf("%d requests to the log that left", n)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+		sets <- []ctwatch.Log{a.log.Info()}
+		a.verified(10)
+		sets <- []ctwatch.Log{a.log.Info(), b.log.Info()}
+		b.verified(10)
+		// A log that leaves the list is asked nothing any more; one whose facts change
+		// is followed with the new ones.
+		changed := b.log.Info()
+		changed.Name = "b, renamed"
+		sets <- []ctwatch.Log{changed}
+		sets <- []ctwatch.Log{changed} // taken only when the last was carried out
+		before := a.asked.Load()
+		b.until("to have the new name", func() bool { return b.status().Name == "b, renamed" })
+		b.fill(5)
+		b.verified(b.publish().Size)
+		if n := a.asked.Load() - before; n != 0 {
+			t.Errorf("%d requests to the log that left", n)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

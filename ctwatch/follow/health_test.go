@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -41,16 +42,18 @@ func TestAnOutageIsToldOnceAndItsEndOnce(t *testing.T) {
 }
 
 func TestAHiccupIsNoOutage(t *testing.T) {
-	r := newRig(t, ctlogtest.Options{})
-	r.fill(10)
-	r.follow(follow.Start{})
-	r.verified(r.publish().Size)
-	r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0).Every(2))
-	before := r.log.Requests(ctlogtest.All)
-	r.until("many polls", func() bool { return r.log.Requests(ctlogtest.All) > before+30 })
-	if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
-		t.Errorf("%d outages told", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{})
+		r.fill(10)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0).Every(2))
+		before := r.log.Requests(ctlogtest.All)
+		r.until("many polls", func() bool { return r.log.Requests(ctlogtest.All) > before+30 })
+		if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
+			t.Errorf("%d outages told", n)
+		}
+	})
 }
 
 // TestTrap21ARepeatedOldHeadIsNotHealth: a log that answers, but signs nothing new.
@@ -77,21 +80,23 @@ func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
 }
 
 func TestAnOutageIsRememberedOverARestart(t *testing.T) {
-	r := newRig(t, ctlogtest.Options{})
-	r.fill(10)
-	r.follow(follow.Start{})
-	r.verified(r.publish().Size)
-	remove := r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0))
-	r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
-	r.stop()
-	r.follow(follow.Start{})
-	before := r.log.Requests(ctlogtest.All)
-	r.until("polls", func() bool { return r.log.Requests(ctlogtest.All) > before+2 })
-	remove()
-	r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == 1 })
-	if n := len(r.of(ctwatch.LogUnhealthy)); n != 1 {
-		t.Errorf("the outage was told %d times", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{})
+		r.fill(10)
+		r.follow(follow.Start{})
+		r.verified(r.publish().Size)
+		remove := r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0))
+		r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
+		r.stop()
+		r.follow(follow.Start{})
+		before := r.log.Requests(ctlogtest.All)
+		r.until("polls", func() bool { return r.log.Requests(ctlogtest.All) > before+2 })
+		remove()
+		r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == 1 })
+		if n := len(r.of(ctwatch.LogUnhealthy)); n != 1 {
+			t.Errorf("the outage was told %d times", n)
+		}
+	})
 }
 
 // TestTrap24AReadonlyLogIsReadToItsEndAndLeftAlone: and a final tree head that is

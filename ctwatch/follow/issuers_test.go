@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -147,43 +148,45 @@ func TestNothingIsLearnedOfOthers(t *testing.T) {
 func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
 	for name, onlyRoot := range map[string]bool{"all of it": false, "the root": true} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
-			i := r.issue("a." + watched)
-			fault := ctlogtest.IssuerMissing()
-			if onlyRoot {
-				fault = fault.When(isFor(r.ca.Root))
-			}
-			r.log.SetFault(fault)
-			p := r.taughtBy()
-			p.mu.Lock()
-			p.learns = i.IssuerPin
-			p.mu.Unlock()
-			r.verified(r.publish().Size)
-			if slices.ContainsFunc(p.taught(), r.isWhole) {
-				t.Fatal("a whole chain was learned that the log does not serve")
-			}
-			if onlyRoot != (len(p.taught()) > 0) {
-				t.Errorf("%d chains were learned before the log served all", len(p.taught()))
-			}
-			r.log.ClearFaults()
-			r.until("the chain to be learned", func() bool { return slices.ContainsFunc(p.taught(), r.isWhole) })
-			r.until("the issuer to be filled in", func() bool {
-				c, err := r.db.Certificate(t.Context(), i.ID.String())
-				if err != nil {
-					t.Fatal(err)
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+				i := r.issue("a." + watched)
+				fault := ctlogtest.IssuerMissing()
+				if onlyRoot {
+					fault = fault.When(isFor(r.ca.Root))
 				}
-				return c.Issuer.Pin == i.IssuerPin && len(c.Problems) == 0
+				r.log.SetFault(fault)
+				p := r.taughtBy()
+				p.mu.Lock()
+				p.learns = i.IssuerPin
+				p.mu.Unlock()
+				r.verified(r.publish().Size)
+				if slices.ContainsFunc(p.taught(), r.isWhole) {
+					t.Fatal("a whole chain was learned that the log does not serve")
+				}
+				if onlyRoot != (len(p.taught()) > 0) {
+					t.Errorf("%d chains were learned before the log served all", len(p.taught()))
+				}
+				r.log.ClearFaults()
+				r.until("the chain to be learned", func() bool { return slices.ContainsFunc(p.taught(), r.isWhole) })
+				r.until("the issuer to be filled in", func() bool {
+					c, err := r.db.Certificate(t.Context(), i.ID.String())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return c.Issuer.Pin == i.IssuerPin && len(c.Problems) == 0
+				})
+				r.stop()
+				whole := 0
+				for _, c := range p.taught() {
+					if r.isWhole(c) {
+						whole++
+					}
+				}
+				if whole > 2 || p.bare > 0 {
+					t.Errorf("for two entries the whole chain was learned %d times, %d times without what it is judged by", whole, p.bare)
+				}
 			})
-			r.stop()
-			whole := 0
-			for _, c := range p.taught() {
-				if r.isWhole(c) {
-					whole++
-				}
-			}
-			if whole > 2 || p.bare > 0 {
-				t.Errorf("for two entries the whole chain was learned %d times, %d times without what it is judged by", whole, p.bare)
-			}
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -34,14 +35,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A rig is a log on loopback, a real store, and what it takes to follow the one
-// into the other.
+// A rig is a log, a real store, and what it takes to follow the one into the other. All
+// of it plays in a bubble of testing/synctest: its clock moves when all have done what
+// is to be done, so that seconds pass at once, and none is lost on a busy machine.
 type rig struct {
 	t   *testing.T
 	ca  *ctlogtest.CA
 	log *ctlogtest.Log
 	db  *store.DB
 
+	pipe   *ctlogtest.Pipe
 	final  *ctwatch.Head // of a readonly log; nil for one that grows
 	asked  atomic.Int64  // requests that readers began; the log counts them when they arrive
 	dir    string
@@ -49,7 +52,10 @@ type rig struct {
 	done   chan error
 }
 
-const watched = "shop.example"
+const (
+	watched = "shop.example"
+	poll    = 20 * time.Millisecond
+)
 
 func newRig(t *testing.T, o ctlogtest.Options) *rig {
 	t.Helper()
@@ -61,11 +67,8 @@ func newRig(t *testing.T, o ctlogtest.Options) *rig {
 	if r.log, err = ctlogtest.New(o); err != nil {
 		t.Fatal(err)
 	}
-	stop, err := r.log.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
+	r.pipe = ctlogtest.NewPipe()
+	t.Cleanup(r.log.Serve(r.pipe))
 	r.open()
 	t.Cleanup(func() {
 		r.stop()
@@ -103,11 +106,17 @@ func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.RoundTripper.RoundTrip(r)
 }
 
+// transport reaches the rig's log.
+func (r *rig) transport() *http.Transport {
+	tr := &http.Transport{MaxIdleConnsPerHost: 16, DialContext: r.pipe.Dial}
+	r.t.Cleanup(tr.CloseIdleConnections)
+	return tr
+}
+
 // reader returns a reader of the rig's log that loses no time.
 func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 	r.t.Helper()
-	tr := &http.Transport{MaxIdleConnsPerHost: 8}
-	r.t.Cleanup(tr.CloseIdleConnections)
+	tr := r.transport()
 	log, err := ctlog.Open(info, ctlog.Options{Client: &http.Client{Transport: counted{tr, &r.asked}}, Logger: logger(r.t)})
 	if err != nil {
 		r.t.Fatal(err)
@@ -126,7 +135,7 @@ func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 func (r *rig) follow(s follow.Start) {
 	r.t.Helper()
 	f := follow.New(follow.Options{
-		Reader: r.reader(r.info()), Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond, Start: s,
+		Reader: r.reader(r.info()), Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: poll, Start: s,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)
@@ -145,7 +154,7 @@ func (r *rig) info() ctwatch.Log {
 // idle reports whether nothing was asked of the log for ten polls.
 func (r *rig) idle() bool {
 	before := r.log.Requests(ctlogtest.All)
-	time.Sleep(200 * time.Millisecond) // that nothing happens cannot be waited for
+	time.Sleep(10 * poll)
 	return r.log.Requests(ctlogtest.All) == before
 }
 
@@ -207,12 +216,14 @@ func (r *rig) status() ctwatch.LogStatus {
 // until waits for a condition, and fails the test with what it waited for.
 func (r *rig) until(what string, cond func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	pause := 5 * time.Millisecond
+	deadline := time.Now().Add(time.Hour) // of the bubble's clock
 	for !cond() {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("waited in vain: %s; log: %+v; events: %v", what, r.status(), r.types())
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
+		pause = min(pause*5/4, time.Second)
 	}
 }
 
@@ -266,7 +277,7 @@ func (r *rig) issued() map[ctwatch.Hash]int {
 	return out
 }
 
-// kinds runs a test with a log of each kind.
+// kinds runs a test with a log of each kind, each in a bubble of its own.
 func kinds(t *testing.T, f func(t *testing.T, o ctlogtest.Options)) {
 	for _, o := range []ctlogtest.Options{
 		{Kind: ctwatch.KindRFC6962},
@@ -274,7 +285,7 @@ func kinds(t *testing.T, f func(t *testing.T, o ctlogtest.Options)) {
 	} {
 		t.Run(string(o.Kind), func(t *testing.T) {
 			t.Parallel()
-			f(t, o)
+			synctest.Test(t, func(t *testing.T) { f(t, o) })
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -97,57 +98,59 @@ func TestTraps(t *testing.T) {
 		for _, kind := range test.kinds {
 			t.Run("trap "+test.name+"/"+string(kind), func(t *testing.T) {
 				t.Parallel()
-				o := ctlogtest.Options{Kind: kind}
-				if test.options != nil {
-					test.options(&o)
-				}
-				r := newRig(t, o)
-				r.fill(300)
-				r.follow(follow.Start{})
-				old := r.publish()
-				r.verified(old.Size)
+				synctest.Test(t, func(t *testing.T) {
+					o := ctlogtest.Options{Kind: kind}
+					if test.options != nil {
+						test.options(&o)
+					}
+					r := newRig(t, o)
+					r.fill(300)
+					r.follow(follow.Start{})
+					old := r.publish()
+					r.verified(old.Size)
 
-				remove := func() {}
-				if test.fault != nil {
-					remove = r.log.SetFault(test.fault(old))
-				}
-				before, heads := r.log.Requests(ctlogtest.All), r.log.Requests(ctlogtest.Heads)
-				r.fill(5)
-				id := r.precert("a." + watched)
-				size := r.publish().Size
-				switch {
-				case test.harmless:
+					remove := func() {}
+					if test.fault != nil {
+						remove = r.log.SetFault(test.fault(old))
+					}
+					before, heads := r.log.Requests(ctlogtest.All), r.log.Requests(ctlogtest.Heads)
+					r.fill(5)
+					id := r.precert("a." + watched)
+					size := r.publish().Size
+					switch {
+					case test.harmless:
+						r.verified(size)
+					case test.lie:
+						r.until("to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+					default:
+						r.until("to have been tried", func() bool { return r.log.Requests(ctlogtest.Heads) >= heads+5 })
+					}
+					if s := r.status(); !test.harmless && s.Verified > old.Size {
+						t.Errorf("verified %d of %d while the fault lasts", s.Verified, size)
+					}
+					asked, polls := r.log.Requests(ctlogtest.All)-before, r.log.Requests(ctlogtest.Heads)-heads
+					if asked > 60+12*polls {
+						t.Errorf("%d requests in %d polls: %v", asked, polls, paths(r.log))
+					}
+					remove()
+					more := r.precert("b." + watched)
+					size = r.publish().Size
 					r.verified(size)
-				case test.lie:
-					r.until("to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
-				default:
-					r.until("to have been tried", func() bool { return r.log.Requests(ctlogtest.Heads) >= heads+5 })
-				}
-				if s := r.status(); !test.harmless && s.Verified > old.Size {
-					t.Errorf("verified %d of %d while the fault lasts", s.Verified, size)
-				}
-				asked, polls := r.log.Requests(ctlogtest.All)-before, r.log.Requests(ctlogtest.Heads)-heads
-				if asked > 60+12*polls {
-					t.Errorf("%d requests in %d polls: %v", asked, polls, paths(r.log))
-				}
-				remove()
-				more := r.precert("b." + watched)
-				size = r.publish().Size
-				r.verified(size)
-				if got := r.issued(); len(got) != 2 || got[id] != 1 || got[more] != 1 {
-					t.Errorf("told: %v", got)
-				}
-				if n := len(r.of(ctwatch.LogMisbehaved)); (n > 0) != test.lie {
-					t.Errorf("accused %d times", n)
-				}
-				for c, err := range r.all() {
-					if err != nil {
-						t.Fatal(err)
+					if got := r.issued(); len(got) != 2 || got[id] != 1 || got[more] != 1 {
+						t.Errorf("told: %v", got)
 					}
-					if n := len(c.Sightings); !c.Sightings[n-1].Verified {
-						t.Errorf("%v is not verified", c.Names)
+					if n := len(r.of(ctwatch.LogMisbehaved)); (n > 0) != test.lie {
+						t.Errorf("accused %d times", n)
 					}
-				}
+					for c, err := range r.all() {
+						if err != nil {
+							t.Fatal(err)
+						}
+						if n := len(c.Sightings); !c.Sightings[n-1].Verified {
+							t.Errorf("%v is not verified", c.Names)
+						}
+					}
+				})
 			})
 		}
 	}
@@ -163,17 +166,19 @@ func paths(l *ctlogtest.Log) string {
 
 // TestTrap5NothingIsAskedForPastTheTreeHead: some logs answer 400 to that.
 func TestTrap5NothingIsAskedForPastTheTreeHead(t *testing.T) {
-	r := newRig(t, ctlogtest.Options{})
-	r.fill(300)
-	r.publish()
-	r.fill(300) // not published
-	r.follow(follow.Start{})
-	r.verified(300)
-	for _, h := range r.log.Recent(ctlogtest.Entries) {
-		if strings.Contains(h.Path, "end=3") && !strings.Contains(h.Path, "end=299") {
-			t.Errorf("asked for %s, with a tree of 300", h.Path)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{})
+		r.fill(300)
+		r.publish()
+		r.fill(300) // not published
+		r.follow(follow.Start{})
+		r.verified(300)
+		for _, h := range r.log.Recent(ctlogtest.Entries) {
+			if strings.Contains(h.Path, "end=3") && !strings.Contains(h.Path, "end=299") {
+				t.Errorf("asked for %s, with a tree of 300", h.Path)
+			}
 		}
-	}
+	})
 }
 
 // TestSeveralTroublesAtOnce: the truth is reached after all of them.
