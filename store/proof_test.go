@@ -275,6 +275,7 @@ func version4(t testing.TB, path string, l ctwatch.Log) {
 	}
 	must(t, w.Close())
 }
+
 // TestForgedIssuerTakesNothing: an entry that names another issuer for a certificate of
 // ours is an alarm, and the key stays ours.
 func TestForgedIssuerTakesNothing(t *testing.T) {
@@ -293,4 +294,3 @@ func TestForgedIssuerTakesNothing(t *testing.T) {
 		t.Errorf("its key is %+v", k)
 	}
 }
-
