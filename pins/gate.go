@@ -29,8 +29,9 @@ func (v *View) Gate(app *App, names []Pattern, chains ...Chain) (problems []Prob
 			continue
 		}
 		concerned++
-		if k := v.Key(chains[0].Leaf(), RoleLeaf); k != nil && k.State == StateCompromised {
-			problems = append(problems, Problem{App: app.Name, Host: p, Why: fmt.Sprintf("Its key %s is compromised.", k.Pin)})
+		if state := v.givenUp(chains[0].Leaf()); state != "" {
+			// Whether or not a version ships its pin: it is in no set and no signed document.
+			problems = append(problems, Problem{App: app.Name, Host: p, Why: fmt.Sprintf("Its key %s is %s.", chains[0].Leaf(), state)})
 			continue
 		}
 		t := v.target(app, p)

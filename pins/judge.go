@@ -57,7 +57,12 @@ func (j *judge) findNoBackup(p *HostPlan) {
 				if len(j.served) == 0 {
 					what = fmt.Sprintf("Version %s ships a single %s for %s: when the key changes, the app breaks.", ver.Name, r.At.pinWord(), h)
 				}
-				j.found(StatusNoBackup, what+j.v.doubts(r, h, j.served), j.addOrDeclare(p))
+				toDo := j.addOrDeclare(p)
+				if i > 0 { // a newer version has one
+					toDo = fmt.Sprintf("Version %s has one: have users update, and drop version %s (ctwatch pins drop --app %s --version %s) when it is no longer used.",
+						j.versions[0].Name, ver.Name, shellWord(j.app.Name), shellWord(ver.Name))
+				}
+				j.found(StatusNoBackup, what+j.v.doubts(r, h, j.served), toDo)
 				return
 			}
 		}
@@ -228,8 +233,43 @@ func (j *judge) findDanger() {
 			toDo = "If it is not yours, somebody is between you and the server. " + change
 		}
 		j.found(StatusWillBreak, what, toDo)
+		j.why.urgent = true
 		return
 	}
+}
+
+// findLeaked looks for versions that accept a key which is compromised, served or not.
+func (j *judge) findLeaked() {
+	for _, k := range j.v.leaked {
+		var names []string
+		for i, ver := range j.versions {
+			for n := range j.asked {
+				if slices.ContainsFunc(j.requirements(i, n), func(r Requirement) bool { return slices.Contains(r.Pins, k.Pin) }) {
+					names = append(names, ver.Name)
+					break
+				}
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		what := fmt.Sprintf("The key %s is compromised, and %s it for %s: anyone who has the key can pose as the server.", k.Pin, versionsAccept(names), j.Pattern)
+		const toDo = "Release a version without it, and have users update."
+		if j.why.status != StatusOK {
+			j.more = append(j.more, what, toDo)
+			return
+		}
+		j.found(StatusWillBreak, what, toDo)
+		j.why.urgent = true
+		return
+	}
+}
+
+func versionsAccept(names []string) string {
+	if len(names) == 1 {
+		return "version " + names[0] + " accepts"
+	}
+	return "versions " + wordList(names) + " accept"
 }
 
 // findNever looks for a version whose client can make no use of any of its pins for a
@@ -285,6 +325,7 @@ func (j *judge) findBroken(p *HostPlan) {
 		}
 		if p.Broken == nil {
 			j.found(StatusBroken, what, toDo)
+			j.why.urgent = true
 		}
 		p.Broken = append(p.Broken, Broken{s, pin, names, what + " " + toDo})
 	}
@@ -307,7 +348,9 @@ func (j *judge) sentence(p *HostPlan) string {
 		parts = append(parts, fmt.Sprintf("%s not pin %s.", capital(versionsDo(j.lax)), j.Pattern))
 	}
 	if p.Deadline != nil {
-		if p.Deadline.After(j.v.now) {
+		if j.why.urgent {
+			parts = append(parts, "Do it now.")
+		} else if p.Deadline.After(j.v.now) {
 			parts = append(parts, fmt.Sprintf("Release by %s.", day(*p.Deadline)))
 		} else {
 			parts = append(parts, fmt.Sprintf("The time to release was %s: do it now.", day(*p.Deadline)))

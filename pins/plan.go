@@ -115,6 +115,7 @@ type finding struct {
 	what   string    // what is wrong, in a sentence
 	toDo   string    // what to do about it
 	ends   time.Time // when the pins end; zero if that is not what is wrong
+	urgent bool      // the harm is done already: there is no time to wait for
 }
 
 func (j *judge) plan() HostPlan {
@@ -140,6 +141,7 @@ func (j *judge) plan() HostPlan {
 	j.findNoBackup(&p)
 	j.findExpiring()
 	j.findWillBreak(&p)
+	j.findLeaked()
 	j.findDanger()
 	j.findNever()
 	j.findBroken(&p)
@@ -203,6 +205,10 @@ func (j *judge) refusing(host string, c Chain) (names []string) {
 // for a later certificate than the one served), a time that has passed, or one that a
 // certificate gives which never outlives the lead time, says nothing.
 func (j *judge) deadline(p *HostPlan) *time.Time {
+	if j.why.urgent {
+		now := j.v.now.UTC()
+		return &now
+	}
 	must := j.noBackup || !j.why.ends.IsZero() || p.Status == StatusBroken || p.Status == StatusWillBreak
 	if p.Status == StatusUnknown || !must && len(p.Add) == 0 {
 		return nil

@@ -60,11 +60,11 @@ func TestPlan(t *testing.T) {
 		"a served key outside the shipped set": {
 			versions: []pins.Version{ships("5.1", api, "L", "B"), ships("5.10", api, "X", "L"), ships("5.9", api, "L")},
 			served:   []pins.Served{served(api, days(60), "X", "I", "R")},
-			status:   pins.StatusBroken, due: days(46), why: []string{"versions 5.9 and 5.1 do not accept", "connections fail", "Nobody has approved this key"},
+			status:   pins.StatusBroken, due: days(0), why: []string{"Do it now.", "versions 5.9 and 5.1 do not accept", "connections fail", "Nobody has approved this key"},
 		},
 		"one of two addresses serves another key": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: []pins.Served{well[0], served(api, days(50), "X", "I")},
-			status: pins.StatusBroken, due: days(36),
+			status: pins.StatusBroken, due: days(0),
 		},
 		"every pin is in the current chain": {
 			versions: []pins.Version{ships("5.2", api, "L", "I")}, served: well, keys: []pins.Key{L, B},
@@ -85,7 +85,7 @@ func TestPlan(t *testing.T) {
 		"the CA list refuses an issuer that changed": {
 			versions: []pins.Version{leafAndIssuer("5.2", pinsOf("L", "B"), pinsOf("I", "J"))}, keys: []pins.Key{L},
 			served: []pins.Served{served(api, days(60), "L", "K", "R")},
-			status: pins.StatusBroken, due: days(46),
+			status: pins.StatusBroken, due: days(0),
 		},
 		"an undeclared key was issued": {
 			versions: []pins.Version{ships("5.2", api, "L", "B"), ships("5.1", api, "L", "X")},

@@ -126,7 +126,7 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
 	case count == 0:
 		refuse(NoKey, "No key is approved for it.%s", v.perhaps(app, t))
 	case count < app.MinPins:
-		refuse(BelowMinPins, "%s wants %d pins, and there are %d keys approved for it.%s", app.Name, app.MinPins, count, v.perhaps(app, t))
+		refuse(BelowMinPins, "%s needs %d pins (min_pins), and %s approved for it.%s", app.Name, app.MinPins, keysAre(count), v.perhaps(app, t))
 	case !backup && app.MinPins > 1 && len(served) > 0:
 		refuse(NoBackupKey, "All keys approved for it are served now: none is a backup.%s", v.perhaps(app, t))
 	}
@@ -219,4 +219,11 @@ func (v *View) date(app *App, set *Set) {
 	}
 	io.WriteString(digest, fmt.Sprint(set.Revoked))
 	set.Plan = hex.EncodeToString(digest.Sum(nil)[:8])
+}
+
+func keysAre(n int) string {
+	if n == 1 {
+		return "only 1 key is"
+	}
+	return fmt.Sprintf("only %d keys are", n)
 }

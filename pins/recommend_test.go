@@ -39,7 +39,7 @@ func TestRecommend(t *testing.T) {
 		"the served key is unknown":                 {keys: []pins.Key{B}, served: well, refused: "is not approved for it"},
 		"the served key is approved for other host": {keys: []pins.Key{key(t, "L", pins.StateDeployed, "www.example.com"), B}, served: well, refused: "is not approved for it"},
 		"the served key is compromised":             {keys: []pins.Key{key(t, "L", pins.StateCompromised, api), B}, served: well, refused: "is compromised"},
-		"too few":                                   {keys: []pins.Key{L}, served: well, refused: "wants 2 pins"},
+		"too few":                                   {keys: []pins.Key{L}, served: well, refused: "needs 2 pins"},
 		"too few, and one waits for approval": {
 			keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well,
 			issued: []pins.Issued{issued(t, "new", api, "X", "I")}, refused: pin("X").String(),
@@ -48,9 +48,9 @@ func TestRecommend(t *testing.T) {
 			keys: []pins.Key{L, key(t, "E", pins.StateDeployed, api)}, served: []pins.Served{well[0], served(api, days(60), "E", "I")},
 			refused: "none is a backup",
 		},
-		"a seen key is no backup":   {keys: []pins.Key{L, key(t, "X", pins.StateSeen, api)}, served: well, refused: "wants 2 pins"},
-		"a retired key is none":     {keys: []pins.Key{L, key(t, "X", pins.StateRetired, api)}, served: well, refused: "wants 2 pins"},
-		"a compromised key is none": {keys: []pins.Key{L, key(t, "X", pins.StateCompromised, api)}, served: well, refused: "wants 2 pins"},
+		"a seen key is no backup":   {keys: []pins.Key{L, key(t, "X", pins.StateSeen, api)}, served: well, refused: "needs 2 pins"},
+		"a retired key is none":     {keys: []pins.Key{L, key(t, "X", pins.StateRetired, api)}, served: well, refused: "needs 2 pins"},
+		"a compromised key is none": {keys: []pins.Key{L, key(t, "X", pins.StateCompromised, api)}, served: well, refused: "needs 2 pins"},
 		"nothing is approved":       {refused: "No key is approved"},
 		"hosts of a pattern with different keys": {
 			hosts: []string{"*.example.com"}, keys: []pins.Key{key(t, "L", pins.StateDeployed, "*.example.com"), key(t, "E", pins.StateDeployed, "*.example.com")},

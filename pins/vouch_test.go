@@ -179,7 +179,11 @@ func TestRotationLeavesTimeToRollBack(t *testing.T) {
 				Served: []pins.Served{served(api, days(60), "L", "I")}, Issued: c.issued,
 			}
 			p := planOf(t, f, ships("2", api, "L", "B", "O"), ships("1", api, "O", "L", "B"))
-			if p.Status != pins.StatusOK || slices.Contains(p.Keep, pin("O")) != c.keep || slices.Contains(p.Remove, pin("O")) == c.keep {
+			want := pins.StatusOK
+			if c.state == pins.StateCompromised {
+				want = pins.StatusWillBreak // versions accept it
+			}
+			if p.Status != want || slices.Contains(p.Keep, pin("O")) != c.keep || slices.Contains(p.Remove, pin("O")) == c.keep {
 				t.Errorf("status %s, keep %v, remove %v", p.Status, p.Keep, p.Remove)
 			}
 			if !strings.Contains(p.Why, c.because) {
@@ -211,5 +215,47 @@ func TestExportCountsNoServedKeyAsBackup(t *testing.T) {
 	}
 	if set, _, err := pins.NewView(f).Recommend(&app); err == nil || !strings.Contains(err.Error(), "none is a backup") {
 		t.Errorf("%v, %v", set.Hosts, err)
+	}
+}
+
+// TestShippedLeakIsNeverOK: a version that accepts a key in other hands is in danger,
+// whatever is served, and though it has other pins.
+func TestShippedLeakIsNeverOK(t *testing.T) {
+	f := &pins.Facts{
+		Keys:   []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "B", pins.StateApproved, api), key(t, "X", pins.StateCompromised, api)},
+		Served: []pins.Served{served(api, days(60), "L", "I")},
+	}
+	p := planOf(t, f, ships("2", api, "L", "B"), ships("1", api, "L", "B", "X"))
+	if p.Status != pins.StatusWillBreak || p.Deadline == nil || !p.Deadline.Equal(days(0)) {
+		t.Errorf("status %s, deadline %v", p.Status, p.Deadline)
+	}
+	if !strings.Contains(p.Why, "version 1 accepts it") || !strings.Contains(p.Why, "Do it now.") {
+		t.Errorf("it says %q", p.Why)
+	}
+}
+
+// TestOldVersionWithoutBackupIsDropped: where a newer version has a backup, another key
+// helps nothing.
+func TestOldVersionWithoutBackupIsDropped(t *testing.T) {
+	f := &pins.Facts{
+		Keys:   []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "B", pins.StateApproved, api)},
+		Served: []pins.Served{served(api, days(60), "L", "I")},
+	}
+	p := planOf(t, f, ships("2", api, "L", "B"), ships("1", api, "L"))
+	if p.Status != pins.StatusNoBackup || !strings.Contains(p.Why, "Version 2 has one") || !strings.Contains(p.Why, "ctwatch pins drop --app shop --version 1") {
+		t.Errorf("status %s: %s", p.Status, p.Why)
+	}
+}
+
+// TestGateRefusesKeysGivenUp: a key that a person retired is in no pin set, though an old
+// version still ships it.
+func TestGateRefusesKeysGivenUp(t *testing.T) {
+	for _, state := range []pins.State{pins.StateRetired, pins.StateCompromised} {
+		f := &pins.Facts{Now: now, Keys: []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "X", state, api)}}
+		app := pins.App{Name: "shop", Hosts: []pins.Pattern{{Name: api}}, Role: pins.RoleLeaf, Versions: []pins.Version{ships("1", api, "L", "X")}}
+		problems, concerned := pins.NewView(f).Gate(&app, []pins.Pattern{{Name: api}}, pins.Chain{Pins: pinsOf("X", "I")})
+		if concerned != 1 || len(problems) != 1 || !strings.Contains(problems[0].Why, string(state)) {
+			t.Errorf("%s: %v", state, problems)
+		}
 	}
 }

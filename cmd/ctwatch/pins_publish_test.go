@@ -35,7 +35,7 @@ func TestRevocationIsPublishedAtOnce(t *testing.T) {
 	if plan := p.plan(); plan.Warning != pins.BelowMinPins || plan.Withheld != "" || plan.Status != pins.StatusNoBackup || !slices.Contains(plan.Remove, backup) {
 		t.Errorf("%+v", plan)
 	}
-	if status, _, errs := p.tries("pins", "export", "--app", shop, "--format", "android"); status != exitFailed || !strings.Contains(errs, "wants 2 pins") {
+	if status, _, errs := p.tries("pins", "export", "--app", shop, "--format", "android"); status != exitFailed || !strings.Contains(errs, "needs 2 pins") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 
