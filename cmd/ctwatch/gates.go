@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -231,8 +233,11 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	c := entry.Describe(tbs)
-	if c.Key.Pin.IsZero() || len(c.Names) == 0 {
+	switch {
+	case c.Key.Pin.IsZero() || len(c.Problems) > 0 && len(c.Names) == 0:
 		return fmt.Errorf("%s: the certificate's key or names cannot be read: %s", file, ctwatch.Printable(strings.Join(c.Problems, "; "), 300))
+	case len(c.Names) == 0:
+		return fmt.Errorf("%s: the certificate names no host: want the one that a server is to serve, with its chain", file)
 	}
 	chains, note, err := d.possibleChains(ctx, c.ID, certs)
 	if err != nil {
@@ -249,6 +254,13 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 		problems, concerned := d.view.Gate(&apps[i], names, chains...)
 		*r.Concerned += concerned
 		r.Problems = append(r.Problems, problems...)
+		if now := time.Now(); concerned > 0 && !c.NotAfter.IsZero() && now.After(c.NotAfter) {
+			for _, h := range apps[i].Hosts {
+				if slices.ContainsFunc(names, func(n pins.Pattern) bool { return n.Covers(h) }) {
+					r.Problems = append(r.Problems, pins.Problem{App: apps[i].Name, Host: h, Why: fmt.Sprintf("It ended on %s: every client refuses it.", c.NotAfter.UTC().Format(time.DateOnly))})
+				}
+			}
+		}
 		if concerned > 0 && len(apps[i].Versions) == 0 {
 			r.unknown("No released version of %s is recorded, so nothing was checked for it. Record one: ctwatch pins import, or shipped in the configuration.", apps[i].Name)
 		}
@@ -264,8 +276,15 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 		r.unknown("No name of the certificate is a host of an app (%s), so nothing was checked.", few(asked, 5))
 	}
 	return a.answer(d, r, allow, answerWords{
-		yes:     fmt.Sprintf("Serving %s cuts no supported version of an app off (%d of their hosts concerned).", file, *r.Concerned),
-		no:      fmt.Sprintf("Serving %s would cut apps off:", file),
-		unknown: fmt.Sprintf("It is unknown whether serving %s would break an app:", file),
+		yes:     fmt.Sprintf("%s is safe to deploy: every supported app version accepts it (%s checked).", file, appHosts(*r.Concerned)),
+		no:      fmt.Sprintf("Deploying %s would break these apps:", file),
+		unknown: fmt.Sprintf("It is unknown whether deploying %s would break an app:", file),
 	})
+}
+
+func appHosts(n int) string {
+	if n == 1 {
+		return "1 app host"
+	}
+	return fmt.Sprintf("%d app hosts", n)
 }

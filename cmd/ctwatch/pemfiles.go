@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/pins"
 	"ctwatch/pins/pemfile"
@@ -45,6 +47,11 @@ func (a *app) readChain(file string) ([][]byte, error) {
 	if err != nil && !errors.Is(err, pemfile.ErrNoBlock) {
 		return nil, err
 	}
+	for _, b := range blocks {
+		if mayHoldCertificate(b) {
+			return nil, fmt.Errorf("%s:%d: a block of type %s: some servers serve what is in it, and only blocks of type CERTIFICATE are checked; convert it (openssl x509, or openssl pkcs7 -print_certs)", file, b.Line, ctwatch.Printable(b.Type, 60))
+		}
+	}
 	certs := certificatesOf(blocks)
 	switch {
 	case len(certs) == 0:
@@ -67,6 +74,19 @@ func certificatesOf(blocks []pemfile.Block) [][]byte {
 		}
 	}
 	return out
+}
+
+// mayHoldCertificate reports whether a block that certificatesOf passes over may have a
+// certificate in it that a server takes for its own: OpenSSL's TRUSTED CERTIFICATE, or
+// PKCS #7. Keys and parameters have none.
+func mayHoldCertificate(b pemfile.Block) bool {
+	switch {
+	case b.Type == "" || b.Type == "CERTIFICATE" || b.Type == "X509 CERTIFICATE":
+		return false
+	case strings.HasSuffix(b.Type, "KEY"), strings.HasSuffix(b.Type, "PARAMETERS"), strings.HasSuffix(b.Type, "REQUEST"):
+		return false
+	}
+	return true
 }
 
 // ownFirst brings the server's own certificate to the front, where servers want it. If

@@ -81,7 +81,7 @@ apps: [{name: shop, hosts: [%s], lead_time: 48h}]
 	}{
 		{after, "is safe to ship", exitDone, []string{"pins", "check", "--app", "shop", file}},
 		{before, backup, exitNo, []string{"pins", "check", "--app", "shop", file}},
-		{after, "(1 of their hosts concerned)", exitDone, []string{"pins", "gate", chainFile}},
+		{after, "(1 app host checked)", exitDone, []string{"pins", "gate", chainFile}},
 		{after, `"status": "ok"`, exitDone, []string{"pins", "plan", "--json"}},
 		{after, backup, exitDone, []string{"pins", "export", "--app", "shop", "--format", "json"}},
 		{after, cert.LeafPin.String(), exitDone, []string{"pins", "list"}},

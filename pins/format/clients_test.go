@@ -124,8 +124,15 @@ func wantRefused(t testing.TB, f Format, set pins.Set, host string, words ...str
 func checkClient(t *testing.T, f Format, at func(pins.Role) pins.Position, spells func(pins.Set, pins.HostSet) bool, fewest int) {
 	rapid.Check(t, func(rt *rapid.T) {
 		set := drawSet(rt)
+		// A pattern is spelled out by its names, but for those that have an entry of their own.
+		unnamed := func(n string) bool {
+			return !slices.ContainsFunc(set.Hosts, func(h pins.HostSet) bool { return h.Pattern == pins.Pattern{Name: n} })
+		}
 		impossible := slices.ContainsFunc(set.Hosts, func(h pins.HostSet) bool {
-			return spells(set, h) && len(h.Names) == 0 || len(h.Pins) < fewest
+			if spells(set, h) && (len(h.Names) == 0 || !slices.ContainsFunc(h.Names, unnamed)) {
+				return len(h.Names) == 0
+			}
+			return len(h.Pins) < fewest
 		})
 		data, err := f.Encode(set)
 		if r := new(RefusedError); errors.As(err, &r) != impossible {
