@@ -35,7 +35,8 @@ func TestReadingWaitsForNobodyWhoIsToldAndAllAreToldInTheEnd(t *testing.T) {
 	mail.be(true)
 	out := filepath.Join(t.TempDir(), "told")
 	good := hook(t, "good", fmt.Sprintf(`echo "$CTWATCH_EVENT_ID" >> %s`, out))
-	hangs := hook(t, "hangs", "sleep 1000")
+	began := filepath.Join(t.TempDir(), "began")
+	hangs := hook(t, "hangs", fmt.Sprintf("echo began >> %s; tail -f --pid=$PPID /dev/null", began))
 	port, dir := freePort(t), t.TempDir()
 	stop := natsServer(t, port, dir)
 
@@ -44,7 +45,7 @@ notify: {storm: -1}
 email: {host: 127.0.0.1, port: %d, tls: none, from: ctwatch@example.org, to: [ops@example.org]}
 webhooks: [{url: %q, name: tickets}]
 hooks: [%q, %q]
-hook_timeout: 1s
+hook_timeout: 10m
 `, natsURL(port), mail.port, failing.URL, good, hangs) + slack.config()))
 	const rounds = 8
 	for n := range rounds {
@@ -64,7 +65,7 @@ hook_timeout: 1s
 	}
 	s.expectTruth()
 	s.eventually("everybody was asked in vain", func() bool {
-		return failing.requests() > 0 && mail.sessions() > 0 && d.log.contains("sender=slack") && d.log.contains(hangs)
+		return failing.requests() > 0 && mail.sessions() > 0 && d.log.contains("sender=slack") && len(lines(began)) > 0
 	})
 	if n := len(slack.posted()) + len(failing.ids()) + len(mail.ids()); n > 0 {
 		t.Errorf("%d events were told while nobody could be", n)

@@ -30,6 +30,7 @@ func spawn(t *testing.T, program string, env []string, args ...string) *child {
 	c.cmd = exec.Command(program, args...)
 	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
+	endWithUs(c.cmd)
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,15 +75,13 @@ func (c *child) kill() {
 	<-c.done
 }
 
-// signal ends the child with a signal, and returns how long that took.
-func (c *child) signal(sig syscall.Signal) time.Duration {
+// signal ends the child with a signal.
+func (c *child) signal(sig syscall.Signal) {
 	c.t.Helper()
-	begun := time.Now()
 	if err := c.cmd.Process.Signal(sig); err != nil {
 		c.t.Fatal(err)
 	}
 	c.wait()
-	return time.Since(begun)
 }
 
 // wait waits for the child to end by itself.
@@ -100,7 +99,7 @@ func (c *child) says(text string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := poll(ctx, func() (bool, error) {
+	err := until(ctx, func() (bool, error) {
 		select {
 		case <-c.done:
 			if !c.stderr.contains(text) {

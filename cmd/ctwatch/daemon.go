@@ -94,7 +94,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.news = make(chan struct{}, 1)
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
-	d.pulse = &pulse{start: time.Now(), given: d.silence}
+	d.pulse = &pulse{now: d.now, start: d.now(), given: d.silence}
 	d.clock = &follow.Clock{Now: d.now, Logger: d.logger}
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
 

@@ -105,7 +105,7 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 
 func (a *app) newDemo(ctx context.Context) *demo {
 	_, color := a.terminal(a.Stdout)
-	return &demo{teller: &teller{w: a.Stdout, color: color}, ctx: ctx, logger: demoLogger(a), patience: 15 * time.Second}
+	return &demo{teller: &teller{w: a.Stdout, color: color}, ctx: ctx, logger: demoLogger(a), patience: 2 * time.Minute}
 }
 
 // play sets the stage, with its data in dir, and plays all acts. It tells of the

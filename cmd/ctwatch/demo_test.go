@@ -7,15 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"ctwatch/configs"
+	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
 	"ctwatch/pins"
+	"ctwatch/store"
 )
 
 func TestDemoPlaysOut(t *testing.T) {
@@ -51,46 +54,76 @@ func TestDemoCannotPretend(t *testing.T) {
 		name     string
 		sabotage func(*demo)
 		says     string
+		// hopeless reports that what the demo waits for can no longer come; nil where it
+		// waits for nothing.
+		hopeless func(d *demo, told, data string) bool
 	}{
 		{"nobody is watched", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Watch = []configs.Watch{{Domain: "elsewhere.example"}} }
-		}, "no certificate.issued for"},
+		}, "no certificate.issued for", func(_ *demo, told, data string) bool {
+			return strings.Contains(told, "1. A precertificate is logged") && allTold(data, 1001)
+		}},
 		{"too much is watched", func(d *demo) {
 			d.configure = func(c *configs.Config) {
 				c.Watch = append(c.Watch, configs.Watch{Domain: "other.example", Subdomains: true})
 			}
-		}, "a certificate that nobody watches was told of: www.other.example"},
+		}, "a certificate that nobody watches was told of: www.other.example", nil},
 		{"Slack is not told", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Slack = nil }
-		}, "no Slack message about event"},
+		}, "no Slack message about event", func(_ *demo, told, data string) bool {
+			return strings.Contains(told, "certificate.unexpected  ctwatch.certificate.unexpected.example.shop") && allTold(data, 0)
+		}},
 		{"Slack is told of everything", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Slack.Severity = "debug" }
-		}, "an expected certificate was told to Slack"},
+		}, "an expected certificate was told to Slack", nil},
 		{"Slack shows no updates", func(d *demo) {
 			d.configure = func(*configs.Config) { d.slack.refuse = "chat.update" }
-		}, "no Slack message was updated to say"},
+		}, "no Slack message was updated to say", func(_ *demo, told, _ string) bool {
+			return strings.Contains(told, "reply in the thread")
+		}},
 		{"no rule says who may issue", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Watch[0].Issuers = nil }
-		}, "is unreviewed, not expected"},
+		}, "is unreviewed, not expected", nil},
 		{"the other CA may issue", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Watch[0].Issuers = append(c.Watch[0].Issuers, issuerPin(d.otherCA)) }
-		}, "is expected, not unexpected"},
+		}, "is expected, not unexpected", nil},
 		{"a log is not read", func(d *demo) {
 			d.configure = func(c *configs.Config) { c.Logs.Extra = c.Logs.Extra[:1] }
-		}, "no certificate.logged for"},
+		}, "no certificate.logged for", func(d *demo, told, _ string) bool {
+			return strings.Contains(told, "2. The final certificate appears") && d.rfc.Size() == 1002
+		}},
 		{"a log lies", func(d *demo) {
 			d.configure = func(*configs.Config) { d.rfc.SetFault(ctlogtest.AlterEntry(500, nil)) }
-		}, "no pin.candidate for"}, // a key is not proposed for what is not proven
+		}, "no pin.candidate for", func(_ *demo, told, _ string) bool { // a key is not proposed for what is not proven
+			_, act, _ := strings.Cut(told, "3. A wildcard certificate")
+			return strings.Contains(act, "certificate.issued")
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out safeBuffer
 			a := &app{world: world{Stdout: &out, Stderr: io.Discard, LookupEnv: os.LookupEnv}}
-			d := a.newDemo(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			d, data := a.newDemo(ctx), t.TempDir()
 			defer d.close()
-			d.patience = 8 * time.Second
+			d.patience = patience
 			tt.sabotage(d)
-			if err := d.play(t.TempDir()); err == nil {
+			var watching sync.WaitGroup
+			if tt.hopeless != nil {
+				configure := d.configure // which is called when there are logs
+				d.configure = func(c *configs.Config) {
+					configure(c)
+					watching.Go(func() {
+						_ = until(ctx, func() (bool, error) { return tt.hopeless(d, out.String(), data), nil })
+						cancel()
+					})
+				}
+			}
+			err := d.play(data)
+			cancel()
+			watching.Wait()
+			if err == nil {
 				t.Fatalf("it played out:\n%s", out.String())
 			}
 			if !out.contains("✗") || !out.contains(tt.says) || out.contains("nothing missing") {
@@ -98,6 +131,23 @@ func TestDemoCannotPretend(t *testing.T) {
 			}
 		})
 	}
+}
+
+// allTold reports whether the daemon has verified a log up to a size and every sender has
+// every event.
+func allTold(data string, size uint64) bool {
+	ctx := context.Background()
+	db, err := store.OpenReadOnly(ctx, filepath.Join(data, "ctwatch.db"))
+	if err != nil {
+		return false
+	}
+	defer db.Close()
+	logs, err := db.Logs(ctx)
+	if err != nil || !slices.ContainsFunc(logs, func(l ctwatch.LogStatus) bool { return l.Verified >= size }) {
+		return false
+	}
+	senders, err := db.SenderStatus(ctx)
+	return err == nil && !slices.ContainsFunc(senders, func(s store.SenderStatus) bool { return s.Backlog > 0 })
 }
 
 // issuerPin is the pin of the key by which a CA issues, as the configuration has it.
@@ -123,7 +173,7 @@ func TestDemoKeeps(t *testing.T) {
 	}()
 	late, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
-	if err := poll(late, func() (bool, error) { return out.contains("nats --server"), nil }); err != nil {
+	if err := until(late, func() (bool, error) { return out.contains("nats --server"), nil }); err != nil {
 		t.Fatalf("the demo does not come to its end:\n%s%s", out.String(), log.String())
 	}
 	nc, err := nats.Connect(regexp.MustCompile(`nats --server (\S+)`).FindStringSubmatch(out.String())[1])

@@ -13,6 +13,7 @@ import (
 
 // A pulse knows when a log was last heard of.
 type pulse struct {
+	now   func() time.Time
 	start time.Time
 	last  atomic.Int64  // Unix milliseconds; 0: never
 	limit atomic.Int64  // nanoseconds that it may be silent
@@ -20,7 +21,7 @@ type pulse struct {
 }
 
 // headRead is called for each tree head that is accepted.
-func (p *pulse) headRead() { p.last.Store(time.Now().UnixMilli()) }
+func (p *pulse) headRead() { p.last.Store(p.now().UnixMilli()) }
 
 // Bounds of how long nothing may be read. Logs are asked for their tree head every
 // poll, and always have one.
@@ -54,7 +55,7 @@ func (p *pulse) alive(context.Context) error {
 	if limit == 0 {
 		limit = maxSilence // no log list yet
 	}
-	silent := time.Since(since)
+	silent := p.now().Sub(since)
 	switch {
 	case silent <= limit:
 		return nil

@@ -17,8 +17,12 @@ import (
 // grow: at the end everything is known, and everything was told once.
 func TestKill9(t *testing.T) {
 	t.Parallel()
-	kills := 32
-	if testing.Short() {
+	const growths = 5 // during each life
+	kills := 16
+	switch {
+	case thorough():
+		kills = 64
+	case testing.Short():
 		kills = 4
 	}
 	program, err := built()
@@ -33,24 +37,18 @@ func TestKill9(t *testing.T) {
 	s.publish()
 	config := s.config("")
 
-	// The logs grow until all kills are done.
-	stop := make(chan struct{})
+	// The logs grow while the daemon lives.
+	grow := make(chan struct{})
 	var grower sync.WaitGroup
 	grown := 0
 	grower.Go(func() {
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for ; ; grown++ {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
+		for range grow {
 			i := s.watched(fmt.Sprintf("host%d.example.com", grown))
 			sct := s.addPrecert(s.logs[grown%2], i)
 			s.fill(25)
 			s.addFinal(s.logs[(grown+1)%2], i, sct)
 			s.publish()
+			grown++
 		}
 	})
 
@@ -58,6 +56,9 @@ func TestKill9(t *testing.T) {
 	for n := range kills {
 		before, asked := s.status(s.rfc), s.rfc.Requests(ctlogtest.Entries)
 		c := spawn(t, program, nil, "run", "--config", config)
+		for range growths {
+			grow <- struct{}{}
+		}
 		// Anywhere in its first steps, or while it reads, or when it has verified.
 		life := time.Duration(rand.Int64N(int64(300 * time.Millisecond)))
 		switch n % 4 {
@@ -76,7 +77,7 @@ func TestKill9(t *testing.T) {
 			verified++
 		}
 	}
-	close(stop)
+	close(grow)
 	grower.Wait()
 	t.Logf("%d kills in %v, %d of them after it had verified more; %d certificates in %d entries each",
 		kills, time.Since(began).Round(time.Second), verified, grown, s.rfc.Size())
@@ -86,8 +87,8 @@ func TestKill9(t *testing.T) {
 	s.untilTold()
 	s.expectTruth()
 	s.expectEvents(s.stream(c.natsURL()), grown)
-	if took := c.signal(syscall.SIGTERM); c.status != 0 || took > 5*time.Second {
-		t.Errorf("it ended with status %d after %v", c.status, took)
+	if c.signal(syscall.SIGTERM); c.status != 0 {
+		t.Errorf("it ended with status %d", c.status)
 	}
 	expectSound(t, s.dir)
 }

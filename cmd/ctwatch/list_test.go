@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -133,11 +134,9 @@ http: {listen: ""}
 // says waits for text in the daemon's log.
 func (r *testDaemon) says(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !r.log.contains(text) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the daemon never says %q:\n%s", text, r.log.tail())
-		}
-		time.Sleep(20 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := until(ctx, func() (bool, error) { return r.log.contains(text), nil }); err != nil {
+		t.Fatalf("the daemon never says %q:\n%s", text, r.log.tail())
 	}
 }

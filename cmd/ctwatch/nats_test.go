@@ -20,8 +20,9 @@ import (
 // A message is what a consumer of the stream gets.
 type message struct {
 	ctwatch.Event
-	subject string
-	raw     []byte
+	subject  string
+	raw      []byte
+	sequence uint64 // in the stream
 }
 
 // stream reads all that the stream of events holds at this moment, as any other
@@ -49,7 +50,7 @@ func (s *stage) stream(url string) (out []message) {
 		for m := range batch.Messages() {
 			meta, err := m.Metadata()
 			s.check(err)
-			x := message{subject: m.Subject(), raw: m.Data()}
+			x := message{subject: m.Subject(), raw: m.Data(), sequence: meta.Sequence.Stream}
 			s.check(json.Unmarshal(m.Data(), &x.Event))
 			if id := m.Headers().Get("Nats-Msg-Id"); id != x.ID {
 				s.t.Errorf("event %s has the message ID %q", x.ID, id)
@@ -101,7 +102,7 @@ func natsServer(t *testing.T, port int, dir string) (stop func()) {
 		ns.WaitForShutdown()
 	}
 	t.Cleanup(stop)
-	if !ns.ReadyForConnections(within) {
+	if !ns.ReadyForConnections(patience) {
 		t.Fatal("the NATS server is not ready")
 	}
 	return stop
@@ -126,7 +127,12 @@ func (s *stage) subscribe(url string) (events <-chan message) {
 	})
 	ch := make(chan message, 10_000)
 	cc, err := c.Consume(func(m jetstream.Msg) {
-		x := message{subject: m.Subject(), raw: m.Data()}
+		meta, err := m.Metadata()
+		if err != nil {
+			s.t.Errorf("a message that is not of the stream: %v", err)
+			return
+		}
+		x := message{subject: m.Subject(), raw: m.Data(), sequence: meta.Sequence.Stream}
 		if err := json.Unmarshal(m.Data(), &x.Event); err != nil {
 			s.t.Errorf("a message that is no event: %v", err)
 		}

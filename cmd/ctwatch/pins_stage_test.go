@@ -50,7 +50,7 @@ func serveTLS() (*tlsServer, error) {
 	s := &tlsServer{address: l.Addr().String()}
 	s.http = &http.Server{
 		ErrorLog:    log.New(io.Discard, "", 0),
-		ReadTimeout: within,
+		ReadTimeout: patience,
 		TLSConfig:   &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.current.Load(), nil }},
 	}
 	s.running.Go(func() { _ = s.http.ServeTLS(l, "", "") })
@@ -286,7 +286,7 @@ func (r *testDaemon) fetch(path string, header ...string) fetched {
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: within}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	resp, err := client.Do(req)
 	if err != nil {
 		r.t.Fatal(err)

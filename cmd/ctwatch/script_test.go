@@ -78,6 +78,13 @@ func newScriptWorld(env *testscript.Env) error {
 	// A race would be told before: there is no need for each program to wait for a
 	// second when it ends.
 	env.Setenv("GORACE", "atexit_sleep_ms=10")
+	if testing.CoverMode() == "" { // coverage is of this binary
+		program, err := built()
+		if err != nil {
+			return err
+		}
+		env.Setenv("PATH", filepath.Dir(program)+string(filepath.ListSeparator)+env.Getenv("PATH"))
+	}
 	// The seed makes the keys of certificates, and so their pins, the same each time.
 	ca, err := ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Script CA", Seed: "script"})
 	if err != nil {
@@ -261,21 +268,29 @@ func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// patience is how long tests wait for what must happen: long, since machines are
-// busy, and nothing is measured by it.
-const patience = 3 * time.Minute
+// patience is how long tests wait for what must happen. It is far away, since machines
+// are busy and nothing is measured by it: only what never happens fails a test.
+const patience = 20 * time.Minute
+
+// until polls a condition that no channel tells of, more and more seldom: what takes long
+// on a busy machine is not asked for more often for that.
+func until(ctx context.Context, ok func() (bool, error)) error {
+	for pause := 10 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
+		if done, err := ok(); done || err != nil {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // untilVerified waits until all that a log has published is read and verified.
 func untilVerified(ctx context.Context, alive func() error, database string, l *ctlogtest.Log) error {
 	last := "no database yet"
-	tick := time.NewTicker(200 * time.Millisecond) // to open a database takes a while
-	defer tick.Stop()
-	err := poll(ctx, func() (bool, error) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
+	err := until(ctx, func() (bool, error) {
 		if err := alive(); err != nil {
 			return false, err
 		}

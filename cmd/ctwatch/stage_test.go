@@ -28,7 +28,7 @@ import (
 // configuration, and the daemon that follows it, in process or as a child.
 type stage struct {
 	t           *testing.T
-	ctx         context.Context // ends when patience does
+	ctx         context.Context // ends with the test
 	static, rfc *ctlogtest.Log
 	logs        []*ctlogtest.Log
 	ca          *ctlogtest.CA
@@ -37,6 +37,7 @@ type stage struct {
 	hangup  chan os.Signal   // what the daemon gets as SIGHUP; nil for none
 	now     func() time.Time // the daemon's clock; nil for the system's
 	silence time.Duration    // how long nothing may be read; 0: by the logs
+	poll    time.Duration    // how often logs are asked
 
 	alive func() error // says that the last daemon started has ended, and why
 
@@ -48,9 +49,9 @@ type stage struct {
 // newStage serves two empty logs until the test ends.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	s := &stage{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "data"), alive: func() error { return nil }, issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight)}
+	s := &stage{t: t, ctx: ctx, poll: 150 * time.Millisecond, dir: filepath.Join(t.TempDir(), "data"), alive: func() error { return nil }, issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight)}
 	var err error
 	s.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{})
 	s.check(err)
@@ -172,7 +173,7 @@ func (s *stage) config(more string) string {
 
 func (s *stage) logsConfig() string {
 	var b strings.Builder
-	b.WriteString("logs:\n  list: \"\"\n  start: beginning\n  poll: 150ms\n  max_rate: 10000\n  extra:\n")
+	fmt.Fprintf(&b, "logs:\n  list: \"\"\n  start: beginning\n  poll: %v\n  max_rate: 10000\n  extra:\n", s.poll)
 	for _, l := range s.logs {
 		i := l.Info()
 		fmt.Fprintf(&b, "    - {name: %q, kind: %s, url: %q, key: %q}\n", i.Name, i.Kind, i.URL, base64.StdEncoding.EncodeToString(i.Key))
@@ -243,7 +244,7 @@ func (s *stage) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	if err := poll(ctx, func() (bool, error) { return ok(), s.alive() }); err != nil {
+	if err := until(ctx, func() (bool, error) { return ok(), s.alive() }); err != nil {
 		s.t.Fatalf("did not happen: %s: %v", what, err)
 	}
 }
@@ -360,6 +361,3 @@ func (s *safeBuffer) tail() string {
 	text := s.String()
 	return text[max(0, len(text)-8000):]
 }
-
-// within is a deadline for what should take no time at all.
-const within = 15 * time.Second

@@ -16,8 +16,9 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestStopsInTime: SIGINT and SIGTERM end the daemon within 5 s, whatever it waits
-// for, with status 0 and nothing lost.
+// TestStopsInTime: SIGINT and SIGTERM end the daemon, whatever it waits for, with
+// status 0 and nothing lost. Each part has a test of how soon: the follower stops at
+// once, the senders and the listener after a grace period.
 func TestStopsInTime(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -61,8 +62,8 @@ func TestStopsInTime(t *testing.T) {
 
 			c := s.run(config)
 			s.eventually("the daemon is where it is to be stopped", stuck)
-			if took := c.signal(tt.signal); took > 5*time.Second || c.status != 0 {
-				t.Fatalf("it ended with status %d after %v", c.status, took)
+			if c.signal(tt.signal); c.status != 0 {
+				t.Fatalf("it ended with status %d", c.status)
 			}
 			if !c.stderr.contains("ctwatch ends") {
 				t.Error("it does not say that it ends")

