@@ -128,6 +128,13 @@ func TestOkHttpRefusesWhatIsNotCertain(t *testing.T) {
 		"two pinners, other hosts":  {"val p = $P\nval q = CertificatePinner.Builder().add(\"i.test\", \"$A\").build()", "this pinner has other pins"},
 		"two pinners, one more pin": {"val p = $P\nval q = CertificatePinner.Builder().add(\"h.test\", \"$A\", \"$B\").build()", "this pinner has other pins"},
 
+		"replaced by none":        {"val c = OkHttpClient.Builder().certificatePinner($P).certificatePinner(CertificatePinner.DEFAULT).build()", "takes the place of the one before it"},
+		"replaced further on":     {"val c = OkHttpClient.Builder().certificatePinner($P).addInterceptor(x).certificatePinner(q).build()\nval q = $P", "takes the place of the one before it"},
+		"a client with an empty":  {"val real = CertificatePinner.Builder().build()\nval unused = $P\nval c = OkHttpClient.Builder().certificatePinner(real).build()", "3:32: the clients of this file have pinners without pins"},
+		"an empty with a type":    {"val real: CertificatePinner = CertificatePinner.Builder().build()\nval unused = $P\nval c = OkHttpClient.Builder().certificatePinner(real).build()", "pinners without pins"},
+		"an empty in the call":    {"val unused = $P\nval c = OkHttpClient.Builder().certificatePinner(CertificatePinner.Builder().build()).build()", "pinners without pins"},
+		"all clients by default":  {"val unused = $P\nval c = OkHttpClient.Builder().certificatePinner(CertificatePinner.DEFAULT).build()", "pinners without pins"},
+		"an empty of Java":        {java + "class A { CertificatePinner p = new $P; CertificatePinner q = new CertificatePinner.Builder().build(); Object c = new OkHttpClient.Builder().certificatePinner(q).build(); }", "pinners without pins"},
 		"a client with another":   {"val p = $P\nval c = OkHttpClient.Builder().certificatePinner(Legacy.pinner).build()", "2:57: this pinner is declared in another file"},
 		"a client with another's": {java + "class A { Object p = new $P; Object c = new OkHttpClient.Builder().certificatePinner(Legacy.make()).build(); }", "this pinner is declared in another file"},
 

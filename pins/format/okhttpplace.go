@@ -252,11 +252,36 @@ func (s *source) comparePinners(all []pinner) error {
 	return nil
 }
 
-// checkClients fails if a client of the file has a pinner that is declared in another.
-func (s *source) checkClients() error {
+// checkClients fails if a client of the file has a pinner that is declared in another, is
+// given a second one that replaces the first, or if all clients of the file have pinners
+// without pins. empty are the first tokens of the chains of those.
+func (s *source) checkClients(empty []int) error {
+	without := map[string]bool{"DEFAULT": true} // names of pinners without pins
+	for _, i := range empty {
+		if s.sign(i-1, "=") {
+			if name := s.name(i - 2); s.sign(i-3, ":") {
+				without[s.name(i-4)] = true // its type stands between
+			} else {
+				without[name] = true
+			}
+		}
+	}
+	first, pinned := -1, false
 	for _, i := range s.words["certificatePinner"] {
 		if !s.sign(i-1, ".") || !s.sign(i+1, "(") || s.sign(i+2, ")") {
 			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		after := int(s.tokens[i+1].match) + 1
+		bare := after == i+4 && without[s.name(i+2)] || after > 2 && without[s.name(after-2)] && s.sign(after-3, ".") || slices.Contains(empty, i+2)
+		pinned = pinned || !bare
+		for s.sign(after, ".") && s.name(after+1) != "" && s.sign(after+2, "(") {
+			if s.word(after+1, "certificatePinner") {
+				return s.fail(after+1, "this pinner takes the place of the one before it in the same client; keep one")
+			}
+			after = int(s.tokens[after+2].match) + 1
 		}
 		last := i + 2
 		for s.name(last) != "" && s.sign(last+1, ".") {
@@ -277,6 +302,9 @@ func (s *source) checkClients() error {
 		}) {
 			return s.fail(last, "this pinner is declared in another file, and so it is not certain that an app uses the one in this file; read that file, or keep one pinner")
 		}
+	}
+	if first >= 0 && !pinned {
+		return s.fail(first, "the clients of this file have pinners without pins, and so it is not certain that an app uses the one that has some")
 	}
 	return nil
 }

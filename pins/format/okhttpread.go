@@ -30,6 +30,7 @@ func (s *source) pinners() ([]pinner, error) {
 		return nil, err
 	}
 	var all []pinner
+	var empty []int
 	count := 0
 	for _, i := range chains {
 		p, err := s.pinner(i)
@@ -44,6 +45,8 @@ func (s *source) pinners() ([]pinner, error) {
 		}
 		if len(p.adds) > 0 {
 			all = append(all, p)
+		} else {
+			empty = append(empty, p.index)
 		}
 	}
 	if len(all) == 0 {
@@ -52,7 +55,7 @@ func (s *source) pinners() ([]pinner, error) {
 	if err := s.checkLists(); err != nil {
 		return nil, err
 	}
-	return all, s.checkClients()
+	return all, s.checkClients(empty)
 }
 
 // pinner reads the chain whose "Builder" stands at an index.
