@@ -22,32 +22,45 @@ export GIT_CONFIG_VALUE_0 = $(CURDIR)
 build: ## static binary bin/ctwatch
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o bin/ctwatch ./cmd/ctwatch
 
-# The race detector looks at our code and not at the SQLite that was translated from C,
-# which is slow to compile and to run with it. No test waits by the clock, so the time
-# limit is only there to end what hangs.
-RACE    = -race '-gcflags=modernc.org/sqlite/lib=-race=false' '-gcflags=modernc.org/libc/...=-race=false'
-TIMEOUT = 60m
+# Everything is compiled once, for the race detector; vet and staticcheck go by the same.
+# (Only the tools themselves, and the program that some tests run, are compiled without.)
+# SQLite is C that was translated. Its memory is its own and not Go's, so that the detector
+# finds nothing there: it would only make it ten times as slow.
+RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc/...=-race=false
+
+# No test measures time: the limit ends what hangs.
+TIMEOUT ?= 60m
+
+# THOROUGH=1 has tests do more of what is as good the more they do of it.
+export CTWATCH_TEST_THOROUGH = $(THOROUGH)
 
 .PHONY: test
-test: deps corpora lint ## everything that must pass: lint, and all tests under the race detector
-	@echo "testing all packages: the first time some minutes of compiling go before the first result"
+test: deps corpora ## everything that must pass: lint, and all tests under the race detector
+	@.ci/tidy $(MAKE) --no-print-directory lint tests
+
+.PHONY: tests
+tests:
+	@echo "testing: the packages are compiled and tested side by side; a line for each that is done, the first after a minute or more"
 	CGO_ENABLED=1 $(GO) test $(RACE) -vet=off -timeout $(TIMEOUT) $(TESTFLAGS) $(PKGS)
 
-# As on a machine that is busy with other things and has never built this before.
+# As on a machine that is busy with other things and has never built this before. The
+# loops look whether this shell is there, so that they end with it in any case.
 .PHONY: test-loaded
 test-loaded: ## make test beside four busy loops, with an empty build cache
-	@cache=$$(mktemp -d) || exit 1; busy=; \
-	trap 'kill $$busy 2>/dev/null; rm -rf "$$cache"' EXIT; trap 'exit 1' INT TERM; \
-	for n in 1 2 3 4; do (while :; do :; done) & busy="$$busy $$!"; done; \
-	GOCACHE="$$cache" $(MAKE) test TIMEOUT=120m
+	@.ci/tidy sh -c 'for n in 1 2 3 4; do (while kill -0 $$$$ 2>/dev/null; do :; done) & done; \
+	GOCACHE=$$TMPDIR/go STATICCHECK_CACHE=$$TMPDIR/staticcheck $(MAKE) --no-print-directory test TIMEOUT=180m; \
+	status=$$?; kill $$(jobs -p); exit $$status'
 
 .PHONY: lint
 lint: ## gofumpt, go vet, staticcheck
-	@echo "checking the format: gofumpt -l ."; files=$$($(GO) tool gofumpt -l .) || exit 1; \
+	@echo "checking the format with gofumpt: it is compiled first, once"
+	@files=$$(CGO_ENABLED=0 $(GO) tool gofumpt -l .) || exit 1; \
 	if [ -n "$$files" ]; then echo "$$files"; echo "not formatted: run 'make fmt'"; exit 1; fi
-	@echo "checking the code: the first time this compiles all dependencies, for some minutes"
+	@echo "checking the code with go vet: all dependencies are compiled first, once, for some minutes"
 	CGO_ENABLED=1 $(GO) vet $(RACE) $(PKGS)
-	$(GO) tool staticcheck $(PKGS)
+	@echo "checking the code with staticcheck: it is compiled first and reads all dependencies, once, for a minute or more"
+	@staticcheck=$$(CGO_ENABLED=0 $(GO) tool -n staticcheck) && \
+	CGO_ENABLED=1 GOFLAGS="$$($(GO) env GOFLAGS) $(RACE)" "$$staticcheck" $(PKGS)
 
 .PHONY: fmt
 fmt: ## format all Go files
