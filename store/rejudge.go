@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+)
+
+// rejudged chooses the certificates that are worth judging again: those that have
+// not ended, and of the others, those by which a key is trusted, or is not.
+const rejudged = `(not_after > ? OR not_after IS NULL OR vouched <> '[]' OR verdict = 'unexpected')`
+
+// reassess has the rules judge all certificates of a leaf key again, since what is
+// known of the key has changed.
+func (t *tx) reassess(pin pins.Pin) error {
+	if t.db.rules == nil || pin.IsZero() {
+		return nil
+	}
+	seqs, err := sequences(t, `SELECT seq FROM certificates WHERE key_pin = ? AND `+rejudged+` ORDER BY seq`, pin[:], ms(t.now))
+	if err != nil {
+		return err
+	}
+	return t.assessAll(seqs)
+}
+
+func sequences(q querier, query string, args ...any) ([]int64, error) {
+	rows, err := q.query(query, args...)
+	return collect(rows, err, func(r *sql.Rows) (seq int64, err error) {
+		err = r.Scan(&seq)
+		return seq, err
+	})
+}
+
+// assessAll has the rules judge certificates again, and tells what is new.
+func (t *tx) assessAll(seqs []int64) error {
+	for _, seq := range seqs {
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		before := c.Verdict
+		e, err := t.assess(seq, &c, false)
+		if err != nil {
+			return fmt.Errorf("certificate %v: %w", c.ID, err)
+		}
+		if e != nil {
+			if err := t.event(*e); err != nil {
+				return err
+			}
+		}
+		if err := t.cleared(before, &c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cleared tells of the keys that were no candidates while a certificate should not
+// exist, if it was judged so before and is not now.
+func (t *tx) cleared(before ctwatch.Verdict, c *ctwatch.Certificate) error {
+	if before != ctwatch.Unexpected || c.Verdict == ctwatch.Unexpected || c.Key.Pin.IsZero() {
+		return nil
+	}
+	seqs, err := sequences(t, `SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, c.Key.Pin[:], ms(t.now))
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		if err := t.candidate(&c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rejudgeStep is how many certificates are judged again in one transaction.
+const rejudgeStep = 500
+
+// Rejudge has the rules judge every certificate again that has not ended and that
+// no person judged, and what else they vouch for, unless these are the rules, known by
+// a digest, by which all were judged the last time.
+func (db *DB) Rejudge(ctx context.Context, digest string) error {
+	if db.rules == nil {
+		return nil
+	}
+	const what = "judging certificates by new rules"
+	var last string
+	err := db.read(ctx, what, func(t readTx) error {
+		err := t.queryRow(`SELECT value FROM meta WHERE key = 'rules'`).Scan(&last)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err != nil || last == digest {
+		return err
+	}
+	if err := db.rejudge(ctx, what, ""); err != nil {
+		return err
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		// Rules may vouch for less by the same certificates.
+		granted, err := pinsOf(t.query(`SELECT DISTINCT k.pin FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY 1`, sourceRule))
+		if err != nil {
+			return err
+		}
+		for _, pin := range granted {
+			if err := t.syncVouched(pin, "its certificates were judged again"); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('rules', ?)`, text(digest))
+		return err
+	})
+}
+
+// rejudge has the rules judge certificates again, all or those that fulfil a
+// condition, in steps, so that those who record what is found need not wait. What is
+// found meanwhile is judged by the same rules.
+func (db *DB) rejudge(ctx context.Context, what, and string, args ...any) error {
+	var seqs []int64
+	err := db.read(ctx, what, func(t readTx) (err error) {
+		seqs, err = sequences(t, `SELECT seq FROM certificates WHERE `+rejudged+and+` ORDER BY seq`, append([]any{ms(db.now())}, args...)...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for step := range slices.Chunk(seqs, rejudgeStep) {
+		if err := db.write(ctx, what, func(t *tx) error { return t.assessAll(step) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CAARecords are the CAA records that were found for a certificate's domains, as JSON
+// that the rules understand (ctwatch.Standing).
+type CAARecords struct {
+	Certificate ctwatch.Hash
+	Records     string
+}
+
+// SetCAA notes CAA records with their certificates, and has the rules judge these
+// again: all of them, or, with an error, none. It fails with ErrNotFound.
+func (db *DB) SetCAA(ctx context.Context, found ...CAARecords) error {
+	return db.write(ctx, "noting CAA records", func(t *tx) error {
+		for _, f := range found {
+			seq, known, err := t.certificateSeq(f.Certificate)
+			if err != nil {
+				return err
+			}
+			if !known {
+				return fmt.Errorf("certificate %v: %w", f.Certificate, ErrNotFound)
+			}
+			if _, err := t.exec(sqlSetCAA, text(f.Records), seq); err != nil {
+				return err
+			}
+			if err := t.assessAll([]int64{seq}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+const sqlSetCAA = `UPDATE certificates SET caa = ? WHERE seq = ?`
+
+// RejudgeIssuers has the rules judge the certificates of issuing keys again, of which
+// more has become known.
+func (db *DB) RejudgeIssuers(ctx context.Context, keys ...pins.Pin) error {
+	for _, pin := range keys {
+		if err := db.rejudge(ctx, "judging certificates again", ` AND issuer_pin = ?`, pin[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
