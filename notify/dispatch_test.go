@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,22 +105,20 @@ func TestEventsComeInOrderAndOnce(t *testing.T) {
 }
 
 func TestANewEventIsSentAtOnceWhenWoken(t *testing.T) {
-	o := newMemoryOutbox()
-	o.reads = make(chan string, 10)
-	s := &funcSender{name: "s", each: make(chan string)}
-	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}})
-	receive(t, o.reads) // it has found the outbox empty, and waits for long
-	events, ids := someEvents(1)
-	o.add(events...)
-	began := time.Now()
-	d.Wake()
-	d.Wake() // must not block though nobody listens
-	if got := receive(t, s.each); got != ids[0] {
-		t.Errorf("got %s", got)
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %s", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newMemoryOutbox()
+		o.reads = make(chan string, 10)
+		s := &funcSender{name: "s", each: make(chan string)}
+		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}})
+		receive(t, o.reads) // it has found the outbox empty, and waits for long
+		events, ids := someEvents(1)
+		o.add(events...)
+		d.Wake()
+		d.Wake() // must not block though nobody listens
+		if got := receive(t, s.each); got != ids[0] {
+			t.Errorf("got %s", got)
+		}
+	})
 }
 
 func TestWithoutAWakeTheOutboxIsStillLookedAt(t *testing.T) {
@@ -136,31 +135,33 @@ func TestWithoutAWakeTheOutboxIsStillLookedAt(t *testing.T) {
 }
 
 func TestASenderThatHangsForEverDelaysNobodyAndCannotKeepRunFromEnding(t *testing.T) {
-	events, ids := someEvents(20)
-	o := newMemoryOutbox(events...)
-	release := make(chan struct{})
-	hanging := &funcSender{name: "hanging", send: func(context.Context, ctwatch.Event) (bool, error) {
-		<-release // it does not even look at its context
-		return true, errors.New("released")
-	}}
-	defer close(release)
-	polite := &funcSender{name: "polite", send: func(ctx context.Context, _ ctwatch.Event) (bool, error) {
-		<-ctx.Done()
-		return true, ctx.Err()
-	}}
-	good := &funcSender{name: "good"}
-	_, stop := start(t, Config{Outbox: o, Senders: []Sender{hanging, polite, good}, Timeout: 20 * time.Millisecond, Grace: 40 * time.Millisecond})
-	eventually(t, "the good one has all", func() bool { return o.cursor("good").seq == 20 })
-	eventually(t, "the time-out is told", func() bool { return strings.Contains(o.cursor("polite").failing, "no answer within 20ms") })
-	if diff := cmp.Diff(ids, good.taken()); diff != "" {
-		t.Error(diff)
-	}
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
-	if o.cursor("hanging").seq != 0 || o.cursor("polite").seq != 0 {
-		t.Error("the cursor moved past an event that was not delivered")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		events, ids := someEvents(20)
+		o := newMemoryOutbox(events...)
+		release := make(chan struct{})
+		hanging := &funcSender{name: "hanging", send: func(context.Context, ctwatch.Event) (bool, error) {
+			<-release // it does not even look at its context
+			return true, errors.New("released")
+		}}
+		defer close(release)
+		polite := &funcSender{name: "polite", send: func(ctx context.Context, _ ctwatch.Event) (bool, error) {
+			<-ctx.Done()
+			return true, ctx.Err()
+		}}
+		good := &funcSender{name: "good"}
+		_, stop := start(t, Config{Outbox: o, Senders: []Sender{hanging, polite, good}, Timeout: 20 * time.Millisecond, Grace: 40 * time.Millisecond})
+		eventually(t, "the good one has all", func() bool { return o.cursor("good").seq == 20 })
+		eventually(t, "the time-out is told", func() bool { return strings.Contains(o.cursor("polite").failing, "no answer within 20ms") })
+		if diff := cmp.Diff(ids, good.taken()); diff != "" {
+			t.Error(diff)
+		}
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if o.cursor("hanging").seq != 0 || o.cursor("polite").seq != 0 {
+			t.Error("the cursor moved past an event that was not delivered")
+		}
+	})
 }
 
 func TestAServiceThatIsDownCatchesUpInOrder(t *testing.T) {
@@ -269,23 +270,25 @@ func TestARestartGoesOnFromTheCursor(t *testing.T) {
 }
 
 func TestASendThatSucceedsWhileStoppingIsRecorded(t *testing.T) {
-	events, _ := someEvents(2)
-	o := newMemoryOutbox(events...)
-	sending, finish := make(chan struct{}, 1), make(chan struct{})
-	s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
-		sending <- struct{}{}
-		<-finish
-		return false, nil
-	}}
-	_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}})
-	receive(t, sending)
-	time.AfterFunc(20*time.Millisecond, func() { close(finish) })
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
-	if seq := o.cursor("s").seq; seq != 1 {
-		t.Errorf("the cursor is at %d, want 1: the event was delivered, and no other begun", seq)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		events, _ := someEvents(2)
+		o := newMemoryOutbox(events...)
+		sending, finish := make(chan struct{}, 1), make(chan struct{})
+		s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
+			sending <- struct{}{}
+			<-finish
+			return false, nil
+		}}
+		_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}})
+		receive(t, sending)
+		time.AfterFunc(20*time.Millisecond, func() { close(finish) })
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if seq := o.cursor("s").seq; seq != 1 {
+			t.Errorf("the cursor is at %d, want 1: the event was delivered, and no other begun", seq)
+		}
+	})
 }
 
 func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
@@ -298,7 +301,7 @@ func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Run(within(t, 5*time.Second)); !errors.Is(err, broken) {
+		if err := d.Run(within(t, patience)); !errors.Is(err, broken) {
 			t.Errorf("Run: %v", err)
 		}
 	})
@@ -314,29 +317,31 @@ func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Run(within(t, 5*time.Second)); !errors.Is(err, broken) {
+		if err := d.Run(within(t, patience)); !errors.Is(err, broken) {
 			t.Errorf("Run: %v", err)
 		}
 	})
 }
 
 func TestARetryWaitsAsLongAsTheServiceAsks(t *testing.T) {
-	events, _ := someEvents(1)
-	const asked = 150 * time.Millisecond
-	var first time.Time
-	s := &funcSender{name: "s", each: make(chan string)}
-	s.send = func(context.Context, ctwatch.Event) (bool, error) {
-		if first.IsZero() {
-			first = time.Now()
-			return true, fmt.Errorf("wrapped: %w", &RetryAfterError{After: asked, Err: errors.New("429")})
+	synctest.Test(t, func(t *testing.T) {
+		events, _ := someEvents(1)
+		const asked = 150 * time.Millisecond
+		var first time.Time
+		s := &funcSender{name: "s", each: make(chan string)}
+		s.send = func(context.Context, ctwatch.Event) (bool, error) {
+			if first.IsZero() {
+				first = time.Now()
+				return true, fmt.Errorf("wrapped: %w", &RetryAfterError{After: asked, Err: errors.New("429")})
+			}
+			return false, nil
 		}
-		return false, nil
-	}
-	_, _ = start(t, Config{Outbox: newMemoryOutbox(events...), Senders: []Sender{s}})
-	receive(t, s.each)
-	if waited := time.Since(first); waited < asked {
-		t.Errorf("waited %s, want at least %s", waited, asked)
-	}
+		_, _ = start(t, Config{Outbox: newMemoryOutbox(events...), Senders: []Sender{s}})
+		receive(t, s.each)
+		if waited := time.Since(first); waited < asked {
+			t.Errorf("waited %s, want at least %s", waited, asked)
+		}
+	})
 }
 
 func TestAServiceThatIsBackNeedNotWaitForTheNextTry(t *testing.T) {

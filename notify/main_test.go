@@ -19,6 +19,10 @@ var testTime = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
 func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+// patience is how long tests wait for what must happen. It is far away, since machines
+// are busy and nothing is measured by it.
+const patience = 10 * time.Minute
+
 // within returns a context that ends the test's waiting, should it never be over.
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
@@ -30,7 +34,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 // eventually polls a condition that no channel tells of.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("did not happen: %s", what)
@@ -44,7 +48,7 @@ func receive[T any](t *testing.T, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing came")
 		panic("unreachable")
 	}

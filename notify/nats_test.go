@@ -54,7 +54,7 @@ func newNATS(t *testing.T, o NATSOptions) *NATS {
 
 func mustSend(t *testing.T, s Sender, e ctwatch.Event) {
 	t.Helper()
-	if retry, err := s.Send(within(t, 10*time.Second), e); err != nil {
+	if retry, err := s.Send(within(t, patience), e); err != nil {
 		t.Fatalf("Send: retry %v, %v", retry, err)
 	}
 }
@@ -71,7 +71,7 @@ func consume(t *testing.T, stream string, url string, opts ...nats.Option) []jet
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	s, err := js.Stream(ctx, stream)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestTheStreamIsThereBeforeTheFirstEvent(t *testing.T) {
 	if msgs := consume(t, "CTWATCH", e.ClientURL()); len(msgs) != 0 {
 		t.Errorf("%d messages in a new stream", len(msgs))
 	}
-	info, err := n.js.Stream(within(t, 5*time.Second), "CTWATCH")
+	info, err := n.js.Stream(within(t, patience), "CTWATCH")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestARepeatedEventIsStoredOnceEvenAcrossARestartOfTheServer(t *testing.T) {
 	receive(t, n.Revived())
 
 	first.Shutdown()
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	retry, err := n.Send(ctx, misbehaved())
 	if err == nil || !retry || ctx.Err() != nil {
 		t.Fatalf("Send without a server: retry %v, %v; want to retry, and not wait for an answer", retry, err)
@@ -176,7 +176,7 @@ func TestARepeatedEventIsStoredOnceEvenAcrossARestartOfTheServer(t *testing.T) {
 func TestAServerThatComesLaterIsFound(t *testing.T) {
 	addr := freeAddress(t)
 	n := newNATS(t, NATSOptions{URL: addr}) // as people write it
-	retry, err := n.Send(within(t, 5*time.Second), issued())
+	retry, err := n.Send(within(t, patience), issued())
 	if err == nil || !retry || !strings.Contains(err.Error(), addr) {
 		t.Fatalf("Send without a server: retry %v, %v", retry, err)
 	}
@@ -211,12 +211,12 @@ func TestADeletedStreamIsMadeAgain(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 	n := newNATS(t, NATSOptions{InProcess: e})
 	mustSend(t, n, issued())
-	if err := n.js.DeleteStream(within(t, 5*time.Second), "CTWATCH"); err != nil {
+	if err := n.js.DeleteStream(within(t, patience), "CTWATCH"); err != nil {
 		t.Fatal(err)
 	}
 	// The server may still be busy with removing the files of the old one.
 	eventually(t, "the event is stored", func() bool {
-		retry, err := n.Send(within(t, 5*time.Second), misbehaved())
+		retry, err := n.Send(within(t, patience), misbehaved())
 		if err != nil && !retry {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestAStreamThatExistsIsUsedAsItIsOrRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx := within(t, 10*time.Second)
+			ctx := within(t, patience)
 			made, err := js.CreateStream(ctx, tt.stream)
 			if err != nil {
 				t.Fatal(err)
@@ -293,7 +293,7 @@ func TestAnEventTooLargeForTheServerIsNotRetried(t *testing.T) {
 	mustSend(t, n, issued())
 	event := misbehaved()
 	event.Data.Evidence.Entry = &ctwatch.EvidenceEntry{Leaf: make([]byte, 16<<10)}
-	retry, err := n.Send(within(t, 10*time.Second), event)
+	retry, err := n.Send(within(t, patience), event)
 	if err == nil || retry || !strings.Contains(err.Error(), "max_payload") {
 		t.Errorf("Send: retry %v, %v", retry, err)
 	}
@@ -303,7 +303,7 @@ func TestAnEventTooLargeForTheStreamIsNotRetried(t *testing.T) {
 	e := startEmbedded(t, "", t.TempDir())
 	n := newNATS(t, NATSOptions{InProcess: e})
 	receive(t, n.Revived())
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	s, err := n.js.Stream(ctx, "CTWATCH")
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func TestAServerWithoutJetStreamOrRoomIsToldAndRetried(t *testing.T) {
 		}
 		s.Start()
 		defer func() { s.Shutdown(); s.WaitForShutdown() }()
-		retry, err := newNATS(t, NATSOptions{InProcess: s}).Send(within(t, 10*time.Second), issued())
+		retry, err := newNATS(t, NATSOptions{InProcess: s}).Send(within(t, patience), issued())
 		if err == nil || !retry || !strings.Contains(err.Error(), want) {
 			t.Errorf("Send: retry %v, %v; want %q", retry, err, want)
 		}
@@ -378,7 +378,7 @@ func TestAnExternalServerWithTLSAndCredentials(t *testing.T) {
 
 	t.Run("a server that it has no reason to trust is not told", func(t *testing.T) {
 		n := newNATS(t, NATSOptions{URL: url, TLS: &tls.Config{}, CredentialsFile: creds})
-		retry, err := n.Send(within(t, 5*time.Second), issued())
+		retry, err := n.Send(within(t, patience), issued())
 		if err == nil || !retry {
 			t.Errorf("Send: retry %v, %v", retry, err)
 		}
@@ -387,7 +387,7 @@ func TestAnExternalServerWithTLSAndCredentials(t *testing.T) {
 		n := newNATS(t, NATSOptions{URL: url, TLS: clientTLS})
 		<-n.started
 		eventually(t, "the reason is told", func() bool {
-			retry, err := n.Send(within(t, 5*time.Second), issued())
+			retry, err := n.Send(within(t, patience), issued())
 			return retry && err != nil && strings.Contains(strings.ToLower(err.Error()), "auth")
 		})
 	})
@@ -434,7 +434,7 @@ func TestNewNATSRefusesWhatCannotWork(t *testing.T) {
 func TestPasswordsInURLsAreNotTold(t *testing.T) {
 	addr := freeAddress(t)
 	n := newNATS(t, NATSOptions{URL: "nats://user:hunter2@" + addr})
-	_, err := n.Send(within(t, 5*time.Second), issued())
+	_, err := n.Send(within(t, patience), issued())
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v: want one without the password", err)
 	}

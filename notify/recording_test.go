@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -10,19 +11,21 @@ import (
 // works, and for some time after it was told to stop.
 func TestRecordingOutlivesTheDaemonOnlyForAWhile(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithCancel(context.Background())
-	rctx, done := recording(ctx)
-	defer done()
-	if at, ok := rctx.Deadline(); ok {
-		t.Errorf("it ends at %v though the daemon works", at)
-	}
-	begun := time.Now()
-	stop()
-	if err := rctx.Err(); err != nil {
-		t.Errorf("it ends with the daemon: %v", err)
-	}
-	<-rctx.Done()
-	if took := time.Since(begun); took < recordTimeout-time.Second {
-		t.Errorf("it ended %v after the daemon was told to", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(context.Background())
+		rctx, done := recording(ctx)
+		defer done()
+		if at, ok := rctx.Deadline(); ok {
+			t.Errorf("it ends at %v though the daemon works", at)
+		}
+		begun := time.Now()
+		stop()
+		if err := rctx.Err(); err != nil {
+			t.Errorf("it ends with the daemon: %v", err)
+		}
+		<-rctx.Done()
+		if took := time.Since(begun); took < recordTimeout-time.Second {
+			t.Errorf("it ended %v after the daemon was told to", took)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,29 +113,31 @@ func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
 }
 
 func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
-	events, ids := someEvents(3)
-	o := newMemoryOutbox(events...)
-	hangs, release := make(chan struct{}, 1), make(chan struct{})
-	defer close(release)
-	hanging := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
-		hangs <- struct{}{}
-		<-release // whatever its context says
-		return true, errors.New("released")
-	}}
-	d, _ := start(t, Config{Outbox: o, Senders: []Sender{hanging}, Timeout: time.Hour, Grace: 40 * time.Millisecond})
-	receive(t, hangs)
-	mended := &funcSender{name: "s"}
-	began := time.Now()
-	if err := d.Replace([]Sender{mended}); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("it took %s", took)
-	}
-	eventually(t, "the new one has all", func() bool { return o.cursor("s").seq == 3 })
-	if diff := cmp.Diff(ids, mended.taken()); diff != "" {
-		t.Error(diff)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		events, ids := someEvents(3)
+		o := newMemoryOutbox(events...)
+		hangs, release := make(chan struct{}, 1), make(chan struct{})
+		defer close(release)
+		hanging := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
+			hangs <- struct{}{}
+			<-release // whatever its context says
+			return true, errors.New("released")
+		}}
+		d, _ := start(t, Config{Outbox: o, Senders: []Sender{hanging}, Timeout: time.Hour, Grace: 40 * time.Millisecond})
+		receive(t, hangs)
+		mended := &funcSender{name: "s"}
+		began := time.Now()
+		if err := d.Replace([]Sender{mended}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Second { // of the bubble's clock
+			t.Errorf("it took %s", took)
+		}
+		eventually(t, "the new one has all", func() bool { return o.cursor("s").seq == 3 })
+		if diff := cmp.Diff(ids, mended.taken()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestReplaceBeforeAndAfterRun(t *testing.T) {
@@ -207,7 +210,7 @@ func TestABrokenOutboxOfALaterSenderEndsRunAsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- d.Run(within(t, 10*time.Second)) }()
+	go func() { done <- d.Run(within(t, patience)) }()
 	broken := errors.New("disk I/O error")
 	o.mu.Lock()
 	o.broken = broken

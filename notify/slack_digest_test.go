@@ -20,7 +20,7 @@ import (
 func sendBatches(t *testing.T, s *Slack, events []ctwatch.Event) (errs []error) {
 	t.Helper()
 	for len(events) > 0 {
-		taken, retry, err := s.SendBatch(within(t, 5*time.Second), events)
+		taken, retry, err := s.SendBatch(within(t, patience), events)
 		if err == nil && taken == 0 || err != nil && !retry || len(errs) > 50 {
 			t.Fatalf("SendBatch of %d: taken %d, retry %v, %v", len(events), taken, retry, err)
 		}

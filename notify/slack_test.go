@@ -166,7 +166,7 @@ func TestWhatSlackAnswers(t *testing.T) {
 			if tt.hook {
 				s = hookSlack(t, server)
 			}
-			retry, err := s.Send(within(t, 5*time.Second), issued())
+			retry, err := s.Send(within(t, patience), issued())
 			if tt.ok {
 				if err != nil {
 					t.Fatalf("Send: %v", err)
@@ -208,7 +208,7 @@ func TestSlackThatHangsOrIsNotThereIsRetriedAndItsSecretsAreNotTold(t *testing.T
 		newSlack(t, SlackOptions{WebhookURL: StaticSecret("http://127.0.0.1:bad/services/T0/B0/secretsecret")}),
 		newSlack(t, SlackOptions{WebhookURL: StaticSecret("secretsecret")}),
 	} {
-		retry, err := s.Send(within(t, 5*time.Second), issued())
+		retry, err := s.Send(within(t, patience), issued())
 		if err == nil || !retry {
 			t.Errorf("Send: retry %v, %v", retry, err)
 		}
@@ -240,7 +240,7 @@ func TestARedirectDoesNotCarryTheTokenAway(t *testing.T) {
 	elsewhere := newSlackServer(t)
 	server := newSlackServer(t, answer(307, "", "Location", elsewhere.URL+"/"), answer(307, "", "Location", elsewhere.URL+"/"))
 	for _, s := range []*Slack{apiSlack(t, server), hookSlack(t, server)} {
-		if retry, err := s.Send(within(t, 5*time.Second), issued()); err == nil || !retry {
+		if retry, err := s.Send(within(t, patience), issued()); err == nil || !retry {
 			t.Errorf("Send: retry %v, %v", retry, err)
 		}
 	}

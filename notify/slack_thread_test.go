@@ -256,7 +256,7 @@ func TestWhatCannotBeUpdatedIsStillRepliedTo(t *testing.T) {
 			mustSend(t, s, c.issued())
 			server.next(tt.reply)
 			note := c.logged()
-			retry, err := s.Send(within(t, 5*time.Second), note)
+			retry, err := s.Send(within(t, patience), note)
 			if (err != nil) != tt.retry || retry != tt.retry {
 				t.Fatalf("Send: retry %v, %v; want retry %v", retry, err, tt.retry)
 			}
@@ -283,7 +283,7 @@ func TestWhatIsToBeToldDoesNotWaitForUpdatesForEver(t *testing.T) {
 		note := c.logged()
 		for n := 1; n < maxUpdates; n++ {
 			server.next(ill)
-			if retry, err := s.Send(within(t, 5*time.Second), note); err == nil || !retry {
+			if retry, err := s.Send(within(t, patience), note); err == nil || !retry {
 				t.Fatalf("try %d: retry %v, %v", n, retry, err)
 			}
 		}
@@ -321,7 +321,7 @@ func TestAThreadThatCannotBeRememberedIsNotPostedTwice(t *testing.T) {
 		answer(200, `{"ok":true,"channel":"C1","ts":"1.1"}`)(w, nil)
 	})
 	for range 3 {
-		if retry, err := s.Send(within(t, 5*time.Second), first); err == nil || !retry || !strings.Contains(err.Error(), "disk full") {
+		if retry, err := s.Send(within(t, patience), first); err == nil || !retry || !strings.Contains(err.Error(), "disk full") {
 			t.Fatalf("Send: retry %v, %v", retry, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -162,46 +163,50 @@ func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
 }
 
 func TestACriticalEventEndsTheGathering(t *testing.T) {
-	storm, _ := someEvents(30)
-	o := newMemoryOutbox(storm...)
-	s := &digestSender{}
-	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
-	eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
-	more, _ := someEvents(32)
-	began := time.Now()
-	o.add(more[30])
-	d.Wake()
-	o.add(severe(ctwatch.Critical, more[31:])...)
-	d.Wake()
-	eventually(t, "both are told", func() bool { return o.cursor("digests").seq == 32 })
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("the critical event waited for %s", took)
-	}
-	if _, n := s.all(); n > 3 {
-		t.Errorf("%d messages", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		storm, _ := someEvents(30)
+		o := newMemoryOutbox(storm...)
+		s := &digestSender{}
+		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
+		eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
+		more, _ := someEvents(32)
+		began := time.Now()
+		o.add(more[30])
+		d.Wake()
+		o.add(severe(ctwatch.Critical, more[31:])...)
+		d.Wake()
+		eventually(t, "both are told", func() bool { return o.cursor("digests").seq == 32 })
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the critical event waited for %s", took)
+		}
+		if _, n := s.all(); n > 3 {
+			t.Errorf("%d messages", n)
+		}
+	})
 }
 
 func TestNobodyWaitsForWhatIsNotTold(t *testing.T) {
-	storm, _ := someEvents(30)
-	o := newMemoryOutbox(storm...)
-	s := &digestSender{}
-	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
-	eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
-	more, _ := someEvents(3 * maxDigest)
-	more = severe(ctwatch.Debug, more) // which nobody wants
-	severe(ctwatch.Info, more[40:41])
-	severe(ctwatch.Critical, more[len(more)-1:])
-	began := time.Now()
-	o.add(more...)
-	d.Wake()
-	eventually(t, "all are passed", func() bool { return o.cursor("digests").seq == int64(30+len(more)) })
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("a critical event behind many that are not told waited for %s", took)
-	}
-	if got, _ := s.all(); len(got) != 32 {
-		t.Errorf("%d events told, want 32", len(got))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		storm, _ := someEvents(30)
+		o := newMemoryOutbox(storm...)
+		s := &digestSender{}
+		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
+		eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
+		more, _ := someEvents(3 * maxDigest)
+		more = severe(ctwatch.Debug, more) // which nobody wants
+		severe(ctwatch.Info, more[40:41])
+		severe(ctwatch.Critical, more[len(more)-1:])
+		began := time.Now()
+		o.add(more...)
+		d.Wake()
+		eventually(t, "all are passed", func() bool { return o.cursor("digests").seq == int64(30+len(more)) })
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("a critical event behind many that are not told waited for %s", took)
+		}
+		if got, _ := s.all(); len(got) != 32 {
+			t.Errorf("%d events told, want 32", len(got))
+		}
+	})
 }
 
 func TestADigestThatFailsIsTriedAgainAndLosesNothing(t *testing.T) {

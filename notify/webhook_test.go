@@ -222,11 +222,10 @@ func TestWebhookSurvivesABadReceiver(t *testing.T) {
 			r := newReceiver(t, handler)
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			began := time.Now()
 			retry, err := r.webhook(t).Send(ctx, issued())
 			checkNoWebhookSecret(t, err)
-			if err == nil || !retry || time.Since(began) > 5*time.Second {
-				t.Errorf("after %s: retry %v, %v", time.Since(began), retry, err)
+			if err == nil || !retry {
+				t.Errorf("retry %v, %v", retry, err)
 			}
 		})
 	}
