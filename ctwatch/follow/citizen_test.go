@@ -130,10 +130,10 @@ func TestTrap09OneOperatorTwoShards(t *testing.T) {
 func TestTrap10SlowRepliesAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, ctlogtest.Options{MaxReply: 16})
+		r := newRig(t, ctlogtest.Options{})
 		const slow = 700 * time.Millisecond
 		r.log.SetFault(ctlogtest.SlowBy(slow).On(ctlogtest.Entries))
-		r.fill(32 * 16)
+		r.fill(32 * 256)
 		size := r.publish().Size
 		begun := time.Now()
 		r.followPaced(ctlog.NewPace(100).Log(), 50*time.Millisecond, 0)
