@@ -186,7 +186,7 @@ func (j *judge) findWillBreak(p *HostPlan) {
 			}
 		}
 		if len(next.Refused) > 0 {
-			what := fmt.Sprintf("A certificate was issued on %s (%s) with the %s, which %s not accept: deployed at %s, it cuts %s off.",
+			what := fmt.Sprintf("A certificate was issued on %s (%s) with the %s, which %s not accept: deployed at %s, it breaks %s.",
 				day(c.NotBefore), shortID(c.ID), keyWords(next.Pin, j.app.Role), versionsDo(next.Refused), j.Pattern, themOrIt(next.Refused))
 			toDo := j.aboutComing(c, &next)
 			next.Why = what + " " + toDo

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -222,6 +223,10 @@ func (a *app) tellKey(ctx context.Context, d *desk, pin pins.Pin, what string) e
 		return a.printJSON(keys)
 	}
 	for _, k := range keys {
+		if strings.HasSuffix(what, "is "+string(k.State)) { // nothing more to say
+			fmt.Fprintf(a.Stdout, "%s %s\n", k.Pin, ctwatch.Printable(what, 500))
+			continue
+		}
 		fmt.Fprintf(a.Stdout, "%s %s; its state is %s\n", k.Pin, ctwatch.Printable(what, 500), k.State)
 	}
 	return nil

@@ -7,7 +7,7 @@
 //
 //  1. settles where each key stands in its life,
 //  2. plans for each host of each app,
-//  3. tells of what came to be: an app that is, or will be, cut off (pin.missing), a
+//  3. tells of what came to be: an app that is, or will be, broken (pin.missing), a
 //     key to ship (pin.candidate), a certificate that ends (certificate.expiring),
 //  4. asks for a look at the servers that a new certificate may soon be served by.
 //
