@@ -100,8 +100,8 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 				t.Errorf("the error has %d bytes", len(err.Error()))
 			}
 			// Generous, for the race detector on a busy machine: without the bounds it
-			// would be many minutes.
-			if took := time.Since(start); took > time.Minute {
+			// would be hours.
+			if took := time.Since(start); took > 10*time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})

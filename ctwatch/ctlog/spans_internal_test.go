@@ -30,7 +30,7 @@ func (s *spanLearner) read(entries, most uint64, align bool, every int, entrySiz
 // or not its replies end at multiples of that, it is asked for no less before long,
 // and for more only once in a while.
 func TestTrap04RepliesThatEndAtBoundaries(t *testing.T) {
-	const size = 1 << 20
+	const size = 1 << 18
 	for _, entrySize := range []int64{1000, 5000} {
 		largest := uint64(maxSpan) // that is worth its memory
 		if entrySize*512 > maxSpanBytes {

@@ -36,7 +36,7 @@ var corpus = map[string]string{ // module@version: hash, as in go.sum
 // corpusCertificates returns the certificates of the corpus, by where they stand.
 func corpusCertificates(t *testing.T) map[string][]byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	args := []string{"mod", "download", "-json"}
 	for module := range corpus {

@@ -196,9 +196,35 @@ func shakeHands(config *tls.Config) func(net.Conn) {
 	}
 }
 
+// patience is the time limit of looks at servers that do answer: far away, since machines
+// are busy.
+const patience = 10 * time.Minute
+
+// piped is a server that is reached through pipes, for bubbles of testing/synctest: it
+// serves each connection with a function, until the test ends.
+func piped(t testing.TB, serve func(net.Conn)) (dial func(context.Context, string, string) (net.Conn, error)) {
+	t.Helper()
+	var all sync.WaitGroup
+	t.Cleanup(all.Wait)
+	return func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		t.Cleanup(func() { server.Close() })
+		all.Go(func() {
+			serve(server)
+			server.Close()
+		})
+		return client, nil
+	}
+}
+
 // look looks at a server that a person configured.
 func look(t testing.TB, cfg probe.Config, at netip.AddrPort) probe.Look {
 	t.Helper()
+	for _, d := range []*time.Duration{&cfg.DialTimeout, &cfg.HandshakeTimeout, &cfg.Timeout} {
+		if *d == 0 {
+			*d = patience
+		}
+	}
 	l := probe.New(cfg).Look(t.Context(), probe.Endpoint{Host: host, Target: at.String(), Configured: true})
 	if l.Err != nil {
 		t.Fatal(l.Err)
