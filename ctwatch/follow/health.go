@@ -78,7 +78,8 @@ func (f *Follower) ailment(stepErr error) string {
 	if l.State == ctwatch.LogReadOnly || l.FinalSize > 0 {
 		return "" // it signs no new tree heads
 	}
-	if age := f.Now().Sub(f.head.Timestamp); age > mergeDelay(l)+f.Poll+f.TailWait {
+	// It was asked when the step began: that reading takes long is no fault of the log's.
+	if age := f.begun.Sub(f.head.Timestamp); age > mergeDelay(l)+f.Poll+f.TailWait {
 		return fmt.Sprintf("its newest tree head was signed %v ago, and its maximum merge delay is %v", age.Round(time.Second), mergeDelay(l))
 	}
 	return ""

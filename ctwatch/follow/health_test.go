@@ -79,6 +79,45 @@ func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
 	})
 }
 
+// TestSlowReadingIsNoStaleHead: a log whose entries take longer to read than its merge
+// delay is not blamed for the age that its tree head has by then.
+func TestSlowReadingIsNoStaleHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, MaxAge: 50 * time.Second}) // its merge delay is a minute
+		r.log.SetFault(ctlogtest.SlowBy(25 * time.Second).On(ctlogtest.Entries))
+		r.fill(300)
+		size := r.publish().Size
+		time.Sleep(45 * time.Second)
+		r.follow(follow.Start{})
+		r.verified(size)
+		r.polls(2)
+		if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
+			t.Errorf("%d outages told", n)
+		}
+	})
+}
+
+// TestStopEndsWhatHangs at once, wherever the log hangs.
+func TestStopEndsWhatHangs(t *testing.T) {
+	for name, class := range map[string]ctlogtest.Class{"tree head": ctlogtest.Heads, "entries": ctlogtest.Entries} {
+		t.Run(name, func(t *testing.T) {
+			kinds(t, func(t *testing.T, o ctlogtest.Options) {
+				r := newRig(t, o)
+				r.fill(300)
+				r.publish()
+				r.log.SetFault(ctlogtest.Hang(nil).On(class))
+				r.follow(follow.Start{})
+				r.until("it hangs", func() bool { return r.log.Requests(class) > 0 })
+				begun := time.Now()
+				r.stop()
+				if took := time.Since(begun); took > time.Second { // of the bubble's clock
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
 func TestAnOutageIsRememberedOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
