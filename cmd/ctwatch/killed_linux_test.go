@@ -16,8 +16,10 @@ import (
 // started them is killed while they have all of these.
 func TestKilledTestsLeaveNothing(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root is sure to be allowed to mount")
+	try := exec.Command("mount", "-t", "tmpfs", "ctwatch-test", t.TempDir())
+	unshareMounts(try)
+	if out, err := try.CombinedOutput(); err != nil {
+		t.Skipf("nothing can be mounted here: %v: %s", err, out)
 	}
 	s := &stage{t: t, ctx: t.Context(), alive: func() error { return nil }}
 	tidy, err := filepath.Abs("../../.ci/tidy")
