@@ -31,6 +31,11 @@ RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/l
 # No test measures time: the limit ends what hangs.
 TIMEOUT ?= 60m
 
+# Half of the time that compilers and linters take goes into collecting garbage, unless they
+# may use a little more memory.
+lint tests: export GOGC = 400
+lint tests: export GOMEMLIMIT = 2GiB
+
 # THOROUGH=1 has tests do more of what is as good the more they do of it.
 export CTWATCH_TEST_THOROUGH = $(THOROUGH)
 

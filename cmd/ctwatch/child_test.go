@@ -28,7 +28,8 @@ func spawn(t *testing.T, program string, env []string, args ...string) *child {
 	t.Helper()
 	c := &child{t: t, done: make(chan struct{})}
 	c.cmd = exec.Command(program, args...)
-	c.cmd.Env = append(os.Environ(), env...)
+	// What make sets for compilers is not for the program.
+	c.cmd.Env = append(append(os.Environ(), "GOGC=", "GOMEMLIMIT="), env...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
 	endWithUs(c.cmd)
 	if err := c.cmd.Start(); err != nil {
