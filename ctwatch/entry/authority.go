@@ -17,10 +17,7 @@ func IsCA(tbs []byte) bool {
 			if string(inside(id, tagOID)) != oidBasicConstraints {
 				continue
 			}
-			if critical, rest := cut(value); len(critical) > 0 && critical[0] == tagBoolean {
-				value = rest
-			}
-			ca := inside(inside(inside(value, tagOctetString), tagSequence), tagBoolean)
+			ca := inside(inside(octets(afterCritical(value)), tagSequence), tagBoolean)
 			return len(bytes.Trim(ca, "\x00")) > 0
 		}
 	}

@@ -18,59 +18,114 @@ const (
 	class       = 0xc0 // the bits of the class
 )
 
-// errTruncated is why an element is not all there. An indefinite length counts as
-// one: its end can only be guessed.
+// errTruncated is why an element is not all there.
 var errTruncated = errors.New("an element is longer than what it stands in")
 
+// A form says in what an element's header differs from DER (X.690 §10.1, §8.1.2.4).
+type form uint8
+
+const (
+	longTag    form = 1 << iota // the number of a tag below 31 stands in octets of its own
+	longLength                  // the length has more octets than it needs
+	indefinite                  // the content ends with two NUL octets (end-of-contents)
+	truncated                   // the element is not all there
+)
+
 // header reads the identifier and length octets at the start of b, which must not
-// be empty. The element's content is b[start:end], and the next element begins at
-// end. It accepts what BER does: lengths in more octets than are needed, and tag
-// numbers above 30 (of which tag is then only the first octet).
+// be empty. The element's content is b[start:stop], and the next element begins at
+// end, which is stop but for the end of an indefinite length. It accepts what BER
+// does; tag is as DER has its first octet, whatever form the number has. Numbers
+// above 30, of which no certificate has any, are all one.
 //
-// Where an element claims more than there is, or has an indefinite length, ok is
-// false and the content is all that is left, so that a caller can read on in what
-// there is and report it.
-func header(b []byte) (tag byte, start, end int, ok bool) {
+// Where an element claims more than there is, the form is truncated and the content
+// is all that is left, so that a caller can read on in what there is and report it.
+func header(b []byte) (tag byte, start, stop, end int, f form) {
 	if len(b) >= 2 && b[1] < 0x80 && b[0]&0x1f != 0x1f {
 		if end := 2 + int(b[1]); end <= len(b) {
-			return b[0], 2, end, true
+			return b[0], 2, end, end, 0
 		}
 	}
-	return longHeader(b)
+	tag, start, stop, f = longHeader(b)
+	if f&indefinite == 0 {
+		return tag, start, stop, stop, f
+	}
+	stop, ok := endOfContents(b[start:])
+	if stop += start; !ok {
+		return tag, start, stop, stop, f | truncated
+	}
+	return tag, start, stop, stop + 2, f
 }
 
-// longHeader is header for everything but the short form.
-func longHeader(b []byte) (tag byte, start, end int, ok bool) {
+// longHeader reads what header does, in any form. The end of an indefinite length
+// is not looked for: its content is all that is left.
+func longHeader(b []byte) (tag byte, start, stop int, f form) {
 	tag, i := b[0], 1
 	if tag&0x1f == 0x1f {
-		for i < len(b) && b[i]&0x80 != 0 {
-			i++
+		number := 0
+		for more := true; more && i < len(b); i++ {
+			number = min(number<<7|int(b[i]&0x7f), 0x1f<<7) // what is larger need not be told apart
+			more = b[i]&0x80 != 0
 		}
-		i++ // the tag number's last octet
+		if number < 0x1f {
+			tag, f = tag&^0x1f|byte(number), longTag
+		}
 	}
 	if i >= len(b) {
-		return tag, len(b), len(b), false
+		return tag, len(b), len(b), f | truncated
 	}
 	n := int(b[i])
 	i++
 	if n >= 0x80 {
 		octets := n & 0x7f
+		if octets == 0 && tag&constructed != 0 {
+			return tag, i, len(b), f | indefinite
+		}
 		if octets == 0 || octets > len(b)-i {
-			return tag, i, len(b), false
+			return tag, i, len(b), f | truncated
 		}
 		n = 0
 		for _, c := range b[i : i+octets] {
 			n = n<<8 | int(c)
 			if n > len(b) { // also what keeps n from overflowing
-				return tag, i + octets, len(b), false
+				return tag, i + octets, len(b), f | truncated
 			}
 		}
 		i += octets
+		if octets > minOctets(n) {
+			f |= longLength
+		}
 	}
 	if n > len(b)-i {
-		return tag, i, len(b), false
+		return tag, i, len(b), f | truncated
 	}
-	return tag, i, i + n, true
+	return tag, i, i + n, f
+}
+
+// endOfContents finds the end-of-contents octets of an indefinite length, whose
+// content begins with b. Those of others within are counted rather than gone into,
+// so that no depth makes it slow.
+func endOfContents(b []byte) (stop int, ok bool) {
+	depth := 1
+	for i := 0; i < len(b); {
+		if b[i] == 0 && i+1 < len(b) && b[i+1] == 0 {
+			if depth--; depth == 0 {
+				return i, true
+			}
+			i += 2
+			continue
+		}
+		_, start, stop, f := longHeader(b[i:])
+		switch {
+		case f&truncated != 0:
+			return len(b), false
+		case f&indefinite != 0:
+			depth++
+			i += start
+		default:
+			i += stop
+		}
+	}
+	return len(b), false
 }
 
 // inside returns the content of the element at the start of b if it has this tag
@@ -79,20 +134,44 @@ func inside(b []byte, want byte) []byte {
 	if len(b) == 0 {
 		return nil
 	}
-	tag, start, end, ok := header(b)
-	if tag != want || !ok {
+	tag, start, stop, _, f := header(b)
+	if tag != want || f&truncated != 0 {
 		return nil
 	}
-	return b[start:end]
+	return b[start:stop]
+}
+
+// tagOf returns the tag of the element at the start of b, and 0, which no element
+// has, if there is none.
+func tagOf(b []byte) byte {
+	if len(b) == 0 {
+		return 0
+	}
+	tag, _, _, _ := longHeader(b)
+	return tag
+}
+
+// octets returns the content of the OCTET STRING at the start of b, put together if
+// it has parts, and nil if there is none or not all of it.
+func octets(b []byte) []byte {
+	if content := inside(b, tagOctetString|constructed); content != nil {
+		all, _ := joined(content)
+		return all
+	}
+	return inside(b, tagOctetString)
 }
 
 // appendHeader appends the header of an element with a content of n octets that
 // replaces one whose header was old. It is the shortest that there is, as DER
 // demands, unless the old one was not: then the number of length octets stays, so
-// that an encoder which always writes four of them writes the same bytes.
+// that an encoder which always writes four of them writes the same bytes. So does an
+// indefinite length.
 func appendHeader(dst, old []byte, oldLen, n int) []byte {
 	tag := len(old) - lengthOctets(old)
 	dst = append(dst, old[:tag]...)
+	if old[tag] == 0x80 {
+		return append(dst, 0x80)
+	}
 	octets := len(old) - tag - 1 // of the long form; 0 in the short form
 	if octets == minOctets(oldLen) {
 		octets = minOctets(n)

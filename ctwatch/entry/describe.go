@@ -65,6 +65,7 @@ func Describe(tbs []byte) ctwatch.Certificate {
 		c.Key.Algorithm, err = Algorithm(key)
 	}
 	problem("public key", err)
+	problem("encoding", Encoding(tbs))
 	return c
 }
 
@@ -153,14 +154,14 @@ func validity(b []byte) (notBefore, notAfter time.Time, err error) {
 	if len(b) == 0 {
 		return notBefore, notAfter, errors.New("it is no SEQUENCE")
 	}
-	_, start, end, _ := header(b)
-	notBefore, err = parseTime(b[start:end])
+	_, start, stop, end, _ := header(b)
+	notBefore, err = parseTime(b[start:stop])
 	if err != nil {
 		err = fmt.Errorf("not before: %w", err)
 	}
 	if b = b[end:]; len(b) > 0 {
-		_, start, end, _ = header(b)
-		b = b[start:end]
+		_, start, stop, _, _ = header(b)
+		b = b[start:stop]
 	}
 	notAfter, afterErr := parseTime(b)
 	if afterErr != nil {

@@ -23,7 +23,7 @@ func distinguishedName(name []byte) (string, error) {
 	if len(name) == 0 {
 		return "", errors.New("it is missing")
 	}
-	tag, start, end, ok := header(name)
+	tag, start, stop, _, f := header(name)
 	if tag != tagSequence {
 		return "", fmt.Errorf("it is no SEQUENCE but has tag %#02x", tag)
 	}
@@ -33,24 +33,24 @@ func distinguishedName(name []byte) (string, error) {
 			err = e
 		}
 	}
-	if !ok {
+	if f&truncated != 0 {
 		note(errTruncated)
 	}
 	var seq pkix.RDNSequence
 	n := 0
-	for rdns := name[start:end]; len(rdns) > 0; {
-		_, start, end, ok := header(rdns)
-		if !ok {
+	for rdns := name[start:stop]; len(rdns) > 0; {
+		_, start, stop, next, f := header(rdns)
+		if f&truncated != 0 {
 			note(errTruncated)
 		}
 		var set pkix.RelativeDistinguishedNameSET
-		for attrs := rdns[start:end]; len(attrs) > 0; {
-			_, start, end, _ := header(attrs)
+		for attrs := rdns[start:stop]; len(attrs) > 0; {
+			_, start, stop, end, _ := header(attrs)
 			if n++; n > maxAttributes {
 				note(fmt.Errorf("it has more than %d attributes", maxAttributes))
 				break
 			}
-			attr, attrErr := attribute(attrs[start:end])
+			attr, attrErr := attribute(attrs[start:stop])
 			if attrErr != nil {
 				note(fmt.Errorf("attribute %d: %w", n, attrErr))
 			}
@@ -65,7 +65,7 @@ func distinguishedName(name []byte) (string, error) {
 		if len(set) > 0 {
 			seq = append(seq, set)
 		}
-		rdns = rdns[end:]
+		rdns = rdns[next:]
 	}
 	return ctwatch.Printable(seq.String(), maxDN), err
 }
@@ -75,21 +75,24 @@ func attribute(b []byte) (a pkix.AttributeTypeAndValue, err error) {
 	if len(b) == 0 {
 		return a, errors.New("it is empty")
 	}
-	_, _, end, _ := header(b)
-	if _, err := asn1.Unmarshal(b[:end], &a.Type); err != nil {
-		return pkix.AttributeTypeAndValue{}, errors.New("its type is no object identifier")
+	_, _, _, end, _ := header(b)
+	if a.Type, err = objectIdentifier(b); err != nil {
+		return a, errors.New("its type is no object identifier")
 	}
 	a.Value = ""
 	value := b[end:]
 	if len(value) == 0 {
 		return a, errors.New("it has no value")
 	}
-	tag, start, end, ok := header(value)
-	if !ok {
+	tag, start, stop, end, f := header(value)
+	if f&truncated != 0 {
 		err = errTruncated
 	}
-	content := value[start:min(end, start+4*maxDN)] // more is not shown
-	switch tag {
+	content := value[start:stop]
+	if tag&constructed == 0 {
+		content = content[:min(len(content), 4*maxDN)] // more is not shown
+	}
+	switch tag &^ constructed {
 	case tagUTF8, tagNumeric, tagPrintable, tagT61, tagIA5, tagVisible, tagUniversal, tagBMP:
 		s, textErr := text(tag, content)
 		if textErr != nil {
@@ -104,4 +107,15 @@ func attribute(b []byte) (a pkix.AttributeTypeAndValue, err error) {
 		a.Value = "#" + hex.EncodeToString(value[:min(end, 4*maxDN)])
 	}
 	return a, err
+}
+
+// objectIdentifier reads the OBJECT IDENTIFIER at the start of b, whatever form its tag
+// and its length have.
+func objectIdentifier(b []byte) (oid asn1.ObjectIdentifier, err error) {
+	content := inside(b, tagOID)
+	if len(content) >= 0x80 {
+		return nil, errors.New("an object identifier is too long")
+	}
+	_, err = asn1.Unmarshal(append([]byte{tagOID, byte(len(content))}, content...), &oid)
+	return oid, err
 }

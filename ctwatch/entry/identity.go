@@ -46,7 +46,7 @@ func withoutCT(tbs []byte) ([]byte, error) {
 		return tbs, nil
 	}
 	out, err := rebuild(tbs, tagSequence, func(field []byte) ([]byte, error) {
-		if field[0] != tagExtensions {
+		if tagOf(field) != tagExtensions {
 			return field, nil
 		}
 		return withoutExtensions(field, oidPoison, oidSCTList)
@@ -74,18 +74,18 @@ func withoutExtensions(field []byte, oids ...string) ([]byte, error) {
 // returned as it is, and where everything is left out, nil. What follows the
 // element in b is kept.
 func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]byte, error) {
-	tag, start, end, ok := header(b)
+	tag, start, stop, _, f := header(b)
 	if tag != want {
 		return nil, fmt.Errorf("want tag %#02x, have %#02x", want, tag)
 	}
-	if !ok {
+	if f&truncated != 0 {
 		return nil, errTruncated
 	}
-	content := make([]byte, 0, end-start)
+	content := make([]byte, 0, stop-start)
 	changed := false
-	for rest := b[start:end]; len(rest) > 0; {
-		_, _, end, ok := header(rest)
-		if !ok {
+	for rest := b[start:stop]; len(rest) > 0; {
+		_, _, _, end, f := header(rest)
+		if f&truncated != 0 {
 			return nil, errTruncated
 		}
 		child := rest[:end]
@@ -104,9 +104,9 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 		return nil, nil
 	}
 	out := make([]byte, 0, len(b))
-	out = appendHeader(out, b[:start], end-start, len(content))
+	out = appendHeader(out, b[:start], stop-start, len(content))
 	out = append(out, content...)
-	return append(out, b[end:]...), nil
+	return append(out, b[stop:]...), nil
 }
 
 // SamePrecertificate reports whether the TBSCertificate of a log's precertificate
@@ -142,7 +142,7 @@ func withoutIssuer(tbs []byte) ([]byte, error) {
 		switch {
 		case len(f.issuer) > 0 && &field[0] == &f.issuer[0]: // in the same place
 			return nil, nil
-		case field[0] == tagExtensions:
+		case tagOf(field) == tagExtensions:
 			return withoutExtensions(field, oidAuthorityKeyID)
 		}
 		return field, nil

@@ -99,7 +99,7 @@ func hasExtension(tbs []byte, oid string) bool {
 		return false
 	}
 	without, err := rebuild(tbs, tagSequence, func(field []byte) ([]byte, error) {
-		if field[0] != tagExtensions {
+		if tagOf(field) != tagExtensions {
 			return field, nil
 		}
 		return withoutExtensions(field, oid)

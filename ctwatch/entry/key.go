@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 )
@@ -35,18 +34,19 @@ func Algorithm(spki []byte) (string, error) {
 	if len(alg) == 0 {
 		return "", errors.New("it names no algorithm")
 	}
-	_, _, end, _ := header(alg)
-	var oid, curve asn1.ObjectIdentifier
-	if _, err := asn1.Unmarshal(alg[:end], &oid); err != nil {
+	oid, err := objectIdentifier(alg)
+	if err != nil {
 		return "", errors.New("it names no algorithm")
 	}
+	_, parameters := cut(alg)
 	switch name := oid.String(); name {
 	case "1.2.840.113549.1.1.1":
 		return "RSA", errors.New("it is no RSA key that can be parsed")
 	case "1.2.840.113549.1.1.10":
 		return "RSA-PSS", nil
 	case "1.2.840.10045.2.1":
-		if _, curveErr := asn1.Unmarshal(alg[end:], &curve); curveErr != nil {
+		curve, err := objectIdentifier(parameters)
+		if err != nil {
 			return "ECDSA", errors.New("it names no curve")
 		}
 		if curveName, ok := curves[curve.String()]; ok {

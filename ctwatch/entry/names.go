@@ -7,7 +7,9 @@ const (
 	oidCommonName     = "\x55\x04\x03" // 2.5.4.3
 	oidSubjectAltName = "\x55\x1d\x11" // 2.5.29.17
 
-	subjectAltNameID = "\x06\x03" + oidSubjectAltName // with its header
+	// subjectAltNameID is that with the last octet before it, whatever form tag and
+	// length have.
+	subjectAltNameID = "\x03" + oidSubjectAltName
 )
 
 // The GeneralName choices that matter here (RFC 5280 §4.2.1.6).
@@ -48,92 +50,104 @@ func (v Visitor) Visit(tbs []byte) error {
 		v.CommonName = v.Name
 	}
 	f, err := split(tbs)
-	if cnErr := v.subject(f.subject); err == nil {
-		err = cnErr
-	}
+	w := walk{Visitor: v, err: err, form: f.form}
+	w.subject(f.subject)
 	for b := f.tail; len(b) > 0; {
-		tag, start, end, ok := header(b)
+		tag, content, rest := w.next(b, TruncatedField)
 		if tag == tagExtensions {
-			if extErr := v.extensions(b[start:end]); err == nil {
-				err = extErr
-			}
+			w.extensions(content)
 		}
-		if !ok && err == nil {
-			err = TruncatedField
+		b = rest
+	}
+	if w.err == nil && w.form&(longTag|indefinite) != 0 {
+		return OddEncoding // which hid nothing
+	}
+	if w.err != nil {
+		w.salvage(tbs)
+	}
+	return w.err
+}
+
+// A walk is one visit: what it has met so far.
+type walk struct {
+	Visitor
+	err  error // the first reason why names may have gone unread
+	form form  // of all elements
+}
+
+// note takes a reason down.
+func (w *walk) note(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// next splits off the element at the start of b. One that is cut short is noted with
+// the reason.
+func (w *walk) next(b []byte, short Reason) (tag byte, content, rest []byte) {
+	tag, start, stop, end, f := header(b)
+	if f != 0 {
+		if w.form |= f; f&truncated != 0 {
+			w.note(short)
 		}
-		b = b[end:]
 	}
-	if err != nil {
-		v.salvage(tbs)
-	}
-	return err
+	return tag, b[start:stop], b[end:]
 }
 
 // subject visits the common names of a Name: however many in however many RDNs.
-func (v Visitor) subject(name []byte) error {
-	var err error
+func (w *walk) subject(name []byte) {
 	if len(name) == 0 {
-		return nil // split has said so
+		return // split has said so
 	}
-	_, start, end, ok := header(name)
-	if !ok {
-		err = TruncatedSubject
-	}
-	for rdns := name[start:end]; len(rdns) > 0; {
-		_, start, end, ok := header(rdns)
-		if !ok {
-			err = TruncatedSubject
-		}
-		for attrs := rdns[start:end]; len(attrs) > 0; {
-			_, start, end, ok := header(attrs)
-			if !ok {
-				err = TruncatedSubject
+	_, rdns, _ := w.next(name, TruncatedSubject)
+	for len(rdns) > 0 {
+		var attrs []byte
+		_, attrs, rdns = w.next(rdns, TruncatedSubject)
+		for len(attrs) > 0 {
+			var attr []byte
+			_, attr, attrs = w.next(attrs, TruncatedSubject)
+			if len(attr) == 0 {
+				continue
 			}
-			if attr := attrs[start:end]; len(attr) > 0 {
-				tag, start, end, _ := header(attr)
-				if tag == tagOID && string(attr[start:end]) == oidCommonName {
-					if cnErr := v.commonName(attr[end:]); err == nil {
-						err = cnErr
-					}
-				}
+			tag, start, stop, end, f := header(attr)
+			if tag == tagOID && string(attr[start:stop]) == oidCommonName {
+				w.form |= f
+				w.commonName(attr[end:])
 			}
-			attrs = attrs[end:]
 		}
-		rdns = rdns[end:]
 	}
-	return err
 }
 
 // commonName visits the value of a common name.
-func (v Visitor) commonName(value []byte) error {
+func (w *walk) commonName(value []byte) {
 	if len(value) == 0 {
-		return UnreadableCommonName
+		w.note(UnreadableCommonName)
+		return
 	}
-	tag, start, end, ok := header(value)
-	name, err := text(tag, value[start:end])
+	tag, content, _ := w.next(value, UnreadableCommonName)
+	name, err := text(tag, content)
 	ip, isAddress := Address(bytes.TrimSpace(name))
 	switch {
 	case isAddress:
-		if v.IP != nil {
-			v.IP(ip.AsSlice())
+		if w.IP != nil {
+			w.IP(ip.AsSlice())
 		}
 	case readsAsName(name):
-		v.CommonName(name)
+		w.CommonName(name)
 	case bytes.IndexByte(name, ' ') >= 0:
 		// "www.example.com and example.org": the words that can only be names.
 		for word := range bytes.FieldsSeq(name) {
 			if isHost(word) {
-				v.CommonName(word)
+				w.CommonName(word)
 			}
 		}
 	}
 	switch {
 	case err == errLong:
-		return LongCommonName
-	case err != nil || !ok:
-		return UnreadableCommonName
+		w.note(LongCommonName)
+	case err != nil:
+		w.note(UnreadableCommonName)
 	}
-	return nil
 }
 
 // readsAsName reports whether a common name is meant as a host's. It must have a
@@ -170,122 +184,113 @@ func isHost(word []byte) bool {
 }
 
 // extensions visits the names in the content of [3], however many lists it holds.
-func (v Visitor) extensions(lists []byte) error {
-	var err error
+func (w *walk) extensions(lists []byte) {
 	for len(lists) > 0 {
-		_, start, end, ok := header(lists)
-		if !ok {
-			err = TruncatedExtensions
-		}
-		for list := lists[start:end]; len(list) > 0; {
-			_, start, end, ok := header(list)
-			if !ok {
-				err = TruncatedExtensions
+		var list []byte
+		_, list, lists = w.next(lists, TruncatedExtensions)
+		for len(list) > 0 {
+			var ext []byte
+			_, ext, list = w.next(list, TruncatedExtensions)
+			if len(ext) == 0 {
+				continue
 			}
-			if ext := list[start:end]; len(ext) > 0 {
-				tag, start, end, _ := header(ext)
-				switch {
-				case tag == tagOID && string(ext[start:end]) == oidSubjectAltName:
-					if sanErr := v.altNames(ext[end:]); err == nil {
-						err = sanErr
-					}
-				case err == nil && tag == tagOID && !isExtensionValue(ext[end:]):
-					err = TruncatedExtensions // a length that lies may hide what follows it
-				}
+			tag, start, stop, end, f := header(ext)
+			if tag != tagOID {
+				continue
 			}
-			list = list[end:]
+			w.form |= f
+			switch {
+			case string(ext[start:stop]) == oidSubjectAltName:
+				w.altNames(ext[end:])
+			case !isExtensionValue(ext[end:]):
+				w.note(TruncatedExtensions) // a length that lies may hide what follows it
+			}
 		}
-		lists = lists[end:]
 	}
-	return err
 }
 
 // isExtensionValue reports whether b is what follows the OID of an extension, and
 // nothing else: critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING.
 func isExtensionValue(b []byte) bool {
-	if len(b) > 0 && b[0] == tagBoolean {
-		_, _, end, _ := header(b)
-		b = b[end:]
-	}
-	if len(b) == 0 {
+	if b = afterCritical(b); len(b) == 0 {
 		return false
 	}
-	tag, _, end, ok := header(b)
-	return ok && tag&^constructed == tagOctetString && end == len(b)
+	tag, _, _, end, f := header(b)
+	return f&truncated == 0 && tag&^constructed == tagOctetString && end == len(b)
+}
+
+// afterCritical skips the BOOLEAN that says whether an extension is critical.
+func afterCritical(b []byte) []byte {
+	if tagOf(b) == tagBoolean {
+		_, _, _, end, _ := header(b)
+		return b[end:]
+	}
+	return b
 }
 
 // altNames visits the names of a subject alternative name extension, given what
 // follows its OID.
-func (v Visitor) altNames(b []byte) error {
-	if len(b) > 0 && b[0] == tagBoolean { // critical
-		_, _, end, _ := header(b)
-		b = b[end:]
+func (w *walk) altNames(b []byte) {
+	if tagOf(b) == tagBoolean { // critical
+		_, _, b = w.next(b, TruncatedAltName)
 	}
 	if len(b) == 0 {
-		return UnreadableAltName
+		w.note(UnreadableAltName)
+		return
 	}
-	var err error
-	tag, start, end, ok := header(b)
-	value := b[start:end]
+	tag, value, after := w.next(b, TruncatedAltName)
 	switch {
-	case !ok:
-		err = TruncatedAltName
 	case tag == tagSequence: // the names themselves
-		value, err = b[:end], UnreadableAltName
+		value = b[:len(b)-len(after)]
+		w.note(UnreadableAltName)
 	case tag == tagOctetString|constructed:
+		var ok bool
 		if value, ok = joined(value); !ok {
-			err = UnreadableAltName
+			w.note(UnreadableAltName)
 		}
 	case tag != tagOctetString:
-		err = UnreadableAltName
+		w.note(UnreadableAltName)
 	}
 	// One GeneralNames is expected. Further ones, and names that stand beside it,
 	// are read too: some client may.
 	for len(value) > 0 {
-		tag, start, end, ok := header(value)
-		if !ok {
-			err = TruncatedAltName
-		}
+		var content []byte
+		tag, content, value = w.next(value, TruncatedAltName)
 		if tag != tagSequence {
-			v.generalName(tag, value[start:end])
-		} else {
-			for names := value[start:end]; len(names) > 0; {
-				tag, start, end, ok := header(names)
-				if !ok {
-					err = TruncatedAltName
-				}
-				v.generalName(tag, names[start:end])
-				names = names[end:]
-			}
+			w.generalName(tag, content)
+			continue
 		}
-		value = value[end:]
+		for len(content) > 0 {
+			var name []byte
+			tag, name, content = w.next(content, TruncatedAltName)
+			w.generalName(tag, name)
+		}
 	}
-	return err
 }
 
 // generalName visits one GeneralName if it is a name or an address.
-func (v Visitor) generalName(tag byte, content []byte) {
+func (w *walk) generalName(tag byte, content []byte) {
 	switch tag {
 	case tagDNSName:
-		v.Name(content)
+		w.Name(content)
 	case tagIPAddress:
-		if v.IP != nil {
-			v.IP(content)
+		if w.IP != nil {
+			w.IP(content)
 		}
 	case tagDNSName | constructed, tagIA5, tagUTF8, tagPrintable, tagT61, tagVisible, tagBMP, tagUniversal:
 		// In parts, tagged explicitly, or not tagged at all: wrong, and still a name.
 		if name, _ := text(tag, content); len(name) > 0 {
-			v.Name(name)
+			w.Name(name)
 		}
 	case tagDNSName &^ class, tagDNSName&^class | 0x40, tagDNSName | 0xc0:
-		v.Name(content) // of another class, at which some parsers do not look
+		w.Name(content) // of another class, at which some parsers do not look
 	case tagIPAddress &^ class, tagIPAddress&^class | 0x40, tagIPAddress | 0xc0:
-		if v.IP != nil {
-			v.IP(content)
+		if w.IP != nil {
+			w.IP(content)
 		}
 	case tagIPAddress | constructed:
-		if ip, _ := joined(content); v.IP != nil {
-			v.IP(ip)
+		if ip, _ := joined(content); w.IP != nil {
+			w.IP(ip)
 		}
 	}
 }
@@ -293,23 +298,19 @@ func (v Visitor) generalName(tag byte, content []byte) {
 // salvage visits the names of whatever looks like a subject alternative name
 // extension, for a TBSCertificate whose structure leads to none or not to all. It
 // reads no byte twice.
-func (v Visitor) salvage(tbs []byte) {
+func (w *walk) salvage(tbs []byte) {
 	for {
 		i := bytes.Index(tbs, []byte(subjectAltNameID))
 		if i < 0 {
 			return
 		}
 		tbs = tbs[i+len(subjectAltNameID):]
-		b := tbs
-		if len(b) > 0 && b[0] == tagBoolean {
-			_, _, end, _ := header(b)
-			b = b[end:]
-		}
-		if len(b) == 0 || b[0]&^constructed != tagOctetString {
+		b := afterCritical(tbs)
+		if tagOf(b)&^constructed != tagOctetString {
 			continue
 		}
-		_, _, end, _ := header(b)
-		_ = v.altNames(b[:end])
+		_, _, _, end, _ := header(b)
+		w.altNames(b[:end])
 		tbs = b[end:]
 	}
 }

@@ -21,12 +21,15 @@ const (
 	TruncatedExtensions  Reason = "an extension has another length than what it holds"
 	UnreadableAltName    Reason = "the subject alternative name is no OCTET STRING"
 	TruncatedAltName     Reason = "the subject alternative name is longer than what it stands in"
+
+	// OddEncoding says that all names were read, but are encoded as no CA encodes them.
+	OddEncoding Reason = "a tag number is in the long form, or a length is indefinite, which hides names from strict parsers"
 )
 
 // Reasons lists them all.
 func Reasons() []Reason {
 	return []Reason{
 		NoCertificate, NoTBS, TruncatedTBS, TruncatedField, MissingFields, TruncatedSubject, UnreadableCommonName,
-		LongCommonName, TruncatedExtensions, UnreadableAltName, TruncatedAltName,
+		LongCommonName, TruncatedExtensions, UnreadableAltName, TruncatedAltName, OddEncoding,
 	}
 }

@@ -11,7 +11,7 @@ import (
 // they prove nothing. RSASSA-PSS has the three forms that CAs may use (CA/Browser
 // Forum Baseline Requirements §7.1.3.2.1).
 func signatureAlgorithm(identifier []byte) x509.SignatureAlgorithm {
-	const rsa, ecdsa = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01", "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03"
+	const rsa, ecdsa = "\x2a\x86\x48\x86\xf7\x0d\x01\x01", "\x2a\x86\x48\xce\x3d\x04\x03"
 	switch string(identifier) {
 	case pss("\x01", "\x20"):
 		return x509.SHA256WithRSAPSS
@@ -20,8 +20,7 @@ func signatureAlgorithm(identifier []byte) x509.SignatureAlgorithm {
 	case pss("\x03", "\x40"):
 		return x509.SHA512WithRSAPSS
 	}
-	oid, _ := cut(inside(identifier, tagSequence))
-	switch string(oid) {
+	switch oid := inside(inside(identifier, tagSequence), tagOID); string(oid) {
 	case rsa + "\x0b":
 		return x509.SHA256WithRSA
 	case rsa + "\x0c":
@@ -34,7 +33,7 @@ func signatureAlgorithm(identifier []byte) x509.SignatureAlgorithm {
 		return x509.ECDSAWithSHA384
 	case ecdsa + "\x04":
 		return x509.ECDSAWithSHA512
-	case "\x06\x03\x2b\x65\x70":
+	case "\x2b\x65\x70":
 		return x509.PureEd25519
 	}
 	return x509.UnknownSignatureAlgorithm
@@ -57,8 +56,8 @@ func SignedBy(cert, key []byte) error {
 	if err != nil {
 		return err
 	}
-	_, start, end, _ := header(cert)
-	algorithm, rest := cut(cert[start+len(tbs) : end])
+	_, start, stop, _, _ := header(cert)
+	algorithm, rest := cut(cert[start+len(tbs) : stop])
 	known := signatureAlgorithm(algorithm)
 	if known == x509.UnknownSignatureAlgorithm {
 		return errors.New("its signature algorithm is unknown or too weak to prove anything")
@@ -83,7 +82,7 @@ func cut(b []byte) (element, rest []byte) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	if _, _, end, ok := header(b); ok {
+	if _, _, _, end, f := header(b); f&truncated == 0 {
 		return b[:end], b[end:]
 	}
 	return nil, nil

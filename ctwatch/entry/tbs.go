@@ -8,9 +8,12 @@
 // is an error or a problem to report; what could be is still given. Why names may
 // have gone unread is one of a few reasons, see Reason.
 //
-// Encodings that BER allows and DER does not are read: lengths in more octets than
-// are needed, strings in parts, and whatever stands behind or between the fields.
-// Only a length that is indefinite, or reaches beyond what there is, is reported.
+// Encodings that BER allows and DER does not are read, since OpenSSL and what rests on
+// it accept them: tag numbers in the long form, lengths in more octets than are needed
+// or without any, strings in parts, and whatever stands behind or between the fields.
+// They are problems of a certificate that matches (see Encoding). Those that no CA is
+// known to make, the long form of tag numbers and indefinite lengths, are reported of
+// every entry, as is a length that reaches beyond what there is.
 //
 // Names is the only function that runs for every entry of a log, and it allocates
 // nothing. All others are for certificates that match.
@@ -28,16 +31,16 @@ func TBS(cert []byte) ([]byte, error) {
 	if len(cert) == 0 {
 		return nil, NoCertificate
 	}
-	tag, start, end, _ := header(cert)
-	if tag != tagSequence || start == end {
+	tag, start, stop, _, _ := header(cert)
+	if tag != tagSequence || start == stop {
 		return cert, NoCertificate
 	}
-	body := cert[start:end]
-	tag, _, end, ok := header(body)
+	body := cert[start:stop]
+	tag, _, _, end, f := header(body)
 	switch {
 	case tag != tagSequence:
 		return cert, NoTBS
-	case !ok:
+	case f&truncated != 0:
 		return body[:end], TruncatedTBS
 	}
 	return body[:end], nil
@@ -70,6 +73,7 @@ func TBSKey(tbs []byte) ([]byte, error) {
 type fields struct {
 	serial, issuer, validity, subject, key []byte
 	tail                                   []byte // what follows the key: among it the extensions
+	form                                   form   // of all these, and of what they stand in
 }
 
 // Where the fields stand in a TBSCertificate, its version not counted.
@@ -89,27 +93,30 @@ func split(tbs []byte) (f fields, err error) {
 	if len(tbs) == 0 {
 		return f, NoTBS
 	}
-	tag, start, end, ok := header(tbs)
+	tag, start, stop, _, form := header(tbs)
 	if tag != tagSequence {
 		return f, NoTBS
 	}
-	if !ok {
+	if form&truncated != 0 {
 		err = TruncatedTBS
 	}
-	body := tbs[start:end]
+	f.form = form
+	body := tbs[start:stop]
 	rest := body
-	if len(rest) > 0 && rest[0] == tagVersion {
-		_, _, end, _ := header(rest)
+	if tagOf(rest) == tagVersion {
+		_, _, _, end, form := header(rest)
+		f.form |= form
 		rest = rest[end:]
 	}
 	var el [maxFields][]byte
 	n := 0
 	read := func(until int) {
 		for n < until && len(rest) > 0 {
-			_, _, end, ok := header(rest)
-			if !ok && err == nil {
+			_, _, _, end, form := header(rest)
+			if form&truncated != 0 && err == nil {
 				err = TruncatedField
 			}
+			f.form |= form
 			el[n], rest = rest[:end], rest[end:]
 			n++
 		}
@@ -144,9 +151,6 @@ func looksLikeKey(b []byte) bool {
 	if len(b) == 0 {
 		return false
 	}
-	tag, start, end, ok := header(b)
-	if tag != tagSequence || !ok || start == end || b[start] != tagOID {
-		return false
-	}
-	return end < len(b) && b[end] == tagBitString
+	tag, start, stop, end, f := header(b)
+	return tag == tagSequence && f&truncated == 0 && tagOf(b[start:stop]) == tagOID && tagOf(b[end:])&^constructed == tagBitString
 }

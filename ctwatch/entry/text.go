@@ -70,20 +70,23 @@ func text(tag byte, b []byte) ([]byte, error) {
 	return b, errText
 }
 
-// joined returns the contents of the elements in b, one behind the other. It is
-// not ok if one of them has parts of its own, or is not all there.
+// joined returns the contents of the elements in b, one behind the other, and of
+// those that have parts of their own, these. It is not ok if there are such, or if one
+// is not all there.
 func joined(b []byte) (all []byte, ok bool) {
 	ok = true
 	for first := true; len(b) > 0; first = false {
-		tag, start, end, whole := header(b)
-		ok = ok && whole && tag&constructed == 0
+		tag, start, stop, f := longHeader(b)
+		ok = ok && f&truncated == 0 && tag&constructed == 0
 		switch {
-		case first && end == len(b): // the only one, which need not be copied
-			return b[start:end], ok
-		case tag != 0 || start != end: // no end-of-contents octets
-			all = append(all, b[start:end]...)
+		case tag&constructed != 0: // its parts are next
+			stop = start
+		case first && stop == len(b): // the only one, which need not be copied
+			return b[start:stop], ok
+		case tag != 0 || start != stop: // no end-of-contents octets
+			all = append(all, b[start:stop]...)
 		}
-		b = b[end:]
+		b = b[stop:]
 	}
 	return all, ok
 }
