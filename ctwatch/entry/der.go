@@ -45,6 +45,17 @@ func header(b []byte) (tag byte, start, stop, end int, f form) {
 			return b[0], 2, end, end, 0
 		}
 	}
+	return anyHeader(b)
+}
+
+// anyHeader is header for everything but the short form. Lengths in two octets are
+// nearly all that there is of it.
+func anyHeader(b []byte) (tag byte, start, stop, end int, f form) {
+	if len(b) >= 4 && b[1] == 0x82 && b[2] != 0 && b[0]&0x1f != 0x1f {
+		if end := 4 + int(b[2])<<8 + int(b[3]); end <= len(b) {
+			return b[0], 4, end, end, 0
+		}
+	}
 	tag, start, stop, f = longHeader(b)
 	if f&indefinite == 0 {
 		return tag, start, stop, stop, f
@@ -56,8 +67,8 @@ func header(b []byte) (tag byte, start, stop, end int, f form) {
 	return tag, start, stop, stop + 2, f
 }
 
-// longHeader reads what header does, in any form. The end of an indefinite length
-// is not looked for: its content is all that is left.
+// longHeader reads what header does, but does not look for the end of an indefinite
+// length: its content is all that is left.
 func longHeader(b []byte) (tag byte, start, stop int, f form) {
 	tag, i := b[0], 1
 	if tag&0x1f == 0x1f {
@@ -147,6 +158,14 @@ func tagOf(b []byte) byte {
 	if len(b) == 0 {
 		return 0
 	}
+	if b[0]&0x1f == 0x1f {
+		return longTagOf(b)
+	}
+	return b[0]
+}
+
+//go:noinline
+func longTagOf(b []byte) byte { // apart from tagOf, so that that is inlined
 	tag, _, _, _ := longHeader(b)
 	return tag
 }

@@ -50,95 +50,99 @@ func (v Visitor) Visit(tbs []byte) error {
 		v.CommonName = v.Name
 	}
 	f, err := split(tbs)
-	w := walk{Visitor: v, err: err, form: f.form}
-	w.subject(f.subject)
+	w := walk{err, f.form}
+	v.subject(&w, f.subject)
 	for b := f.tail; len(b) > 0; {
-		tag, content, rest := w.next(b, TruncatedField)
+		tag, start, stop, end, form := header(b)
 		if tag == tagExtensions {
-			w.extensions(content)
+			v.extensions(&w, b[start:stop])
 		}
-		b = rest
+		w.met(form, TruncatedField)
+		b = b[end:]
 	}
 	if w.err == nil && w.form&(longTag|indefinite) != 0 {
 		return OddEncoding // which hid nothing
 	}
 	if w.err != nil {
-		w.salvage(tbs)
+		v.salvage(tbs)
 	}
 	return w.err
 }
 
-// A walk is one visit: what it has met so far.
+// A walk is what a visit has met so far.
 type walk struct {
-	Visitor
 	err  error // the first reason why names may have gone unread
 	form form  // of all elements
 }
 
-// note takes a reason down.
-func (w *walk) note(err error) {
-	if w.err == nil {
-		w.err = err
+// met takes down the form of an element, and the reason if it is cut short.
+func (w *walk) met(f form, short Reason) {
+	if f != 0 {
+		w.odd(f, short)
 	}
 }
 
-// next splits off the element at the start of b. One that is cut short is noted with
-// the reason.
-func (w *walk) next(b []byte, short Reason) (tag byte, content, rest []byte) {
-	tag, start, stop, end, f := header(b)
-	if f != 0 {
-		if w.form |= f; f&truncated != 0 {
-			w.note(short)
-		}
+func (w *walk) odd(f form, short Reason) {
+	if w.form |= f; f&truncated != 0 {
+		w.note(short)
 	}
-	return tag, b[start:stop], b[end:]
+}
+
+// note takes a reason down.
+func (w *walk) note(r Reason) {
+	if w.err == nil {
+		w.err = r
+	}
 }
 
 // subject visits the common names of a Name: however many in however many RDNs.
-func (w *walk) subject(name []byte) {
+func (v Visitor) subject(w *walk, name []byte) {
 	if len(name) == 0 {
 		return // split has said so
 	}
-	_, rdns, _ := w.next(name, TruncatedSubject)
-	for len(rdns) > 0 {
-		var attrs []byte
-		_, attrs, rdns = w.next(rdns, TruncatedSubject)
-		for len(attrs) > 0 {
-			var attr []byte
-			_, attr, attrs = w.next(attrs, TruncatedSubject)
-			if len(attr) == 0 {
-				continue
+	_, start, stop, _, form := header(name)
+	w.met(form, TruncatedSubject)
+	for rdns := name[start:stop]; len(rdns) > 0; {
+		_, start, stop, next, form := header(rdns)
+		w.met(form, TruncatedSubject)
+		for attrs := rdns[start:stop]; len(attrs) > 0; {
+			_, start, stop, next, form := header(attrs)
+			w.met(form, TruncatedSubject)
+			if attr := attrs[start:stop]; len(attr) > 0 {
+				tag, start, stop, end, form := header(attr)
+				if tag == tagOID && string(attr[start:stop]) == oidCommonName {
+					w.met(form, TruncatedSubject)
+					v.commonName(w, attr[end:])
+				}
 			}
-			tag, start, stop, end, f := header(attr)
-			if tag == tagOID && string(attr[start:stop]) == oidCommonName {
-				w.form |= f
-				w.commonName(attr[end:])
-			}
+			attrs = attrs[next:]
 		}
+		rdns = rdns[next:]
 	}
 }
 
 // commonName visits the value of a common name.
-func (w *walk) commonName(value []byte) {
+func (v Visitor) commonName(w *walk, value []byte) {
 	if len(value) == 0 {
 		w.note(UnreadableCommonName)
 		return
 	}
-	tag, content, _ := w.next(value, UnreadableCommonName)
-	name, err := text(tag, content)
+	tag, start, stop, _, form := header(value)
+	w.met(form, UnreadableCommonName)
+	name, err := text(tag, value[start:stop])
 	ip, isAddress := Address(bytes.TrimSpace(name))
 	switch {
 	case isAddress:
-		if w.IP != nil {
-			w.IP(ip.AsSlice())
+		if v.IP != nil {
+			v.IP(ip.AsSlice())
 		}
 	case readsAsName(name):
-		w.CommonName(name)
+		v.CommonName(name)
 	case bytes.IndexByte(name, ' ') >= 0:
 		// "www.example.com and example.org": the words that can only be names.
 		for word := range bytes.FieldsSeq(name) {
 			if isHost(word) {
-				w.CommonName(word)
+				v.CommonName(word)
 			}
 		}
 	}
@@ -184,28 +188,26 @@ func isHost(word []byte) bool {
 }
 
 // extensions visits the names in the content of [3], however many lists it holds.
-func (w *walk) extensions(lists []byte) {
+func (v Visitor) extensions(w *walk, lists []byte) {
 	for len(lists) > 0 {
-		var list []byte
-		_, list, lists = w.next(lists, TruncatedExtensions)
-		for len(list) > 0 {
-			var ext []byte
-			_, ext, list = w.next(list, TruncatedExtensions)
-			if len(ext) == 0 {
-				continue
+		_, start, stop, next, form := header(lists)
+		w.met(form, TruncatedExtensions)
+		for list := lists[start:stop]; len(list) > 0; {
+			_, start, stop, next, form := header(list)
+			w.met(form, TruncatedExtensions)
+			if ext := list[start:stop]; len(ext) > 0 {
+				tag, start, stop, end, form := header(ext)
+				switch {
+				case tag == tagOID && string(ext[start:stop]) == oidSubjectAltName:
+					w.met(form, TruncatedAltName)
+					v.altNames(w, ext[end:])
+				case tag == tagOID && w.err == nil && !isExtensionValue(ext[end:]):
+					w.note(TruncatedExtensions) // a length that lies may hide what follows it
+				}
 			}
-			tag, start, stop, end, f := header(ext)
-			if tag != tagOID {
-				continue
-			}
-			w.form |= f
-			switch {
-			case string(ext[start:stop]) == oidSubjectAltName:
-				w.altNames(ext[end:])
-			case !isExtensionValue(ext[end:]):
-				w.note(TruncatedExtensions) // a length that lies may hide what follows it
-			}
+			list = list[next:]
 		}
+		lists = lists[next:]
 	}
 }
 
@@ -215,8 +217,8 @@ func isExtensionValue(b []byte) bool {
 	if b = afterCritical(b); len(b) == 0 {
 		return false
 	}
-	tag, _, _, end, f := header(b)
-	return f&truncated == 0 && tag&^constructed == tagOctetString && end == len(b)
+	tag, _, _, end, form := header(b)
+	return form&truncated == 0 && tag&^constructed == tagOctetString && end == len(b)
 }
 
 // afterCritical skips the BOOLEAN that says whether an extension is critical.
@@ -230,18 +232,23 @@ func afterCritical(b []byte) []byte {
 
 // altNames visits the names of a subject alternative name extension, given what
 // follows its OID.
-func (w *walk) altNames(b []byte) {
+func (v Visitor) altNames(w *walk, b []byte) {
 	if tagOf(b) == tagBoolean { // critical
-		_, _, b = w.next(b, TruncatedAltName)
+		_, _, _, end, form := header(b)
+		w.met(form, TruncatedAltName)
+		b = b[end:]
 	}
 	if len(b) == 0 {
 		w.note(UnreadableAltName)
 		return
 	}
-	tag, value, after := w.next(b, TruncatedAltName)
+	tag, start, stop, end, form := header(b)
+	w.met(form, TruncatedAltName)
+	value := b[start:stop]
 	switch {
+	case form&truncated != 0: // which is noted
 	case tag == tagSequence: // the names themselves
-		value = b[:len(b)-len(after)]
+		value = b[:end]
 		w.note(UnreadableAltName)
 	case tag == tagOctetString|constructed:
 		var ok bool
@@ -254,43 +261,45 @@ func (w *walk) altNames(b []byte) {
 	// One GeneralNames is expected. Further ones, and names that stand beside it,
 	// are read too: some client may.
 	for len(value) > 0 {
-		var content []byte
-		tag, content, value = w.next(value, TruncatedAltName)
+		tag, start, stop, next, form := header(value)
+		w.met(form, TruncatedAltName)
 		if tag != tagSequence {
-			w.generalName(tag, content)
-			continue
+			v.generalName(tag, value[start:stop])
+		} else {
+			for names := value[start:stop]; len(names) > 0; {
+				tag, start, stop, next, form := header(names)
+				w.met(form, TruncatedAltName)
+				v.generalName(tag, names[start:stop])
+				names = names[next:]
+			}
 		}
-		for len(content) > 0 {
-			var name []byte
-			tag, name, content = w.next(content, TruncatedAltName)
-			w.generalName(tag, name)
-		}
+		value = value[next:]
 	}
 }
 
 // generalName visits one GeneralName if it is a name or an address.
-func (w *walk) generalName(tag byte, content []byte) {
+func (v Visitor) generalName(tag byte, content []byte) {
 	switch tag {
 	case tagDNSName:
-		w.Name(content)
+		v.Name(content)
 	case tagIPAddress:
-		if w.IP != nil {
-			w.IP(content)
+		if v.IP != nil {
+			v.IP(content)
 		}
 	case tagDNSName | constructed, tagIA5, tagUTF8, tagPrintable, tagT61, tagVisible, tagBMP, tagUniversal:
 		// In parts, tagged explicitly, or not tagged at all: wrong, and still a name.
 		if name, _ := text(tag, content); len(name) > 0 {
-			w.Name(name)
+			v.Name(name)
 		}
 	case tagDNSName &^ class, tagDNSName&^class | 0x40, tagDNSName | 0xc0:
-		w.Name(content) // of another class, at which some parsers do not look
+		v.Name(content) // of another class, at which some parsers do not look
 	case tagIPAddress &^ class, tagIPAddress&^class | 0x40, tagIPAddress | 0xc0:
-		if w.IP != nil {
-			w.IP(content)
+		if v.IP != nil {
+			v.IP(content)
 		}
 	case tagIPAddress | constructed:
-		if ip, _ := joined(content); w.IP != nil {
-			w.IP(ip)
+		if ip, _ := joined(content); v.IP != nil {
+			v.IP(ip)
 		}
 	}
 }
@@ -298,7 +307,7 @@ func (w *walk) generalName(tag byte, content []byte) {
 // salvage visits the names of whatever looks like a subject alternative name
 // extension, for a TBSCertificate whose structure leads to none or not to all. It
 // reads no byte twice.
-func (w *walk) salvage(tbs []byte) {
+func (v Visitor) salvage(tbs []byte) {
 	for {
 		i := bytes.Index(tbs, []byte(subjectAltNameID))
 		if i < 0 {
@@ -310,7 +319,7 @@ func (w *walk) salvage(tbs []byte) {
 			continue
 		}
 		_, _, _, end, _ := header(b)
-		w.altNames(b[:end])
+		v.altNames(new(walk), b[:end])
 		tbs = b[end:]
 	}
 }
