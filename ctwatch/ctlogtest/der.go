@@ -31,6 +31,8 @@ type tbs struct {
 	extensions                                         [][]byte
 	// place is the index among the extensions where poison or SCT list go.
 	place int
+	// encode changes the encoding; nil leaves it as it is.
+	encode func(tbs []byte) ([]byte, error)
 }
 
 // marshal encodes the TBSCertificate, with one more extension if it is not nil.
@@ -39,6 +41,14 @@ func (t *tbs) marshal(more []byte) []byte {
 	version := []byte{0xa0, 3, 2, 1, 2} // v3
 	return der(0x30, version, t.serial, t.algorithm, t.issuer, t.validity, t.subject, t.spki,
 		der(0xa3, der(0x30, extensions...)))
+}
+
+// encoded is marshal in the encoding that was asked for.
+func (t *tbs) encoded(more []byte) ([]byte, error) {
+	if t.encode == nil {
+		return t.marshal(more), nil
+	}
+	return t.encode(t.marshal(more))
 }
 
 // seal puts a TBSCertificate and its signature together.

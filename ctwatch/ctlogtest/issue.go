@@ -38,6 +38,10 @@ type Request struct {
 
 	// ExtraExtensions come last, behind the poison or the SCT list.
 	ExtraExtensions []pkix.Extension
+
+	// Encode changes how each TBSCertificate is encoded before it is signed, such as
+	// with Reencode. Default: DER.
+	Encode func(tbs []byte) ([]byte, error)
 }
 
 // An Issued is a certificate, in the forms in which logs see it. All of its forms
@@ -110,7 +114,9 @@ func (ca *CA) issue(req Request) (*Issued, error) {
 	for _, ip := range req.IPs {
 		i.IPs = append(i.IPs, ip.String())
 	}
-	i.TBS = t.marshal(nil)
+	if i.TBS, err = t.encoded(nil); err != nil {
+		return nil, err
+	}
 	i.ID = sha256.Sum256(i.TBS)
 	mark, err := poison()
 	if err != nil {
@@ -166,7 +172,7 @@ func (ca *CA) template(req Request, number uint64, spki []byte) (*tbs, error) {
 	valid, err := validity(req.NotBefore, req.NotAfter)
 	return &tbs{
 		serial: serial, algorithm: ca.issuer.algorithm, issuer: ca.issuer.cert.RawSubject, validity: valid,
-		subject: req.Subject, spki: spki, extensions: extensions, place: place,
+		subject: req.Subject, spki: spki, extensions: extensions, place: place, encode: req.Encode,
 	}, err
 }
 
@@ -210,7 +216,10 @@ func (t *tbs) under(from, to authority) (*tbs, error) {
 
 // sign encodes a certificate, with one more extension if it is not nil.
 func (t *tbs) sign(a authority, more []byte) ([]byte, error) {
-	body := t.marshal(more)
+	body, err := t.encoded(more)
+	if err != nil {
+		return nil, err
+	}
 	signature, err := signSHA256(a.key, body)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,9 @@ const (
 	tagOID         = 0x06
 	tagSequence    = 0x30
 
+	tagUTCTime         = 0x17
+	tagGeneralizedTime = 0x18
+
 	tagVersion    = 0xa0 // TBSCertificate: [0] EXPLICIT
 	tagExtensions = 0xa3 // TBSCertificate: [3] EXPLICIT
 
@@ -28,7 +31,11 @@ const (
 	longTag    form = 1 << iota // the number of a tag below 31 stands in octets of its own
 	longLength                  // the length has more octets than it needs
 	indefinite                  // the content ends with two NUL octets (end-of-contents)
+	nested                      // a part of a string has parts
 	truncated                   // the element is not all there
+
+	// What no CA is known to make.
+	odd = longTag | indefinite | nested
 )
 
 // header reads the identifier and length octets at the start of b, which must not

@@ -65,7 +65,9 @@ func Describe(tbs []byte) ctwatch.Certificate {
 		c.Key.Algorithm, err = Algorithm(key)
 	}
 	problem("public key", err)
-	problem("encoding", Encoding(tbs))
+	if err := Encoding(tbs); err != nil {
+		c.Problems = append(c.Problems, ProblemEncoding+err.Error())
+	}
 	return c
 }
 
@@ -154,16 +156,16 @@ func validity(b []byte) (notBefore, notAfter time.Time, err error) {
 	if len(b) == 0 {
 		return notBefore, notAfter, errors.New("it is no SEQUENCE")
 	}
-	_, start, stop, end, _ := header(b)
-	notBefore, err = parseTime(b[start:stop])
+	tag, start, stop, end, _ := header(b)
+	notBefore, err = parseTime(tag, b[start:stop])
 	if err != nil {
 		err = fmt.Errorf("not before: %w", err)
 	}
 	if b = b[end:]; len(b) > 0 {
-		_, start, stop, _, _ = header(b)
+		tag, start, stop, _, _ = header(b)
 		b = b[start:stop]
 	}
-	notAfter, afterErr := parseTime(b)
+	notAfter, afterErr := parseTime(tag, b)
 	if afterErr != nil {
 		afterErr = fmt.Errorf("not after: %w", afterErr)
 	}
@@ -176,11 +178,14 @@ func validity(b []byte) (notBefore, notAfter time.Time, err error) {
 	return notBefore, notAfter, err
 }
 
-// parseTime reads a UTCTime or GeneralizedTime, and which it is by its digits: the
-// tag may be wrong. Seconds may be missing and an offset may be there, as in BER;
+// parseTime reads a UTCTime or GeneralizedTime, in parts or not, and which it is by its
+// digits: the tag may be wrong. Seconds may be missing and an offset may be there, as in BER;
 // without any zone it is UTC.
-func parseTime(b []byte) (time.Time, error) {
+func parseTime(tag byte, b []byte) (time.Time, error) {
 	const longest = len("20060102150405.999999999-0700")
+	if tag&constructed != 0 {
+		b, _ = joined(b)
+	}
 	s := string(b[:min(len(b), longest+1)])
 	for _, layout := range []string{
 		"060102150405Z0700", "20060102150405Z0700", "0601021504Z0700", "200601021504Z0700",

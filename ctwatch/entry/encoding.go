@@ -5,15 +5,19 @@ import (
 	"strings"
 )
 
+// ProblemEncoding begins the problem of a certificate that is not DER.
+const ProblemEncoding = "encoding: "
+
 // Encoding returns nil if a certificate, or a part of one, is encoded as DER demands
 // (X.690 §10 and §11), as far as that decides who can read it: strict parsers, which
 // refuse all else, or also lenient ones, as OpenSSL's. Otherwise the error says what is
-// not DER. Of extensions only the subject alternative name is looked into.
+// not DER. Of extensions only those that are read here are looked into: the subject
+// alternative name and basic constraints.
 //
 // All of this is read none the less, and hashed as it is.
 func Encoding(b []byte) error {
 	var all form
-	parts, booleans, altName := false, false, false
+	parts, booleans, read := false, false, false
 	for len(b) > 0 {
 		tag, start, stop, f := longHeader(b)
 		if all |= f; f&truncated != 0 {
@@ -24,14 +28,14 @@ func Encoding(b []byte) error {
 		case tagBoolean:
 			booleans = booleans || len(content) != 1 || content[0] != 0 && content[0] != 0xff
 		case tagOID:
-			altName = string(content) == oidSubjectAltName
+			read = string(content) == oidSubjectAltName || string(content) == oidBasicConstraints
 		case tagOctetString:
-			if altName {
-				next = b[start:] // the names: their elements are looked at like the others
+			if read {
+				next = b[start:] // the elements in it are looked at like the others
 			}
-			altName = false
+			read = false
 		case tagOctetString | constructed:
-			altName = false // where the parts of the names are cut, no element begins
+			read = false // in parts, no element has to begin where one of them does
 		}
 		parts = parts || tag&constructed != 0 && isString(tag&^constructed)
 		if tag&constructed != 0 {
@@ -40,7 +44,7 @@ func Encoding(b []byte) error {
 		b = next
 	}
 	var found []string
-	for _, odd := range []struct {
+	for _, kind := range []struct {
 		is    bool
 		words string
 	}{
@@ -50,8 +54,8 @@ func Encoding(b []byte) error {
 		{parts, "strings in parts"},
 		{booleans, "booleans that are neither 0 nor 255"},
 	} {
-		if odd.is {
-			found = append(found, odd.words)
+		if kind.is {
+			found = append(found, kind.words)
 		}
 	}
 	if found == nil {
@@ -60,12 +64,38 @@ func Encoding(b []byte) error {
 	return errors.New("it is not DER, which strict parsers refuse and OpenSSL accepts: " + strings.Join(found, ", "))
 }
 
-// isString reports whether a tag is one of a string or, in the context of names, of a
-// dNSName or an address.
+// maxDepth bounds how deep elements lie that are encoded again.
+const maxDepth = 8
+
+// distinguished encodes elements again in DER, as far as they are all there, for a
+// parser that reads nothing else. Nothing is hashed in this form.
+func distinguished(b []byte, depth int) (out []byte) {
+	for len(b) > 0 && depth > 0 {
+		tag, start, stop, end, f := header(b)
+		if f&truncated != 0 || tag&0x1f == 0x1f {
+			return append(out, b...)
+		}
+		content := b[start:stop]
+		switch {
+		case tag&constructed == 0:
+		case tag&class == 0 && isString(tag&^constructed):
+			tag &^= constructed
+			content, _ = joined(content)
+		default:
+			content = distinguished(content, depth-1)
+		}
+		out = append(appendHeader(out, []byte{tag, 0}, 0, len(content)), content...)
+		b = b[end:]
+	}
+	return out
+}
+
+// isString reports whether a tag is one of what may be in parts: strings and times and,
+// among names, dNSName and iPAddress.
 func isString(tag byte) bool {
 	switch tag {
-	case tagBitString, tagOctetString, tagUTF8, tagNumeric, tagPrintable, tagT61, tagIA5, tagVisible, tagUniversal, tagBMP,
-		tagDNSName, tagIPAddress:
+	case tagBitString, tagOctetString, tagUTF8, tagNumeric, tagPrintable, tagT61, tagIA5, tagUTCTime, tagGeneralizedTime,
+		tagVisible, tagUniversal, tagBMP, tagDNSName, tagIPAddress:
 		return true
 	}
 	return false

@@ -15,7 +15,7 @@ import (
 // "RSA 2048". With an error, the name is what the key says of itself: its OID in
 // words or in digits.
 func Algorithm(spki []byte) (string, error) {
-	key, err := x509.ParsePKIXPublicKey(spki)
+	key, err := publicKey(spki)
 	if err == nil {
 		switch key := key.(type) {
 		case *rsa.PublicKey:
@@ -68,6 +68,15 @@ func Algorithm(spki []byte) (string, error) {
 	default:
 		return name, nil
 	}
+}
+
+// publicKey parses a key, in whatever encoding, of those that crypto/x509 knows.
+func publicKey(spki []byte) (any, error) {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil && Encoding(spki) != nil {
+		return x509.ParsePKIXPublicKey(distinguished(spki, maxDepth))
+	}
+	return key, err
 }
 
 // curves are those whose keys crypto/x509 parses.

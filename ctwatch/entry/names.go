@@ -60,7 +60,7 @@ func (v Visitor) Visit(tbs []byte) error {
 		w.met(form, TruncatedField)
 		b = b[end:]
 	}
-	if w.err == nil && w.form&(longTag|indefinite) != 0 {
+	if w.err == nil && w.form&odd != 0 {
 		return OddEncoding // which hid nothing
 	}
 	if w.err != nil {
@@ -78,13 +78,10 @@ type walk struct {
 // met takes down the form of an element, and the reason if it is cut short.
 func (w *walk) met(f form, short Reason) {
 	if f != 0 {
-		w.odd(f, short)
-	}
-}
-
-func (w *walk) odd(f form, short Reason) {
-	if w.form |= f; f&truncated != 0 {
-		w.note(short)
+		w.form |= f
+		if f&truncated != 0 {
+			w.note(short)
+		}
 	}
 }
 
@@ -251,10 +248,9 @@ func (v Visitor) altNames(w *walk, b []byte) {
 		value = b[:end]
 		w.note(UnreadableAltName)
 	case tag == tagOctetString|constructed:
-		var ok bool
-		if value, ok = joined(value); !ok {
-			w.note(UnreadableAltName)
-		}
+		all, parts := joined(value)
+		w.met(parts, UnreadableAltName)
+		value = all
 	case tag != tagOctetString:
 		w.note(UnreadableAltName)
 	}

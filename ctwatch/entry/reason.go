@@ -23,7 +23,7 @@ const (
 	TruncatedAltName     Reason = "the subject alternative name is longer than what it stands in"
 
 	// OddEncoding says that all names were read, but are encoded as no CA encodes them.
-	OddEncoding Reason = "a tag number is in the long form, or a length is indefinite, which hides names from strict parsers"
+	OddEncoding Reason = "tag numbers in the long form, indefinite lengths, or parts of parts, which hide names from strict parsers"
 )
 
 // Reasons lists them all.

@@ -66,7 +66,7 @@ func SignedBy(cert, key []byte) error {
 	if len(signature) == 0 || signature[0] != 0 { // the first octet counts unused bits
 		return errors.New("it has no signature where one belongs")
 	}
-	public, err := x509.ParsePKIXPublicKey(key)
+	public, err := publicKey(key)
 	if err != nil {
 		return fmt.Errorf("reading the issuer's key: %w", err)
 	}

@@ -35,8 +35,8 @@ var (
 func text(tag byte, b []byte) ([]byte, error) {
 	var err error
 	if tag&constructed != 0 {
-		var ok bool
-		if b, ok = joined(b); !ok {
+		var f form
+		if b, f = joined(b); f&truncated != 0 {
 			err = errText
 		}
 		tag &^= constructed
@@ -71,24 +71,23 @@ func text(tag byte, b []byte) ([]byte, error) {
 }
 
 // joined returns the contents of the elements in b, one behind the other, and of
-// those that have parts of their own, these. It is not ok if there are such, or if one
-// is not all there.
-func joined(b []byte) (all []byte, ok bool) {
-	ok = true
+// those that have parts of their own, these. The form is that of all of them.
+func joined(b []byte) (all []byte, f form) {
 	for first := true; len(b) > 0; first = false {
-		tag, start, stop, f := longHeader(b)
-		ok = ok && f&truncated == 0 && tag&constructed == 0
+		tag, start, stop, part := longHeader(b)
+		f |= part
 		switch {
 		case tag&constructed != 0: // its parts are next
+			f |= nested
 			stop = start
 		case first && stop == len(b): // the only one, which need not be copied
-			return b[start:stop], ok
+			return b[start:stop], f
 		case tag != 0 || start != stop: // no end-of-contents octets
 			all = append(all, b[start:stop]...)
 		}
 		b = b[stop:]
 	}
-	return all, ok
+	return all, f
 }
 
 // isASCII reports whether b has nothing but printable ASCII in it, which text of

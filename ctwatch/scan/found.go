@@ -41,6 +41,10 @@ func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf c
 		c.Issuer.Pin = pins.Pin(e.IssuerHash)
 		setPrecertificate(&f, tbs, extra.Precert)
 	} else {
+		said := slices.ContainsFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, entry.ProblemEncoding) })
+		if err := entry.Encoding(e.DER); err != nil && !said { // what is around the TBSCertificate
+			c.Problems = append(c.Problems, entry.ProblemEncoding+err.Error())
+		}
 		f.DER = bytes.Clone(e.DER)
 		sum := ctwatch.Hash(sha256.Sum256(f.DER))
 		c.Fingerprints.Certificate = &sum

@@ -84,6 +84,33 @@ func (x *lab) scan(watch ...string) ctwatch.Batch {
 	return scanAll(x, x.l, x.log, &scan.Scanner{Log: x.l.Info(), List: list(x, watch...)})
 }
 
+// scanLong reads the whole log, in as many replies as it takes, and returns what
+// matches by the index of its entry.
+func (x *lab) scanLong(watch ...string) map[uint64]ctwatch.Certificate {
+	x.Helper()
+	head, err := x.l.Publish()
+	if err != nil {
+		x.Fatal(err)
+	}
+	s := &scan.Scanner{Log: x.l.Info(), List: list(x, watch...)}
+	out := make(map[uint64]ctwatch.Certificate)
+	for at := uint64(0); at < head.Size; {
+		c, err := x.log.Fetch(x.Context(), at, head.Size, head.Size)
+		if err != nil {
+			x.Fatal(err)
+		}
+		b, err := s.Scan(c)
+		if err != nil {
+			x.Fatal(err)
+		}
+		for _, f := range b.Found {
+			out[f.Certificate.Sightings[0].Index] = f.Certificate
+		}
+		at = b.End
+	}
+	return out
+}
+
 // matched tells for each entry which of its names matched.
 func matched(b ctwatch.Batch) map[uint64][]string {
 	out := make(map[uint64][]string)

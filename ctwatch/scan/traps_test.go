@@ -203,7 +203,7 @@ func TestTrap35WhatStrictParsersRefuseIsRead(t *testing.T) {
 		"lengths that are no DER": {request: ctlogtest.Request{Names: names}, change: func(b []byte) []byte {
 			// The outermost, in four octets instead of two.
 			return append([]byte{0x30, 0x84, 0, 0, b[2], b[3]}, b[4:]...)
-		}},
+		}, problem: "encoding"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBothKinds(t, func(t *testing.T, lab *lab) {
