@@ -142,15 +142,15 @@ func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
 func (c *Certificate) MatchedNames() string {
 	const most = 3
 	var names []string
-	seen := make(map[string]bool)
+	seen := make(map[string]bool, len(c.Matches))
 	for _, m := range c.Matches {
-		if !seen[m.Name] {
-			seen[m.Name] = true
+		if !seen[m.Name] && len(names) < most {
 			names = append(names, Printable(m.Name, 100))
 		}
+		seen[m.Name] = true
 	}
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more names", strings.Join(names[:most], ", "), len(names)-most)
+	if len(seen) > most {
+		return fmt.Sprintf("%s and %d more names", strings.Join(names, ", "), len(seen)-most)
 	}
 	return strings.Join(names, ", ")
 }

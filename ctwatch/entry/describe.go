@@ -73,6 +73,7 @@ func Describe(tbs []byte) ctwatch.Certificate {
 
 // A lister collects names and addresses.
 type lister struct {
+	plain            [MaxPlain]byte // what ordinary names are written into
 	names, addresses []string
 	seen             map[string]bool
 	length           int // of all names and addresses
@@ -84,7 +85,7 @@ func (l *lister) read(tbs []byte) error {
 	l.seen = make(map[string]bool)
 	var common [][]byte // after the others
 	err := Visitor{
-		Name: func(name []byte) { likely(name, l.name) },
+		Name: l.certified,
 		CommonName: func(name []byte) {
 			if l.tooMany = l.tooMany || len(common) == MaxNames; !l.tooMany {
 				common = append(common, name)
@@ -99,13 +100,24 @@ func (l *lister) read(tbs []byte) error {
 		},
 	}.Visit(tbs)
 	for _, name := range common {
-		likely(name, l.name)
+		l.certified(name)
 	}
 	return err
 }
 
+// certified lists the forms of a name in a certificate.
+func (l *lister) certified(name []byte) {
+	if c, _, ok := Plain(&l.plain, name); !ok {
+		likely(name, l.name)
+	} else if len(c) > 0 {
+		l.name(c)
+	}
+}
+
 func (l *lister) name(name []byte) {
-	l.add(&l.names, string(name), "")
+	if !l.seen[string(name)] {
+		l.add(&l.names, string(name), "")
+	}
 	if addr, ok := Address(name); ok {
 		l.address(addr)
 	}

@@ -81,8 +81,9 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 	if f&truncated != 0 {
 		return nil, errTruncated
 	}
-	content := make([]byte, 0, stop-start)
-	changed := false
+	// Nothing is copied before the first change. What replaces a child is no longer
+	// than it, so that neither is the header: there is room for one before the content.
+	var out []byte
 	for rest := b[start:stop]; len(rest) > 0; {
 		_, _, _, end, f := header(rest)
 		if f&truncated != 0 {
@@ -93,20 +94,25 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 		if err != nil {
 			return nil, err
 		}
-		changed = changed || len(repl) != len(child)
-		content = append(content, repl...)
+		if out == nil && len(repl) != len(child) {
+			out = make([]byte, 0, len(b))
+			out = append(out, b[:stop-len(rest)]...)
+		}
+		if out != nil {
+			out = append(out, repl...)
+		}
 		rest = rest[end:]
 	}
 	switch {
-	case !changed:
+	case out == nil:
 		return b, nil
-	case len(content) == 0:
+	case len(out) == start:
 		return nil, nil
 	}
-	out := make([]byte, 0, len(b))
-	out = appendHeader(out, b[:start], stop-start, len(content))
-	out = append(out, content...)
-	return append(out, b[stop:]...), nil
+	h := appendHeader(nil, b[:start], stop-start, len(out)-start)
+	from := start - len(h)
+	copy(out[from:], h)
+	return append(out, b[stop:]...)[from:], nil
 }
 
 // SamePrecertificate reports whether the TBSCertificate of a log's precertificate
@@ -114,11 +120,11 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 // only issuer and authority key identifier may differ: those of a precertificate
 // signing certificate are replaced by the final issuer's (RFC 6962 §3.2).
 func SamePrecertificate(leaf, precert []byte) bool {
-	_, a, err := Identity(leaf)
+	a, err := withoutCT(leaf)
 	if err != nil {
 		return false
 	}
-	_, b, err := Identity(precert)
+	b, err := withoutCT(precert)
 	if err != nil {
 		return false
 	}

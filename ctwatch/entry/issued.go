@@ -88,8 +88,8 @@ func byPrecertSigner(key ctwatch.Hash, tbs, served, precert []byte, chain [][]by
 // sameIdentity reports whether two TBSCertificates are the same but for the
 // extensions that Certificate Transparency adds.
 func sameIdentity(a, b []byte) bool {
-	_, a, errA := Identity(a)
-	_, b, errB := Identity(b)
+	a, errA := withoutCT(a)
+	b, errB := withoutCT(b)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 

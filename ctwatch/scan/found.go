@@ -101,8 +101,14 @@ func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch
 			all = append(all, string(name))
 		}
 	}
+	var plain [entry.MaxPlain]byte
 	_ = entry.Visitor{ // what it could not read was reported already
-		Name: func(name []byte) { entry.Candidates(name, add) },
+		Name: func(name []byte) {
+			if c, _, ok := entry.Plain(&plain, name); ok && told[string(c)] {
+				return // as nearly all are
+			}
+			entry.Candidates(name, add)
+		},
 		IP: func(b []byte) {
 			if list.MatchIP(b) {
 				if ip, ok := entry.IP(b); ok {

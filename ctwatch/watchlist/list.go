@@ -202,33 +202,44 @@ const maxMatches = 1 << 16
 func (l *List) Matches(names []string) []ctwatch.Match {
 	type pair struct{ rule, name int32 }
 	var pairs []pair
-	s := search{list: l, budget: callBudget}
-	for i, name := range names {
-		s.hit = func(rule int32) {
-			if len(pairs) < maxMatches {
-				pairs = append(pairs, pair{rule, int32(i)})
-			}
+	at := int32(0)
+	s := search{list: l, budget: callBudget, hit: func(rule int32) {
+		if len(pairs) < maxMatches {
+			pairs = append(pairs, pair{rule, at})
 		}
-		entry.Candidates([]byte(name), func(c []byte) {
-			if ip, ok := entry.Address(c); ok {
-				l.networks.find(ip, func(rule int32) bool { s.hit(rule); return true })
-				return
-			}
-			s.walk(root, c)
-		})
+	}}
+	form := func(c []byte) {
+		if ip, ok := entry.Address(c); ok {
+			l.networks.find(ip, func(rule int32) bool { s.hit(rule); return true })
+			return
+		}
+		s.walk(root, c)
+	}
+	var plain [entry.MaxPlain]byte
+	var text []byte
+	for i, name := range names {
+		at, text = int32(i), append(text[:0], name...)
+		if c, _, ok := entry.Plain(&plain, text); !ok {
+			entry.Candidates(text, form)
+		} else if len(c) > 0 {
+			form(c)
+		}
+	}
+	if pairs == nil {
+		return nil
 	}
 	slices.SortFunc(pairs, func(a, b pair) int {
 		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.name, b.name))
 	})
-	var out []ctwatch.Match
+	out := make([]ctwatch.Match, 0, len(pairs))
 	seen := make(map[ctwatch.Match]bool, len(pairs))
 	for _, p := range pairs {
-		r := l.rules[p.rule]
+		r := &l.rules[p.rule]
 		m := ctwatch.Match{Watch: r.Watch, Name: names[p.name], Domain: r.Domain}
 		if !seen[m] {
 			seen[m] = true
 			out = append(out, m)
 		}
 	}
-	return out
+	return out[:len(out):len(out)]
 }
