@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -50,7 +51,7 @@ type Judgement struct {
 // identity. What its chain teaches about the issuer (CAs.Learn) has to be learned
 // before.
 func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
-	j := judging{p: p, c: c, known: k}
+	j := p.judging(c, k)
 	if c.Issuer.Proven { // else its key is only what a log says
 		j.issuers = p.cas.Of(c)
 	}
@@ -68,11 +69,27 @@ func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 	return j.conclude()
 }
 
+// judging begins a judgement.
+func (p *Policy) judging(c *ctwatch.Certificate, k Known) judging {
+	j := judging{p: p, c: c, known: k, trustedBelow: make(map[string][]pins.Pattern), servedFor: make(map[string]bool)}
+	for _, t := range k.Trusted {
+		j.trustedBelow[t.Name] = append(j.trustedBelow[t.Name], t)
+	}
+	for _, name := range k.Served {
+		j.servedFor[name] = true
+	}
+	return j
+}
+
 // judging is one judgement under way.
 type judging struct {
 	p     *Policy
 	c     *ctwatch.Certificate
 	known Known
+
+	// What is known, to be found without going through all of it for each name.
+	trustedBelow map[string][]pins.Pattern // Known.Trusted, by their names
+	servedFor    map[string]bool           // Known.Served
 
 	issuers []*CA // who vouch for the issuer's key
 	any     bool  // a name has been judged
@@ -266,7 +283,15 @@ func (j *judging) caa(t *part, r *Rule) {
 
 // trusted reports whether a person approved the key for every host of a part.
 func (j *judging) trusted(t *part) bool {
-	return t.hosts != (pins.Pattern{}) && slices.ContainsFunc(j.known.Trusted, func(p pins.Pattern) bool { return p.Covers(t.hosts) })
+	if t.hosts == (pins.Pattern{}) {
+		return false
+	}
+	for name, more := t.hosts.Name, true; more; _, name, more = strings.Cut(name, ".") {
+		if slices.ContainsFunc(j.trustedBelow[name], func(p pins.Pattern) bool { return p.Covers(t.hosts) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // served reports whether the key was served before for the whole name that a part is of:
@@ -280,7 +305,7 @@ func (j *judging) served(t *part) bool {
 	if t.wild {
 		name.Reach = pins.OneBelow
 	}
-	return slices.Contains(j.known.Served, name.String())
+	return j.servedFor[name.String()]
 }
 
 // conclude makes the judgement of what was found.

@@ -35,7 +35,7 @@ func (s *Suggestions) Add(c *ctwatch.Certificate, k Known) {
 	if now.Verdict == ctwatch.Expected {
 		return
 	}
-	one := suggestion{judging: judging{p: s.p, c: c, known: k}, all: s}
+	one := suggestion{judging: s.p.judging(c, k), all: s}
 	if c.Issuer.Proven {
 		one.issuers, one.allow = s.p.cas.Of(c), Issuer{Pin: c.Issuer.Pin}
 	}
