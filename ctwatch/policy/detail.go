@@ -100,8 +100,8 @@ func (j *judging) claimed() string {
 	if j.c.Issuer.Pin.IsZero() {
 		return "calls the issuer " + j.issuerName()
 	}
-	if cas := j.p.cas.Of(j.c); len(cas) > 0 {
-		return "names the key of " + caNames(cas)
+	if len(j.owners) > 0 {
+		return "names the key of " + caNames(j.owners)
 	}
 	return fmt.Sprintf("names the key %s", j.c.Issuer.Pin)
 }

@@ -53,7 +53,7 @@ type Judgement struct {
 func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 	j := p.judging(c, k)
 	if c.Issuer.Proven { // else its key is only what a log says
-		j.issuers = p.cas.Of(c)
+		j.issuers = j.owners
 	}
 	if k.Compromised {
 		j.note(keyCompromised, "", nil)
@@ -71,7 +71,7 @@ func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 
 // judging begins a judgement.
 func (p *Policy) judging(c *ctwatch.Certificate, k Known) judging {
-	j := judging{p: p, c: c, known: k, trustedBelow: make(map[string][]pins.Pattern), servedFor: make(map[string]bool)}
+	j := judging{p: p, c: c, known: k, owners: p.cas.Of(c), trustedBelow: make(map[string][]pins.Pattern), servedFor: make(map[string]bool)}
 	for _, t := range k.Trusted {
 		j.trustedBelow[t.Name] = append(j.trustedBelow[t.Name], t)
 	}
@@ -91,7 +91,8 @@ type judging struct {
 	trustedBelow map[string][]pins.Pattern // Known.Trusted, by their names
 	servedFor    map[string]bool           // Known.Served
 
-	issuers []*CA // who vouch for the issuer's key
+	owners  []*CA // who vouch for the issuer's key
+	issuers []*CA // the same, if a signature proves that it issued the certificate
 	any     bool  // a name has been judged
 
 	found  [codes]finding
@@ -215,7 +216,7 @@ func (j *judging) issuer(r *Rule) code {
 		return noRule
 	}
 	pin := j.c.Issuer.Pin
-	owners := j.p.cas.Of(j.c)
+	owners := j.owners
 	guess, guessed := (*CA)(nil), false
 	if len(owners) == 0 {
 		guess, guessed = j.p.cas.claimed(pin)

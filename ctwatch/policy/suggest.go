@@ -37,7 +37,7 @@ func (s *Suggestions) Add(c *ctwatch.Certificate, k Known) {
 	}
 	one := suggestion{judging: s.p.judging(c, k), all: s}
 	if c.Issuer.Proven {
-		one.issuers, one.allow = s.p.cas.Of(c), Issuer{Pin: c.Issuer.Pin}
+		one.issuers, one.allow = one.owners, Issuer{Pin: c.Issuer.Pin}
 	}
 	// Of a key that several CAs vouch for nobody can say which of them was meant.
 	if len(one.issuers) == 1 && len(one.issuers[0].CAA) > 0 {
