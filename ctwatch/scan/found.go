@@ -95,11 +95,22 @@ func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch
 	}
 	all := append(c.Names[:len(c.Names):len(c.Names)], c.IPAddresses...)
 	further := len(all) + most
+	var matched map[ctwatch.Match]bool // without names; filled when there are more
 	add := func(name []byte) {
-		if len(all) < further && !told[string(name)] && list.MatchName(name) {
-			told[string(name)] = true
-			all = append(all, string(name))
+		if told[string(name)] || !list.MatchName(name) {
+			return
 		}
+		if len(all) >= further { // then one that nothing else tells of
+			if matched == nil {
+				matched = make(map[ctwatch.Match]bool)
+				addNew(matched, list.Matches(all))
+			}
+			if !addNew(matched, list.Matches([]string{string(name)})) {
+				return
+			}
+		}
+		told[string(name)] = true
+		all = append(all, string(name))
 	}
 	var plain [entry.MaxPlain]byte
 	_ = entry.Visitor{ // what it could not read was reported already
@@ -118,6 +129,16 @@ func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch
 		},
 	}.Visit(tbs)
 	return list.Matches(all)
+}
+
+// addNew adds what is matched, whatever the name, and reports whether any of it is new.
+func addNew(matched map[ctwatch.Match]bool, matches []ctwatch.Match) (any bool) {
+	for _, m := range matches {
+		m.Name = ""
+		any = any || !matched[m]
+		matched[m] = true
+	}
+	return any
 }
 
 // ProveIssuer looks in a chain, as a log serves it with an entry, for the CA whose

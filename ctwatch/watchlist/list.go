@@ -198,15 +198,27 @@ const maxMatches = 1 << 16
 
 // Matches returns which rules match which of a certificate's names and addresses,
 // these written out: in the order of the rules, and for one rule in that of the
-// names, each pair once. There are at most 65,536.
+// names, each pair once. There are at most 65,536, and beyond those the first of each
+// rule: names that match one rule never hide a name that matches another.
 func (l *List) Matches(names []string) []ctwatch.Match {
 	type pair struct{ rule, name int32 }
 	var pairs []pair
 	at := int32(0)
+	var hit map[int32]bool // the rules that match, once there are too many pairs
 	s := search{list: l, budget: callBudget, hit: func(rule int32) {
-		if len(pairs) < maxMatches {
-			pairs = append(pairs, pair{rule, at})
+		if len(pairs) >= maxMatches {
+			if hit == nil {
+				hit = make(map[int32]bool)
+				for _, p := range pairs {
+					hit[p.rule] = true
+				}
+			}
+			if hit[rule] {
+				return
+			}
+			hit[rule] = true
 		}
+		pairs = append(pairs, pair{rule, at})
 	}}
 	form := func(c []byte) {
 		if ip, ok := entry.Address(c); ok {
@@ -219,6 +231,7 @@ func (l *List) Matches(names []string) []ctwatch.Match {
 	var text []byte
 	for i, name := range names {
 		at, text = int32(i), append(text[:0], name...)
+		s.budget = max(s.budget, nameBudget) // what others used up hides no name
 		if c, _, ok := entry.Plain(&plain, text); !ok {
 			entry.Candidates(text, form)
 		} else if len(c) > 0 {

@@ -10,7 +10,8 @@ import (
 // a.b.example.com. A redacted label (?), and one that cannot be read, may be any.
 
 // nameBudget bounds how many nodes are compared with the wildcards of one name
-// while only a yes or no is asked for, and callBudget while all matches are.
+// while only a yes or no is asked for, and callBudget, for all names together, while all
+// matches are; but each name has nameBudget at least.
 const (
 	nameBudget = 1_000
 	callBudget = 4_000_000
