@@ -218,6 +218,9 @@ func TestTrap35SeesWhatOtherParsersSee(t *testing.T) {
 // FuzzSeesWhatOtherParsersSee: whatever they read, is visited as it is encoded.
 func FuzzSeesWhatOtherParsersSee(f *testing.F) {
 	f.Add(certificate(typical(f)))
+	for _, tbs := range inBER(f) {
+		f.Add(certificate(tbs))
+	}
 	c := newTemplate(san(dns("a.test"), str(0x87, "1234")), keyUse)
 	c.subject = seq(attr(oidCN, 0x1e, "\x00a\x00.\x00b"), attr(oidCN, 0x13, "c.test"))
 	f.Add(certificate(c.build()))

@@ -191,6 +191,9 @@ func TestDescribeListsNoMoreThanMaxNames(t *testing.T) {
 
 func FuzzDescribe(f *testing.F) {
 	f.Add(typical(f))
+	for _, tbs := range inBER(f) {
+		f.Add(tbs)
+	}
 	f.Add(newTemplate(san(dns("b\xfc.test"), str(0x87, "12345")), poison).build())
 	f.Add([]byte{0x30, 0x80, 0x02})
 	f.Fuzz(func(t *testing.T, tbs []byte) {

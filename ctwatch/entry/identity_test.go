@@ -96,6 +96,9 @@ func FuzzIdentity(f *testing.F) {
 	f.Add(newTemplate(keyUse, poison).build())
 	f.Add(newTemplate(sctList).build())
 	f.Add(typical(f))
+	for _, tbs := range inBER(f) {
+		f.Add(tbs)
+	}
 	f.Fuzz(func(t *testing.T, tbs []byte) {
 		id, without, err := entry.Identity(tbs)
 		if id != ctwatch.Hash(sha256.Sum256(without)) || len(without) > len(tbs) {

@@ -248,6 +248,9 @@ func TestHostileStructuresAreReadInLinearTime(t *testing.T) {
 
 func FuzzNames(f *testing.F) {
 	f.Add(typical(f))
+	for _, tbs := range inBER(f) {
+		f.Add(tbs)
+	}
 	c := newTemplate(san(dns("a.test")), poison)
 	c.subject = seq(attr(oidCN, 0x1e, "\x00a"))
 	f.Add(c.build())
