@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -141,14 +142,27 @@ func addNew(matched map[ctwatch.Match]bool, matches []ctwatch.Match) (any bool) 
 	return any
 }
 
+// problemChain begins the problem of a chain that is not read in full.
+const problemChain = "chain: strict parsers refuse a certificate, so nothing is learned from it about who issued: "
+
 // ProveIssuer looks in a chain, as a log serves it with an entry, for the CA whose
 // signature over the certificate or precertificate proves that it issued it. The log's
 // own signature says nothing about who did: neither the chain nor the precertificate is
 // in its Merkle tree (RFC 6962 §4.6), and the key that a precertificate entry names can
-// be any. Where there is no proof a problem says why.
+// be any. Where there is no proof a problem says why, and another if a certificate of the
+// chain is one that strict parsers refuse: policy learns whose a key is from the others
+// only.
 func ProveIssuer(f *ctwatch.Found, chain [][]byte) {
 	c := &f.Certificate
-	c.Problems = slices.DeleteFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, ctwatch.ProblemUnproven) })
+	c.Problems = slices.DeleteFunc(c.Problems, func(p string) bool {
+		return strings.HasPrefix(p, ctwatch.ProblemUnproven) || strings.HasPrefix(p, problemChain)
+	})
+	for i, der := range chain {
+		if _, err := x509.ParseCertificate(der); err != nil {
+			c.Problems = append(c.Problems, fmt.Sprintf("%scertificate %d: %s", problemChain, i+1, ctwatch.Printable(err.Error(), 200)))
+			break
+		}
+	}
 	pin, err := issuerOf(f, chain)
 	if err != nil {
 		if slices.Contains(c.Problems, problemPrecertificate) {

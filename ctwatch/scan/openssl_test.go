@@ -24,6 +24,8 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/entry"
+	"ctwatch/ctwatch/scan"
 )
 
 // What clients are asked for, and what is watched.
@@ -351,4 +353,44 @@ func TestSeesWhatTLSClientsAccept(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A precertificate in BER is found with its issuer proven, and has the identity and the
+// pins of its certificate. A chain in BER is a problem of its own.
+func TestPrecertificatesInBER(t *testing.T) {
+	inBothKinds(t, func(t *testing.T, lab *lab) {
+		form := func([]int, byte) ctlogtest.Form { return forms["everything that is possible"] }
+		i := lab.add(ctlogtest.Request{
+			Names:  []string{askedHost},
+			Encode: func(tbs []byte) ([]byte, error) { return ctlogtest.Reencode(tbs, form) },
+		})
+		final, err := i.Final()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lab.addRaw(nil, final, nil)
+		b := lab.scan("shop.example")
+		if len(b.Found) != 2 || len(b.Malformed) != 2 || b.Malformed[0].Reason != string(entry.OddEncoding) {
+			t.Fatalf("%d found, malformed: %+v", len(b.Found), b.Malformed)
+		}
+		odd, err := ctlogtest.Reencode(lab.ca.Root, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, f := range b.Found {
+			scan.ProveIssuer(&f, i.Chain)
+			c := f.Certificate
+			if c.ID != i.ID || c.Key.Pin != b.Found[0].Certificate.Key.Pin || !c.Issuer.Proven || c.Issuer.Pin != i.IssuerPin || c.Key.Algorithm != "ECDSA P-256" {
+				t.Errorf("%d: %+v", n, c)
+			}
+			before := len(c.Problems)
+			scan.ProveIssuer(&f, [][]byte{lab.ca.Intermediate, odd})
+			if c = f.Certificate; !c.Issuer.Proven || len(c.Problems) != before+1 || !strings.Contains(c.Problems[before], "certificate 2: x509: ") {
+				t.Errorf("%d: an odd root in the chain: %q", n, c.Problems)
+			}
+			if scan.ProveIssuer(&f, i.Chain); len(f.Certificate.Problems) != before {
+				t.Errorf("%d: the problem stays: %q", n, f.Certificate.Problems)
+			}
+		}
+	})
 }
