@@ -38,7 +38,8 @@ type Certificate struct {
 	Sightings    []Sighting   `json:"sightings"` // oldest first
 	FirstSeen    time.Time    `json:"first_seen"`
 	Fingerprints Fingerprints `json:"fingerprints"`
-	// Problems says what could not be read; what could be is still here.
+	// Problems says what could not be read, and what is encoded as strict parsers refuse;
+	// what could be read is still here.
 	Problems []string `json:"problems"`
 }
 

@@ -17,7 +17,7 @@ func IsCA(tbs []byte) bool {
 			if string(inside(id, tagOID)) != oidBasicConstraints {
 				continue
 			}
-			ca := inside(inside(octets(afterCritical(value)), tagSequence), tagBoolean)
+			ca := inside(inside(whole(afterCritical(value), tagOctetString), tagSequence), tagBoolean)
 			return len(bytes.Trim(ca, "\x00")) > 0
 		}
 	}

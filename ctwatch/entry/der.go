@@ -177,14 +177,14 @@ func longTagOf(b []byte) byte { // apart from tagOf, so that that is inlined
 	return tag
 }
 
-// octets returns the content of the OCTET STRING at the start of b, put together if
-// it has parts, and nil if there is none or not all of it.
-func octets(b []byte) []byte {
-	if content := inside(b, tagOctetString|constructed); content != nil {
+// whole returns the content of the string with this tag at the start of b, put together
+// if it has parts, and nil if there is none or not all of it.
+func whole(b []byte, tag byte) []byte {
+	if content := inside(b, tag|constructed); content != nil {
 		all, _ := joined(content)
 		return all
 	}
-	return inside(b, tagOctetString)
+	return inside(b, tag)
 }
 
 // appendHeader appends the header of an element with a content of n octets that

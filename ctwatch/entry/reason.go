@@ -23,7 +23,7 @@ const (
 	TruncatedAltName     Reason = "the subject alternative name is longer than what it stands in"
 
 	// OddEncoding says that all names were read, but are encoded as no CA encodes them.
-	OddEncoding Reason = "tag numbers in the long form, indefinite lengths, or parts of parts, which hide names from strict parsers"
+	OddEncoding Reason = "strict parsers refuse its encoding, which hides names from them: long tag numbers, indefinite lengths, or parts in parts"
 )
 
 // Reasons lists them all.

@@ -62,7 +62,7 @@ func SignedBy(cert, key []byte) error {
 	if known == x509.UnknownSignatureAlgorithm {
 		return errors.New("its signature algorithm is unknown or too weak to prove anything")
 	}
-	signature := inside(rest, tagBitString)
+	signature := whole(rest, tagBitString)
 	if len(signature) == 0 || signature[0] != 0 { // the first octet counts unused bits
 		return errors.New("it has no signature where one belongs")
 	}
