@@ -34,8 +34,6 @@ type decoder struct {
 	inAlias  int // how many aliases the current value is within
 	expanded int // values decoded within aliases
 	errs     Errors
-	failed   map[string]bool // paths with a mistake
-	tainted  map[string]bool // failed, and everything around it
 }
 
 // fail records a mistake about the setting at path.
@@ -55,20 +53,6 @@ func (d *decoder) taint(path string) {
 		d.tainted[path] = true
 		path = parent(path)
 	}
-}
-
-// spoiled reports whether a mistake has been reported at path, around or within
-// it, so that another one would only repeat it.
-func (d *decoder) spoiled(path string) bool {
-	if d.tainted[path] {
-		return true
-	}
-	for path != "" {
-		if path = parent(path); d.failed[path] {
-			return true
-		}
-	}
-	return false
 }
 
 // document decodes the whole file.

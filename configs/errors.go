@@ -54,14 +54,22 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
-// asError sorts the mistakes by place and bounds them; nil when there are none.
+// asError sorts and bounds the mistakes; nil when there are none.
 func (es Errors) asError() error {
-	if len(es) == 0 {
+	if es = es.Sorted(); len(es) == 0 {
 		return nil
 	}
+	return es
+}
+
+// Sorted returns the mistakes in the order of the file, each once, and at most some
+// fifty of them: the last one says how many more there are.
+func (es Errors) Sorted() Errors {
+	es = slices.Clone(es)
 	slices.SortStableFunc(es, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Msg, b.Msg))
 	})
+	es = slices.CompactFunc(es, func(a, b *Error) bool { return a.Error() == b.Error() })
 	if more := len(es) - maxErrors; more > 0 {
 		last := *es[maxErrors]
 		last.Msg = fmt.Sprintf("%d more mistakes from here on; want none", more)
@@ -79,6 +87,9 @@ type source struct {
 	// written holds the values that came from the environment, as they stand in
 	// the file.
 	written map[string]written
+
+	failed  map[string]bool // paths with a mistake
+	tainted map[string]bool // failed, and everything around it
 }
 
 type place struct{ line, column int }
@@ -99,6 +110,20 @@ func (s *source) at(path string) place {
 		path = parent(path)
 	}
 	return place{1, 1}
+}
+
+// spoiled reports whether a mistake has been reported at path, around or within
+// it, so that another one would only repeat it.
+func (s *source) spoiled(path string) bool {
+	if s.tainted[path] {
+		return true
+	}
+	for path != "" {
+		if path = parent(path); s.failed[path] {
+			return true
+		}
+	}
+	return false
 }
 
 // parent is the path of what a setting is in; "" for the whole file.
@@ -125,3 +150,7 @@ func (s *source) errorf(path, format string, args ...any) *Error {
 func (c *Config) Errorf(path, format string, args ...any) error {
 	return c.src.errorf(path, format, args...)
 }
+
+// Spoiled reports whether Inspect found a mistake at the setting with a path, around or
+// within it, so that another one would only repeat it.
+func (c *Config) Spoiled(path string) bool { return c.src != nil && c.src.spoiled(path) }

@@ -117,6 +117,21 @@ func Find(explicit string, env Env) (string, error) {
 // YAML at all. Of other files it only checks that they are named: secrets are read
 // when they are needed (see CheckSecrets).
 func Load(path string, env Env) (*Config, error) {
+	return whole(Inspect(path, env))
+}
+
+// whole passes a configuration on that has no mistake.
+func whole(c *Config, err error) (*Config, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Inspect reads a file as Load does, to find as many mistakes as there are: beside the
+// Errors it returns what could be read, if the file is YAML at all. That is for looking
+// for further mistakes only (see Config.Spoiled); settings with a mistake have any value.
+func Inspect(path string, env Env) (*Config, error) {
 	if path == "" {
 		c := Default()
 		c.DataDir = defaultDataDir(env)
@@ -131,17 +146,23 @@ func Load(path string, env Env) (*Config, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	return LoadBytes(path, data, env)
+	return inspect(path, data, env)
 }
 
 // LoadBytes reads a configuration as Load does, from memory. The name is that of
 // the file: errors carry it, and relative paths are resolved against its
 // directory.
 func LoadBytes(name string, data []byte, env Env) (*Config, error) {
+	return whole(inspect(name, data, env))
+}
+
+func inspect(name string, data []byte, env Env) (*Config, error) {
 	d := &decoder{
-		source: &source{file: name, places: map[string]place{}, written: map[string]written{}},
-		env:    env,
-		failed: map[string]bool{}, tainted: map[string]bool{},
+		source: &source{
+			file: name, places: map[string]place{}, written: map[string]written{},
+			failed: map[string]bool{}, tainted: map[string]bool{},
+		},
+		env: env,
 		dir: filepath.Dir(env.abs(name)),
 	}
 	root, anchors, err := parse(name, data)
@@ -157,10 +178,7 @@ func LoadBytes(name string, data []byte, env Env) (*Config, error) {
 		c.Email.Port = c.Email.defaultPort()
 	}
 	check(c, d)
-	if err := d.errs.asError(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, d.errs.asError()
 }
 
 // defaultDataDir is systemd's state directory, or DefaultDataDir.

@@ -91,6 +91,8 @@ func run(ctx context.Context, w world) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errBad):
+		return exitUsage
 	case errors.Is(err, errTold):
 		return exitFailed
 	case errors.Is(err, errNo):
@@ -135,7 +137,7 @@ the answer is "no".`,
 	_ = root.MarkPersistentFlagDirname("data")
 	root.AddCommand(
 		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(), a.probeCommand(), a.signingCommand(), a.notifyCommand(),
-		a.logsCommand(), a.configCommand(), a.versionCommand(),
+		a.logsCommand(), a.casCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }

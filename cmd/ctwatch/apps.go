@@ -17,33 +17,30 @@ import (
 )
 
 // configuredApps reads the apps of the configuration, with the versions and files
-// that it names.
+// that it names. With an error, which has all mistakes, it returns what is right.
 func configuredApps(cfg *configs.Config) ([]pins.App, error) {
 	var out []pins.App
+	wrong := mistakes{cfg: cfg}
 	for i, c := range cfg.Apps {
 		at := fmt.Sprintf("apps[%d]", i)
 		app := pins.App{Name: c.Name, Role: c.Pin, MinPins: c.Min, LeadTime: c.LeadTime}
 		seen := make(map[pins.Pattern]bool)
 		for j, h := range c.Hosts {
 			p, err := parseHost(h)
-			if err != nil {
-				return nil, &usageError{cfg.Errorf(fmt.Sprintf("%s.hosts[%d]", at, j), "%w", err)}
-			}
-			if !seen[p] {
+			wrong.at(err, "%s.hosts[%d]", at, j)
+			if err == nil && !seen[p] {
 				seen[p] = true
 				app.Hosts = append(app.Hosts, p)
 			}
 		}
 		for j, s := range c.Shipped {
 			rules, err := shippedRules(s)
-			if err != nil {
-				return nil, &usageError{cfg.Errorf(fmt.Sprintf("%s.shipped[%d]", at, j), "%w", err)}
-			}
+			wrong.at(err, "%s.shipped[%d]", at, j)
 			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
 		}
 		out = append(out, app)
 	}
-	return out, nil
+	return out, wrong.err()
 }
 
 // shippedRules reads what the configuration says that a version ships.

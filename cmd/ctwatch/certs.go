@@ -96,11 +96,7 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 	if err != nil {
 		return err
 	}
-	lines, err := watchRules(cfg, nil)
-	if err != nil {
-		return err
-	}
-	e, err := newEstate(cfg, lines)
+	e, err := readEstate(cfg)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/spf13/cobra"
 
 	"ctwatch/configs"
-	"ctwatch/ctwatch/policy"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -21,8 +17,16 @@ func (a *app) configCommand() *cobra.Command {
 	}
 	check := &cobra.Command{
 		Use: "check [FILE]", Short: "Check a configuration: file:line:column of each mistake", Args: cobra.MaximumNArgs(1),
+		Long: `check reads a configuration and every file that it names: watch files, what apps ship,
+secrets, keys and certificates. It prints all mistakes at once, each as
+FILE:LINE:COLUMN, in the order of the file, and exits with status 2 if there are any.
+
+A configuration without mistakes can still have warnings: a watched public suffix (such as
+co.uk, below which everyone has names), "never" names and endpoints outside their domain,
+hosts of apps that nothing watches or looks at, and what is listed twice.`,
 		Example: `  ctwatch config check
-  ctwatch config check /etc/ctwatch/ctwatch.yaml`,
+  ctwatch config check /etc/ctwatch/ctwatch.yaml
+  ctwatch config check --json | jq -r '.mistakes[], .warnings[] | .message'`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.configFile = args[0]
@@ -45,48 +49,5 @@ func (a *app) configCommand() *cobra.Command {
 			return err
 		},
 	}
-	return group("config", "Write, check and show the configuration", initialise, check, show)
-}
-
-// checkConfig checks all that can be known without a network: the file, the files
-// that it names, and its secrets.
-func (a *app) checkConfig() error {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	rules, err := watchRules(cfg, nil)
-	if err != nil {
-		return err
-	}
-	if err := cfg.CheckSecrets(); err != nil {
-		return &usageError{err}
-	}
-	if _, err := extraLogs(cfg); err != nil {
-		return err
-	}
-	e, err := newEstate(cfg, rules)
-	if err != nil {
-		return err
-	}
-	t, err := newTellers(cfg, nil, nil, a.logger())
-	if err != nil {
-		return err
-	}
-	t.close()
-	if _, err := httpOptions(cfg, a.logger()); err != nil {
-		return err
-	}
-	for _, u := range slices.Concat(e.strangers(policy.NewCAs()), e.blindHosts(), cfg.Unused()) {
-		fmt.Fprintln(a.Stderr, u)
-	}
-	name := cfg.File()
-	if name == "" {
-		name = "no configuration file: the built-in defaults"
-	}
-	if len(rules) == 0 {
-		fmt.Fprintf(a.Stderr, "%s: nothing is watched: add domains under \"watch\", or call 'ctwatch run --watch DOMAIN'\n", name)
-	}
-	fmt.Fprintf(a.Stdout, "%s: ok, %d watched names\n", name, len(rules))
-	return nil
+	return group("config", "Write, check and show the configuration", initialise, a.jsonFlag(check, "print a JSON object with mistakes and warnings"), show)
 }

@@ -88,9 +88,6 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.estate.Store(e)
 	d.verdicts = newVerdicts(e)
 	d.verdicts.caa = &policy.Checker{Servers: d.cfg.DNS.Servers}
-	for _, s := range e.strangers(d.verdicts.cas) {
-		d.logger.Warn(s)
-	}
 	d.news = make(chan struct{}, 1)
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)

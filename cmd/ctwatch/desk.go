@@ -48,12 +48,8 @@ func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err
 	if err != nil {
 		return err
 	}
-	rules, err := watchRules(cfg, nil)
-	if err != nil {
-		return err
-	}
 	d := &desk{cfg: cfg}
-	if d.estate, err = newEstate(cfg, rules); err != nil {
+	if d.estate, err = readEstate(cfg); err != nil {
 		return err
 	}
 	d.verdicts = newVerdicts(d.estate)

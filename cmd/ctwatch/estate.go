@@ -28,18 +28,29 @@ type estate struct {
 	verdictRules []policy.Rule // by which certificates are judged: those of cfg.Watch, in its order
 }
 
-// newEstate reads the configuration, with the files that it names.
+// readEstate reads what the configuration says, with its watch list and the files that it
+// names. An error has all mistakes.
+func readEstate(cfg *configs.Config) (*estate, error) {
+	wrong := mistakes{cfg: cfg}
+	rules, err := watchRules(cfg, nil)
+	wrong.add(err)
+	e, err := newEstate(cfg, rules)
+	wrong.add(err)
+	return e, wrong.err()
+}
+
+// newEstate reads the configuration, with the files that it names. An error has all
+// mistakes.
 func newEstate(cfg *configs.Config, rules []watchlist.Rule) (*estate, error) {
-	apps, err := configuredApps(cfg)
-	if err != nil {
-		return nil, err
-	}
-	e := &estate{cfg: cfg, rules: rules, apps: apps}
-	if e.verdictRules, err = e.policyRules(); err != nil {
-		return nil, err
-	}
+	wrong := mistakes{cfg: cfg}
+	e := &estate{cfg: cfg, rules: rules}
+	var err error
+	e.apps, err = configuredApps(cfg)
+	wrong.add(err)
+	e.verdictRules = e.policyRules(&wrong)
 	e.grants = e.policyGrants()
-	if e.endpoints, err = e.allEndpoints(); err != nil {
+	e.endpoints = e.allEndpoints(&wrong)
+	if err := wrong.err(); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -103,7 +114,7 @@ func (e *estate) subject(host pins.Pattern) string {
 // An endpoint with a name of its own that the rule covers is asked for by that
 // name. Any other, such as an address, is asked for by the name that the rule is
 // about, and by the apps' hosts below it.
-func (e *estate) allEndpoints() ([]probe.Endpoint, error) {
+func (e *estate) allEndpoints(wrong *mistakes) []probe.Endpoint {
 	var out []probe.Endpoint
 	add := func(ep probe.Endpoint) {
 		if !slices.Contains(out, ep) {
@@ -120,7 +131,8 @@ func (e *estate) allEndpoints() ([]probe.Endpoint, error) {
 		for j, s := range w.Endpoints {
 			ep, err := probe.ParseEndpoint(s)
 			if err != nil {
-				return nil, &usageError{e.cfg.Errorf(fmt.Sprintf("watch[%d].endpoints[%d]", i, j), "%w", err)}
+				wrong.at(err, "watch[%d].endpoints[%d]", i, j)
+				continue
 			}
 			if rule.Matches(ep.Host) {
 				add(ep)
@@ -148,7 +160,7 @@ func (e *estate) allEndpoints() ([]probe.Endpoint, error) {
 			add(probe.Endpoint{Host: h})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // ownEndpoint reports whether a rule names an endpoint of exactly this name.
@@ -174,31 +186,6 @@ func (e *estate) appHosts() []string {
 		for _, p := range app.Hosts {
 			if p.Reach == pins.Exact && !slices.Contains(out, p.Name) {
 				out = append(out, p.Name)
-			}
-		}
-	}
-	return out
-}
-
-// blindHosts lists the hosts of apps that signed documents are going to withhold by what
-// the configuration says alone, each with its place: those of which nothing is ever
-// looked at, and those for which no certificate is ever seen and no key ever approved
-// but by hand.
-func (e *estate) blindHosts() (out []string) {
-	for i, app := range e.apps {
-		say := func(p pins.Pattern, format string, args ...any) {
-			at := slices.IndexFunc(e.cfg.Apps[i].Hosts, func(h string) bool { parsed, err := parseHost(h); return err == nil && parsed == p })
-			out = append(out, e.cfg.Errorf(fmt.Sprintf("apps[%d].hosts[%d]", i, at), format, args...).Error())
-		}
-		for _, p := range app.Hosts {
-			looked := slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool {
-				return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(app.Hosts, pins.Pattern{Name: ep.Host}))
-			})
-			switch {
-			case !looked:
-				say(p, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)
-			case e.ruleFor(p) < 0:
-				say(p, "%s is in no watched domain: no certificate for it is seen, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
 			}
 		}
 	}

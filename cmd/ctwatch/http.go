@@ -17,19 +17,19 @@ import (
 
 // httpOptions reads the files that http in the configuration names.
 func httpOptions(cfg *configs.Config, logger *slog.Logger) (o web.Options, err error) {
-	c := cfg.HTTP
+	c, wrong := cfg.HTTP, mistakes{cfg: cfg}
 	o = web.Options{Listen: c.Listen, Logger: logger}
 	if c.TokensFile != "" {
 		if o.Tokens, err = web.ReadTokens(c.TokensFile, logger); err != nil {
-			return o, &usageError{cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err)}
+			wrong.add(cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err))
 		}
 	}
-	if c.TLS != nil {
+	if c.TLS != nil && !cfg.Spoiled("http.tls") {
 		if o.TLS, err = web.TLS(c.TLS.Cert, c.TLS.Key, logger); err != nil {
-			return o, &usageError{cfg.Errorf("http.tls", "cannot be used: %w; want two PEM files, a certificate with its chain and its key", err)}
+			wrong.add(cfg.Errorf("http.tls", "cannot be used: %w; want two PEM files, a certificate with its chain and its key", err))
 		}
 	}
-	return o, nil
+	return o, wrong.err()
 }
 
 // listenHTTP makes the HTTP listener with what it serves; nil if there is to be

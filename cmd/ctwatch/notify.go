@@ -323,7 +323,7 @@ func natsOptions(cfg *configs.Config, logger *slog.Logger) (notify.NATSOptions, 
 	}
 	var err error
 	if o.URL != "" {
-		o.TLS, err = natsTLS(cfg.NATS.TLS)
+		o.TLS, err = natsTLS(cfg)
 	}
 	return o, err
 }

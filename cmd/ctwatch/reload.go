@@ -113,9 +113,6 @@ func (d *daemon) reload(ctx context.Context) error {
 	if err := d.inLine(ctx, next); err != nil {
 		return err
 	}
-	for _, s := range next.strangers(d.verdicts.cas) {
-		d.logger.Warn(s)
-	}
 	for _, setting := range fixedSettings(d.cfg, next.cfg) {
 		d.logger.Warn("a changed setting is in force only after a restart", "setting", setting)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -52,7 +53,7 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	}
 	logger := a.logger()
 	for _, u := range cfg.Unused() {
-		logger.Warn(u)
+		logger.Warn(u.Error())
 	}
 	terminal, color := a.terminal(a.Stdout)
 	hangup := make(chan os.Signal, 1)
@@ -76,14 +77,14 @@ func (a *app) run(ctx context.Context, domains []string) error {
 // checkedRules reads the watch list, and checks what the daemon needs besides.
 func checkedRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error) {
 	rules, err := watchRules(cfg, domains)
-	if err != nil {
+	var bad configs.Errors
+	switch {
+	case err != nil && !errors.As(err, &bad): // about the command line
 		return nil, err
-	}
-	if len(rules) == 0 {
+	case err == nil && len(rules) == 0:
 		return nil, &usageError{errNothingWatched}
 	}
-	if err := cfg.CheckSecrets(); err != nil {
-		return nil, &usageError{err}
-	}
-	return rules, nil
+	wrong := mistakes{cfg: cfg, all: bad}
+	wrong.add(cfg.CheckSecrets())
+	return rules, wrong.err()
 }

@@ -32,55 +32,44 @@ func (t *tellers) close() {
 // newTellers makes the senders that may change while the daemon runs: all but NATS
 // and stdout. They are not used before the dispatcher is given them. db is where
 // threads are remembered and verdicts go, and v knows CAs: nil, both, where no event
-// is sent.
-func newTellers(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Logger) (_ *tellers, err error) {
+// is sent. An error has all mistakes.
+func newTellers(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Logger) (*tellers, error) {
 	t := &tellers{}
-	defer func() {
-		if err != nil {
-			t.close()
-		}
-	}()
+	wrong := mistakes{cfg: cfg}
 	if cfg.Slack != nil {
 		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, v, logger))
 		if err != nil {
-			return nil, settingError(cfg, "slack", err)
+			wrong.sender("slack", err)
+		} else {
+			t.senders = append(t.senders, slack)
+			t.runs = append(t.runs, slack.RunSocket)
 		}
-		t.senders = append(t.senders, slack)
-		t.runs = append(t.runs, slack.RunSocket)
 	}
-	if err := t.addEmail(cfg); err != nil {
-		return nil, err
-	}
+	t.addEmail(cfg, &wrong)
 	for i, w := range cfg.Webhooks {
 		o := notify.WebhookOptions{URL: string(w.URL), Name: w.Name, OutwardOptions: outward(w.AllowPrivate)}
 		if w.Secret.IsSet() {
 			o.Key = w.Secret.Reveal
 		}
 		s, err := notify.NewWebhook(o)
-		if err != nil {
-			return nil, settingError(cfg, fmt.Sprintf("webhooks[%d]", i), err)
-		}
-		if err := t.add(cfg, fmt.Sprintf("webhooks[%d]", i), s, w.Filter); err != nil {
-			return nil, err
-		}
+		t.add(&wrong, fmt.Sprintf("webhooks[%d]", i), s, err, w.Filter)
 	}
 	for i, v := range cfg.Services {
-		at := fmt.Sprintf("services[%d]", i)
 		s, err := notify.NewService(notify.ServiceOptions{URL: v.URL.Reveal, Name: v.Name})
-		if err != nil {
-			return nil, settingError(cfg, at, err)
-		}
-		if err := t.add(cfg, at, s, v.Filter); err != nil {
-			return nil, err
-		}
+		t.add(&wrong, fmt.Sprintf("services[%d]", i), s, err, v.Filter)
 	}
-	return t, t.addHooks(cfg, logger)
+	t.addHooks(cfg, logger, &wrong)
+	if err := wrong.err(); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
-func (t *tellers) addEmail(cfg *configs.Config) error {
+func (t *tellers) addEmail(cfg *configs.Config, wrong *mistakes) {
 	m := cfg.Email
 	if m == nil {
-		return nil
+		return
 	}
 	o := notify.EmailOptions{
 		Server: fmt.Sprintf("%s:%d", m.Host, m.Port), TLS: notify.EmailTLS(m.TLS), Username: m.Username, From: m.From,
@@ -91,7 +80,8 @@ func (t *tellers) addEmail(cfg *configs.Config) error {
 	if m.CAFile != "" {
 		roots, err := certPool(m.CAFile)
 		if err != nil {
-			return settingError(cfg, "email.ca_file", err)
+			wrong.sender("email.ca_file", err)
+			return
 		}
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	}
@@ -99,21 +89,20 @@ func (t *tellers) addEmail(cfg *configs.Config) error {
 		o.To = to
 		s, err := notify.NewEmail(o)
 		if err != nil {
-			return settingError(cfg, "email", err)
+			wrong.sender("email", err)
+			return
 		}
-		if err := t.add(cfg, fmt.Sprintf("email.to[%d]", i), s, m.Filter); err != nil {
-			return err
-		}
+		t.add(wrong, fmt.Sprintf("email.to[%d]", i), s, nil, m.Filter)
 	}
-	return nil
 }
 
-func (t *tellers) addHooks(cfg *configs.Config, logger *slog.Logger) error {
+func (t *tellers) addHooks(cfg *configs.Config, logger *slog.Logger, wrong *mistakes) {
 	var dirs []string
 	for _, d := range cfg.Hooks {
 		abs, err := filepath.Abs(d)
 		if err != nil {
-			return fmt.Errorf("hooks: %w", err)
+			wrong.sender("hooks", err)
+			return
 		}
 		dirs = append(dirs, abs)
 	}
@@ -127,30 +116,37 @@ func (t *tellers) addHooks(cfg *configs.Config, logger *slog.Logger) error {
 			logger.Warn("a hook is not run", "error", err)
 			continue
 		}
-		if err := t.add(cfg, "hooks", s, configs.Filter{Severity: cfg.HookSeverity}); err != nil {
-			return err
-		}
+		t.add(wrong, "hooks", s, nil, configs.Filter{Severity: cfg.HookSeverity})
 	}
-	return nil
 }
 
-// add adds a sender behind its filter.
-func (t *tellers) add(cfg *configs.Config, at string, s notify.Sender, f configs.Filter) error {
-	filtered, err := notify.Filtered(s, notify.Filter{MinSeverity: ctwatch.Severity(f.Severity), Types: f.Types, Subjects: f.Watch})
-	if err != nil {
-		return settingError(cfg, at, err)
+// add adds a sender, unless it could not be made, behind its filter.
+func (t *tellers) add(wrong *mistakes, at string, s notify.Sender, err error, f configs.Filter) {
+	if err == nil {
+		s, err = notify.Filtered(s, notify.Filter{MinSeverity: ctwatch.Severity(f.Severity), Types: f.Types, Subjects: f.Watch})
 	}
-	t.senders = append(t.senders, filtered)
-	return nil
+	if err != nil {
+		wrong.sender(at, err)
+		return
+	}
+	t.senders = append(t.senders, s)
 }
 
 // settingError says where a setting that a sender refuses stands.
 func settingError(cfg *configs.Config, path string, err error) error {
+	wrong := mistakes{cfg: cfg}
+	wrong.sender(path, err)
+	return wrong.err()
+}
+
+// sender adds what a sender says of its settings, which may name a place itself.
+func (m *mistakes) sender(path string, err error) {
 	var placed *configs.Error
 	if errors.As(err, &placed) {
-		return &usageError{err}
+		m.add(placed)
+		return
 	}
-	return &usageError{cfg.Errorf(path, "%w", err)}
+	m.at(err, "%s", path)
 }
 
 func outward(private bool) notify.OutwardOptions {

@@ -17,31 +17,31 @@ import (
 )
 
 // watchRules collects what is watched: the configuration's list and files, and
-// domains from the command line, which stand for themselves and all below them.
+// domains from the command line, which stand for themselves and all below them. With an
+// error about the configuration, which has all mistakes, an entry of its list that is none
+// is an empty rule.
 func watchRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error) {
-	var rules []watchlist.Rule
-	for i, w := range cfg.Watch {
-		r, err := watchlist.NewRule(w.Domain, w.Subdomains)
-		if err != nil {
-			return nil, &usageError{cfg.Errorf(fmt.Sprintf("watch[%d].domain", i), "%v", err)}
-		}
-		rules = append(rules, r)
-	}
-	for i, name := range cfg.WatchFiles {
-		more, err := watchFile(name)
-		if err != nil {
-			return nil, &usageError{cfg.Errorf(fmt.Sprintf("watch_files[%d]", i), "%w", err)}
-		}
-		rules = append(rules, more...)
-	}
+	var asked []watchlist.Rule
 	for _, d := range domains {
 		r, err := watchlist.NewRule(d, true)
 		if err != nil {
 			return nil, usagef("--watch %s: %w", ctwatch.Printable(d, 100), err)
 		}
+		asked = append(asked, r)
+	}
+	wrong := mistakes{cfg: cfg}
+	var rules []watchlist.Rule
+	for i, w := range cfg.Watch {
+		r, err := watchlist.NewRule(w.Domain, w.Subdomains)
+		wrong.at(err, "watch[%d].domain", i)
 		rules = append(rules, r)
 	}
-	return rules, nil
+	for i, name := range cfg.WatchFiles {
+		more, err := watchFile(name)
+		wrong.at(err, "watch_files[%d]", i)
+		rules = append(rules, more...)
+	}
+	return append(rules, asked...), wrong.err()
 }
 
 func watchFile(name string) ([]watchlist.Rule, error) {
@@ -56,17 +56,16 @@ func watchFile(name string) ([]watchlist.Rule, error) {
 // extraLogs returns the logs that the configuration names itself.
 func extraLogs(cfg *configs.Config) ([]ctwatch.Log, error) {
 	var out []ctwatch.Log
+	wrong := mistakes{cfg: cfg}
 	for i, x := range cfg.Logs.Extra {
 		l, err := loglist.Extra{
 			Name: x.Name, Kind: ctwatch.LogKind(x.Kind), URL: x.URL, SubmissionURL: x.SubmissionURL,
 			Key: base64.StdEncoding.EncodeToString(x.Key),
 		}.Log()
-		if err != nil {
-			return nil, &usageError{cfg.Errorf(fmt.Sprintf("logs.extra[%d]", i), "%w", err)}
-		}
+		wrong.at(err, "logs.extra[%d]", i)
 		out = append(out, l)
 	}
-	return out, nil
+	return out, wrong.err()
 }
 
 // userAgent tells log operators what reads their logs, and whom to ask.

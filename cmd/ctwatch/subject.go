@@ -41,6 +41,9 @@ func (a *app) readSubject(arg string, issuer bool) (subject, error) {
 				return subject{id: id}, nil
 			}
 		}
+		if err := namesCA(arg); err != nil {
+			return subject{}, err
+		}
 		return subject{}, usagef("%s is neither a file, nor a pin (\"sha256/…\"), nor a certificate's ID of 8 to 64 hex digits", ctwatch.Printable(arg, 100))
 	}
 	blocks, err := a.readBlocks(arg)

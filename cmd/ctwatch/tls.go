@@ -11,7 +11,8 @@ import (
 )
 
 // natsTLS reads the certificates for a NATS server; nil when none is configured.
-func natsTLS(c *configs.NATSTLS) (*tls.Config, error) {
+func natsTLS(cfg *configs.Config) (*tls.Config, error) {
+	c := cfg.NATS.TLS
 	if c == nil {
 		return nil, nil
 	}
@@ -19,13 +20,13 @@ func natsTLS(c *configs.NATSTLS) (*tls.Config, error) {
 	if c.CA != "" {
 		var err error
 		if out.RootCAs, err = certPool(c.CA); err != nil {
-			return nil, fmt.Errorf("nats.tls.ca: %w", err)
+			return nil, &usageError{cfg.Errorf("nats.tls.ca", "%w", err)}
 		}
 	}
 	if c.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return nil, fmt.Errorf("nats.tls: %w", err)
+			return nil, &usageError{cfg.Errorf("nats.tls", "%w", err)}
 		}
 		out.Certificates = []tls.Certificate{pair}
 	}

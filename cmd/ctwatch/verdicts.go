@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -19,16 +18,15 @@ import (
 // policyRules lists what the watch list of the configuration says of who may issue
 // what. The lines of files, of which there can be a million, and those of --watch say
 // nothing of it.
-func (e *estate) policyRules() ([]policy.Rule, error) {
+func (e *estate) policyRules(wrong *mistakes) []policy.Rule {
+	cas := policy.NewCAs()
 	var out []policy.Rule
 	for i := range e.cfg.Watch {
 		rule := silentRule(e.rules[i])
-		if err := e.policyRule(&rule, i); err != nil {
-			return nil, err
-		}
+		e.policyRule(&rule, i, cas, wrong)
 		out = append(out, rule)
 	}
-	return out, nil
+	return out
 }
 
 // silentRule is what a line of the watch list says of who may issue: nothing, but whom
@@ -39,51 +37,26 @@ func silentRule(r watchlist.Rule) policy.Rule {
 }
 
 // policyRule fills in what entry i of the configuration's watch list says.
-func (e *estate) policyRule(rule *policy.Rule, i int) error {
+func (e *estate) policyRule(rule *policy.Rule, i int, cas *policy.CAs, wrong *mistakes) {
 	w := e.cfg.Watch[i]
 	rule.Keys, rule.MaxValidity, rule.Wildcards, rule.CAA = w.Keys, w.MaxValidity, w.Wildcards, w.CAA
 	for j, s := range w.Issuers {
 		issuer, err := policy.ParseIssuer(s)
-		if err != nil {
-			return e.wrong(err, "watch[%d].issuers[%d]", i, j)
+		if err == nil {
+			err = cas.Check(issuer)
 		}
+		wrong.at(err, "watch[%d].issuers[%d]", i, j)
 		rule.Issuers = append(rule.Issuers, issuer)
 	}
 	for j, s := range w.Algorithms {
-		if err := policy.CheckAlgorithm(s); err != nil {
-			return e.wrong(err, "watch[%d].algorithms[%d]", i, j)
-		}
+		wrong.at(policy.CheckAlgorithm(s), "watch[%d].algorithms[%d]", i, j)
 		rule.Algorithms = append(rule.Algorithms, s)
 	}
 	for j, s := range w.Never {
 		never, err := pins.ParsePattern(s)
-		if err != nil {
-			return e.wrong(err, "watch[%d].never[%d]", i, j)
-		}
+		wrong.at(err, "watch[%d].never[%d]", i, j)
 		rule.Never = append(rule.Never, never)
 	}
-	return nil
-}
-
-// wrong says where in the configuration a mistake is.
-func (e *estate) wrong(err error, path string, args ...any) error {
-	return &usageError{e.cfg.Errorf(fmt.Sprintf(path, args...), "%w", err)}
-}
-
-// strangers lists the issuers in the watch list that are no CA which is known by its
-// keys, each with its place: whatever they issue is unexpected.
-func (e *estate) strangers(cas *policy.CAs) []string {
-	var out []string
-	for i, w := range e.cfg.Watch {
-		for j, s := range w.Issuers {
-			if issuer, err := policy.ParseIssuer(s); err == nil {
-				if err := cas.Check(issuer); err != nil {
-					out = append(out, e.cfg.Errorf(fmt.Sprintf("watch[%d].issuers[%d]", i, j), "%w", err).Error())
-				}
-			}
-		}
-	}
-	return out
 }
 
 // verdicts are the rules in force. They judge for the store.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,18 @@ type CA struct {
 	Organizations []string
 
 	keys []string // base64 SHA-256 of the SubjectPublicKeyInfo of its roots and intermediates
+}
+
+// Keys returns the pins of the CA's own keys in the table: of its roots, and of some
+// intermediates. Others are learned (CAs.Learn).
+func (ca *CA) Keys() []pins.Pin {
+	out := make([]pins.Pin, 0, len(ca.keys))
+	for _, key := range ca.keys {
+		if p, err := pins.Parse("sha256/" + key); err == nil { // a test parses every one of them
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // hasIdentity reports whether the CA answers to an identity, in lower case.
@@ -49,11 +60,8 @@ func newCAs(table []CA) *CAs {
 	c := &CAs{table: table, keys: make(map[pins.Pin]*CA), learned: make(map[pins.Pin][]learned), claims: make(map[pins.Pin]*CA)}
 	for i := range c.table {
 		ca := &c.table[i]
-		for _, key := range ca.keys {
-			// A test parses every one of them.
-			if p, err := pins.Parse("sha256/" + key); err == nil {
-				c.keys[p] = ca
-			}
+		for _, p := range ca.Keys() {
+			c.keys[p] = ca
 		}
 	}
 	return c
@@ -106,20 +114,6 @@ func (c *CAs) knows(identity string) bool {
 		}
 	}
 	return false
-}
-
-// Check returns an error if an issuer of a rule is no CA of the table: no
-// certificate could then be known to come from it, and each would be unexpected.
-func (c *CAs) Check(i Issuer) error {
-	if !i.Pin.IsZero() {
-		return nil
-	}
-	for n := range c.table {
-		if i.is(&c.table[n]) {
-			return nil
-		}
-	}
-	return fmt.Errorf("issuer %q: no CA of that name is known by its keys: name the pin of its issuing key instead, which ctwatch certs show prints for a certificate of that CA", i)
 }
 
 // Guess returns the CA whose organization a distinguished name (RFC 2253) names. It

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -144,16 +145,50 @@ func TestIssuersAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-func TestAnIssuerThatCannotBeMetIsFoundOut(t *testing.T) {
+// TestUnknownIssuerNamesNearest: an issuer of a rule that no CA answers to is an error,
+// which proposes what was probably meant, and says how any other CA is named.
+func TestUnknownIssuerNamesNearest(t *testing.T) {
 	cas := policy.NewCAs()
-	for _, i := range issuers(t, "letsencrypt.org", "sectigo", nobody.String()) {
+	for _, i := range issuers(t, "letsencrypt.org", "LetsEncrypt.ORG", "sectigo", "amazon trust services", nobody.String()) {
 		if err := cas.Check(i); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, i := range issuers(t, "ca.example.net", "Nobody Knows") {
-		if cas.Check(i) == nil {
-			t.Errorf("%s passes for a known CA", i)
+	for s, want := range map[string]string{
+		"Amazon":            `did you mean "Amazon Trust Services" (amazon.com, amazontrust.com)?`,
+		"amazontrust.org":   `did you mean amazontrust.com (Amazon Trust Services)?`,
+		"letsencrypt.com":   `did you mean "Let's Encrypt" (letsencrypt.org)?`,
+		"letsencypt.org":    `did you mean letsencrypt.org (Let's Encrypt)?`,
+		"Lets Encrypt":      `did you mean "Let's Encrypt" (letsencrypt.org)?`,
+		"ISRG":              `did you mean "Let's Encrypt" (letsencrypt.org)?`,
+		"DigiCert Inc":      `did you mean "DigiCert" (digicert.com, geotrust.com)?`,
+		"Starfield":         `did you mean`,
+		"pki.gooog":         `did you mean pki.goog (Google Trust Services)?`,
+		"Sektigo":           `did you mean "Sectigo" (sectigo.com, comodoca.com)?`,
+		"d-trust.example":   `did you mean "D-Trust" (d-trust.net, dtrust.de)?`,
+		"ca.example.net":    "",
+		"Nobody Knows":      "",
+		"zz":                "",
+		"Ελληνικά":          "",
+		"com":               "",
+		"a.very.odd.name.x": "",
+	} {
+		err := cas.Check(issuers(t, s)[0])
+		if err == nil {
+			t.Errorf("%s passes for a known CA", s)
+			continue
+		}
+		text := err.Error()
+		if want == "" && strings.Contains(text, "did you mean") || !strings.Contains(text, want) {
+			t.Errorf("%s: %s; want %q", s, text, want)
+		}
+		for _, always := range []string{"ctwatch cas list", `"sha256/…"`, strconv.Quote(strings.ToLower(s))} {
+			if !strings.Contains(strings.ToLower(text), always) {
+				t.Errorf("%s: the error lacks %q: %s", s, always, text)
+			}
+		}
+		if strings.Count(text, ", or ") > 4 || len(text) > 600 {
+			t.Errorf("%s: %s", s, text)
 		}
 	}
 }

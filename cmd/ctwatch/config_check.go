@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"ctwatch/configs"
+)
+
+// A configReport says what is wrong with a configuration, as JSON.
+type configReport struct {
+	File     string       `json:"file"` // "" for the built-in defaults
+	OK       bool         `json:"ok"`   // there are no mistakes
+	Watched  int          `json:"watched"`
+	Mistakes []configNote `json:"mistakes"`
+	Warnings []configNote `json:"warnings"`
+}
+
+// A configNote is about one place of a configuration.
+type configNote struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"` // from 1; 0 without a place
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+func configNotes(list configs.Errors) []configNote {
+	out := make([]configNote, 0, len(list))
+	for _, e := range list {
+		out = append(out, configNote{e.File, e.Line, e.Column, e.Msg})
+	}
+	return out
+}
+
+// errBad is the error of a check that has said itself what is wrong with a configuration.
+var errBad = &usageError{errTold}
+
+// checkConfig checks all that can be known without a network: the file, the files that it
+// names, and its secrets. All mistakes are reported at once; warnings only where there are
+// none, since what is misspelled would lead to more.
+func (a *app) checkConfig() error {
+	cfg, watched, wrong, warnings := a.inspectConfig()
+	var bad configs.Errors
+	if err := wrong.err(); err != nil {
+		errors.As(err, &bad)
+	}
+	file := ""
+	if cfg != nil {
+		file = cfg.File()
+	}
+	if a.json {
+		r := configReport{File: file, OK: len(bad) == 0, Watched: watched, Mistakes: configNotes(bad), Warnings: configNotes(warnings)}
+		if err := a.printJSON(r); err != nil {
+			return err
+		}
+		if len(bad) > 0 {
+			return errBad
+		}
+		return nil
+	}
+	if len(bad) > 0 {
+		return &usageError{bad}
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(a.Stderr, w)
+	}
+	if file == "" {
+		file = "no configuration file: the built-in defaults"
+	}
+	if watched == 0 {
+		fmt.Fprintf(a.Stderr, "%s: nothing is watched: add domains under \"watch\", or call 'ctwatch run --watch DOMAIN'\n", file)
+	}
+	fmt.Fprintf(a.Stdout, "%s: ok, %d watched names\n", file, watched)
+	return nil
+}
+
+// inspectConfig reads a configuration as far as it can be read. It returns the mistakes,
+// and the warnings if there are none. The configuration is nil if there is nothing to read.
+func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong mistakes, warnings configs.Errors) {
+	cfg, err := a.inspected()
+	if cfg == nil {
+		wrong.add(err)
+		return nil, 0, wrong, nil
+	}
+	wrong = mistakes{cfg: cfg}
+	wrong.add(err)
+	e, err := readEstate(cfg)
+	wrong.add(err)
+	for _, check := range []func(*configs.Config) error{
+		(*configs.Config).CheckSecrets,
+		func(cfg *configs.Config) error { _, err := extraLogs(cfg); return err },
+		func(cfg *configs.Config) error { _, err := httpOptions(cfg, a.logger()); return err },
+		func(cfg *configs.Config) error { _, err := natsOptions(cfg, a.logger()); return err },
+		func(cfg *configs.Config) error { _, err := logListSource(cfg, nil, a.logger(), false); return err },
+		a.checkSigning, a.checkSenders,
+	} {
+		wrong.add(check(cfg))
+	}
+	if wrong.err() != nil {
+		return cfg, 0, wrong, nil
+	}
+	return cfg, len(e.rules), wrong, append(e.warnings(), cfg.Unused()...).Sorted()
+}
+
+// inspected reads a configuration that may have mistakes; nil if it cannot be read at all.
+func (a *app) inspected() (*configs.Config, error) {
+	env := configs.ProcessEnv()
+	env.LookupEnv = a.LookupEnv
+	path, err := configs.Find(a.configFile, env)
+	if err != nil {
+		return nil, err
+	}
+	return configs.Inspect(path, env)
+}
+
+func (a *app) checkSenders(cfg *configs.Config) error {
+	t, err := newTellers(cfg, nil, nil, a.logger())
+	if err == nil {
+		t.close()
+	}
+	return err
+}
+
+// checkSigning reads the signing key, and the credentials for NATS, where the
+// configuration names them.
+func (a *app) checkSigning(cfg *configs.Config) error {
+	wrong := mistakes{cfg: cfg}
+	if cfg.Signing.KeyFile != "" {
+		_, err := openRing(cfg, false, a.logger())
+		wrong.add(err)
+	}
+	if file := cfg.NATS.CredentialsFile; file != "" {
+		_, err := os.ReadFile(file)
+		wrong.at(err, "nats.credentials_file")
+	}
+	return wrong.err()
+}

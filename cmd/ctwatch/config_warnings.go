@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/policy"
+	"ctwatch/pins"
+	"ctwatch/pins/probe"
+)
+
+// warnings lists what a configuration without mistakes probably does not mean, each with
+// its place.
+func (e *estate) warnings() configs.Errors {
+	w := warner{e: e}
+	for i := range e.cfg.Watch {
+		w.watched(i)
+	}
+	w.files()
+	for i := range e.apps {
+		w.app(i)
+	}
+	return w.found
+}
+
+// A warner collects warnings.
+type warner struct {
+	e     *estate
+	found configs.Errors
+}
+
+func (w *warner) say(path, format string, args ...any) {
+	var placed *configs.Error
+	if errors.As(w.e.cfg.Errorf(path, format, args...), &placed) {
+		w.found = append(w.found, placed)
+	}
+}
+
+// watched looks at entry i of the watch list.
+func (w *warner) watched(i int) {
+	entry, rule := w.e.cfg.Watch[i], w.e.rules[i]
+	at := fmt.Sprintf("watch[%d]", i)
+	p, named := rulePattern(rule)
+	if named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
+		w.say(at+".domain", "%s is a public suffix: everyone's certificates below it match; name your own domains, or set subdomains: false", p.Name)
+	}
+	never := seenTwice[pins.Pattern]{}
+	for j, n := range w.e.verdictRules[i].Never {
+		at := fmt.Sprintf("%s.never[%d]", at, j)
+		never.look(w, at, n, n.String())
+		if named && !p.Covers(n) && !n.Covers(p) && !oneBelow(n, p) {
+			w.say(at, "%s is not in %s: %s", n, entry.Domain, w.neverElsewhere(n))
+		}
+	}
+	w.issuers(at, w.e.verdictRules[i].Issuers)
+	keys := seenTwice[pins.Pin]{}
+	for j, k := range entry.Keys {
+		keys.look(w, fmt.Sprintf("%s.keys[%d]", at, j), k, k.String())
+	}
+	endpoints := seenTwice[probe.Endpoint]{}
+	for j, s := range entry.Endpoints {
+		at := fmt.Sprintf("%s.endpoints[%d]", at, j)
+		ep, err := probe.ParseEndpoint(s)
+		if err != nil {
+			continue
+		}
+		endpoints.look(w, at, ep, s)
+		if _, err := netip.ParseAddr(ep.Host); err != nil && named && !p.Matches(ep.Host) {
+			w.say(at, "%s is not in %s: it is asked for the certificate of %s; to look at its own, watch it in a line of its own", s, entry.Domain, p.Name)
+		}
+	}
+}
+
+// neverElsewhere says what a name comes to that is never to be issued, in a line about
+// another domain.
+func (w *warner) neverElsewhere(n pins.Pattern) string {
+	if i := w.e.ruleFor(n); i >= 0 {
+		return fmt.Sprintf("move it to the line of %s", w.e.rules[i].Domain)
+	}
+	return "no certificate for it is seen; watch its domain, too"
+}
+
+// oneBelow reports whether wildcards that n stands for are valid for a name that p
+// stands for: such certificates match p.
+func oneBelow(n, p pins.Pattern) bool { return n.Reach == pins.OneBelow && n.Matches(p.Name) }
+
+// issuers looks for a CA that a rule names twice, in whatever way.
+func (w *warner) issuers(at string, list []policy.Issuer) {
+	cas, issuers := policy.NewCAs(), seenTwice[string]{}
+	for j, issuer := range list {
+		key := issuer.String()
+		if ca, ok := cas.Named(key); ok && issuer.Pin.IsZero() {
+			key = ca.Name
+		}
+		issuers.look(w, fmt.Sprintf("%s.issuers[%d]", at, j), key, issuer.String())
+	}
+}
+
+// files looks at what the files of the watch list say.
+func (w *warner) files() {
+	const most = 3
+	var suffixes []string
+	for _, r := range w.e.rules[len(w.e.cfg.Watch):] {
+		if p, named := rulePattern(r); named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
+			suffixes = append(suffixes, p.Name)
+		}
+	}
+	if len(suffixes) > 0 {
+		w.say("watch_files", "public suffixes are watched with all below them (%s): everyone's certificates below them match; name your own domains", few(suffixes, most))
+	}
+}
+
+// app looks at the hosts of app i. Signed documents withhold those of which nothing is
+// ever looked at, and those for which no certificate is ever seen and no key ever approved
+// but by hand.
+func (w *warner) app(i int) {
+	e := w.e
+	hosts := seenTwice[pins.Pattern]{}
+	for j, h := range e.cfg.Apps[i].Hosts {
+		p, err := parseHost(h)
+		if err != nil {
+			continue
+		}
+		at := fmt.Sprintf("apps[%d].hosts[%d]", i, j)
+		if hosts.look(w, at, p, p.String()) {
+			continue
+		}
+		if p.Reach == pins.OneBelow && publicSuffix(p.Name) {
+			w.say(at, "%s stands for everyone's names below the public suffix %s: name your own hosts", p, p.Name)
+		}
+		if !slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool {
+			return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(e.apps[i].Hosts, pins.Pattern{Name: ep.Host}))
+		}) {
+			w.say(at, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)
+		}
+		if e.ruleFor(p) < 0 {
+			w.say(at, "%s is in no watched domain: no certificate for it is seen, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
+		}
+	}
+}
+
+// seenTwice finds what a list has twice.
+type seenTwice[T comparable] map[T]bool
+
+// look reports whether a value was there before, and then warns of it.
+func (s seenTwice[T]) look(w *warner, at string, value T, shown string) (again bool) {
+	if again = s[value]; again {
+		w.say(at, "%s is listed twice", shown)
+	}
+	s[value] = true
+	return again
+}
+
+// publicSuffix reports whether everyone may register names below a domain, such as
+// co.uk or github.io (publicsuffix.org). A domain that no list knows, as private networks
+// have them, is none.
+func publicSuffix(domain string) bool {
+	suffix, icann := publicsuffix.PublicSuffix(domain)
+	return suffix == domain && (icann || strings.Contains(domain, "."))
+}
