@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"acme":     scriptACME,
 			"exits":    scriptExits,
 			"log":      scriptLog,
 			"issue":    scriptIssue,
