@@ -64,6 +64,7 @@ type daemon struct {
 	pulse     *pulse
 	clock     *follow.Clock
 	paces     *paces
+	issuer    *issuer // of pin documents; nil where none are served
 	metrics   *metrics.Metrics
 	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
 	atStart   sync.Map                               // of ctwatch.LogID: the logs there were when the daemon started

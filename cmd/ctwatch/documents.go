@@ -134,6 +134,28 @@ func (i *issuer) document(ctx context.Context, v *pins.View, app *pins.App) (*pu
 	return d, nil
 }
 
+// withholds reports whether nothing is published of an app by a plan, so that devices are
+// refused its document: document would fail with pins.Refusals or with errClock. It issues
+// nothing.
+func (i *issuer) withholds(ctx context.Context, v *pins.View, app *pins.App) (bool, error) {
+	before, err := i.before(ctx, app.Name)
+	if err != nil {
+		return false, err
+	}
+	set, err := v.Publish(app, before)
+	var refusals pins.Refusals
+	switch {
+	case errors.As(err, &refusals):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	d := i.current[app.Name]
+	return i.clock() != nil && (d == nil || d.Set.Plan != set.Plan), nil
+}
+
 // before returns what the last document of an app says, from this process or another.
 func (i *issuer) before(ctx context.Context, app string) (pins.Published, error) {
 	i.mu.Lock()

@@ -95,7 +95,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates, Clock: d.clock.Offset, Hosts: d.appHosts},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -121,19 +121,6 @@ func (d *daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) 
 		}
 	}
 	return out, nil
-}
-
-// appHosts returns how the hosts of apps stand in signed documents; nothing before the
-// first plan.
-func (d *daemon) appHosts() (out []metrics.Host) {
-	r := d.planner.Latest()
-	if r == nil {
-		return nil
-	}
-	for _, p := range r.Plans {
-		out = append(out, metrics.Host{App: p.App, Host: p.Host.String(), Withheld: p.Withheld != ""})
-	}
-	return out
 }
 
 // senderStates returns how the delivery of events stands.

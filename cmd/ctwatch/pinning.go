@@ -57,6 +57,7 @@ func (d *daemon) pinDocuments() (http.Handler, error) {
 	}
 	i := newIssuer(d.db, d.cfg.Signing, d.logger)
 	i.now, i.clock, i.raise = d.now, d.clock.Check, serialMark(d.cfg).Raise
+	d.issuer = i
 	return publish.NewHandler(publish.Options{
 		Source: &source{issuer: i, latest: d.planner.Latest},
 		Ring:   ring, Logger: d.logger,

@@ -88,24 +88,17 @@ const notReloaded = "the configuration was not reloaded, and the one before stay
 func (d *daemon) reload(ctx context.Context) error {
 	next, err := d.nextEstate()
 	if err != nil {
-		var all configs.Errors
-		if errors.As(err, &all) {
-			for _, e := range all {
-				d.logger.Error(notReloaded, "error", e)
-			}
-		} else {
-			d.logger.Error(notReloaded, "error", err)
-		}
+		d.refuse(err)
 		return nil
 	}
 	tellers, err := newTellers(next.cfg, d.db, d.verdicts, d.logger)
 	if err != nil {
-		d.logger.Error(notReloaded, "error", err)
+		d.refuse(err)
 		return nil
 	}
 	if err := d.messenger.replace(ctx, tellers); err != nil {
 		tellers.close()
-		d.logger.Error(notReloaded, "error", err)
+		d.refuse(err)
 		return nil
 	}
 	d.verdicts.replace(next)
@@ -118,8 +111,21 @@ func (d *daemon) reload(ctx context.Context) error {
 	}
 	d.estate.Store(next)
 	d.planner.Again()
+	d.metrics.Reloaded(true)
 	d.logger.Info("configuration reloaded", "file", next.cfg.File(), "watched", len(next.rules), "apps", len(next.apps))
 	return nil
+}
+
+// refuse says why a configuration is not put in force.
+func (d *daemon) refuse(err error) {
+	d.metrics.Reloaded(false)
+	var all configs.Errors
+	if !errors.As(err, &all) {
+		d.logger.Error(notReloaded, "error", err)
+	}
+	for _, e := range all {
+		d.logger.Error(notReloaded, "error", e)
+	}
 }
 
 func (d *daemon) nextEstate() (*estate, error) {

@@ -5,7 +5,8 @@
 // never for an entry (Metrics, Log). What is known anyway is looked up when someone
 // asks (state.go). Label values are few and never from a certificate: the names and
 // IDs of the logs that are followed, their operators, the senders, the stages, the
-// apps and hosts of the configuration, and the known status codes of HTTP.
+// apps, hosts and the first lines of the watch list of the configuration, and the known
+// status codes of HTTP.
 package metrics
 
 import (
@@ -42,6 +43,8 @@ type Metrics struct {
 	received, entries, matches, malformed, errs *prometheus.CounterVec // by log
 	stages                                      *prometheus.HistogramVec
 	delivered, failures                         *prometheus.CounterVec // by sender
+	reloads                                     *prometheus.CounterVec // by result
+	stale                                       prometheus.Gauge
 }
 
 // The labels that name a log. Names may be shared or change; IDs do not.
@@ -76,6 +79,13 @@ func New(o Options) (*Metrics, error) {
 		}, []string{"stage"}),
 		delivered: counter("sender_delivered_total", "Events that the sender's service has taken.", "sender"),
 		failures:  counter("sender_failures_total", "Tries to send an event that failed.", "sender"),
+		reloads:   counter("config_reloads_total", "How often the configuration was read again: \"done\", or \"refused\" for a mistake, so that the one before stays in force.", "result"),
+		stale: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "ctwatch", Name: "config_stale", Help: "Whether the last reload was refused, so that what is in force is not what the configuration says now.",
+		}),
+	}
+	for _, result := range []string{reloadDone, reloadRefused} {
+		m.reloads.WithLabelValues(result)
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "ctwatch", Name: "build_info", Help: "What runs; always 1.",
@@ -84,7 +94,7 @@ func New(o Options) (*Metrics, error) {
 
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.requests, m.received, m.entries, m.matches, m.malformed, m.errs, m.stages, m.delivered, m.failures, build,
+		m.requests, m.received, m.entries, m.matches, m.malformed, m.errs, m.stages, m.delivered, m.failures, m.reloads, m.stale, build,
 		newState(o.Sources, o.Logger),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
@@ -105,6 +115,19 @@ func (m *Metrics) Handler() http.Handler {
 // Took says how long a stage of the work took.
 func (m *Metrics) Took(stage string, d time.Duration) {
 	m.stages.WithLabelValues(stage).Observe(d.Seconds())
+}
+
+// The results of a reload.
+const reloadDone, reloadRefused = "done", "refused"
+
+// Reloaded says that the configuration was read again, and whether it is in force.
+func (m *Metrics) Reloaded(inForce bool) {
+	if inForce {
+		m.reloads.WithLabelValues(reloadDone).Inc()
+	} else {
+		m.reloads.WithLabelValues(reloadRefused).Inc()
+	}
+	m.stale.Set(truth(!inForce))
 }
 
 // Sent says that a sender tried to send an event, and with what result.

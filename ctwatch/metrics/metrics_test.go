@@ -90,13 +90,28 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		},
 		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} },
 		Hosts: func() []Host {
-			return []Host{{App: "shop", Host: "api.example.com"}, {App: "shop", Host: "*.cdn.example.com", Withheld: true}}
+			left, statuses := -90*time.Second, []string{"broken", "ok"}
+			return []Host{
+				{App: "shop", Host: "api.example.com", Status: "broken", Statuses: statuses, Left: &left},
+				{App: "shop", Host: "*.cdn.example.com", Withheld: true, Status: "ok", Statuses: statuses},
+			}
+		},
+		Documents: func(context.Context) ([]Document, error) { return []Document{{App: "cdn", Withheld: true}, {App: "shop"}}, nil },
+		Open: func(context.Context) ([]Open, error) {
+			return []Open{{Watch: "example.com", Unexpected: 2}, {Watch: "example.net", Unreviewed: 7}}, nil
 		},
 	}
 	m := newMetrics(t, s)
 	labels := fmt.Sprintf(`{log="Lab 2026h2",log_id="%v"}`, l.ID)
 	want := []string{
 		`ctwatch_build_info{goversion="go1.26",revision="abc",version="v1.2.3"} 1`,
+		`ctwatch_certificates_open{verdict="unexpected",watch="example.com"} 2`,
+		`ctwatch_certificates_open{verdict="unexpected",watch="example.net"} 0`,
+		`ctwatch_certificates_open{verdict="unreviewed",watch="example.com"} 0`,
+		`ctwatch_certificates_open{verdict="unreviewed",watch="example.net"} 7`,
+		`ctwatch_config_reloads_total{result="done"} 0`,
+		`ctwatch_config_reloads_total{result="refused"} 0`,
+		`ctwatch_config_stale 0`,
 		`ctwatch_log_healthy` + labels + ` 1`,
 		`ctwatch_log_info{kind="static",log="Lab 2026h2",log_id="` + l.ID.String() + `",operator="Lab",state="usable"} 1`,
 		`ctwatch_log_lag_entries` + labels + ` 100`,
@@ -106,6 +121,13 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		`ctwatch_log_tree_size` + labels + ` 1000`,
 		`ctwatch_log_verified_position` + labels + ` 800`,
 		`ctwatch_operator_rate_requests_per_second{operator="Lab"} 12.5`,
+		`ctwatch_pins_deadline_seconds{app="shop",host="api.example.com"} -90`,
+		`ctwatch_pins_document_withheld{app="cdn"} 1`,
+		`ctwatch_pins_document_withheld{app="shop"} 0`,
+		`ctwatch_pins_status{app="shop",host="*.cdn.example.com",status="broken"} 0`,
+		`ctwatch_pins_status{app="shop",host="*.cdn.example.com",status="ok"} 1`,
+		`ctwatch_pins_status{app="shop",host="api.example.com",status="broken"} 1`,
+		`ctwatch_pins_status{app="shop",host="api.example.com",status="ok"} 0`,
 		`ctwatch_pins_withheld{app="shop",host="*.cdn.example.com"} 1`,
 		`ctwatch_pins_withheld{app="shop",host="api.example.com"} 0`,
 		`ctwatch_sender_backlog_events{sender="nats"} 3`,
@@ -305,5 +327,36 @@ func TestHostileNames(t *testing.T) {
 	}
 	if got := scrape(t, m, "ctwatch_operator_rate_requests_per_second{"); len(got) != len(rates) {
 		t.Errorf("rates: %q", got)
+	}
+}
+
+// TestReloadsAreCounted: a refused reload leaves a stale configuration in force until one
+// is done.
+func TestReloadsAreCounted(t *testing.T) {
+	m := newMetrics(t, nothing())
+	for _, step := range []struct {
+		inForce bool
+		want    []string
+	}{
+		{false, []string{`ctwatch_config_reloads_total{result="done"} 0`, `ctwatch_config_reloads_total{result="refused"} 1`, `ctwatch_config_stale 1`}},
+		{false, []string{`ctwatch_config_reloads_total{result="done"} 0`, `ctwatch_config_reloads_total{result="refused"} 2`, `ctwatch_config_stale 1`}},
+		{true, []string{`ctwatch_config_reloads_total{result="done"} 1`, `ctwatch_config_reloads_total{result="refused"} 2`, `ctwatch_config_stale 0`}},
+	} {
+		m.Reloaded(step.inForce)
+		if diff := cmp.Diff(step.want, scrape(t, m, "ctwatch_config_")); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestSlowCountsHideNothingElse: where open verdicts cannot be counted in time, the store
+// counts as up, and all other metrics are there.
+func TestSlowCountsHideNothingElse(t *testing.T) {
+	s := nothing()
+	s.Open = func(context.Context) ([]Open, error) { return nil, context.DeadlineExceeded }
+	s.Documents = func(context.Context) ([]Document, error) { return nil, context.DeadlineExceeded }
+	m := newMetrics(t, s)
+	if got := scrape(t, m, "ctwatch_store_up"); len(got) != 1 || got[0] != "ctwatch_store_up 1" {
+		t.Errorf("%q", got)
 	}
 }

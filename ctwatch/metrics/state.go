@@ -27,12 +27,32 @@ type Sources struct {
 	Clock func() (offset time.Duration, known bool)
 	// Hosts returns the hosts of all apps; optional.
 	Hosts func() []Host
+	// Documents returns the signed documents of all apps; optional.
+	Documents func(context.Context) ([]Document, error)
+	// Open returns what waits for a person's verdict, by lines of the watch list, of which
+	// there are few; optional.
+	Open func(context.Context) ([]Open, error)
 }
 
 // A Host is a host of an app, both as the configuration names them.
 type Host struct {
 	App, Host string
-	Withheld  bool // from signed documents
+	Withheld  bool           // from signed documents
+	Status    string         // of its plan, one of Statuses
+	Statuses  []string       // all that there are
+	Left      *time.Duration // until a version has to be released; nil if none has to be
+}
+
+// A Document is the signed document of an app.
+type Document struct {
+	App      string
+	Withheld bool // as a whole: nothing can be said of any host
+}
+
+// An Open counts the certificates of a line of the watch list that nobody judged.
+type Open struct {
+	Watch                  string
+	Unexpected, Unreviewed int64
 }
 
 // A Sender is how the delivery by one sender stands.
@@ -53,7 +73,7 @@ type state struct {
 
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt                                         *prometheus.Desc
-	rate, clock, withheld                                                     *prometheus.Desc
+	rate, clock, withheld, document, status, deadline, open                   *prometheus.Desc
 }
 
 func newState(s Sources, log *slog.Logger) *state {
@@ -83,6 +103,10 @@ func newState(s Sources, log *slog.Logger) *state {
 		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),
 
 		withheld: desc("pins_withheld", "Whether signed documents withhold the pins of the app's host.", "app", "host"),
+		document: desc("pins_document_withheld", "Whether there is no signed document of the app: all its hosts are withheld, or the clock is not known to be right.", "app"),
+		status:   desc("pins_status", "How the app's host stands by the plan: 1 for its status, 0 for all others.", "app", "host", "status"),
+		deadline: desc("pins_deadline_seconds", "How long until a version of the app with other pins has to be released, negative when it is too late; missing if none has to be.", "app", "host"),
+		open:     desc("certificates_open", "Certificates that are unexpected or unreviewed and that no person judged, by the line of the watch list; one may match several.", "watch", "verdict"),
 	}
 }
 
@@ -90,7 +114,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld,
+		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open,
 	} {
 		out <- d
 	}
@@ -125,7 +149,41 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	}
 	if s.sources.Hosts != nil {
 		for _, h := range s.sources.Hosts() {
-			g.put(s.withheld, truth(h.Withheld), label(h.App), label(h.Host))
+			s.host(g, h)
+		}
+	}
+	s.waiting(ctx, g)
+}
+
+func (s *state) host(g gauges, h Host) {
+	g.put(s.withheld, truth(h.Withheld), label(h.App), label(h.Host))
+	for _, status := range h.Statuses {
+		g.put(s.status, truth(status == h.Status), label(h.App), label(h.Host), status)
+	}
+	if h.Left != nil {
+		g.put(s.deadline, h.Left.Seconds(), label(h.App), label(h.Host))
+	}
+}
+
+// waiting puts what takes longer to look up. Where that fails, all else is there.
+func (s *state) waiting(ctx context.Context, g gauges) {
+	if s.sources.Documents != nil {
+		documents, err := s.sources.Documents(ctx)
+		if err != nil {
+			s.log.Error("metrics are incomplete: what is withheld is not known", "error", err)
+		}
+		for _, d := range documents {
+			g.put(s.document, truth(d.Withheld), label(d.App))
+		}
+	}
+	if s.sources.Open != nil {
+		open, err := s.sources.Open(ctx)
+		if err != nil {
+			s.log.Error("metrics are incomplete: open verdicts cannot be counted", "error", err)
+		}
+		for _, o := range open {
+			g.put(s.open, float64(o.Unexpected), label(o.Watch), string(ctwatch.Unexpected))
+			g.put(s.open, float64(o.Unreviewed), label(o.Watch), string(ctwatch.Unreviewed))
 		}
 	}
 }

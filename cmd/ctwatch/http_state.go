@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/metrics"
+	"ctwatch/pins"
+)
+
+// appHosts returns how the hosts of apps stand; nothing before the first plan.
+func (d *daemon) appHosts() (out []metrics.Host) {
+	r := d.planner.Latest()
+	if r == nil {
+		return nil
+	}
+	var statuses []string
+	for _, s := range pins.Statuses() {
+		statuses = append(statuses, string(s))
+	}
+	for _, p := range r.Plans {
+		h := metrics.Host{App: p.App, Host: p.Host.String(), Withheld: p.Withheld != "", Status: string(p.Status), Statuses: statuses}
+		if p.Deadline != nil {
+			left := p.Deadline.Sub(d.now())
+			h.Left = &left
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// appDocuments returns which apps have no signed document; nothing where none are served,
+// and before the first plan.
+func (d *daemon) appDocuments(ctx context.Context) (out []metrics.Document, err error) {
+	r := d.planner.Latest()
+	if r == nil || d.issuer == nil {
+		return nil, nil
+	}
+	for i := range r.Apps {
+		withheld, err := d.issuer.withholds(ctx, r.View, &r.Apps[i])
+		if err != nil {
+			return out, err
+		}
+		out = append(out, metrics.Document{App: r.Apps[i].Name, Withheld: withheld})
+	}
+	return out, nil
+}
+
+// maxWatchLabels is how many lines of the watch list have metrics of their own. All other
+// lines, and those of files, of which there can be a million, share one.
+const maxWatchLabels = 500
+
+const otherLines = "(other)"
+
+// openVerdicts counts what waits for a person's verdict, by lines of the watch list.
+func (d *daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
+	counts, err := d.db.OpenVerdicts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := d.estate.Load()
+	out := []metrics.Open{{Watch: otherLines}}
+	place := make(map[string]int) // in out, by domain
+	for i, w := range e.cfg.Watch[:min(maxWatchLabels, len(e.cfg.Watch))] {
+		line := w.Domain
+		p, named := rulePattern(e.rules[i])
+		if named {
+			line = p.Name
+		}
+		place[p.Name] = len(out)
+		out = append(out, metrics.Open{Watch: line})
+	}
+	for _, c := range counts {
+		o := &out[place[c.Domain]]
+		switch c.Verdict {
+		case ctwatch.Unexpected:
+			o.Unexpected += c.Count
+		case ctwatch.Unreviewed:
+			o.Unreviewed += c.Count
+		}
+	}
+	return out, nil
+}
