@@ -118,6 +118,9 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			approved[k.Pin] = approved[k.Pin] || k.Role == pins.RoleLeaf && k.State.Trusted()
 		}
 		s := policy.New(rules, v.cas).Suggest()
+		if err := heedRejected(ctx, db, s); err != nil {
+			return err
+		}
 		n := 0
 		for c, err := range db.Certificates(ctx, f) {
 			if err != nil {
@@ -143,6 +146,19 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		fmt.Fprintf(a.Stdout, "# From %d certificates. Each line trusts somebody: keep only those that you mean,\n# in place of the entries of the same domains in the configuration.\n%s", n, text)
 		return nil
 	})
+}
+
+// heedRejected takes in all certificates that people rejected, whichever are listed.
+func heedRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) error {
+	for c, err := range db.Certificates(ctx, store.Filter{Verdict: ctwatch.Unexpected}) {
+		if err != nil {
+			return err
+		}
+		if slices.Contains(c.Reasons, rejected) {
+			s.Reject(&c)
+		}
+	}
+	return nil
 }
 
 // seenIn counts the logs that have a certificate, and says if none is proven to.

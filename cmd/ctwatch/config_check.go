@@ -92,8 +92,7 @@ func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong mistakes,
 		func(cfg *configs.Config) error { _, err := extraLogs(cfg); return err },
 		func(cfg *configs.Config) error { _, err := httpOptions(cfg, a.logger()); return err },
 		func(cfg *configs.Config) error { _, err := natsOptions(cfg, a.logger()); return err },
-		func(cfg *configs.Config) error { _, err := logListSource(cfg, nil, a.logger(), false); return err },
-		a.checkSigning, a.checkSenders,
+		a.checkLogList, a.checkKeys, a.checkSenders,
 	} {
 		wrong.add(check(cfg))
 	}
@@ -122,9 +121,17 @@ func (a *app) checkSenders(cfg *configs.Config) error {
 	return err
 }
 
-// checkSigning reads the signing key, and the credentials for NATS, where the
-// configuration names them.
-func (a *app) checkSigning(cfg *configs.Config) error {
+func (a *app) checkLogList(cfg *configs.Config) error {
+	if cfg.Logs.List == "" {
+		return nil
+	}
+	_, err := logListSource(cfg, nil, a.logger(), false)
+	return err
+}
+
+// checkKeys reads the signing key, and the credentials for NATS, where the configuration
+// names them.
+func (a *app) checkKeys(cfg *configs.Config) error {
 	wrong := mistakes{cfg: cfg}
 	if cfg.Signing.KeyFile != "" {
 		_, err := openRing(cfg, false, a.logger())

@@ -58,3 +58,30 @@ func TestWhatIsSuggestedMakesWhatIsUnreviewedExpected(t *testing.T) {
 	s.start(config).stop()
 	verdicts(ctwatch.Unexpected)
 }
+
+// TestSuggestHeedsRejected: an unknown CA is shown by what it calls itself, and is not
+// suggested once a person rejected a certificate that it issued for any domain.
+func TestSuggestHeedsRejected(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	config := s.config("")
+	p := person{s, config}
+	s.addFinal(s.static, s.watched("www.example.com"))
+	rogue := s.watched("www.example.net")
+	s.addFinal(s.rfc, rogue)
+	s.publish()
+	d := s.start(config)
+	s.untilVerified()
+	d.stop()
+
+	pin := rogue.IssuerPin.String()
+	lines := p.does(exitDone, "certs", "list", "--suggest", "--domain", "example.com")
+	if !strings.Contains(lines, fmt.Sprintf("issuers: [%q] # unknown CA, calls itself O=", pin)) {
+		t.Errorf("before: %s", lines)
+	}
+	p.does(exitDone, "certs", "reject", rogue.ID.String(), "--reason", "not ours")
+	lines = p.does(exitDone, "certs", "list", "--suggest", "--domain", "example.com")
+	if strings.Contains(lines, "issuers:") || !strings.Contains(lines, "# Not suggested: "+pin) || !strings.Contains(lines, rogue.ID.String()[:16]) {
+		t.Errorf("after: %s", lines)
+	}
+}

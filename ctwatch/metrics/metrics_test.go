@@ -96,7 +96,9 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 				{App: "shop", Host: "*.cdn.example.com", Withheld: true, Status: "ok", Statuses: statuses},
 			}
 		},
-		Documents: func(context.Context) ([]Document, error) { return []Document{{App: "cdn", Withheld: true}, {App: "shop"}}, nil },
+		Documents: func(context.Context) ([]Document, error) {
+			return []Document{{App: "cdn", Withheld: true}, {App: "shop"}}, nil
+		},
 		Open: func(context.Context) ([]Open, error) {
 			return []Open{{Watch: "example.com", Unexpected: 2}, {Watch: "example.net", Unreviewed: 7}}, nil
 		},

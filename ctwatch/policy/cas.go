@@ -119,7 +119,7 @@ func (c *CAs) knows(identity string) bool {
 // Guess returns the CA whose organization a distinguished name (RFC 2253) names. It
 // is for showing only: anybody can write any name.
 func (c *CAs) Guess(dn string) (*CA, bool) {
-	for _, o := range organizations(dn) {
+	for _, o := range attributes(dn, "O", "2.5.4.10") {
 		if ca, ok := c.ofOrganization(o); ok {
 			return ca, true
 		}
@@ -150,16 +150,16 @@ func (c *CAs) ofOrganization(o string) (*CA, bool) {
 // maxDN is how much of a distinguished name is read.
 const maxDN = 4096
 
-// organizations returns the values of the organisation attributes in a distinguished
-// name as RFC 2253 writes it. What is written in hex is left out.
-func organizations(dn string) []string {
+// attributes returns the values of the attributes of one type in a distinguished name as
+// RFC 2253 writes it, by the type's name or its OID. What is written in hex is left out.
+func attributes(dn, name, oid string) []string {
 	dn = dn[:min(len(dn), maxDN)]
 	var out []string
 	for len(dn) > 0 {
 		var attribute string
 		attribute, dn = cutAttribute(dn)
 		key, value, ok := strings.Cut(attribute, "=")
-		if key = strings.TrimSpace(key); ok && (strings.EqualFold(key, "O") || key == "2.5.4.10") && !strings.HasPrefix(value, "#") {
+		if key = strings.TrimSpace(key); ok && (strings.EqualFold(key, name) || key == oid) && !strings.HasPrefix(value, "#") {
 			out = append(out, unescape(strings.TrimSpace(value)))
 		}
 	}

@@ -235,7 +235,7 @@ func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
 			"an unknown CA",
 			[]policy.Rule{rule(t, "a.example.com", nil)},
 			from(certificate("a.example.com"), nobody, dnLetsEncrypt),
-			"watch:\n  - domain: a.example.com\n    subdomains: false\n    issuers: [\"" + nobody.String() + "\"] # of no CA that ctwatch knows: make sure whose key this is\n",
+			"watch:\n  - domain: a.example.com\n    subdomains: false\n    issuers: [\"" + nobody.String() + "\"] # unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n",
 		},
 		{
 			"an issuer that is not known",
@@ -360,7 +360,7 @@ func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
 		s.Add(certificate("a.example.com"), policy.Known{})
 		s.Add(other, policy.Known{})
 	}
-	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pins.FromSPKI([]byte("nobody's")).String() + "\"] # Let's Encrypt; of no CA that ctwatch knows: make sure whose key this is\n"
+	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pins.FromSPKI([]byte("nobody's")).String() + "\"] # Let's Encrypt; unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n"
 	if diff := cmp.Diff(want, s.String()); diff != "" {
 		t.Error(diff)
 	}
@@ -388,5 +388,89 @@ func TestNoRogueOfOurKeyIsSuggested(t *testing.T) {
 		if comment := strings.Contains(text, "Keep the pin, reject the certificate"); comment != c.ours || strings.Contains(text, "issuers:") == c.ours {
 			t.Errorf("%s:\n%s", name, text)
 		}
+	}
+}
+
+// TestSuggestShowsClaims: what an unknown CA calls itself is shown as a claim that cannot
+// pass for anything else.
+func TestSuggestShowsClaims(t *testing.T) {
+	for dn, want := range map[string]string{
+		dnNobody:                `unknown CA, calls itself O="Nobody Knows", CN="Lab Issuing CA": verify before trusting`,
+		"CN=only":               `unknown CA, calls itself CN="only": verify`,
+		"2.5.4.10=by OID":       `unknown CA, calls itself O="by OID": verify`,
+		"OU=a unit":             `unknown CA, calls itself "OU=a unit": verify`,
+		"":                      "unknown CA, calls itself nothing: verify",
+		`O=a\" # Let's Encrypt`: `unknown CA, calls itself O="a\" # Let's Encrypt": verify`,
+		"O=Let's Encrypt\n    issuers: [evil.example]": "calls itself O=\"Let's Encrypt\ufffd    issuers: [evil.example]\": verify",
+		"O=\u202egro.tpyrcnestel":                      "calls itself O=\"\ufffdgro.tpyrcnestel\": verify",
+		"O=Digi\u0421ert":                              "DigiCert",
+		"O=" + strings.Repeat("long", 1000):            strings.Repeat("long", 15) + `…": verify`,
+	} {
+		c := from(certificate("a.example.com"), nobody, dn)
+		got := suggest(policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs()), c, policy.Known{})
+		lines := strings.Split(got, "\n")
+		if len(lines) != 4 || !strings.HasPrefix(lines[2], `    issuers: ["`+nobody.String()+`"] # `) || !strings.Contains(lines[2], want) || len(lines[2]) > 400 {
+			t.Errorf("%q: %q, want %s", dn, got, want)
+		}
+		if rules := suggested(t, got); len(rules) != 1 || len(rules[0].Issuers) != 1 || rules[0].Issuers[0].Pin != nobody {
+			t.Errorf("%q: the lines are read as %+v", dn, rules)
+		}
+	}
+}
+
+// TestRejectedIssuerIsNotSuggested: an issuer whose certificate a person rejected is
+// suggested by no way of naming it, and the lines say why.
+func TestRejectedIssuerIsNotSuggested(t *testing.T) {
+	byLets := certificate("a.example.com")
+	otherLets := from(with(certificate("b.example.com"), "another"), mustPin("sha256/0Bbh/jEZSKymTy3kTOhsmlHKBB32EDu1KojrP3YfV9c="), "CN=E6,O=Let's Encrypt,C=US")
+	byGoogle := from(with(certificate("c.example.com"), "c"), google, "O=Google Trust Services")
+	byNobody := from(with(certificate("d.example.com"), "d"), nobody, dnNobody)
+	sameName := from(with(certificate("e.example.com"), "e"), pinOf("of the same name"), dnNobody)
+	unproven := change(from(with(certificate("f.example.com"), "f"), google, "O=Google Trust Services"), func(c *ctwatch.Certificate) { c.Issuer.Proven = false })
+	all := []*ctwatch.Certificate{byLets, otherLets, byGoogle, byNobody, sameName}
+	const lets, goog = "letsencrypt.org", "pki.goog"
+	lab, same := nobody.String(), pinOf("of the same name").String()
+	for name, tt := range map[string]struct {
+		rejected []*ctwatch.Certificate
+		want     []string // issuers
+		comments int
+	}{
+		"none":                        {nil, []string{lets, goog, lab, same}, 0},
+		"a key of a CA, so all of it": {[]*ctwatch.Certificate{otherLets}, []string{goog, lab, same}, 1},
+		"two":                         {[]*ctwatch.Certificate{byGoogle, byNobody}, []string{lets, same}, 2},
+		"an unknown CA, by its key":   {[]*ctwatch.Certificate{sameName}, []string{lets, goog, lab}, 1},
+		"what only names a CA":        {[]*ctwatch.Certificate{unproven}, []string{lets, goog, lab, same}, 0},
+	} {
+		s := policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs()).Suggest()
+		for _, c := range tt.rejected {
+			s.Reject(c)
+		}
+		for _, c := range all {
+			s.Add(c, policy.Known{})
+		}
+		text := s.String()
+		if n := strings.Count(text, "# Not suggested: "); n != tt.comments {
+			t.Errorf("%s: %d comments:\n%s", name, n, text)
+		}
+		var got []string
+		for _, r := range suggested(t, text) {
+			for _, i := range r.Issuers {
+				got = append(got, i.String())
+			}
+			if len(r.Keys) > 0 {
+				t.Errorf("%s: keys are suggested in place of issuers:\n%s", name, text)
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s%s", name, diff, text)
+		}
+	}
+
+	// Where keys are listed, the key of a rejected certificate is none of ours.
+	s := policy.New([]policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("listed")} })}, policy.NewCAs()).Suggest()
+	s.Reject(unproven)
+	s.Add(with(certificate("a.example.com"), "f"), policy.Known{})
+	if text := s.String(); strings.Contains(text, "watch:") || !strings.Contains(text, "# Not suggested: the key "+pinOf("f").String()) {
+		t.Errorf("a rejected key:\n%s", text)
 	}
 }

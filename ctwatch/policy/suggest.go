@@ -16,12 +16,21 @@ type Suggestions struct {
 	p        *Policy
 	comments []string
 	entries  []*entry
-	names    map[Issuer]string // of issuers that are suggested: the CA's, or "" if it has none
+	names    map[Issuer][]string // of issuers that are suggested: the CA's, or what it calls itself
+
+	rejected struct { // certificates that a person rejected
+		cas    map[*CA]*ctwatch.Certificate
+		issuer map[pins.Pin]*ctwatch.Certificate
+		key    map[pins.Pin]*ctwatch.Certificate
+	}
 }
 
 // Suggest begins with no suggestions.
 func (p *Policy) Suggest() *Suggestions {
-	return &Suggestions{p: p, names: make(map[Issuer]string)}
+	s := &Suggestions{p: p, names: make(map[Issuer][]string)}
+	s.rejected.cas = make(map[*CA]*ctwatch.Certificate)
+	s.rejected.issuer, s.rejected.key = make(map[pins.Pin]*ctwatch.Certificate), make(map[pins.Pin]*ctwatch.Certificate)
+	return s
 }
 
 // Add takes in what would make certificates like this one expected: its issuer allowed,
@@ -63,8 +72,8 @@ func (s *Suggestions) comment(line string) {
 // String writes the suggestions as YAML: entries of the watch list, each to take the
 // place of those about the same domain. It is "" if there are none.
 //
-// Nothing that a certificate says is in the lines, but pins; comments quote names,
-// made printable.
+// Nothing that a certificate says is in the lines, but pins; comments quote names, also
+// those that unknown CAs give themselves, made printable.
 func (s *Suggestions) String() string {
 	var b strings.Builder
 	for _, line := range s.comments {
@@ -123,6 +132,10 @@ func (s *suggestion) part(t *part) {
 }
 
 func (s *suggestion) addIssuer(r *Rule) {
+	if bad := s.all.rejects(s.c, s.issuers); bad != nil {
+		s.all.comment(fmt.Sprintf("# Not suggested: %s. A person rejected certificate %s, which this CA issued, too.", s.suggestedAs(), bad.ID.String()[:16]))
+		return
+	}
 	e := s.entry(r)
 	if s.allow == (Issuer{}) {
 		return
@@ -130,12 +143,16 @@ func (s *suggestion) addIssuer(r *Rule) {
 	if !slices.Contains(e.issuers, s.allow) {
 		e.issuers = append(e.issuers, s.allow)
 	}
-	s.all.names[s.allow] = caNames(s.issuers)
+	s.all.name(s.allow, s.issuerNames())
 }
 
 func (s *suggestion) addKey(r *Rule) {
 	pin := s.c.Key.Pin
 	if pin.IsZero() {
+		return
+	}
+	if bad := s.all.rejected.key[pin]; bad != nil {
+		s.all.comment(fmt.Sprintf("# Not suggested: the key %s. A person rejected certificate %s, which has it, too.", pin, bad.ID.String()[:16]))
 		return
 	}
 	if e := s.entry(r); !slices.Contains(e.keys, pin) {
@@ -180,12 +197,10 @@ func (s *Suggestions) write(b *strings.Builder, e *entry) {
 		var list, who []string
 		for _, i := range e.issuers {
 			list = append(list, scalar(i.String()))
-			name, suggested := s.names[i]
-			if suggested && name == "" {
-				name = "of no CA that ctwatch knows: make sure whose key this is"
-			}
-			if name != "" && !slices.Contains(who, name) {
-				who = append(who, name)
+			for _, name := range s.names[i] {
+				if !slices.Contains(who, name) {
+					who = append(who, name)
+				}
 			}
 		}
 		comment := ""

@@ -1,0 +1,89 @@
+package policy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"ctwatch/ctwatch"
+)
+
+// Reject takes in a certificate that a person rejected, whose issuer is then suggested by
+// no way of naming it: neither the key, nor a CA that vouches for the key. Nor is its own
+// key. It is called before Add.
+//
+// An issuer that is not proven may be anyone: it is not held against the CA that the log
+// entry names.
+func (s *Suggestions) Reject(c *ctwatch.Certificate) {
+	if !c.Key.Pin.IsZero() {
+		s.rejected.key[c.Key.Pin] = c
+	}
+	if !c.Issuer.Proven {
+		return
+	}
+	s.rejected.issuer[c.Issuer.Pin] = c
+	for _, ca := range s.p.cas.Of(c) {
+		s.rejected.cas[ca] = c
+	}
+}
+
+// rejects returns a certificate that a person rejected, of the same issuing key as another
+// one or of one of its CAs; nil if there is none.
+func (s *Suggestions) rejects(c *ctwatch.Certificate, cas []*CA) *ctwatch.Certificate {
+	if !c.Issuer.Proven {
+		return nil
+	}
+	if bad := s.rejected.issuer[c.Issuer.Pin]; bad != nil {
+		return bad
+	}
+	for _, ca := range cas {
+		if bad := s.rejected.cas[ca]; bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+// suggestedAs says what would have been suggested, and who that is.
+func (s *suggestion) suggestedAs() string { return s.allow.String() + " (" + s.issuerNames() + ")" }
+
+// issuerNames says who issued: the CAs by whom its key is known, or else what it calls
+// itself, marked as a claim.
+func (s *suggestion) issuerNames() string {
+	if len(s.issuers) > 0 {
+		return caNames(s.issuers)
+	}
+	return "unknown CA, calls itself " + claimedName(s.c.Issuer.Name) + ": verify before trusting"
+}
+
+// name remembers who an issuer is that is suggested. One key may have many names.
+func (s *Suggestions) name(i Issuer, who string) {
+	const most = 3
+	if list := s.names[i]; len(list) < most && !slices.Contains(list, who) {
+		s.names[i] = append(list, who)
+	}
+}
+
+// maxClaim is how many characters are quoted of each part of a name.
+const maxClaim = 60
+
+// claimedName quotes the organization and the common name of a distinguished name, which
+// anyone can write.
+func claimedName(dn string) string {
+	var parts []string
+	for _, a := range []struct{ name, oid string }{{"O", "2.5.4.10"}, {"CN", "2.5.4.3"}} {
+		if values := attributes(dn, a.name, a.oid); len(values) > 0 {
+			parts = append(parts, a.name+"="+quoted(values[0]))
+		}
+	}
+	switch {
+	case len(parts) > 0:
+		return strings.Join(parts, ", ")
+	case dn == "":
+		return "nothing"
+	}
+	return quoted(dn)
+}
+
+// quoted quotes text that others chose: nothing in it ends the quotation.
+func quoted(s string) string { return strconv.Quote(ctwatch.ShownText(s, maxClaim)) }
