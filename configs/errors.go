@@ -67,9 +67,15 @@ func (es Errors) asError() error {
 func (es Errors) Sorted() Errors {
 	es = slices.Clone(es)
 	slices.SortStableFunc(es, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Msg, b.Msg))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	es = slices.CompactFunc(es, func(a, b *Error) bool { return a.Error() == b.Error() })
+	seen := make(map[string]bool, len(es))
+	es = slices.DeleteFunc(es, func(e *Error) bool {
+		text := e.Error()
+		again := seen[text]
+		seen[text] = true
+		return again
+	})
 	if more := len(es) - maxErrors; more > 0 {
 		last := *es[maxErrors]
 		last.Msg = fmt.Sprintf("%d more mistakes from here on; want none", more)

@@ -122,15 +122,20 @@ func Load(path string, env Env) (*Config, error) {
 
 // whole passes a configuration on that has no mistake.
 func whole(c *Config, err error) (*Config, error) {
-	if err != nil {
-		return nil, err
+	var all Errors
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.As(err, &all):
+		err = all.Sorted()
 	}
-	return c, nil
+	return nil, err
 }
 
 // Inspect reads a file as Load does, to find as many mistakes as there are: beside the
-// Errors it returns what could be read, if the file is YAML at all. That is for looking
-// for further mistakes only (see Config.Spoiled); settings with a mistake have any value.
+// Errors, in no order and however many they are, it returns what could be read, if the
+// file is YAML at all. That is for looking for further mistakes only (see Config.Spoiled);
+// settings with a mistake have any value.
 func Inspect(path string, env Env) (*Config, error) {
 	if path == "" {
 		c := Default()
@@ -178,7 +183,10 @@ func inspect(name string, data []byte, env Env) (*Config, error) {
 		c.Email.Port = c.Email.defaultPort()
 	}
 	check(c, d)
-	return c, d.errs.asError()
+	if len(d.errs) > 0 {
+		return c, d.errs
+	}
+	return c, nil
 }
 
 // defaultDataDir is systemd's state directory, or DefaultDataDir.

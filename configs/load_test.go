@@ -158,3 +158,32 @@ func FuzzLoadBytes(f *testing.F) {
 		c.Unused()
 	})
 }
+
+// TestInspectReturnsWhatIsRight: beside all mistakes, of which there may be many, it returns
+// what could be read, and knows which settings a further mistake would only repeat.
+func TestInspectReturnsWhatIsRight(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ctwatch.yaml")
+	text := "watch:\n  - example.com\n  - {domain: example.net, issuers: ['https://x'], keys: [x]}\nwatch_files: [" + strings.Repeat("'',", 99) + "a.txt]\ncolor: red\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := configs.Inspect(file, env("", nil))
+	var all configs.Errors
+	if !errors.As(err, &all) || len(all) != 102 || c == nil || len(c.Watch) != 2 || c.Watch[0].Domain != "example.com" {
+		t.Fatalf("%d mistakes, %v", len(all), c)
+	}
+	for path, want := range map[string]bool{
+		"watch[0].domain": false, "watch[1].domain": false, "watch[1].issuers[0]": true, "watch[1].issuers[1]": false,
+		"watch[1].keys": true, "watch[1]": true, "watch_files[99]": false, "watch_files[0]": true, "logs.poll": false,
+	} {
+		if got := c.Spoiled(path); got != want {
+			t.Errorf("spoiled %s: %v", path, got)
+		}
+	}
+	if c, err := configs.Load(file, env("", nil)); c != nil || !errors.As(err, &all) || len(all) != 51 || !strings.Contains(all[50].Msg, "52 more mistakes") {
+		t.Errorf("Load: %v, %d mistakes", c, len(all))
+	}
+	if configs.Default().Spoiled("watch") {
+		t.Error("a default is a mistake")
+	}
+}
