@@ -18,11 +18,6 @@ const (
 	StatusOK        Status = "ok"         // accepted by every supported version, with another pin to fall back on
 )
 
-// Statuses lists all statuses, the worst first.
-func Statuses() []Status {
-	return []Status{StatusBroken, StatusWillBreak, StatusExpiring, StatusNoBackup, StatusUnknown, StatusOK}
-}
-
 // A HostPlan says how an app stands with one of its hosts, and what to do.
 type HostPlan struct {
 	App      string           `json:"app"`

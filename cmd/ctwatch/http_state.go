@@ -5,7 +5,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/metrics"
-	"ctwatch/pins"
 )
 
 // appHosts returns how the hosts of apps stand; nothing before the first plan.
@@ -14,12 +13,8 @@ func (d *daemon) appHosts() (out []metrics.Host) {
 	if r == nil {
 		return nil
 	}
-	var statuses []string
-	for _, s := range pins.Statuses() {
-		statuses = append(statuses, string(s))
-	}
 	for _, p := range r.Plans {
-		h := metrics.Host{App: p.App, Host: p.Host.String(), Withheld: p.Withheld != "", Status: string(p.Status), Statuses: statuses}
+		h := metrics.Host{App: p.App, Host: p.Host.String(), Withheld: p.Withheld != "", Status: string(p.Status)}
 		if p.Deadline != nil {
 			left := p.Deadline.Sub(d.now())
 			h.Left = &left

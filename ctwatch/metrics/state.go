@@ -38,8 +38,7 @@ type Sources struct {
 type Host struct {
 	App, Host string
 	Withheld  bool           // from signed documents
-	Status    string         // of its plan, one of Statuses
-	Statuses  []string       // all that there are
+	Status    string         // of its plan, of which there are few
 	Left      *time.Duration // until a version has to be released; nil if none has to be
 }
 
@@ -104,7 +103,7 @@ func newState(s Sources, log *slog.Logger) *state {
 
 		withheld: desc("pins_withheld", "Whether signed documents withhold the pins of the app's host.", "app", "host"),
 		document: desc("pins_document_withheld", "Whether there is no signed document of the app: all its hosts are withheld, or the clock is not known to be right.", "app"),
-		status:   desc("pins_status", "How the app's host stands by the plan: 1 for its status, 0 for all others.", "app", "host", "status"),
+		status:   desc("pins_status", "How the app's host stands by the plan, in the label status; always 1.", "app", "host", "status"),
 		deadline: desc("pins_deadline_seconds", "How long until a version of the app with other pins has to be released, negative when it is too late; missing if none has to be.", "app", "host"),
 		open:     desc("certificates_open", "Certificates that are unexpected or unreviewed and that no person judged, by the line of the watch list; one may match several.", "watch", "verdict"),
 	}
@@ -157,9 +156,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 
 func (s *state) host(g gauges, h Host) {
 	g.put(s.withheld, truth(h.Withheld), label(h.App), label(h.Host))
-	for _, status := range h.Statuses {
-		g.put(s.status, truth(status == h.Status), label(h.App), label(h.Host), status)
-	}
+	g.put(s.status, 1, label(h.App), label(h.Host), h.Status)
 	if h.Left != nil {
 		g.put(s.deadline, h.Left.Seconds(), label(h.App), label(h.Host))
 	}
