@@ -24,13 +24,20 @@ func (m *mistakes) at(err error, path string, args ...any) {
 	if m.cfg.Spoiled(path) {
 		return
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range joined.Unwrap() {
-			m.add(m.cfg.Errorf(path, "%w", err))
-		}
-		return
+	for _, err := range joined(err) {
+		m.add(m.cfg.Errorf(path, "%w", err))
 	}
-	m.add(m.cfg.Errorf(path, "%w", err))
+}
+
+// joined returns the errors that errors.Join joined, of which each is one line, or the
+// error itself.
+func joined(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		if list := several.Unwrap(); err.Error() == errors.Join(list...).Error() {
+			return list
+		}
+	}
+	return []error{err}
 }
 
 // add adds a mistake, or several, that name their places themselves. None is added for
