@@ -34,6 +34,7 @@ const (
 	LogRecovered   EventType = "log.recovered"   // healthy again
 	LogMisbehaved  EventType = "log.misbehaved"  // a log broke its promises; with the evidence
 	EntryMalformed EventType = "entry.malformed" // an entry that cannot be parsed
+	EntryUnproven  EventType = "entry.unproven"  // alarms about entries that nothing proves, for people together
 	WatchGap       EventType = "watch.gap"       // a range of a log that is not read
 
 	WatchHeartbeat EventType = "watch.heartbeat" // the daemon does its work
@@ -96,14 +97,23 @@ type EventData struct {
 	By       string `json:"by,omitempty"`        // the person whose verdict it tells
 	ReportTo string `json:"report_to,omitempty"` // certificate.unexpected: where its CA takes reports, an address or a URL
 
+	// InDigest says that people are not told of this event: a later entry.unproven counts
+	// it. If the certificate is proven, the same alarm comes again without this.
+	InDigest bool      `json:"in_digest,omitempty"`
+	Unproven *Unproven `json:"unproven,omitempty"` // entry.unproven
+
 	App      string `json:"app,omitempty"`      // as configured
 	Host     string `json:"host,omitempty"`     // as configured: a name, or a pattern of an app
 	Endpoint string `json:"endpoint,omitempty"` // which serves: "host (address)"
 
 	Index   *uint64  `json:"index,omitempty"`   // entry.malformed: the entry
 	Indexes []uint64 `json:"indexes,omitempty"` // entry.malformed: the entries, when several
-	Start   *uint64  `json:"start,omitempty"`   // watch.gap: first entry not read
-	End     *uint64  `json:"end,omitempty"`     // watch.gap: the entry after the last not read
+	// MoreEntries counts entries that entry.malformed tells of and does not list; those
+	// that were read twice may count twice.
+	MoreEntries uint64 `json:"more_entries,omitempty"`
+
+	Start *uint64 `json:"start,omitempty"` // watch.gap: first entry not read
+	End   *uint64 `json:"end,omitempty"`   // watch.gap: the entry after the last not read
 }
 
 // NewEventID hashes what happened into an event ID: the type and its parts, each

@@ -124,6 +124,14 @@ func MalformedEvent(l LogStatus, indexes []uint64, reason string, at time.Time) 
 	return e
 }
 
+// WithMoreEntries adds to an event about several malformed entries that there are more,
+// which it does not list.
+func WithMoreEntries(e Event, more uint64) Event {
+	e.Data.MoreEntries = more
+	e.Data.Summary = fmt.Sprintf("%s %d more are not listed.", e.Data.Summary, more)
+	return e
+}
+
 // GapEvent tells that entries [start, end) of a log are not read, and why.
 func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
 	return Event{

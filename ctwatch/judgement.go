@@ -35,6 +35,9 @@ type Judgement struct {
 	// Records are the CAA records that it goes by, if the Standing had none: to be kept
 	// with the certificate.
 	Records string
+	// IssuerKnown says that a signature proves the issuer's key, and that the key is one of
+	// a CA that is known by its keys, or that a rule lists: nobody else can forge that.
+	IssuerKnown bool
 	// CAA is the CAA identity of the issuer, if its key is known to be that CA's.
 	CAA string
 	// ReportTo is where the CA takes reports of problems; "" when unknown.

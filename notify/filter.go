@@ -55,8 +55,22 @@ func (f Filter) Match(e ctwatch.Event) bool {
 		least = ctwatch.Info
 	}
 	return e.Data.Severity.AtLeast(least) &&
-		matchesAny(f.Types, string(e.Type)) &&
-		(len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
+		slices.ContainsFunc(standsFor(e), func(t ctwatch.EventType) bool { return matchesAny(f.Types, string(t)) }) &&
+		(moreDomains(e) || len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
+}
+
+// standsFor lists the types that an event has for a filter: who asked for alarms only gets
+// the digests of alarms, too.
+func standsFor(e ctwatch.Event) []ctwatch.EventType {
+	if e.Type == ctwatch.EntryUnproven {
+		return []ctwatch.EventType{e.Type, ctwatch.CertificateUnexpected, ctwatch.CertificateIssued}
+	}
+	return []ctwatch.EventType{e.Type}
+}
+
+// moreDomains reports whether a digest may concern watched domains that it does not name.
+func moreDomains(e ctwatch.Event) bool {
+	return e.Data.Unproven != nil && e.Data.Unproven.MoreDomains > 0
 }
 
 // matchesAny reports whether one of the patterns matches, or there is none.
@@ -78,6 +92,9 @@ func subjects(e ctwatch.Event) []string {
 		for _, m := range c.Matches {
 			all = append(all, domain(m.Watch))
 		}
+	}
+	if u := e.Data.Unproven; u != nil {
+		all = append(all, u.Domains...)
 	}
 	return all
 }

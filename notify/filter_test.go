@@ -6,6 +6,12 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// more is a digest that does not name all its domains.
+func more(e ctwatch.Event) ctwatch.Event {
+	e.Data.Unproven.MoreDomains = 1
+	return e
+}
+
 func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
 	both := testCertificate("a.example.com")
 	both.Matches = append(both.Matches, ctwatch.Match{Watch: ".Shop.Example.", Name: "b.shop.example", Domain: "shop.example"})
@@ -33,6 +39,11 @@ func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
 		{Filter{Subjects: []string{"zürich.example"}}, ctwatch.IssuedEvent(idn, testTime), true},
 		{Filter{Subjects: []string{"xn--*.example"}}, ctwatch.IssuedEvent(idn, testTime), true},
 		{Filter{Subjects: []string{"other.example"}, MinSeverity: ctwatch.Debug}, issued(), false},
+		// A digest of alarms comes to those who asked for such alarms.
+		{Filter{Types: []string{"certificate.unexpected"}, Subjects: []string{"*.example"}}, unproven("shop.example"), true},
+		{Filter{Types: []string{"certificate.unexpected"}, Subjects: []string{"other.example"}}, unproven("shop.example"), false},
+		{Filter{Types: []string{"pin.*"}}, unproven("shop.example"), false},
+		{Filter{Subjects: []string{"other.example"}}, more(unproven("shop.example")), true},
 	} {
 		inner := &funcSender{name: "s"}
 		s, err := Filtered(inner, tt.filter)

@@ -77,6 +77,7 @@ func NewNotice(e ctwatch.Event) Notice {
 		n.log(l)
 	}
 	n.position(e.Data)
+	n.unproven(e.Data.Unproven)
 	n.Actions = actions(e)
 	return n
 }
@@ -172,6 +173,19 @@ func (n *Notice) position(d ctwatch.EventData) {
 			n.add("Signed root", fmt.Sprintf("%s at size %d", ev.Heads[k-1].Root, ev.Heads[k-1].Size))
 		}
 	}
+}
+
+// unproven tells what a digest of alarms stands for.
+func (n *Notice) unproven(u *ctwatch.Unproven) {
+	if u == nil {
+		return
+	}
+	n.add("Certificates", fmt.Sprintf("%d, of which %d are unexpected", u.Count, u.Unexpected))
+	n.list("Domains", u.Domains, ctwatch.ShownName)
+	if u.MoreDomains > 0 {
+		n.Fields[len(n.Fields)-1].More += u.MoreDomains
+	}
+	n.add("Seen", stamp(u.First)+" to "+stamp(u.Last))
 }
 
 // noticeSubject is what an event is about, for a title.

@@ -39,6 +39,8 @@ func eventTitle(t ctwatch.EventType) string {
 		return "Log misbehaved"
 	case ctwatch.EntryMalformed:
 		return "Unreadable entry"
+	case ctwatch.EntryUnproven:
+		return "Certificates that nothing proves"
 	case ctwatch.WatchGap:
 		return "Entries not read"
 	case ctwatch.WatchHeartbeat:
@@ -104,6 +106,14 @@ func actions(e ctwatch.Event) []string {
 		return []string{"Certificates in this log are seen late. If it lasts: ctwatch logs"}
 	case ctwatch.EntryMalformed:
 		return []string{"Look at the entry by hand: it may be a certificate for a watched name."}
+	case ctwatch.EntryUnproven:
+		if d.Log == nil || d.Unproven == nil {
+			return nil
+		}
+		return []string{
+			"List them: " + ctwatch.UnprovenCommand(*d.Log, *d.Unproven),
+			"If they do not disappear from that list, the log serves entries that it never signed, or somebody on the way to it does: compare what other networks see.",
+		}
 	case ctwatch.WatchGap:
 		return []string{"Look the watched names up elsewhere, such as crt.sh, for the time that is missing."}
 	case ctwatch.WatchStalled:

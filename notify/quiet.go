@@ -29,8 +29,8 @@ func alarmFollows(e ctwatch.Event) bool {
 	return e.Type == ctwatch.CertificateIssued && e.Data.Certificate != nil && e.Data.Certificate.Verdict == ctwatch.Unexpected
 }
 
-// isNews is what senders to people want.
-func isNews(e ctwatch.Event) bool { return !isRoutine(e) && !alarmFollows(e) }
+// isNews is what senders to people want. Of an event in a digest they hear by that.
+func isNews(e ctwatch.Event) bool { return !isRoutine(e) && !alarmFollows(e) && !e.Data.InDigest }
 
 // forPeople marks a sender to people, which wants what isNews says. Filtered can give
 // it more.
@@ -39,6 +39,9 @@ type forPeople interface{ forPeople() }
 // wantedByPeople is isNews where people have a filter: with severity debug they asked
 // for what is routine as well, and who gets no alarms is told of each certificate.
 func (f Filter) wantedByPeople(e ctwatch.Event) bool {
+	if e.Data.InDigest {
+		return false
+	}
 	if alarmFollows(e) {
 		return !matchesAny(f.Types, string(ctwatch.CertificateUnexpected))
 	}

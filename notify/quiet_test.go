@@ -66,6 +66,8 @@ func TestPeopleAreNotToldWhatIsRoutineUnlessTheyAskForEverything(t *testing.T) {
 		"expected after an alarm":            {allClear.judged(ctwatch.Expected), false},
 		"unreviewed after an alarm":          {lapsed.judged(ctwatch.Unreviewed), false},
 		"unexpected":                         {newStory("f.example.com").alarmed()[1], false},
+		"in a digest":                        {inDigest(newStory("h.example.com").alarmed()[1]), true},
+		"a digest of alarms":                 {unproven("example.com"), false},
 		"unexpected, deployed":               {lapsedDeployed(), false},
 		"a log that misbehaves":              {misbehaved(), false},
 		"a heartbeat":                        {ctwatch.HeartbeatEvent(testTime), true},
@@ -79,11 +81,22 @@ func TestPeopleAreNotToldWhatIsRoutineUnlessTheyAskForEverything(t *testing.T) {
 			}
 		}
 		for who, s := range all {
-			if !s.Wants(tt.e) {
+			if !s.Wants(tt.e) && !tt.e.Data.InDigest {
 				t.Errorf("%s: %s, which asked for everything, does not want it", name, who)
 			}
 		}
 	}
+}
+
+func inDigest(e ctwatch.Event) ctwatch.Event {
+	e.Data.InDigest = true
+	return e
+}
+
+// unproven is a digest of alarms.
+func unproven(domains ...string) ctwatch.Event {
+	u := ctwatch.Unproven{Count: 295, Unexpected: 295, Domains: domains, First: testTime, Last: testTime}
+	return ctwatch.UnprovenEvent(ctwatch.LogStatus{Name: "Lab", ID: ctwatch.LogID{7}}, u, 1, testTime)
 }
 
 func lapsedDeployed() ctwatch.Event {
@@ -100,8 +113,8 @@ func TestProgramsAreToldEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []Sender{hook, filteredHook, newReceiver(t, nil).webhook(t), NewStdout(StdoutOptions{}), (*NATS)(nil)} {
-		for _, e := range append(newStory("b.example.com").alarmed(), expected.issued(), expected.deployed()) {
+	for _, s := range []Sender{hook, filteredHook, newReceiver(t, nil).webhook(t), NewStdout(StdoutOptions{JSON: true}), (*NATS)(nil)} {
+		for _, e := range append(newStory("b.example.com").alarmed(), inDigest(newStory("c.example.com").alarmed()[1]), unproven("example.com"), expected.issued(), expected.deployed()) {
 			if !s.Wants(e) {
 				t.Errorf("%T does not want %s", s, e.Type)
 			}

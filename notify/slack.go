@@ -130,7 +130,7 @@ func (*Slack) Name() string { return "slack" }
 
 // Wants implements Sender.
 func (s *Slack) Wants(e ctwatch.Event) bool {
-	if alarmFollows(e) {
+	if alarmFollows(e) || e.Data.InDigest {
 		return false
 	}
 	return s.isNote(e) || e.Data.Severity.AtLeast(s.o.MinSeverity) && (s.wantsRoutine() || !isRoutine(e))

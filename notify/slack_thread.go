@@ -51,6 +51,9 @@ type slackPlacement struct {
 	nowhere    bool   // it is not to be told
 }
 
+// maxNoted is how many sightings of a certificate are noted in its thread.
+const maxNoted = 20
+
 // isNote reports whether an event, however small, is wanted for the thread of its
 // certificate. Most certificates are expected from the start, and have none: to want
 // their facts would make a storm of what is never told. One that becomes expected, or
@@ -60,6 +63,9 @@ func (s *Slack) isNote(e ctwatch.Event) bool {
 		return false
 	}
 	c := e.Data.Certificate
+	if e.Type == ctwatch.CertificateLogged && len(c.Sightings) > maxNoted {
+		return false // a log can repeat an entry as often as it likes
+	}
 	return c.Verdict != ctwatch.Expected || e.Type == ctwatch.CertificateJudged || slices.Contains(c.Reasons, "authorized")
 }
 

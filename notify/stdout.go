@@ -30,8 +30,11 @@ func NewStdout(o StdoutOptions) *Stdout { return &Stdout{o} }
 // Name implements Sender.
 func (*Stdout) Name() string { return StdoutName }
 
-// Wants implements Sender: everything but debug.
-func (*Stdout) Wants(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(ctwatch.Info) }
+// Wants implements Sender: everything but debug, and, where people read, what a digest
+// tells of.
+func (s *Stdout) Wants(e ctwatch.Event) bool {
+	return e.Data.Severity.AtLeast(ctwatch.Info) && (s.o.JSON || !e.Data.InDigest)
+}
 
 // Send implements Sender. A write cannot be interrupted: if nobody reads the other
 // end of a pipe, Send waits.

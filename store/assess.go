@@ -18,6 +18,9 @@ import (
 // they last as long as it does.
 const sourceRule = "rule"
 
+// maxWhy bounds what rules say of a certificate, in runes.
+const maxWhy = 4000
+
 // assess has the rules judge a certificate, and writes down what they say: the
 // verdict, unless a person gave one, and what they vouch for. It returns the event to
 // tell of it, if there is news: of one that is found now, only that it should not
@@ -61,7 +64,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	if conflict && c.Verdict == ctwatch.Unexpected {
 		news, before = true, ctwatch.Unreviewed // an alarm of its own, whatever was told before
 	}
-	why := ctwatch.Printable(strings.Join(j.Details, " "), 1000)
+	why := ctwatch.Printable(strings.Join(j.Details, " "), maxWhy)
 	if news && !(found && c.Verdict == ctwatch.Expected) { // what is expected from the start is no news
 		err := t.record(pins.Record{
 			Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict),

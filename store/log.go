@@ -188,7 +188,14 @@ func (db *DB) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, 
 		if err != nil {
 			return err
 		}
+		held, err := sequences(t, sqlHeldVerified, l.seq, l.epoch, size)
+		if err != nil {
+			return err
+		}
 		if _, err = t.exec(sqlVerify, l.seq, l.epoch, size); err != nil {
+			return err
+		}
+		if err := t.allProven(held); err != nil {
 			return err
 		}
 		return t.inTree(proven)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,35 +13,86 @@ const (
 	// malformedEvery is how often malformed entries of one log are told of for one
 	// reason: a CA that encodes something badly does so in every certificate.
 	malformedEvery = time.Hour
-	// eventIndexes is the most entries that one entry.malformed event lists.
+	// eventIndexes is the most entries that one entry.malformed event lists. As many for
+	// each log and reason have a row until they are told of, and until the next are; what
+	// is beyond is only counted.
 	eventIndexes = 1000
+	// maxReasons is how many reasons of one log are told apart. A log that serves what it
+	// likes can make up more.
+	maxReasons = 20
+	// otherReasons stands for all others.
+	otherReasons = "various reasons, more than are told apart"
 )
 
 const (
 	sqlInsertMalformed = `
 		INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`
+	sqlIsMalformed   = `SELECT EXISTS (SELECT 1 FROM malformed WHERE log = ? AND entry = ? AND leaf_hash = ?)`
+	sqlReason        = `SELECT untold FROM malformed_reasons WHERE log = ? AND reason = ?`
+	sqlReasons       = `SELECT count(*) FROM malformed_reasons WHERE log = ?`
+	sqlInsertReason  = `INSERT INTO malformed_reasons (log, reason) VALUES (?, ?) ON CONFLICT DO NOTHING`
+	sqlCountUntold   = `UPDATE malformed_reasons SET untold = untold + 1 WHERE log = ? AND reason = ?`
+	sqlCountMore     = `UPDATE malformed_reasons SET more = more + 1 WHERE log = ? AND reason = ?`
 	sqlUntoldReasons = `
-		SELECT u.reason, min(u.entry), (SELECT max(m.told_at) FROM malformed m WHERE m.log = u.log AND m.reason = u.reason)
-		FROM malformed u WHERE u.log = ? AND u.told_at IS NULL GROUP BY u.reason ORDER BY 2`
+		SELECT reason, more FROM malformed_reasons
+		WHERE log = ?1 AND untold > 0 AND (told_at IS NULL OR told_at <= ?2)
+		ORDER BY (SELECT min(entry) FROM malformed m WHERE m.log = ?1 AND m.reason = malformed_reasons.reason AND m.told_at IS NULL)`
 	sqlUntold = `
-		SELECT DISTINCT entry FROM malformed WHERE log = ? AND reason = ? AND told_at IS NULL ORDER BY entry LIMIT ?`
-	sqlTold = `
-		UPDATE malformed SET told_at = ?4 WHERE log = ?1 AND reason = ?2 AND told_at IS NULL AND entry <= ?3`
+		SELECT DISTINCT entry FROM malformed WHERE log = ? AND reason = ? AND told_at IS NULL ORDER BY entry`
+	// Those told of before are of use only to recognize what is read again.
+	sqlForgetTold = `DELETE FROM malformed WHERE log = ? AND reason = ? AND told_at IS NOT NULL`
+	sqlTold       = `UPDATE malformed SET told_at = ?3 WHERE log = ?1 AND reason = ?2 AND told_at IS NULL`
+	sqlToldReason = `UPDATE malformed_reasons SET told_at = ?3, untold = 0, more = 0 WHERE log = ?1 AND reason = ?2`
 )
 
-// keepMalformed writes down entries that cannot be parsed.
+// keepMalformed writes down entries that cannot be parsed, as many as there is room for.
 func (t *tx) keepMalformed(l *logRow, entries []ctwatch.Malformed) error {
 	for _, m := range entries {
-		index, err := count(m.Index)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(sqlInsertMalformed, l.seq, index, m.LeafHash[:], text(m.Reason), ms(t.now)); err != nil {
+		if err := t.keepMalformedEntry(l, m); err != nil {
 			return fmt.Errorf("malformed entry %d: %w", m.Index, err)
 		}
 	}
 	return nil
+}
+
+func (t *tx) keepMalformedEntry(l *logRow, m ctwatch.Malformed) error {
+	index, err := count(m.Index)
+	if err != nil {
+		return err
+	}
+	var known bool
+	if err := t.queryRow(sqlIsMalformed, l.seq, index, m.LeafHash[:]).Scan(&known); err != nil || known {
+		return err
+	}
+	reason := text(m.Reason)
+	untold := 0
+	err = t.queryRow(sqlReason, l.seq, reason).Scan(&untold)
+	if errors.Is(err, sql.ErrNoRows) {
+		n := 0
+		if err := t.queryRow(sqlReasons, l.seq).Scan(&n); err != nil {
+			return err
+		}
+		if n >= maxReasons {
+			reason = otherReasons
+		}
+		if _, err := t.exec(sqlInsertReason, l.seq, reason); err != nil {
+			return err
+		}
+		err = t.queryRow(sqlReason, l.seq, reason).Scan(&untold)
+	}
+	if err != nil {
+		return err
+	}
+	if untold >= eventIndexes {
+		_, err := t.exec(sqlCountMore, l.seq, reason)
+		return err
+	}
+	if _, err := t.exec(sqlInsertMalformed, l.seq, index, m.LeafHash[:], reason, ms(t.now)); err != nil {
+		return err
+	}
+	_, err = t.exec(sqlCountUntold, l.seq, reason)
+	return err
 }
 
 // tellMalformed tells of the malformed entries that were not told of yet, those of
@@ -48,49 +100,52 @@ func (t *tx) keepMalformed(l *logRow, entries []ctwatch.Malformed) error {
 func (t *tx) tellMalformed(l *logRow) error {
 	type cause struct {
 		reason string
-		first  int64
-		told   sql.NullInt64
+		more   uint64
 	}
-	rows, err := t.query(sqlUntoldReasons, l.seq)
+	rows, err := t.query(sqlUntoldReasons, l.seq, ms(t.now.Add(-malformedEvery)))
 	causes, err := collect(rows, err, func(r *sql.Rows) (c cause, err error) {
-		err = r.Scan(&c.reason, &c.first, &c.told)
+		err = r.Scan(&c.reason, &c.more)
 		return c, err
 	})
 	if err != nil {
 		return err
 	}
 	for _, c := range causes {
-		if c.told.Valid && t.now.Sub(fromMS(c.told.Int64)) < malformedEvery {
-			continue
-		}
-		if err := t.tellReason(l, c.reason); err != nil {
+		if err := t.tellReason(l, c.reason, c.more); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tellReason tells of all untold malformed entries of one reason, in as many events
-// as it takes.
-func (t *tx) tellReason(l *logRow, reason string) error {
+// tellReason tells of all untold malformed entries of one reason, of which some have no
+// row.
+func (t *tx) tellReason(l *logRow, reason string, more uint64) error {
 	status, err := t.statusOf(l.status.ID)
 	if err != nil {
 		return err
 	}
-	for {
-		rows, err := t.query(sqlUntold, l.seq, reason, eventIndexes)
-		indexes, err := collect(rows, err, func(r *sql.Rows) (i uint64, err error) {
-			err = r.Scan(&i)
-			return i, err
-		})
-		if err != nil || len(indexes) == 0 {
-			return err
-		}
-		if err := t.event(ctwatch.MalformedEvent(status, indexes, reason, t.now)); err != nil {
-			return err
-		}
-		if _, err := t.exec(sqlTold, l.seq, reason, int64(indexes[len(indexes)-1]), ms(t.now)); err != nil {
-			return err
-		}
+	rows, err := t.query(sqlUntold, l.seq, reason)
+	indexes, err := collect(rows, err, func(r *sql.Rows) (i uint64, err error) {
+		err = r.Scan(&i)
+		return i, err
+	})
+	if err != nil || len(indexes) == 0 {
+		return err
 	}
+	e := ctwatch.MalformedEvent(status, indexes, reason, t.now)
+	if more > 0 {
+		e = ctwatch.WithMoreEntries(e, more)
+	}
+	if err := t.event(e); err != nil {
+		return err
+	}
+	if _, err := t.exec(sqlForgetTold, l.seq, reason); err != nil {
+		return err
+	}
+	if _, err := t.exec(sqlTold, l.seq, reason, ms(t.now)); err != nil {
+		return err
+	}
+	_, err = t.exec(sqlToldReason, l.seq, reason, ms(t.now))
+	return err
 }

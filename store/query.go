@@ -20,6 +20,11 @@ type Filter struct {
 	Domain  string
 	Verdict ctwatch.Verdict
 	Since   time.Time // first seen then or later
+	// Open chooses those that are unexpected or unreviewed and that no person judged.
+	Open bool
+	// Unproven chooses those that are told of as such and that nothing has proven since.
+	Unproven bool
+	Log      ctwatch.LogID // seen in this log; the zero ID chooses none
 
 	// After goes on after the certificate with this ID, where an earlier list
 	// ended. The zero ID begins with the newest.
@@ -71,6 +76,16 @@ func (db *DB) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate,
 	}
 	if f.Verdict != "" {
 		and("c.verdict = ?", string(f.Verdict))
+	}
+	if f.Open {
+		and(`c.verdict <> ? AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?)`,
+			string(ctwatch.Expected), string(pins.Person))
+	}
+	if f.Unproven {
+		and(`EXISTS (SELECT 1 FROM unproven u WHERE u.certificate = c.seq)`)
+	}
+	if f.Log != (ctwatch.LogID{}) {
+		and(`EXISTS (SELECT 1 FROM sightings s JOIN logs l ON l.seq = s.log WHERE s.certificate = c.seq AND l.id = ?)`, f.Log[:])
 	}
 	if f.Domain != "" {
 		below := "." + f.Domain

@@ -109,6 +109,11 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if err != nil {
 		return err
 	}
+	alarm := !known && c.Verdict != ctwatch.Expected || verdict != nil && verdict.Type == ctwatch.CertificateUnexpected
+	inDigest, err := t.hold(seq, &c, alarm)
+	if err != nil {
+		return err
+	}
 	news := ctwatch.IssuedEvent(c, t.now)
 	if known {
 		news = ctwatch.LoggedEvent(c, s, t.now)
@@ -116,18 +121,20 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if news, err = withTrustedKey(t, news); err != nil {
 		return err
 	}
+	news.Data.InDigest = inDigest
 	if err := t.event(news); err != nil {
 		return err
 	}
 	if verdict != nil {
+		verdict.Data.InDigest = inDigest
 		if err := t.event(*verdict); err != nil {
 			return err
 		}
 	}
-	if err := t.cleared(before, &c); err != nil {
+	if err := t.proven(seq, &c); err != nil {
 		return err
 	}
-	return nil // that its key is new is told once the entry is verified
+	return t.cleared(before, &c) // that its key is new is told once the entry is verified
 }
 
 // Unsettled lists the entries of a log that are worth reading again, the newest first,

@@ -267,11 +267,10 @@ func TestMalformedEntriesAreToldOnceByReason(t *testing.T) {
 
 	var got []string
 	for _, e := range events(t, db) {
-		got = append(got, fmt.Sprint(e.Type, " ", *e.Data.Index, " ", len(e.Data.Indexes), " at ", e.Data.Log.Position))
+		got = append(got, fmt.Sprint(e.Type, " ", *e.Data.Index, " ", len(e.Data.Indexes), " +", e.Data.MoreEntries, " at ", e.Data.Log.Position))
 	}
 	want := []string{
-		"entry.malformed 0 1000 at 2500", "entry.malformed 1001 1000 at 2500", "entry.malformed 2001 499 at 2500",
-		"entry.malformed 7 0 at 2500", "entry.malformed 2500 0 at 2501",
+		"entry.malformed 0 1000 +1499 at 2500", "entry.malformed 7 0 +0 at 2500", "entry.malformed 2500 0 +0 at 2501",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

@@ -49,9 +49,15 @@ func (t *tx) assessAll(seqs []int64) error {
 			return fmt.Errorf("certificate %v: %w", c.ID, err)
 		}
 		if e != nil {
+			if e.Data.InDigest, err = t.hold(seq, &c, e.Type == ctwatch.CertificateUnexpected); err != nil {
+				return err
+			}
 			if err := t.event(*e); err != nil {
 				return err
 			}
+		}
+		if err := t.proven(seq, &c); err != nil {
+			return err
 		}
 		if err := t.cleared(before, &c); err != nil {
 			return err

@@ -29,7 +29,7 @@ func pendingEvents(t testing.TB, db *store.DB, sender string, limit int) (out []
 func indexes(queued []ctwatch.Queued) []int {
 	out := []int{}
 	for _, q := range queued {
-		out = append(out, int(*q.Event.Data.Index))
+		out = append(out, int(q.Event.Data.Certificate.Sightings[0].Index))
 	}
 	return out
 }
@@ -101,7 +101,7 @@ func TestDeadLettersAreDeliveredAgainToTheirSenderAlone(t *testing.T) {
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 	all, err := db.DeadLetters(t.Context(), "a", 2)
 	must(t, err)
-	if len(all) != 2 || all[0].Seq != 7 || all[0].Reason != "too large" || all[0].Event.Type != ctwatch.EntryMalformed || !all[0].At.Equal(epoch.Add(time.Hour)) {
+	if len(all) != 2 || all[0].Seq != 7 || all[0].Reason != "too large" || all[0].Event.Type != ctwatch.CertificateIssued || !all[0].At.Equal(epoch.Add(time.Hour)) {
 		t.Fatalf("dead letters %+v", all)
 	}
 	replay(t, db, "a", store.Replay{}, 3)

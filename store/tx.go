@@ -22,6 +22,7 @@ var hotStatements = []string{
 	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump,
 	sqlJudgements, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlDoubt, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
+	sqlUnproven, sqlHeldVerified,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction

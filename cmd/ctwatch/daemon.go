@@ -176,6 +176,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	g.Go(func() error { return d.reloads(ctx) })
 	g.Go(func() error { return d.ready.watchdog(ctx) })
 	g.Go(func() error { return d.prune(ctx) })
+	g.Go(func() error { return d.tellHeld(ctx) })
 	err = g.Wait()
 	d.ready.stopping()
 	d.logger.Info("ctwatch ends")
@@ -243,6 +244,25 @@ func (d *daemon) prune(ctx context.Context) error {
 		case now := <-t.C:
 			if _, err := d.db.Prune(ctx, now.Add(-keepEvents)); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("deleting old events: %w", err)
+			}
+		}
+	}
+}
+
+// heldPoll is how often it is looked whether a digest of alarms is due.
+const heldPoll = 5 * time.Second
+
+// tellHeld writes the digests of alarms about certificates that nothing proves.
+func (d *daemon) tellHeld(ctx context.Context) error {
+	t := time.NewTicker(heldPoll)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := d.db.TellHeld(ctx); err != nil && ctx.Err() == nil {
+				return err
 			}
 		}
 	}

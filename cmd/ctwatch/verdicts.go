@@ -96,8 +96,11 @@ func (v *verdicts) judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Jud
 	j := rules.Judge(c, k)
 	out := ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants, Records: records}
 	out.ReportTo = v.reportTo(c)
-	if cas := v.cas.Of(c); c.Issuer.Proven && len(cas) > 0 && len(cas[0].CAA) > 0 {
-		out.CAA = cas[0].CAA[0]
+	if cas := v.cas.Of(c); c.Issuer.Proven {
+		out.IssuerKnown = len(cas) > 0 || rules.Lists(c.Issuer.Pin)
+		if len(cas) > 0 && len(cas[0].CAA) > 0 {
+			out.CAA = cas[0].CAA[0]
+		}
 	}
 	return out
 }

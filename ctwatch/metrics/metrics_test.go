@@ -90,6 +90,7 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 			return []Sender{{Name: "nats", Backlog: 3, DeadLetters: 1, LastSuccess: &at}, {Name: "slack", Failing: true}}, nil
 		},
 		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} },
+		Held:  func(context.Context) (map[ctwatch.LogID]int64, error) { return map[ctwatch.LogID]int64{l.ID: 295}, nil },
 		Hosts: func() []Host {
 			left := -90 * time.Second
 			return []Host{
@@ -115,6 +116,7 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		`ctwatch_config_reloads_total{result="done"} 0`,
 		`ctwatch_config_reloads_total{result="refused"} 0`,
 		`ctwatch_config_stale 0`,
+		`ctwatch_log_alarms_in_digests_total` + labels + ` 295`,
 		`ctwatch_log_healthy` + labels + ` 1`,
 		`ctwatch_log_info{kind="static",log="Lab 2026h2",log_id="` + l.ID.String() + `",operator="Lab",state="usable"} 1`,
 		`ctwatch_log_lag_entries` + labels + ` 100`,

@@ -25,6 +25,8 @@ type Sources struct {
 	// Clock returns how far the local clock is ahead of those of the logs, if that is
 	// known; optional.
 	Clock func() (offset time.Duration, known bool)
+	// Held returns how many alarms of each log were held back for a digest, ever; optional.
+	Held func(context.Context) (map[ctwatch.LogID]int64, error)
 	// Hosts returns the hosts of all apps; optional.
 	Hosts func() []Host
 	// Documents returns the signed documents of all apps; optional.
@@ -72,7 +74,7 @@ type state struct {
 
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt                                         *prometheus.Desc
-	rate, clock, withheld, document, status, deadline, open                   *prometheus.Desc
+	rate, clock, withheld, document, status, deadline, open, held             *prometheus.Desc
 }
 
 func newState(s Sources, log *slog.Logger) *state {
@@ -101,6 +103,8 @@ func newState(s Sources, log *slog.Logger) *state {
 		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
 		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),
 
+		held: desc("log_alarms_in_digests_total", "Alarms about entries that nothing proved when they were read, which people got in a digest.", logLabels...),
+
 		withheld: desc("pins_withheld", "Whether signed documents withhold the pins of the app's host.", "app", "host"),
 		document: desc("pins_document_withheld", "Whether there is no signed document of the app: all its hosts are withheld, or the clock is not known to be right.", "app"),
 		status:   desc("pins_status", "How the app's host stands by the plan, in the label status; always 1.", "app", "host", "status"),
@@ -113,7 +117,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open,
+		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held,
 	} {
 		out <- d
 	}
@@ -130,6 +134,14 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 		if senders, err = s.sources.Senders(ctx); err == nil {
 			s.logs(g, logs)
 			s.senders(g, senders)
+		}
+	}
+	if err == nil && s.sources.Held != nil {
+		var held map[ctwatch.LogID]int64
+		if held, err = s.sources.Held(ctx); err == nil {
+			for _, l := range logs {
+				g.count(s.held, float64(held[l.ID]), logValues(l.Name, l.ID)...)
+			}
 		}
 	}
 	if err != nil {
@@ -214,6 +226,11 @@ type gauges chan<- prometheus.Metric
 
 func (g gauges) put(d *prometheus.Desc, v float64, labels ...string) {
 	g <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// count puts a number that only grows.
+func (g gauges) count(d *prometheus.Desc, v float64, labels ...string) {
+	g <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 }
 
 // time puts seconds since 1970, or nothing for what has never happened.

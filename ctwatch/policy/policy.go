@@ -57,6 +57,13 @@ func (p *Policy) add(r *Rule) {
 	}
 }
 
+// Lists reports whether a rule names a key as that of an issuer.
+func (p *Policy) Lists(issuer pins.Pin) bool {
+	return !issuer.IsZero() && slices.ContainsFunc(p.rules, func(r Rule) bool {
+		return slices.ContainsFunc(r.Issuers, func(i Issuer) bool { return i.Pin == issuer })
+	})
+}
+
 // A part is some of the hosts that a certificate's name stands for, which are all
 // under the same rules.
 type part struct {

@@ -134,6 +134,9 @@ func events() map[string]ctwatch.Event {
 		"unsigned head":     ctwatch.MisbehavedEvent(status(), unsigned, now),
 		"malformed":         ctwatch.MalformedEvent(status(), []uint64{7}, "truncated", now),
 		"several malformed": ctwatch.MalformedEvent(status(), []uint64{7, 8}, "truncated", now),
+		"more malformed":    ctwatch.WithMoreEntries(ctwatch.MalformedEvent(status(), []uint64{7, 8}, "truncated", now), 12),
+		"unproven":          ctwatch.UnprovenEvent(status(), ctwatch.Unproven{Count: 3, Unexpected: 2, Domains: []string{"example.com"}, First: now, Last: now}, 1, now),
+		"in a digest":       inDigest(ctwatch.UnexpectedEvent(certificate(), "nobody asked for it", now)),
 		"gap":               ctwatch.GapEvent(status(), 10, 20, "the log answers 404", now),
 		"judged":            ctwatch.JudgedEvent(certificate(), ctwatch.Unexpected, "it is ours", "alice", 2, now),
 		"heartbeat":         ctwatch.HeartbeatEvent(now),
@@ -141,6 +144,11 @@ func events() map[string]ctwatch.Event {
 		"resumed":           ctwatch.ResumedEvent(now.Add(-time.Hour), now),
 		"test":              ctwatch.TestEvent("alice", now),
 	}
+}
+
+func inDigest(e ctwatch.Event) ctwatch.Event {
+	e.Data.InDigest = true
+	return e
 }
 
 func TestEventsAreValid(t *testing.T) {

@@ -1,0 +1,270 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// An alarm is cheap while nothing that is hard to forge stands behind it: no entry with
+// the certificate is proven to be in its log's tree, and no CA that is known by its keys
+// is proven to have issued it. Anyone who can change what a log serves can cause any
+// number of such alarms, and hide a true one among them.
+const (
+	// maxAlone is how many cheap alarms of one log people get by themselves within
+	// aloneEvery. Those that were proven since do not count.
+	maxAlone   = 5
+	aloneEvery = time.Hour
+	// The others wait for digestAfter, in which most true ones are proven, and are told
+	// together, at most once in digestEvery.
+	digestAfter = time.Minute
+	digestEvery = 10 * time.Minute
+	// digestDomains is the most watched domains that a digest names.
+	digestDomains = 100
+)
+
+// The states of the table unproven.
+const (
+	alarmAlone  = "alone"
+	alarmHeld   = "held"
+	alarmDigest = "digest"
+)
+
+const (
+	sqlUnproven = `SELECT state FROM unproven WHERE certificate = ?`
+	sqlFirstLog = `SELECT log FROM sightings WHERE certificate = ? ORDER BY log, entry LIMIT 1`
+	sqlAlone    = `SELECT count(*) FROM unproven WHERE log = ? AND state = 'alone' AND at > ?`
+	sqlHold     = `
+		INSERT INTO unproven (certificate, log, at, state) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state`
+	sqlCountHeld = `INSERT INTO digests (log, held) VALUES (?, 1) ON CONFLICT DO UPDATE SET held = held + 1`
+	sqlProven    = `DELETE FROM unproven WHERE certificate = ? RETURNING state, at`
+
+	// Whether another issuer's entry with the same TBSCertificate is in its log's tree.
+	sqlConflictInTree = `SELECT EXISTS (SELECT 1 FROM sightings WHERE certificate = ?1 AND verified = 1 AND issuer_pin <> ?2)`
+	// The unproven certificates of which an entry of a log is about to be verified.
+	sqlHeldVerified = `
+		SELECT s.certificate FROM sightings s JOIN unproven u ON u.certificate = s.certificate
+		WHERE s.log = ? AND s.epoch = ? AND s.entry < ? AND s.verified = 0`
+
+	sqlDigestsDue = `
+		SELECT l.id FROM logs l LEFT JOIN digests d ON d.log = l.seq
+		WHERE (SELECT min(u.at) FROM unproven u WHERE u.log = l.seq AND u.state = 'held') <= ?1 AND (d.at IS NULL OR d.at <= ?2)
+		ORDER BY l.seq`
+	sqlDigest = `
+		SELECT count(*), count(*) FILTER (WHERE c.verdict = 'unexpected'), min(c.first_seen), max(c.first_seen)
+		FROM unproven u JOIN certificates c ON c.seq = u.certificate WHERE u.log = ? AND u.state = 'held' AND c.verdict <> 'expected'`
+	sqlDigestDomains = `
+		SELECT m.domain FROM unproven u JOIN certificates c ON c.seq = u.certificate JOIN matches m ON m.certificate = u.certificate
+		WHERE u.log = ? AND u.state = 'held' AND c.verdict <> 'expected' GROUP BY m.domain ORDER BY count(DISTINCT u.certificate) DESC, m.domain`
+	sqlDigested  = `UPDATE unproven SET state = 'digest' WHERE log = ? AND state = 'held'`
+	sqlNthDigest = `
+		INSERT INTO digests (log, n, at) VALUES (?1, 1, ?2) ON CONFLICT DO UPDATE SET n = n + 1, at = excluded.at RETURNING n`
+)
+
+// hold decides how people hear of an event about a certificate: it reports whether only
+// in a digest. An alarm that is cheap takes one of the places that its log has; what is
+// no alarm goes the way that the last alarm went.
+func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool, err error) {
+	var state string
+	if err := t.queryRow(sqlUnproven, seq).Scan(&state); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	if !alarm || state == alarmAlone {
+		return state == alarmHeld || state == alarmDigest, nil
+	}
+	cheap, _, err := t.cheap(seq, c)
+	if err != nil {
+		return false, err
+	}
+	if !cheap {
+		_, err := t.exec(`DELETE FROM unproven WHERE certificate = ?`, seq)
+		return false, err
+	}
+	var log int64
+	var alone int
+	if err := t.queryRow(sqlFirstLog, seq).Scan(&log); err != nil {
+		return false, err
+	}
+	if err := t.queryRow(sqlAlone, log, ms(t.now.Add(-aloneEvery))).Scan(&alone); err != nil {
+		return false, err
+	}
+	if alone < maxAlone {
+		_, err := t.exec(sqlHold, seq, log, ms(t.now), alarmAlone)
+		return false, err
+	}
+	if _, err := t.exec(sqlHold, seq, log, ms(t.now), alarmHeld); err != nil {
+		return false, err
+	}
+	_, err = t.exec(sqlCountHeld, log)
+	return true, err
+}
+
+// cheap reports whether an alarm about a certificate is cheap, and returns what the rules
+// say of it. That two issuers are named for one certificate is cheap to claim of any: the
+// entry that names the other has to be proven.
+func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgement, error) {
+	var inTree bool
+	var j ctwatch.Judgement
+	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil {
+		return false, j, err
+	}
+	if t.db.rules == nil {
+		return !inTree && !c.Issuer.Proven, j, nil
+	}
+	known, err := standing(t, seq, c)
+	if err != nil {
+		return false, j, err
+	}
+	j = t.db.rules(c, known)
+	if len(known.OtherIssuers) > 0 && c.Verdict == ctwatch.Unexpected {
+		known.OtherIssuers = nil
+		if t.db.rules(c, known).Verdict != ctwatch.Unexpected {
+			err := t.queryRow(sqlConflictInTree, seq, c.Issuer.Pin[:]).Scan(&inTree)
+			return !inTree, j, err
+		}
+	}
+	return !inTree && !j.IssuerKnown, j, nil
+}
+
+// proven notes that a certificate is proven now, if it is, and raises the alarm about it
+// if people heard of it only in a digest, or were to.
+func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
+	var state string
+	if err := t.queryRow(sqlUnproven, seq).Scan(&state); errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	cheap, j, err := t.cheap(seq, c)
+	if err != nil || cheap {
+		return err
+	}
+	var at int64
+	if err := t.queryRow(sqlProven, seq).Scan(&state, &at); err != nil || state == alarmAlone {
+		return err
+	}
+	past, err := t.judgements(c.ID)
+	if err != nil || past.byPerson {
+		return err // who decided knows of it
+	}
+	var e ctwatch.Event
+	switch c.Verdict {
+	case ctwatch.Unexpected:
+		e = ctwatch.UnexpectedEvent(*c, ctwatch.Printable(strings.Join(j.Details, " "), maxWhy), t.now)
+		e.Data.ReportTo = j.ReportTo
+	case ctwatch.Unreviewed:
+		e = ctwatch.IssuedEvent(*c, t.now)
+	default:
+		return nil
+	}
+	e.ID = ctwatch.NewEventID(e.Type, e.ID, "proven", strconv.FormatInt(at, 10))
+	if e, err = withTrustedKey(t, e); err != nil {
+		return err
+	}
+	return t.event(e)
+}
+
+// allProven does what proven does, for several certificates.
+func (t *tx) allProven(seqs []int64) error {
+	for _, seq := range seqs {
+		c, err := loadCertificate(t, seq)
+		if err != nil {
+			return err
+		}
+		if err := t.proven(seq, &c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TellHeld writes the digests that are due of alarms about certificates that nothing
+// proves: one for each log.
+func (db *DB) TellHeld(ctx context.Context) error {
+	const what = "telling of unproven entries"
+	due := func(q querier, now time.Time) ([]ctwatch.LogID, error) {
+		rows, err := q.query(sqlDigestsDue, ms(now.Add(-digestAfter)), ms(now.Add(-digestEvery)))
+		return collect(rows, err, func(r *sql.Rows) (id ctwatch.LogID, err error) {
+			err = r.Scan(&id)
+			return id, err
+		})
+	}
+	none := false
+	err := db.read(ctx, what, func(t readTx) error {
+		logs, err := due(t, db.now())
+		none = len(logs) == 0
+		return err
+	})
+	if err != nil || none {
+		return err
+	}
+	return db.write(ctx, what, func(t *tx) error {
+		logs, err := due(t, t.now)
+		if err != nil {
+			return err
+		}
+		for _, id := range logs {
+			if err := t.tellHeld(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) tellHeld(id ctwatch.LogID) error {
+	l, err := loadLog(t, id)
+	if err != nil {
+		return err
+	}
+	var u ctwatch.Unproven
+	var first, last sql.NullInt64
+	if err := t.queryRow(sqlDigest, l.seq).Scan(&u.Count, &u.Unexpected, &first, &last); err != nil {
+		return err
+	}
+	rows, err := t.query(sqlDigestDomains, l.seq)
+	if u.Domains, err = collect(rows, err, func(r *sql.Rows) (d string, err error) {
+		err = r.Scan(&d)
+		return d, err
+	}); err != nil {
+		return err
+	}
+	u.MoreDomains = max(0, len(u.Domains)-digestDomains)
+	u.Domains = slices.Clip(u.Domains[:len(u.Domains)-u.MoreDomains])
+	if _, err := t.exec(sqlDigested, l.seq); err != nil || u.Count == 0 {
+		return err // all of them may have turned out to be expected
+	}
+	u.First, u.Last = fromMS(first.Int64), fromMS(last.Int64)
+	var n int64
+	if err := t.queryRow(sqlNthDigest, l.seq, ms(t.now)).Scan(&n); err != nil {
+		return err
+	}
+	status, err := t.statusOf(id)
+	if err != nil {
+		return err
+	}
+	return t.event(ctwatch.UnprovenEvent(status, u, n, t.now))
+}
+
+// Held returns how many alarms of each log were held back for a digest, ever.
+func (db *DB) Held(ctx context.Context) (map[ctwatch.LogID]int64, error) {
+	out := make(map[ctwatch.LogID]int64)
+	err := db.read(ctx, "counting the alarms in digests", func(t readTx) error {
+		rows, err := t.query(`SELECT l.id, d.held FROM digests d JOIN logs l ON l.seq = d.log`)
+		_, err = collect(rows, err, func(r *sql.Rows) (id ctwatch.LogID, err error) {
+			var n int64
+			err = r.Scan(&id, &n)
+			out[id] = n
+			return id, err
+		})
+		return err
+	})
+	return out, err
+}
