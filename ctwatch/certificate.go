@@ -41,6 +41,19 @@ type Certificate struct {
 	// Problems says what could not be read, and what is encoded as strict parsers refuse;
 	// what could be read is still here.
 	Problems []string `json:"problems"`
+
+	// Judgements are the verdicts that were given on it, oldest first, from the audit
+	// trail. Nil, and absent from JSON, where nobody looked them up, such as in events.
+	Judgements []Judged `json:"judgements,omitzero"`
+}
+
+// A Judged is a verdict on a certificate: who gave it, when and why.
+type Judged struct {
+	At      time.Time  `json:"at"`
+	Verdict Verdict    `json:"verdict"`
+	Actor   pins.Actor `json:"actor"` // person or policy
+	By      string     `json:"by"`
+	Reason  string     `json:"reason"`
 }
 
 // An Issuer is the CA that issued a certificate. Only Pin identifies it: a name

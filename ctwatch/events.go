@@ -40,18 +40,25 @@ func LoggedEvent(c Certificate, s Sighting, at time.Time) Event {
 }
 
 // CandidateEvent tells of a key never seen before on the given watched domains,
-// of which there is at least one: a backup pin to add to apps before the key is
-// deployed.
+// of which there is at least one. If apps pin a name of it, see ForApp.
 func CandidateEvent(k pins.Key, c Certificate, domains []string, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(PinCandidate, append([]string{k.Pin.String()}, domains...)...),
 		Type: PinCandidate, Time: at, Subject: subjectOf(domains),
 		Data: EventData{
-			Severity:    Warning,
-			Summary:     fmt.Sprintf("A new key %s was certified for %s: review it, then add it to apps that pin.", k.Pin, c.MatchedNames()),
+			Severity:    Info,
+			Summary:     fmt.Sprintf("New key %s in a certificate for %s.", k.Pin, c.MatchedNames()),
 			Certificate: &c, Key: &k,
 		},
 	}
+}
+
+// ForApp makes a CandidateEvent more urgent: an app pins a host for which the key was
+// certified, and would break if the key was deployed.
+func ForApp(e Event, app, host string) Event {
+	e.Data.Severity, e.Data.App, e.Data.Host = Warning, app, host
+	e.Data.Summary = fmt.Sprintf("%s App %s pins %s: review the key, and add its pin before it is deployed.", e.Data.Summary, Printable(app, 100), Printable(host, 260))
+	return e
 }
 
 // MisbehavedEvent tells that a log broke its promises, with the evidence.

@@ -9,6 +9,10 @@ import (
 	"ctwatch/pins"
 )
 
+// maxReason bounds a reason in a summary, in runes: what a person or a rule writes is far
+// shorter.
+const maxReason = 4000
+
 // UnexpectedEvent tells that a certificate should not exist: that a person, or a
 // rule, says so, and why.
 func UnexpectedEvent(c Certificate, reason string, at time.Time) Event {
@@ -18,7 +22,7 @@ func UnexpectedEvent(c Certificate, reason string, at time.Time) Event {
 		Data: EventData{
 			Severity: Critical,
 			Summary: sentence(fmt.Sprintf("A certificate for %s, issued by %s, should not exist: %s",
-				c.MatchedNames(), Printable(c.Issuer.Name, 100), Printable(reason, 300))),
+				c.MatchedNames(), Printable(c.Issuer.Name, 100), Printable(reason, maxReason))),
 			Certificate: &c,
 		},
 	}
@@ -44,7 +48,7 @@ func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at
 		Data: EventData{
 			Severity: severity,
 			Summary: sentence(fmt.Sprintf("The certificate for %s, issued by %s, %s: %s",
-				c.MatchedNames(), Printable(c.Issuer.Name, 100), says, Printable(reason, 300))),
+				c.MatchedNames(), Printable(c.Issuer.Name, 100), says, Printable(reason, maxReason))),
 			Certificate: &c, By: by,
 		},
 	}
@@ -111,7 +115,7 @@ func PinMissingEvent(app, host, subject string, c *Certificate, pin pins.Pin, wh
 	return Event{
 		ID:   NewEventID(PinMissing, app, host, pin.String(), id, strconv.FormatInt(episode, 10)),
 		Type: PinMissing, Time: at, Subject: subject,
-		Data: EventData{Severity: Critical, Summary: sentence(Printable(why, 1000)), Certificate: c, App: app, Host: host},
+		Data: EventData{Severity: Critical, Summary: sentence(Printable(why, maxReason)), Certificate: c, App: app, Host: host},
 	}
 }
 
@@ -121,7 +125,7 @@ func PinCandidateForApp(app, host, subject string, k pins.Key, why string, episo
 	return Event{
 		ID:   NewEventID(PinCandidate, "app", app, host, k.Pin.String(), strconv.FormatInt(episode, 10)),
 		Type: PinCandidate, Time: at, Subject: subject,
-		Data: EventData{Severity: Warning, Summary: sentence(Printable(why, 1000)), Key: &k, App: app, Host: host},
+		Data: EventData{Severity: Warning, Summary: sentence(Printable(why, maxReason)), Key: &k, App: app, Host: host},
 	}
 }
 
@@ -147,7 +151,7 @@ func PinRetiredEvent(k pins.Key, subject string, episode int64, at time.Time) Ev
 		Type: PinRetired, Time: at, Subject: subject,
 		Data: EventData{
 			Severity: Info,
-			Summary:  sentence(fmt.Sprintf("The %s key %s is %s: %s", k.Role, k.Pin, k.State, Printable(k.Reason, 300))),
+			Summary:  sentence(fmt.Sprintf("The %s key %s is %s: %s", k.Role, k.Pin, k.State, Printable(k.Reason, maxReason))),
 			Key:      &k,
 		},
 	}

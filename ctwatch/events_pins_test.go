@@ -82,7 +82,7 @@ func TestHostileReasonsArePrintable(t *testing.T) {
 		ctwatch.PinRetiredEvent(pins.Key{Reason: bad}, "s", 1, time.Time{}),
 		ctwatch.DeployedEvent(certificate(), "h", bad, time.Time{}),
 	} {
-		if s := e.Data.Summary; strings.ContainsAny(s, "\n\x1b") || len(s) > 2000 {
+		if s := e.Data.Summary; strings.ContainsAny(s, "\n\x1b") || len(s) > 5000 {
 			t.Errorf("%s: summary %.80q of %d bytes", e.Type, s, len(s))
 		}
 	}

@@ -92,11 +92,15 @@ func actions(e ctwatch.Event) []string {
 	case ctwatch.CertificateExpiring:
 		return []string{"Renew it, or look for what keeps the renewal from happening."}
 	case ctwatch.PinCandidate:
-		if d.App != "" {
+		if d.App != "" && c == nil {
 			return []string{"Ship the key in the next release: ctwatch pins plan --app " + shellWord(d.App)}
 		}
 		if d.Key != nil {
-			return []string{"If the key is yours: ctwatch pins approve " + d.Key.Pin.String() + ", and add it to apps before it is deployed."}
+			next := "If apps pin the name, add the key's pin to them before it is deployed."
+			if d.App != "" {
+				next = "Then see what the app has to ship by when: ctwatch pins plan --app " + shellWord(d.App)
+			}
+			return []string{"If the key is yours: ctwatch pins approve " + d.Key.Pin.String(), next}
 		}
 	case ctwatch.PinMissing:
 		return []string{"Do not deploy before apps have the pin. What to do by when: ctwatch pins plan" + appFlag(d.App)}

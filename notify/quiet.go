@@ -16,7 +16,9 @@ func isRoutine(e ctwatch.Event) bool {
 		// Of one that raised an alarm, or that a person judged, people hear.
 		return expected && e.Data.By == "" && !e.Data.Severity.AtLeast(ctwatch.Info)
 	case ctwatch.PinCandidate:
-		return expected && e.Data.App == "" // an app's is for whoever releases it
+		// Without a certificate it is for the people who release the app. With one, they
+		// hear of the certificate already: of its key only if an app pins it.
+		return e.Data.Certificate != nil && (expected || e.Data.App == "")
 	case ctwatch.WatchHeartbeat:
 		return true
 	}

@@ -48,6 +48,9 @@ type SlackOptions struct {
 	// ReportTo finds where a certificate's CA takes reports, "" when unknown: for a
 	// message that is brought up to date by an event that does not say. Optional.
 	ReportTo func(*ctwatch.Certificate) string
+	// JudgedBy returns who judged a certificate last, if a person did, else "": for a
+	// message that is brought up to date by an event that does not say. Optional.
+	JudgedBy func(ctx context.Context, certificate ctwatch.Hash) string
 	// Buttons puts buttons on messages, for which RunSocket has to run. Optional.
 	Buttons *SlackButtons
 

@@ -61,8 +61,8 @@ func (s *Slack) eventMessage(e ctwatch.Event, including []ctwatch.Event, note bo
 }
 
 // rootMessage writes anew the message at the head of a certificate's thread, as
-// things are at a later event.
-func (s *Slack) rootMessage(e ctwatch.Event) slackMessage {
+// things are at a later event, with who judged it; "" if that is not known.
+func (s *Slack) rootMessage(e ctwatch.Event, by string) slackMessage {
 	c := e.Data.Certificate
 	root, mark, sentence := e, slackMark(ctwatch.Info), "was issued"
 	root.Type = ctwatch.CertificateIssued
@@ -82,7 +82,7 @@ func (s *Slack) rootMessage(e ctwatch.Event) slackMessage {
 	m := slackMessage{text: slackText(mark+" "+n.Summary, maxSection), ids: []string{e.ID}}
 	m.blocks = []slack.Block{
 		slackHeader(mark, n), slackSection(slackPlain(n.Summary, 2*maxSummary)),
-		slackSection(slackMarkdown("*By now*\n• " + strings.Join(statusLines(e), "\n• "))),
+		slackSection(slackMarkdown("*By now*\n• " + strings.Join(statusLines(e, by), "\n• "))),
 	}
 	m.blocks = append(append(m.blocks, s.details(root, n)...), slackFoot(n))
 	return m
@@ -158,7 +158,7 @@ func slackSection(text *slack.TextBlockObject) slack.Block {
 }
 
 // statusLines tell in mrkdwn what became of a certificate since it was first told of.
-func statusLines(e ctwatch.Event) (lines []string) {
+func statusLines(e ctwatch.Event, judge string) (lines []string) {
 	c := e.Data.Certificate
 	if c.Deployed {
 		line := "Deployed"
@@ -171,8 +171,8 @@ func statusLines(e ctwatch.Event) (lines []string) {
 		lines = append(lines, line)
 	}
 	by := "a person"
-	if e.Data.By != "" {
-		by = slackCode(e.Data.By, 150)
+	if judge != "" {
+		by = slackCode(judge, 150)
 	}
 	switch {
 	case slices.Contains(c.Reasons, "rejected"):

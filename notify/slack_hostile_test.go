@@ -81,7 +81,7 @@ func checkMessages(t *testing.T, events []ctwatch.Event) {
 		check(s.eventMessage(e, nil, true))
 		check(s.eventMessage(e, events[:min(3, len(events))], false))
 		if e.Data.Certificate != nil {
-			check(s.rootMessage(e))
+			check(s.rootMessage(e, e.Data.By))
 		}
 		if !d.add(e) {
 			t.Errorf("event %d does not fit into a digest", i)

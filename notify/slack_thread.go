@@ -59,7 +59,7 @@ const maxNoted = 20
 // their facts would make a storm of what is never told. One that becomes expected, or
 // that a person said is, had a verdict before that people were told of.
 func (s *Slack) isNote(e ctwatch.Event) bool {
-	if s.o.Threads == nil || !isLaterFact(e) {
+	if s.o.Threads == nil || !isLaterFact(e) || e.Type == ctwatch.PinCandidate {
 		return false
 	}
 	c := e.Data.Certificate
@@ -71,11 +71,12 @@ func (s *Slack) isNote(e ctwatch.Event) bool {
 
 // isLaterFact reports whether an event only adds to what was told of a certificate.
 func isLaterFact(e ctwatch.Event) bool {
-	return e.Data.Certificate != nil && e.Type != ctwatch.CertificateIssued && strings.HasPrefix(string(e.Type), "certificate.")
+	return e.Data.Certificate != nil && e.Type != ctwatch.CertificateIssued &&
+		(e.Type == ctwatch.PinCandidate || strings.HasPrefix(string(e.Type), "certificate."))
 }
 
 // hasThread reports whether an event belongs to the thread of a certificate. What is
-// about pins or logs is a message of its own.
+// about an app's pins or about logs is a message of its own.
 func (s *Slack) hasThread(e ctwatch.Event) bool {
 	return s.o.Threads != nil && (e.Type == ctwatch.CertificateIssued && e.Data.Certificate != nil || isLaterFact(e))
 }
@@ -116,9 +117,13 @@ const maxUpdates = 3
 // date, and returns those threads that are still there. To do it again is harmless,
 // so it comes before the post, which does not wait for it for long.
 func (s *Slack) updateAll(ctx context.Context, threads []slackThread, e ctwatch.Event) (rest []slackThread, retry bool, err error) {
+	if e.Type == ctwatch.PinCandidate {
+		return threads, false, nil // it says nothing new of the certificate
+	}
+	by := s.judgedBy(ctx, e, threads)
 	for _, t := range threads {
 		if !t.digest {
-			there, retry, err := s.update(ctx, t.slackPlace, s.rootMessage(e))
+			there, retry, err := s.update(ctx, t.slackPlace, s.rootMessage(e, by))
 			if err != nil {
 				if retry && s.updateLater(e) {
 					return nil, true, err
@@ -132,6 +137,17 @@ func (s *Slack) updateAll(ctx context.Context, threads []slackThread, e ctwatch.
 		rest = append(rest, t)
 	}
 	return rest, false, nil
+}
+
+// judgedBy returns who judged the certificate of an event, if a person did.
+func (s *Slack) judgedBy(ctx context.Context, e ctwatch.Event, threads []slackThread) string {
+	if e.Data.By != "" || len(threads) == 0 || s.o.JudgedBy == nil {
+		return e.Data.By
+	}
+	if c := e.Data.Certificate; slices.Contains(c.Reasons, "rejected") || slices.Contains(c.Reasons, "authorized") {
+		return s.o.JudgedBy(ctx, c.ID)
+	}
+	return ""
 }
 
 // updateLater reports whether an event waits for messages to be brought up to date,
@@ -163,7 +179,9 @@ func (s *Slack) place(e ctwatch.Event, threads []slackThread) slackPlacement {
 		// line among many.
 	default:
 		t := threads[max(here, 0)]
-		return slackPlacement{configured: configured, channel: t.channel, ts: t.ts, broadcast: isAlarm(e)}
+		// The certificate's message is in the channel: its key is no second one.
+		broadcast := isAlarm(e) && e.Type != ctwatch.PinCandidate
+		return slackPlacement{configured: configured, channel: t.channel, ts: t.ts, broadcast: broadcast}
 	}
 	return own
 }

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
 func threadSlack(t *testing.T, server *slackServer, threads SlackThreads, routes ...SlackRoute) *Slack {
@@ -148,6 +150,76 @@ func TestTheFirstMessageNamesWhoJudged(t *testing.T) {
 	mustSend(t, s, c.rejected("alice"))
 	if text := decodeBlocks(t, server.seen()[0].blocks); !strings.Contains(text, "Rejected by `alice`") {
 		t.Errorf("the first message does not say who rejected the certificate:\n%s", text)
+	}
+}
+
+// TestWhoJudgedStaysInMessage: who rejected or authorized a certificate is still in its
+// first message after later events, which do not say.
+func TestWhoJudgedStaysInMessage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		judge func(*story, string) ctwatch.Event
+		want  string
+	}{
+		"rejected":   {(*story).rejected, "Rejected by `alice`"},
+		"authorized": {(*story).authorized, "Authorised by `alice`"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newSlackServer(t)
+			s := threadSlack(t, server, &memoryThreads{})
+			c := newStory("api.example.com")
+			s.o.JudgedBy = func(_ context.Context, id ctwatch.Hash) string {
+				if id != c.c.ID {
+					t.Errorf("asked for %v", id)
+				}
+				return "alice"
+			}
+			for _, e := range []ctwatch.Event{c.issued(), tt.judge(c, "alice"), c.logged(), c.deployed()} {
+				mustSend(t, s, e)
+			}
+			root := server.seen()[0]
+			if text := decodeBlocks(t, root.blocks); root.updates != 3 || !strings.Contains(text, tt.want) {
+				t.Errorf("after %d updates, without %q:\n%s", root.updates, tt.want, text)
+			}
+		})
+	}
+}
+
+// TestNewKeyIsNoSecondMessage: that a certificate has a new key which an app pins stands
+// in its thread; without an app nobody is told of it.
+func TestNewKeyIsNoSecondMessage(t *testing.T) {
+	server := newSlackServer(t)
+	s := threadSlack(t, server, &memoryThreads{})
+	c := newStory("api.example.com")
+	mustSend(t, s, c.issued())
+	key := ctwatch.CandidateEvent(pins.Key{Pin: c.c.Key.Pin, Role: pins.RoleLeaf}, c.c, []string{"example.com"}, testTime)
+	if s.Wants(key) || key.Data.Severity != ctwatch.Info {
+		t.Errorf("of severity %s, wanted: %v", key.Data.Severity, s.Wants(key))
+	}
+	key = ctwatch.ForApp(key, "shop", "api.example.com")
+	if !s.Wants(key) || key.Data.Severity != ctwatch.Warning {
+		t.Errorf("for an app: of severity %s, wanted: %v", key.Data.Severity, s.Wants(key))
+	}
+	mustSend(t, s, key)
+	seen := server.seen()
+	if len(seen) != 2 || seen[1].thread != seen[0].ts || seen[1].broadcast || seen[0].updates != 0 {
+		t.Errorf("%d messages: %+v", len(seen), seen)
+	}
+}
+
+// TestRepeatedEntryFloodsNoThread: a log that holds one certificate any number of times
+// makes no more than so many notes about it.
+func TestRepeatedEntryFloodsNoThread(t *testing.T) {
+	s := threadSlack(t, newSlackServer(t), &memoryThreads{})
+	c := newStory("api.example.com")
+	mustSend(t, s, c.issued())
+	notes := 0
+	for range 100 {
+		if s.Wants(c.logged()) {
+			notes++
+		}
+	}
+	if notes == 0 || notes > maxNoted {
+		t.Errorf("%d notes", notes)
 	}
 }
 

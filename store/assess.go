@@ -279,7 +279,7 @@ func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
 		return err
 	}
 	return t.approveKey(&k, Approval{
-		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, 500), source: sourceRule,
+		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, maxWhy), source: sourceRule,
 	})
 }
 

@@ -39,6 +39,10 @@ type Options struct {
 	// what is known of its key changes. Optional: without it only people judge.
 	Judge ctwatch.Judge
 
+	// Pinned returns an app that pins a host for which a certificate's name stands, and
+	// that host as the app has it. Optional.
+	Pinned func(name string) (app, host string, ok bool)
+
 	// OnEvents is called after each commit by which senders may have more to do than
 	// before, such as one that wrote events, by the goroutine that committed: it must
 	// not block. Optional.
@@ -57,6 +61,7 @@ type DB struct {
 	now      func() time.Time
 	onEvents func()
 	rules    ctwatch.Judge // nil: only people judge
+	pinned   func(name string) (app, host string, ok bool)
 
 	w      *sql.DB              // one connection; nil when opened to read
 	turns  turns                // for w
@@ -118,7 +123,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, pruneStep: pruneStep, senders: make(map[string]bool)}
+	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
 	if db.now == nil {
 		db.now = time.Now
 	}

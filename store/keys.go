@@ -150,7 +150,16 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 			return err
 		}
 	}
-	return t.event(ctwatch.CandidateEvent(k.Key, *c, fresh, t.now))
+	e := ctwatch.CandidateEvent(k.Key, *c, fresh, t.now)
+	if t.db.pinned != nil {
+		for _, name := range k.Hosts {
+			if app, host, ok := t.db.pinned(name); ok {
+				e = ctwatch.ForApp(e, app, host)
+				break
+			}
+		}
+	}
+	return t.event(e)
 }
 
 // approvedForAll reports whether a key is approved for all its hosts.

@@ -38,8 +38,26 @@ type world struct {
 // coloured (https://no-color.org).
 func (w world) terminal(out io.Writer) (terminal, color bool) {
 	terminal = isTerminal(out)
-	_, noColor := w.LookupEnv("NO_COLOR")
-	return terminal, terminal && !noColor
+	return terminal, terminal && w.mayColor()
+}
+
+func (w world) mayColor() bool {
+	noColor, _ := w.LookupEnv("NO_COLOR")
+	return noColor == ""
+}
+
+// columns returns how many columns the terminal has that a person looks at; 0 if out is
+// none, or does not say.
+func (w world) columns(out io.Writer) int {
+	f, ok := out.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 func isTerminal(stream any) bool {

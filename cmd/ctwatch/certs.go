@@ -25,17 +25,18 @@ func (a *app) certsCommand() *cobra.Command {
 }
 
 func (a *app) certsListCommand() *cobra.Command {
-	var domain, verdict, since string
+	var domain, verdict, since, log string
 	var limit int
-	var suggest bool
+	var open, unproven, suggest bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the certificates found, newest first", Args: cobra.NoArgs,
 		Example: `  ctwatch certs list
   ctwatch certs list --domain example.com --since 24h
+  ctwatch certs list --open
   ctwatch certs list --verdict unreviewed --suggest
   ctwatch certs list --json | jq -r '.[].key.pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			f := store.Filter{Limit: limit, Verdict: ctwatch.Verdict(verdict)}
+			f := store.Filter{Limit: limit, Verdict: ctwatch.Verdict(verdict), Open: open, Unproven: unproven}
 			switch f.Verdict {
 			case "", ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed:
 			default:
@@ -52,14 +53,28 @@ func (a *app) certsListCommand() *cobra.Command {
 				}
 				f.Domain = rule.Domain
 			}
+			if suggest && log != "" {
+				return usagef("--log: not together with --suggest")
+			}
 			if suggest {
 				return a.suggestRules(c.Context(), f)
 			}
-			return a.read(c.Context(), func(db *store.DB) error { return a.listCerts(c.Context(), db, f) })
+			return a.read(c.Context(), func(db *store.DB) error {
+				if log != "" {
+					var err error
+					if f.Log, err = logNamed(c.Context(), db, log); err != nil {
+						return err
+					}
+				}
+				return a.listCerts(c.Context(), db, f)
+			})
 		},
 	}
 	c.Flags().StringVar(&domain, "domain", "", "only what matches this `domain`, or a name below it; or a watched address")
 	c.Flags().StringVar(&verdict, "verdict", "", "only what was judged expected, unexpected or unreviewed")
+	c.Flags().BoolVar(&open, "open", false, "only what waits for a decision: unexpected or unreviewed, and judged by nobody")
+	c.Flags().BoolVar(&unproven, "unproven", false, "only what nothing proved yet when people were told: it may be forged")
+	c.Flags().StringVar(&log, "log", "", "only what this `log` has, by its name or the first digits of its ID in hex")
 	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
 	c.Flags().BoolVar(&suggest, "suggest", false, "print the configuration by which these would be expected, as YAML to look through")
@@ -71,14 +86,34 @@ func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error
 		return printArray(a.Stdout, db.Certificates(ctx, f))
 	}
 	t := a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
+	t.spare = []string{"KEY", "SEEN IN", "NOT AFTER", "FIRST SEEN"}
 	for c, err := range db.Certificates(ctx, f) {
 		if err != nil {
 			return err
 		}
-		t.row(c.ID.String()[:12], few(shownNames(c.Names, 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), day(c.NotAfter), c.Key.Pin.String(),
+		t.row(c.ID.String()[:12], few(shownNames(namesOf(&c), 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), day(c.NotAfter), c.Key.Pin.String(),
 			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
 	}
 	return t.flush()
+}
+
+// namesOf lists the names and addresses of a certificate, those that matched first.
+func namesOf(c *ctwatch.Certificate) []string {
+	var out []string
+	seen := make(map[string]bool)
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			out = append(out, name)
+		}
+	}
+	for _, m := range c.Matches {
+		add(m.Name)
+	}
+	for _, n := range slices.Concat(c.Names, c.IPAddresses) {
+		add(n)
+	}
+	return out
 }
 
 // shownNames makes the first n names safe to print, and marks those that look like others.
@@ -161,6 +196,24 @@ func heedRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) erro
 	return nil
 }
 
+// logNamed finds a log that was ever followed, by its name or the first digits of its ID.
+func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error) {
+	logs, err := db.Logs(ctx)
+	if err != nil {
+		return ctwatch.LogID{}, err
+	}
+	var found []ctwatch.LogStatus
+	for _, l := range logs {
+		if strings.EqualFold(l.Name, s) || l.ID.String() == s || len(s) >= 8 && strings.HasPrefix(l.ID.Hex(), strings.ToLower(s)) {
+			found = append(found, l)
+		}
+	}
+	if len(found) != 1 {
+		return ctwatch.LogID{}, usagef("--log %s: %d logs have this name or ID: ctwatch logs lists all", ctwatch.Printable(s, 80), len(found))
+	}
+	return found[0].ID, nil
+}
+
 // seenIn counts the logs that have a certificate, and says if none is proven to.
 func seenIn(c ctwatch.Certificate) string {
 	logs := make(map[ctwatch.LogID]bool)
@@ -192,17 +245,21 @@ func (a *app) certsShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch {
-				case asPEM:
+				if asPEM {
 					return a.printPEM(c.Context(), db, cert.ID)
-				case a.json:
-					return a.printJSON(cert)
 				}
 				judgements, err := db.Judgements(c.Context(), cert.ID)
 				if err != nil {
 					return err
 				}
-				return a.showCert(cert, judgements)
+				cert.Judgements = []ctwatch.Judged{}
+				for _, r := range judgements {
+					cert.Judgements = append(cert.Judgements, ctwatch.Judged{At: r.At, Verdict: ctwatch.Verdict(r.Verdict), Actor: r.Actor, By: r.By, Reason: r.Reason})
+				}
+				if a.json {
+					return a.printJSON(cert)
+				}
+				return a.showCert(cert)
 			})
 		},
 	}
@@ -225,8 +282,8 @@ func (a *app) printPEM(ctx context.Context, db *store.DB, id ctwatch.Hash) error
 	return pem.Encode(a.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: b})
 }
 
-func (a *app) showCert(c ctwatch.Certificate, judgements []pins.Record) error {
-	t := a.table("Certificate", c.ID.String())
+func (a *app) showCert(c ctwatch.Certificate) error {
+	t := a.list("Certificate", c.ID.String())
 	add := func(label, value string) {
 		if value != "" {
 			t.row(label, value)
@@ -249,7 +306,7 @@ func (a *app) showCert(c ctwatch.Certificate, judgements []pins.Record) error {
 	}
 	add("Verdict", string(c.Verdict))
 	add("Reasons", strings.Join(c.Reasons, ", "))
-	for i, r := range judgements {
+	for i, r := range c.Judgements {
 		t.row(first(i, "Judged"), fmt.Sprintf("%s %s by %s: %s", moment(r.At), r.Verdict, r.By, r.Reason))
 	}
 	if c.DeployedAt != nil {

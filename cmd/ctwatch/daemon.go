@@ -99,6 +99,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, database(d.cfg), store.Options{
 		Logger: d.logger, Now: d.now, Judge: d.verdicts.judge,
+		Pinned: func(name string) (app, host string, ok bool) { return d.estate.Load().pinned(name) },
 		OnEvents: func() {
 			select {
 			case d.news <- struct{}{}:

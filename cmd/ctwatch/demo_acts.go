@@ -270,7 +270,7 @@ func (d *demo) reckoning() error {
 		switch {
 		case e.Type == ctwatch.CertificateIssued:
 			told[e.Data.Certificate.ID]++
-		case e.Type == ctwatch.PinCandidate && e.Data.App == "":
+		case e.Type == ctwatch.PinCandidate && e.Data.Certificate != nil:
 			candidates++
 		case e.Type == ctwatch.CertificateUnexpected && e.Data.By == "":
 			alarms[e.Data.Certificate.ID]++

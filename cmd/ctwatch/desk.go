@@ -53,7 +53,7 @@ func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err
 		return err
 	}
 	d.verdicts = newVerdicts(d.estate)
-	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.judge, MustExist: how != toCreate})
+	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.judge, Pinned: d.estate.pinned, MustExist: how != toCreate})
 	if err != nil {
 		return err
 	}

@@ -232,3 +232,19 @@ func words[T fmt.Stringer](list []T) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// pinned returns the first app that pins a host for which a certificate's name stands.
+func (e *estate) pinned(name string) (app, host string, ok bool) {
+	n, err := pins.ParsePattern(name)
+	if err != nil {
+		return "", "", false
+	}
+	for _, a := range e.apps {
+		for _, h := range a.Hosts {
+			if h.Covers(n) || n.Covers(h) {
+				return a.Name, h.String(), true
+			}
+		}
+	}
+	return "", "", false
+}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -52,27 +51,6 @@ func printArray[T any](w io.Writer, elements iter.Seq2[T, error]) error {
 	_, err := io.WriteString(w, end)
 	return err
 }
-
-// A table is printed with aligned columns. Every cell is made printable: much of
-// what stands in tables was written by whoever asked for a certificate.
-type table struct {
-	w *tabwriter.Writer
-}
-
-func (a *app) table(header ...string) *table {
-	t := &table{tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)}
-	t.row(header...)
-	return t
-}
-
-func (t *table) row(cells ...string) {
-	for i, c := range cells {
-		cells[i] = ctwatch.Printable(c, 120)
-	}
-	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
-}
-
-func (t *table) flush() error { return t.w.Flush() }
 
 // few lists the first n of some words, and how many more there are.
 func few(words []string, n int) string {

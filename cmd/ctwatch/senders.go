@@ -14,6 +14,7 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/notify"
+	"ctwatch/pins"
 	"ctwatch/store"
 )
 
@@ -168,6 +169,7 @@ func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logg
 		return o
 	}
 	o.ReportTo = v.reportTo
+	o.JudgedBy = func(ctx context.Context, id ctwatch.Hash) string { return judgedBy(ctx, db, id) }
 	if o.Token != nil {
 		o.Threads = db.Threads("slack")
 	}
@@ -175,6 +177,18 @@ func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logg
 		o.Buttons = &notify.SlackButtons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: slackJudge(db)}
 	}
 	return o
+}
+
+// judgedBy returns who judged a certificate last, if a person did. A store that fails ends
+// the daemon elsewhere.
+func judgedBy(ctx context.Context, db *store.DB, id ctwatch.Hash) (by string) {
+	all, _ := db.Judgements(ctx, id)
+	for _, r := range all {
+		if r.Actor == pins.Person {
+			by = r.By
+		}
+	}
+	return by
 }
 
 // slackJudge records the verdicts that people give by Slack's buttons.

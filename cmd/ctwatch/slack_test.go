@@ -31,6 +31,7 @@ type slackPost struct {
 	ids      []string // of the events that it is about, in the order in which they happened
 	thread   string   // its head's ts; "" for a message of its own
 	ts, text string
+	blocks   string // as JSON
 	at       time.Time
 	updates  int
 }
@@ -118,7 +119,7 @@ func (s *fakeSlack) call(method string, form url.Values) string {
 			return `{"ok":false,"error":"invalid_metadata_format"}`
 		}
 		p := slackPost{
-			ids: metadata.Payload.IDs, thread: form.Get("thread_ts"), text: form.Get("text"),
+			ids: metadata.Payload.IDs, thread: form.Get("thread_ts"), text: form.Get("text"), blocks: form.Get("blocks"),
 			ts: fmt.Sprintf("1763632800.%06d", len(s.posts)+1), at: time.Now(),
 		}
 		if m := metadata.Payload; m.ID != "" {
@@ -134,7 +135,7 @@ func (s *fakeSlack) call(method string, form url.Values) string {
 		if i < 0 || form.Get("channel") != "C1" {
 			return `{"ok":false,"error":"message_not_found"}`
 		}
-		s.posts[i].text = form.Get("text")
+		s.posts[i].text, s.posts[i].blocks = form.Get("text"), form.Get("blocks")
 		s.posts[i].updates++
 		return fmt.Sprintf(`{"ok":true,"channel":"C1","ts":%q,"text":"x"}`, s.posts[i].ts)
 	}
@@ -145,7 +146,7 @@ func (s *fakeSlack) call(method string, form url.Values) string {
 // expected: later facts about a certificate belong into its thread, however small.
 func forSlack(all []message) (ids []string) {
 	for _, m := range all {
-		if m.Type == ctwatch.WatchHeartbeat || m.Data.Severity == ctwatch.Debug && m.Type != ctwatch.CertificateLogged {
+		if m.Type == ctwatch.WatchHeartbeat || m.Type == ctwatch.PinCandidate && m.Data.App == "" || m.Data.Severity == ctwatch.Debug && m.Type != ctwatch.CertificateLogged {
 			continue
 		}
 		ids = append(ids, m.ID)
@@ -169,7 +170,6 @@ func (s *fakeSlack) expectThreads(t *testing.T, all []message) {
 			case m.Type == ctwatch.CertificateIssued && p.thread == "":
 				heads[m.Data.Certificate.ID] = p.ts
 			case m.Type == ctwatch.CertificateLogged && p.thread != "" && p.thread == heads[m.Data.Certificate.ID]:
-			case m.Type == ctwatch.PinCandidate && p.thread == "":
 			default:
 				t.Errorf("%s (%s) is told in the thread %q", m.Type, id, p.thread)
 			}

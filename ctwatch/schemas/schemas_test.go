@@ -122,6 +122,7 @@ func events() map[string]ctwatch.Event {
 		"issued, with gaps": ctwatch.IssuedEvent(unreadable, now),
 		"logged":            ctwatch.LoggedEvent(certificate(), sighting(), now),
 		"candidate":         ctwatch.CandidateEvent(key(), certificate(), []string{"example.com"}, now),
+		"candidate to pin":  ctwatch.ForApp(ctwatch.CandidateEvent(key(), certificate(), []string{"example.com"}, now), "shop", "*.example.com"),
 		"unexpected":        ctwatch.UnexpectedEvent(certificate(), "nobody asked for it", now),
 		"deployed":          ctwatch.DeployedEvent(certificate(), "api.example.com", "api.example.com (192.0.2.1:443)", now),
 		"expiring":          ctwatch.ExpiringEvent(certificate(), "api.example.com", "api.example.com (192.0.2.1:443)", now),

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
+
+	"ctwatch/ctwatch"
+)
+
+// A table is printed with aligned columns. Every cell is made printable: much of
+// what stands in tables was written by the people who asked for a certificate.
+//
+// On a terminal it is as wide as that at most: columns that can be missed are left out,
+// and long cells are cut. Elsewhere nothing is cut, since programs read it.
+type table struct {
+	w       io.Writer
+	columns int      // of the terminal; 0: as wide as it is
+	spare   []string // headers of columns that can be missed, the first ones first
+	rows    [][]string
+}
+
+const (
+	columnGap = 2
+	// keptWidth is how wide a column is at least while there are others to leave out: a
+	// time fits. narrowest is how wide it is at least.
+	keptWidth, narrowest = 20, 8
+	// maxCell bounds a cell, in runes.
+	maxCell = 10_000
+)
+
+// table returns a table that fits the terminal.
+func (a *app) table(header ...string) *table {
+	t := a.list(header...)
+	t.columns = a.columns(a.Stdout)
+	return t
+}
+
+// list returns a table of which nothing is cut.
+func (a *app) list(header ...string) *table {
+	t := &table{w: a.Stdout}
+	t.row(header...)
+	return t
+}
+
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = ctwatch.Printable(c, maxCell)
+	}
+	t.rows = append(t.rows, cells)
+}
+
+// flush prints the table.
+func (t *table) flush() error {
+	widths := t.widths()
+	if t.columns > 0 {
+		for _, name := range t.spare {
+			if total(widths, keptWidth) <= t.columns {
+				break
+			}
+			if i := slices.Index(t.rows[0], name); i >= 0 {
+				t.drop(i)
+				widths = slices.Delete(widths, i, i+1)
+			}
+		}
+		narrow(widths, t.columns)
+	}
+	var b strings.Builder
+	for _, row := range t.rows {
+		line := ""
+		for i, c := range row {
+			c = cut(c, widths[i])
+			if i < len(row)-1 {
+				c += strings.Repeat(" ", widths[i]-shownWidth(c)+columnGap)
+			}
+			line += c
+		}
+		b.WriteString(line + "\n")
+	}
+	_, err := io.WriteString(t.w, b.String())
+	return err
+}
+
+// widths returns how wide each column is.
+func (t *table) widths() (widths []int) {
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], shownWidth(c))
+		}
+	}
+	return widths
+}
+
+// drop leaves a column out.
+func (t *table) drop(column int) {
+	for i, row := range t.rows {
+		if column < len(row) {
+			t.rows[i] = slices.Delete(slices.Clone(row), column, column+1)
+		}
+	}
+}
+
+// total is how wide a table is of whose columns none is wider than most.
+func total(widths []int, most int) int {
+	n := columnGap * (len(widths) - 1)
+	for _, w := range widths {
+		n += min(w, most)
+	}
+	return n
+}
+
+// narrow makes the widest columns as narrow as it takes to fit.
+func narrow(widths []int, columns int) {
+	most := slices.Max(widths)
+	for most > narrowest && total(widths, most) > columns {
+		most--
+	}
+	for i := range widths {
+		widths[i] = min(widths[i], most)
+	}
+}
+
+// cut cuts text to a width, and marks that it did.
+func cut(s string, most int) string {
+	if shownWidth(s) <= most {
+		return s
+	}
+	n := 0
+	for i, r := range s {
+		if n += runeWidth(r); n > most-1 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// shownWidth is how many columns of a terminal text takes.
+func shownWidth(s string) (n int) {
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// runeWidth is 2 for the wide characters of East Asia, and 0 for marks that stand on
+// others (Unicode Standard Annex #11).
+func runeWidth(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case r < 0x1100:
+		return 1
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestTableFitsTerminal: on a terminal no line is wider than it; what can be missed is
+// left out first, and wide characters count as two.
+func TestTableFitsTerminal(t *testing.T) {
+	long := "sha256/kdvgiNQ5mGA0idH0H45Q3R6E/VMxCqGIEG7/s0b70hM="
+	rows := [][]string{
+		{"ID", "NAMES", "KEY", "VERDICT", "FIRST SEEN"},
+		{"3f9a1c22aabb", "api.example.com, www.example.com", long, "unreviewed", "2026-11-27 12:00:00Z"},
+		{"4f9a1c22aabb", "証明書.example.com, 監視", long, "unexpected", "2026-11-27 12:00:00Z"},
+		{"5f9a1c22aabb", "e\u0301.example.com", long, "expected", "2026-11-27 12:00:00Z"},
+	}
+	for columns, want := range map[int]string{
+		0: `ID            NAMES                             KEY                                                  VERDICT     FIRST SEEN
+3f9a1c22aabb  api.example.com, www.example.com  sha256/kdvgiNQ5mGA0idH0H45Q3R6E/VMxCqGIEG7/s0b70hM=  unreviewed  2026-11-27 12:00:00Z
+4f9a1c22aabb  証明書.example.com, 監視          sha256/kdvgiNQ5mGA0idH0H45Q3R6E/VMxCqGIEG7/s0b70hM=  unexpected  2026-11-27 12:00:00Z
+5f9a1c22aabb  e` + "\u0301" + `.example.com                     sha256/kdvgiNQ5mGA0idH0H45Q3R6E/VMxCqGIEG7/s0b70hM=  expected    2026-11-27 12:00:00Z
+`,
+		80: `ID            NAMES                             VERDICT     FIRST SEEN
+3f9a1c22aabb  api.example.com, www.example.com  unreviewed  2026-11-27 12:00:00Z
+4f9a1c22aabb  証明書.example.com, 監視          unexpected  2026-11-27 12:00:00Z
+5f9a1c22aabb  e` + "\u0301" + `.example.com                     expected    2026-11-27 12:00:00Z
+`,
+		40: `ID            NAMES           VERDICT
+3f9a1c22aabb  api.example.c…  unreviewed
+4f9a1c22aabb  証明書.exampl…  unexpected
+5f9a1c22aabb  e` + "\u0301" + `.example.com   expected
+`,
+	} {
+		var out strings.Builder
+		tab := &table{w: &out, columns: columns, spare: []string{"KEY", "FIRST SEEN"}}
+		for _, r := range rows {
+			tab.row(append([]string{}, r...)...)
+		}
+		if err := tab.flush(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("%d columns (-want +got):\n%s", columns, diff)
+		}
+		for _, line := range strings.Split(out.String(), "\n") {
+			if columns > 0 && shownWidth(line) > columns {
+				t.Errorf("wider than %d: %q", columns, line)
+			}
+		}
+	}
+}
+
+// TestNarrowTerminalShowsSomething: no terminal is too narrow for an answer.
+func TestNarrowTerminalShowsSomething(t *testing.T) {
+	var out strings.Builder
+	tab := &table{w: &out, columns: 5, spare: []string{"A", "B"}}
+	tab.row("A", "B", "C")
+	tab.row("a", "b", "証明書の監視")
+	tab.row("short")
+	if err := tab.flush(); err != nil || !strings.Contains(out.String(), "証明書…") {
+		t.Errorf("%v: %q", err, out.String())
+	}
+}
+
+// TestNoColorOnlyIfNotEmpty: NO_COLOR counts if it is not empty (no-color.org).
+func TestNoColorOnlyIfNotEmpty(t *testing.T) {
+	for value, want := range map[string]bool{"": true, "1": false} {
+		w := world{LookupEnv: func(string) (string, bool) { return value, true }}
+		if got := w.mayColor(); got != want {
+			t.Errorf("NO_COLOR=%q: %v", value, got)
+		}
+	}
+}
