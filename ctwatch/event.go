@@ -98,9 +98,12 @@ type EventData struct {
 	ReportTo string `json:"report_to,omitempty"` // certificate.unexpected: where its CA takes reports, an address or a URL
 
 	// InDigest says that people are not told of this event: a later entry.unproven counts
-	// it. If the certificate is proven, the same alarm comes again without this.
-	InDigest bool      `json:"in_digest,omitempty"`
-	Unproven *Unproven `json:"unproven,omitempty"` // entry.unproven
+	// it. If the certificate is proven, the same alarm comes again, with AfterDigest.
+	InDigest bool `json:"in_digest,omitempty"`
+	// AfterDigest says that the alarm is one that people heard of only in a digest, or were
+	// to: now that the certificate is proven it comes again.
+	AfterDigest bool      `json:"after_digest,omitempty"`
+	Unproven    *Unproven `json:"unproven,omitempty"` // entry.unproven
 
 	App      string `json:"app,omitempty"`      // as configured
 	Host     string `json:"host,omitempty"`     // as configured: a name, or a pattern of an app

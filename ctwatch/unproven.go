@@ -10,8 +10,7 @@ import (
 // an entry with one of them proven to be in the log's tree, nor that a CA which is known
 // by its keys issued it. Anyone on the way to a log can forge such entries.
 type Unproven struct {
-	Count      int64 `json:"count"`
-	Unexpected int64 `json:"unexpected"` // those of them that should not exist
+	Count int64 `json:"count"`
 	// Domains are the watched domains concerned, those with the most alarms first;
 	// MoreDomains counts those that are left out.
 	Domains     []string `json:"domains"`
@@ -24,10 +23,6 @@ type Unproven struct {
 // UnprovenEvent tells of alarms that people did not get one by one. The number counts the
 // digests of the log.
 func UnprovenEvent(l LogStatus, u Unproven, number int64, at time.Time) Event {
-	severity := Info
-	if u.Unexpected > 0 {
-		severity = Critical
-	}
 	const shown = 5
 	domains, more := u.Domains, u.MoreDomains
 	if len(domains) > shown {
@@ -47,9 +42,9 @@ func UnprovenEvent(l LogStatus, u Unproven, number int64, at time.Time) Event {
 		ID:   NewEventID(EntryUnproven, l.ID.Hex(), strconv.FormatInt(number, 10)),
 		Type: EntryUnproven, Time: at, Subject: l.ID.Hex(),
 		Data: EventData{
-			Severity: severity,
-			Summary: fmt.Sprintf("%d more certificates (%d unexpected) for %s are in entries of %s that nothing proves yet, the first seen at %s, the last at %s. Such entries are easy to forge; each that is proven gets an alarm of its own. `%s` lists them.",
-				u.Count, u.Unexpected, names, Printable(l.Name, 60), clockTime(u.First), clockTime(u.Last), UnprovenCommand(l, u)),
+			Severity: Critical,
+			Summary: fmt.Sprintf("%d more certificates for %s that should not exist are in entries of %s that nothing proves yet, the first seen at %s, the last at %s. Such entries are easy to forge; each that is proven gets an alarm of its own. `%s` lists them.",
+				u.Count, names, Printable(l.Name, 60), clockTime(u.First), clockTime(u.Last), UnprovenCommand(l, u)),
 			Log: &l, Unproven: &u,
 		},
 	}

@@ -59,10 +59,10 @@ func (f Filter) Match(e ctwatch.Event) bool {
 		(moreDomains(e) || len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
 }
 
-// standsFor lists the types that an event has for a filter: who asked for alarms only gets
-// the digests of alarms, too.
+// standsFor lists the types that an event has for a filter: who asked for alarms only,
+// or only for what is issued, gets the digests of alarms and what follows them, too.
 func standsFor(e ctwatch.Event) []ctwatch.EventType {
-	if e.Type == ctwatch.EntryUnproven {
+	if e.Type == ctwatch.EntryUnproven || e.Data.AfterDigest {
 		return []ctwatch.EventType{e.Type, ctwatch.CertificateUnexpected, ctwatch.CertificateIssued}
 	}
 	return []ctwatch.EventType{e.Type}

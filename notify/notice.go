@@ -180,7 +180,7 @@ func (n *Notice) unproven(u *ctwatch.Unproven) {
 	if u == nil {
 		return
 	}
-	n.add("Certificates", fmt.Sprintf("%d, of which %d are unexpected", u.Count, u.Unexpected))
+	n.add("Certificates", strconv.FormatInt(u.Count, 10))
 	n.list("Domains", u.Domains, ctwatch.ShownName)
 	if u.MoreDomains > 0 {
 		n.Fields[len(n.Fields)-1].More += u.MoreDomains

@@ -96,7 +96,7 @@ func inDigest(e ctwatch.Event) ctwatch.Event {
 
 // unproven is a digest of alarms.
 func unproven(domains ...string) ctwatch.Event {
-	u := ctwatch.Unproven{Count: 295, Unexpected: 295, Domains: domains, First: testTime, Last: testTime}
+	u := ctwatch.Unproven{Count: 295, Domains: domains, First: testTime, Last: testTime}
 	return ctwatch.UnprovenEvent(ctwatch.LogStatus{Name: "Lab", ID: ctwatch.LogID{7}}, u, 1, testTime)
 }
 

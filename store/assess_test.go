@@ -216,7 +216,7 @@ func TestNewVerdictsAreTold(t *testing.T) {
 	must(t, db.Rejudge(t.Context(), "3"))
 	want := []string{
 		"certificate.unexpected 1 critical",
-		"certificate.judged 1 info", "pin.candidate 1 warning", // once
+		"certificate.judged 1 info", "pin.candidate 1 info", // once
 		"certificate.unexpected 1 critical",
 		"certificate.judged 1 info ada",
 		"certificate.judged 1 info bob",
@@ -244,7 +244,7 @@ func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	rule = issuerRule("issuer")
 	must(t, db.Rejudge(t.Context(), "1"))
-	wantEqual(t, "told", []string{"pin.candidate 1 warning", "certificate.judged 1 debug"}, toldOf(t, db, 1))
+	wantEqual(t, "told", []string{"pin.candidate 1 info", "certificate.judged 1 debug"}, toldOf(t, db, 1))
 }
 
 func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
@@ -450,7 +450,7 @@ func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("a key is %s by a rule that is there no more", s)
 	}
-	wantEqual(t, "told", []string{"pin.candidate 1 warning"}, toldOf(t, db, 1))
+	wantEqual(t, "told", []string{"pin.candidate 1 info"}, toldOf(t, db, 1))
 	// Nor does one that has ended stand in the way of its key once the rule is mended.
 	rule = issuerRule("issuer")
 	must(t, db.Rejudge(t.Context(), "2"))

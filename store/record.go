@@ -109,8 +109,7 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if err != nil {
 		return err
 	}
-	alarm := !known && c.Verdict != ctwatch.Expected || verdict != nil && verdict.Type == ctwatch.CertificateUnexpected
-	inDigest, err := t.hold(seq, &c, alarm)
+	inDigest, err := t.hold(seq, &c, verdict != nil && verdict.Type == ctwatch.CertificateUnexpected)
 	if err != nil {
 		return err
 	}

@@ -58,11 +58,11 @@ const (
 		WHERE (SELECT min(u.at) FROM unproven u WHERE u.log = l.seq AND u.state = 'held') <= ?1 AND (d.at IS NULL OR d.at <= ?2)
 		ORDER BY l.seq`
 	sqlDigest = `
-		SELECT count(*), count(*) FILTER (WHERE c.verdict = 'unexpected'), min(c.first_seen), max(c.first_seen)
-		FROM unproven u JOIN certificates c ON c.seq = u.certificate WHERE u.log = ? AND u.state = 'held' AND c.verdict <> 'expected'`
+		SELECT count(*), min(c.first_seen), max(c.first_seen)
+		FROM unproven u JOIN certificates c ON c.seq = u.certificate WHERE u.log = ? AND u.state = 'held' AND c.verdict = 'unexpected'`
 	sqlDigestDomains = `
 		SELECT m.domain FROM unproven u JOIN certificates c ON c.seq = u.certificate JOIN matches m ON m.certificate = u.certificate
-		WHERE u.log = ? AND u.state = 'held' AND c.verdict <> 'expected' GROUP BY m.domain ORDER BY count(DISTINCT u.certificate) DESC, m.domain`
+		WHERE u.log = ? AND u.state = 'held' AND c.verdict = 'unexpected' GROUP BY m.domain ORDER BY count(DISTINCT u.certificate) DESC, m.domain`
 	sqlDigested  = `UPDATE unproven SET state = 'digest' WHERE log = ? AND state = 'held'`
 	sqlNthDigest = `
 		INSERT INTO digests (log, n, at) VALUES (?1, 1, ?2) ON CONFLICT DO UPDATE SET n = n + 1, at = excluded.at RETURNING n`
@@ -154,16 +154,11 @@ func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
 	if err != nil || past.byPerson {
 		return err // who decided knows of it
 	}
-	var e ctwatch.Event
-	switch c.Verdict {
-	case ctwatch.Unexpected:
-		e = ctwatch.UnexpectedEvent(*c, ctwatch.Printable(strings.Join(j.Details, " "), maxWhy), t.now)
-		e.Data.ReportTo = j.ReportTo
-	case ctwatch.Unreviewed:
-		e = ctwatch.IssuedEvent(*c, t.now)
-	default:
+	if c.Verdict != ctwatch.Unexpected {
 		return nil
 	}
+	e := ctwatch.UnexpectedEvent(*c, ctwatch.Printable(strings.Join(j.Details, " "), maxWhy), t.now)
+	e.Data.ReportTo, e.Data.AfterDigest = j.ReportTo, true
 	e.ID = ctwatch.NewEventID(e.Type, e.ID, "proven", strconv.FormatInt(at, 10))
 	if e, err = withTrustedKey(t, e); err != nil {
 		return err
@@ -226,7 +221,7 @@ func (t *tx) tellHeld(id ctwatch.LogID) error {
 	}
 	var u ctwatch.Unproven
 	var first, last sql.NullInt64
-	if err := t.queryRow(sqlDigest, l.seq).Scan(&u.Count, &u.Unexpected, &first, &last); err != nil {
+	if err := t.queryRow(sqlDigest, l.seq).Scan(&u.Count, &first, &last); err != nil {
 		return err
 	}
 	rows, err := t.query(sqlDigestDomains, l.seq)
@@ -239,7 +234,7 @@ func (t *tx) tellHeld(id ctwatch.LogID) error {
 	u.MoreDomains = max(0, len(u.Domains)-digestDomains)
 	u.Domains = slices.Clip(u.Domains[:len(u.Domains)-u.MoreDomains])
 	if _, err := t.exec(sqlDigested, l.seq); err != nil || u.Count == 0 {
-		return err // all of them may have turned out to be expected
+		return err // none of them may be unexpected any more
 	}
 	u.First, u.Last = fromMS(first.Int64), fromMS(last.Int64)
 	var n int64

@@ -90,7 +90,7 @@ func TestForgedAlarmsComeInOneDigest(t *testing.T) {
 	}
 	got := digests[0].Data
 	want := &ctwatch.Unproven{
-		Count: 295, Unexpected: 295, Domains: []string{"example.com"},
+		Count: 295, Domains: []string{"example.com"},
 		First: epoch.Add(5 * time.Second), Last: epoch.Add(299 * time.Second),
 	}
 	if diff := cmp.Diff(want, got.Unproven); diff != "" || got.Severity != ctwatch.Critical || got.Log.ID != l.ID {

@@ -136,7 +136,7 @@ func events() map[string]ctwatch.Event {
 		"malformed":         ctwatch.MalformedEvent(status(), []uint64{7}, "truncated", now),
 		"several malformed": ctwatch.MalformedEvent(status(), []uint64{7, 8}, "truncated", now),
 		"more malformed":    ctwatch.WithMoreEntries(ctwatch.MalformedEvent(status(), []uint64{7, 8}, "truncated", now), 12),
-		"unproven":          ctwatch.UnprovenEvent(status(), ctwatch.Unproven{Count: 3, Unexpected: 2, Domains: []string{"example.com"}, First: now, Last: now}, 1, now),
+		"unproven":          ctwatch.UnprovenEvent(status(), ctwatch.Unproven{Count: 3, Domains: []string{"example.com"}, First: now, Last: now}, 1, now),
 		"in a digest":       inDigest(ctwatch.UnexpectedEvent(certificate(), "nobody asked for it", now)),
 		"gap":               ctwatch.GapEvent(status(), 10, 20, "the log answers 404", now),
 		"judged":            ctwatch.JudgedEvent(certificate(), ctwatch.Unexpected, "it is ours", "alice", 2, now),
