@@ -1,11 +1,16 @@
 package store_test
 
 import (
+	"database/sql"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/store"
 )
 
 // TestMalformedRowsAreBounded: a log that serves entries nobody can parse, for as many
@@ -49,5 +54,38 @@ func TestMalformedRowsAreBounded(t *testing.T) {
 	}
 	if told != 21+2 || all != at {
 		t.Errorf("%d events about %d of %d entries", told, all, at)
+	}
+}
+
+// TestMigrateBoundsMalformedRows: of an older database those rows stay that were not told
+// of yet, and those that were told of last; and the former are told of.
+func TestMigrateBoundsMalformedRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	w, err := sql.Open("sqlite", path)
+	must(t, err)
+	steps := store.Migrations()
+	before := slices.IndexFunc(steps, func(s string) bool { return strings.Contains(s, "CREATE TABLE malformed_reasons") })
+	must(t, store.Migrate(t.Context(), w, steps[:before]))
+	l := testLog(1)
+	_, err = w.Exec(`INSERT INTO logs (id, name, operator, kind, state, url, submission_url, key) VALUES (?, ?, 'Lab', 'static', 'usable', '', '', x'')`, l.ID[:], l.Name)
+	must(t, err)
+	for i, told := range []any{1000, 1000, 2000, nil} {
+		h := hash(i)
+		_, err := w.Exec(`INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at, told_at) VALUES (1, ?, ?, 'odd', 0, ?)`, i, h[:], told)
+		must(t, err)
+	}
+	must(t, w.Close())
+
+	db := openAt(t, path, newClock())
+	var n int
+	must(t, db.Reader().QueryRow(`SELECT count(*) FROM malformed`).Scan(&n))
+	if n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+	started(t, db, 1)
+	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, End: 4}, 4))
+	es := events(t, db)
+	if len(es) != 1 || es[0].Data.Index == nil || *es[0].Data.Index != 3 {
+		t.Errorf("events %v", types(es))
 	}
 }

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"ctwatch/ctwatch"
@@ -154,4 +156,25 @@ func settle(t testing.TB, db *store.DB, shipped ...pins.Pin) int {
 	n, err := db.Settle(t.Context(), m)
 	must(t, err)
 	return n
+}
+
+// TestCandidateOfPinnedNameIsUrgent: a new key is a warning if an app pins a name of its
+// certificate, and says which; otherwise it is no more than information.
+func TestCandidateOfPinnedNameIsUrgent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	prepare(t, path)
+	db, err := store.Open(t.Context(), path, store.Options{Logger: discard(), Now: newClock().Now, Pinned: func(name string) (app, host string, ok bool) {
+		return "shop", "*.example.com", name == "w2.example.com"
+	}})
+	must(t, err)
+	defer db.Close()
+	l := started(t, db, 1)
+	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
+	es := eventsOf(t, db, ctwatch.PinCandidate)
+	if len(es) != 2 || es[0].Data.Severity != ctwatch.Info || es[0].Data.App != "" || strings.Contains(es[0].Data.Summary, "apps") {
+		t.Fatalf("without an app: %+v", es)
+	}
+	if d := es[1].Data; d.Severity != ctwatch.Warning || d.App != "shop" || d.Host != "*.example.com" || !strings.Contains(d.Summary, "shop") {
+		t.Errorf("with an app: %+v", d)
+	}
 }

@@ -23,6 +23,7 @@ var hotStatements = []string{
 	sqlJudgements, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlDoubt, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 	sqlUnproven, sqlHeldVerified,
+	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold,
 }
 
 // A tx is a transaction that writes. Its methods take no context: a transaction

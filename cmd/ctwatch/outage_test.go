@@ -114,8 +114,8 @@ slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
 	s.untilTold()
 	s.expectTruth()
 	s.expectEvents(s.stream(natsURL(natsPort)), 1)
-	if posts := slack.posted(); len(posts) != 2 {
-		t.Errorf("Slack has %d messages, want 2", len(posts))
+	if posts := slack.posted(); len(posts) != 1 {
+		t.Errorf("Slack has %d messages, want 1", len(posts))
 	}
 }
 
