@@ -123,6 +123,14 @@ func TestProgramsAreToldEverything(t *testing.T) {
 	}
 }
 
+// TestTerminalHasDigests: a person at the terminal reads digests, as by other media.
+func TestTerminalHasDigests(t *testing.T) {
+	s := NewStdout(StdoutOptions{})
+	if s.Wants(inDigest(newStory("c.example.com").alarmed()[1])) || !s.Wants(unproven("example.com")) {
+		t.Error("a terminal is told of each forged entry, or not of the digest")
+	}
+}
+
 func TestOneAlarmTellsThatAnUnexpectedCertificateWasIssued(t *testing.T) {
 	both := newStory("a.example.com").alarmed()
 	few, all := people(t)

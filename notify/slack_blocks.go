@@ -178,7 +178,7 @@ func statusLines(e ctwatch.Event, judge string) (lines []string) {
 	case slices.Contains(c.Reasons, "rejected"):
 		lines = append(lines, "Rejected by "+by)
 	case slices.Contains(c.Reasons, "authorized"):
-		lines = append(lines, "Authorised by "+by)
+		lines = append(lines, "Authorized by "+by)
 	default:
 		lines = append(lines, "Verdict: "+slackCode(string(c.Verdict), 40))
 	}

@@ -161,7 +161,7 @@ func TestWhoJudgedStaysInMessage(t *testing.T) {
 		want  string
 	}{
 		"rejected":   {(*story).rejected, "Rejected by `alice`"},
-		"authorized": {(*story).authorized, "Authorised by `alice`"},
+		"authorized": {(*story).authorized, "Authorized by `alice`"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newSlackServer(t)
