@@ -16,7 +16,8 @@
 //
 // Programs are told everything. People are not told what is routine, such as that a
 // certificate was renewed as expected (quiet.go), and hear of one that should not
-// exist by one message.
+// exist by one message; of those that nothing proves, beyond a few, by a digest that
+// the store writes (entry.unproven).
 //
 // Text that others chose is hostile. Each medium has one place that escapes it:
 // slack_escape.go for Slack, email_message.go for HTML and the headers of mail,
