@@ -38,9 +38,10 @@ const (
 
 const (
 	sqlUnproven = `SELECT state FROM unproven WHERE certificate = ?`
-	sqlFirstLog = `SELECT log FROM sightings WHERE certificate = ? ORDER BY log, entry LIMIT 1`
-	sqlAlone    = `SELECT count(*) FROM unproven WHERE log = ? AND state = 'alone' AND at > ?`
-	sqlHold     = `
+	// The log that serves what is not proven.
+	sqlSuspectLog = `SELECT log FROM sightings WHERE certificate = ? ORDER BY verified, log, entry LIMIT 1`
+	sqlAlone      = `SELECT count(*) FROM unproven WHERE log = ? AND state = 'alone' AND at > ?`
+	sqlHold       = `
 		INSERT INTO unproven (certificate, log, at, state) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state`
 	sqlCountHeld = `INSERT INTO digests (log, held) VALUES (?, 1) ON CONFLICT DO UPDATE SET held = held + 1`
@@ -89,7 +90,7 @@ func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool,
 	}
 	var log int64
 	var alone int
-	if err := t.queryRow(sqlFirstLog, seq).Scan(&log); err != nil {
+	if err := t.queryRow(sqlSuspectLog, seq).Scan(&log); err != nil {
 		return false, err
 	}
 	if err := t.queryRow(sqlAlone, log, ms(t.now.Add(-aloneEvery))).Scan(&alone); err != nil {

@@ -199,7 +199,8 @@ func TestHonestLogHasAllItsPlaces(t *testing.T) {
 // another issuer is as cheap, though the certificates themselves are proven. Once such an
 // entry is proven, its alarm follows.
 func TestForgedConflictsAreHeld(t *testing.T) {
-	db := suspicious(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
+	c := newClock()
+	db := suspicious(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
 	defer db.Close()
 	l, other := started(t, db, 1), started(t, db, 2)
 	var ours, copies []ctwatch.Found
@@ -213,6 +214,11 @@ func TestForgedConflictsAreHeld(t *testing.T) {
 	recordUnproven(t, db, other, 20, copies...)
 	if alone, held, _ := alarmsOf(events(t, db)); len(alone) != 5 || len(held) != 15 {
 		t.Fatalf("%d alone, %d held", len(alone), len(held))
+	}
+	c.Add(time.Minute)
+	must(t, db.TellHeld(t.Context()))
+	if _, _, digests := alarmsOf(events(t, db)); len(digests) != 1 || digests[0].Data.Log.ID != other.ID {
+		t.Fatalf("digests of another log: %+v", digests)
 	}
 	must(t, db.Advance(t.Context(), other.ID, tree(20), head(20)))
 	if alone, _, _ := alarmsOf(events(t, db)); len(alone) != 20 {

@@ -3,7 +3,7 @@
 -- proven.
 CREATE TABLE unproven (
   certificate INTEGER NOT NULL PRIMARY KEY REFERENCES certificates,
-  log         INTEGER NOT NULL REFERENCES logs, -- which had it first
+  log         INTEGER NOT NULL REFERENCES logs, -- which serves it
   at          INTEGER NOT NULL,                 -- of its last alarm
   state       TEXT NOT NULL CHECK (state IN ('alone', 'held', 'digest')) -- held: waits for a digest
 ) STRICT;
