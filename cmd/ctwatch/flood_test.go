@@ -58,43 +58,56 @@ func TestForgedFloodHidesNoRogue(t *testing.T) {
 	}
 	s.publish()
 
-	told, digested := 0, 0
-	for told < flood+1 {
-		m := s.next(events, ctwatch.CertificateUnexpected)
-		told++
-		if m.Data.InDigest {
-			digested++
+	// The digest is due a minute after the last entry; on a slow machine some entries are in
+	// one before.
+	told, digested, counted := 0, 0, int64(0)
+	var digests []message
+	late := time.After(patience)
+	for told <= flood || counted < flood-5 {
+		var m message
+		select {
+		case m = <-events:
+		case <-late:
+			t.Fatalf("%d alarms came, and %d digests of %d", told, len(digests), counted)
+		}
+		switch m.Type {
+		case ctwatch.CertificateUnexpected:
+			told++
+			if m.Data.InDigest {
+				digested++
+			}
+		case ctwatch.EntryUnproven:
+			digests = append(digests, m)
+			counted += m.Data.Unproven.Count
+		default:
+			continue
+		}
+		if told > flood {
+			ahead.Add(int64(11 * time.Minute))
 		}
 	}
-	if digested != flood-5 {
-		t.Errorf("%d of %d are for a digest", digested, told)
+	if digested != flood-5 || counted != flood-5 || len(digests) > 3 {
+		t.Errorf("%d of %d are for a digest; %d digests count %d", digested, told, len(digests), counted)
 	}
-	alarms := func() (alone, rogues, digests int) {
+	alarms := func() (alone, rogues, inSlack int) {
 		for _, p := range slack.messages() {
 			switch {
 			case strings.Contains(p.text, "*.example.com"):
 				rogues++
 			case strings.Contains(p.text, "certs list --unproven"):
-				digests++
+				inSlack++
 			case strings.Contains(p.text, "should not exist"):
 				alone++
 			}
 		}
-		return alone, rogues, digests
+		return alone, rogues, inSlack
 	}
 	s.untilTold()
-	if alone, rogues, digests := alarms(); alone != 5 || rogues != 1 || digests != 0 {
-		t.Errorf("%d messages about forged entries, %d about the rogue, %d digests", alone, rogues, digests)
+	if alone, rogues, inSlack := alarms(); alone != 5 || rogues != 1 || inSlack != len(digests) {
+		t.Errorf("%d messages about forged entries, %d about the rogue, %d digests", alone, rogues, inSlack)
 	}
-
-	ahead.Store(int64(time.Minute))
-	m := s.next(events, ctwatch.EntryUnproven)
-	if u := m.Data.Unproven; u == nil || u.Count != flood-5 {
-		t.Errorf("digest %+v", u)
-	}
-	s.eventually("the digest is in Slack", func() bool { _, _, digests := alarms(); return digests == 1 })
-	// What the digest says to do lists all that it stands for, and those told by themselves.
-	_, command, _ := strings.Cut(m.Data.Summary, "`ctwatch ")
+	// What the first digest says to do lists all that it stands for, and those told by themselves.
+	_, command, _ := strings.Cut(digests[0].Data.Summary, "`ctwatch ")
 	command, _, _ = strings.Cut(command, "`")
 	out := person{s, config}.does(exitDone, append(strings.Fields(command), "--json")...)
 	if n := strings.Count(out, `"id":`); n < flood-5 || n > flood {
