@@ -16,6 +16,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/retryafter"
 )
 
 // maxSlackReply bounds what is read of a reply. Slack repeats the message in it.
@@ -67,7 +68,7 @@ func newSlackStatus(resp *http.Response, body []byte) *slackStatus {
 		s.reason = reason
 	}
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-		s.retryAfter = parseRetryAfter(resp.Header)
+		s.retryAfter = retryafter.Of(resp.Header, time.Now())
 	}
 	return s
 }
@@ -87,24 +88,6 @@ func (s *slackStatus) Error() string {
 		text += ": " + s.reason
 	}
 	return text
-}
-
-// parseRetryAfter reads the header in seconds, as Slack sends it, or as a date
-// (RFC 9110 §10.2.3), counted from the reply's own. What it cannot read is 0.
-func parseRetryAfter(h http.Header) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return max(0, at.Sub(now))
 }
 
 // checkAPIReply checks that a reply of the Web API says whether the call succeeded.

@@ -274,7 +274,7 @@ func (s *Slack) reply(ctx context.Context, at slackPlace, user, text string) {
 		}
 		var after *RetryAfterError
 		if errors.As(err, &after) {
-			wait = max(wait, after.After)
+			wait = max(wait, min(after.After, maxRetryAfter))
 		}
 		t := time.NewTimer(wait)
 		select {

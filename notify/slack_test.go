@@ -131,6 +131,7 @@ func TestWhatSlackAnswers(t *testing.T) {
 		"429 with seconds":            {reply: answer(429, `{"ok":false,"error":"ratelimited"}`, "Retry-After", "30"), retry: true, after: 30 * time.Second, want: "429"},
 		"429 with a date":             {reply: answer(429, "", "Date", "Fri, 20 Nov 2026 10:00:00 GMT", "Retry-After", "Fri, 20 Nov 2026 10:00:20 GMT"), retry: true, after: 20 * time.Second, want: "429"},
 		"429 alone":                   {reply: answer(429, ""), retry: true, want: "429"},
+		"429 with a date of Go's":     {reply: answer(429, "", "Date", "Fri, 20 Nov 2026 10:00:00 GMT", "Retry-After", "Fri, 20 Nov 2026 10:00:20 UTC"), retry: true, after: 20 * time.Second, want: "429"},
 		"429 with nonsense":           {reply: answer(429, "", "Retry-After", "-99999999999999999999"), retry: true, want: "429"},
 		"rate limit with 200":         {reply: answer(200, `{"ok":false,"error":"ratelimited"}`), retry: true, want: "ratelimited"},
 		"500":                         {reply: answer(500, page), retry: true, want: "500"},

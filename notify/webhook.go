@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/retryafter"
 )
 
 // WebhookSignature is the header by which a receiver knows who sent an event:
@@ -129,7 +130,7 @@ func (w *Webhook) Send(ctx context.Context, e ctwatch.Event) (retry bool, err er
 		text += ": " + ctwatch.Printable(string(bytes.TrimSpace(reply)), 200)
 	}
 	err = w.errorf(key, "%s", text)
-	if after := parseRetryAfter(resp.Header); after > 0 {
+	if after := retryafter.Of(resp.Header, w.o.Now()); after > 0 {
 		err = &RetryAfterError{After: after, Err: err}
 	}
 	switch status {

@@ -159,6 +159,7 @@ func TestWebhookRepliesDecideWhetherToTryAgain(t *testing.T) {
 		{status: 500, retry: true},
 		{status: 502, retry: true},
 		{status: 503, header: []string{"Retry-After", "99999999999999999999"}, retry: true},
+		{status: 503, header: []string{"Date", "Fri, 20 Nov 2026 10:00:00 GMT", "Retry-After", "Fri, 20 Nov 2026 10:00:20 UTC"}, retry: true, after: 20 * time.Second},
 		{status: 503, header: []string{"Retry-After", "3600"}, retry: true, after: time.Hour},
 	} {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {

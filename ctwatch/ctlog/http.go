@@ -10,12 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/retryafter"
 )
 
 // Limits of one reply. A log that exceeds them is in error, whatever it means by it.
@@ -106,7 +106,11 @@ func (g *getter) getInto(ctx context.Context, path string, limit int64, buf *buf
 
 // request makes the one request of getInto.
 func (g *getter) request(ctx context.Context, path string, limit int64, buf *buffer) error {
-	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	timeout := getTimeout
+	if limit == maxIssuer {
+		timeout = issuerTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.base+path, nil)
 	if err != nil {
@@ -125,7 +129,7 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		return &StatusError{
 			URL: g.base + path, Code: resp.StatusCode,
-			RetryAfter: retryAfter(resp.Header, time.Now()),
+			RetryAfter: retryafter.Of(resp.Header, time.Now()),
 			Body:       ctwatch.Printable(strings.TrimSpace(string(body)), maxErrorBody),
 		}
 	}
@@ -163,17 +167,4 @@ func (g *getter) read(ctx context.Context, path string, limit int64, buf *buffer
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
 	return nil
-}
-
-// retryAfter reads a Retry-After header, in seconds or as a date (RFC 9110
-// §10.2.3); 0 when there is none.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return time.Duration(min(s, 1<<20)) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil && t.After(now) {
-		return t.Sub(now)
-	}
-	return 0
 }
