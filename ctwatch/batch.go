@@ -38,6 +38,7 @@ func (f *Found) Unsettled() bool { return f.Incomplete || !f.Certificate.Issuer.
 type EntryRef struct {
 	Index    uint64
 	LeafHash Hash
+	Asked    int // how often it was read again
 }
 
 // A Malformed is an entry that could not be parsed, so that nobody can say whom

@@ -11,6 +11,9 @@ type Head struct {
 	// Raw is the reply as the log gave it, signature and all: what convinces a
 	// third party when the log is caught lying.
 	Raw []byte
+	// Origin is the name that a checkpoint gives its log; "" in RFC 6962, and once the
+	// head was kept.
+	Origin string
 }
 
 // A Tree is the verified part of a log's tree: its size, and its compact range,
@@ -26,11 +29,25 @@ type Progress struct {
 	Position uint64 // entries read and matched
 	Verified Tree   // the part proven by a tree head
 	Head     *Head  // the largest tree head accepted; nil before the first
-	Fault    string // cause of a misbehaviour that has been told and not ended
+	Fault    string // causes of a misbehaviour that has been told and not ended, with blanks between
 	// Unhealthy is why the log was told to be unhealthy, and has not recovered; ""
 	// when it is well.
 	Unhealthy string
 	Started   bool // whether a starting point was ever chosen
+	// Kept is what is known of the part between Verified and Position; the zero Kept is
+	// nothing: it is to be read again.
+	Kept Kept
+}
+
+// Kept is what is known of the entries that were read after the verified position. Either
+// they are in order as far as is known, and the Tree up to Position is kept; or they did
+// not verify, and are read again from time to time.
+type Kept struct {
+	Tree Tree // its size is Position; the zero Tree where they did not verify
+
+	Unverified bool          // they did not verify
+	Repair     time.Time     // when to read them again
+	Pause      time.Duration // between that and the time before
 }
 
 // A Fault is a way in which a log breaks its promises, with the proof of it.
@@ -48,6 +65,8 @@ const (
 	CauseRollback     = "rollback"      // a newer tree head for a smaller tree
 	CauseRootMismatch = "root_mismatch" // entries that do not hash to the signed root
 	CauseInconsistent = "inconsistent"  // a tree head that is no extension of an earlier one
+	CauseInvalidReply = "invalid_reply" // entries or hashes that are not those of its tree, again and again
+	CauseWrongOrigin  = "wrong_origin"  // checkpoints under another name than the log's
 )
 
 // Evidence is the data of a log.misbehaved event.
@@ -59,6 +78,15 @@ type Evidence struct {
 	Computed *EvidenceRoot `json:"computed,omitempty"`
 	// Entry is the first entry that is not in the signed tree, where it was found.
 	Entry *EvidenceEntry `json:"entry,omitempty"`
+	// Reply is what was served, where that is not what it has to be.
+	Reply *EvidenceReply `json:"reply,omitempty"`
+}
+
+// An EvidenceReply is a reply of a log that is too large to be shown.
+type EvidenceReply struct {
+	Path   string `json:"path"`   // below the log's URL
+	SHA256 Hash   `json:"sha256"` // of the reply, after decompression
+	Want   string `json:"want"`   // what it has to be, in words
 }
 
 // An EvidenceHead is a tree head in Evidence. Size and Root are absent where the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"ctwatch/ctwatch"
 )
@@ -17,7 +18,7 @@ import (
 const keptEvidence = 1000
 
 // Misbehaved keeps the evidence of a log's misbehaviour. It is told in an event,
-// unless a misbehaviour of the same cause was told and has not ended.
+// unless a misbehaviour of the same cause was told since the log behaved last.
 func (db *DB) Misbehaved(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) error {
 	return db.write(ctx, "keeping evidence against a log", func(t *tx) error {
 		l, err := loadLog(t, id)
@@ -30,7 +31,8 @@ func (db *DB) Misbehaved(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault)
 		status.Healthy = false
 		event := ctwatch.MisbehavedEvent(status, f, t.now)
 
-		tell := l.fault != f.Cause
+		told := strings.Fields(l.fault)
+		tell := !slices.Contains(told, f.Cause)
 		before, err := t.keepEvidence(l, event.ID, f, tell)
 		if err != nil || !tell {
 			return err
@@ -40,7 +42,7 @@ func (db *DB) Misbehaved(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault)
 			// its own.
 			event.ID = ctwatch.NewEventID(event.Type, event.ID, strconv.FormatInt(before, 10))
 		}
-		if _, err := t.exec(`UPDATE logs SET fault = ? WHERE seq = ?`, f.Cause, l.seq); err != nil {
+		if _, err := t.exec(`UPDATE logs SET fault = ? WHERE seq = ?`, strings.Join(append(told, f.Cause), " "), l.seq); err != nil {
 			return err
 		}
 		return t.event(event)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
+
+	"ctwatch/ctwatch"
 )
 
 // Bounds of what is kept of the certificates of CAs: anyone can have a log show some, and
@@ -17,6 +20,7 @@ const (
 // keepIssuers keeps the certificates above a leaf, as they were shown. Whether they are
 // what they say is for the reader to verify.
 func (t *tx) keepIssuers(chain [][]byte) error {
+	fresh := false
 	for _, der := range chain[:min(len(chain), maxIssuersOfOne)] {
 		if len(der) == 0 || len(der) > maxIssuerDER {
 			continue
@@ -30,10 +34,28 @@ func (t *tx) keepIssuers(chain [][]byte) error {
 			return err
 		}
 		if n > 0 {
-			t.changed = true
+			t.changed, fresh = true, true
 		}
 	}
-	return nil
+	if !fresh {
+		return nil
+	}
+	// It may be what an entry of any log waits for.
+	_, err := t.exec(sqlAskNow)
+	return err
+}
+
+// IssuerCertificate returns a certificate that IssuerCertificates has, by its SHA-256; nil
+// where there is none.
+func (db *DB) IssuerCertificate(ctx context.Context, fingerprint ctwatch.Hash) (der []byte, err error) {
+	err = db.read(ctx, "looking for the certificate of an issuer", func(t readTx) error {
+		err := t.queryRow(`SELECT der FROM issuer_certificates WHERE fingerprint = ?`, fingerprint[:]).Scan(&der)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return der, err
 }
 
 // IssuerCertificates returns the certificates of CAs, in DER, that logs and servers have

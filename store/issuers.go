@@ -8,8 +8,9 @@ import (
 	"ctwatch/pins"
 )
 
-// Learn keeps issuing keys that chains show to be a CA's. Where all is known nothing is
-// written.
+// Learn keeps issuing keys that chains show to be a CA's. Their certificates are to be
+// judged again, by RejudgeIssuers: until that has happened RejudgeLearned knows of it.
+// Where all is known nothing is written.
 func (db *DB) Learn(ctx context.Context, keys ...ctwatch.IssuerKey) error {
 	if len(keys) == 0 {
 		return nil
@@ -20,7 +21,7 @@ func (db *DB) Learn(ctx context.Context, keys ...ctwatch.IssuerKey) error {
 				continue
 			}
 			_, err := t.exec(`
-				INSERT INTO issuers (pin, anchor, not_before, not_after, name_constraints, at) VALUES (?, ?, ?, ?, ?, ?)
+				INSERT INTO issuers (pin, anchor, not_before, not_after, name_constraints, at, judged) VALUES (?, ?, ?, ?, ?, ?, 0)
 				ON CONFLICT DO NOTHING`,
 				k.Pin[:], k.Anchor[:], ms(k.NotBefore), ms(k.NotAfter), blob(k.NameConstraints), ms(t.now))
 			if err != nil {

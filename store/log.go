@@ -25,11 +25,13 @@ type logRow struct {
 	fault       string
 	unhealthy   string
 	episode     int64
+	kept        keptRow
 }
 
 const (
 	logColumns = `seq, id, name, operator, kind, state, started, epoch, position, verified_size, verified_range,
-		tree_size, head, behind_since, last_head_at, last_verified_at, last_error, fault, unhealthy, episode`
+		tree_size, head, behind_since, last_head_at, last_verified_at, last_error, fault, unhealthy, episode,
+		kept, read_size, read_range, repair_at, repair_pause`
 	sqlLog = `SELECT ` + logColumns + ` FROM logs WHERE id = ?`
 )
 
@@ -40,7 +42,8 @@ func scanLog(row interface{ Scan(...any) error }) (*logRow, error) {
 		s                  = &l.status
 	)
 	err := row.Scan(&l.seq, &s.ID, &s.Name, &s.Operator, &s.Kind, &s.State, &l.started, &l.epoch, &s.Position, &s.Verified, &l.verified,
-		&s.TreeSize, &l.head, &l.behindSince, &headAt, &verifiedAt, &s.LastError, &l.fault, &l.unhealthy, &l.episode)
+		&s.TreeSize, &l.head, &l.behindSince, &headAt, &verifiedAt, &s.LastError, &l.fault, &l.unhealthy, &l.episode,
+		&l.kept.how, &l.kept.size, &l.kept.hashes, &l.kept.repairAt, &l.kept.pause)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +80,8 @@ func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
 }
 
 // Follow begins to follow a log: it registers it, or updates what is known about
-// it, and returns how far it is. What was read and not verified is to be read
-// again, as after Reread.
+// it, and returns how far it is. What was read and not verified is to be read again, as
+// after Reread, but for what Keep kept of it.
 func (db *DB) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
 	var p ctwatch.Progress
 	err := db.write(ctx, "following log "+l.Name, func(t *tx) error {
@@ -111,9 +114,8 @@ func progress(q querier, id ctwatch.LogID) (ctwatch.Progress, error) {
 		Unhealthy: l.unhealthy,
 		Started:   l.started,
 	}
-	for b := l.verified; len(b) > 0; b = b[len(ctwatch.Hash{}):] {
-		p.Verified.Range = append(p.Verified.Range, ctwatch.Hash(b))
-	}
+	p.Verified.Range = hashesOf(l.verified)
+	p.Kept = l.kept.kept()
 	p.Head, err = loadHead(q, l)
 	return p, err
 }
@@ -155,7 +157,11 @@ func (db *DB) Begin(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head
 }
 
 const (
-	sqlAdvance = `UPDATE logs SET verified_size = ?2, verified_range = ?3, last_verified_at = ?4 WHERE seq = ?1`
+	// What is kept of the part that is not verified ends with it.
+	sqlAdvance = `
+		UPDATE logs SET verified_size = ?2, verified_range = ?3, last_verified_at = ?4,
+			kept = CASE WHEN kept = 1 AND ?2 < read_size OR kept = 2 AND ?2 < position THEN kept ELSE 0 END
+		WHERE seq = ?1`
 	// Certificates of which no entry was proven to be in a tree before.
 	sqlNewlyVerified = `
 		SELECT s.certificate FROM sightings s WHERE s.log = ? AND s.epoch = ? AND s.entry < ? AND s.verified = 0
@@ -220,24 +226,6 @@ func (t *tx) inTree(certificates []int64) error {
 		}
 	}
 	return nil
-}
-
-// Reread goes back to a log's verified position and begins a new epoch: what was
-// read after it is to be read again. What is not met again then stays unverified
-// for ever.
-func (db *DB) Reread(ctx context.Context, id ctwatch.LogID) error {
-	return db.write(ctx, "going back to the verified position", func(t *tx) error { return t.rewind(id) })
-}
-
-func (t *tx) rewind(id ctwatch.LogID) error {
-	n, err := t.exec(`
-		UPDATE logs SET epoch = epoch + 1, position = verified_size,
-			behind_since = CASE WHEN tree_size > verified_size THEN coalesce(behind_since, ?2) END
-		WHERE id = ?1`, id[:], ms(t.now))
-	if err == nil && n == 0 {
-		err = fmt.Errorf("log %v was never followed", id)
-	}
-	return err
 }
 
 // SetError says why the last try to follow a log failed; "" says that it

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"ctwatch/ctwatch"
@@ -136,61 +135,6 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	return t.cleared(before, &c) // that its key is new is told once the entry is verified
 }
 
-// Unsettled lists the entries of a log that are worth reading again, the newest first,
-// at most limit: those whose certificate has an issuer that is not proven, or whose
-// chain the log did not serve whole. What has ended is left out.
-func (db *DB) Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error) {
-	var out []ctwatch.EntryRef
-	err := db.read(ctx, "looking for entries to read again", func(t readTx) error {
-		rows, err := t.query(sqlUnsettled, id[:], ms(db.now()), limit)
-		out, err = collect(rows, err, func(r *sql.Rows) (e ctwatch.EntryRef, err error) {
-			err = r.Scan(&e.Index, &e.LeafHash)
-			return e, err
-		})
-		return err
-	})
-	return out, err
-}
-
-// AddProof notes what reading a recorded entry again has proven of its issuer. An entry
-// with another leaf hash is not the one that was recorded, and changes nothing.
-func (db *DB) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) error {
-	if len(f.Certificate.Sightings) != 1 {
-		return fmt.Errorf("noting an issuer: found with %d sightings instead of one", len(f.Certificate.Sightings))
-	}
-	return db.write(ctx, "noting an issuer", func(t *tx) error {
-		l, err := loadLog(t, id)
-		if err != nil {
-			return err
-		}
-		seq, known, err := t.certificateSeq(f.Certificate.ID)
-		if err != nil || !known {
-			return err
-		}
-		index, err := count(f.Certificate.Sightings[0].Index)
-		if err != nil {
-			return err
-		}
-		n, err := t.exec(sqlSettleSighting, seq, l.seq, index, f.LeafHash[:], nullPin(f.Certificate.Issuer.Pin), f.Unsettled())
-		if err != nil || n == 0 {
-			return err
-		}
-		c, better, err := t.mergeCertificate(seq, &f)
-		if err != nil {
-			return err
-		}
-		if c.Issuer.Proven {
-			if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+c.ID.String()[:16]); err != nil {
-				return err
-			}
-		}
-		if !better {
-			return nil
-		}
-		return t.assessAll([]int64{seq})
-	})
-}
-
 const (
 	sqlInsertSighting = `
 		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch, issuer_pin, unsettled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -198,13 +142,6 @@ const (
 	sqlMeetSighting = `
 		UPDATE sightings SET epoch = ?5, issuer_pin = coalesce(?6, issuer_pin), unsettled = min(unsettled, ?7)
 		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4 AND (epoch <> ?5 OR unsettled > ?7)`
-	sqlSettleSighting = `
-		UPDATE sightings SET issuer_pin = coalesce(?5, issuer_pin), unsettled = ?6
-		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4`
-	sqlUnsettled = `
-		SELECT s.entry, s.leaf_hash FROM sightings s JOIN certificates c ON c.seq = s.certificate
-		WHERE s.unsettled = 1 AND s.log = (SELECT seq FROM logs WHERE id = ?1) AND (c.not_after > ?2 OR c.not_after IS NULL)
-		ORDER BY s.entry DESC LIMIT ?3`
 )
 
 // meet writes down a sighting, or that it was met again in the log's epoch. It
@@ -215,10 +152,10 @@ func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, f *ctwatch.F
 		return false, err
 	}
 	issuer := nullPin(f.Certificate.Issuer.Pin)
-	n, err := t.exec(sqlInsertSighting, certificate, l.seq, index, f.LeafHash[:], ms(s.Timestamp), string(s.Kind), l.epoch, issuer, f.Unsettled())
+	n, err := t.exec(sqlInsertSighting, certificate, l.seq, index, f.LeafHash[:], ms(s.Timestamp), string(s.Kind), l.epoch, issuer, leftOpen(f))
 	if err != nil || n == 1 {
 		return true, err
 	}
-	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, f.LeafHash[:], l.epoch, issuer, f.Unsettled())
+	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, f.LeafHash[:], l.epoch, issuer, leftOpen(f))
 	return false, err
 }

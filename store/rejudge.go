@@ -184,10 +184,32 @@ const sqlSetCAA = `UPDATE certificates SET caa = ? WHERE seq = ?`
 // RejudgeIssuers has the rules judge the certificates of issuing keys again, of which
 // more has become known.
 func (db *DB) RejudgeIssuers(ctx context.Context, keys ...pins.Pin) error {
+	const what = "judging certificates again"
 	for _, pin := range keys {
-		if err := db.rejudge(ctx, "judging certificates again", ` AND issuer_pin = ?`, pin[:]); err != nil {
+		if err := db.rejudge(ctx, what, ` AND issuer_pin = ?`, pin[:]); err != nil {
+			return err
+		}
+		err := db.write(ctx, what, func(t *tx) error {
+			_, err := t.exec(`UPDATE issuers SET judged = 1 WHERE pin = ? AND judged = 0`, pin[:])
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// RejudgeLearned is RejudgeIssuers for the keys that Learn kept and that were not judged by
+// since, as when the process ended in between. The rules have to know them.
+func (db *DB) RejudgeLearned(ctx context.Context) error {
+	var keys []pins.Pin
+	err := db.read(ctx, "judging certificates again", func(t readTx) (err error) {
+		keys, err = pinsOf(t.query(`SELECT DISTINCT pin FROM issuers WHERE judged = 0 ORDER BY pin`))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return db.RejudgeIssuers(ctx, keys...)
 }
