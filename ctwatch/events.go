@@ -67,6 +67,9 @@ func MisbehavedEvent(l LogStatus, f Fault, at time.Time) Event {
 	for _, h := range f.Evidence.Heads {
 		parts = append(parts, string(h.Raw))
 	}
+	if r := f.Evidence.Reply; r != nil {
+		parts = append(parts, r.Path, r.SHA256.String())
+	}
 	return Event{
 		ID:   NewEventID(LogMisbehaved, parts...),
 		Type: LogMisbehaved, Time: at, Subject: l.ID.Hex(),

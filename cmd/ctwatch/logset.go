@@ -112,12 +112,13 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 		fresh = fresh && s.LastVerifiedAt == nil
 	}
 	budget := ctlog.NewBudget(repliesAtOnce)
+	issuers := &ctlog.Issuers{Stored: d.db.IssuerCertificate}
 	return func(l ctwatch.Log) (*follow.Follower, error) {
 		pace := d.paces.log(l)
 		counters := d.metrics.Log(l)
 		client := *d.client
 		client.Transport = counters.Transport(client.Transport)
-		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace, Budget: budget})
+		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace, Budget: budget, Issuers: issuers})
 		if err != nil {
 			return nil, err
 		}
@@ -131,15 +132,15 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 				Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace,
 				Issuers: &teacher{verdicts: d.verdicts, db: d.db, logger: d.logger},
 				Hooks: follow.Hooks{
-					Batch: counters.Batch, Failed: counters.Failed,
+					Batch: counters.Batch, Failed: counters.Failed, Refused: counters.Refused,
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },
 				},
 			},
 			Recorder: d.db, Logger: d.logger, Now: time.Now,
 			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
-			OnHead: func(h ctwatch.Head) {
+			Clock: d.clock,
+			OnHead: func(ctwatch.Head) {
 				d.pulse.headRead()
-				d.clock.Head(l, h)
 				d.ready.headVerified(l.Name)
 			},
 		}), nil

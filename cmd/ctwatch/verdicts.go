@@ -166,7 +166,10 @@ func (v *verdicts) apply(ctx context.Context, db *store.DB) error {
 	if err := v.recall(ctx, db); err != nil {
 		return err
 	}
-	return db.Rejudge(ctx, *v.digest.Load())
+	if err := db.Rejudge(ctx, *v.digest.Load()); err != nil {
+		return err
+	}
+	return db.RejudgeLearned(ctx)
 }
 
 // A teacher has the rules know the CAs whose certificates logs show in chains. It
@@ -177,26 +180,19 @@ type teacher struct {
 	logger *slog.Logger
 }
 
-// Known implements follow.Issuers.
-func (t *teacher) Known(c *ctwatch.Certificate) bool { return len(t.cas.Of(c)) > 0 }
-
-// Learn implements follow.Issuers. A store that fails ends the daemon elsewhere; what
-// is not kept is learned again after the restart.
-func (t *teacher) Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]byte) {
+// Learn implements follow.Issuers.
+func (t *teacher) Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]byte) error {
 	learned := t.cas.Learn(c, chain...)
 	if len(learned) == 0 {
-		return
+		return nil
 	}
 	var issuers []pins.Pin
 	for _, l := range learned {
 		t.logger.Info("an issuing key is now known by the signature of its CA", "key", l.Pin, "signed_by", l.Anchor)
 		issuers = append(issuers, l.Pin)
 	}
-	err := t.db.Learn(ctx, learned...)
-	if err == nil {
-		err = t.db.RejudgeIssuers(ctx, issuers...)
+	if err := t.db.Learn(ctx, learned...); err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		t.logger.Error("what was learned of issuers could not be kept", "error", err)
-	}
+	return t.db.RejudgeIssuers(ctx, issuers...)
 }

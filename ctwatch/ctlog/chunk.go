@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash"
 	"time"
 
@@ -16,7 +15,11 @@ import (
 type Chunk struct {
 	Start uint64 // index of the first entry
 	Bytes int64  // size of the reply, after decompression
+	// Lenient, set before the first Next, has entries that say they have another index
+	// read all the same, with Entry.Err; else such an entry is an error of the chunk.
+	Lenient bool
 
+	source source
 	n      uint64  // entries handed out
 	buf    *buffer // what the entries lie in; nil once closed
 	decode func(*Entry) (bool, error)
@@ -42,8 +45,15 @@ func (c *Chunk) Next(e *Entry) bool {
 	}
 	*e = Entry{Index: c.Start + c.n}
 	ok, err := c.decode(e)
+	if err == nil && e.misplaced != nil {
+		if !c.Lenient {
+			err = e.misplaced
+		} else if e.Err == nil {
+			e.Err = e.misplaced
+		}
+	}
 	if err != nil {
-		c.err = fmt.Errorf("entry %d: %w", e.Index, err)
+		c.err = c.source.wrong(e.Index, err)
 		return false
 	}
 	if ok {
@@ -53,8 +63,8 @@ func (c *Chunk) Next(e *Entry) bool {
 }
 
 // Err returns why the chunk could not be read to its end: such a chunk must be
-// fetched again, whole. An entry that is delimited but says nothing sensible is
-// no such error, see Entry.Err.
+// fetched again, whole; mostly it is a *ContentError. An entry that is delimited but says
+// nothing sensible is no such error, see Entry.Err.
 func (c *Chunk) Err() error { return c.err }
 
 // An Entry is one entry of a log, as views of the reply it came in.
@@ -78,6 +88,8 @@ type Entry struct {
 	// What Extra decodes: either of these, by the API that the entry came from.
 	static  staticExtra
 	rfc6962 []byte // base64 of extra_data
+
+	misplaced error // that it says to have another index; nil if it does not
 }
 
 // Extra is what a log gives with an entry but does not hash into its tree: it is

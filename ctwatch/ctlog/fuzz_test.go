@@ -37,7 +37,7 @@ func FuzzTile(f *testing.F) {
 	f.Add(indexed, uint8(0), uint8(1))
 	f.Fuzz(func(t *testing.T, raw []byte, from, to uint8) {
 		start, end := uint64(min(from, to)), uint64(max(from, to))
-		c, err := parseTile(&buffer{storage: storage{body: raw}}, 0, start, end)
+		c, err := parseTile(&buffer{storage: storage{body: raw}}, "", 0, start, end)
 		if err != nil {
 			return
 		}
@@ -77,7 +77,7 @@ func FuzzGetEntries(f *testing.F) {
 	f.Add([]byte(`{"entries":[]}`))
 	f.Add([]byte(`{"error_code":"not found"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, n, err := parseEntries(&buffer{storage: storage{body: raw}}, 7, 3)
+		c, n, err := parseEntries(&buffer{storage: storage{body: raw}}, "", 7, 3)
 		if err != nil {
 			return
 		}

@@ -395,8 +395,8 @@ func TestIssuer(t *testing.T) {
 				t.Errorf("entry %d: another certificate", n)
 			}
 		}
-		if l.Info().Kind == ctwatch.KindStatic && l.Requests(ctlogtest.Issuers) != 3 {
-			t.Errorf("%d requests for issuers, want one for the issuer, and two for one it does not have", l.Requests(ctlogtest.Issuers))
+		if l.Info().Kind == ctwatch.KindStatic && l.Requests(ctlogtest.Issuers) != 2 {
+			t.Errorf("%d requests for issuers, want one for the issuer, and one for one it does not have", l.Requests(ctlogtest.Issuers))
 		}
 	})
 }

@@ -23,6 +23,8 @@ type Options struct {
 	Pace *LogPace
 	// Budget bounds the memory that replies take; nil sets no bounds.
 	Budget *Budget
+	// Issuers are shared with other logs; nil keeps those of this one by itself.
+	Issuers *Issuers
 }
 
 // Open returns a reader of the log that l describes. It makes no request. The
@@ -49,7 +51,7 @@ func Open(l ctwatch.Log, o Options) (Log, error) {
 		}
 		return newRFC6962(l, g, v), nil
 	case ctwatch.KindStatic:
-		return newStatic(l, g, v, o.Logger), nil
+		return newStatic(l, g, v, o), nil
 	}
 	return nil, fmt.Errorf("log %q: kind %q is neither %q nor %q", l.Name, l.Kind, ctwatch.KindRFC6962, ctwatch.KindStatic)
 }

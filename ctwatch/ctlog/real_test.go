@@ -111,7 +111,7 @@ func TestRealSTH(t *testing.T) {
 	}
 
 	// The entry that the log served is in the tree that it signed.
-	c, n, err := parseEntries(&buffer{storage: storage{body: readReal(t, "argon2020/get-entries-start-10000-end-10000")}}, 10000, 1)
+	c, n, err := parseEntries(&buffer{storage: storage{body: readReal(t, "argon2020/get-entries-start-10000-end-10000")}}, "", 10000, 1)
 	if err != nil || n != 1 {
 		t.Fatal(n, err)
 	}

@@ -65,11 +65,12 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 		return nil, fmt.Errorf("entries [%d, %d) of a tree of size %d: no such range", start, end, size)
 	}
 	buf := &buffer{free: l.get.budget.free}
-	if err := l.get.getInto(ctx, query("get-entries", "start", start, "end", end-1), maxEntries, buf); err != nil {
+	path := query("get-entries", "start", start, "end", end-1)
+	if err := l.get.getInto(ctx, path, maxEntries, buf); err != nil {
 		buf.release()
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
 	}
-	c, n, err := parseEntries(buf, start, end-start)
+	c, n, err := parseEntries(buf, path, start, end-start)
 	if err != nil {
 		buf.release()
 		return nil, fmt.Errorf("entries from %d: %w", start, err)
@@ -80,7 +81,7 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 
 // parseEntries reads the reply of get-entries that is in buf, of between 1 and most
 // entries, and returns how many there are.
-func parseEntries(buf *buffer, start, most uint64) (*Chunk, uint64, error) {
+func parseEntries(buf *buffer, path string, start, most uint64) (*Chunk, uint64, error) {
 	spans, err := findEntries(buf.body, buf.spans, most)
 	if err != nil {
 		return nil, 0, err
@@ -121,7 +122,8 @@ func parseEntries(buf *buffer, start, most uint64) (*Chunk, uint64, error) {
 		}
 		return true, nil
 	}
-	return &Chunk{Start: start, Bytes: int64(len(buf.body)), buf: buf, decode: decode}, uint64(len(spans)), nil
+	src := source{path: path, want: "a MerkleTreeLeaf in base64 for each entry", body: buf.body}
+	return &Chunk{Start: start, Bytes: int64(len(buf.body)), source: src, buf: buf, decode: decode}, uint64(len(spans)), nil
 }
 
 // decodeExtraData reads extra_data (§4.6) from base64: the chain of a
@@ -170,19 +172,23 @@ func (l *rfc6962Log) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (c
 		return fail(err)
 	}
 	defer c.Close()
+	c.Lenient = true
 	var e Entry
 	if !c.Next(&e) {
 		return fail(c.Err())
 	}
 	leaf := e.LeafHash()
-	path, err := l.auditPath(ctx, n, leaf)
+	path, reply, err := l.auditPath(ctx, n, leaf)
 	if err != nil {
 		return fail(err)
+	}
+	if err := checkHashes(path); err != nil {
+		return fail(reply.wrongProof(err))
 	}
 	slices.Reverse(path)
 	r, err := ranges().NewRange(0, n-1, path)
 	if err != nil {
-		return fail(fmt.Errorf("audit proof: %w", err))
+		return fail(reply.wrongProof(fmt.Errorf("audit proof: %w", err)))
 	}
 	if err := r.Append(leaf[:], nil); err != nil {
 		return fail(fmt.Errorf("audit proof: %w", err))
@@ -201,32 +207,35 @@ func (l *rfc6962Log) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (c
 // auditPath fetches the audit path of the last leaf in the tree of size n
 // (§4.5), from the leaf upwards. A log that has the same leaf twice names the
 // first; get-entry-and-proof (§4.8), which not every log offers, asks by index.
-func (l *rfc6962Log) auditPath(ctx context.Context, n uint64, leaf ctwatch.Hash) ([][]byte, error) {
+func (l *rfc6962Log) auditPath(ctx context.Context, n uint64, leaf ctwatch.Hash) (proof [][]byte, from source, err error) {
 	if n == 1 {
-		return nil, nil
+		return nil, from, nil
 	}
 	b64 := url.QueryEscape(base64.StdEncoding.EncodeToString(leaf[:]))
-	raw, err := l.get.get(ctx, fmt.Sprintf("ct/v1/get-proof-by-hash?hash=%s&tree_size=%d", b64, n), maxHead)
+	from = source{path: fmt.Sprintf("ct/v1/get-proof-by-hash?hash=%s&tree_size=%d", b64, n), want: fmt.Sprintf("an audit proof of entry %d", n-1)}
+	from.body, err = l.get.get(ctx, from.path, maxHead)
 	var reply struct {
 		LeafIndex uint64   `json:"leaf_index"`
 		AuditPath [][]byte `json:"audit_path"`
 	}
 	if err == nil {
-		if err = json.Unmarshal(raw, &reply); err == nil && reply.LeafIndex == n-1 {
-			return reply.AuditPath, checkHashes(reply.AuditPath)
+		if err = json.Unmarshal(from.body, &reply); err == nil && reply.LeafIndex == n-1 {
+			return reply.AuditPath, from, nil
 		}
 	}
-	raw, err2 := l.get.get(ctx, query("get-entry-and-proof", "leaf_index", n-1, "tree_size", n), maxEntries)
+	from.path = query("get-entry-and-proof", "leaf_index", n-1, "tree_size", n)
+	var err2 error
+	from.body, err2 = l.get.get(ctx, from.path, maxEntries)
 	if err2 == nil {
-		err2 = json.Unmarshal(raw, &reply)
+		err2 = json.Unmarshal(from.body, &reply)
 	}
 	if err2 != nil {
 		if err == nil {
 			err = fmt.Errorf("get-proof-by-hash spoke of entry %d, not of %d", reply.LeafIndex, n-1)
 		}
-		return nil, fmt.Errorf("audit proof of entry %d: %w", n-1, errors.Join(err, err2))
+		return nil, from, fmt.Errorf("audit proof of entry %d: %w", n-1, errors.Join(err, err2))
 	}
-	return reply.AuditPath, checkHashes(reply.AuditPath)
+	return reply.AuditPath, from, nil
 }
 
 // Extends implements Log with get-sth-consistency (§4.4).

@@ -4,16 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 	"golang.org/x/mod/sumdb/tlog"
-	"golang.org/x/sync/errgroup"
 
 	"ctwatch/ctwatch"
 )
@@ -23,25 +21,32 @@ type staticLog struct {
 	info     ctwatch.Log
 	get      *getter
 	verifier *verifier
-	logger   *slog.Logger
-	warn     sync.Once // about the origin
 
+	issuers *Issuers
 	mu      sync.Mutex
-	issuers map[ctwatch.Hash][]byte
+	failed  map[ctwatch.Hash]failedIssuer
+}
+
+// A failedIssuer is an issuer that the log did not serve when it was asked last.
+type failedIssuer struct {
+	at  time.Time
+	err error
 }
 
 const (
 	tileHeight = 8
 	tileWidth  = 1 << tileHeight
 
-	// maxIssuers bounds the cache of issuers; there are some hundreds of them.
-	maxIssuers = 4096
 	// tileFetches bounds the hash tiles fetched at once for one proof.
 	tileFetches = 4
 )
 
-func newStatic(l ctwatch.Log, g *getter, v *verifier, logger *slog.Logger) *staticLog {
-	return &staticLog{info: l, get: g, verifier: v, logger: logger, issuers: make(map[ctwatch.Hash][]byte)}
+func newStatic(l ctwatch.Log, g *getter, v *verifier, o Options) *staticLog {
+	issuers := o.Issuers
+	if issuers == nil {
+		issuers = &Issuers{}
+	}
+	return &staticLog{info: l, get: g, verifier: v, issuers: issuers, failed: make(map[ctwatch.Hash]failedIssuer)}
 }
 
 func (l *staticLog) Info() ctwatch.Log { return l.info }
@@ -58,17 +63,14 @@ func (l *staticLog) Head(ctx context.Context) (ctwatch.Head, error) {
 	if err != nil {
 		return ctwatch.Head{}, err
 	}
-	if want := schemaless(l.info.SubmissionURL); want != "" && origin != want {
-		l.warn.Do(func() {
-			l.logger.Warn("checkpoint's origin is not the log's submission prefix; its signature is good, so it is believed",
-				"log", l.info.Name, "origin", ctwatch.Printable(origin, 200), "want", want)
-		})
-	}
+	head.Origin = origin
 	return head, nil
 }
 
-func schemaless(u string) string {
-	_, rest, _ := strings.Cut(u, "://")
+// Origin is the first line that the checkpoints of a static log have
+// (c2sp.org/static-ct-api#checkpoints), by its submission prefix; "" if that is unknown.
+func Origin(l ctwatch.Log) string {
+	_, rest, _ := strings.Cut(l.SubmissionURL, "://")
 	return strings.TrimSuffix(rest, "/")
 }
 
@@ -86,24 +88,28 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 		buf.release()
 		return nil, fmt.Errorf("data tile %d: %w", n, err)
 	}
-	c, err := parseTile(buf, first, start, end)
+	c, err := parseTile(buf, tileName("tile/data/", n, width), first, start, end)
 	if err != nil {
 		buf.release()
-		return nil, fmt.Errorf("data tile %d: %w", n, err)
+		return nil, err
 	}
 	return c, nil
+}
+
+// tileName is the path of a tile of the given width.
+func tileName(prefix string, n, width uint64) string {
+	if width == tileWidth {
+		return prefix + tilePath(n)
+	}
+	return fmt.Sprintf("%s%s.p/%d", prefix, tilePath(n), width)
 }
 
 // tile fetches a tile of the given width, into buf. A partial tile may be gone as soon as
 // the full one exists, which begins with the same bytes.
 func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, limit int64, buf *buffer) error {
-	full := prefix + tilePath(n)
-	if width == tileWidth {
-		return l.get.getInto(ctx, full, limit, buf)
-	}
-	err := l.get.getInto(ctx, fmt.Sprintf("%s.p/%d", full, width), limit, buf)
-	if isStatus(err, http.StatusNotFound, http.StatusGone, http.StatusForbidden) {
-		if l.get.getInto(ctx, full, limit, buf) == nil {
+	err := l.get.getInto(ctx, tileName(prefix, n, width), limit, buf)
+	if width < tileWidth && isStatus(err, http.StatusNotFound, http.StatusGone, http.StatusForbidden) {
+		if l.get.getInto(ctx, tileName(prefix, n, tileWidth), limit, buf) == nil {
 			return nil
 		}
 	}
@@ -136,7 +142,7 @@ func (l *staticLog) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (ct
 	hs, err := tlog.TileHashReader(tlog.Tree{N: int64(head.Size), Hash: tlog.Hash(head.Root)}, tr).ReadHashes(indexes)
 	if err != nil {
 		if tr.err == nil { // every tile came, so it is what they say that is wrong
-			err = &InconsistencyError{Size: n, Head: head, Err: err}
+			err = tr.wrong(head)
 		}
 		return ctwatch.Tree{}, fmt.Errorf("tree of the first %d entries: %w", n, err)
 	}
@@ -158,10 +164,6 @@ func (l *staticLog) Extends(ctx context.Context, head ctwatch.Head, size uint64,
 		return nil
 	} else if size < head.Size {
 		t, err := l.Prefix(ctx, size, head)
-		var ie *InconsistencyError
-		if errors.As(err, &ie) {
-			ie.Root = root
-		}
 		if err != nil {
 			return err
 		}
@@ -175,14 +177,38 @@ func (l *staticLog) Extends(ctx context.Context, head ctwatch.Head, size uint64,
 	return nil
 }
 
-// Issuer implements Log. What was fetched once is kept.
+// Issuer implements Log. A certificate that is known from any log is not asked for, and
+// one that the log failed to serve only again after a while.
 func (l *staticLog) Issuer(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, error) {
-	l.mu.Lock()
-	b, ok := l.issuers[fingerprint]
-	l.mu.Unlock()
-	if ok {
-		return b, nil
+	der, err := l.issuers.Get(ctx, fingerprint)
+	if err != nil || der != nil {
+		return der, err
 	}
+	l.mu.Lock()
+	f, ok := l.failed[fingerprint]
+	l.mu.Unlock()
+	if ok && time.Since(f.at) < issuerPause {
+		return nil, f.err
+	}
+	der, err = l.fetchIssuer(ctx, fingerprint)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		if len(l.failed) >= maxIssuers {
+			clear(l.failed)
+		}
+		l.failed[fingerprint] = failedIssuer{time.Now(), err}
+		return nil, err
+	}
+	delete(l.failed, fingerprint)
+	l.issuers.put(fingerprint, der)
+	return der, nil
+}
+
+func (l *staticLog) fetchIssuer(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, error) {
 	b, err := l.get.get(ctx, "issuer/"+hex.EncodeToString(fingerprint[:]), maxIssuer)
 	if err != nil {
 		return nil, fmt.Errorf("issuer %v: %w", fingerprint, err)
@@ -190,45 +216,5 @@ func (l *staticLog) Issuer(ctx context.Context, fingerprint ctwatch.Hash) ([]byt
 	if sha256.Sum256(b) != fingerprint {
 		return nil, fmt.Errorf("issuer %v: the log served another certificate, %x", fingerprint, sha256.Sum256(b))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.issuers) >= maxIssuers {
-		clear(l.issuers)
-	}
-	l.issuers[fingerprint] = b
 	return b, nil
 }
-
-// tileReader fetches the hash tiles that a tlog.TileHashReader asks for.
-type tileReader struct {
-	ctx context.Context
-	log *staticLog
-	err error // of the last ReadTiles: why a tile did not come
-}
-
-func (r *tileReader) Height() int { return tileHeight }
-
-func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
-	out := make([][]byte, len(tiles))
-	g, ctx := errgroup.WithContext(r.ctx)
-	g.SetLimit(tileFetches)
-	for i, t := range tiles {
-		g.Go(func() error {
-			var buf buffer
-			if err := r.log.tile(ctx, fmt.Sprintf("tile/%d/", t.L), uint64(t.N), uint64(t.W), maxHash, &buf); err != nil {
-				return fmt.Errorf("hash tile %d/%d: %w", t.L, t.N, err)
-			}
-			want := t.W * tlog.HashSize
-			if len(buf.body) < want {
-				return fmt.Errorf("hash tile %d/%d has %d bytes: want %d", t.L, t.N, len(buf.body), want)
-			}
-			out[i] = buf.body[:want]
-			return nil
-		})
-	}
-	r.err = g.Wait()
-	return out, r.err
-}
-
-// SaveTiles implements tlog.TileReader; proofs are too rare for a cache.
-func (r *tileReader) SaveTiles([]tlog.Tile, [][]byte) {}

@@ -29,14 +29,18 @@ func (x staticExtra) decode() Extra {
 //	Fingerprint certificate_chain<0..2^16-1>;
 //
 // of which the first entry that cannot be delimited makes the rest unreadable.
-func parseTile(buf *buffer, first, start, end uint64) (*Chunk, error) {
+func parseTile(buf *buffer, path string, first, start, end uint64) (*Chunk, error) {
+	src := source{path: path, want: fmt.Sprintf("the entries from %d on, each with its own index", first), body: buf.body, end: end}
+	if len(buf.body) == 0 || buf.body[0] != 0 { // a timestamp in milliseconds begins with 0
+		return nil, fmt.Errorf("%s: not a data tile: the log's front end may have answered in its place", path)
+	}
 	rest := buf.body
 	index := first
 	for ; index < start; index++ {
 		e := Entry{Index: index}
 		var err error
 		if rest, err = e.parseTileLeaf(rest); err != nil {
-			return nil, fmt.Errorf("entry %d: %w", index, err)
+			return nil, src.wrong(start, fmt.Errorf("entry %d before it: %w", index, err))
 		}
 	}
 	decode := func(e *Entry) (bool, error) {
@@ -53,7 +57,7 @@ func parseTile(buf *buffer, first, start, end uint64) (*Chunk, error) {
 		index++
 		return true, nil
 	}
-	return &Chunk{Start: start, Bytes: int64(len(buf.body)), buf: buf, decode: decode}, nil
+	return &Chunk{Start: start, Bytes: int64(len(buf.body)), source: src, buf: buf, decode: decode}, nil
 }
 
 // parseTileLeaf reads the TileLeaf at the beginning of b into e, whose index is
@@ -64,9 +68,7 @@ func (e *Entry) parseTileLeaf(b []byte) (rest []byte, err error) {
 		return nil, err
 	}
 	e.Leaf = b[:len(b)-len(rest)]
-	if err := checkLeafIndex(extensions, e.Index); err != nil {
-		return nil, err
-	}
+	e.misplaced = checkLeafIndex(extensions, e.Index)
 	ok := true
 	if e.Precert {
 		if e.static.precert, rest, ok = vector(rest, 3); !ok {

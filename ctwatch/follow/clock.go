@@ -52,7 +52,9 @@ func (c *Clock) Head(l ctwatch.Log, h ctwatch.Head) {
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.samples, func(s clockSample) bool { return s.log == l.ID })
 	if i >= 0 {
-		if !h.Timestamp.After(c.samples[i].signed) {
+		// One of the future says nothing of those that come after it.
+		last := c.samples[i]
+		if !h.Timestamp.After(last.signed) && last.offset >= -MaxClockOffset {
 			return
 		}
 		c.samples = slices.Delete(c.samples, i, i+1)
@@ -76,6 +78,21 @@ func (c *Clock) Offset() (offset time.Duration, known bool) {
 	return c.median()
 }
 
+// minClockLogs is how many logs it takes to know better than the local clock.
+const minClockLogs = 3
+
+// Latest returns the local time, or that of the logs if most of them say that it is later.
+func (c *Clock) Latest() time.Time {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.offsets()
+	if len(all) < minClockLogs {
+		return now
+	}
+	return now.Add(-min(0, all[len(all)/2])) // of an even number the one that is less far
+}
+
 // Check returns nil if the local clock is known to be right, and else why it is not.
 func (c *Clock) Check() error {
 	c.mu.Lock()
@@ -97,13 +114,18 @@ func (c *Clock) check() error {
 }
 
 func (c *Clock) median() (offset time.Duration, known bool) {
-	var all []time.Duration
-	for _, s := range c.samples[max(0, len(c.samples)-clockLogs):] {
-		all = append(all, s.offset)
-	}
+	all := c.offsets()
 	if all == nil {
 		return 0, false
 	}
-	slices.Sort(all)
 	return all[(len(all)-1)/2], true // of two the fresher one: age looks like a clock that is ahead
+}
+
+// offsets returns those that count, the smallest first.
+func (c *Clock) offsets() (all []time.Duration) {
+	for _, s := range c.samples[max(0, len(c.samples)-clockLogs):] {
+		all = append(all, s.offset)
+	}
+	slices.Sort(all)
+	return all
 }

@@ -63,6 +63,7 @@ func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*c
 		if err != nil {
 			return nil, err
 		}
+		c.Lenient = true
 		var e ctlog.Entry
 		for c.Next(&e) {
 			leaves = append(leaves, e.LeafHash())
@@ -87,7 +88,7 @@ func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*c
 		}
 		err = f.log.Extends(ctx, head, size, root)
 		var ie *ctlog.InconsistencyError
-		if errors.As(err, &ie) {
+		if errors.As(err, &ie) || isContent(err) {
 			return false, nil
 		}
 		return err == nil, err
@@ -123,6 +124,7 @@ func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*c
 		return nil, err
 	}
 	defer c.Close()
+	c.Lenient = true
 	var e ctlog.Entry
 	if !c.Next(&e) {
 		return nil, c.Err()

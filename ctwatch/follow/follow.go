@@ -17,7 +17,7 @@ import (
 // error means that the store is broken, and ends the follower.
 type Recorder interface {
 	// Follow registers the log and returns where its reading stands. What was
-	// read but not verified before is to be read again.
+	// read but not verified before is to be read again, but for what Keep kept.
 	Follow(context.Context, ctwatch.Log) (ctwatch.Progress, error)
 	// Begin chooses the starting point. A gap that is not "" says why nothing
 	// before it is read.
@@ -27,14 +27,20 @@ type Recorder interface {
 	HeadAt(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
 	// Record keeps a batch with all that follows from it, and moves the read position.
 	Record(ctx context.Context, b ctwatch.Batch, position uint64) error
-	// Unsettled lists entries that are worth reading again, the newest first: those
-	// whose issuer is not proven, or whose chain the log did not serve whole.
+	// Keep keeps, for the next Follow and Reread, what is known of the entries after
+	// the verified position, and sets the read position.
+	Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctwatch.Kept) error
+	// Unsettled lists entries that are worth reading again now: those whose issuer is
+	// not proven, or whose chain the log did not serve whole. AskLater notes that one
+	// is, and when to do so next.
 	Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error)
+	AskLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error
 	// AddProof notes what reading a recorded entry again has proven. It moves no
 	// position and verifies no sighting.
 	AddProof(context.Context, ctwatch.LogID, ctwatch.Found) error
 	// Advance moves the verified position; sightings below it are verified now,
-	// if they were met since the last Follow or Reread.
+	// if they were met since the last Follow or Reread, or before the end of a tree
+	// that was kept then.
 	Advance(ctx context.Context, id ctwatch.LogID, t ctwatch.Tree, h ctwatch.Head) error
 	Reread(context.Context, ctwatch.LogID) error
 	// Misbehaved tells of a fault, once while it lasts; Behaved ends it.
@@ -62,6 +68,9 @@ type Options struct {
 	TailWait time.Duration
 	Start    Start // where to begin in a log never read before
 
+	// Clock is told of each tree head whose signature is good, and says what time it is
+	// by most logs, should the local clock be behind. Optional: without it Now counts.
+	Clock *Clock
 	// OnHead is called with each tree head accepted; optional.
 	OnHead func(ctwatch.Head)
 }
@@ -86,15 +95,16 @@ type Follower struct {
 	// it is intact, that is, while no stride has failed to verify.
 	tree   ctwatch.Tree
 	intact bool
+	kept   ctwatch.Tree // what the recorder keeps of tree; the zero Tree if that is nothing
 
 	begun      time.Time // the current step
 	health     health
-	doubts     bool             // there may be unsettled entries
-	retries    map[uint64]retry // of unsettled entries, by index
-	faulty     bool             // a fault was told and has not ended
-	searched   bool             // for the entry to blame, since the verified position last moved
-	honest     int              // steps in a row without a fault, after one
-	stale      int              // tree heads in a row smaller than head
+	faulty     bool      // a fault was told and has not ended
+	searched   bool      // for the entry to blame, since the verified position last moved
+	honest     int       // steps in a row without a fault, after one
+	stale      int       // tree heads in a row smaller than head
+	reply      suspicion // of replies that it must not give
+	origin     suspicion // of checkpoints under another name
 	repair     *backoff.ExponentialBackOff
 	nextRepair time.Time
 }
@@ -102,7 +112,7 @@ type Follower struct {
 // New returns a follower of the reader's log.
 func New(o Options) *Follower {
 	l := o.Reader.Log.Info()
-	return &Follower{Options: o, log: o.Reader.Log, id: l.ID, name: l.Name, doubts: true}
+	return &Follower{Options: o, log: o.Reader.Log, id: l.ID, name: l.Name}
 }
 
 // Run follows the log until ctx ends, and then returns nil. An error means that
@@ -113,8 +123,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
 	}
 	f.head, f.started, f.faulty, f.health.sick = p.Head, p.Started, p.Fault != "", p.Unhealthy != ""
-	// What lies between the two positions was told but not proven; it is read again.
-	f.position, f.verified, f.tree, f.intact = p.Verified.Size, p.Verified, p.Verified, true
+	f.resume(p)
 	if f.head != nil && f.head.Size == f.verified.Size && f.started {
 		if root, err := ctlog.Root(f.verified); err != nil || root != f.head.Root {
 			f.head = nil // one of two that the log signed for this size, and not the proven one
@@ -160,8 +169,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		if f.finished() {
 			f.Logger.Info("log is final and was read to its end", "log", f.name, "size", f.verified.Size)
-			<-ctx.Done()
-			return nil
+			return f.settle(ctx)
 		}
 		if !sleep(ctx, wait-f.Now().Sub(f.begun)) {
 			return nil
@@ -189,9 +197,52 @@ func (f *Follower) pauses() *backoff.ExponentialBackOff {
 	return b
 }
 
+// resume takes up where an earlier follower ended. What it had read after the verified
+// position was told but not proven; of that, what was kept is not read again.
+func (f *Follower) resume(p ctwatch.Progress) {
+	f.position, f.verified, f.tree, f.intact = p.Verified.Size, p.Verified, p.Verified, true
+	switch k := p.Kept; {
+	case k.Unverified:
+		f.position, f.intact = p.Position, false
+		f.searched = f.faulty
+		f.repair = f.repairs(k.Pause)
+		f.nextRepair = k.Repair
+		if latest := f.Now().Add(2 * k.Pause); latest.Before(f.nextRepair) {
+			f.nextRepair = latest // the clock was set back
+		}
+	case k.Tree.Size > p.Verified.Size:
+		f.position, f.tree, f.kept = k.Tree.Size, k.Tree, k.Tree
+	}
+}
+
+// settle reads entries of a final log again for as long as there are any.
+func (f *Follower) settle(ctx context.Context) error {
+	for sleep(ctx, f.Poll) {
+		if err := f.askAgain(ctx); err != nil {
+			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
+		}
+	}
+	return nil
+}
+
 // step does all that can be done at once: it takes the log's current tree head,
 // and reads and proves what that says there is.
 func (f *Follower) step(ctx context.Context) error {
+	err := f.work(ctx)
+	if ctx.Err() != nil || isRecorder(err) {
+		return err
+	}
+	// That reading on fails is no reason not to read again. A log that gives nothing of
+	// use is left alone.
+	if f.started && (err == nil || !f.Reader.Pace.Broken()) {
+		if err := f.askAgain(ctx); err != nil {
+			return err
+		}
+	}
+	return f.suspect(ctx, err)
+}
+
+func (f *Follower) work(ctx context.Context) error {
 	headErr := f.nextHead(ctx)
 	if headErr != nil && (f.head == nil || isRecorder(headErr)) {
 		return headErr
@@ -217,9 +268,6 @@ func (f *Follower) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := f.askAgain(ctx); err != nil {
-		return err
-	}
 	switch {
 	case headErr != nil:
 		return headErr
@@ -230,7 +278,7 @@ func (f *Follower) step(ctx context.Context) error {
 		if f.honest++; f.honest < patience {
 			return nil
 		}
-		f.faulty = false
+		f.faulty, f.Reader.Lenient = false, false
 		f.Logger.Info("log behaves again", "log", f.name, "verified", f.verified.Size)
 		return record(f.Recorder.Behaved(ctx, f.id))
 	}

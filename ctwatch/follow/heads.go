@@ -34,12 +34,25 @@ func (f *Follower) nextHead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.Clock != nil {
+		f.Clock.Head(f.log.Info(), h)
+	}
+	if err := f.checkOrigin(ctx, h); err != nil {
+		return err
+	}
 	if f.leaveAlone(h) {
 		return nil
 	}
 	adopt, judgement := f.judge(ctx, h)
 	if isRecorder(judgement) {
 		return judgement
+	}
+	if err := f.checkDate(h); err != nil {
+		f.Reader.Hooks.refused(h)
+		if judgement != nil {
+			return judgement
+		}
+		return err
 	}
 	if judgement == nil || adopt {
 		if err := f.Recorder.AddHead(ctx, f.id, h); err != nil {
@@ -50,10 +63,29 @@ func (f *Follower) nextHead(ctx context.Context) error {
 		f.head, f.tail = &h, time.Time{}
 		if f.position > h.Size { // the entries past it are taken back
 			f.position, f.intact = h.Size, false
-			f.scheduleRepair()
+			if err := f.scheduleRepair(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return judgement
+}
+
+// checkDate refuses a tree head of the future. Nobody could ever tell that it is stale, nor
+// which of two is newer. Dates are off by seconds where clocks are right; how far they may
+// be is what is tolerated of the local clock, too (MaxClockOffset). Is that one behind, the
+// logs say what time it is, if there are enough of them: else all would be refused.
+func (f *Follower) checkDate(h ctwatch.Head) error {
+	now := f.Now()
+	if f.Clock != nil {
+		now = f.Clock.Latest()
+	}
+	ahead := h.Timestamp.Sub(now)
+	if ahead <= MaxClockOffset {
+		return nil
+	}
+	return fmt.Errorf("its tree head of size %d is dated %s, which is %s in the future, and was refused; if other logs seem to do the same, set the clock of this machine right",
+		h.Size, h.Timestamp.UTC().Format(time.RFC3339), ahead.Round(time.Second))
 }
 
 // leaveAlone reports whether what a tree head adds to a static log only makes the
@@ -96,9 +128,12 @@ func (f *Follower) judge(ctx context.Context, h ctwatch.Head) (adopt bool, err e
 	}
 	f.stale = 0
 	if err != nil {
-		return f.extendsVerified(ctx, h), err
+		// A log that was accused of hash tiles that are wrong can prove nothing: it is
+		// read on all the same.
+		blind := f.reply.told && isContent(err) && h.Size > old.Size
+		return blind || f.extendsVerified(ctx, h), err
 	}
-	return h.Size > old.Size || h.Timestamp.After(old.Timestamp), nil
+	return h.Size > old.Size || h.Timestamp.After(old.Timestamp) || f.checkDate(old) != nil, nil
 }
 
 // judgeSmaller decides about a tree head that is smaller than the one read by.

@@ -28,6 +28,8 @@ type Hooks struct {
 	Batch func(ctwatch.Batch)
 	// Took is called with how long a stage took, whether or not it succeeded.
 	Took func(Stage, time.Duration)
+	// Refused is called with each tree head that was refused for its date.
+	Refused func(ctwatch.Head)
 	// Failed is called with the error of each step that failed, after all attempts.
 	Failed func(error)
 }
@@ -41,6 +43,12 @@ func (h *Hooks) batch(b ctwatch.Batch) {
 func (h *Hooks) took(s Stage, begun time.Time) {
 	if h.Took != nil {
 		h.Took(s, time.Since(begun))
+	}
+}
+
+func (h *Hooks) refused(head ctwatch.Head) {
+	if h.Refused != nil {
+		h.Refused(head)
 	}
 }
 

@@ -2,22 +2,19 @@ package follow
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/scan"
 )
 
-// Issuers knows issuing keys, and learns of others from the chains in which they are
-// found. It decides itself what of a chain it believes.
+// Issuers learns issuing keys from the chains in which they are found. It decides itself
+// what of a chain it believes.
 type Issuers interface {
-	// Known reports whether it is known who issued a certificate.
-	Known(c *ctwatch.Certificate) bool
 	// Learn is given the certificates above one that was found, in DER, that of its
 	// issuer first; and that of a known issuer, too, since several CAs can have
-	// certified one key.
-	Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]byte)
+	// certified one key. An error means that the store is broken.
+	Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]byte) error
 }
 
 // resolve fetches the certificates by which the issuer is proven, which a static log
@@ -42,108 +39,91 @@ func (r *Reader) resolve(ctx context.Context, f *ctwatch.Found) {
 }
 
 // learn tells Issuers of the chain of a proven issuer. What the chain lacks teaches
-// nothing.
-func (r *Reader) learn(ctx context.Context, f *ctwatch.Found) {
+// nothing; another CA may vouch for the issuer there, also for one that is known.
+func (r *Reader) learn(ctx context.Context, f *ctwatch.Found) error {
 	if r.Issuers == nil || !f.Certificate.Issuer.Proven {
-		return
+		return nil
 	}
-	if n := len(f.Chain); n < len(f.ChainFingerprints) {
-		for _, fingerprint := range f.ChainFingerprints[n:] {
-			der, err := r.Log.Issuer(ctx, fingerprint)
-			if err != nil {
-				if !r.Issuers.Known(&f.Certificate) {
-					f.Incomplete = true
-					r.Logger.Warn("the chain of a certificate was not fetched; its CA is unknown until it is",
-						"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "error", err)
-				}
-				break
-			}
-			f.Chain = append(f.Chain, der)
+	for len(f.Chain) < len(f.ChainFingerprints) {
+		der, err := r.Log.Issuer(ctx, f.ChainFingerprints[len(f.Chain)])
+		if err != nil {
+			f.Incomplete = true
+			r.Logger.Warn("the chain of a certificate was not fetched whole; its CA may be unknown until it is",
+				"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "error", err)
+			break
 		}
+		f.Chain = append(f.Chain, der)
 	}
-	if len(f.Chain) > 0 {
-		r.Issuers.Learn(ctx, &f.Certificate, f.Chain)
+	if len(f.Chain) == 0 {
+		return nil
 	}
+	return record(r.Issuers.Learn(ctx, &f.Certificate, f.Chain))
 }
 
 // prove looks for who issued a certificate that was found, and whose key that is.
-func (r *Reader) prove(ctx context.Context, f *ctwatch.Found) {
+func (r *Reader) prove(ctx context.Context, f *ctwatch.Found) error {
 	r.resolve(ctx, f)
-	r.learn(ctx, f)
+	return r.learn(ctx, f)
 }
 
-// Bounds of the search for issuers that were not proven at first.
 const (
-	maxUnsettled   = 1000 // entries of a log that are considered, the newest first
-	retriesPerStep = 4    // entries that are asked for in one step
+	retriesPerStep = 4 // entries that are read again in one step
 	maxRetryPause  = 6 * time.Hour
 )
 
-// A retry is when an entry is asked for again.
-type retry struct {
-	next  time.Time
-	pause time.Duration
-}
-
 // askAgain reads entries again whose issuer is not proven, or whose chain was not
 // served whole: a few in each step, and each of them at growing intervals. The store
-// remembers which they are. That the log still does not serve what is missing is no
-// failure of the step.
+// remembers which they are, and since when. That the log still does not serve what is
+// missing is no failure of the step.
 func (f *Follower) askAgain(ctx context.Context) error {
-	if !f.doubts {
-		return nil
-	}
-	unsettled, err := f.Recorder.Unsettled(ctx, f.id, maxUnsettled)
+	due, err := f.Recorder.Unsettled(ctx, f.id, retriesPerStep)
 	if err != nil {
 		return record(err)
 	}
-	f.doubts = len(unsettled) > 0
-	// Those that were never asked for, or longest ago, go first: no flood of entries
-	// without proof keeps the others waiting for long.
-	slices.SortStableFunc(unsettled, func(a, b ctwatch.EntryRef) int {
-		return f.retries[a.Index].next.Compare(f.retries[b.Index].next)
-	})
-	retries := make(map[uint64]retry, len(unsettled))
-	left := retriesPerStep
-	for _, p := range unsettled {
-		r := f.retries[p.Index]
-		if left > 0 && p.Index < f.head.Size && !f.Now().Before(r.next) {
-			left--
-			if err := f.readAgain(ctx, p); err != nil {
-				return err
-			}
-			r.pause = min(max(2*r.pause, f.Poll), maxRetryPause)
-			r.next = f.Now().Add(r.pause)
+	for _, e := range due {
+		// Noted before it is tried: what becomes known meanwhile makes it due again.
+		if err := f.Recorder.AskLater(ctx, f.id, e, f.Now().Add(f.retryPause(e.Asked))); err != nil {
+			return record(err)
 		}
-		retries[p.Index] = r
+		if e.Index >= f.head.Size {
+			continue
+		}
+		if err := f.readAgain(ctx, e); err != nil {
+			return err
+		}
 	}
-	f.retries = retries
 	return nil
+}
+
+// retryPause is how long to wait after an entry was read again so often before.
+func (f *Follower) retryPause(asked int) time.Duration {
+	pause := f.Poll
+	for ; asked > 0 && pause < maxRetryPause; asked-- {
+		pause *= 2
+	}
+	return min(pause, maxRetryPause)
 }
 
 // readAgain reads one entry again and notes what proves its issuer now. What is not
 // the entry that was recorded is not looked at: whether it is in the tree is not
 // checked here.
-func (f *Follower) readAgain(ctx context.Context, p ctwatch.EntryRef) error {
-	b, err := f.Reader.scan(ctx, p.Index, p.Index+1, f.head.Size)
+func (f *Follower) readAgain(ctx context.Context, e ctwatch.EntryRef) error {
+	b, err := f.Reader.scan(ctx, e.Index, e.Index+1, f.head.Size)
 	if err != nil {
-		f.Logger.Debug("an entry whose issuer is not proven was not read again", "log", f.name, "index", p.Index, "error", err)
+		f.Logger.Debug("an entry whose issuer is not proven was not read again", "log", f.name, "index", e.Index, "error", err)
 		return nil
 	}
 	for i := range b.Found {
 		found := &b.Found[i]
-		if found.LeafHash != p.LeafHash {
+		if found.LeafHash != e.LeafHash {
 			continue
 		}
-		f.Reader.prove(ctx, found)
+		if err := f.Reader.prove(ctx, found); err != nil {
+			return err
+		}
 		if err := f.Recorder.AddProof(ctx, f.id, *found); err != nil {
 			return record(err)
 		}
 	}
 	return nil
-}
-
-// doubtful reports whether an entry of a batch is to be asked for again.
-func doubtful(b ctwatch.Batch) bool {
-	return slices.ContainsFunc(b.Found, func(f ctwatch.Found) bool { return f.Unsettled() })
 }

@@ -28,13 +28,7 @@ type pupil struct {
 	bare   int      // chains of certificates that came without names or validity
 }
 
-func (p *pupil) Known(c *ctwatch.Certificate) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.known[c.Issuer.Pin]
-}
-
-func (p *pupil) Learn(_ context.Context, c *ctwatch.Certificate, chain [][]byte) {
+func (p *pupil) Learn(_ context.Context, c *ctwatch.Certificate, chain [][]byte) error {
 	p.mu.Lock()
 	if c.NotBefore.IsZero() || len(c.Names) == 0 {
 		p.bare++
@@ -44,6 +38,7 @@ func (p *pupil) Learn(_ context.Context, c *ctwatch.Certificate, chain [][]byte)
 	if len(chain) > 1 {
 		p.known[p.learns] = true
 	}
+	return nil
 }
 
 func (p *pupil) taught() [][][]byte {

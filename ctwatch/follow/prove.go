@@ -25,7 +25,12 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 	var ie *ctlog.InconsistencyError
 	if errors.As(err, &ie) {
 		f.intact = false
-		f.scheduleRepair()
+		if err := f.scheduleRepair(ctx); err != nil {
+			return err
+		}
+		if s := f.reply; s.told && s.span[0] < s.span[1] && s.span[0] >= f.verified.Size && s.span[1] <= f.tree.Size {
+			return nil // it has told already what is wrong with these entries
+		}
 		return f.alarm(ctx, head, f.tree, root, ie)
 	}
 	if err != nil {
@@ -37,7 +42,7 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 	if err := f.Recorder.Advance(ctx, f.id, f.tree, head); err != nil {
 		return record(err)
 	}
-	f.verified, f.searched = f.tree, false
+	f.verified, f.searched, f.kept = f.tree, false, ctwatch.Tree{}
 	f.Logger.Debug("verified", "log", f.name, "size", f.verified.Size)
 	return nil
 }
@@ -46,7 +51,9 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 // read position, and so makes the tree intact again if the log now serves what it
 // signed.
 func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
-	f.scheduleRepair()
+	if err := f.scheduleRepair(ctx); err != nil {
+		return err
+	}
 	if err := f.Recorder.Reread(ctx, f.id); err != nil {
 		return record(err)
 	}
@@ -77,13 +84,24 @@ func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 const repairPause = time.Second / 2
 
 // scheduleRepair sets when to read again what did not verify: at first with the
-// next poll, then ever more seldom.
-func (f *Follower) scheduleRepair() {
+// next poll, then ever more seldom; and keeps that it did not.
+func (f *Follower) scheduleRepair(ctx context.Context) error {
 	if f.repair == nil {
-		f.repair = backoff.NewExponentialBackOff()
-		f.repair.InitialInterval = f.Poll
-		f.repair.MaxInterval = max(time.Hour, f.Poll)
+		f.repair = f.repairs(f.Poll)
 	}
 	spans := (max(f.position, f.verified.Size) - f.verified.Size) / f.log.Span()
-	f.nextRepair = f.Now().Add(max(f.repair.NextBackOff(), time.Duration(spans)*repairPause))
+	pause := max(f.repair.NextBackOff(), time.Duration(spans)*repairPause)
+	f.nextRepair, f.kept = f.Now().Add(pause), ctwatch.Tree{}
+	if f.position < f.verified.Size {
+		return nil // a smaller tree head: nothing was read after the verified position
+	}
+	return record(f.Recorder.Keep(ctx, f.id, f.position, ctwatch.Kept{Unverified: true, Repair: f.nextRepair, Pause: pause}))
+}
+
+// repairs are pauses that grow from one.
+func (f *Follower) repairs(first time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.MaxInterval = max(time.Hour, f.Poll)
+	b.InitialInterval = max(f.Poll, min(first, b.MaxInterval))
+	return b
 }

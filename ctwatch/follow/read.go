@@ -39,6 +39,12 @@ type Reader struct {
 	// Optional.
 	Issuers Issuers
 
+	// Lenient has entries read that say they have another index, and those before one
+	// that cannot be told from the next, so that nothing that can be read is missed. It
+	// is not to be changed during a Read. A Follower sets it while the log is accused of
+	// serving such.
+	Lenient bool
+
 	// Hooks are told of what the Reader does, and a Follower that has it; optional.
 	Hooks Hooks
 }
@@ -156,6 +162,9 @@ func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.B
 		t.good.Add(1)
 		return b, nil
 	}
+	if isRecorder(err) || t.Lenient && isContent(err) {
+		return b, err // asking again is of no use
+	}
 	good := t.good.Load()
 	select {
 	case t.turn <- struct{}{}:
@@ -188,6 +197,9 @@ func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.B
 			t.good.Add(1)
 			return b, nil
 		}
+		if isRecorder(err) || t.Lenient && isContent(err) {
+			break
+		}
 	}
 	return b, err
 }
@@ -215,7 +227,9 @@ func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 		return ctwatch.Batch{}, err
 	}
 	for i := range b.Found {
-		r.prove(ctx, &b.Found[i])
+		if err := r.prove(ctx, &b.Found[i]); err != nil {
+			return ctwatch.Batch{}, err
+		}
 	}
 	r.Hooks.batch(b)
 	return b, nil
@@ -228,6 +242,7 @@ func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 	if err != nil {
 		return ctwatch.Batch{}, err
 	}
+	c.Lenient = r.Lenient
 	begun = time.Now()
 	b, err := r.Scanner.Scan(c)
 	r.Hooks.took(StageScan, begun)

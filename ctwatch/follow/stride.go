@@ -11,9 +11,17 @@ import (
 
 // readOn reads from the read position to the head, and proves each stride.
 func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
+	var wrong error // a reply that keeps nobody from reading on
 	for f.position < head.Size {
 		next := min(f.position+stride, head.Size)
 		row, err := f.stride(ctx, f.position, next, head.Size, true)
+		if err != nil && f.Reader.Lenient && isContent(err) {
+			wrong = err
+			if err := f.around(ctx, next, head); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return f.salvage(ctx, head, row, err)
 		}
@@ -24,7 +32,9 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 		}
 		f.position = next
 		if f.intact {
-			if err := f.prove(ctx, head); err != nil {
+			if err := f.proveOrKeep(ctx, head); isContent(err) {
+				wrong = err
+			} else if err != nil {
 				return err
 			}
 		}
@@ -33,15 +43,34 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 		}
 	}
 	// A proof that could not be had before may be had now.
-	if f.intact && f.verified.Size < f.tree.Size {
-		return f.prove(ctx, head)
+	if f.intact && f.verified.Size < f.tree.Size && wrong == nil {
+		return f.proveOrKeep(ctx, head)
 	}
-	return nil
+	return wrong
 }
 
-// salvage keeps what a stride that failed has read in order, if that can be proven
-// now. All the rest is to be read again: it may be different then, and must not
-// be verified together with what it was before.
+func isContent(err error) bool {
+	var ce *ctlog.ContentError
+	return errors.As(err, &ce)
+}
+
+// proveOrKeep is prove, and keeps the tree where there is no proof to be had now, so that
+// it is not read again for that.
+func (f *Follower) proveOrKeep(ctx context.Context, head ctwatch.Head) error {
+	err := f.prove(ctx, head)
+	if err == nil || ctx.Err() != nil || isRecorder(err) || f.tree.Size == f.kept.Size {
+		return err
+	}
+	if err := f.Recorder.Keep(ctx, f.id, f.position, ctwatch.Kept{Tree: f.tree}); err != nil {
+		return record(err)
+	}
+	f.kept = f.tree
+	return err
+}
+
+// salvage keeps what a stride that failed has read in order. All the rest is to be read
+// again: it may be different then, and must not be verified together with what it was
+// before.
 func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cause error) error {
 	if !f.intact || ctx.Err() != nil || isRecorder(cause) {
 		return cause
@@ -55,11 +84,15 @@ func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cau
 		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: row.End(), End: row.End()}, row.End()); err != nil {
 			return record(err)
 		}
-		if err := f.prove(ctx, head); isRecorder(err) || !f.intact {
+		if err := f.proveOrKeep(ctx, head); isRecorder(err) || !f.intact {
 			return errors.Join(cause, err)
 		}
 	}
-	f.tree, f.position = f.verified, f.verified.Size
+	f.tree = f.verified
+	if f.kept.Size > f.verified.Size {
+		f.tree = f.kept
+	}
+	f.position = f.tree.Size
 	if err := f.Recorder.Reread(ctx, f.id); err != nil {
 		return record(err)
 	}
@@ -92,7 +125,6 @@ func (f *Follower) stride(ctx context.Context, start, end, size uint64, move boo
 			if err != nil {
 				return row, record(err)
 			}
-			f.doubts = f.doubts || doubtful(b)
 			last = f.Now()
 		}
 	}

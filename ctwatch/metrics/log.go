@@ -14,8 +14,8 @@ import (
 
 // A Log counts what is done with one log. Its methods may be called concurrently.
 type Log struct {
-	requests                                    *prometheus.CounterVec // by code
-	received, entries, matches, malformed, errs prometheus.Counter
+	requests                                             *prometheus.CounterVec // by code
+	received, entries, matches, malformed, errs, refused prometheus.Counter
 }
 
 // Log returns the counters of a log. They begin with 0, and go on where they were
@@ -26,7 +26,7 @@ func (m *Metrics) Log(l ctwatch.Log) *Log {
 		requests: m.requests.MustCurryWith(prometheus.Labels{logLabels[0]: values[0], logLabels[1]: values[1]}),
 		received: m.received.WithLabelValues(values...),
 		entries:  m.entries.WithLabelValues(values...), matches: m.matches.WithLabelValues(values...),
-		malformed: m.malformed.WithLabelValues(values...), errs: m.errs.WithLabelValues(values...),
+		malformed: m.malformed.WithLabelValues(values...), errs: m.errs.WithLabelValues(values...), refused: m.refused.WithLabelValues(values...),
 	}
 	c.requests.WithLabelValues(code(http.StatusOK))
 	return c
@@ -41,6 +41,9 @@ func (l *Log) Batch(b ctwatch.Batch) {
 
 // Failed counts a failure to follow the log.
 func (l *Log) Failed(error) { l.errs.Inc() }
+
+// Refused counts a tree head that was refused for its date.
+func (l *Log) Refused(ctwatch.Head) { l.refused.Inc() }
 
 // Transport returns a transport that counts the requests made through it, which
 // must be to this log, and the bytes of their replies.

@@ -41,6 +41,7 @@ type Metrics struct {
 
 	requests                                    *prometheus.CounterVec // by log and code
 	received, entries, matches, malformed, errs *prometheus.CounterVec // by log
+	refused                                     *prometheus.CounterVec // by log
 	stages                                      *prometheus.HistogramVec
 	delivered, failures                         *prometheus.CounterVec // by sender
 	reloads                                     *prometheus.CounterVec // by result
@@ -72,6 +73,7 @@ func New(o Options) (*Metrics, error) {
 		matches:   counter("log_matches_total", "Entries read that matched the watch list, those read again included.", logLabels...),
 		malformed: counter("log_malformed_entries_total", "Entries read that could not be parsed, those read again included.", logLabels...),
 		errs:      counter("log_errors_total", "How often following the log failed, after all attempts.", logLabels...),
+		refused:   counter("log_refused_heads_total", "Tree heads of the log that were refused since they are dated in the future.", logLabels...),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ctwatch", Name: "stage_duration_seconds",
 			Help:    "How long each part of the work took, once for each reply (fetch, scan), transaction (record) or proof (verify).",
@@ -94,7 +96,7 @@ func New(o Options) (*Metrics, error) {
 
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.requests, m.received, m.entries, m.matches, m.malformed, m.errs, m.stages, m.delivered, m.failures, m.reloads, m.stale, build,
+		m.requests, m.received, m.entries, m.matches, m.malformed, m.errs, m.refused, m.stages, m.delivered, m.failures, m.reloads, m.stale, build,
 		newState(o.Sources, o.Logger),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {

@@ -166,6 +166,7 @@ func TestWorkIsCounted(t *testing.T) {
 	a.Batch(ctwatch.Batch{Start: 10, End: 266, Found: make([]ctwatch.Found, 2), Malformed: make([]ctwatch.Malformed, 1)})
 	m.Log(logOf("A")).Batch(ctwatch.Batch{Start: 266, End: 270}) // followed anew
 	b.Failed(errors.New("x"))
+	b.Refused(ctwatch.Head{})
 	m.Took("fetch", 10*time.Millisecond)
 	m.Sent("nats", nil)
 	m.Sent("nats", nil)
@@ -178,6 +179,7 @@ func TestWorkIsCounted(t *testing.T) {
 		"ctwatch_log_malformed_entries_total" + labels("A") + "1", "ctwatch_log_malformed_entries_total" + labels("B") + "0",
 		"ctwatch_log_matches_total" + labels("A") + "2", "ctwatch_log_matches_total" + labels("B") + "0",
 		"ctwatch_log_received_bytes_total" + labels("A") + "0", "ctwatch_log_received_bytes_total" + labels("B") + "0",
+		"ctwatch_log_refused_heads_total" + labels("A") + "0", "ctwatch_log_refused_heads_total" + labels("B") + "1",
 		`ctwatch_log_requests_total{code="200",` + labels("A")[1:] + "0", `ctwatch_log_requests_total{code="200",` + labels("B")[1:] + "0",
 	}
 	if diff := cmp.Diff(want, scrape(t, m, "ctwatch_log_")); diff != "" {

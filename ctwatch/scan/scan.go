@@ -25,7 +25,8 @@ type Scanner struct {
 }
 
 // Scan reads c to its end and closes it. A chunk that cannot be delimited into entries is an
-// error and yields nothing: it has to be fetched again.
+// error and yields nothing: it has to be fetched again. A lenient one yields the entries
+// before the first that cannot be delimited, if there are any.
 func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 	defer c.Close()
 	b := ctwatch.Batch{Log: s.Log.ID, Start: c.Start, Bytes: c.Bytes}
@@ -64,7 +65,7 @@ func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 			}
 		}
 	}
-	if err := c.Err(); err != nil {
+	if err := c.Err(); err != nil && !(c.Lenient && len(leaves) > 0) {
 		return ctwatch.Batch{}, fmt.Errorf("%s: %w", s.Log.Name, err)
 	}
 	b.End = b.Start + uint64(len(leaves))
