@@ -52,7 +52,8 @@ func (r *tileReader) SaveTiles([]tlog.Tile, [][]byte) {}
 var errTile = errors.New("the hash tile does not hash to the signed root")
 
 // wrong says which of the tiles that were read is to blame that they do not hash to a
-// head's root: one whose own root is not what the tile above says; or else the topmost.
+// head's root: one whose own root is not what the tile above says; or else those at the
+// right edge, of which the topmost is named.
 func (r *tileReader) wrong(head ctwatch.Head) error {
 	type place struct {
 		level int
@@ -89,7 +90,7 @@ func (r *tileReader) wrong(head ctwatch.Head) error {
 	if len(r.tiles) == 0 {
 		return errTile
 	}
-	return blame(top, fmt.Sprintf("hashes that lead to the root %v, which it signed for size %d", head.Root, head.Size))
+	return blame(top, fmt.Sprintf("hashes that, with those of the tiles below it at the right edge, lead to the root %v, which it signed for size %d", head.Root, head.Size))
 }
 
 // rootOf is the root of a full tile.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/ctlogtest"
 	"ctwatch/ctwatch/follow"
 	"ctwatch/pins"
@@ -181,6 +183,160 @@ func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
 				if whole > 2 || p.bare > 0 {
 					t.Errorf("for two entries the whole chain was learned %d times, %d times without what it is judged by", whole, p.bare)
 				}
+			})
+		})
+	}
+}
+
+// proven reports whether the issuer of a certificate is proven and its chain complete.
+func (r *rig) proven(id ctwatch.Hash) bool {
+	r.t.Helper()
+	c, err := r.db.Certificate(context.Background(), id.String())
+	return err == nil && c.Issuer.Proven && len(c.Problems) == 0
+}
+
+// TestIssuerIsAskedForUntilItComes: however often the file of an issuer fails, in whatever
+// way, with restarts in between, and for however many entries.
+func TestIssuerIsAskedForUntilItComes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault ctlogtest.Fault
+		times []int
+	}{
+		"missing":     {ctlogtest.IssuerMissing(), []int{1, 2, 5}},
+		"overloaded":  {ctlogtest.Status(http.StatusServiceUnavailable, 0).On(ctlogtest.Issuers), []int{1}},
+		"another one": {rewrite("/issuer/", flip(100)), []int{2}},
+		"no answer":   {ctlogtest.Hang(nil).On(ctlogtest.Issuers), []int{1, 4}},
+	} {
+		for _, times := range tt.times {
+			t.Run(fmt.Sprintf("%s, %d times", name, times), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, MaxAge: time.Second})
+					var issued []*ctlogtest.Issued
+					for _, n := range []string{"a.", "b."} {
+						issued = append(issued, r.issue(n+watched))
+						r.fill(300)
+					}
+					r.log.SetFault(tt.fault.Times(times))
+					r.publish()
+					begun := time.Now()
+					r.taughtBy()
+					for n := 0; r.log.Requests(ctlogtest.Issuers) < times; n++ {
+						time.Sleep(3 * time.Second)
+						if n%2 == 1 {
+							r.stop()
+							r.taughtBy()
+						}
+						if n > 1000 {
+							t.Fatal("nothing is asked for any more")
+						}
+					}
+					r.until("all issuers to be proven", func() bool { return r.proven(issued[0].ID) && r.proven(issued[1].ID) })
+					if took := time.Since(begun); took > 10*time.Minute {
+						t.Errorf("it took %v", took)
+					}
+					r.until("nothing to be left", func() bool {
+						left, err := r.db.Unsettled(t.Context(), r.log.Info().ID, 10)
+						return err == nil && len(left) == 0
+					})
+				})
+			})
+		}
+	}
+}
+
+// TestAlertWaitsNotForIssuer: a log that does not answer for an issuer holds up what is
+// told of a certificate by seconds, and of all of them by no more.
+func TestAlertWaitsNotForIssuer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, MaxAge: time.Second})
+		for n := range 50 {
+			r.issue(fmt.Sprintf("n%d.%s", n, watched))
+		}
+		r.log.SetFault(ctlogtest.Hang(nil).On(ctlogtest.Issuers))
+		size := r.publish().Size
+		begun := time.Now()
+		r.taughtBy()
+		r.verified(size)
+		if took := time.Since(begun); took > 10*time.Second || len(r.issued()) != 50 {
+			t.Errorf("%d certificates were told after %v", len(r.issued()), took)
+		}
+	})
+}
+
+// TestFinalLogIsAskedForIssuers: also after a log that does not grow any more was read to
+// its end.
+func TestFinalLogIsAskedForIssuers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+		i := r.issue("a." + watched)
+		head := r.publish()
+		r.final = &head
+		r.log.SetFault(ctlogtest.IssuerMissing())
+		r.taughtBy()
+		r.verified(head.Size)
+		time.Sleep(time.Minute)
+		r.log.ClearFaults()
+		r.until("the issuer to be proven", func() bool { return r.proven(i.ID) })
+	})
+}
+
+// TestIssuerIsAskedForBesideTrouble: that entries of the log cannot be read is no reason
+// not to ask for an issuer.
+func TestIssuerIsAskedForBesideTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
+		i := r.issue("a." + watched)
+		r.log.SetFault(ctlogtest.IssuerMissing().Times(3))
+		r.taughtBy()
+		r.verified(r.publish().Size)
+		r.log.SetFault(ctlogtest.MissingTile(ctlogtest.DataTile, 1))
+		r.fill(1000)
+		r.publish()
+		r.until("the issuer to be proven", func() bool { return r.proven(i.ID) })
+		if s := r.status(); s.Position == s.TreeSize {
+			t.Error("there was no trouble")
+		}
+	})
+}
+
+// TestIssuerOfAnotherLogWillDo: what one log does not serve is taken from another, now or
+// before, and also after it was missed.
+func TestIssuerOfAnotherLogWillDo(t *testing.T) {
+	for name, missed := range map[string]bool{"known before": false, "known later": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, Name: "a"}), newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, Name: "b"})
+				// Each log has the same CA, and a store of its own would not do.
+				if err := b.db.Close(); err != nil {
+					t.Fatal(err)
+				}
+				b.ca, b.db, b.dir = a.ca, a.db, a.dir
+				a.issuers = &ctlog.Issuers{Stored: a.db.IssuerCertificate}
+				b.issuers = a.issuers
+				a.log.SetFault(ctlogtest.IssuerMissing())
+				i := a.issue("a." + watched)
+				if missed {
+					a.taughtBy()
+					a.verified(a.publish().Size)
+					time.Sleep(2 * time.Minute) // it is asked for but seldom
+				}
+				b.issue("b." + watched)
+				b.taughtBy()
+				b.verified(b.publish().Size)
+				if !missed {
+					a.issuers = &ctlog.Issuers{Stored: a.db.IssuerCertificate} // after a restart
+					a.taughtBy()
+					a.verified(a.publish().Size)
+					if !a.proven(i.ID) || a.log.Requests(ctlogtest.Issuers) > 0 {
+						t.Errorf("proven: %v, after %d requests", a.proven(i.ID), a.log.Requests(ctlogtest.Issuers))
+					}
+				}
+				begun := time.Now()
+				a.until("the issuer to be proven", func() bool { return a.proven(i.ID) })
+				if took := time.Since(begun); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				b.stop()
 			})
 		})
 	}

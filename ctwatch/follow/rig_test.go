@@ -44,12 +44,16 @@ type rig struct {
 	log *ctlogtest.Log
 	db  *store.DB
 
-	pipe   *ctlogtest.Pipe
-	final  *ctwatch.Head // of a readonly log; nil for one that grows
-	asked  atomic.Int64  // requests that readers began; the log counts them when they arrive
-	dir    string
-	cancel context.CancelFunc
-	done   chan error
+	pipe    *ctlogtest.Pipe
+	final   *ctwatch.Head // of a readonly log; nil for one that grows
+	now     func() time.Time
+	clock   *follow.Clock
+	issuers *ctlog.Issuers // shared with other logs
+	refused atomic.Int64   // tree heads
+	asked   atomic.Int64   // requests that readers began; the log counts them when they arrive
+	dir     string
+	cancel  context.CancelFunc
+	done    chan error
 }
 
 const (
@@ -59,7 +63,7 @@ const (
 
 func newRig(t *testing.T, o ctlogtest.Options) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir()}
+	r := &rig{t: t, dir: t.TempDir(), now: time.Now}
 	var err error
 	if r.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{}); err != nil {
 		t.Fatal(err)
@@ -117,7 +121,7 @@ func (r *rig) transport() *http.Transport {
 func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 	r.t.Helper()
 	tr := r.transport()
-	log, err := ctlog.Open(info, ctlog.Options{Client: &http.Client{Transport: counted{tr, &r.asked}}, Logger: logger(r.t)})
+	log, err := ctlog.Open(info, ctlog.Options{Client: &http.Client{Transport: counted{tr, &r.asked}}, Logger: logger(r.t), Issuers: r.issuers})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -134,8 +138,10 @@ func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 // follow starts a follower, until stop.
 func (r *rig) follow(s follow.Start) {
 	r.t.Helper()
+	reader := r.reader(r.info())
+	reader.Hooks.Refused = func(ctwatch.Head) { r.refused.Add(1) }
 	f := follow.New(follow.Options{
-		Reader: r.reader(r.info()), Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: poll, Start: s,
+		Reader: reader, Recorder: r.db, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)
