@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -18,11 +19,21 @@ type model struct {
 	position, verified uint64
 	met                map[uint64]bool // versions of entries, by version<<32|index: met since the last rewind
 	seen               map[uint64]bool // ever: whether verified
+	tree               uint64          // size of the tree that is kept; 0: none
+	doubted            bool            // what is past the verified position is known not to have verified
 }
 
 func (m *model) rewind() {
-	m.position = m.verified
-	clear(m.met)
+	switch {
+	case m.doubted:
+		clear(m.met)
+		return
+	case m.tree == 0:
+		m.position = m.verified
+	default:
+		m.position = m.tree
+	}
+	maps.DeleteFunc(m.met, func(key uint64, _ bool) bool { return key&(1<<32-1) >= m.tree })
 }
 
 // TestAnySequenceKeepsThePromises: whatever a log serves, in whatever order
@@ -69,6 +80,18 @@ func TestAnySequenceKeepsThePromises(t *testing.T) {
 					}
 				}
 				must(t, db.Advance(t.Context(), l.ID, tree(m.verified), head(m.verified)))
+				if m.verified >= m.tree {
+					m.tree = 0
+				}
+				m.doubted = m.doubted && m.verified < m.position
+			},
+			"keep": func(rt *rapid.T) {
+				m.tree, m.doubted = m.position, rapid.Bool().Draw(rt, "doubted")
+				k := ctwatch.Kept{Tree: tree(m.position)}
+				if m.doubted {
+					m.tree, k = 0, ctwatch.Kept{Unverified: true, Repair: epoch, Pause: time.Minute}
+				}
+				must(t, db.Keep(t.Context(), l.ID, m.position, k))
 			},
 			"reread": func(*rapid.T) {
 				must(t, db.Reread(t.Context(), l.ID))
@@ -81,7 +104,10 @@ func TestAnySequenceKeepsThePromises(t *testing.T) {
 				must(t, err)
 				m.rewind()
 				if p.Position != m.position || p.Verified.Size != m.verified {
-					rt.Fatalf("resumes at %d, verified %d; want %d for both", p.Position, p.Verified.Size, m.verified)
+					rt.Fatalf("resumes at %d, verified %d; want %d and %d", p.Position, p.Verified.Size, m.position, m.verified)
+				}
+				if p.Kept.Tree.Size != m.tree || p.Kept.Unverified != m.doubted {
+					rt.Fatalf("kept is %+v, want a tree of %d, or doubts: %v", p.Kept, m.tree, m.doubted)
 				}
 			},
 			"check": func(rt *rapid.T) { m.check(t, rt, db, l) },

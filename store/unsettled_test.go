@@ -1,0 +1,122 @@
+package store_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+func refs(t testing.TB, db *store.DB, l ctwatch.Log, limit int) (indexes []uint64) {
+	t.Helper()
+	all, err := db.Unsettled(t.Context(), l.ID, limit)
+	must(t, err)
+	for _, e := range all {
+		indexes = append(indexes, e.Index)
+	}
+	return indexes
+}
+
+// incomplete is a certificate whose log did not serve its chain.
+func incomplete(l ctwatch.Log, n int, index uint64) ctwatch.Found {
+	f := claimed(l, n, index, "issuer")
+	f.Incomplete = true
+	return f
+}
+
+// TestFloodHidesNoIncompleteEntry: an entry whose issuer a log did not serve is read again
+// although thousands of entries without proof came after it.
+func TestFloodHidesNoIncompleteEntry(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db := judging(t, path, provenRule("issuer"))
+	l := started(t, db, 1)
+	b := []ctwatch.Found{incomplete(l, 0, 0)}
+	for n := 1; n < 1500; n++ {
+		b = append(b, claimed(l, n, uint64(n), "issuer"))
+	}
+	record(t, db, l, 1500, b...)
+	if got := refs(t, db, l, 3); !slices.Equal(got, []uint64{0, 1499, 1498}) {
+		t.Errorf("to be read again: %v", got)
+	}
+	// Each is put off by itself, over restarts.
+	e := ctwatch.EntryRef{Index: 0, LeafHash: b[0].LeafHash}
+	must(t, db.AskLater(t.Context(), l.ID, e, time.Now().Add(1000*time.Hour)))
+	must(t, db.AskLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 1499, LeafHash: b[1499].LeafHash}, time.Time{}))
+	must(t, db.Close())
+	db = judging(t, path, provenRule("issuer"))
+	if got := refs(t, db, l, 2); slices.Contains(got, 0) {
+		t.Errorf("to be read again: %v", got)
+	}
+}
+
+// TestKnownIssuerMakesEntriesDue: when any log has shown the certificate of an issuer,
+// entries of all logs that lack one are read again at once, and the store has it.
+func TestKnownIssuerMakesEntriesDue(t *testing.T) {
+	db := judging(t, "", provenRule("issuer"))
+	l, other := started(t, db, 1), started(t, db, 2)
+	f := incomplete(l, 1, 0)
+	record(t, db, l, 1, f)
+	must(t, db.AskLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 0, LeafHash: f.LeafHash}, epoch.Add(100*365*24*time.Hour)))
+	if got := refs(t, db, l, 2); len(got) > 0 {
+		t.Errorf("to be read again: %v", got)
+	}
+	g := found(other, 2, 0)
+	g.Chain = [][]byte{[]byte("an issuer")}
+	record(t, db, other, 1, g)
+	all, err := db.Unsettled(t.Context(), l.ID, 2)
+	must(t, err)
+	if len(all) != 1 || all[0].Asked != 1 {
+		t.Errorf("to be read again: %+v", all)
+	}
+	if der, err := db.IssuerCertificate(t.Context(), hash("an issuer")); err != nil || string(der) != "an issuer" {
+		t.Errorf("the store has %q, %v", der, err)
+	}
+	if der, err := db.IssuerCertificate(t.Context(), hash("nobody")); err != nil || der != nil {
+		t.Errorf("the store has %q, %v", der, err)
+	}
+	// What is read again teaches the same.
+	f = found(l, 1, 0)
+	f.Chain = [][]byte{[]byte("another issuer")}
+	must(t, db.AddProof(t.Context(), l.ID, f))
+	if der, err := db.IssuerCertificate(t.Context(), hash("another issuer")); err != nil || der == nil {
+		t.Errorf("the store has %q, %v", der, err)
+	}
+}
+
+// TestLearnedIsJudgedByAfterACrash: the process ends after an issuing key was learned, and
+// before the certificates of it were judged again.
+func TestLearnedIsJudgedByAfterACrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	known := false // who the issuer is
+	rule := func(c *ctwatch.Certificate, _ ctwatch.Standing) ctwatch.Judgement {
+		if known {
+			return ctwatch.Judgement{Verdict: ctwatch.Expected}
+		}
+		return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}}
+	}
+	db := judging(t, path, rule)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	must(t, db.Learn(t.Context(), ctwatch.IssuerKey{Pin: pin("issuer"), Anchor: pin("root"), NotBefore: epoch, NotAfter: epoch.Add(time.Hour)}))
+	must(t, db.Crash())
+
+	db = judging(t, path, rule)
+	known = true
+	must(t, db.RejudgeLearned(t.Context()))
+	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
+		t.Errorf("it is %s %q", c.Verdict, c.Reasons)
+	}
+	known = false
+	must(t, db.RejudgeLearned(t.Context()))
+	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
+		t.Error("it was judged again though nothing became known")
+	}
+	must(t, db.RejudgeIssuers(t.Context(), []pins.Pin{pin("issuer")}...))
+	if c := get(t, db, 1); c.Verdict != ctwatch.Unexpected {
+		t.Errorf("it is %s %q", c.Verdict, c.Reasons)
+	}
+}
