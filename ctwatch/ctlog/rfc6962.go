@@ -1,6 +1,7 @@
 package ctlog
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -82,14 +83,19 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 // parseEntries reads the reply of get-entries that is in buf, of between 1 and most
 // entries, and returns how many there are.
 func parseEntries(buf *buffer, path string, start, most uint64) (*Chunk, uint64, error) {
+	src := source{path: path, want: "a MerkleTreeLeaf in base64 for each entry", body: buf.body}
 	spans, err := findEntries(buf.body, buf.spans, most)
+	if err == nil && len(spans) == 0 {
+		err = errors.New("the log gave no entries, though its tree head says there are")
+	}
+	if err != nil && bytes.Contains(buf.body, []byte(`"entries"`)) {
+		src.end = start + most
+		return nil, 0, src.wrong(start, err)
+	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, fmt.Errorf("%w: the log's front end may have answered in its place", err)
 	}
 	buf.spans = spans
-	if len(spans) == 0 {
-		return nil, 0, errors.New("the log gave no entries, though its tree head says there are")
-	}
 	i := 0
 	decode := func(e *Entry) (bool, error) {
 		if i == len(spans) {
@@ -122,7 +128,6 @@ func parseEntries(buf *buffer, path string, start, most uint64) (*Chunk, uint64,
 		}
 		return true, nil
 	}
-	src := source{path: path, want: "a MerkleTreeLeaf in base64 for each entry", body: buf.body}
 	return &Chunk{Start: start, Bytes: int64(len(buf.body)), source: src, buf: buf, decode: decode}, uint64(len(spans)), nil
 }
 

@@ -3,6 +3,7 @@ package ctlog
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"ctwatch/ctwatch"
 )
@@ -31,8 +32,8 @@ func (x staticExtra) decode() Extra {
 // of which the first entry that cannot be delimited makes the rest unreadable.
 func parseTile(buf *buffer, path string, first, start, end uint64) (*Chunk, error) {
 	src := source{path: path, want: fmt.Sprintf("the entries from %d on, each with its own index", first), body: buf.body, end: end}
-	if len(buf.body) == 0 || buf.body[0] != 0 { // a timestamp in milliseconds begins with 0
-		return nil, fmt.Errorf("%s: not a data tile: the log's front end may have answered in its place", path)
+	if utf8.Valid(buf.body[:min(len(buf.body), 1<<10)]) { // which no entry is
+		return nil, fmt.Errorf("%s: not a data tile but text: the log's front end may have answered in its place", path)
 	}
 	rest := buf.body
 	index := first

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -201,6 +203,10 @@ func (f *Follower) pauses() *backoff.ExponentialBackOff {
 // position was told but not proven; of that, what was kept is not read again.
 func (f *Follower) resume(p ctwatch.Progress) {
 	f.position, f.verified, f.tree, f.intact = p.Verified.Size, p.Verified, p.Verified, true
+	told := strings.Fields(p.Fault)
+	f.reply.told = slices.Contains(told, ctwatch.CauseInvalidReply)
+	f.origin.told = slices.Contains(told, ctwatch.CauseWrongOrigin)
+	f.Reader.Lenient = f.reply.told
 	switch k := p.Kept; {
 	case k.Unverified:
 		f.position, f.intact = p.Position, false

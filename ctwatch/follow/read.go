@@ -142,6 +142,11 @@ type trier struct {
 func (t *trier) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
 	for start < end {
 		b, err := t.attempt(ctx, start, end, size)
+		// A reply that is wrong as a whole may be so for one of its entries.
+		for upTo := end; err != nil && t.narrows(err) && upTo-start > 1; {
+			upTo = start + (upTo-start)/2
+			b, err = t.attempt(ctx, start, upTo, size)
+		}
 		if err != nil {
 			return fmt.Errorf("entries [%d, %d): %w", start, end, err)
 		}
@@ -153,6 +158,11 @@ func (t *trier) span(ctx context.Context, start, end, size uint64, out chan<- ct
 		start = b.End
 	}
 	return nil
+}
+
+// narrows reports whether asking for fewer entries is worth while after an error.
+func (t *trier) narrows(err error) bool {
+	return t.Lenient && isContent(err) && t.Log.Info().Kind == ctwatch.KindRFC6962
 }
 
 // attempt gets one batch from start on, trying as often as allowed.

@@ -66,6 +66,7 @@ func TestRepliesThatStayWrong(t *testing.T) {
 		"entry with another index":    {ctwatch.KindStatic, ctlogtest.WrongLeafIndex(302), "tile/data/001"},
 		"tile that ends in an entry":  {ctwatch.KindStatic, rewrite("/tile/data/001", half), "tile/data/001"},
 		"leaf that is not base64":     {ctwatch.KindRFC6962, spoiled(302), "ct/v1/get-entries?"},
+		"replies that end early":      {ctwatch.KindRFC6962, cutShort(302), "ct/v1/get-entries?"},
 		"several leaves of this kind": {ctwatch.KindRFC6962, spoiled(302, 303, 900), "ct/v1/get-entries?"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,6 +109,15 @@ func TestRepliesThatStayWrong(t *testing.T) {
 			})
 		})
 	}
+}
+
+// cutShort is a fault by which a reply of an RFC 6962 log ends before an entry.
+func cutShort(index int) ctlogtest.Fault {
+	return rewrite("/get-entries", func(b []byte) []byte { return b[:len(b)/2] }).When(func(r *http.Request) bool {
+		start, _ := strconv.Atoi(r.URL.Query().Get("start"))
+		end, _ := strconv.Atoi(r.URL.Query().Get("end"))
+		return start <= index && index <= end
+	}).On(ctlogtest.Entries)
 }
 
 // spoiled is a fault by which the leaves of some entries of an RFC 6962 log are not base64.
