@@ -157,14 +157,15 @@ func wait(t *testing.T, l *ctlog.LogPace) (waited time.Duration) {
 	return time.Since(begun)
 }
 
-// TestRetryAfterAsADate: over HTTP, and for another log of the operator.
+// TestRetryAfterAsADate: over HTTP, as servers in Go write it, and for another log of the
+// operator.
 func TestRetryAfterAsADate(t *testing.T) {
 	t.Parallel()
 	var busy atomic.Pointer[time.Time]
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		until := time.Now().Add(2 * time.Second).Truncate(time.Second)
 		busy.Store(&until)
-		w.Header().Set("Retry-After", until.UTC().Format(http.TimeFormat))
+		w.Header().Set("Retry-After", until.UTC().Format(time.RFC1123))
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
 	defer srv.Close()
