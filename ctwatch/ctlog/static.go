@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +22,8 @@ type staticLog struct {
 	info     ctwatch.Log
 	get      *getter
 	verifier *verifier
+	logger   *slog.Logger
+	warn     sync.Once // about the origin
 
 	issuers *Issuers
 	mu      sync.Mutex
@@ -46,7 +49,7 @@ func newStatic(l ctwatch.Log, g *getter, v *verifier, o Options) *staticLog {
 	if issuers == nil {
 		issuers = &Issuers{}
 	}
-	return &staticLog{info: l, get: g, verifier: v, issuers: issuers, failed: make(map[ctwatch.Hash]failedIssuer)}
+	return &staticLog{info: l, get: g, verifier: v, logger: o.Logger, issuers: issuers, failed: make(map[ctwatch.Hash]failedIssuer)}
 }
 
 func (l *staticLog) Info() ctwatch.Log { return l.info }
@@ -64,6 +67,12 @@ func (l *staticLog) Head(ctx context.Context) (ctwatch.Head, error) {
 		return ctwatch.Head{}, err
 	}
 	head.Origin = origin
+	if want := Origin(l.info); want != "" && origin != want {
+		l.warn.Do(func() {
+			l.logger.Warn("checkpoint's origin is not the log's submission prefix; its signature is good, so it is believed",
+				"log", l.info.Name, "origin", ctwatch.Printable(origin, 200), "want", want)
+		})
+	}
 	return head, nil
 }
 

@@ -14,7 +14,8 @@
 // Strides (read.go) bound how much is read between two proofs. A stride that does
 // not verify (fault.go) is an alarm with the evidence and changes nothing about
 // the verified position: reading goes on unverified, so that no alert is lost,
-// and the stride is read again until the log serves what it signed.
+// and the stride is read again until the log serves what it signed. A reply that is
+// not what it has to be (suspect.go) is asked for again, and read around when it stays so.
 //
 // # What a log is asked for
 //
