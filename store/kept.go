@@ -77,7 +77,7 @@ func (db *DB) Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctw
 }
 
 // Reread begins a new epoch, in which what was read after the verified position is read
-// again. What is not met again then stays unverified for ever. The read position goes back
+// again. What is not met again then stays unverified forever. The read position goes back
 // to the verified one, unless more is kept (Keep): to the end of a tree that is kept, or
 // nowhere if it is known not to have verified, since all of that was read.
 func (db *DB) Reread(ctx context.Context, id ctwatch.LogID) error {

@@ -70,7 +70,7 @@ type Options struct {
 	TailWait time.Duration
 	Start    Start // where to begin in a log never read before
 
-	// Clock is told of each tree head whose signature is good, and says what time it is
+	// Clock learns of each tree head whose signature is good, and says what time it is
 	// by most logs, should the local clock be behind. Optional: without it Now counts.
 	Clock *Clock
 	// OnHead is called with each tree head accepted; optional.

@@ -113,8 +113,8 @@ func TestOwnClockBehind(t *testing.T) {
 	}
 }
 
-// TestClockForgetsTheFuture: one head of the future does not keep a log from being asked
-// for the time for ever.
+// TestClockForgetsTheFuture: one head of the future does not keep a log's later ones from
+// counting.
 func TestClockForgetsTheFuture(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	c := follow.Clock{Now: func() time.Time { return now }, Logger: logger(t)}

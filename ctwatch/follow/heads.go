@@ -71,8 +71,8 @@ func (f *Follower) nextHead(ctx context.Context) error {
 	return judgement
 }
 
-// checkDate refuses a tree head of the future. Nobody could ever tell that it is stale, nor
-// which of two is newer. Dates are off by seconds where clocks are right; how far they may
+// checkDate refuses a tree head of the future: it would never be stale, and never older than
+// another. Dates are off by seconds where clocks are right; how far they may
 // be is what is tolerated of the local clock, too (MaxClockOffset). Is that one behind, the
 // logs say what time it is, if there are enough of them: else all would be refused.
 func (f *Follower) checkDate(h ctwatch.Head) error {

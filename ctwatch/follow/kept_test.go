@@ -13,7 +13,7 @@ import (
 )
 
 // TestRestartReadsNothingTwice: when a log has signed a tree that never verifies, a restart
-// does not read what was read after it again. It is told of what is new, and reads the rest
+// does not read what was read after it again. It reports what is new, and reads the rest
 // again when that is due.
 func TestRestartReadsNothingTwice(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {

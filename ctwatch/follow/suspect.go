@@ -85,7 +85,7 @@ func (f *Follower) wrongReply(err error) (what string, fault ctwatch.Fault) {
 		if f.head != nil {
 			fault.Evidence.Heads = []ctwatch.EvidenceHead{f.head.Evidence()}
 		}
-	case errors.As(err, &ie) && !f.started: // later it is told where it is found
+	case errors.As(err, &ie) && !f.started: // later it is reported where it is found
 		what = fmt.Sprintf("proof for size %d", ie.Size)
 		fault = ctwatch.Fault{
 			Cause:  ctwatch.CauseInconsistent,

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Max is the longest that Of returns: whoever asks for more has made a mistake, and
-// callers bound it further by what they can do without.
+// Max is the longest that Of returns: more is a mistake of the server's. Callers bound it
+// further by what they can do without.
 const Max = 24 * time.Hour
 
 // Of returns how long the server of a reply asks to be left alone: between 0, if it does
