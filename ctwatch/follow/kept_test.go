@@ -28,7 +28,7 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 		size := r.publish().Size
 		r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		r.until("all to be read", func() bool { return r.status().Position == size })
-		time.Sleep(30 * time.Minute) // until it is tried again but seldom
+		time.Sleep(10 * time.Minute) // until it is tried again but seldom
 		for n := range 3 {
 			r.stop()
 			before := r.log.Requests(ctlogtest.Entries)

@@ -93,7 +93,7 @@ func TestRepliesThatStayWrong(t *testing.T) {
 					t.Errorf("evidence %+v, reply %+v", e, e.Reply)
 				}
 				r.until("what is behind it to be told", func() bool { return r.issued()[id] == 1 && r.status().Position == size })
-				time.Sleep(time.Minute)
+				time.Sleep(10 * time.Second)
 				if s := r.status(); s.Verified > 302 || s.Healthy || s.LastError == "" {
 					t.Errorf("while it lasts: %+v", s)
 				}
@@ -272,7 +272,7 @@ func TestTwoFaultsAtOnce(t *testing.T) {
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.BadSignature().Every(2))
 		r.log.SetFault(ctlogtest.Fork(7, nil).Every(3).On(ctlogtest.Heads))
-		time.Sleep(time.Minute)
+		time.Sleep(5 * time.Second)
 		told := make(map[string]int)
 		for _, e := range r.of(ctwatch.LogMisbehaved) {
 			told[e.Data.Evidence.Cause]++
