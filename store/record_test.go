@@ -405,7 +405,8 @@ func TestOneCertificateSeenVeryOften(t *testing.T) {
 	recordUnproven(t, db, l, 1, found(l, 1, 0))
 	_, err := db.Writer().Exec(`
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
-		INSERT INTO sightings SELECT certificate, log, i, leaf_hash, timestamp, kind, epoch, 0, issuer_pin, 0, 0, 0 FROM sightings, n`)
+		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch, issuer_pin)
+		SELECT certificate, log, i, leaf_hash, timestamp, kind, epoch, issuer_pin FROM sightings, n`)
 	must(t, err)
 	recordUnproven(t, db, l, 6000, found(l, 1, 5999))
 	if n := len(get(t, db, 1).Sightings); n != 200 {
