@@ -37,6 +37,9 @@ const (
 	EntryUnproven  EventType = "entry.unproven"  // alarms about entries that nothing proves, for people together
 	WatchGap       EventType = "watch.gap"       // a range of a log that is not read
 
+	LogListRefused  EventType = "loglist.refused"  // the published log list was not taken into use
+	LogListOutdated EventType = "loglist.outdated" // logs are missing from the list in use, as far as can be told
+
 	WatchHeartbeat EventType = "watch.heartbeat" // the daemon does its work
 	WatchStalled   EventType = "watch.stalled"   // it does not: nothing was read for longer than the merge delay
 	WatchResumed   EventType = "watch.resumed"   // it does again

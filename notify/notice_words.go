@@ -43,6 +43,10 @@ func eventTitle(t ctwatch.EventType) string {
 		return "Certificates that nothing proves"
 	case ctwatch.WatchGap:
 		return "Entries not read"
+	case ctwatch.LogListRefused:
+		return "Log list refused"
+	case ctwatch.LogListOutdated:
+		return "Log list outdated"
 	case ctwatch.WatchHeartbeat:
 		return "Heartbeat"
 	case ctwatch.WatchStalled:
@@ -120,6 +124,10 @@ func actions(e ctwatch.Event) []string {
 		}
 	case ctwatch.WatchGap:
 		return []string{"Look the watched names up elsewhere, such as crt.sh, for the time that is missing."}
+	case ctwatch.LogListRefused:
+		return []string{"Find out who serves that list, and to whom: reading goes on with the last good one. If it is right after all, save it, look it through, and name the file in logs.list, with list_key: \"\"."}
+	case ctwatch.LogListOutdated:
+		return []string{"Check that the address in logs.list serves the newest list to this machine, and look for a newer version of ctwatch."}
 	case ctwatch.WatchStalled:
 		return []string{"Look at the daemon's log, and at ctwatch logs: until logs are read again, nobody learns of new certificates."}
 	}

@@ -72,6 +72,8 @@ func TestPeopleAreNotToldWhatIsRoutineUnlessTheyAskForEverything(t *testing.T) {
 		"unexpected, deployed":               {lapsedDeployed(), false},
 		"a log that misbehaves":              {misbehaved(), false},
 		"a heartbeat":                        {ctwatch.HeartbeatEvent(testTime), true},
+		"a log list that is refused":         {ctwatch.LogListRefusedEvent(ctwatch.Critical, "why", "cause", testTime), false},
+		"a log list that is outdated":        {ctwatch.LogListOutdatedEvent(ctwatch.Warning, "why", "cause", testTime), false},
 		"nobody watches":                     {ctwatch.StalledEvent("why", testTime), false},
 		"watching again":                     {ctwatch.ResumedEvent(testTime, testTime), false},
 		"a test":                             {ctwatch.TestEvent("alice", testTime), false},

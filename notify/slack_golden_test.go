@@ -51,6 +51,7 @@ func TestMessagesLookAsTheyDid(t *testing.T) {
 		"judged":     s.eventMessage(authorized, nil, true),
 		"authorized": s.rootMessage(authorized, authorized.Data.By),
 		"stalled":    s.eventMessage(ctwatch.StalledEvent("no log was read for 25 hours", testTime), nil, false),
+		"listbad":    s.eventMessage(ctwatch.LogListRefusedEvent(ctwatch.Critical, "it names a log whose private key is public", "cause", testTime), nil, false),
 		"test":       s.eventMessage(ctwatch.TestEvent("alice <!here>", testTime), nil, false),
 		"missing":    s.eventMessage(ctwatch.PinMissingEvent("shop", "api.example.com", "example.com", &c.c, key.Pin, "no version of shop accepts it", 1, testTime), nil, false),
 		"candidate":  s.eventMessage(ctwatch.PinCandidateForApp("shop", "api.example.com", "example.com", key, "release it by 2026-12-01", 1, testTime), nil, false),

@@ -125,7 +125,7 @@ func (a *app) checkLogList(cfg *configs.Config) error {
 	if cfg.Logs.List == "" {
 		return nil
 	}
-	_, err := logListSource(cfg, nil, a.logger(), false)
+	_, err := logListSource(cfg, nil, a.logger(), nil)
 	return err
 }
 

@@ -67,6 +67,7 @@ type daemon struct {
 	issuer    *issuer // of pin documents; nil where none are served
 	metrics   *metrics.Metrics
 	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
+	logList   atomic.Pointer[metrics.LogList]        // nil before the log list was asked for
 	atStart   sync.Map                               // of ctwatch.LogID: the logs there were when the daemon started
 }
 

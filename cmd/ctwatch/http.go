@@ -95,7 +95,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Held},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Held, LogList: d.logList.Load},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)

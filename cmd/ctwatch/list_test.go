@@ -22,6 +22,7 @@ type listServer struct {
 	logs []ctwatch.Log
 	down bool
 	at   time.Time
+	told int // how often a list was asked for since the last change
 }
 
 func newListServer(t *testing.T) *listServer {
@@ -29,6 +30,7 @@ func newListServer(t *testing.T) *listServer {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.told++
 		list, err := ctlogtest.ListJSON(s.at, s.logs...)
 		if s.down || err != nil || r.URL.Path != "/list.json" {
 			http.Error(w, "no list", http.StatusServiceUnavailable)
@@ -44,7 +46,14 @@ func newListServer(t *testing.T) *listServer {
 func (s *listServer) set(down bool, logs ...ctwatch.Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.down, s.logs, s.at = down, logs, s.at.Add(time.Second)
+	s.down, s.logs, s.at, s.told = down, logs, s.at.Add(time.Second), 0
+}
+
+// served is how often the list was asked for since it was set.
+func (s *listServer) served() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told
 }
 
 // TestTraps25To30LogsComeAndGo plays what happens to a log list over months.

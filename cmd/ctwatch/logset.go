@@ -38,7 +38,7 @@ func (d *daemon) logs(ctx context.Context) (<-chan []ctwatch.Log, func(context.C
 	if d.cfg.Logs.List == "" {
 		return sets, func(ctx context.Context) error { send(ctx, extra); return nil }, nil
 	}
-	source, err := logListSource(d.cfg, d.client, d.logger, true)
+	source, err := logListSource(d.cfg, d.client, d.logger, d.listAlarms(ctx))
 	if err != nil {
 		return nil, nil, err
 	}

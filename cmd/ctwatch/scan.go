@@ -137,7 +137,7 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		return ctwatch.Log{}, err
 	}
 	if cfg.Logs.List != "" {
-		source, err := logListSource(cfg, httpClient(), logger, false)
+		source, err := logListSource(cfg, httpClient(), logger, nil)
 		if err != nil {
 			return ctwatch.Log{}, err
 		}

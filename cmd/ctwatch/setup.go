@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ctwatch/configs"
 	"ctwatch/configs/snapshot"
@@ -78,20 +79,20 @@ func userAgent(cfg *configs.Config) string {
 }
 
 // logListSource returns where the log list comes from. The list that is built in
-// stands for the public one only. Where keep is false nothing is written.
-func logListSource(cfg *configs.Config, client *http.Client, logger *slog.Logger, keep bool) (*loglist.Source, error) {
+// stands for the public one only. Without onAlarms nothing is written.
+func logListSource(cfg *configs.Config, client *http.Client, logger *slog.Logger, onAlarms func([]loglist.Alarm, time.Time)) (*loglist.Source, error) {
 	key, err := loglist.LoadKey(cfg.Logs.ListKey)
 	if err != nil {
 		return nil, &usageError{cfg.Errorf("logs.list_key", "%w", err)}
 	}
 	c := loglist.Config{
 		Location: cfg.Logs.List, Key: key, Refresh: cfg.Logs.Refresh,
-		Client: client, UserAgent: userAgent(cfg), Logger: logger,
+		Client: client, UserAgent: userAgent(cfg), Logger: logger, OnAlarms: onAlarms,
 	}
 	if cfg.Logs.List == configs.DefaultLogList {
 		c.Snapshot = snapshot.LogList()
 	}
-	if keep {
+	if onAlarms != nil {
 		c.CacheDir = filepath.Join(cfg.DataDir, "loglist")
 		if err := os.MkdirAll(c.CacheDir, 0o700); err != nil {
 			return nil, fmt.Errorf("making the cache of the log list: %w", err)

@@ -53,6 +53,9 @@ func (s *Source) useCache() error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
+	if err := s.admit(c.list); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
 	s.current = c
 	s.tell(problems)
 	return nil

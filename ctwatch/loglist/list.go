@@ -63,7 +63,8 @@ type (
 )
 
 // Parse reads a log list. What it cannot use it leaves out and reports as
-// problems; the error says that data is no log list at all. Where a log ID occurs
+// problems; the error says that data is no log list at all, or one that names a log whose
+// private key is public. Where a log ID occurs
 // twice, the first log is kept. An operator's `logs` come before its `tiled_logs`,
 // so that a log listed as both, of which some serve tiles without a checkpoint, is
 // read by the API that is complete.
@@ -81,7 +82,7 @@ func Parse(data []byte) (*List, []Problem, error) {
 
 	p := parser{
 		list: List{Version: ctwatch.Printable(in.Version, maxVersion), Timestamp: in.Timestamp.UTC()},
-		seen: make(map[ctwatch.LogID]ctwatch.Log),
+		seen: make(map[ctwatch.LogID]ctwatch.Log), named: make(map[ctwatch.LogID]bool),
 	}
 	for i, raw := range in.Operators {
 		var op operatorJSON
@@ -100,6 +101,9 @@ func Parse(data []byte) (*List, []Problem, error) {
 			p.add(raw, ctwatch.KindStatic, name)
 		}
 	}
+	if err := checkCompromised(data, p.named); err != nil {
+		return nil, nil, err
+	}
 	return &p.list, p.problems, nil
 }
 
@@ -107,6 +111,7 @@ type parser struct {
 	list     List
 	problems []Problem
 	seen     map[ctwatch.LogID]ctwatch.Log
+	named    map[ctwatch.LogID]bool // the IDs and keys of all logs, good and bad
 	count    int // logs met, good and bad
 }
 
@@ -117,7 +122,12 @@ func (p *parser) problem(log, format string, args ...any) {
 
 func (p *parser) add(raw json.RawMessage, kind ctwatch.LogKind, operator string) {
 	var in logJSON
-	if err := json.Unmarshal(raw, &in); err != nil {
+	err := json.Unmarshal(raw, &in)
+	p.named[ctwatch.LogIDOf(in.Key)] = true
+	if len(in.LogID) == len(ctwatch.LogID{}) {
+		p.named[ctwatch.LogID(in.LogID)] = true
+	}
+	if err != nil {
 		p.problem(in.label(operator), "left out: %v", err)
 		return
 	}

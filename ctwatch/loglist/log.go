@@ -217,6 +217,9 @@ func (e Extra) Log() (log ctwatch.Log, err error) {
 		return ctwatch.Log{}, wrap(err)
 	}
 	log.ID, log.State, log.Kind = ctwatch.LogIDOf(log.Key), ctwatch.LogUsable, e.Kind
+	if compromised(log.ID) {
+		return ctwatch.Log{}, wrap(fmt.Errorf("its private key is public, so that nothing it signs proves anything (log ID %s)", log.ID))
+	}
 	switch log.Kind {
 	case "":
 		log.Kind = ctwatch.KindRFC6962

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -24,12 +25,17 @@ type Config struct {
 	// start without network. Optional: without it nothing is kept.
 	CacheDir string
 	// Snapshot is a list to begin with when there is nothing better, trusted as it
-	// is. Optional; set it only where it stands for the list at Location.
+	// is. Optional; set it only where it stands for the list at Location, since what is
+	// older, or lacks its logs, is refused.
 	Snapshot []byte
 	// Refresh is how often the list is read again. Optional: default an hour.
 	Refresh time.Duration
 	// Timeout bounds one reading of list and signature. Optional: default 30 s.
 	Timeout time.Duration
+
+	// OnAlarms is called after each reading with all that is wrong by then, which may be
+	// nothing, and with the date of the list in use, zero when there is none. Optional.
+	OnAlarms func(alarms []Alarm, published time.Time)
 
 	Client    *http.Client     // optional: default http.DefaultClient
 	UserAgent string           // optional: default Go's
@@ -59,6 +65,9 @@ type Source struct {
 	fetcher  fetcher
 	current  *copyOf // the list in use; nil before there is any
 	failures int     // since the last reading that succeeded
+
+	failingSince time.Time // of failures, when the first was
+	alarms       []Alarm   // that were reported last
 }
 
 // A copyOf is a list with the bytes it was read from.
@@ -96,16 +105,18 @@ func NewSource(c Config) (*Source, error) {
 // snapshot; the origin says which. The error says that there is none of them: Run
 // goes on trying.
 func (s *Source) Load(ctx context.Context) (*List, Origin, error) {
-	// The cache comes first even when Location answers: its ETag saves the
-	// transfer, and its date tells a rollback.
+	// Each list is judged by the one before: the snapshot, the cache, what is published.
+	// The cache counts even when Location answers: its ETag saves the transfer.
+	snapshotErr := s.useSnapshot()
 	if err := s.useCache(); err != nil {
 		s.config.Logger.Warn("The cached log list cannot be used", "error", err)
+		if errors.As(err, new(*compromisedError)) {
+			s.report(err, nil)
+		}
 	}
 	_, fetchErr := s.refresh(ctx)
 	if s.current == nil {
-		if err := s.useSnapshot(); err != nil {
-			return nil, "", fmt.Errorf("there is no log list: %w; %w", fetchErr, err)
-		}
+		return nil, "", fmt.Errorf("there is no log list: %w; %w", fetchErr, snapshotErr)
 	}
 	c := s.current
 	attrs := []any{
@@ -113,7 +124,7 @@ func (s *Source) Load(ctx context.Context) (*List, Origin, error) {
 		"published", c.list.Timestamp, "logs", len(c.list.Logs),
 	}
 	if fetchErr != nil {
-		s.config.Logger.Warn("The log list could not be read; going on with an earlier one",
+		s.config.Logger.Warn("The log list "+failed(fetchErr)+"; going on with an earlier one",
 			append(attrs, "age", s.age(c.list), "error", fetchErr)...)
 	} else {
 		s.config.Logger.Info("Log list read", attrs...)
@@ -173,12 +184,16 @@ func (s *Source) refresh(ctx context.Context) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	changed, err = s.read(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+		s.failures = 0
+	case s.failures == 0:
+		s.failures, s.failingSince = 1, s.config.Now()
+	default:
 		s.failures++
-		return false, err
 	}
-	s.failures = 0
-	return changed, nil
+	s.report(err, s.standing())
+	return changed, err
 }
 
 func (s *Source) read(ctx context.Context) (changed bool, err error) {
@@ -209,7 +224,7 @@ func (s *Source) read(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := s.checkDate(next.list); err != nil {
+	if err := s.admit(next.list); err != nil {
 		return false, err
 	}
 
@@ -239,6 +254,9 @@ func (s *Source) verify(p published) error {
 // parse reads a list that may be used: one without any log would end all watching.
 func (s *Source) parse(p published, origin Origin) (*copyOf, []Problem, error) {
 	list, problems, err := Parse(p.data)
+	if bad, ok := errors.AsType[*compromisedError](err); ok {
+		return nil, nil, s.refuse(CompromisedLogs, strings.Join(bad.ids, " "), err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", s.fetcher.name(), err)
 	}
@@ -249,25 +267,6 @@ func (s *Source) parse(p published, origin Origin) (*copyOf, []Problem, error) {
 		return nil, nil, fmt.Errorf("%s: the log list has no logs", s.fetcher.name())
 	}
 	return &copyOf{p, list, origin}, problems, nil
-}
-
-// checkDate refuses a list older than the one in use. A snapshot does not count,
-// since it may be of another list; nor does an unsigned file, which its owner may
-// set back; and a date in the future does not lock out what comes after.
-func (s *Source) checkDate(next *List) error {
-	_, file := s.fetcher.(fileFetcher)
-	if s.current == nil || s.current.origin == OriginSnapshot || (file && s.config.Key == nil) {
-		return nil
-	}
-	newest := s.current.list.Timestamp
-	if now := s.config.Now(); newest.After(now) {
-		newest = now
-	}
-	if next.Timestamp.Before(newest) {
-		return fmt.Errorf("%s: %w: it is of %s, and the one in use of %s", s.fetcher.name(), ErrRollback,
-			next.Timestamp.Format(time.RFC3339), s.current.list.Timestamp.Format(time.RFC3339))
-	}
-	return nil
 }
 
 func (s *Source) useSnapshot() error {
@@ -295,12 +294,20 @@ func (s *Source) tell(problems []Problem) {
 	}
 }
 
+// failed says what became of a list that is not taken into use.
+func failed(err error) string {
+	if errors.As(err, new(*RefusedError)) {
+		return "is refused"
+	}
+	return "could not be read"
+}
+
 func (s *Source) warnKept(err error) {
 	if s.current == nil {
 		s.config.Logger.Warn("Waiting for a log list", "error", err)
 		return
 	}
-	s.config.Logger.Warn("The log list could not be read; keeping the last good one",
+	s.config.Logger.Warn("The log list "+failed(err)+"; keeping the last good one",
 		"version", s.current.list.Version, "published", s.current.list.Timestamp,
 		"age", s.age(s.current.list), "error", err)
 }

@@ -282,9 +282,9 @@ func TestAFullCacheFolderDoesNotStopTheList(t *testing.T) {
 }
 
 func TestTheSnapshotIsTheLastResortAndIsLeftForAnyGoodList(t *testing.T) {
-	p := newPublisher(t, oneLog(t, 1, "older than the snapshot"))
+	p := newPublisher(t, oneLog(t, 9, "newer than the snapshot"))
 	p.set(http.NotFound)
-	s, logs := p.source(t, func(c *Config) { c.Snapshot = oneLog(t, 9, "snapshot") })
+	s, logs := p.source(t, func(c *Config) { c.Snapshot = oneLog(t, 8, "snapshot") })
 	if got := load(t, s); got != "snapshot[snapshot]" {
 		t.Error(got)
 	}

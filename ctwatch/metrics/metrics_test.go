@@ -104,6 +104,9 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		Open: func(context.Context) ([]Open, error) {
 			return []Open{{Watch: "example.com", Unexpected: 2}, {Watch: "example.net", Unreviewed: 7}}, nil
 		},
+		LogList: func() *LogList {
+			return &LogList{Published: at, Alarms: map[string]bool{"outdated": true, "rollback": false}}
+		},
 	}
 	m := newMetrics(t, s)
 	labels := fmt.Sprintf(`{log="Lab 2026h2",log_id="%v"}`, l.ID)
@@ -122,6 +125,9 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		`ctwatch_log_lag_entries` + labels + ` 100`,
 		`ctwatch_log_lag_seconds` + labels + ` 2.5`,
 		`ctwatch_log_last_head_timestamp_seconds` + labels + ` 1.79000000025e+09`,
+		`ctwatch_log_list_alarm{reason="outdated"} 1`,
+		`ctwatch_log_list_alarm{reason="rollback"} 0`,
+		`ctwatch_log_list_timestamp_seconds 1.79000000025e+09`,
 		`ctwatch_log_position` + labels + ` 900`,
 		`ctwatch_log_tree_size` + labels + ` 1000`,
 		`ctwatch_log_verified_position` + labels + ` 800`,

@@ -34,6 +34,14 @@ type Sources struct {
 	// Open returns what waits for a person's verdict, by lines of the watch list, of which
 	// there are few; optional.
 	Open func(context.Context) ([]Open, error)
+	// LogList returns how the log list stands; nil before it was read; optional.
+	LogList func() *LogList
+}
+
+// A LogList is how the list of logs stands.
+type LogList struct {
+	Published time.Time       // the list in use; zero when there is none, or it has no date
+	Alarms    map[string]bool // whether each alarm that there can be is raised
 }
 
 // A Host is a host of an app, both as the configuration names them.
@@ -75,6 +83,7 @@ type state struct {
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt                                         *prometheus.Desc
 	rate, clock, withheld, document, status, deadline, open, held             *prometheus.Desc
+	listAlarm, listAt                                                         *prometheus.Desc
 }
 
 func newState(s Sources, log *slog.Logger) *state {
@@ -110,6 +119,9 @@ func newState(s Sources, log *slog.Logger) *state {
 		status:   desc("pins_status", "How the app's host stands by the plan, in the label status; always 1.", "app", "host", "status"),
 		deadline: desc("pins_deadline_seconds", "How long until a version of the app with other pins has to be released, negative when it is too late; missing if none has to be.", "app", "host"),
 		open:     desc("certificates_open", "Certificates that are unexpected or unreviewed and that no person judged, by the line of the watch list; one may match several.", "watch", "verdict"),
+
+		listAlarm: desc("log_list_alarm", "Whether something is wrong with the published log list, or with the one in use.", "reason"),
+		listAt:    desc("log_list_timestamp_seconds", "When the log list in use was published."),
 	}
 }
 
@@ -117,7 +129,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held,
+		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt,
 	} {
 		out <- d
 	}
@@ -163,7 +175,21 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 			s.host(g, h)
 		}
 	}
+	if s.sources.LogList != nil {
+		if l := s.sources.LogList(); l != nil {
+			s.logList(g, l)
+		}
+	}
 	s.waiting(ctx, g)
+}
+
+func (s *state) logList(g gauges, l *LogList) {
+	for reason, raised := range l.Alarms {
+		g.put(s.listAlarm, truth(raised), label(reason))
+	}
+	if !l.Published.IsZero() {
+		g.time(s.listAt, &l.Published)
+	}
 }
 
 func (s *state) host(g gauges, h Host) {

@@ -141,6 +141,8 @@ func events() map[string]ctwatch.Event {
 		"gap":               ctwatch.GapEvent(status(), 10, 20, "the log answers 404", now),
 		"judged":            ctwatch.JudgedEvent(certificate(), ctwatch.Unexpected, "it is ours", "alice", 2, now),
 		"heartbeat":         ctwatch.HeartbeatEvent(now),
+		"list refused":      ctwatch.LogListRefusedEvent(ctwatch.Critical, "it is older", "rollback", now),
+		"list outdated":     ctwatch.LogListOutdatedEvent(ctwatch.Warning, "it is weeks old", "outdated", now),
 		"stalled":           ctwatch.StalledEvent("nothing was read", now),
 		"resumed":           ctwatch.ResumedEvent(now.Add(-time.Hour), now),
 		"test":              ctwatch.TestEvent("alice", now),
