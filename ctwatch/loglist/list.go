@@ -112,7 +112,7 @@ type parser struct {
 	problems []Problem
 	seen     map[ctwatch.LogID]ctwatch.Log
 	named    map[ctwatch.LogID]bool // the IDs and keys of all logs, good and bad
-	count    int // logs met, good and bad
+	count    int                    // logs met, good and bad
 }
 
 func (p *parser) problem(log, format string, args ...any) {

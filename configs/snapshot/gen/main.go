@@ -1,6 +1,10 @@
 // Command gen writes the log list that is built in: the facts of a published list
 // whose signature it has checked. The same list gives the same bytes, whatever its
 // order.
+//
+// With -update it brings them up to date with a newer list that is not signed, such as
+// Google's of all logs. That one must agree with the signed list about every log of it;
+// what it adds is for a person to look through, in the difference, before it is committed.
 package main
 
 import (
@@ -29,6 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	list := flags.String("list", loglist.GoogleURL, "URL or `FILE` of the list; its signature is beside it, in .sig")
 	sig := flags.String("sig", "", "`FILE` of the signature of a list that is a file, if it is elsewhere")
 	key := flags.String("key", "google", "PEM `FILE` of the key that signed the list, or google")
+	update := flags.String("update", "", "`FILE` of a newer list without a signature, to bring the facts up to date with")
 	out := flags.String("o", "", "`FILE` to write (default stdout)")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -42,6 +47,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "gen:", err)
 		return 1
+	}
+	if *update != "" {
+		if l, err = updated(l, *update); err != nil {
+			fmt.Fprintln(stderr, "gen:", err)
+			return 1
+		}
 	}
 	data, err := encode(l)
 	if err == nil {
