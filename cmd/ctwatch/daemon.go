@@ -65,6 +65,7 @@ type daemon struct {
 	clock     *follow.Clock
 	paces     *paces
 	issuer    *issuer // of pin documents; nil where none are served
+	outages   *follow.Outages
 	metrics   *metrics.Metrics
 	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
 	logList   atomic.Pointer[metrics.LogList]        // nil before the log list was asked for
@@ -96,6 +97,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.pulse = &pulse{now: d.now, start: d.now(), given: d.silence}
 	d.clock = &follow.Clock{Now: d.now, Logger: d.logger}
 	d.paces = newPaces(d.cfg.Logs.MaxRate)
+	d.outages = &follow.Outages{Logger: d.logger}
+	defer d.outages.Close()
 
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, database(d.cfg), store.Options{

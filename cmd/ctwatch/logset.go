@@ -30,6 +30,7 @@ func (d *daemon) logs(ctx context.Context) (<-chan []ctwatch.Log, func(context.C
 		}
 		d.followed.Store(&followed)
 		d.pulse.follow(logs, d.cfg.Logs.Poll)
+		d.outages.Of(len(logs))
 		select {
 		case sets <- logs:
 		case <-ctx.Done():
@@ -136,7 +137,7 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },
 				},
 			},
-			Recorder: d.db, Logger: d.logger, Now: time.Now,
+			Recorder: d.db, Logger: d.logger, Outages: d.outages, Now: time.Now,
 			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
 			Clock: d.clock,
 			OnHead: func(ctwatch.Head) {

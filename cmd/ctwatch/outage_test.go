@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,7 +100,7 @@ slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
 			http.NotFound(w, r)
 		}
 	}))
-	c.says("log cannot be followed; will go on trying")
+	s.eventually("the log cannot be followed", func() bool { return s.status(l).LastError != "" })
 
 	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(logPort)))
 	s.check(err)
@@ -116,6 +117,26 @@ slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
 	s.expectEvents(s.stream(natsURL(natsPort)), 1)
 	if posts := slack.posted(); len(posts) != 1 {
 		t.Errorf("Slack has %d messages, want 1", len(posts))
+	}
+}
+
+// TestNetworkDownIsOneLine: where no log can be reached at the start, one line says so.
+func TestNetworkDownIsOneLine(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.logs = nil
+	for n := range 12 {
+		l, err := ctlogtest.New(ctlogtest.Options{Name: fmt.Sprintf("Log%d", n), URL: fmt.Sprintf("http://127.0.0.1:%d/", freePort(t))})
+		s.check(err)
+		s.logs = append(s.logs, l)
+	}
+	d := s.start(s.config(""))
+	d.says(t, `level=WARN msg="12 of 12 logs cannot be followed; will go on trying"`)
+	d.stop()
+	for line := range strings.Lines(d.log.String()) {
+		if strings.Contains(line, "Log1") && !strings.Contains(line, "level=DEBUG") && !strings.Contains(line, "12 of 12") {
+			t.Errorf("there is another line: %s", line)
+		}
 	}
 }
 

@@ -73,6 +73,11 @@ type Options struct {
 	// Clock learns of each tree head whose signature is good, and says what time it is
 	// by most logs, should the local clock be behind. Optional: without it Now counts.
 	Clock *Clock
+
+	// Outages logs when the log cannot be followed, and can be again. Followers share
+	// one; the default tells of this log alone, and at once.
+	Outages *Outages
+
 	// OnHead is called with each tree head accepted; optional.
 	OnHead func(ctwatch.Head)
 }
@@ -114,6 +119,9 @@ type Follower struct {
 // New returns a follower of the reader's log.
 func New(o Options) *Follower {
 	l := o.Reader.Log.Info()
+	if o.Outages == nil {
+		o.Outages = &Outages{Logger: o.Logger, closed: true}
+	}
 	return &Follower{Options: o, log: o.Reader.Log, id: l.ID, name: l.Name}
 }
 
@@ -148,12 +156,12 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.Reader.Hooks.failed(err)
 			wait = max(pause.NextBackOff(), asked(err))
 			if !failing {
-				f.Logger.Warn("log cannot be followed; will go on trying", "log", f.name, "error", err, "next", wait.Round(time.Millisecond))
+				f.Outages.began(f.name, err)
 			}
 			failing = true
 		default:
 			if failing {
-				f.Logger.Info("log is followed again", "log", f.name, "position", f.position)
+				f.Outages.ended(f.name)
 			}
 			failing = false
 			pause.Reset()
