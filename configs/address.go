@@ -138,27 +138,6 @@ func wrongServiceURL(value string) string {
 	return ""
 }
 
-// contact accepts what may stand in a User-Agent: a URL, within a comment.
-func (c checker) contact(path, value string) {
-	const want = "want an http, https or mailto URL where log operators reach you, such as mailto:ct@example.com"
-	u, err := url.Parse(value)
-	if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '(' || r == ')' || r == '\\' }) {
-		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
-		return
-	}
-	if u.Scheme == "mailto" {
-		if _, err := mail.ParseAddress(u.Opaque); err != nil {
-			c.bad(path, "%s has no address; %s", c.shown(path, value), want)
-		}
-		return
-	}
-	if wrongURL(value, "http", "https") != "" {
-		c.bad(path, "%s is no URL; %s", c.shown(path, value), want)
-		return
-	}
-	c.url(path, value, "http", "https")
-}
-
 // address reports whether a value is an address (RFC 5322 §3.4).
 func (c checker) address(path, value string) bool {
 	_, err := mail.ParseAddress(value)

@@ -132,8 +132,8 @@ type Logs struct {
 	// TailWait is how long entries of a static log that do not fill a tile are
 	// left alone; 0 to 10 min.
 	TailWait time.Duration `yaml:"tail_wait"`
-	// Contact is an http, https or mailto URL that log operators find in the
-	// User-Agent; "" when none is given.
+	// Contact is an e-mail address or an https URL that log operators find in the
+	// User-Agent, as CheckContact has it; "" when none is given.
 	Contact string `yaml:"contact"`
 }
 

@@ -383,7 +383,7 @@ func TestExampleShowsEverySetting(t *testing.T) {
 
 func TestExampleStatesTheDefaults(t *testing.T) {
 	c, d := load(t, string(uncommented()), nil), configs.Default()
-	c.Logs.Extra, c.Logs.Contact = nil, ""
+	c.Logs.Extra = nil
 	if diff := cmp.Diff(d.Logs, c.Logs, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}

@@ -1,20 +1,26 @@
 package main
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"ctwatch/configs"
 )
 
 func (a *app) configCommand() *cobra.Command {
+	var contact string
 	initialise := &cobra.Command{
 		Use: "init", Short: "Print a commented configuration file to begin with", Args: cobra.NoArgs,
-		Example: `  ctwatch config init > ctwatch.yaml`,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := a.Stdout.Write(configs.Example)
-			return err
-		},
+		Long: `init prints a commented configuration file with every setting. On a terminal it asks for
+the address at which log operators reach you, and writes it as logs.contact. Many static
+logs let all clients without one share 75 requests a second.`,
+		Example: `  ctwatch config init > ctwatch.yaml
+  ctwatch config init --contact ct@YOUR-DOMAIN > ctwatch.yaml`,
+		RunE: func(c *cobra.Command, _ []string) error { return a.initConfig(c.Context(), contact) },
 	}
+	initialise.Flags().StringVar(&contact, "contact", "", contactHelp)
 	check := &cobra.Command{
 		Use: "check [FILE]", Short: "Check a configuration: file:line:column of each mistake", Args: cobra.MaximumNArgs(1),
 		Long: `check reads a configuration and every file that it names: watch files, what apps ship,
@@ -50,4 +56,35 @@ hosts of apps that nothing watches or looks at, and what is listed twice.`,
 		},
 	}
 	return group("config", "Write, check and show the configuration", initialise, a.jsonFlag(check, "print a JSON object with mistakes and warnings"), show)
+}
+
+const contactHelp = "e-mail `address` or https:// URL at which log operators reach you"
+
+// initConfig prints the example, with a contact if there is one.
+func (a *app) initConfig(ctx context.Context, contact string) error {
+	if contact == "" && isTerminal(a.Stdin) {
+		var err error
+		if contact, err = a.ask(ctx, "E-mail address or https:// URL at which log operators reach you (empty for none): "); err != nil {
+			return err
+		}
+	}
+	if err := checkContact(contact); err != nil {
+		return err
+	}
+	if contact == "" {
+		fmt.Fprintln(a.Stderr, "No logs.contact: many static logs let all anonymous clients share 75 requests a second. Add it later, or use --contact.")
+	}
+	_, err := a.Stdout.Write(configs.ExampleWith(contact))
+	return err
+}
+
+// checkContact checks a contact from the command line; "" is none.
+func checkContact(contact string) error {
+	if contact == "" {
+		return nil
+	}
+	if err := configs.CheckContact(contact); err != nil {
+		return usagef("contact: %w", err)
+	}
+	return nil
 }

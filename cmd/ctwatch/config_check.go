@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"ctwatch/configs"
 )
@@ -99,7 +100,7 @@ func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong mistakes,
 	if wrong.err() != nil {
 		return cfg, 0, wrong, nil
 	}
-	return cfg, len(e.rules), wrong, append(e.warnings(), cfg.Unused()...).Sorted()
+	return cfg, len(e.rules), wrong, slices.Concat(e.warnings(), cfg.Unused(), cfg.Anonymous()).Sorted()
 }
 
 // inspected reads a configuration that may have mistakes; nil if it cannot be read at all.

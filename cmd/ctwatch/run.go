@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,7 @@ func (a *app) run(ctx context.Context, domains []string) error {
 		return err
 	}
 	logger := a.logger()
-	for _, u := range cfg.Unused() {
+	for _, u := range slices.Concat(cfg.Unused(), cfg.Anonymous()) {
 		logger.Warn(u.Error())
 	}
 	terminal, color := a.terminal(a.Stdout)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -24,6 +25,7 @@ import (
 // A scanJob is what the flags of scan say.
 type scanJob struct {
 	log, key, kind string
+	contact        string
 	from           uint64
 	to             uint64
 	toSet          bool
@@ -62,6 +64,7 @@ Exit status: 1 if an entry could not be read or the tree does not verify.`,
 	f.Uint64Var(&j.to, "to", 0, "entry after the last (default: the log's tree size)")
 	f.StringArrayVarP(&j.watch, "watch", "w", nil, "`domain` to look for, with every name below it")
 	f.StringArrayVar(&j.files, "watch-file", nil, "`file` of domains, one per line: .example.com with all names below it, example.com alone")
+	f.StringVar(&j.contact, "contact", "", contactHelp+" (default: logs.contact)")
 	f.IntVar(&j.parallel, "parallel", 8, "requests at once")
 	return c
 }
@@ -74,6 +77,10 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	if err != nil {
 		return err
 	}
+	if err := checkContact(j.contact); err != nil {
+		return err
+	}
+	cfg.Logs.Contact = cmp.Or(j.contact, cfg.Logs.Contact)
 	rules, err := watchRules(&configs.Config{WatchFiles: j.files}, j.watch)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"ctwatch/configs"
@@ -71,9 +72,16 @@ func extraLogs(cfg *configs.Config) ([]ctwatch.Log, error) {
 
 // userAgent tells log operators what reads their logs, and whom to ask.
 func userAgent(cfg *configs.Config) string {
-	ua := "ctwatch/" + buildVersion().Version
+	// A product's version is a token (RFC 9110 §10.1.5), which "(devel)" is not.
+	version := strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("+-._", r) {
+			return r
+		}
+		return -1
+	}, buildVersion().Version)
+	ua := "ctwatch/" + version
 	if cfg.Logs.Contact != "" {
-		ua += " (+" + cfg.Logs.Contact + ")"
+		ua += " (" + cfg.Logs.Contact + ")"
 	}
 	return ua
 }

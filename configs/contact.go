@@ -1,0 +1,112 @@
+package configs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// maxContact bounds a contact, in bytes: it is sent with every request.
+const maxContact = 200
+
+// errContact says what a contact has to be.
+var errContact = errors.New("want an e-mail address or an https:// URL where log operators reach you")
+
+// An address and a host as they may stand in a comment of a User-Agent (RFC 9110 §5.6.5),
+// without quotes or anything else that has to be escaped there.
+var (
+	mailbox  = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*$`)
+	hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$`)
+)
+
+// CheckContact says why a text is no contact for log operators, which is an e-mail address,
+// with or without "mailto:", or an https URL, on one line and printable. Domains that
+// are reserved for examples and tests (RFC 2606) reach nobody.
+func CheckContact(s string) error {
+	if len(s) > maxContact {
+		return fmt.Errorf("%s has %d characters, more than %d; %w", quote(s), len(s), maxContact, errContact)
+	}
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`()\"<>`, r) }) {
+		return fmt.Errorf("%s has characters that cannot be sent (blanks, quotes, parentheses or letters beyond ASCII); %w", quote(s), errContact)
+	}
+	host := ""
+	if strings.HasPrefix(s, "https://") {
+		u, err := url.Parse(s)
+		if err != nil || u.User != nil || u.Fragment != "" || u.Port() == "" && strings.Contains(u.Host, ":") {
+			return fmt.Errorf("%s is no URL without a user name and a fragment; %w", quote(s), errContact)
+		}
+		host = u.Hostname()
+	} else {
+		user, domain, ok := strings.Cut(strings.TrimPrefix(s, "mailto:"), "@")
+		if !ok || !mailbox.MatchString(user) {
+			return fmt.Errorf("%s is neither; %w", quote(s), errContact)
+		}
+		host = domain
+	}
+	if _, err := netip.ParseAddr(host); err == nil || !hostname.MatchString(host) {
+		return fmt.Errorf("%s is at no domain; %w", quote(s), errContact)
+	}
+	if reserved(host) {
+		return fmt.Errorf("%s is at a domain for examples, which log operators count as anonymous; %w", quote(s), errContact)
+	}
+	return nil
+}
+
+// reserved reports whether a domain is one for documentation and tests (RFC 2606), or of
+// a local network.
+func reserved(host string) bool {
+	labels := strings.Split(strings.ToLower(host), ".")
+	top := labels[len(labels)-1]
+	switch top {
+	case "example", "test", "invalid", "localhost", "local", "localdomain", "internal", "lan":
+		return true
+	case "com", "net", "org":
+		return len(labels) > 1 && labels[len(labels)-2] == "example"
+	}
+	return false
+}
+
+func (c checker) contact(path, value string) {
+	if err := CheckContact(value); err != nil {
+		if w, ok := c.written[path]; ok { // from the environment
+			c.bad(path, "%s is no contact; %s", quote(w.text), errContact)
+			return
+		}
+		c.bad(path, "%s", err)
+	}
+}
+
+// Anonymous says what it costs that public logs are read without logs.contact; nothing
+// where there is one, or only logs of this machine are read.
+func (c *Config) Anonymous() Errors {
+	public := c.Logs.List != ""
+	for _, x := range c.Logs.Extra {
+		u, err := url.Parse(x.URL)
+		public = public || err == nil && u.Scheme != "file" && !loopback(u.Hostname())
+	}
+	if c.Logs.Contact != "" || !public {
+		return nil
+	}
+	return Errors{c.src.errorf("logs.contact", "is missing: many static logs are behind a front door that lets all clients of the world without a contact share 75 requests a second, so that alarms can be late, and log operators cannot reach you; %w, or call 'ctwatch config init --contact ADDRESS'", errContact)}
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// ExampleWith is Example with a contact in it, which has to be one; "" for none.
+func ExampleWith(contact string) []byte {
+	if contact == "" {
+		return Example
+	}
+	out := bytes.Replace(Example, []byte("\n#logs:\n"), []byte("\nlogs:\n"), 1)
+	return bytes.Replace(out, []byte(exampleContact), []byte("\n  contact: "+quoteYAML(contact)+" "), 1)
+}
+
+// exampleContact is how the example's line about the contact begins.
+const exampleContact = "\n#  contact: \"\" "
