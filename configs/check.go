@@ -63,7 +63,9 @@ func check(cfg *Config, d *decoder) {
 		c.required("http.tls.key", t.Key, "the name of a PEM file")
 	}
 	c.optionalURL("http.public_url", cfg.HTTP.PublicURL, "http", "https")
-	c.atLeast("probe.interval", cfg.Probe.Interval, time.Second)
+	if cfg.Probe.Interval != 0 { // off
+		c.atLeast("probe.interval", cfg.Probe.Interval, time.Second)
+	}
 	c.atLeast("signing.refresh", cfg.Signing.Refresh, time.Minute)
 	if cfg.Signing.Expires <= cfg.Signing.Refresh {
 		c.bad("signing.expires", "%s is not longer than refresh; want several times that, since devices go dark when a document expires", formatDuration(cfg.Signing.Expires))

@@ -78,10 +78,13 @@ type Watch struct {
 	// Never are names, or patterns such as "*.example.com" and ".example.com", that
 	// are never to be issued for.
 	Never []string `yaml:"never,omitempty"`
-	// Endpoints (host:port) are where the domain is served; empty means the name
-	// itself on port 443.
-	Endpoints []string `yaml:"endpoints,omitempty"`
+	// Endpoints (host:port) are where the domain is served, and looked at. Nil is "auto":
+	// the name itself on port 443. Empty and not nil means that nothing is looked at.
+	Endpoints []string `yaml:"endpoints,auto,omitempty"`
 }
+
+// Unprobed reports whether the domain's endpoints are not to be looked at.
+func (w *Watch) Unprobed() bool { return w.Endpoints != nil && len(w.Endpoints) == 0 }
 
 func (w *Watch) setDefaults() { w.Subdomains = true }
 
@@ -199,7 +202,7 @@ type HTTPTLS struct {
 
 // Probe says how often endpoints are probed.
 type Probe struct {
-	Interval time.Duration `yaml:"interval"` // at least 1 s
+	Interval time.Duration `yaml:"interval"` // at least 1 s; 0: not at all
 }
 
 // Signing says how pin documents are signed.

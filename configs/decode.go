@@ -24,8 +24,8 @@ const maxAliased = 10_000
 //
 // The tag is `yaml:"name,option..."`. Options: short (a plain value stands for a
 // mapping with only this setting), path (a file or directory), cred (a file, or a
-// credential), location (a URL or a file), listkey (a file or a known key), and
-// omitempty, for Show. A field of type Secret has two settings, NAME and NAME_file.
+// credential), location (a URL or a file), listkey (a file or a known key), auto (a list,
+// or the word "auto" for nil; an empty list is not nil), and omitempty, for Show. A field of type Secret has two settings, NAME and NAME_file.
 type decoder struct {
 	*source
 	env      Env
@@ -220,12 +220,24 @@ func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
 
 // list decodes a sequence, which takes the place of a default.
 func (d *decoder) list(path string, n ast.Node, v reflect.Value, opts string) {
+	auto := hasOption(opts, "auto")
+	if text, _, ok := scalarText(n); ok && auto && text == "auto" {
+		v.SetZero()
+		return
+	}
 	seq, ok := n.(*ast.SequenceNode)
-	if !ok {
+	switch {
+	case !ok && auto:
+		d.fail(path, "is %s; want a list, [] for none, or auto", describe(n))
+		return
+	case !ok:
 		d.fail(path, "is %s; want %s", describe(n), expected(v.Type()))
 		return
 	}
 	v.SetZero() // an empty list is nil, whether or not it was written
+	if auto {
+		v.Set(reflect.MakeSlice(v.Type(), 0, len(seq.Values)))
+	}
 	for i, n := range seq.Values {
 		sub := fmt.Sprintf("%s[%d]", path, i)
 		d.places[sub] = nodePlace(n)

@@ -41,7 +41,7 @@ func (s *shower) object(path string, v reflect.Value, indent int) {
 			s.secret(f.name, secret, indent)
 			continue
 		}
-		if fv.Kind() == reflect.Pointer && fv.IsNil() || f.has("omitempty") && isEmpty(fv) {
+		if fv.Kind() == reflect.Pointer && fv.IsNil() || f.has("omitempty") && isEmpty(fv) && !(f.has("auto") && !fv.IsNil()) {
 			continue
 		}
 		sub := f.name

@@ -12,6 +12,8 @@ type Facts struct {
 	// Above has what may follow an issuer's key in the chains that clients build, up
 	// to a trusted root: several where CAs are cross-signed. Optional.
 	Above map[Pin][]Chain
+	// Unprobed reports whether looking at a pattern's hosts is turned off. Optional.
+	Unprobed func(Pattern) bool
 }
 
 // A Served is what one address of a host serves now: what it served when it was

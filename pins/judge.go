@@ -22,6 +22,8 @@ func (j *judge) findUnknown() {
 			fmt.Sprintf("Tell what the released ones ship: ctwatch pins import --app %s --version VERSION FILE.", shellWord(j.app.Name)))
 	case j.pinning == 0:
 		j.found(StatusUnknown, fmt.Sprintf("No supported version of %s pins %s.", j.app.Name, j.Pattern), "Export pins for it, and ship them.")
+	case len(j.served) == 0 && j.v.Unprobed(j.Pattern):
+		j.found(StatusUnknown, fmt.Sprintf("What %s serves is not looked at: probing is off.", j.Pattern), howToLook(j.Pattern))
 	case len(j.served) == 0 && j.Pattern.Reach != Exact:
 		j.found(StatusUnknown, fmt.Sprintf("No host of %s is known.", j.Pattern), "Name its endpoints in the watch list.")
 	case len(j.served) == 0:

@@ -148,6 +148,7 @@ func (j *judge) plan() HostPlan {
 	p.Status = j.why.status
 	p.Deadline = j.deadline(&p)
 	j.document(&p)
+	j.noteLastLook()
 	p.Why = j.sentence(&p)
 	return p
 }

@@ -64,10 +64,11 @@ func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *
 	hs, wrong := v.recommend(app, t)
 	switch {
 	case wrong == nil && len(t.served) == 0:
-		return hs, &Refusal{
-			App: app.Name, Host: t.Pattern, Code: NotProbed,
-			Why: "What it serves is not known, so that a document could break the app. Look: ctwatch probe --record.",
-		}, nil
+		why := "What it serves is not known, so that a document could break the app. Look: ctwatch probe --record."
+		if v.Unprobed(t.Pattern) {
+			why = "What it serves is not looked at, since probing is off, so that a document could break the app. " + howToLook(t.Pattern)
+		}
+		return hs, &Refusal{App: app.Name, Host: t.Pattern, Code: NotProbed, Why: why}, nil
 	case wrong == nil:
 		return hs, nil, nil
 	case len(hs.Pins) > 0 && len(t.served) > 0 && v.afterCompromise(app, t, wrong):

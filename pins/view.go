@@ -23,6 +23,7 @@ type View struct {
 	issuedFor    map[Pin][]*Issued     // by the leaf's pin
 	rejectedCert map[string]bool       // IDs of what should not exist
 	leaked       []*Key                // compromised ones
+	unprobed     func(Pattern) bool    // of Facts
 }
 
 // A roles is the keys with one pin, by role; nil where there is none.
@@ -38,7 +39,7 @@ func (r roles) in(role Role) *Key {
 // NewView indexes facts, which are not to change any more.
 func NewView(f *Facts) *View {
 	v := &View{
-		now: f.Now, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key, len(f.Keys)),
+		now: f.Now, unprobed: f.Unprobed, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key, len(f.Keys)),
 		served: make(map[string][]*Served, len(f.Served)), children: make(map[string][]string), tails: make(map[Pin][]Chain),
 		issued: make(map[Pattern][]*Issued, len(f.Issued)), issuedFor: make(map[Pin][]*Issued, len(f.Issued)), rejectedCert: make(map[string]bool),
 	}

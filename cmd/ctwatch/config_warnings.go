@@ -134,7 +134,9 @@ func (w *warner) app(i int) {
 		if p.Reach == pins.OneBelow && publicSuffix(p.Name) {
 			w.say(at, "%s stands for everyone's names below the public suffix %s: name your own hosts", p, p.Name)
 		}
-		if !slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool {
+		if e.unprobed(p) {
+			w.say(at, "probing of %s is off, so that its pins are withheld from signed documents (%s) as long as nobody looks at it: ctwatch probe --record", p, pins.NotProbed)
+		} else if !slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool {
 			return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(e.apps[i].Hosts, pins.Pattern{Name: ep.Host}))
 		}) {
 			w.say(at, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)

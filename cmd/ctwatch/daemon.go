@@ -165,6 +165,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d.logger.Info(e.probing())
 	d.logger.Info("ctwatch starts", "version", buildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.messenger.Run(ctx) })

@@ -109,7 +109,7 @@ func (d *desk) refresh(ctx context.Context) error {
 
 func (d *desk) look(ctx context.Context) error {
 	if d.plan == nil || d.plan.DB != d.db {
-		d.plan = &planStore{DB: d.db}
+		d.plan = &planStore{DB: d.db, unprobed: d.estate.unprobed}
 	}
 	facts, err := d.plan.Facts(ctx)
 	if err != nil {

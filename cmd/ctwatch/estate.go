@@ -150,17 +150,69 @@ func (e *estate) allEndpoints(wrong *mistakes) []probe.Endpoint {
 				covered[h] = true
 			}
 		}
-		if len(w.Endpoints) == 0 {
+		if w.Endpoints == nil { // auto
 			add(probe.Endpoint{Host: rule.Name})
 			covered[rule.Name] = true
 		}
 	}
 	for _, h := range hosts {
-		if !covered[h] {
+		if !covered[h] && !e.silenced(pins.Pattern{Name: h}) {
 			add(probe.Endpoint{Host: h})
 		}
 	}
 	return out
+}
+
+// silenced reports whether the narrowest rule for a host says that nothing is looked at.
+func (e *estate) silenced(host pins.Pattern) bool {
+	i := e.ruleFor(host)
+	return i >= 0 && i < len(e.cfg.Watch) && e.cfg.Watch[i].Unprobed()
+}
+
+// unprobed reports whether looking at a pattern's hosts is turned off: everywhere, or for
+// their domain.
+func (e *estate) unprobed(p pins.Pattern) bool {
+	return e.cfg.Probe.Interval == 0 || e.silenced(p) && !slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool { return p.Matches(ep.Host) })
+}
+
+// probing says in a sentence which endpoints are looked at, and why those that nobody
+// named.
+func (e *estate) probing() string {
+	if e.cfg.Probe.Interval == 0 {
+		return "probing is off (probe.interval is 0): plans and gates do not know what hosts serve"
+	}
+	var all []string
+	watched, apps := 0, 0
+	hosts := e.appHosts()
+	for _, ep := range e.endpoints {
+		all = append(all, ep.String())
+		switch {
+		case ep.Configured:
+		case slices.Contains(hosts, ep.Host):
+			apps++
+		default:
+			watched++
+		}
+	}
+	if len(all) == 0 {
+		return "probes no endpoints"
+	}
+	s := fmt.Sprintf("probes %s every %s: %s", countOf(len(all), "endpoint"), e.cfg.Probe.Interval, few(all, 5))
+	if watched > 0 {
+		s += fmt.Sprintf("; of them %d because they are watched (endpoints: auto)", watched)
+	}
+	if apps > 0 {
+		s += fmt.Sprintf("; of them %d because an app names them", apps)
+	}
+	return s + "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
+}
+
+// countOf writes a number of things.
+func countOf(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // ownEndpoint reports whether a rule names an endpoint of exactly this name.

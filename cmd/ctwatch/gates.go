@@ -38,7 +38,8 @@ Exit status 0 if it is safe to ship, 3 with the reasons if it is not. A file tha
 client would ignore, or crash on, is not; one that cannot be read at all is a failure
 (exit status 1).
 
-It is unknown as long as no connection to one of the hosts has succeeded.
+It is unknown as long as no connection to one of the hosts has succeeded, as where
+probing is off.
 ` + unknownHelp,
 		Example: `  ctwatch pins check --app shop app/src/main/res/xml/network_security_config.xml`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -58,7 +59,16 @@ It is unknown as long as no connection to one of the hosts has succeeded.
 					return err
 				} else {
 					r.Problems, r.Warnings = d.view.Check(app, rules)
+					for _, p := range app.Hosts {
+						if at := d.view.LastLook(app, p); !at.IsZero() {
+							r.Warnings = append(r.Warnings, pins.Problem{App: name, Host: p, Why: fmt.Sprintf("It was compared with what was served on %s: probing is off.", day(at))})
+						}
+					}
 					for _, p := range d.view.Unseen(app) {
+						if d.view.Unprobed(p) {
+							r.unknown("%s is not looked at: probing is off. Look once: ctwatch probe --record", p)
+							continue
+						}
 						r.unknown("%s could not be checked: no connection to it has succeeded yet. Try one: ctwatch probe --record", p)
 					}
 				}

@@ -16,6 +16,8 @@ import (
 type planStore struct {
 	*store.DB
 	roots *x509.CertPool // nil: those of the system
+	// unprobed reports whether looking at hosts is turned off; nil: of none.
+	unprobed func(pins.Pattern) bool
 
 	mu    sync.Mutex
 	known []*x509.Certificate // of CAs, as far as they were read and can be parsed
@@ -43,7 +45,7 @@ func (s *planStore) Facts(ctx context.Context) (pins.Facts, error) {
 	if age := f.Now.Sub(s.at); fresh || age < 0 || age > newAbove {
 		s.above, s.at = chain.Above(chain.Options{Roots: s.roots, Known: s.known, At: f.Now}), f.Now
 	}
-	f.Above = s.above
+	f.Above, f.Unprobed = s.above, s.unprobed
 	return f, nil
 }
 

@@ -23,13 +23,18 @@ func (d *daemon) plan(ctx context.Context) error {
 	var err error
 	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
 		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
-		Endpoints: func() []probe.Endpoint { return d.estate.Load().endpoints },
+		Endpoints: func() []probe.Endpoint {
+			if d.cfg.Probe.Interval == 0 {
+				return nil
+			}
+			return d.estate.Load().endpoints
+		},
 	})
 	if err != nil {
 		return err
 	}
 	d.planner = &planner.Planner{
-		Store: &planStore{DB: d.db}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
+		Store: &planStore{DB: d.db, unprobed: func(p pins.Pattern) bool { return d.estate.Load().unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
 		Apps: func(ctx context.Context) ([]pins.App, error) { return withImported(ctx, d.db, d.estate.Load().apps) },
 		Look: func(names []pins.Pattern) {
 			if hosts := d.estate.Load().hostsFor(names); len(hosts) > 0 {

@@ -74,6 +74,9 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		if len(endpoints) == 0 {
 			endpoints = d.estate.endpoints
 		}
+		if len(endpoints) == 0 {
+			return usagef("the configuration names no endpoint to look at, and no host was given")
+		}
 		looks := look(ctx, endpoints)
 		list := watchlist.New(d.estate.rules)
 		for _, l := range looks {

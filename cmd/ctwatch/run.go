@@ -25,6 +25,10 @@ and on stdout, as the configuration says. Without any configuration it works wit
 an embedded NATS server, listening on 127.0.0.1:4222, and keeps everything in
 ./ctwatch-data. Health and metrics are served on http://127.0.0.1:8780.
 
+A domain of the configuration is also looked at, on port 443, to know which keys it serves:
+the first lines say which endpoints are, and why. "endpoints: []" turns that off for a
+domain, "probe: {interval: 0}" for all. Names of --watch and of watch_files are not looked at.
+
 A domain stands for itself and every name below it. On a terminal events are
 printed as lines for people; otherwise, or with --json, as CloudEvents, one JSON
 object on a line.

@@ -36,6 +36,7 @@ type stage struct {
 
 	hangup  chan os.Signal   // what the daemon gets as SIGHUP; nil for none
 	now     func() time.Time // the daemon's clock; nil for the system's
+	look    lookFunc         // what the daemon looks with; nil: at named endpoints only
 	silence time.Duration    // how long nothing may be read; 0: by the logs
 	poll    time.Duration    // how often logs are asked
 
@@ -273,7 +274,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := &daemon{
 		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		probe:  lookAtConfigured(), now: s.now, hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
+		probe:  s.lookFunc(), now: s.now, hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
 		reread: func() (*configs.Config, []watchlist.Rule, error) {
 			cfg, err := configs.Load(config, configs.ProcessEnv())
 			if err != nil {
@@ -310,6 +311,15 @@ func (s *stage) start(config string) *testDaemon {
 		}
 	}
 	return r
+}
+
+type lookFunc = func(context.Context, probe.Endpoint) probe.Look
+
+func (s *stage) lookFunc() lookFunc {
+	if s.look != nil {
+		return s.look
+	}
+	return lookAtConfigured()
 }
 
 // lookAtConfigured looks at endpoints that the configuration names, and finds nothing

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/configs"
+	"ctwatch/pins/probe"
+)
+
+// estateOf reads a configuration.
+func estateOf(t *testing.T, text string) *estate {
+	t.Helper()
+	cfg, err := configs.LoadBytes("ctwatch.yaml", []byte(text), configs.Env{WorkDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := watchRules(cfg, []string{"flag.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEstate(cfg, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestEndpointsAndWhy: which endpoints are looked at, and what the daemon says of them.
+func TestEndpointsAndWhy(t *testing.T) {
+	const app = "\napps: [{name: shop, hosts: [api.example.com, \"*.cdn.example.com\"]}]"
+	const off = "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
+	for text, want := range map[string]struct{ endpoints, says string }{
+		"watch: [example.com]":                                {"example.com", "probes 1 endpoint every 10m0s: example.com; of them 1 because they are watched (endpoints: auto)" + off},
+		"watch: [{domain: example.com, endpoints: auto}]":     {"example.com", "probes 1 endpoint every 10m0s: example.com; of them 1 because they are watched (endpoints: auto)" + off},
+		"watch: [{domain: example.com, endpoints: []}]":       {"", "probes no endpoints"},
+		"watch: [192.0.2.0/24]":                               {"", "probes no endpoints"},
+		"watch: [example.com]" + app:                          {"example.com api.example.com", "probes 2 endpoints every 10m0s: example.com, api.example.com; of them 1 because they are watched (endpoints: auto); of them 1 because an app names them" + off},
+		"watch: [{domain: example.com, endpoints: []}]" + app: {"", "probes no endpoints"},
+		"watch: [{domain: example.com, endpoints: [\"example.com:443\"]}, {domain: api.example.com, endpoints: []}]" + app: {"example.com", "probes 1 endpoint every 10m0s: example.com" + off},
+		"watch: [{domain: example.com, endpoints: []}, {domain: api.example.com, endpoints: auto}]" + app:                  {"api.example.com", "probes 1 endpoint every 10m0s: api.example.com; of them 1 because an app names them" + off},
+		"watch: [example.com]\nprobe: {interval: 0}":                                                                       {"example.com", "probing is off (probe.interval is 0): plans and gates do not know what hosts serve"},
+	} {
+		e := estateOf(t, text)
+		var got []string
+		for _, ep := range e.endpoints {
+			got = append(got, ep.String())
+		}
+		if diff := cmp.Diff(want.endpoints, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s: endpoints\n%s", text, diff)
+		}
+		if diff := cmp.Diff(want.says, e.probing()); diff != "" {
+			t.Errorf("%s: says\n%s", text, diff)
+		}
+	}
+}
+
+// A lookout notes who is looked at instead of looking.
+type lookout struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (l *lookout) look(_ context.Context, e probe.Endpoint) probe.Look {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen[e.Host]++
+	return probe.Look{Endpoint: e, At: time.Now()}
+}
+
+func (l *lookout) looks(host string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen[host]
+}
+
+// TestNothingIsProbedWhereOff: neither at the start, nor when a certificate is seen, nor on
+// SIGHUP does a look go to a domain without endpoints, while another is looked at.
+func TestNothingIsProbedWhereOff(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	l := &lookout{seen: make(map[string]int)}
+	s.look, s.hangup = l.look, make(chan os.Signal, 1)
+	s.fill(10)
+	config := s.config("apps: [{name: shop, hosts: [api.example.com]}]\n")
+	b, err := os.ReadFile(config)
+	s.check(err)
+	text := strings.Replace(string(b), "watch: [example.com, example.net]", "watch: [{domain: example.com, endpoints: []}, example.net]", 1)
+	s.check(os.WriteFile(config, []byte(text), 0o600))
+	d := s.start(config)
+	s.eventually("the other domain is looked at", func() bool { return l.looks("example.net") == 1 })
+	s.addPrecert(s.static, s.watched("api.example.com", "example.com", "example.net"))
+	s.publish()
+	s.untilVerified()
+	// The certificate asks for a look at all of its names, and so does a SIGHUP.
+	s.hangup <- syscall.SIGHUP
+	s.eventually("the other domain is looked at again", func() bool { return l.looks("example.net") == 2 })
+	d.says(t, "probes 1 endpoint every 10m0s: example.net; of them 1 because they are watched")
+	d.stop()
+	if l.looks("example.com")+l.looks("api.example.com") > 0 {
+		t.Errorf("looked at %v", l.seen)
+	}
+}
+
+// TestNoConnectionWithIntervalZero: with "probe: {interval: 0}" no connection is made, not
+// even to an endpoint that is named.
+func TestNoConnectionWithIntervalZero(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.hangup = make(chan os.Signal, 1)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	s.check(err)
+	accepted := make(chan struct{}, 100)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				close(accepted)
+				return
+			}
+			accepted <- struct{}{}
+			c.Close()
+		}
+	}()
+	s.fill(10)
+	config := s.config("probe: {interval: 0}\n")
+	b, err := os.ReadFile(config)
+	s.check(err)
+	text := strings.Replace(string(b), "watch: [example.com, ", fmt.Sprintf("watch: [{domain: example.com, endpoints: [%q]}, ", ln.Addr()), 1)
+	s.check(os.WriteFile(config, []byte(text), 0o600))
+	d := s.start(config)
+	s.addPrecert(s.static, s.watched("example.com"))
+	s.publish()
+	s.untilVerified()
+	s.untilTold()
+	s.hangup <- syscall.SIGHUP
+	d.says(t, "configuration reloaded")
+	d.says(t, "probing is off")
+	d.stop()
+	ln.Close()
+	for range accepted {
+		t.Error("a connection was made")
+	}
+}
