@@ -24,10 +24,11 @@ func (d *daemon) plan(ctx context.Context) error {
 	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
 		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
 		Endpoints: func() []probe.Endpoint {
-			if d.cfg.Probe.Interval == 0 {
+			e := d.estate.Load()
+			if d.cfg.Probe.Interval == 0 || e.cfg.Probe.Interval == 0 { // to turn it on takes a restart
 				return nil
 			}
-			return d.estate.Load().endpoints
+			return e.endpoints
 		},
 	})
 	if err != nil {

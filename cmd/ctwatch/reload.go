@@ -109,6 +109,9 @@ func (d *daemon) reload(ctx context.Context) error {
 	for _, setting := range fixedSettings(d.cfg, next.cfg) {
 		d.logger.Warn("a changed setting is in force only after a restart", "setting", setting)
 	}
+	if s := next.probing(); s != d.estate.Load().probing() {
+		d.logger.Info(s)
+	}
 	d.estate.Store(next)
 	d.planner.Again()
 	d.metrics.Reloaded(true)
@@ -148,7 +151,7 @@ func fixedSettings(a, b *configs.Config) []string {
 	differ("logs", reflect.DeepEqual(a.Logs, b.Logs))
 	differ("nats", reflect.DeepEqual(a.NATS, b.NATS))
 	differ("http", reflect.DeepEqual(a.HTTP, b.HTTP))
-	differ("probe", a.Probe == b.Probe)
+	differ("probe", a.Probe == b.Probe || b.Probe.Interval == 0)
 	differ("signing", a.Signing == b.Signing)
 	differ("stdout", a.Stdout == b.Stdout)
 	differ("heartbeat", a.Heartbeat.Interval == b.Heartbeat.Interval && a.Heartbeat.URL.IsSet() == b.Heartbeat.URL.IsSet())

@@ -44,7 +44,7 @@ const (
 	// the shards for those issued today reach at least so far.
 	longest = 200 * 24 * time.Hour
 	// maxAge is the age at which a list is outdated. Google publishes several a week, and
-	// Chrome ceases to enforce Certificate Transparency by a list of more than ten weeks.
+	// Chrome stops enforcing Certificate Transparency with a list of more than ten weeks.
 	maxAge = 28 * 24 * time.Hour
 	// leastLogs is how many logs a list must have for the loss of most of them to be one:
 	// short lists are people's own.
@@ -105,7 +105,7 @@ func (s *Source) refuse(code, about string, err error) error {
 }
 
 // alarm makes an alarm. What it is about tells its cause apart from others of the code;
-// it comes to be anew once another list is in use.
+// it is another one once another list is in use.
 func (s *Source) alarm(code string, refused bool, about, detail string) Alarm {
 	cause := code + " " + about
 	if s.current != nil {
