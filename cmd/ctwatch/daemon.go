@@ -69,6 +69,7 @@ type daemon struct {
 	metrics   *metrics.Metrics
 	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
 	logList   atomic.Pointer[metrics.LogList]        // nil before the log list was asked for
+	listWrong atomic.Pointer[[]string]               // what is wrong with it, for people
 	atStart   sync.Map                               // of ctwatch.LogID: the logs there were when the daemon started
 }
 

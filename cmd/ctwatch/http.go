@@ -57,7 +57,7 @@ func (d *daemon) listenHTTP() (*web.Server, error) {
 	s.HandlePublic("GET /healthz", web.Health())
 	s.HandlePublic("GET /schemas/{file}", files)
 	s.HandlePublic("/pins/", pinDocuments)
-	s.Handle("GET /readyz", web.Ready(d.notReady))
+	s.Handle("GET /readyz", web.Ready(d.notReady, d.listDetails))
 	s.Handle("GET /metrics", d.metrics.Handler())
 
 	d.logger.Info("HTTP listener is ready", "url", s.URL())

@@ -17,7 +17,9 @@ func (d *daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time
 		for _, code := range loglist.Codes() {
 			state.Alarms[code] = false
 		}
+		var details []string
 		for _, a := range alarms {
+			details = append(details, a.Detail)
 			state.Alarms[a.Code] = true
 			// The outbox takes an event once for its ID, which is the cause's. That the
 			// store is broken shows elsewhere, and ends the daemon.
@@ -26,7 +28,17 @@ func (d *daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time
 			}
 		}
 		d.logList.Store(state)
+		d.listWrong.Store(&details)
 	}
+}
+
+// listDetails says what is wrong with the log list. It keeps nobody from being ready: what
+// was good before is read, and pin documents are served.
+func (d *daemon) listDetails() []string {
+	if details := d.listWrong.Load(); details != nil {
+		return *details
+	}
+	return nil
 }
 
 // listEvent words an alarm about the log list. Critical is what hides certificates, or is

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,9 @@ http: {listen: "127.0.0.1:0"}
 	s.eventually("the list is refused again", func() bool { return list.served() > 3 })
 	if got := d.metrics()[`ctwatch_log_list_alarm{reason="compromised_logs"}`]; got != 1 {
 		t.Errorf("the metric is %v", got)
+	}
+	if status, body := d.get("readyz", ""); status != http.StatusOK || !strings.Contains(body, "alarm: ") || !strings.Contains(body, "private key is public") {
+		t.Errorf("/readyz: %d %s", status, body)
 	}
 	s.eventually("Slack is told", func() bool { return len(slack.messages()) > 0 })
 	i := s.watched("www.example.com")

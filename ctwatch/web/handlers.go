@@ -20,14 +20,19 @@ func Health() http.Handler {
 }
 
 // Ready answers 200, or 503 with the reasons why the daemon is not ready, one on
-// each line.
-func Ready(reasons func(context.Context) []string) http.Handler {
+// each line. Alarms do not make it any less ready, and are told in any case; optional.
+func Ready(reasons func(context.Context) []string, alarms func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, body := http.StatusOK, "ready\n"
 		if why := reasons(r.Context()); len(why) > 0 {
-			text(w, http.StatusServiceUnavailable, "not ready: "+strings.Join(why, "\nnot ready: ")+"\n")
-			return
+			status, body = http.StatusServiceUnavailable, "not ready: "+strings.Join(why, "\nnot ready: ")+"\n"
 		}
-		text(w, http.StatusOK, "ready\n")
+		if alarms != nil {
+			for _, a := range alarms() {
+				body += "alarm: " + a + "\n"
+			}
+		}
+		text(w, status, body)
 	})
 }
 

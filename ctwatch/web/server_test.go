@@ -174,25 +174,27 @@ func TestFilesAreRevalidated(t *testing.T) {
 }
 
 func TestReadyTellsTheReasons(t *testing.T) {
-	var reasons []string
+	var reasons, alarms []string
 	l, err := Listen(Options{Listen: "127.0.0.1:0", Logger: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	l.Handle("GET /readyz", Ready(func(context.Context) []string { return reasons }))
+	l.Handle("GET /readyz", Ready(func(context.Context) []string { return reasons }, func() []string { return alarms }))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
 	for _, test := range []struct {
-		reasons []string
-		status  int
-		body    string
+		reasons, alarms []string
+		status          int
+		body            string
 	}{
-		{[]string{"the store does not answer", "no head"}, 503, "not ready: the store does not answer\nnot ready: no head\n"},
-		{nil, 200, "ready\n"},
+		{[]string{"the store does not answer", "no head"}, nil, 503, "not ready: the store does not answer\nnot ready: no head\n"},
+		{nil, nil, 200, "ready\n"},
+		{nil, []string{"a list was refused"}, 200, "ready\nalarm: a list was refused\n"},
+		{[]string{"no head"}, []string{"a list was refused"}, 503, "not ready: no head\nalarm: a list was refused\n"},
 	} {
-		reasons = test.reasons
+		reasons, alarms = test.reasons, test.alarms
 		resp := ask(t, l, "GET", "/readyz", nil)
 		if body := bodyOf(t, resp); resp.StatusCode != test.status || body != test.body {
 			t.Errorf("%d %q", resp.StatusCode, body)
