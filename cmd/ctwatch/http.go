@@ -18,7 +18,7 @@ import (
 // httpOptions reads the files that http in the configuration names.
 func httpOptions(cfg *configs.Config, logger *slog.Logger) (o web.Options, err error) {
 	c, wrong := cfg.HTTP, mistakes{cfg: cfg}
-	o = web.Options{Listen: c.Listen, Logger: logger}
+	o = web.Options{Listen: c.Listen, Public: c.PublicURL != "", Logger: logger}
 	if c.TokensFile != "" {
 		if o.Tokens, err = web.ReadTokens(c.TokensFile, logger); err != nil {
 			wrong.add(cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err))
@@ -64,7 +64,7 @@ func (d *daemon) listenHTTP() (*web.Server, error) {
 	if !s.Local() && o.TLS == nil {
 		d.logger.Warn("the HTTP listener is reached from other machines and has no TLS: whoever is on the way can read tokens and replies; set http.tls, or put a proxy with TLS in front", "listen", d.cfg.HTTP.Listen)
 	}
-	if !s.Local() && o.Tokens == nil {
+	if (!s.Local() || o.Public) && o.Tokens == nil {
 		d.logger.Warn("the HTTP listener is reached from other machines and there are no tokens: /metrics and /readyz answer nobody; set http.tokens_file", "listen", d.cfg.HTTP.Listen)
 	}
 	if d.onHTTP != nil {

@@ -19,17 +19,43 @@ func (s *Server) guard(h http.Handler, public bool) http.Handler {
 	})
 }
 
-// fromHere reports whether a request was made by this machine, and to it. The
-// second is what tells it from one by a web page whose name was pointed at this
-// machine (DNS rebinding), and from one that a proxy passes on. Browsers always send
-// a Host; health checks of HTTP/1.0 do not.
+// fromHere reports whether a request was made by a person or program of this machine,
+// who need no token. Nothing in a request proves that: a proxy in front connects from
+// this machine, too, and many write their own name for ours into Host. So it is only
+// believed where nothing speaks of anyone else: no token and no public address is
+// configured, and no header tells of a proxy. A Host that is not of this machine is that
+// of a web page whose name was pointed at it (DNS rebinding), or passed on by a proxy.
 func (s *Server) fromHere(r *http.Request) bool {
+	return s.Local() && s.tokens == nil && !s.public && fromLoopback(r) && toLoopback(r) && !forwarded(r.Header)
+}
+
+// fromLoopback reports whether the peer is on this machine.
+func fromLoopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err == nil && net.ParseIP(host).IsLoopback()
+}
+
+// toLoopback reports whether Host names this machine, as every HTTP/1.1 client's does
+// that was given its address.
+func toLoopback(r *http.Request) bool {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return s.Local() && (host == "" || ip.IsLoopback() || strings.EqualFold(host, "localhost"))
+	return strings.EqualFold(host, "localhost") || net.ParseIP(strings.Trim(host, "[]")).IsLoopback()
+}
+
+// forwarded reports whether a proxy says that it passes a request on.
+func forwarded(h http.Header) bool {
+	for name := range h {
+		switch {
+		case strings.HasPrefix(name, "X-Forwarded"), strings.HasPrefix(name, "X-Original-"):
+			return true
+		case name == "Forwarded", name == "Via", name == "X-Real-Ip", name == "X-Client-Ip", name == "True-Client-Ip", name == "Cf-Connecting-Ip":
+			return true
+		}
+	}
+	return false
 }
 
 // authorize reports whether a request has a valid token (RFC 6750 §2.1), and
@@ -42,6 +68,8 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) bool {
 	}
 	challenge, why := `Bearer realm="ctwatch"`, "This needs a token: Authorization: Bearer TOKEN, with one of those in http.tokens_file."
 	switch {
+	case s.tokens == nil && s.public:
+		why = "This needs a token, since http.public_url is set, and there are none: http.tokens_file is not set."
 	case s.tokens == nil:
 		why = "This needs a token, and there are none: http.tokens_file is not set."
 	case given:

@@ -35,6 +35,7 @@ type Options struct {
 	Listen string      // host:port; port 0 takes a free one
 	TLS    *tls.Config // nil: plain HTTP
 	Tokens *Tokens     // nil: there are none, so that nobody has one
+	Public bool        // others reach it, by a proxy: a request from this machine proves nothing
 	Logger *slog.Logger
 }
 
@@ -44,6 +45,7 @@ type Server struct {
 	addr     *net.TCPAddr
 	tls      bool
 	tokens   *Tokens
+	public   bool
 	log      *slog.Logger
 	mux      *http.ServeMux
 	http     http.Server
@@ -60,7 +62,7 @@ func Listen(o Options) (*Server, error) {
 	}
 	s := &Server{
 		listener: netutil.LimitListener(l, maxConnections), addr: l.Addr().(*net.TCPAddr), tls: o.TLS != nil,
-		tokens: o.Tokens, log: o.Logger, mux: http.NewServeMux(),
+		tokens: o.Tokens, public: o.Public, log: o.Logger, mux: http.NewServeMux(),
 	}
 	s.http = http.Server{
 		Handler:   http.MaxBytesHandler(http.HandlerFunc(s.serve), maxBody),
