@@ -93,6 +93,8 @@ type source struct {
 	// written holds the values that came from the environment, as they stand in
 	// the file.
 	written map[string]written
+	// credentials are the directories that systemd hands credentials over in.
+	credentials []string
 
 	failed  map[string]bool // paths with a mistake
 	tainted map[string]bool // failed, and everything around it

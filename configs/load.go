@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ctwatch/files"
 )
 
 // maxFile bounds a configuration file, in bytes.
@@ -142,7 +144,7 @@ func Inspect(path string, env Env) (*Config, error) {
 		c.DataDir = defaultDataDir(env)
 		return c, nil
 	}
-	f, err := os.Open(env.abs(path))
+	f, err := files.Open(env.abs(path))
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
@@ -166,6 +168,7 @@ func inspect(name string, data []byte, env Env) (*Config, error) {
 		source: &source{
 			file: name, places: map[string]place{}, written: map[string]written{},
 			failed: map[string]bool{}, tainted: map[string]bool{},
+			credentials: env.dirs("CREDENTIALS_DIRECTORY"),
 		},
 		env: env,
 		dir: filepath.Dir(env.abs(name)),

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"reflect"
 	"strings"
 	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"ctwatch/files"
 )
 
 // maxSecret bounds a secret's file, in bytes.
@@ -28,6 +29,8 @@ type Secret struct {
 	// file is the path it is read from; text is what the configuration has in place
 	// of the value, such as ${NAME}.
 	file, text string
+	// at is the path of its file, from the root; "" if it has none.
+	at string
 	// path is that of the setting that it stands in, such as "slack.token_file".
 	path string
 }
@@ -72,7 +75,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // readSecret reads a secret's file.
 func readSecret(file string) (string, error) {
-	f, err := os.Open(file)
+	f, err := files.Open(file)
 	if err != nil {
 		return "", err
 	}
@@ -83,6 +86,9 @@ func readSecret(file string) (string, error) {
 	}
 	if len(b) > maxSecret {
 		return "", fmt.Errorf("the file is larger than %d bytes", maxSecret)
+	}
+	if b, err = files.Text(b); err != nil {
+		return "", err
 	}
 	return oneLine(string(b))
 }
@@ -120,7 +126,7 @@ func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) 
 		if w, ok := d.written[path]; ok {
 			shown = w.text
 		}
-		v.Set(reflect.ValueOf(Secret{path: path, file: shown, reveal: func() (string, error) {
+		v.Set(reflect.ValueOf(Secret{path: path, file: shown, at: file, reveal: func() (string, error) {
 			value, err := readSecret(file)
 			if err != nil {
 				e := d.errorf(path, "cannot be read: %v; want a file with the secret on one line", err)
@@ -159,7 +165,8 @@ func secretWant(asFile bool) string {
 }
 
 // CheckSecrets reads every secret that is configured and reports those that cannot
-// be read, as Errors. The daemon does so before it starts, and so does a check of
+// be read, and files with secrets, and a data directory, that others can read or change,
+// as Errors. The daemon does so before it starts, and so does a check of
 // the file; commands that need no secret do not.
 func (c *Config) CheckSecrets() error {
 	var errs Errors
@@ -169,6 +176,11 @@ func (c *Config) CheckSecrets() error {
 		if err == nil && s.IsSet() && check != nil {
 			if wrong := check(value); wrong != "" {
 				err = c.Errorf(path, "%s", wrong)
+			}
+		}
+		if err == nil && s.at != "" {
+			if e := c.private(path, s.at); e != nil {
+				err = e
 			}
 		}
 		if err == nil {
@@ -196,5 +208,6 @@ func (c *Config) CheckSecrets() error {
 		try(fmt.Sprintf("services[%d].url", i), s.URL, wrongServiceURL)
 	}
 	try("heartbeat.url", c.Heartbeat.URL, web)
+	errs = append(errs, c.checkPrivate()...)
 	return errs.asError()
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -248,5 +249,89 @@ func TestSecretsAreCheckedForWhatTheyAre(t *testing.T) {
 			continue
 		}
 		shows(t, text, err.Error())
+	}
+}
+
+// TestOthersCanReadSecrets: each file with a secret, and the data directory, that others
+// can read or change is a mistake at its place, with what to run; credentials of systemd
+// are not.
+func TestOthersCanReadSecrets(t *testing.T) {
+	dir := t.TempDir()
+	credentials := filepath.Join(dir, "credentials")
+	names := []string{
+		"slack", "hookurl", "app", "mail", "hook", "service", "heart", "tokens", "tls.key", "nats.creds", "nats.key", "sign", "sign.next", "sign.old",
+	}
+	text := fmt.Sprintf(`data_dir: %[1]s/data
+slack: {token_file: %[1]s/slack, app_token_file: %[1]s/app, channel: "#x", approvers: [U024BE7LH]}
+email: {host: m.example, username: u, password_file: %[1]s/mail, from: a@m.example, to: [b@m.example]}
+webhooks: [{url: "https://m.example/", secret_file: %[1]s/hook}]
+services: [{url_file: %[1]s/service}]
+heartbeat: {url_file: %[1]s/heart}
+http: {tokens_file: %[1]s/tokens, tls: {cert: %[1]s/cert, key: %[1]s/tls.key}}
+nats: {url: "nats://n.example", credentials_file: %[1]s/nats.creds, tls: {cert: %[1]s/cert, key: %[1]s/nats.key}}
+signing: {key_file: %[1]s/sign}
+`, dir)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	content := func(name string) string {
+		switch name {
+		case "service":
+			return "discord://token@1"
+		case "heart", "hookurl":
+			return "https://m.example/x"
+		}
+		return name
+	}
+	set := func(file, mode os.FileMode) {
+		t.Helper()
+		must(os.Chmod(filepath.Join(dir, "data"), file))
+		for _, name := range append(names, "cert") {
+			path := filepath.Join(dir, name)
+			must(os.WriteFile(path, []byte(content(name)), 0o600))
+			must(os.Chmod(path, mode))
+		}
+	}
+	must(os.Mkdir(filepath.Join(dir, "data"), 0o700))
+	must(os.Mkdir(credentials, 0o755))
+
+	check := func(env map[string]string) (list configs.Errors) {
+		t.Helper()
+		errors.As(load(t, text, env).CheckSecrets(), &list)
+		return list
+	}
+	set(0o700, 0o600)
+	if list := check(nil); list != nil {
+		t.Errorf("private files: %v", list)
+	}
+	set(0o755, 0o644)
+	list := check(nil)
+	want := map[string]string{"data": "700"}
+	for _, name := range names {
+		if name != "hookurl" {
+			want[name] = "600"
+		}
+	}
+	if len(list) != len(want) {
+		t.Errorf("%d mistakes, want %d:\n%v", len(list), len(want), list)
+	}
+	for name, mode := range want {
+		run := "run chmod " + mode + " " + filepath.Join(dir, name)
+		if !slices.ContainsFunc(list, func(e *configs.Error) bool { return strings.HasSuffix(e.Msg, run) && e.Line > 0 }) {
+			t.Errorf("%s: no mistake says: %s", name, run)
+		}
+	}
+
+	// The credentials are as systemd leaves them where it has no access control lists.
+	set(0o700, 0o600)
+	path := filepath.Join(credentials, "slack")
+	must(os.WriteFile(path, []byte("x"), 0o440))
+	must(os.Chmod(path, 0o440))
+	text = strings.Replace(text, dir+"/slack", "slack", 1)
+	if list := check(map[string]string{"CREDENTIALS_DIRECTORY": credentials}); list != nil {
+		t.Errorf("credentials: %v", list)
 	}
 }

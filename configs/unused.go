@@ -2,7 +2,7 @@ package configs
 
 // notYet are the settings that are read and checked, and that nothing acts upon in
 // this version.
-var notYet = []string{"http.public_url", "fleet"}
+var notYet = []string{"fleet"}
 
 // Unused lists the settings of the file that this version accepts without acting
 // upon them, in the file's order. Nobody should rely on what is not there.

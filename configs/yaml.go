@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"ctwatch/files"
 )
 
 // maxDepth bounds how deep a file is nested; the schema needs seven levels. The
@@ -31,7 +32,9 @@ func parse(name string, data []byte) (root ast.Node, anchors map[string]ast.Node
 	if len(data) > maxFile {
 		return nil, nil, fail(0, 0, "is larger than %d bytes; want a configuration file (long lists of domains belong in watch_files)", maxFile)
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if data, err = files.Text(data); err != nil {
+		return nil, nil, fail(0, 0, "cannot be read: %v", err)
+	}
 	if line, column := invalidText(data); line > 0 {
 		return nil, nil, fail(line, column, "not readable as text; want UTF-8 without control characters")
 	}
