@@ -342,6 +342,45 @@ func TestFindHooksRunsNothingThatOthersCouldHavePutThere(t *testing.T) {
 	}
 }
 
+// TestHookLeftovers: copies that editors, package managers and people leave beside hooks
+// are not run, and one problem lists them. A hook that is named itself runs.
+func TestHookLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	var want []string
+	for _, name := range []string{"10-page", "UPPER_case-9", "page", "page.py", "page.sh"} {
+		want = append(want, script(t, dir, name, ""))
+	}
+	leftovers := []string{
+		"page.bak", "page.sh.bak", "page.orig", "page.rej", "page.old", "page.save", "page.swp", "page.tmp", "page.disabled",
+		"page.dpkg-old", "page.dpkg-dist", "page.dpkg-new", "page.dpkg-tmp", "page.dpkg-bak", "page.ucf-old", "page.ucf-dist", "page.ucf-new",
+		"page.rpmsave", "page.rpmnew", "page.rpmorig", "page.pacnew", "#page#", "page (copy)", "page.sh.1", "page.2026-11-27", "pagé", "page,v",
+	}
+	for _, name := range leftovers {
+		script(t, dir, name, "")
+	}
+	for _, name := range []string{".page.swp", ".#page", "page~", ".page.sh.un~"} {
+		script(t, dir, name, "") // silently, as they come and go while a file is edited
+	}
+	if err := os.WriteFile(dir+"/page.txt", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	paths, problems := FindHooks(dir)
+	if diff := cmp.Diff(want, paths); diff != "" {
+		t.Error(diff)
+	}
+	if len(problems) != 1 {
+		t.Fatalf("%d problems: %v", len(problems), problems)
+	}
+	for _, text := range []string{`"#page#"`, `"page.bak"`, `"page.dpkg-old"`, "and 7 more", "rename a hook"} {
+		if !strings.Contains(problems[0].Error(), text) {
+			t.Errorf("%q is not in: %v", text, problems[0])
+		}
+	}
+	if paths, problems := FindHooks(dir + "/page.bak"); len(paths) != 1 || len(problems) != 0 {
+		t.Errorf("named itself: %v, %v", paths, problems)
+	}
+}
+
 func FuzzHookValue(f *testing.F) {
 	f.Add("api.example.com")
 	f.Add("-e $(reboot) `x` \x1b]0;\x07 *")
