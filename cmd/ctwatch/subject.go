@@ -154,7 +154,7 @@ func blockSubject(b pemfile.Block) (subject, error) {
 
 // derKind says what a file in DER is, as PEM does; "" if it is nothing that is known.
 func derKind(der []byte) string {
-	if _, err := x509.ParseCertificateRequest(der); err == nil {
+	if _, err := parseRequest(der); err == nil {
 		return "CERTIFICATE REQUEST"
 	}
 	if _, err := entry.Algorithm(der); err == nil {
@@ -169,27 +169,6 @@ func derKind(der []byte) string {
 		return "CERTIFICATE"
 	}
 	return ""
-}
-
-func requestSubject(der []byte) (subject, error) {
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		return subject{}, fmt.Errorf("reading the certificate signing request: %w", err)
-	}
-	err = csr.CheckSignature()
-	var insecure x509.InsecureAlgorithmError
-	switch {
-	case errors.Is(err, x509.ErrUnsupportedAlgorithm), errors.As(err, &insecure):
-		return subject{}, fmt.Errorf("the certificate signing request has an unsupported signature algorithm, cannot check the self-signature (%w): if you trust the file, authorize its public key (openssl req -in FILE -noout -pubkey)", err)
-	case err != nil:
-		return subject{}, fmt.Errorf("the certificate signing request is not signed by its own key: %w", err)
-	}
-	s, err := keySubject(csr.RawSubjectPublicKeyInfo, "the certificate signing request")
-	s.names = csr.DNSNames
-	if len(s.names) == 0 && csr.Subject.CommonName != "" {
-		s.names = []string{csr.Subject.CommonName}
-	}
-	return s, err
 }
 
 func keySubject(spki []byte, what string) (subject, error) {
