@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"ctwatch/ctwatch"
+	"ctwatch/files"
 )
 
 // contentType is of an event in structured mode (CloudEvents NATS binding §3.2).
@@ -86,7 +86,7 @@ func NewNATS(o NATSOptions) (*NATS, error) {
 		}
 	}
 	if o.CredentialsFile != "" {
-		if f, err := os.Open(o.CredentialsFile); err != nil {
+		if f, err := files.Open(o.CredentialsFile); err != nil {
 			return nil, fmt.Errorf("nats.credentials_file: %w", err)
 		} else {
 			f.Close()

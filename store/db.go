@@ -140,13 +140,29 @@ func newDB(path string, o Options) *DB {
 func createFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
+		}
+		return wantFile(path, info)
 	}
 	if err == nil {
 		err = f.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("creating the database: %w: %w", ErrDisk, err)
+	}
+	return nil
+}
+
+// wantFile fails for what is there in place of a database. SQLite says nothing but that
+// it is unable to open a directory, and reading a pipe would never end.
+func wantFile(path string, info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return fmt.Errorf("%w: %s is a directory, and has to be the file of the database: move it away, or name another data directory with --data or data_dir", ErrDisk, path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: %s is not a regular file, and has to be the database: move it away, or name another data directory with --data or data_dir", ErrDisk, path)
 	}
 	return nil
 }

@@ -177,6 +177,50 @@ func TestADirectoryThatCannotBeUsedIsExplained(t *testing.T) {
 	}
 }
 
+// TestNoFileIsNoDatabase: what is there in place of the file is named, however the
+// database is opened, and nothing waits for a pipe.
+func TestNoFileIsNoDatabase(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	for path, says := range map[string]string{dir: dir + " is a directory", pipe: pipe + " is not a regular file"} {
+		for how, open := range map[string]func() (*store.DB, error){
+			"to write": func() (*store.DB, error) { return tryOpen(path, nil) },
+			"to read":  func() (*store.DB, error) { return store.OpenReadOnly(t.Context(), path) },
+			"shared":   func() (*store.DB, error) { return store.OpenShared(t.Context(), path, store.Options{}) },
+		} {
+			if _, err := open(); !errors.Is(err, store.ErrDisk) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "data_dir") {
+				t.Errorf("%s %s: error %v, want %q", path, how, err, says)
+			}
+		}
+	}
+}
+
+// TestOwnFilesArePrivate: whatever the umask, nobody else can read or change the
+// database, nor what SQLite keeps beside it.
+func TestOwnFilesArePrivate(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	dir := filepath.Join(t.TempDir(), "data")
+	db, err := tryOpen(filepath.Join(dir, "ctwatch.db"), nil)
+	must(t, err)
+	defer db.Close()
+	started(t, db, 1)
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	names := []string{dir}
+	for _, e := range entries {
+		names = append(names, filepath.Join(dir, e.Name()))
+	}
+	if len(names) < 5 { // the directory, the lock, the database, its log and the log's index
+		t.Errorf("there are only %v", names)
+	}
+	for _, name := range names {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
 func TestReadOnlyNeedsADatabase(t *testing.T) {
 	dir := t.TempDir()
 	_, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "ctwatch.db"))

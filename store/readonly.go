@@ -65,7 +65,7 @@ func (db *DB) stat() (fs.FileInfo, error) {
 	case err != nil:
 		return nil, fmt.Errorf("opening the database: %w: %w", ErrDisk, err)
 	}
-	return fi, nil
+	return fi, wantFile(db.path, fi)
 }
 
 // walSize returns the size of the write-ahead log; ok is false if there is none.

@@ -62,6 +62,8 @@ func (db *DB) prepareShared(ctx context.Context) error {
 		switch {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("%w: %w", ErrDisk, err)
+		case err == nil && !fi.Mode().IsRegular():
+			return wantFile(db.path, fi)
 		case err == nil && fi.Size() > 0:
 			if err := db.openWriter(); err != nil {
 				return err

@@ -89,11 +89,12 @@ type app struct {
 	dataDir    string
 	json       bool
 	verbose    bool
+	ended      <-chan struct{} // closed when the process is to end; nil for never
 }
 
 // run executes the command line and returns the exit status.
 func run(ctx context.Context, w world) int {
-	a := &app{world: w}
+	a := &app{world: w, ended: ctx.Done()}
 	root := a.root()
 	root.SetArgs(w.Args)
 	root.SetOut(w.Stdout)

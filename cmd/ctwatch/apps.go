@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/watchlist"
+	"ctwatch/files"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
 	"ctwatch/store"
@@ -46,7 +45,11 @@ func configuredApps(cfg *configs.Config) ([]pins.App, error) {
 // shippedRules reads what the configuration says that a version ships.
 func shippedRules(s configs.Shipped) (pins.Rules, error) {
 	if s.File != "" {
-		_, _, rules, err := readPinFile(s.File, "")
+		data, err := files.Read(s.File, format.MaxSize)
+		if err != nil {
+			return nil, err
+		}
+		_, rules, err := parsePinFile(s.File, data, "")
 		return rules, err
 	}
 	of := make(map[pins.Pattern][]pins.Pin)
@@ -86,47 +89,35 @@ func parseHosts(flag string, words []string) ([]pins.Pattern, error) {
 	return out, nil
 }
 
-// readPinFile reads a file that an app ships, in the format with a name, or in the
-// one that it is found to be in. Errors begin with the file's name.
-func readPinFile(name, formatName string) (data []byte, f format.Format, rules pins.Rules, err error) {
-	data, err = readBounded(name, format.MaxSize)
-	if err != nil {
+// readPinFile reads a file that an app ships as parsePinFile does; "-" is stdin.
+func (a *app) readPinFile(name, formatName string) (data []byte, f format.Format, rules pins.Rules, err error) {
+	if data, err = a.readInput(name, format.MaxSize); err != nil {
 		return nil, f, nil, err
 	}
+	f, rules, err = parsePinFile(name, data, formatName)
+	return data, f, rules, err
+}
+
+// parsePinFile reads what an app ships, in the format with a name, or in the one that it
+// is found to be in. Errors begin with the file's name.
+func parsePinFile(name string, data []byte, formatName string) (f format.Format, rules pins.Rules, err error) {
 	if formatName == "" {
 		f, rules, err = format.Detect(data)
 	} else if f, err = format.Find(formatName); err != nil {
-		return nil, f, nil, &usageError{err}
+		return f, nil, &usageError{err}
 	} else {
 		rules, err = f.Decode(data)
 	}
 	if errors.Is(err, format.ErrUnknown) {
-		return nil, f, nil, fmt.Errorf("%s: %w; want one of %s", name, err, strings.Join(format.Names(), ", "))
+		return f, nil, fmt.Errorf("%s: %w; want one of %s", name, err, strings.Join(format.Names(), ", "))
 	} else if err != nil {
 		var at *format.SyntaxError
 		if errors.As(err, &at) && at.Line > 0 {
-			return nil, f, nil, fmt.Errorf("%s:%w", name, err)
+			return f, nil, fmt.Errorf("%s:%w", name, err)
 		}
-		return nil, f, nil, fmt.Errorf("%s: %w", name, err)
+		return f, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return data, f, rules, nil
-}
-
-// readBounded reads a file of at most so many bytes.
-func readBounded(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
-	}
-	return b, nil
+	return f, rules, nil
 }
 
 // withImported adds to apps what was recorded by "pins import". A version that the

@@ -51,7 +51,7 @@ probing is off.
 				if err != nil {
 					return err
 				}
-				_, f, rules, err := readPinFile(args[0], formatName)
+				_, f, rules, err := a.readPinFile(args[0], formatName)
 				r := answer{File: args[0], Format: f.Name}
 				if p, ok := clientProblem(name, err); ok {
 					r.Problems = append(r.Problems, p)

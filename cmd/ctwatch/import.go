@@ -80,7 +80,7 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 	if hasVersion(*app, o.version) {
 		return fmt.Errorf("version %s of %s is in the configuration already: change it there, or take it out and import it", o.version, o.app)
 	}
-	data, f, rules, err := readPinFile(o.file, o.format)
+	data, f, rules, err := a.readPinFile(o.file, o.format)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"ctwatch/ctwatch"
@@ -21,13 +20,8 @@ const (
 // readBlocks reads a file in PEM or DER; "-" is stdin. Errors begin with its name, and
 // with the line where there is one.
 func (a *app) readBlocks(file string) ([]pemfile.Block, error) {
-	var data []byte
-	var err error
-	if file == "-" && a.Stdin != nil {
-		if data, err = io.ReadAll(io.LimitReader(a.Stdin, maxPEMFile)); err != nil {
-			return nil, fmt.Errorf("reading stdin: %w", err)
-		}
-	} else if data, err = readBounded(file, maxPEMFile); err != nil {
+	data, err := a.readInput(file, maxPEMFile)
+	if err != nil {
 		return nil, err
 	}
 	blocks, err := pemfile.Read(data)

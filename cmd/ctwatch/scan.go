@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"ctwatch/ctwatch/loglist"
 	"ctwatch/ctwatch/scan"
 	"ctwatch/ctwatch/watchlist"
+	"ctwatch/files"
 )
 
 // A scanJob is what the flags of scan say.
@@ -163,7 +163,10 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 
 // keyArgument reads --key: a file if there is one of that name, else the key itself.
 func keyArgument(s string) (string, error) {
-	b, err := os.ReadFile(s)
+	b, err := files.Read(s, maxPEMFile)
+	if errors.Is(err, files.ErrKind) {
+		return "", &usageError{fmt.Errorf("--key: %w", err)}
+	}
 	if err != nil {
 		if strings.ContainsAny(s, "./") && len(s) < 60 { // no key is so short
 			return "", &usageError{fmt.Errorf("--key: %w", err)}
@@ -172,6 +175,9 @@ func keyArgument(s string) (string, error) {
 	}
 	if len(b) > 0 && b[0] == 0x30 { // DER
 		return base64.StdEncoding.EncodeToString(b), nil
+	}
+	if b, err = files.Text(b); err != nil {
+		return "", &usageError{fmt.Errorf("--key %s: %w", s, err)}
 	}
 	return strings.TrimSpace(string(b)), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/loglist"
 	"ctwatch/ctwatch/watchlist"
+	"ctwatch/files"
 )
 
 // watchRules collects what is watched: the configuration's list and files, and
@@ -46,13 +48,18 @@ func watchRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error)
 	return append(rules, asked...), wrong.err()
 }
 
+// maxWatchFile bounds a watch list, in bytes; one of a million domains has some 20 MB.
+const maxWatchFile = 256 << 20
+
 func watchFile(name string) ([]watchlist.Rule, error) {
-	f, err := os.Open(name)
+	data, err := files.Read(name, maxWatchFile)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return watchlist.ParseFile(f, name)
+	if data, err = files.Text(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return watchlist.ParseFile(bytes.NewReader(data), name)
 }
 
 // extraLogs returns the logs that the configuration names itself.

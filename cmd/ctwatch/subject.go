@@ -34,7 +34,7 @@ func (a *app) readSubject(arg string, issuer bool) (subject, error) {
 		pin, err := parsePin(arg)
 		return subject{pin: pin, what: "the pin"}, err
 	}
-	if _, err := os.Stat(arg); err != nil {
+	if _, err := os.Stat(arg); err != nil && arg != "-" {
 		id := strings.ToLower(arg)
 		if digits := id + strings.Repeat("0", len(id)%2); len(id) >= 8 && len(id) <= 64 {
 			if _, err := hex.DecodeString(digits); err == nil {

@@ -4,9 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 
 	"ctwatch/configs"
+	"ctwatch/ctwatch/web"
+	"ctwatch/files"
 	"ctwatch/pins/pemfile"
 )
 
@@ -24,7 +25,7 @@ func natsTLS(cfg *configs.Config) (*tls.Config, error) {
 		}
 	}
 	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		pair, err := web.KeyPair(c.Cert, c.Key)
 		if err != nil {
 			return nil, &usageError{cfg.Errorf("nats.tls", "%w", err)}
 		}
@@ -33,9 +34,12 @@ func natsTLS(cfg *configs.Config) (*tls.Config, error) {
 	return out, nil
 }
 
+// maxBundle bounds a file of CA certificates, in bytes; that of a system has 250 kB.
+const maxBundle = 16 << 20
+
 // certPool reads the certificates in a PEM file.
 func certPool(file string) (*x509.CertPool, error) {
-	data, err := os.ReadFile(file)
+	data, err := files.Read(file, maxBundle)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/retryafter"
+	"ctwatch/files"
 )
 
 // Limits of one reply. A log that exceeds them is in error, whatever it means by it.
@@ -152,7 +152,7 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 // read is get for a log kept in files; a missing file is a 404.
 func (g *getter) read(ctx context.Context, path string, limit int64, buf *buffer) error {
 	name := filepath.Join(g.dir, filepath.FromSlash(path))
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &StatusError{URL: g.base + path, Code: http.StatusNotFound, Body: "no such file"}
 	}

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
+
+	"ctwatch/files"
 )
 
 // maxTokens bounds a file of tokens, in bytes.
@@ -25,7 +26,7 @@ type Tokens struct{ hashes *fresh[[][sha256.Size]byte] }
 // error contains a token.
 func ReadTokens(file string, logger *slog.Logger) (*Tokens, error) {
 	hashes, err := newFresh(logger, func() ([][sha256.Size]byte, error) {
-		f, err := os.Open(file)
+		f, err := files.Open(file)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +50,9 @@ func parseTokens(r io.Reader) ([][sha256.Size]byte, error) {
 		return nil, err
 	case len(b) > maxTokens:
 		return nil, fmt.Errorf("larger than %d bytes", maxTokens)
+	}
+	if b, err = files.Text(b); err != nil {
+		return nil, err
 	}
 	var hashes [][sha256.Size]byte
 	for i, line := range strings.Split(string(b), "\n") {

@@ -1,7 +1,9 @@
 package format
 
 import (
+	"bytes"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -9,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
+
+	"github.com/google/go-cmp/cmp"
 
 	"ctwatch/pins"
 	"ctwatch/pins/chain"
@@ -156,6 +161,13 @@ func TestXMLIsReadInItsEncoding(t *testing.T) {
 		"UTF-8":                      {doc("utf-8", "für alle"), ""},
 		"US-ASCII with another byte": {doc("us-ascii", "f\xfcr alle"), `the byte 0xfc is no character of "us-ascii"`},
 		"another encoding":           {doc("utf-7", "release"), "save the file as UTF-8"},
+		"a long one":                 {doc(strings.Repeat("x", 300), "release"), "is not read; save"},
+		"UTF-16, little-endian":      {utf16Of("\uFEFF"+string(doc("UTF-16", "für alle")), false), ""},
+		"UTF-16, big-endian":         {utf16Of("\uFEFF"+string(doc("utf-16", "für alle")), true), ""},
+		"UTF-16 without a mark":      {utf16Of(string(doc("UTF-16LE", "für alle")), false), ""},
+		"UTF-16, said to be UTF-8":   {utf16Of("\uFEFF"+string(doc("UTF-8", "für alle")), false), ""}, // as PowerShell saves it
+		"UTF-16 that is not":         {doc("UTF-16", "release"), `declares "utf-16" and is not in it`},
+		"UTF-16, cut short":          {utf16Of("\uFEFF"+string(doc("UTF-16", "")), false)[:101], "cut short"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, rules, err := Detect(c.data)
@@ -167,6 +179,54 @@ func TestXMLIsReadInItsEncoding(t *testing.T) {
 				t.Errorf("%s: %v", f.Name, err)
 			}
 		})
+	}
+}
+
+// utf16Of encodes a text in UTF-16.
+func utf16Of(s string, big bool) (out []byte) {
+	for _, u := range utf16.Encode([]rune(s)) {
+		if big {
+			out = binary.BigEndian.AppendUint16(out, u)
+		} else {
+			out = binary.LittleEndian.AppendUint16(out, u)
+		}
+	}
+	return out
+}
+
+// TestEditorsMayEncode: files of every format are the same with a byte order mark, in
+// UTF-16, and with the line ends of Windows and early Macintoshes.
+func TestEditorsMayEncode(t *testing.T) {
+	for _, f := range All() {
+		if f.Name == "curl" {
+			continue // curl compares bytes: any other is a pin that never matches
+		}
+		data, err := f.Encode(sampleSet(t, pins.RoleLeaf))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := f.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, data := range map[string][]byte{
+			"a mark":                []byte("\uFEFF" + string(data)),
+			"UTF-16, little-endian": utf16Of("\uFEFF"+string(data), false),
+			"UTF-16, big-endian":    utf16Of("\uFEFF"+string(data), true),
+			"carriage returns":      bytes.ReplaceAll(data, []byte("\n"), []byte("\r")),
+			"both":                  bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")),
+		} {
+			found, got, err := Detect(data)
+			if err != nil || found.Name != f.Name {
+				t.Errorf("%s with %s: %s, %v", f.Name, how, found.Name, err)
+				continue
+			}
+			for _, p := range want.Patterns() {
+				if diff := cmp.Diff(want.Requirements(p.Name, asOf), got.Requirements(p.Name, asOf)); diff != "" {
+					t.Errorf("%s with %s: %s", f.Name, how, diff)
+				}
+			}
+		}
 	}
 }
 

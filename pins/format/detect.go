@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ctwatch/files"
 	"ctwatch/pins"
 )
 
@@ -17,7 +18,11 @@ func Detect(data []byte) (Format, pins.Rules, error) {
 	if err := checkSize(data); err != nil {
 		return Format{}, nil, err
 	}
-	f, ok := looksLike(data)
+	text, err := files.Text(data)
+	if err != nil {
+		return Format{}, nil, err
+	}
+	f, ok := looksLike(data, bytes.TrimSpace(text))
 	if !ok {
 		return Format{}, nil, ErrUnknown
 	}
@@ -25,14 +30,13 @@ func Detect(data []byte) (Format, pins.Rules, error) {
 	return f, rules, err
 }
 
-// looksLike guesses the format of a file.
-func looksLike(data []byte) (Format, bool) {
-	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\uFEFF")))
+// looksLike guesses the format of a file by its text.
+func looksLike(data, text []byte) (Format, bool) {
 	switch {
-	case bytes.HasPrefix(text, []byte("bplist")):
-		return plistLike(data)
+	case bytes.HasPrefix(data, []byte("bplist")):
+		return plistLike(data, data)
 	case bytes.HasPrefix(text, []byte("<")):
-		return xmlLike(data)
+		return xmlLike(data, text)
 	case bytes.HasPrefix(text, []byte("{")):
 		if doc, err := hasHosts(data); doc || err != nil {
 			return ours(), true
@@ -48,25 +52,25 @@ func looksLike(data []byte) (Format, bool) {
 	return Format{}, false
 }
 
-func xmlLike(data []byte) (Format, bool) {
+func xmlLike(data, text []byte) (Format, bool) {
 	root, err := newXMLReader(data, "plist").root()
 	switch {
 	case root.Name.Local == "network-security-config":
 		return android(), true
 	case root.Name.Local == "plist":
-		return plistLike(data)
-	case err != nil && bytes.Contains(data, []byte("<network-security-config")):
+		return plistLike(data, text)
+	case err != nil && bytes.Contains(text, []byte("<network-security-config")):
 		return android(), true
-	case err != nil && bytes.Contains(data, []byte("<plist")):
-		return plistLike(data)
+	case err != nil && bytes.Contains(text, []byte("<plist")):
+		return plistLike(data, text)
 	}
 	return Format{}, false
 }
 
-// plistLike goes by what a property list says; by its bytes if it cannot be read.
-func plistLike(data []byte) (Format, bool) {
+// plistLike goes by what a property list says; by its text if it cannot be read.
+func plistLike(data, text []byte) (Format, bool) {
 	app, err := readApp(data)
-	has := func(key string) bool { return bytes.Contains(data, []byte(key)) }
+	has := func(key string) bool { return bytes.Contains(text, []byte(key)) }
 	switch {
 	case err == nil && app.ats != nil:
 		return ios(), true

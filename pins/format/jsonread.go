@@ -18,7 +18,8 @@ type jsonReader struct {
 
 // readJSON starts to read a document, whose syntax it checks as a whole.
 func readJSON(data []byte) (*jsonReader, error) {
-	if err := checkSize(data); err != nil {
+	data, err := readText(data)
+	if err != nil {
 		return nil, err
 	}
 	var all json.RawMessage

@@ -76,7 +76,8 @@ func kotlinText(s string) string {
 // that may be changed, names that may be another's, and a CertificatePinner that may
 // not be OkHttp's. Of what other files do, nothing is known.
 func decodeOkHttp(data []byte) (pins.Rules, error) {
-	if err := checkSize(data); err != nil {
+	data, err := readText(data)
+	if err != nil {
 		return nil, err
 	}
 	src, err := readSource(data)

@@ -60,7 +60,6 @@ type lexer struct {
 // those before it.
 func lex(data []byte, java bool) ([]token, error) {
 	l := &lexer{data: data, java: java}
-	l.pos = len(data) - len(bytes.TrimPrefix(data, []byte("\uFEFF")))
 	return l.tokens(false)
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"unicode/utf8"
+
+	"ctwatch/files"
 )
 
 // place returns the line and the column, in characters, of an offset in a file.
@@ -26,6 +28,14 @@ func errAt(data []byte, offset int, message string, args ...any) error {
 func clientErrAt(data []byte, offset int, message string, args ...any) error {
 	line, column := place(data, offset)
 	return &SyntaxError{Line: line, Column: column, Err: &ClientError{fmt.Errorf(message, args...)}}
+}
+
+// readText returns a file as text in UTF-8 without a byte order mark.
+func readText(data []byte) ([]byte, error) {
+	if err := checkSize(data); err != nil {
+		return nil, err
+	}
+	return files.Text(data)
 }
 
 // checkSize fails for a file that is too large to decode.

@@ -78,7 +78,8 @@ func encodeTLSA(set pins.Set) ([]byte, error) {
 // decodeTLSA reads the TLSA records of a zone file, and no others. Servers of one
 // host on several ports must have the same records, since apps are pinned by host.
 func decodeTLSA(data []byte) (pins.Rules, error) {
-	if err := checkSize(data); err != nil {
+	data, err := readText(data)
+	if err != nil {
 		return nil, err
 	}
 	records, err := readTLSA(data)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"ctwatch/files"
 )
 
 // maxDepth bounds how deep elements and property lists may be nested. Files that
@@ -32,25 +34,33 @@ func (p position) client(format string, args ...any) error {
 type xmlReader struct {
 	dec     *xml.Decoder
 	doctype string // the name in the document type that is allowed; "" for none
+	err     error // the text cannot be decoded
 	depth   int
 	pos     position // where the last token began
 }
 
 func newXMLReader(data []byte, doctype string) *xmlReader {
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	dec := xml.NewDecoder(bytes.NewReader(data))
-	dec.CharsetReader = charset
-	return &xmlReader{dec: dec, doctype: doctype}
+	text, err := files.Text(data)
+	utf16 := files.IsUTF16(data)
+	r := &xmlReader{doctype: doctype, err: err}
+	r.dec = xml.NewDecoder(bytes.NewReader(text))
+	r.dec.CharsetReader = func(label string, in io.Reader) (io.Reader, error) { return charset(label, in, utf16) }
+	return r
 }
 
-// charset reads the encodings, besides UTF-8, that expat knows by itself and that have
-// one byte for each character: Android's resource compiler reads XML by expat.
-func charset(label string, in io.Reader) (io.Reader, error) {
+// charset reads the encodings, besides UTF-8, that expat knows by itself: Android's
+// resource compiler reads XML by expat. UTF-16 has been decoded by then.
+func charset(label string, in io.Reader, utf16 bool) (io.Reader, error) {
 	last := byte(0xff) // the greatest byte that there may be
-	switch strings.ToLower(label) {
-	case "us-ascii":
+	switch label := strings.ToLower(label); label {
+	case "utf-16", "utf-16le", "utf-16be":
+		if !utf16 {
+			return nil, fmt.Errorf("the file declares %s and is not in it; save the file as UTF-8, and declare that", quote(label))
+		}
+		return in, nil
+	case "us-ascii", "ascii":
 		last = 0x7f
-	case "iso-8859-1":
+	case "iso-8859-1", "latin1":
 	default:
 		return nil, fmt.Errorf("the encoding %s is not read; save the file as UTF-8", quote(label))
 	}
@@ -71,6 +81,9 @@ func charset(label string, in io.Reader) (io.Reader, error) {
 // next returns the next token, which is valid until the one after; io.EOF at the
 // end of a whole document.
 func (r *xmlReader) next() (xml.Token, error) {
+	if r.err != nil {
+		return nil, fmt.Errorf("not XML: %w", r.err)
+	}
 	begin := r.dec.InputOffset()
 	r.pos.line, r.pos.column = r.dec.InputPos()
 	tok, err := r.dec.Token()
@@ -82,6 +95,9 @@ func (r *xmlReader) next() (xml.Token, error) {
 		line, column := r.dec.InputPos()
 		if errors.As(err, &bad) {
 			return nil, position{line, column}.errorf("not XML: %s", plain(brief(bad.Msg)))
+		}
+		if cause := errors.Unwrap(err); cause != nil { // of charset, which is brief
+			return nil, position{line, column}.errorf("not XML: %w", cause)
 		}
 		return nil, position{line, column}.errorf("not XML: %s", plain(brief(err.Error())))
 	}

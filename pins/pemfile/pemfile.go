@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"ctwatch/files"
 )
 
 // A Block is what one block of a PEM file, or a whole DER file, holds.
@@ -53,12 +55,15 @@ var (
 // Errors about a place are *Errors.
 func Read(data []byte) ([]Block, error) {
 	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+	case files.IsUTF16(data) && (len(data) == 0 || data[0] != 0x30):
 		return nil, errors.New("the file is in UTF-16: save it as ASCII or UTF-8")
 	case len(data) > 0 && data[0] == 0x30 && !meant.Match(data):
 		return []Block{{Bytes: data}}, nil
 	}
-	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
+	data, err := files.Text(data)
+	if err != nil {
+		return nil, err
+	}
 	var r reader
 	number := 0
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
@@ -149,7 +154,7 @@ func damage(line string) string {
 	case strings.Contains(line, byteOrderMark):
 		return "a byte order mark hides the beginning of a block: remove it, or join files by a tool that does"
 	case strings.Contains(line, "\r"):
-		return "lines end in carriage returns alone: convert the file to line feeds"
+		return "some lines end in carriage returns alone: convert the file to line feeds"
 	case strings.Contains(line, "----------"):
 		return "the end of a block and the beginning of the next stand in one line: break the line between them"
 	}

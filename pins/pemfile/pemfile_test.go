@@ -29,6 +29,7 @@ func TestReadTakesWhatPeopleHave(t *testing.T) {
 		"plain":               leaf + ca,
 		"byte order mark":     mark + leaf + ca,
 		"Windows":             strings.ReplaceAll(leaf+ca, "\n", "\r\n"),
+		"early Macintosh":     strings.ReplaceAll(leaf+ca, "\n", "\r"),
 		"no last line break":  strings.TrimSuffix(leaf+ca, "\n"),
 		"text":                "Bag Attributes\n    friendlyName: a - b\nsubject=CN = the end\n" + leaf + "\n# the CA's\n\n" + ca + "\nbye - end\n",
 		"trailing spaces":     strings.ReplaceAll(leaf+ca, "-----\n", "----- \t\n"),
@@ -84,7 +85,7 @@ func TestReadSkipsNoBlock(t *testing.T) {
 		"a letter less":          {strings.Replace(leaf, "\n", "\nA", 1) + ca, 1, "base64"},
 		"padding in the middle":  {strings.Replace(leaf, "\n", "\nAA==\n", 1) + ca, 1, "base64"},
 		"nothing in it":          {"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n" + ca, 1, "nothing in this block"},
-		"carriage returns alone": {strings.ReplaceAll(leaf+ca, "\n", "\r"), 1, "carriage returns"},
+		"some carriage returns":  {strings.ReplaceAll(leaf, "\n", "\r") + "\n" + ca, 1, "carriage returns"},
 	} {
 		blocks, err := pemfile.Read([]byte(c.data))
 		var at *pemfile.Error
@@ -129,6 +130,9 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		rest := bytes.TrimPrefix(data, []byte(mark))
+		if bytes.IndexByte(rest, '\n') < 0 {
+			rest = bytes.ReplaceAll(rest, []byte("\r"), []byte("\n"))
+		}
 		for i := 0; ; i++ {
 			var p *pem.Block
 			p, rest = pem.Decode(rest)

@@ -20,6 +20,8 @@ import (
 	"path/filepath"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"ctwatch/files"
 )
 
 // maxKeyFile bounds a file with a key, in bytes.
@@ -53,7 +55,7 @@ func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "signing key
 // any, warns of a file that others than its owner can read. No error has anything of
 // what is in the file.
 func LoadKey(path string) (key *Key, note string, err error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("signing key: %w", err)
 	}
@@ -61,6 +63,9 @@ func LoadKey(path string) (key *Key, note string, err error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
 		return nil, "", fmt.Errorf("signing key: %w", err)
+	}
+	if data, err = files.Text(data); err != nil {
+		return nil, "", fmt.Errorf("signing key %s: %w", path, err)
 	}
 	if key, err = parseKey(data); err != nil {
 		return nil, "", fmt.Errorf("signing key %s: %w", path, err)
