@@ -22,12 +22,21 @@ type App struct {
 
 	// Versions are the released versions that are still supported.
 	Versions []Version
+	// Unreadable are supported versions of which it cannot be told what they ship.
+	// Nothing that is asked of all versions is known while there are any.
+	Unreadable []Unreadable
 }
 
 // A Version is a released version of an app.
 type Version struct {
 	Name  string
 	Rules Rules // what it ships
+}
+
+// An Unreadable is a released version of an app whose recorded file cannot be read.
+type Unreadable struct {
+	Name string // of the version
+	Why  string // what is wrong with the file, for a person
 }
 
 // SortVersions sorts versions, the newest first: by their numbers, part by part,

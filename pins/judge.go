@@ -17,6 +17,8 @@ func (j *judge) found(s Status, what, toDo string) {
 // findUnknown begins with ok, or with what is missing for a judgement.
 func (j *judge) findUnknown() {
 	switch {
+	case len(j.app.Unreadable) > 0:
+		j.found(StatusUnknown, unreadable(j.app), "")
 	case len(j.versions) == 0:
 		j.found(StatusUnknown, fmt.Sprintf("No version of %s is known.", j.app.Name),
 			fmt.Sprintf("Tell what the released ones ship: ctwatch pins import --app %s --version VERSION FILE.", shellWord(j.app.Name)))
@@ -32,6 +34,16 @@ func (j *judge) findUnknown() {
 	default:
 		j.found(StatusOK, fmt.Sprintf("Every supported version of %s accepts what %s serves%s.", j.app.Name, j.Pattern, j.fallback()), "")
 	}
+}
+
+// unreadable says which versions of an app cannot be judged, why, and what to do.
+func unreadable(app *App) string {
+	u := app.Unreadable[0]
+	what := fmt.Sprintf("What was imported for version %s cannot be read: %s.", u.Name, strings.TrimRight(u.Why, "."))
+	if n := len(app.Unreadable) - 1; n > 0 {
+		what += fmt.Sprintf(" So it is with %d other versions.", n)
+	}
+	return what + fmt.Sprintf(" Import it again (ctwatch pins import --app %s --version %s --replace FILE), or take it out (ctwatch pins drop --app %[1]s --version %[2]s).", shellWord(app.Name), shellWord(u.Name))
 }
 
 func (j *judge) fallback() string {

@@ -146,6 +146,9 @@ func (j *judge) plan() HostPlan {
 	j.findNever()
 	j.findBroken(&p)
 	p.Status = j.why.status
+	if len(j.app.Unreadable) > 0 && p.Status != StatusUnknown {
+		j.more = append(j.more, unreadable(j.app))
+	}
 	p.Deadline = j.deadline(&p)
 	j.document(&p)
 	j.noteLastLook()

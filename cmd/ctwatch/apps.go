@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"ctwatch/configs"
@@ -122,7 +123,8 @@ func parsePinFile(name string, data []byte, formatName string) (f format.Format,
 
 // withImported adds to apps what was recorded by "pins import". A version that the
 // configuration names as well is what the configuration says. What can no longer be
-// read is an error: a plan without it would be wrong.
+// read, since readers have become stricter, is unreadable: nothing that is asked of all
+// versions is then known, and all else is.
 func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.App, error) {
 	shipped, err := db.Shipped(ctx)
 	if err != nil {
@@ -130,19 +132,17 @@ func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.Ap
 	}
 	out := make([]pins.App, len(apps))
 	for i, app := range apps {
-		app.Versions = app.Versions[:len(app.Versions):len(app.Versions)]
+		app.Versions, app.Unreadable = app.Versions[:len(app.Versions):len(app.Versions)], nil
 		for _, s := range shipped {
 			if s.App != app.Name || hasVersion(app, s.Version) {
 				continue
 			}
-			f, err := format.Find(s.Format)
+			rules, err := importedRules(s)
 			if err != nil {
-				return nil, err
-			}
-			rules, err := f.Decode(s.Content)
-			if err != nil {
-				return nil, fmt.Errorf("what was imported for %s %s (%s) cannot be read: %w. Take it out, and import it again once it is right: ctwatch pins drop --app %[1]s --version %[2]s",
-					ctwatch.Printable(s.App, 60), ctwatch.Printable(s.Version, 60), ctwatch.Printable(s.Name, 100), err)
+				app.Unreadable = append(app.Unreadable, pins.Unreadable{
+					Name: ctwatch.Printable(s.Version, 60), Why: ctwatch.Printable(fmt.Sprintf("%s: %v", s.Name, err), 500),
+				})
+				continue
 			}
 			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
 		}
@@ -150,6 +150,31 @@ func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.Ap
 		out[i] = app
 	}
 	return out, nil
+}
+
+// importedRules reads what was recorded of a version.
+func importedRules(s store.Shipped) (pins.Rules, error) {
+	f, err := format.Find(s.Format)
+	if err != nil {
+		return nil, err
+	}
+	return f.Decode(s.Content)
+}
+
+// logUnreadable logs the versions that cannot be read whenever they are others than
+// before.
+func logUnreadable(logger *slog.Logger, apps []pins.App, before *string) {
+	var all []string
+	for _, app := range apps {
+		for _, u := range app.Unreadable {
+			all = append(all, fmt.Sprintf("%s %s: %s", app.Name, u.Name, u.Why))
+		}
+	}
+	now := strings.Join(all, "; ")
+	if now != *before && now != "" {
+		logger.Error("what was imported for some versions cannot be read, so it is unknown what breaks them: import it again with --replace, or drop it (ctwatch pins drop)", "versions", now)
+	}
+	*before = now
 }
 
 func hasVersion(app pins.App, version string) bool {

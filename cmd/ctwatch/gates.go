@@ -271,7 +271,12 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 				}
 			}
 		}
-		if concerned > 0 && len(apps[i].Versions) == 0 {
+		for _, u := range apps[i].Unreadable {
+			if concerned > 0 {
+				r.unknown("What was imported for version %s of %s cannot be read (%s), so it was not checked. Import it again with --replace, or take it out: ctwatch pins drop", u.Name, apps[i].Name, u.Why)
+			}
+		}
+		if concerned > 0 && len(apps[i].Versions)+len(apps[i].Unreadable) == 0 {
 			r.unknown("No released version of %s is recorded, so nothing was checked for it. Record one: ctwatch pins import, or shipped in the configuration.", apps[i].Name)
 		}
 	}

@@ -128,11 +128,11 @@ func recorded(ctx context.Context, db *store.DB, app, version string) (*store.Sh
 // changes lists in what a file differs from the one before it: the format, and for each
 // host the pins that go and come, where they stand, and when they end.
 func changes(before *store.Shipped, f format.Format, rules pins.Rules, hosts []pins.Pattern) ([]string, error) {
-	was, err := format.Find(before.Format)
+	old, err := importedRules(*before)
 	if err != nil {
-		return nil, err
+		return []string{fmt.Sprintf("what is recorded (%s) cannot be read: %v", ctwatch.Printable(before.Name, 100), err)}, nil
 	}
-	old, err := was.Decode(before.Content)
+	was, err := format.Find(before.Format)
 	if err != nil {
 		return nil, err
 	}

@@ -34,9 +34,14 @@ func (d *daemon) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unreadable := "" // what was logged of it; the planner asks for apps one time after the other
 	d.planner = &planner.Planner{
 		Store: &planStore{DB: d.db, unprobed: func(p pins.Pattern) bool { return d.estate.Load().unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
-		Apps: func(ctx context.Context) ([]pins.App, error) { return withImported(ctx, d.db, d.estate.Load().apps) },
+		Apps: func(ctx context.Context) ([]pins.App, error) {
+			apps, err := withImported(ctx, d.db, d.estate.Load().apps)
+			logUnreadable(d.logger, apps, &unreadable)
+			return apps, err
+		},
 		Look: func(names []pins.Pattern) {
 			if hosts := d.estate.Load().hostsFor(names); len(hosts) > 0 {
 				d.looks.Now(hosts...)

@@ -34,7 +34,7 @@ func (p position) client(format string, args ...any) error {
 type xmlReader struct {
 	dec     *xml.Decoder
 	doctype string // the name in the document type that is allowed; "" for none
-	err     error // the text cannot be decoded
+	err     error  // the text cannot be decoded
 	depth   int
 	pos     position // where the last token began
 }
