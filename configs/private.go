@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +18,9 @@ func (c *Config) checkPrivate() (errs Errors) {
 			errs = append(errs, e)
 		}
 	}
-	check("data_dir", c.DataDir)
+	if info, err := os.Stat(c.DataDir); err == nil && info.IsDir() { // else it cannot be used at all
+		check("data_dir", c.DataDir)
+	}
 	check("http.tokens_file", c.HTTP.TokensFile)
 	if t := c.HTTP.TLS; t != nil {
 		check("http.tls.key", t.Key)

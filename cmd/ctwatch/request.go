@@ -18,8 +18,8 @@ import (
 func requestSubject(der []byte) (subject, error) {
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
-		if r, rawErr := parseRequest(der); rawErr == nil {
-			return subject{}, r.unverifiable(err) // all is well but for a key that crypto/x509 does not know
+		if r, rawErr := parseRequest(der); rawErr == nil && r.Info.Version == 0 {
+			return subject{}, r.unverifiable(err) // it may have a key that crypto/x509 does not know
 		}
 		return subject{}, fmt.Errorf("reading the certificate signing request: %w", err)
 	}
