@@ -27,7 +27,7 @@ authorizes a key before anything is issued for it: the key is declared for the
 domains, may be shipped at once, and is recognized when a log has it.
 
 Of a file with a chain the server's own certificate is taken, wherever it stands. What
-looks like a certificate in it and cannot be read is an error.
+looks like a certificate in it and cannot be read is an error. "-" reads from stdin.
 
 With --issuer the key is that of a CA, a root's or an intermediate's, that apps with
 "pin: issuer" may pin for the domains: the CA that issues now, or the next one, as a

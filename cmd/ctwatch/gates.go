@@ -36,7 +36,7 @@ of an algorithm that it does not know.
 
 Exit status 0 if it is safe to ship, 3 with the reasons if it is not. A file that its
 client would ignore, or crash on, is not; one that cannot be read at all is a failure
-(exit status 1).
+(exit status 1). "-" reads from stdin.
 
 It is unknown as long as no connection to one of the hosts has succeeded, as where
 probing is off.

@@ -22,7 +22,8 @@ func (a *app) pinsImportCommand() *cobra.Command {
 		Use: "import --app NAME --version V FILE", Short: "Record what a released version of an app ships", Args: cobra.ExactArgs(1),
 		Long: `import reads the pins of a released version from the file that it ships, in any of
 the formats that export writes: ` + strings.Join(format.Names(), ", ") + `.
-The format is found by what the file says, unless --format names it. The file is kept
+The format is found by what the file says, unless --format names it; "-" reads from
+stdin. The file is kept
 as it is; plans and gates apply its client's own rules. From then on the version
 counts as supported, until "ctwatch pins drop".
 
