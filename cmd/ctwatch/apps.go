@@ -140,7 +140,7 @@ func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.Ap
 			rules, err := importedRules(s)
 			if err != nil {
 				app.Unreadable = append(app.Unreadable, pins.Unreadable{
-					Name: ctwatch.Printable(s.Version, 60), Why: ctwatch.Printable(fmt.Sprintf("%s: %v", s.Name, err), 500),
+					Name: ctwatch.Printable(s.Version, 60), Why: fmt.Sprintf("%s: %s", ctwatch.Printable(s.Name, 100), ctwatch.Printable(err.Error(), 500)),
 				})
 				continue
 			}

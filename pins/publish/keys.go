@@ -70,8 +70,8 @@ func LoadKey(path string) (key *Key, note string, err error) {
 	if key, err = parseKey(data); err != nil {
 		return nil, "", fmt.Errorf("signing key %s: %w", path, err)
 	}
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		note = fmt.Sprintf("signing key %s: others than its owner have access to it (mode %#o): chmod 600 %s", path, info.Mode().Perm(), path)
+	if err := files.CheckPrivate(path); err != nil {
+		note = fmt.Sprintf("signing key: %v", err)
 	}
 	return key, note, nil
 }
