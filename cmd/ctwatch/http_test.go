@@ -183,6 +183,33 @@ func TestReadinessAndMetricsFollowTheLogs(t *testing.T) {
 	d.stop()
 }
 
+// TestPublicAddressNeedsToken: once the configuration says that others reach the listener,
+// a request from loopback proves nothing.
+func TestPublicAddressNeedsToken(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.logs = []*ctlogtest.Log{s.rfc}
+	s.fill(10)
+	s.publish()
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	s.check(os.WriteFile(tokens, []byte("t0ken\n"), 0o600))
+	for _, setting := range []string{"public_url: \"https://ct.example/\"", fmt.Sprintf("tokens_file: %q", tokens)} {
+		d := s.start(s.config("http: {listen: \"127.0.0.1:0\", " + setting + "}\n"))
+		for path, want := range map[string]int{
+			"healthz": http.StatusOK, "schemas/event.json": http.StatusOK,
+			"metrics": http.StatusUnauthorized, "readyz": http.StatusUnauthorized,
+		} {
+			if status, body := d.get(path, ""); status != want {
+				t.Errorf("%s: /%s: %d %q", setting, path, status, body)
+			}
+		}
+		if status, _ := d.get("metrics", "t0ken"); strings.Contains(setting, "tokens") != (status == http.StatusOK) {
+			t.Errorf("%s: /metrics with a token: %d", setting, status)
+		}
+		d.stop()
+	}
+}
+
 func TestBeyondThisMachineATokenIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
