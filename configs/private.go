@@ -10,8 +10,8 @@ import (
 )
 
 // checkPrivate reports the data directory, and the files besides secrets that hold a
-// secret, if others can read or change them, and files for NATS that cannot be read.
-// The data directory and keys that are not there yet are made private.
+// secret, if others can read or change them. The data directory and keys that are not
+// there yet are made private.
 func (c *Config) checkPrivate() (errs Errors) {
 	check := func(path, file string) {
 		if e := c.private(path, file); e != nil {
@@ -25,27 +25,9 @@ func (c *Config) checkPrivate() (errs Errors) {
 	if t := c.HTTP.TLS; t != nil {
 		check("http.tls.key", t.Key)
 	}
-	readable := func(path, file string) bool {
-		if file == "" {
-			return true
-		}
-		f, err := files.Open(file)
-		if err != nil {
-			errs = append(errs, c.src.errorf(path, "cannot be read: %w", err))
-			return false
-		}
-		f.Close()
-		return true
-	}
-	if readable("nats.credentials_file", c.NATS.CredentialsFile) {
-		check("nats.credentials_file", c.NATS.CredentialsFile)
-	}
+	check("nats.credentials_file", c.NATS.CredentialsFile)
 	if t := c.NATS.TLS; t != nil {
-		readable("nats.tls.ca", t.CA)
-		readable("nats.tls.cert", t.Cert)
-		if readable("nats.tls.key", t.Key) {
-			check("nats.tls.key", t.Key)
-		}
+		check("nats.tls.key", t.Key)
 	}
 	if key := c.Signing.KeyFile; key != "" {
 		// Whoever replaces a key has the next one and the old one beside it.

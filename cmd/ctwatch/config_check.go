@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ctwatch/configs"
+	"ctwatch/files"
 )
 
 // A configReport says what is wrong with a configuration, as JSON.
@@ -111,7 +112,11 @@ func (a *app) inspected() (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return configs.Inspect(path, env)
+	cfg, err := configs.Inspect(path, env)
+	if cfg != nil && a.dataDir != "" {
+		cfg.DataDir = a.dataDir
+	}
+	return cfg, err
 }
 
 func (a *app) checkSenders(cfg *configs.Config) error {
@@ -139,7 +144,7 @@ func (a *app) checkKeys(cfg *configs.Config) error {
 		wrong.add(err)
 	}
 	if file := cfg.NATS.CredentialsFile; file != "" {
-		_, err := os.ReadFile(file)
+		_, err := files.Read(file, maxPEMFile)
 		wrong.at(err, "nats.credentials_file")
 	}
 	return wrong.err()
