@@ -6,8 +6,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// more is a digest that does not name all its domains.
-func more(e ctwatch.Event) ctwatch.Event {
+// repeated is a digest that does not name all its domains.
+func repeated(e ctwatch.Event) ctwatch.Event {
 	e.Data.Unproven.MoreDomains = 1
 	return e
 }
@@ -43,7 +43,7 @@ func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
 		{Filter{Types: []string{"certificate.unexpected"}, Subjects: []string{"*.example"}}, unproven("shop.example"), true},
 		{Filter{Types: []string{"certificate.unexpected"}, Subjects: []string{"other.example"}}, unproven("shop.example"), false},
 		{Filter{Types: []string{"pin.*"}}, unproven("shop.example"), false},
-		{Filter{Subjects: []string{"other.example"}}, more(unproven("shop.example")), true},
+		{Filter{Subjects: []string{"other.example"}}, repeated(unproven("shop.example")), true},
 	} {
 		inner := &funcSender{name: "s"}
 		s, err := Filtered(inner, tt.filter)
