@@ -45,6 +45,10 @@ type Certificate struct {
 	// Judgements are the verdicts that were given on it, oldest first, from the audit
 	// trail. Nil, and absent from JSON, where nobody looked them up, such as in events.
 	Judgements []Judged `json:"judgements,omitzero"`
+
+	// Omitted counts what an event leaves out of the lists and texts above, by the member,
+	// such as "names". Only in events.
+	Omitted map[string]int `json:"omitted,omitempty"`
 }
 
 // A Judged is a verdict on a certificate: who gave it, when and why.

@@ -120,6 +120,10 @@ type EventData struct {
 
 	Start *uint64 `json:"start,omitempty"` // watch.gap: first entry not read
 	End   *uint64 `json:"end,omitempty"`   // watch.gap: the entry after the last not read
+
+	// Omitted counts what an event leaves out, by the member: entries of a list, bytes of a
+	// text. The same in what it carries: a certificate, a key, evidence.
+	Omitted map[string]int `json:"omitted,omitempty"`
 }
 
 // NewEventID hashes what happened into an event ID: the type and its parts, each
@@ -160,11 +164,12 @@ type cloudEvent struct {
 
 const eventSource = "/ctwatch"
 
-// MarshalJSON writes the event as a CloudEvent.
+// MarshalJSON writes the event as a CloudEvent of less than 256 KiB: long lists and texts
+// are cut, and Omitted says by how much.
 func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(cloudEvent{
 		SpecVersion: "1.0", ID: e.ID, Source: eventSource, Type: e.Type, Subject: e.Subject,
-		Time: e.Time.UTC(), DataContentType: "application/json", Data: e.Data,
+		Time: e.Time.UTC(), DataContentType: "application/json", Data: e.Data.bounded(),
 	})
 }
 

@@ -159,18 +159,19 @@ func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
 // of the others.
 func (c *Certificate) MatchedNames() string {
 	const most = 3
-	var names []string
+	var first []string
 	seen := make(map[string]bool, len(c.Matches))
 	for _, m := range c.Matches {
-		if !seen[m.Name] && len(names) < most {
-			names = append(names, Printable(m.Name, 100))
+		if !seen[m.Name] && len(first) < most {
+			first = append(first, Printable(m.Name, 100))
 		}
 		seen[m.Name] = true
 	}
-	if len(seen) > most {
-		return fmt.Sprintf("%s and %d more names", strings.Join(names, ", "), len(seen)-most)
+	list := strings.Join(first, ", ")
+	if more := len(seen) - len(first) + c.Omitted["matches"]; more > 0 {
+		return fmt.Sprintf("%s and %d more names", list, more)
 	}
-	return strings.Join(names, ", ")
+	return list
 }
 
 func subjectOf(domains []string) string {

@@ -80,6 +80,10 @@ type Evidence struct {
 	Entry *EvidenceEntry `json:"entry,omitempty"`
 	// Reply is what was served, where that is not what it has to be.
 	Reply *EvidenceReply `json:"reply,omitempty"`
+
+	// Omitted counts what an event leaves out: tree heads, and bytes of "raw" and
+	// "leaf_input" that are empty since they are too long. Only in events.
+	Omitted map[string]int `json:"omitted,omitempty"`
 }
 
 // An EvidenceReply is a reply of a log that is too large to be shown.

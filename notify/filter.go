@@ -56,7 +56,7 @@ func (f Filter) Match(e ctwatch.Event) bool {
 	}
 	return e.Data.Severity.AtLeast(least) &&
 		slices.ContainsFunc(standsFor(e), func(t ctwatch.EventType) bool { return matchesAny(f.Types, string(t)) }) &&
-		(moreDomains(e) || len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
+		(moreSubjects(e) || len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
 }
 
 // standsFor lists the types that an event has for a filter: who asked for alarms only,
@@ -68,9 +68,22 @@ func standsFor(e ctwatch.Event) []ctwatch.EventType {
 	return []ctwatch.EventType{e.Type}
 }
 
-// moreDomains reports whether a digest may concern watched domains that it does not name.
-func moreDomains(e ctwatch.Event) bool {
-	return e.Data.Unproven != nil && e.Data.Unproven.MoreDomains > 0
+// moreSubjects reports whether an event may concern watched domains that it has no room for.
+// It names one match of each domain before it names a second of any: so if each that it names
+// is of another, there may be more.
+func moreSubjects(e ctwatch.Event) bool {
+	if e.Data.Unproven != nil && e.Data.Unproven.MoreDomains > 0 {
+		return true
+	}
+	c := e.Data.Certificate
+	if c == nil || c.Omitted["matches"] == 0 {
+		return false
+	}
+	seen := make(map[string]bool, len(c.Matches))
+	for _, m := range c.Matches {
+		seen[m.Watch] = true
+	}
+	return len(seen) == len(c.Matches)
 }
 
 // matchesAny reports whether one of the patterns matches, or there is none.

@@ -71,7 +71,7 @@ func NewNotice(e ctwatch.Event) Notice {
 	}
 	if k := e.Data.Key; k != nil {
 		n.add("Key", string(k.Role)+" "+k.Pin.String(), printable(string(k.State), 40))
-		n.list("Certified for", k.Hosts, ctwatch.ShownName)
+		n.list("Certified for", k.Hosts, k.Omitted["hosts"], ctwatch.ShownName)
 	}
 	if l := e.Data.Log; l != nil {
 		n.log(l)
@@ -90,8 +90,9 @@ func (n *Notice) add(label string, values ...string) {
 	}
 }
 
-// list adds a field of the first values, and how many there are beyond.
-func (n *Notice) list(label string, all []string, show func(string, int) string) {
+// list adds a field of the first values, and how many there are beyond, those included that
+// the event has no room for.
+func (n *Notice) list(label string, all []string, omitted int, show func(string, int) string) {
 	first, more := firstNames(all, maxNames)
 	if len(first) == 0 {
 		return
@@ -99,15 +100,16 @@ func (n *Notice) list(label string, all []string, show func(string, int) string)
 	for i := range first {
 		first[i] = show(first[i], maxName)
 	}
-	n.Fields = append(n.Fields, Field{Label: label, Values: first, More: more})
+	n.Fields = append(n.Fields, Field{Label: label, Values: first, More: more + omitted})
 }
 
 func (n *Notice) certificate(c *ctwatch.Certificate) {
 	if c.Verdict != "" {
 		n.add("Verdict", strings.Join(append([]string{printable(string(c.Verdict), 40)}, reasonsText(c.Reasons)...), ": "))
 	}
-	n.list("Watched", watchLines(c), ctwatch.ShownName)
-	n.list(fmt.Sprintf("Names (%d)", len(c.Names)+len(c.IPAddresses)), slices.Concat(c.Names, c.IPAddresses), ctwatch.ShownName)
+	n.list("Watched", watchLines(c), 0, ctwatch.ShownName)
+	omitted := c.Omitted["names"] + c.Omitted["ip_addresses"]
+	n.list(fmt.Sprintf("Names (%d)", len(c.Names)+len(c.IPAddresses)+omitted), slices.Concat(c.Names, c.IPAddresses), omitted, ctwatch.ShownName)
 	pin := ""
 	if !c.Issuer.Pin.IsZero() {
 		pin = c.Issuer.Pin.String()
@@ -135,7 +137,7 @@ func (n *Notice) certificate(c *ctwatch.Certificate) {
 		f.Link = "https://crt.sh/?q=" + fp.String()
 	}
 	n.Fields = append(n.Fields, f)
-	n.list("Could not be read", c.Problems, ctwatch.ShownText)
+	n.list("Could not be read", c.Problems, c.Omitted["problems"], ctwatch.ShownText)
 }
 
 func (n *Notice) log(l *ctwatch.LogStatus) {
@@ -157,7 +159,7 @@ func (n *Notice) position(d ctwatch.EventData) {
 		for _, i := range d.Indexes {
 			all = append(all, strconv.FormatUint(i, 10))
 		}
-		n.list("Entries", all, printable)
+		n.list("Entries", all, d.Omitted["indexes"], printable)
 	} else if d.Index != nil {
 		n.add("Entry", strconv.FormatUint(*d.Index, 10))
 	}
@@ -181,10 +183,7 @@ func (n *Notice) unproven(u *ctwatch.Unproven) {
 		return
 	}
 	n.add("Certificates", strconv.FormatInt(u.Count, 10))
-	n.list("Domains", u.Domains, ctwatch.ShownName)
-	if u.MoreDomains > 0 {
-		n.Fields[len(n.Fields)-1].More += u.MoreDomains
-	}
+	n.list("Domains", u.Domains, u.MoreDomains, ctwatch.ShownName)
 	n.add("Seen", stamp(u.First)+" to "+stamp(u.Last))
 }
 

@@ -109,6 +109,9 @@ func actions(e ctwatch.Event) []string {
 	case ctwatch.PinMissing:
 		return []string{"Do not deploy before apps have the pin. What to do by when: ctwatch pins plan" + appFlag(d.App)}
 	case ctwatch.LogMisbehaved:
+		if d.Evidence != nil && d.Evidence.Omitted != nil {
+			return []string{"Keep the evidence, of which the event has no room for all: the rest is in the table evidence of ctwatch.db. Report it to the log's operator and to browsers' CT teams."}
+		}
 		return []string{"Keep the evidence, which the event carries in full, and report it to the log's operator and to browsers' CT teams."}
 	case ctwatch.LogUnhealthy:
 		return []string{"Certificates in this log are seen late. If it lasts: ctwatch logs"}

@@ -78,7 +78,7 @@ func aboutLine(e ctwatch.Event) string {
 			names[i] = ctwatch.ShownName(names[i], 100)
 		}
 		list := strings.Join(names, ", ")
-		if more > 0 {
+		if more += c.Omitted["names"]; more > 0 {
 			list += fmt.Sprintf(", and %d more", more)
 		}
 		parts = append(parts, "names "+list)

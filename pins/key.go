@@ -28,6 +28,10 @@ type Key struct {
 	ChangedAt time.Time `json:"changed_at"` // of State
 	By        string    `json:"by"`         // who changed State: "log", "probe", "plan", or a person
 	Reason    string    `json:"reason"`
+
+	// Omitted counts what an event leaves out of the lists and texts above, by the member,
+	// such as "hosts". Only in events.
+	Omitted map[string]int `json:"omitted,omitempty"`
 }
 
 // An AppVersion is one released version of an app.

@@ -285,7 +285,8 @@ func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
 
 // without returns the patterns of a list that are not in another.
 func without(list, other []pins.Pattern) []pins.Pattern {
-	return slices.DeleteFunc(slices.Clone(list), func(p pins.Pattern) bool { return slices.Contains(other, p) })
+	there := pins.NewPatternSet(other...) // there may be one for each of a certificate's names
+	return slices.DeleteFunc(slices.Clone(list), func(p pins.Pattern) bool { return there[p] })
 }
 
 // syncVouched brings what a leaf key is approved for by its certificates in line

@@ -92,11 +92,9 @@ func withTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
 	if c.Verdict != ctwatch.Unexpected || c.Key.Pin.IsZero() {
 		return e, nil
 	}
-	keys, err := loadKeys(q, c.Key.Pin)
+	keys, err := loadKeys(q, c.Key.Pin, maxKeyRows)
 	for _, k := range keys {
 		if k.Role == pins.RoleLeaf && k.State.Trusted() {
-			k.Hosts = k.Hosts[:min(len(k.Hosts), maxKeyLists)]
-			k.Certificates = k.Certificates[:min(len(k.Certificates), maxKeyLists)]
 			return ctwatch.WithTrustedKey(e, k), err
 		}
 	}

@@ -29,7 +29,7 @@ func (db *DB) Revision(ctx context.Context) (int64, error) {
 func (db *DB) Facts(ctx context.Context) (pins.Facts, error) {
 	f := pins.Facts{Now: db.now()}
 	err := db.read(ctx, "reading the facts for plans", func(t readTx) (err error) {
-		if f.Keys, err = loadKeys(t, pins.Pin{}); err != nil {
+		if f.Keys, err = loadKeys(t, pins.Pin{}, 0); err != nil {
 			return err
 		}
 		if f.Served, err = loadServed(t); err != nil {

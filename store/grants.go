@@ -68,7 +68,7 @@ func (db *DB) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 		if err := t.reassess(a.Pin); err != nil {
 			return err
 		}
-		keys, err := loadKeys(t, a.Pin)
+		keys, err := loadKeys(t, a.Pin, 0)
 		for _, k := range keys {
 			if k.Role == role {
 				out = k
@@ -168,13 +168,8 @@ func (t *tx) trust(k *keyRow, a Approval) error {
 
 // dropStale withdraws what persons granted to a key before it was retired.
 func (t *tx) dropStale(k *keyRow, a Approval) error {
-	var stale []pins.Pattern
 	granted, err := patterns(t.query(sqlGrants, k.seq, string(pins.Person)))
-	for _, p := range granted {
-		if !slices.Contains(a.Hosts, p) {
-			stale = append(stale, p)
-		}
-	}
+	stale := without(granted, a.Hosts)
 	if err != nil || len(stale) == 0 {
 		return err
 	}
@@ -267,6 +262,7 @@ func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) 
 		return err
 	}
 	defer rows.Close()
+	leaked := make(map[int64]map[string]bool) // hosts of keys that are
 	for rows.Next() {
 		var seq int64
 		var s string
@@ -281,8 +277,17 @@ func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) 
 		case k == nil:
 		case k.State.Trusted():
 			k.ApprovedFor = append(k.ApprovedFor, p)
-		case k.State == pins.StateCompromised && !slices.Contains(k.Hosts, p.String()):
-			k.Hosts = append(k.Hosts, p.String())
+		case k.State == pins.StateCompromised:
+			if leaked[seq] == nil {
+				leaked[seq] = make(map[string]bool, len(k.Hosts))
+				for _, h := range k.Hosts {
+					leaked[seq][h] = true
+				}
+			}
+			if h := p.String(); !leaked[seq][h] {
+				leaked[seq][h] = true
+				k.Hosts = append(k.Hosts, h)
+			}
 		}
 	}
 	for _, k := range bySeq {

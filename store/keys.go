@@ -164,9 +164,10 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 
 // approvedForAll reports whether a key is approved for all its hosts.
 func approvedForAll(k *pins.Key) bool {
+	approved := pins.NewPatternSet(k.ApprovedFor...)
 	return !slices.ContainsFunc(k.Hosts, func(h string) bool {
 		host, err := pins.ParsePattern(h)
-		return err != nil || !slices.ContainsFunc(k.ApprovedFor, func(p pins.Pattern) bool { return p.Covers(host) })
+		return err != nil || !approved.Covers(host)
 	})
 }
 
@@ -184,14 +185,15 @@ func (t *tx) tellRetired(k keyRow, from pins.State) error {
 	return t.event(e)
 }
 
-// maxKeyLists bounds what a key in an event lists: a CA's key has certificates
-// without end.
-const maxKeyLists = 200
+// maxKeyRows bounds how many certificates, and how many of their matches, are read for what an
+// event says of a key: a CA's key has certificates without end, and any key certificates with
+// tens of thousands of names, which others asked for. An event shows fewer of either.
+const maxKeyRows = 2000
 
 // told returns what an event about a key says: the key, a subject, and a number
 // that no other event about the key's states has.
 func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err error) {
-	keys, err := loadKeys(t, k.Pin)
+	keys, err := loadKeys(t, k.Pin, maxKeyRows)
 	if err != nil {
 		return key, "", 0, err
 	}
@@ -200,8 +202,6 @@ func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err er
 		return key, "", 0, fmt.Errorf("key %v has gone", k.Pin)
 	}
 	key = keys[i]
-	key.Hosts = key.Hosts[:min(len(key.Hosts), maxKeyLists)]
-	key.Certificates = key.Certificates[:min(len(key.Certificates), maxKeyLists)]
 	if subject, err = t.subjectOf(k); err != nil {
 		return key, "", 0, err
 	}
@@ -244,17 +244,25 @@ func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
 func (db *DB) Keys(ctx context.Context) ([]pins.Key, error) {
 	var out []pins.Key
 	err := db.read(ctx, "reading the keys", func(t readTx) (err error) {
-		out, err = loadKeys(t, pins.Pin{})
+		out, err = loadKeys(t, pins.Pin{}, 0)
 		return err
 	})
 	return out, err
 }
 
-// loadKeys reads all keys, or those of one pin.
-func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
+// loadKeys reads all keys, or those of one pin; of that, with a limit, no more than so many
+// certificates in each role, the first, and so many of their matches.
+func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
 	ofKey, ofCertificate, args := `true`, `true`, []any{}
 	if !only.IsZero() {
 		ofKey, ofCertificate, args = `k.pin = ?1`, `(c.key_pin = ?1 OR c.issuer_pin = ?1)`, []any{only[:]}
+	}
+	most := ``
+	if limit > 0 {
+		ofCertificate = fmt.Sprintf(`c.seq IN (
+			SELECT * FROM (SELECT seq FROM certificates WHERE key_pin = ?1 ORDER BY seq LIMIT %[1]d)
+			UNION SELECT * FROM (SELECT seq FROM certificates WHERE issuer_pin = ?1 ORDER BY seq LIMIT %[1]d))`, limit)
+		most = fmt.Sprintf(` LIMIT %d`, limit)
 	}
 	rows, err := q.query(`SELECT `+keyColumns+` FROM keys k WHERE `+ofKey+` ORDER BY seq`, args...)
 	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
@@ -274,7 +282,7 @@ func loadKeys(q querier, only pins.Pin) ([]pins.Key, error) {
 	// A row for each match of a certificate: one, with NULL, if it has none.
 	rows, err = q.query(`
 		SELECT c.key_pin, c.issuer_pin, c.id, m.name FROM certificates c LEFT JOIN matches m ON m.certificate = c.seq
-		WHERE `+ofCertificate+` ORDER BY c.seq`, args...)
+		WHERE `+ofCertificate+` ORDER BY c.seq`+most, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -71,10 +70,7 @@ func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 
 // judging begins a judgement.
 func (p *Policy) judging(c *ctwatch.Certificate, k Known) judging {
-	j := judging{p: p, c: c, known: k, owners: p.cas.Of(c), trustedBelow: make(map[string][]pins.Pattern), servedFor: make(map[string]bool)}
-	for _, t := range k.Trusted {
-		j.trustedBelow[t.Name] = append(j.trustedBelow[t.Name], t)
-	}
+	j := judging{p: p, c: c, known: k, owners: p.cas.Of(c), approved: pins.NewPatternSet(k.Trusted...), servedFor: make(map[string]bool)}
 	for _, name := range k.Served {
 		j.servedFor[name] = true
 	}
@@ -88,8 +84,8 @@ type judging struct {
 	known Known
 
 	// What is known, to be found without going through all of it for each name.
-	trustedBelow map[string][]pins.Pattern // Known.Trusted, by their names
-	servedFor    map[string]bool           // Known.Served
+	approved  pins.PatternSet // Known.Trusted
+	servedFor map[string]bool // Known.Served
 
 	owners  []*CA // who vouch for the issuer's key
 	issuers []*CA // the same, if a signature proves that it issued the certificate
@@ -284,15 +280,7 @@ func (j *judging) caa(t *part, r *Rule) {
 
 // trusted reports whether a person approved the key for every host of a part.
 func (j *judging) trusted(t *part) bool {
-	if t.hosts == (pins.Pattern{}) {
-		return false
-	}
-	for name, more := t.hosts.Name, true; more; _, name, more = strings.Cut(name, ".") {
-		if slices.ContainsFunc(j.trustedBelow[name], func(p pins.Pattern) bool { return p.Covers(t.hosts) }) {
-			return true
-		}
-	}
-	return false
+	return t.hosts != (pins.Pattern{}) && j.approved.Covers(t.hosts)
 }
 
 // served reports whether the key was served before for the whole name that a part is of:

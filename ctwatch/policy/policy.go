@@ -93,8 +93,11 @@ func (p *Policy) parts(c *ctwatch.Certificate, visit func(*part)) {
 		}
 		if domains == nil {
 			domains = make(map[string][]string, len(c.Matches))
+			type pair struct{ name, domain string }
+			known := make(map[pair]bool, len(c.Matches)) // one name may match thousands
 			for _, m := range c.Matches {
-				if !slices.Contains(domains[m.Name], m.Domain) {
+				if p := (pair{m.Name, m.Domain}); !known[p] {
+					known[p] = true
 					domains[m.Name] = append(domains[m.Name], m.Domain)
 				}
 			}

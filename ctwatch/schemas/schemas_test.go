@@ -3,6 +3,7 @@ package schemas_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -117,7 +118,20 @@ func events() map[string]ctwatch.Event {
 		Evidence: ctwatch.Evidence{Cause: ctwatch.CauseBadSignature, Heads: []ctwatch.EvidenceHead{{Raw: []byte("junk")}}},
 	}
 	c := certificate()
+	huge, hugeKey, hugeFault := certificate(), key(), fault
+	huge.Subject, huge.Problems = strings.Repeat("<", 1<<16), []string{strings.Repeat("\x00", 1<<16)}
+	for i := range 60_000 {
+		name := fmt.Sprintf("%s%d.example.com", strings.Repeat("a", i%1000), i)
+		huge.Names, hugeKey.Hosts = append(huge.Names, name), append(hugeKey.Hosts, name)
+		huge.Matches = append(huge.Matches, ctwatch.Match{Watch: "example.com", Name: name, Domain: "example.com"})
+	}
+	hugeFault.Evidence.Entry = &ctwatch.EvidenceEntry{Index: 7, LeafHash: ctwatch.Hash{5}, Leaf: make([]byte, 5<<20)}
 	return map[string]ctwatch.Event{
+		"issued, huge":      ctwatch.IssuedEvent(huge, now),
+		"unexpected, huge":  ctwatch.WithTrustedKey(ctwatch.UnexpectedEvent(huge, huge.Subject, now), hugeKey),
+		"candidate, huge":   ctwatch.CandidateEvent(hugeKey, huge, []string{"example.com"}, now),
+		"misbehaved, huge":  ctwatch.MisbehavedEvent(status(), hugeFault, now),
+		"malformed, many":   ctwatch.MalformedEvent(status(), make([]uint64, 2000), "truncated", now),
 		"issued":            ctwatch.IssuedEvent(certificate(), now),
 		"issued, with gaps": ctwatch.IssuedEvent(unreadable, now),
 		"logged":            ctwatch.LoggedEvent(certificate(), sighting(), now),
