@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,19 @@ type NATSOptions struct {
 	// Default 1 GiB. A stream that exists is left as it is.
 	MaxBytes int64
 
+	// Key makes message IDs that nobody else can compute: a secret of at least 16 bytes, the
+	// same after each restart. Without one, a new one is made.
+	Key []byte
+	// CheckEvery is how often the stream is looked at. Default 1 min.
+	CheckEvery time.Duration
+	// Warn is called with what is wrong though events are delivered (see WarnStream), and
+	// Mended once it is not any more. Both are optional.
+	Warn   func(ctx context.Context, code, text string)
+	Mended func(ctx context.Context, code string)
+	// Republish puts the events of the last hours before this sender again, and returns how
+	// many: it is called when the stream is a new one. Optional.
+	Republish func(context.Context) (int64, error)
+
 	Logger *slog.Logger
 }
 
@@ -59,12 +73,26 @@ type NATS struct {
 	err     error
 	closed  chan struct{} // closed by the client when it has ended
 
-	revived chan struct{}
-	lastErr atomic.Pointer[string] // why the last try to connect failed
-	told    atomic.Bool            // that the server is not there
+	connected chan struct{} // has a value after each connection
+	revived   chan struct{}
+	lastErr   atomic.Pointer[string] // why the last try to connect failed
+	told      atomic.Bool            // that the server is not there
+
+	calling  sync.Mutex
+	calls    map[int]context.CancelCauseFunc // requests under way
+	lastCall int
+	deaf     *deniedError // why no reply arrives on this connection; nil if they do
+
+	stating sync.Mutex
+	states  map[string]string // by code, what was told last
+
+	checks     sync.WaitGroup
+	transforms atomic.Bool   // the stream changes subjects
+	sequence   atomic.Uint64 // of the last message that the stream is known to have had
 
 	mu       sync.Mutex
-	streamOK bool // the stream was seen since the last connection
+	streamOK bool      // the stream was seen since the last connection
+	created  time.Time // when the stream was made that was seen last; zero before the first
 }
 
 // NewNATS checks the options and begins to connect, for ever, in the background: a
@@ -95,12 +123,19 @@ func NewNATS(o NATSOptions) (*NATS, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 1 << 30
 	}
+	if o.CheckEvery <= 0 {
+		o.CheckEvery = time.Minute
+	}
+	if o.Key == nil {
+		o.Key = []byte(rand.Text())
+	}
 	n := &NATS{
 		o: o, servers: servers, log: o.Logger,
-		started: make(chan struct{}), closed: make(chan struct{}), revived: make(chan struct{}, 1),
+		started: make(chan struct{}), closed: make(chan struct{}), connected: make(chan struct{}, 1), revived: make(chan struct{}, 1),
 	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	go n.connect()
+	n.checks.Go(n.checkStreams)
 	return n, nil
 }
 
@@ -150,13 +185,13 @@ func (n *NATS) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error
 
 func (n *NATS) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bool, err error) {
 	err = n.publish(ctx, e, body)
-	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) {
-		// Nothing takes the subject: the stream was deleted since it was seen.
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) || isSealed(err) {
+		// Nothing takes the subject: the stream was deleted or sealed since it was seen.
 		n.forgetStream()
 		err = n.publish(ctx, e, body)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return false, fmt.Errorf("event %s has %d bytes, and %s takes at most %d: raise its max_payload", e.ID, len(body), n.servers, n.nc.MaxPayload())
+		return false, fmt.Errorf("event %s has %d bytes, and %s takes messages of at most %d: raise max_payload in the server's configuration to 1MB, and then: ctwatch notify replay nats", e.ID, len(body), n.servers, n.nc.MaxPayload())
 	}
 	if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
 		return false, fmt.Errorf("event %s has %d bytes, more than max_msg_size of the stream %s", e.ID, len(body), n.o.Stream)
@@ -164,25 +199,11 @@ func (n *NATS) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bo
 	return err != nil, err
 }
 
-func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error {
-	if err := n.ensureStream(ctx); err != nil {
-		return err
-	}
-	msg := nats.NewMsg(natsSubject(n.o.SubjectPrefix, e))
-	msg.Header.Set("Content-Type", contentType)
-	msg.Data = body
-	_, err := n.js.PublishMsg(ctx, msg, jetstream.WithMsgID(e.ID), jetstream.WithExpectStream(n.o.Stream),
-		jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return fmt.Errorf("publishing to stream %s on %s: %w", n.o.Stream, n.servers, err)
-	}
-	return nil
-}
-
 // Close lets the client send what it has, for at most 2 s, and ends it.
 func (n *NATS) Close() {
 	n.stop()
 	<-n.started
+	n.checks.Wait()
 	if n.nc == nil {
 		return
 	}
@@ -215,9 +236,7 @@ func (n *NATS) connect() {
 		nats.ReconnectHandler(n.up),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			n.log.Debug("the NATS client reports an error", "error", ctwatch.Printable(err.Error(), 300))
-		}),
+		nats.ErrorHandler(n.asyncError),
 		nats.ClosedHandler(func(*nats.Conn) { close(n.closed) }),
 	}
 	if n.o.InProcess != nil {
@@ -250,15 +269,10 @@ func (n *NATS) up(*nats.Conn) {
 	}
 	n.told.Store(false)
 	n.lastErr.Store(nil)
-	n.forgetStream()
+	n.hear()
 	n.log.Info("connected to NATS", "server", n.servers)
-	ctx, cancel := context.WithTimeout(n.ctx, 5*time.Second)
-	defer cancel()
-	if err := n.ensureStream(ctx); err != nil && n.ctx.Err() == nil {
-		n.log.Warn("the stream for events is not ready", "error", ctwatch.Printable(err.Error(), 500))
-	}
 	select {
-	case n.revived <- struct{}{}:
+	case n.connected <- struct{}{}:
 	default:
 	}
 }

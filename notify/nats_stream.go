@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
 )
 
 // Limits of the stream that is created where there is none.
@@ -24,19 +26,25 @@ const (
 const (
 	codeStreamNotMatch      jetstream.ErrorCode = 10060 // the expected stream is not the one that took the message
 	codeStreamSubjectsTaken jetstream.ErrorCode = 10065 // another stream has some of the subjects
+	codeStreamSealed        jetstream.ErrorCode = 10109 // it takes nothing more
 )
 
 // ensureStream sees to it that the stream exists and takes all our subjects. It
-// asks the server once for each connection.
+// asks the server once for each connection, and each time that the stream is checked.
 func (n *NATS) ensureStream(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.streamOK {
 		return nil
 	}
-	stream, err := n.js.Stream(ctx, n.o.Stream)
+	var stream jetstream.Stream
+	err := n.ask(ctx, func(ctx context.Context) (err error) {
+		stream, err = n.js.Stream(ctx, n.o.Stream)
+		return err
+	})
+	absent := errors.Is(err, jetstream.ErrStreamNotFound)
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
+	case absent:
 		if stream, err = n.createStream(ctx); err != nil {
 			return err
 		}
@@ -46,11 +54,72 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("looking up stream %s on %s: %w", n.o.Stream, n.servers, err)
 	}
-	if err := n.checkStream(stream.CachedInfo().Config); err != nil {
+	info := stream.CachedInfo()
+	if err := n.checkStream(info.Config); err != nil {
 		return err
 	}
+	if err := n.recognize(ctx, info, absent); err != nil {
+		return err
+	}
+	n.checkLimits(ctx, info.Config)
 	n.streamOK = true
 	return nil
+}
+
+// recognize tells whether the stream is the one that was there before, with the messages that
+// it had. If it is not, the events of the last hours are published again.
+func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent bool) error {
+	what := ""
+	switch before := n.sequence.Load(); {
+	case n.created.IsZero(): // since the start
+		if info.State.LastSeq > 0 {
+			n.created = info.Created
+			n.acknowledged(info.State.LastSeq)
+			return nil
+		}
+		if absent {
+			what = "is new"
+		}
+	case absent:
+		what = "was deleted, and is made again"
+	case !info.Created.Equal(n.created):
+		what = "was deleted, and somebody made it again"
+	case info.State.LastSeq < before:
+		what = fmt.Sprintf("has lost its messages (its last was %d, and is %d)", before, info.State.LastSeq)
+	default:
+		n.acknowledged(info.State.LastSeq)
+		return nil
+	}
+	var again int64
+	if n.o.Republish != nil {
+		var err error
+		if again, err = n.o.Republish(ctx); err != nil {
+			return fmt.Errorf("stream %s is a new one, and the events of the last hours cannot be published again: %w", n.o.Stream, err)
+		}
+	}
+	first := n.created.IsZero()
+	n.created = info.Created
+	n.sequence.Store(info.State.LastSeq)
+	if first && again == 0 { // the first start
+		return nil
+	}
+	if what == "" {
+		what = "is empty"
+	}
+	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of the one before have to be made again.", n.o.Stream, n.servers, what, again)
+	n.log.ErrorContext(ctx, text)
+	n.warn(ctx, WarnLost, text)
+	return nil
+}
+
+// acknowledged notes that the stream has a message of this sequence.
+func (n *NATS) acknowledged(seq uint64) {
+	for {
+		last := n.sequence.Load()
+		if seq <= last || n.sequence.CompareAndSwap(last, seq) {
+			return
+		}
+	}
 }
 
 func (n *NATS) forgetStream() {
@@ -61,16 +130,20 @@ func (n *NATS) forgetStream() {
 
 func (n *NATS) createStream(ctx context.Context) (jetstream.Stream, error) {
 	all := n.o.SubjectPrefix + ".>"
-	stream, err := n.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name:        n.o.Stream,
-		Description: "Events of ctwatch (CloudEvents 1.0)",
-		Subjects:    []string{all},
-		Storage:     jetstream.FileStorage,
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardOld,
-		MaxAge:      streamMaxAge,
-		MaxBytes:    n.o.MaxBytes,
-		Duplicates:  duplicateWindow,
+	var stream jetstream.Stream
+	err := n.ask(ctx, func(ctx context.Context) (err error) {
+		stream, err = n.js.CreateStream(ctx, jetstream.StreamConfig{
+			Name:        n.o.Stream,
+			Description: "Events of ctwatch (CloudEvents 1.0)",
+			Subjects:    []string{all},
+			Storage:     jetstream.FileStorage,
+			Retention:   jetstream.LimitsPolicy,
+			Discard:     jetstream.DiscardOld,
+			MaxAge:      streamMaxAge,
+			MaxBytes:    n.o.MaxBytes,
+			Duplicates:  duplicateWindow,
+		})
+		return err
 	})
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeStreamSubjectsTaken {
@@ -86,7 +159,12 @@ func (n *NATS) createStream(ctx context.Context) (jetstream.Stream, error) {
 // checkStream checks that a stream, which somebody may have made on purpose and
 // which is not ours to change, takes all our subjects and acknowledges them.
 func (n *NATS) checkStream(c jetstream.StreamConfig) error {
-	if c.NoAck {
+	switch {
+	case c.Sealed:
+		return fmt.Errorf("stream %s is sealed, and takes no more messages: delete it, or name another in nats.stream", c.Name)
+	case c.Mirror != nil:
+		return fmt.Errorf("stream %s is a mirror of %s, and takes no messages of its own: name another in nats.stream", c.Name, ctwatch.Printable(c.Mirror.Name, 100))
+	case c.NoAck:
 		return fmt.Errorf("stream %s does not acknowledge messages, so that nobody knows whether it has them: make it with acknowledgements, or name another in nats.stream", c.Name)
 	}
 	for _, subject := range c.Subjects {
@@ -112,7 +190,10 @@ func coversPrefix(subject, prefix string) bool {
 	return false
 }
 
-func isStreamMismatch(err error) bool {
+func isStreamMismatch(err error) bool { return hasCode(err, codeStreamNotMatch) }
+func isSealed(err error) bool         { return hasCode(err, codeStreamSealed) }
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == codeStreamNotMatch
+	return errors.As(err, &api) && api.ErrorCode == code
 }

@@ -138,7 +138,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if listener != nil {
 		defer listener.Close()
 	}
-	lasting, closeLasting, err := d.lasting()
+	lasting, closeLasting, err := d.lasting(ctx)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 // lasting makes the senders that stay until the daemon ends, and a function that
 // closes them.
-func (d *daemon) lasting() (senders []notify.Sender, closeAll func(), err error) {
+func (d *daemon) lasting(ctx context.Context) (senders []notify.Sender, closeAll func(), err error) {
 	var closers []func()
 	closeMade := func() {
 		for i := len(closers) - 1; i >= 0; i-- {
@@ -207,6 +207,9 @@ func (d *daemon) lasting() (senders []notify.Sender, closeAll func(), err error)
 
 	n, err := natsOptions(d.cfg, d.logger)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.watchStream(ctx, &n); err != nil {
 		return nil, nil, err
 	}
 	if n.URL == "" {

@@ -129,12 +129,22 @@ func (d *daemon) senderStates(ctx context.Context) ([]metrics.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
+	wrong, err := d.db.SenderWarnings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []metrics.Sender
 	for _, s := range all {
-		out = append(out, metrics.Sender{
+		x := metrics.Sender{
 			Name: s.Name, Backlog: s.Backlog, DeadLetters: s.DeadLetters,
-			Failing: s.LastError != "", LastSuccess: s.LastSuccess,
-		})
+			Failing: s.LastError != "", LastSuccess: s.LastSuccess, Warnings: make(map[string]int64),
+		}
+		for _, w := range wrong {
+			if w.Sender == s.Name {
+				x.Warnings[w.Code] = w.Times
+			}
+		}
+		out = append(out, x)
 	}
 	return out, nil
 }

@@ -29,7 +29,8 @@ func (a *app) notifyStatusCommand() *cobra.Command {
 		Use: "status", Short: "What waits for each sender, its last success, and what it could never deliver", Args: cobra.NoArgs,
 		Long: `status shows each sender with the events that wait for it, when it last delivered
 one, why it cannot now, and its dead letters: events that its service refused for
-good. With --dead-letters it lists those, to be sent again by "ctwatch notify replay".`,
+good. Below are warnings: what is wrong with a service though it takes events, such as a
+NATS stream that keeps them for less time than ours, or that others publish to. With --dead-letters it lists those, to be sent again by "ctwatch notify replay".`,
 		Example: `  ctwatch notify status
   ctwatch notify status --dead-letters
   ctwatch notify status --json | jq '.[] | select(.backlog > 0)'`,
@@ -81,6 +82,17 @@ type senderObject struct {
 	LastError     string     `json:"last_error"` // "" when the last try succeeded
 	Attempts      int64      `json:"attempts"`   // failures since the last success, each reason once
 	DeadLetters   int64      `json:"dead_letters"`
+
+	Warnings []warningObject `json:"warnings"` // what is wrong with its service though it takes events
+}
+
+// A warningObject is a warning about a sender's service, as --json prints it.
+type warningObject struct {
+	Code  string    `json:"code"`
+	Text  string    `json:"text"` // as it was told last
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
+	Times int64     `json:"times"`
 }
 
 func (a *app) printSenders(ctx context.Context, db *store.DB, configured []string) error {
@@ -95,9 +107,21 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 			LastSuccess: s.LastSuccess, LastError: s.LastError, Attempts: s.Attempts, DeadLetters: s.DeadLetters,
 		})
 	}
+	warnings, err := db.SenderWarnings(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		all[i].Warnings = []warningObject{}
+		for _, w := range warnings {
+			if w.Sender == all[i].Sender {
+				all[i].Warnings = append(all[i].Warnings, warningObject{w.Code, w.Text, w.Since, w.Last, w.Times})
+			}
+		}
+	}
 	for _, name := range configured {
 		if !slices.ContainsFunc(all, func(s senderObject) bool { return s.Sender == name }) {
-			all = append(all, senderObject{Sender: name, Configured: true})
+			all = append(all, senderObject{Sender: name, Configured: true, Warnings: []warningObject{}})
 		}
 	}
 	if a.json {
@@ -111,7 +135,19 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 		}
 		t.row(name, fmt.Sprint(s.Backlog), momentOf(s.OldestPending), momentOf(s.LastSuccess), fmt.Sprint(s.DeadLetters), s.LastError)
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, s := range all {
+		for _, w := range s.Warnings {
+			times := ""
+			if w.Times > 1 {
+				times = fmt.Sprintf(", %d times", w.Times)
+			}
+			fmt.Fprintf(a.Stdout, "\nWarning about %s (%s, since %s%s): %s\n", s.Sender, w.Code, moment(w.Since), times, ctwatch.Printable(w.Text, 2000))
+		}
+	}
+	return nil
 }
 
 func momentOf(t *time.Time) string {

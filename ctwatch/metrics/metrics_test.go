@@ -87,7 +87,7 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 			}}, nil
 		},
 		Senders: func(context.Context) ([]Sender, error) {
-			return []Sender{{Name: "nats", Backlog: 3, DeadLetters: 1, LastSuccess: &at}, {Name: "slack", Failing: true}}, nil
+			return []Sender{{Name: "nats", Backlog: 3, DeadLetters: 1, LastSuccess: &at, Warnings: map[string]int64{"planted_message": 2}}, {Name: "slack", Failing: true}}, nil
 		},
 		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} },
 		Held:  func(context.Context) (map[ctwatch.LogID]int64, error) { return map[ctwatch.LogID]int64{l.ID: 295}, nil },
@@ -146,6 +146,7 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 		`ctwatch_sender_failing{sender="nats"} 0`,
 		`ctwatch_sender_failing{sender="slack"} 1`,
 		`ctwatch_sender_last_success_timestamp_seconds{sender="nats"} 1.79000000025e+09`,
+		`ctwatch_sender_warnings{code="planted_message",sender="nats"} 2`,
 		`ctwatch_store_up 1`,
 	}
 	if diff := cmp.Diff(want, scrape(t, m, "ctwatch_")); diff != "" {

@@ -71,6 +71,9 @@ type Sender struct {
 	DeadLetters int64      // events that it will never take
 	Failing     bool       // whether the last try failed
 	LastSuccess *time.Time // nil before the first
+	// Warnings are what is wrong with its service though it takes events, by a code of the
+	// sender, and how often that was told.
+	Warnings map[string]int64
 }
 
 // state is a prometheus.Collector of what its sources say.
@@ -81,7 +84,7 @@ type state struct {
 	up *prometheus.Desc
 
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
-	backlog, dead, failing, successAt                                         *prometheus.Desc
+	backlog, dead, failing, successAt, wrong                                  *prometheus.Desc
 	rate, clock, withheld, document, status, deadline, open, held             *prometheus.Desc
 	listAlarm, listAt                                                         *prometheus.Desc
 }
@@ -109,6 +112,8 @@ func newState(s Sources, log *slog.Logger) *state {
 		failing:   desc("sender_failing", "Whether the sender's last try failed.", "sender"),
 		successAt: desc("sender_last_success_timestamp_seconds", "When the sender was last done with an event.", "sender"),
 
+		wrong: desc("sender_warnings", "How often it was told that something is wrong with the sender's service, though it takes events; missing when nothing is.", "sender", "code"),
+
 		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
 		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),
 
@@ -129,7 +134,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt,
+		s.backlog, s.dead, s.failing, s.successAt, s.wrong, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt,
 	} {
 		out <- d
 	}
@@ -244,6 +249,9 @@ func (s *state) senders(g gauges, senders []Sender) {
 		g.put(s.dead, float64(x.DeadLetters), x.Name)
 		g.put(s.failing, truth(x.Failing), x.Name)
 		g.time(s.successAt, x.LastSuccess, x.Name)
+		for code, times := range x.Warnings {
+			g.put(s.wrong, float64(times), x.Name, label(code))
+		}
 	}
 }
 

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"ctwatch/notify"
+	"ctwatch/store"
+)
+
+// republished is how old the events are at most that are published again after the stream was
+// deleted. Older ones are kept, too (keepEvents), and are a person's to replay.
+const republished = 24 * time.Hour
+
+// watchStream has the NATS sender tell what it finds wrong, and fill a stream that is new.
+func (d *daemon) watchStream(ctx context.Context, o *notify.NATSOptions) (err error) {
+	if o.Key, err = d.db.Secret(ctx, "message IDs on NATS"); err != nil {
+		return err
+	}
+	o.Warn = func(ctx context.Context, code, text string) {
+		if err := d.db.WarnSender(ctx, notify.NATSName, code, text); err != nil && ctx.Err() == nil {
+			d.logger.Error("a warning about NATS cannot be kept for \"ctwatch notify status\"", "error", err)
+		}
+	}
+	o.Mended = func(ctx context.Context, code string) {
+		if err := d.db.MendSender(ctx, notify.NATSName, code); err != nil && ctx.Err() == nil {
+			d.logger.Error("a warning about NATS cannot be taken back", "error", err)
+		}
+	}
+	o.Republish = func(ctx context.Context) (int64, error) {
+		n, err := d.db.Replay(ctx, notify.NATSName, store.Replay{Since: d.now().Add(-republished)})
+		if errors.Is(err, store.ErrNoSender) { // nothing was ever published
+			return 0, nil
+		}
+		return n, err
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"ctwatch/ctwatch"
+)
+
+// A deniedError says what a server does not permit our user. Of a request that it refuses a
+// client hears only by an error beside it, and would wait for a reply until its time is over.
+type deniedError struct {
+	verb    string // "publish" or "subscribe"
+	subject string
+	allow   string // what to permit: subject, or a pattern that has it
+	url     string
+}
+
+func (e *deniedError) Error() string {
+	return fmt.Sprintf("%s does not permit this user to %s to %s: add %s to the %s permissions of the user there (the README lists all that are needed)",
+		e.url, e.verb, e.subject, e.allow, e.verb)
+}
+
+var permissionViolation = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
+
+// denied reads the error by which a client tells of a permission that is missing; nil for
+// any other.
+func (n *NATS) denied(err error) *deniedError {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	d := &deniedError{verb: "use", subject: ctwatch.Printable(err.Error(), 300), url: n.servers}
+	if m := permissionViolation.FindStringSubmatch(err.Error()); m != nil {
+		d.verb, d.subject = "publish", ctwatch.Printable(m[2], 300)
+		if strings.EqualFold(m[1], "subscription") {
+			d.verb = "subscribe"
+		}
+	}
+	switch d.allow = d.subject; {
+	case strings.HasPrefix(d.subject, "_INBOX."):
+		d.allow = "_INBOX.>"
+	case strings.HasPrefix(d.subject, n.o.SubjectPrefix+"."):
+		d.allow = n.o.SubjectPrefix + ".>"
+	}
+	return d
+}
+
+// asyncError is called by the client for what the server tells beside replies.
+func (n *NATS) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	n.log.Debug("the NATS client reports an error", "error", ctwatch.Printable(err.Error(), 300))
+	d := n.denied(err)
+	if d == nil {
+		return
+	}
+	n.calling.Lock()
+	defer n.calling.Unlock()
+	if d.verb == "subscribe" {
+		n.deaf = d
+	}
+	for _, cancel := range n.calls {
+		cancel(d)
+	}
+}
+
+// ask runs a request to the server, and ends it once the server says that it does not permit
+// something that is needed for it. Without replies, nothing is asked at all.
+func (n *NATS) ask(ctx context.Context, request func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.calling.Lock()
+	deaf := n.deaf
+	n.lastCall++
+	this := n.lastCall
+	if n.calls == nil {
+		n.calls = make(map[int]context.CancelCauseFunc)
+	}
+	n.calls[this] = cancel
+	n.calling.Unlock()
+	defer func() {
+		n.calling.Lock()
+		delete(n.calls, this)
+		n.calling.Unlock()
+	}()
+	if deaf != nil {
+		return deaf
+	}
+	err := request(ctx)
+	var d *deniedError
+	if err != nil && errors.As(context.Cause(ctx), &d) {
+		return d
+	}
+	return err
+}
+
+// isDeaf reports whether no reply arrives on this connection.
+func (n *NATS) isDeaf() bool {
+	n.calling.Lock()
+	defer n.calling.Unlock()
+	return n.deaf != nil
+}
+
+// hear forgets, on a new connection, that replies were not permitted.
+func (n *NATS) hear() {
+	n.calling.Lock()
+	defer n.calling.Unlock()
+	n.deaf = nil
+}

@@ -1,0 +1,113 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
+)
+
+// checkTimeout bounds one look at the stream.
+const checkTimeout = 5 * time.Second
+
+// checkStreams looks at the stream after each connection, and then again and again, so that
+// one that is deleted, sealed or changed is told before the next event, which may be an alarm.
+// It is not done by the client's handlers, since those would keep it from telling of
+// permissions.
+func (n *NATS) checkStreams() {
+	t := time.NewTicker(n.o.CheckEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.connected:
+			n.checkStreamNow()
+			select {
+			case n.revived <- struct{}{}:
+			default:
+			}
+			continue
+		case <-t.C:
+		}
+		select {
+		case <-n.started:
+		default:
+			continue
+		}
+		switch {
+		case n.nc == nil || !n.nc.IsConnected():
+		case n.isDeaf():
+			// The permission may be there by now, which only a new connection finds out.
+			if err := n.nc.ForceReconnect(); err != nil {
+				n.log.Debug("cannot connect to NATS again", "error", err)
+			}
+		default:
+			n.checkStreamNow()
+		}
+	}
+}
+
+// checkStreamNow looks at the stream, makes it if it is not there, and tells what is wrong.
+func (n *NATS) checkStreamNow() {
+	ctx, cancel := context.WithTimeout(n.ctx, checkTimeout)
+	defer cancel()
+	n.forgetStream()
+	err := n.ensureStream(ctx)
+	if n.ctx.Err() != nil || !n.nc.IsConnected() {
+		return
+	}
+	if err != nil {
+		n.state(n.ctx, WarnStream, "The stream for events is not ready: "+ctwatch.Printable(err.Error(), 1000))
+	}
+	small := ""
+	if most := n.nc.MaxPayload(); most < maxEventMessage {
+		small = fmt.Sprintf("max_payload of %s is %d bytes, less than the %d that an event may have: raise it there to 1MB, or larger events become dead letters.", n.servers, most, maxEventMessage)
+	}
+	n.state(n.ctx, WarnMaxPayload, small)
+}
+
+// maxEventMessage is how large a message with an event may be: less than 256 KiB (see
+// ctwatch.Event), and its headers.
+const maxEventMessage = 257 << 10
+
+// limits says in which ways a stream, which somebody made or changed, keeps events for less
+// time, or less surely, than the one that is made where there is none.
+func (n *NATS) limits(c jetstream.StreamConfig) []string {
+	var out []string
+	add := func(differs bool, format string, args ...any) {
+		if differs {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	add(c.Retention == jetstream.WorkQueuePolicy, "retention workqueue deletes an event once one consumer has it")
+	add(c.Retention == jetstream.InterestPolicy, "retention interest keeps no event that comes while there is no consumer")
+	add(c.Storage == jetstream.MemoryStorage, "storage memory loses all events when the server restarts")
+	add(c.MaxAge > 0 && c.MaxAge < streamMaxAge, "max_age deletes events after %s (ours: %s)", c.MaxAge, streamMaxAge)
+	add(c.MaxMsgs > 0, "max_msgs keeps only %d messages (ours: any number)", c.MaxMsgs)
+	add(c.MaxMsgsPerSubject > 0, "max_msgs_per_subject keeps only %d events of one type and domain (ours: any number)", c.MaxMsgsPerSubject)
+	add(c.MaxBytes > 0 && c.MaxBytes < n.o.MaxBytes, "max_bytes keeps only %d bytes (ours: %d)", c.MaxBytes, n.o.MaxBytes)
+	add(c.MaxMsgSize > 0 && c.MaxMsgSize < maxEventMessage, "max_msg_size refuses events of more than %d bytes, and one may have %d", c.MaxMsgSize, maxEventMessage)
+	add(c.Discard == jetstream.DiscardNew, "discard new refuses events once the stream is full, instead of deleting the oldest")
+	add(c.Duplicates < duplicateWindow, "duplicate_window forgets the IDs of events after %s (ours: %s), so that one that is published again may be there twice", c.Duplicates, duplicateWindow)
+	add(c.AllowRollup, "allow_rollup_hdrs lets one message delete all earlier ones")
+	add(c.DenyDelete || c.DenyPurge, "deny_delete or deny_purge keeps what others published from being removed")
+	add(len(c.Sources) > 0, "sources bring messages of other streams in")
+	add(c.SubjectTransform != nil, "a subject transform changes the subjects of events")
+	add(c.RePublish != nil, "republish sends all events on to other subjects")
+	return out
+}
+
+// checkLimits tells how the stream differs from ours.
+func (n *NATS) checkLimits(ctx context.Context, c jetstream.StreamConfig) {
+	n.transforms.Store(c.SubjectTransform != nil)
+	text := ""
+	if differs := n.limits(c); len(differs) > 0 {
+		text = fmt.Sprintf("Stream %s is not as ctwatch makes it: %s. If that is not on purpose: nats stream edit %s, or delete it, and it is made again.", c.Name, strings.Join(differs, "; "), c.Name)
+	}
+	n.state(ctx, WarnStream, text)
+}

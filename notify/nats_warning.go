@@ -1,0 +1,52 @@
+package notify
+
+import (
+	"context"
+
+	"ctwatch/ctwatch"
+)
+
+// What may be wrong with a server or its stream, though it takes events. The first lasts until
+// it is mended, and the second happened: it is counted.
+const (
+	WarnStream     = "stream"      // it cannot be used, or differs from what is made where there is none
+	WarnMaxPayload = "max_payload" // the server's is smaller than an event may be
+	WarnPermission = "permission"  // one is missing without which events are still published
+
+	WarnPlanted = "planted_message" // somebody else published a message under the ID of an event
+	WarnMissing = "missing_message" // an event was taken, and is not there
+	WarnLost    = "stream_lost"     // the stream was deleted, or lost its messages
+)
+
+// warn tells of something that happened.
+func (n *NATS) warn(ctx context.Context, code, text string) {
+	if n.o.Warn != nil {
+		n.o.Warn(ctx, code, text)
+	}
+}
+
+// state tells that something is wrong, or with an empty text that it is not, if it was not
+// told so last.
+func (n *NATS) state(ctx context.Context, code, text string) {
+	n.stating.Lock()
+	defer n.stating.Unlock()
+	if n.states == nil {
+		n.states = make(map[string]string)
+	}
+	last, known := n.states[code]
+	if known && last == text {
+		return
+	}
+	n.states[code] = text
+	if text == "" {
+		if last != "" {
+			n.log.InfoContext(ctx, "NATS: what was wrong is mended", "what", code)
+		}
+		if n.o.Mended != nil { // also what an earlier run told
+			n.o.Mended(ctx, code)
+		}
+		return
+	}
+	n.log.WarnContext(ctx, "NATS: "+ctwatch.Printable(text, 1500), "what", code)
+	n.warn(ctx, code, text)
+}

@@ -1,0 +1,10 @@
+-- What is wrong with a sender's service though it takes events, by a code of the sender.
+CREATE TABLE sender_warnings (
+  sender TEXT NOT NULL,
+  code   TEXT NOT NULL,
+  text   TEXT NOT NULL, -- as it was told last
+  since  INTEGER NOT NULL,
+  at     INTEGER NOT NULL, -- when it was told last
+  times  INTEGER NOT NULL, -- how often
+  PRIMARY KEY (sender, code)
+) STRICT, WITHOUT ROWID;

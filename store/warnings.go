@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A SenderWarning is something that is wrong with a sender's service though it takes events.
+type SenderWarning struct {
+	Sender string
+	Code   string // the sender's own
+	Text   string // as it was told last
+	Since  time.Time
+	Last   time.Time // when it was told last
+	Times  int64
+}
+
+// keepWarnings is how long what happened once is shown.
+const keepWarnings = 90 * 24 * time.Hour
+
+// WarnSender notes that something is wrong with a sender's service, for people to see, until
+// MendSender takes it back or 90 days have passed since it was noted last.
+func (db *DB) WarnSender(ctx context.Context, sender, code, msg string) error {
+	return db.jot(ctx, "noting what is wrong with "+sender, func(t *tx) error {
+		_, err := t.exec(`
+			INSERT INTO sender_warnings (sender, code, text, since, at, times) VALUES (?1, ?2, ?3, ?4, ?4, 1)
+			ON CONFLICT DO UPDATE SET text = ?3, at = ?4, times = times + 1`, sender, code, text(msg), ms(t.now))
+		return err
+	})
+}
+
+// MendSender takes a warning back.
+func (db *DB) MendSender(ctx context.Context, sender, code string) error {
+	return db.jot(ctx, "noting what is mended of "+sender, func(t *tx) error {
+		_, err := t.exec(`DELETE FROM sender_warnings WHERE sender = ? AND code = ?`, sender, code)
+		return err
+	})
+}
+
+// SenderWarnings returns the warnings about all senders, by sender and code.
+func (db *DB) SenderWarnings(ctx context.Context) ([]SenderWarning, error) {
+	var out []SenderWarning
+	err := db.read(ctx, "reading what is wrong with senders", func(t readTx) error {
+		rows, err := t.query(`SELECT sender, code, text, since, at, times FROM sender_warnings WHERE at > ? ORDER BY sender, code`, ms(db.now().Add(-keepWarnings)))
+		out, err = collect(rows, err, func(r *sql.Rows) (w SenderWarning, err error) {
+			var since, at int64
+			err = r.Scan(&w.Sender, &w.Code, &w.Text, &since, &at, &w.Times)
+			w.Since, w.Last = fromMS(since), fromMS(at)
+			return w, err
+		})
+		return err
+	})
+	return out, err
+}
+
+// Secret returns a secret of 32 bytes for some purpose. It is made when it is first asked for,
+// and the same from then on, as long as the database is.
+func (db *DB) Secret(ctx context.Context, purpose string) ([]byte, error) {
+	var secret []byte
+	err := db.write(ctx, "reading the secret for "+purpose, func(t *tx) error {
+		key := "secret " + purpose
+		var value string
+		err := t.queryRow(`SELECT value FROM meta WHERE key = ?`, key).Scan(&value)
+		if errors.Is(err, sql.ErrNoRows) {
+			fresh := make([]byte, 32)
+			rand.Read(fresh) // never fails
+			value = hex.EncodeToString(fresh)
+			_, err = t.exec(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, value)
+		}
+		if err != nil {
+			return err
+		}
+		if secret, err = hex.DecodeString(value); err != nil { // err may show it
+			return fmt.Errorf("the secret for %s in the database is damaged", ctwatch.Printable(purpose, 40))
+		}
+		return nil
+	})
+	return secret, err
+}

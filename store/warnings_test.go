@@ -1,0 +1,57 @@
+package store_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ctwatch/store"
+)
+
+// What is wrong with a sender is shown once for each code, with how often it was, until it is
+// mended or long ago.
+func TestSenderWarnings(t *testing.T) {
+	c := newClock()
+	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
+	must(t, db.WarnSender(t.Context(), "nats", "planted_message", "one"))
+	c.Add(time.Hour)
+	must(t, db.WarnSender(t.Context(), "nats", "planted_message", "two\xff"))
+	must(t, db.WarnSender(t.Context(), "nats", "stream", "limits"))
+	must(t, db.WarnSender(t.Context(), "other", "stream", "limits"))
+	must(t, db.MendSender(t.Context(), "other", "stream"))
+	must(t, db.MendSender(t.Context(), "other", "never said"))
+	got, err := db.SenderWarnings(t.Context())
+	must(t, err)
+	want := []store.SenderWarning{
+		{Sender: "nats", Code: "planted_message", Text: "two\uFFFD", Since: epoch, Last: epoch.Add(time.Hour), Times: 2},
+		{Sender: "nats", Code: "stream", Text: "limits", Since: epoch.Add(time.Hour), Last: epoch.Add(time.Hour), Times: 1},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	c.Add(91 * 24 * time.Hour)
+	if got, err = db.SenderWarnings(t.Context()); err != nil || got != nil {
+		t.Errorf("after 91 days: %+v, %v", got, err)
+	}
+}
+
+// A secret is the same after a restart, and another for another purpose and database.
+func TestSecretsLast(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db := openAt(t, path, newClock())
+	first, err := db.Secret(t.Context(), "nats")
+	must(t, err)
+	other, err := db.Secret(t.Context(), "other")
+	must(t, err)
+	must(t, db.Close())
+	again, err := openAt(t, path, newClock()).Secret(t.Context(), "nats")
+	must(t, err)
+	elsewhere, err := open(t).Secret(t.Context(), "nats")
+	must(t, err)
+	if len(first) != 32 || !bytes.Equal(first, again) || bytes.Equal(first, other) || bytes.Equal(first, elsewhere) {
+		t.Errorf("%x, then %x; for another purpose %x, in another database %x", first, again, other, elsewhere)
+	}
+}
