@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
+)
+
+// TestStreamThatOthersTouch: a message that somebody planted under the ID of an alarm keeps no
+// event out, and after the stream was deleted it has the events of the last day again. Both
+// are in "notify status".
+func TestStreamThatOthersTouch(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	port := freePort(t)
+	natsServer(t, port, t.TempDir())
+	config := s.config(fmt.Sprintf("nats: {url: %q}\n", natsURL(port)))
+	p := person{s, config}
+	nc, err := nats.Connect(natsURL(port))
+	s.check(err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	s.check(err)
+
+	s.start(config)
+	s.eventually("the stream is there", func() bool { _, err := js.Stream(s.ctx, "CTWATCH"); return err == nil })
+	i := s.watched("pay.example.com")
+	id := ctwatch.NewEventID(ctwatch.CertificateIssued, i.ID.String())
+	_, err = js.Publish(s.ctx, "ctwatch.x", []byte("planted"), jetstream.WithMsgID(id))
+	s.check(err)
+	s.addFinal(s.static, i)
+	s.publish()
+	s.untilVerified()
+	s.untilTold()
+
+	// stored returns the IDs of the events in the stream.
+	stored := func() (ids []string) {
+		t.Helper()
+		stream, err := js.Stream(s.ctx, "CTWATCH")
+		s.check(err)
+		state := stream.CachedInfo().State
+		for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+			m, err := stream.GetMsg(s.ctx, seq)
+			s.check(err)
+			if string(m.Data) == "planted" {
+				continue
+			}
+			var e ctwatch.Event
+			s.check(json.Unmarshal(m.Data, &e))
+			ids = append(ids, e.ID)
+		}
+		return ids
+	}
+	before := stored()
+	if !slices.Contains(before, id) {
+		t.Fatalf("the event is not in the stream, which has %v", before)
+	}
+	warned := func(code string) bool {
+		t.Helper()
+		var all []senderObject
+		s.check(json.Unmarshal([]byte(p.does(exitDone, "notify", "status", "--json")), &all))
+		n := slices.IndexFunc(all, func(x senderObject) bool { return x.Sender == "nats" })
+		return n >= 0 && slices.ContainsFunc(all[n].Warnings, func(w warningObject) bool { return w.Code == code && w.Times == 1 })
+	}
+	if !warned("planted_message") || warned("stream_lost") {
+		t.Errorf("notify status: %s", p.does(exitDone, "notify", "status"))
+	}
+
+	s.check(js.DeleteStream(s.ctx, "CTWATCH"))
+	s.addFinal(s.static, s.watched("www.example.com")) // which has the daemon find out at once
+	s.publish()
+	s.untilVerified()
+	s.eventually("the events are there again", func() bool {
+		if _, err := js.Stream(s.ctx, "CTWATCH"); err != nil {
+			return false
+		}
+		now := stored()
+		return len(now) > len(before) && !slices.ContainsFunc(before, func(id string) bool { return !slices.Contains(now, id) })
+	})
+	s.untilTold()
+	if got := stored(); len(slices.Compact(slices.Sorted(slices.Values(got)))) != len(got) {
+		t.Errorf("an event is in the new stream twice: %v", got)
+	}
+	if text := p.does(exitDone, "notify", "status"); !warned("stream_lost") || !strings.Contains(text, "Warning about nats (stream_lost, since") {
+		t.Errorf("notify status: %s", text)
+	}
+}
