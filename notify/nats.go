@@ -87,12 +87,12 @@ type NATS struct {
 	states  map[string]string // by code, what was told last
 
 	checks     sync.WaitGroup
-	transforms atomic.Bool   // the stream changes subjects
-	sequence   atomic.Uint64 // of the last message that the stream is known to have had
+	transforms atomic.Bool // the stream changes subjects
 
 	mu       sync.Mutex
 	streamOK bool      // the stream was seen since the last connection
 	created  time.Time // when the stream was made that was seen last; zero before the first
+	sequence uint64    // of the last message that it had
 }
 
 // NewNATS checks the options and begins to connect, for ever, in the background: a
@@ -189,6 +189,9 @@ func (n *NATS) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bo
 		// Nothing takes the subject: the stream was deleted or sealed since it was seen.
 		n.forgetStream()
 		err = n.publish(ctx, e, body)
+	}
+	if hasCode(err, codeStreamStore) {
+		return true, fmt.Errorf("%w: the stream is full and refuses new messages: raise its limits, or have it discard old ones (nats stream edit %s)", err, n.o.Stream)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return false, fmt.Errorf("event %s has %d bytes, and %s takes messages of at most %d: raise max_payload in the server's configuration to 1MB, and then: ctwatch notify replay nats", e.ID, len(body), n.servers, n.nc.MaxPayload())

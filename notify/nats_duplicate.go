@@ -62,7 +62,6 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 		if err != nil {
 			return fmt.Errorf("publishing to stream %s on %s: %w", n.o.Stream, n.servers, err)
 		}
-		n.acknowledged(ack.Sequence)
 		if !ack.Duplicate {
 			return nil
 		}
@@ -73,7 +72,7 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 		if held == holdsOurs {
 			return nil
 		}
-		n.taken(ctx, e, ack.Sequence, held)
+		n.taken(e, ack.Sequence, held)
 		if held == holdsOther {
 			msg.Header.Set(headerInstead, strconv.FormatUint(ack.Sequence, 10))
 		}
@@ -82,17 +81,17 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 }
 
 // taken tells of a message ID of ours that is in the stream without our event.
-func (n *NATS) taken(ctx context.Context, e ctwatch.Event, seq uint64, held holding) {
+func (n *NATS) taken(e ctwatch.Event, seq uint64, held holding) {
 	switch held {
 	case holdsOther:
-		n.log.ErrorContext(ctx, "somebody else published a message to the stream under the ID of an event of ours, which keeps the event out; it is published under another ID",
+		n.log.Error("somebody else published a message to the stream under the ID of an event of ours, which keeps the event out; it is published under another ID",
 			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
-		n.warn(ctx, WarnPlanted, fmt.Sprintf("Message %d of stream %s has the ID of event %s (%s), and is not from ctwatch: the event was published again under another ID. Find out who else may publish to %s.>",
+		n.warn(WarnPlanted, fmt.Sprintf("Message %d of stream %s has the ID of event %s (%s), and is not from ctwatch: the event was published again under another ID. Find out who else may publish to %s.>",
 			seq, n.o.Stream, e.ID, e.Type, n.o.SubjectPrefix))
 	case holdsNothing:
-		n.log.ErrorContext(ctx, "the stream took an event before and does not have it any more; it is published again",
+		n.log.Error("the stream took an event before and does not have it any more; it is published again",
 			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
-		n.warn(ctx, WarnMissing, fmt.Sprintf("Message %d of stream %s, with event %s (%s), was deleted within the stream's duplicate window: the event was published again. If nobody deletes messages by hand, see the stream's limits.",
+		n.warn(WarnMissing, fmt.Sprintf("Message %d of stream %s, with event %s (%s), was deleted within the stream's duplicate window: the event was published again. If nobody deletes messages by hand, see the stream's limits.",
 			seq, n.o.Stream, e.ID, e.Type))
 	}
 }
@@ -124,7 +123,7 @@ func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg) (holding, e
 	switch {
 	case errors.As(err, &denied):
 		// An event that may be there twice is better than none.
-		n.state(ctx, WarnPermission, "What the stream holds cannot be checked, so that events may be in it twice after a restart: "+denied.Error())
+		n.state(WarnPermission, "What the stream holds cannot be checked, so that events may be in it twice after a restart: "+denied.Error())
 		return holdsUnknown, nil
 	case err != nil:
 		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %w", seq, n.o.Stream, n.servers, err)
@@ -137,7 +136,7 @@ func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg) (holding, e
 		}
 		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %s", seq, n.o.Stream, n.servers, text)
 	}
-	n.state(ctx, WarnPermission, "")
+	n.state(WarnPermission, "")
 	if bytes.Equal(reply.Message.Data, msg.Data) && (reply.Message.Subject == msg.Subject || n.transforms.Load()) {
 		return holdsOurs, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -153,6 +154,9 @@ var needed = struct{ publish, subscribe []string }{
 	subscribe: []string{"_INBOX.>"},
 }
 
+// consumers may publish to these.
+var consumers = []string{"$JS.API.STREAM.INFO.CTWATCH", "$JS.API.CONSUMER.*.CTWATCH.>", "$JS.API.CONSUMER.MSG.NEXT.CTWATCH.>", "$JS.ACK.CTWATCH.>"}
+
 func TestReadmeListsPermissions(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -161,6 +165,11 @@ func TestReadmeListsPermissions(t *testing.T) {
 	for _, p := range slices.Concat(needed.publish, needed.subscribe) {
 		if !strings.Contains(string(text), `"`+p+`"`) {
 			t.Errorf("the README does not list %q", p)
+		}
+	}
+	for _, p := range consumers {
+		if !strings.Contains(string(text), "`"+p+"`") {
+			t.Errorf("the README does not list %q for consumers", p)
 		}
 	}
 }
@@ -177,6 +186,9 @@ func TestPermissionsAreEnoughOrNamed(t *testing.T) {
 		}
 		s := startServer(t, &server.Options{Users: []*server.User{
 			{Username: "ctwatch", Password: "p", Permissions: perms}, {Username: "admin", Password: "p"},
+			{Username: "consumer", Password: "p", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Allow: consumers}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+			}},
 		}})
 		at := s.Addr().String()
 		return "nats://ctwatch:p@" + at, "nats://admin:p@" + at
@@ -196,8 +208,8 @@ func TestPermissionsAreEnoughOrNamed(t *testing.T) {
 		if _, times := w.get(WarnPlanted); times != 2 || len(w.now) != 1 { // it compares each time
 			t.Errorf("warnings %v", w.now)
 		}
-		if msgs := consume(t, "CTWATCH", admin); len(msgs) != 2 {
-			t.Errorf("%d messages", len(msgs))
+		if msgs := consume(t, "CTWATCH", strings.Replace(admin, "admin", "consumer", 1)); len(msgs) != 2 {
+			t.Errorf("a consumer gets %d messages", len(msgs))
 		}
 	})
 	for _, p := range slices.Concat(needed.publish, needed.subscribe) {
@@ -448,4 +460,41 @@ func TestHugeCertificateReachesDefaultServer(t *testing.T) {
 			t.Errorf("the name that matches is not the first, but %s", c.Names[0])
 		}
 	}
+}
+
+// A stream that is full and keeps the old messages has events wait, with what to do.
+func TestFullStreamIsToldWithWhatToDo(t *testing.T) {
+	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+	js, ctx := foreign(t, e.ClientURL()), within(t, patience)
+	_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "CTWATCH", Subjects: []string{"ctwatch.>"}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNATS(t, NATSOptions{InProcess: e})
+	mustSend(t, n, issued())
+	retry, err := n.Send(ctx, misbehaved())
+	if err == nil || !retry || !strings.Contains(err.Error(), "the stream is full") {
+		t.Errorf("Send: retry %v, %v", retry, err)
+	}
+}
+
+// Once the permission to get replies is there, they are waited for again.
+func TestPermissionThatCameIsUsed(t *testing.T) {
+	o := &server.Options{Users: []*server.User{{Username: "ctwatch", Password: "p", Permissions: &server.Permissions{
+		Subscribe: &server.SubjectPermission{Deny: []string{">"}},
+	}}}}
+	s := startServer(t, o)
+	n := newNATS(t, NATSOptions{URL: "nats://ctwatch:p@" + s.Addr().String(), CheckEvery: 10 * time.Millisecond})
+	<-n.started
+	eventually(t, "the permission is missed", n.isDeaf)
+	more := o.Clone()
+	more.Port = s.Addr().(*net.TCPAddr).Port
+	more.Users = []*server.User{{Username: "ctwatch", Password: "p"}}
+	if err := s.ReloadOptions(more); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the event is taken", func() bool {
+		_, err := n.Send(within(t, patience), issued())
+		return err == nil
+	})
 }

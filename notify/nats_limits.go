@@ -62,13 +62,13 @@ func (n *NATS) checkStreamNow() {
 		return
 	}
 	if err != nil {
-		n.state(n.ctx, WarnStream, "The stream for events is not ready: "+ctwatch.Printable(err.Error(), 1000))
+		n.state(WarnStream, "The stream for events is not ready: "+ctwatch.Printable(err.Error(), 1000))
 	}
 	small := ""
 	if most := n.nc.MaxPayload(); most < maxEventMessage {
 		small = fmt.Sprintf("max_payload of %s is %d bytes, less than the %d that an event may have: raise it there to 1MB, or larger events become dead letters.", n.servers, most, maxEventMessage)
 	}
-	n.state(n.ctx, WarnMaxPayload, small)
+	n.state(WarnMaxPayload, small)
 }
 
 // maxEventMessage is how large a message with an event may be: less than 256 KiB (see
@@ -103,11 +103,11 @@ func (n *NATS) limits(c jetstream.StreamConfig) []string {
 }
 
 // checkLimits tells how the stream differs from ours.
-func (n *NATS) checkLimits(ctx context.Context, c jetstream.StreamConfig) {
+func (n *NATS) checkLimits(c jetstream.StreamConfig) {
 	n.transforms.Store(c.SubjectTransform != nil)
 	text := ""
 	if differs := n.limits(c); len(differs) > 0 {
 		text = fmt.Sprintf("Stream %s is not as ctwatch makes it: %s. If that is not on purpose: nats stream edit %s, or delete it, and it is made again.", c.Name, strings.Join(differs, "; "), c.Name)
 	}
-	n.state(ctx, WarnStream, text)
+	n.state(WarnStream, text)
 }

@@ -26,6 +26,7 @@ const (
 const (
 	codeStreamNotMatch      jetstream.ErrorCode = 10060 // the expected stream is not the one that took the message
 	codeStreamSubjectsTaken jetstream.ErrorCode = 10065 // another stream has some of the subjects
+	codeStreamStore         jetstream.ErrorCode = 10077 // it cannot be stored: the stream is full, and keeps the old
 	codeStreamSealed        jetstream.ErrorCode = 10109 // it takes nothing more
 )
 
@@ -61,7 +62,7 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 	if err := n.recognize(ctx, info, absent); err != nil {
 		return err
 	}
-	n.checkLimits(ctx, info.Config)
+	n.checkLimits(info.Config)
 	n.streamOK = true
 	return nil
 }
@@ -70,11 +71,10 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 // it had. If it is not, the events of the last hours are published again.
 func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent bool) error {
 	what := ""
-	switch before := n.sequence.Load(); {
+	switch before := n.sequence; {
 	case n.created.IsZero(): // since the start
 		if info.State.LastSeq > 0 {
-			n.created = info.Created
-			n.acknowledged(info.State.LastSeq)
+			n.created, n.sequence = info.Created, info.State.LastSeq
 			return nil
 		}
 		if absent {
@@ -87,7 +87,7 @@ func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent
 	case info.State.LastSeq < before:
 		what = fmt.Sprintf("has lost its messages (its last was %d, and is %d)", before, info.State.LastSeq)
 	default:
-		n.acknowledged(info.State.LastSeq)
+		n.sequence = info.State.LastSeq
 		return nil
 	}
 	var again int64
@@ -98,8 +98,7 @@ func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent
 		}
 	}
 	first := n.created.IsZero()
-	n.created = info.Created
-	n.sequence.Store(info.State.LastSeq)
+	n.created, n.sequence = info.Created, info.State.LastSeq
 	if first && again == 0 { // the first start
 		return nil
 	}
@@ -107,19 +106,9 @@ func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent
 		what = "is empty"
 	}
 	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of the one before have to be made again.", n.o.Stream, n.servers, what, again)
-	n.log.ErrorContext(ctx, text)
-	n.warn(ctx, WarnLost, text)
+	n.log.Error(text)
+	n.warn(WarnLost, text)
 	return nil
-}
-
-// acknowledged notes that the stream has a message of this sequence.
-func (n *NATS) acknowledged(seq uint64) {
-	for {
-		last := n.sequence.Load()
-		if seq <= last || n.sequence.CompareAndSwap(last, seq) {
-			return
-		}
-	}
 }
 
 func (n *NATS) forgetStream() {

@@ -1,10 +1,6 @@
 package notify
 
-import (
-	"context"
-
-	"ctwatch/ctwatch"
-)
+import "ctwatch/ctwatch"
 
 // What may be wrong with a server or its stream, though it takes events. The first lasts until
 // it is mended, and the second happened: it is counted.
@@ -18,16 +14,17 @@ const (
 	WarnLost    = "stream_lost"     // the stream was deleted, or lost its messages
 )
 
-// warn tells of something that happened.
-func (n *NATS) warn(ctx context.Context, code, text string) {
+// warn tells of something that happened. It does not depend on the time that is left for what
+// found it out.
+func (n *NATS) warn(code, text string) {
 	if n.o.Warn != nil {
-		n.o.Warn(ctx, code, text)
+		n.o.Warn(n.ctx, code, text)
 	}
 }
 
 // state tells that something is wrong, or with an empty text that it is not, if it was not
 // told so last.
-func (n *NATS) state(ctx context.Context, code, text string) {
+func (n *NATS) state(code, text string) {
 	n.stating.Lock()
 	defer n.stating.Unlock()
 	if n.states == nil {
@@ -40,13 +37,13 @@ func (n *NATS) state(ctx context.Context, code, text string) {
 	n.states[code] = text
 	if text == "" {
 		if last != "" {
-			n.log.InfoContext(ctx, "NATS: what was wrong is mended", "what", code)
+			n.log.Info("NATS: what was wrong is mended", "what", code)
 		}
 		if n.o.Mended != nil { // also what an earlier run told
-			n.o.Mended(ctx, code)
+			n.o.Mended(n.ctx, code)
 		}
 		return
 	}
-	n.log.WarnContext(ctx, "NATS: "+ctwatch.Printable(text, 1500), "what", code)
-	n.warn(ctx, code, text)
+	n.log.Warn("NATS: "+ctwatch.Printable(text, 1500), "what", code)
+	n.warn(code, text)
 }
