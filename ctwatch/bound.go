@@ -8,12 +8,13 @@ import (
 	"ctwatch/pins"
 )
 
-// An event is a message: whatever a certificate or a log says, its JSON stays far below
-// maxEvent, so that any NATS server, webhook or hook takes it. What is left out is counted in
-// the member omitted of the object that it is missing from; the store keeps the whole.
-const (
-	maxEvent = 256 << 10 // bytes of JSON; a NATS server takes 1 MiB unless it is told otherwise
+// MaxEvent is more bytes than any event has in JSON, whatever a certificate or a log says, so
+// that NATS servers (1 MiB, unless they are configured otherwise), webhooks and hooks take it.
+const MaxEvent = 256 << 10
 
+// What is left out of an event is counted in the member omitted of the object that it is
+// missing from; the store keeps the whole. All of this together is less than MaxEvent.
+const (
 	maxListed    = 100      // entries of a list
 	maxListBytes = 10 << 10 // bytes of a list in JSON
 	maxIndexes   = 1000     // entries that cannot be parsed: no other place lists them

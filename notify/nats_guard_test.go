@@ -185,7 +185,8 @@ func TestPermissionsAreEnoughOrNamed(t *testing.T) {
 			perms.Subscribe = &server.SubjectPermission{Deny: []string{">"}}
 		}
 		s := startServer(t, &server.Options{Users: []*server.User{
-			{Username: "ctwatch", Password: "p", Permissions: perms}, {Username: "admin", Password: "p"},
+			{Username: "ctwatch", Password: "p", Permissions: perms},
+			{Username: "admin", Password: "p"},
 			{Username: "consumer", Password: "p", Permissions: &server.Permissions{
 				Publish: &server.SubjectPermission{Allow: consumers}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 			}},

@@ -71,9 +71,8 @@ func (n *NATS) checkStreamNow() {
 	n.state(WarnMaxPayload, small)
 }
 
-// maxEventMessage is how large a message with an event may be: less than 256 KiB (see
-// ctwatch.Event), and its headers.
-const maxEventMessage = 257 << 10
+// maxEventMessage is how large a message with an event may be, its headers included.
+const maxEventMessage = ctwatch.MaxEvent + 1<<10
 
 // limits says in which ways a stream, which somebody made or changed, keeps events for less
 // time, or less surely, than the one that is made where there is none.
