@@ -92,3 +92,45 @@ func TestStreamThatOthersTouch(t *testing.T) {
 		t.Errorf("notify status: %s", text)
 	}
 }
+
+// TestManyNamesReachConsumers: a certificate whose event would exceed what a NATS server takes
+// is told like any other, with the name that is watched first, and "certs show" has all names.
+func TestManyNamesReachConsumers(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	port := freePort(t)
+	natsServer(t, port, t.TempDir()) // max_payload is 1 MiB
+	config := s.config(fmt.Sprintf("nats: {url: %q}\n", natsURL(port)))
+	const n = 20_000
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s%d.other.test", strings.Repeat("a", 50), i)
+	}
+	names[n/2] = "pay.example.com"
+	s.start(config)
+	i := s.watched(names...)
+	s.addFinal(s.static, i)
+	s.publish()
+	s.untilVerified()
+	s.untilTold()
+
+	told := 0
+	for _, m := range s.stream(natsURL(port)) { // each is what the schema says
+		c := m.Data.Certificate
+		if c == nil {
+			continue
+		}
+		told++
+		if len(m.raw) > 64<<10 || c.Names[0] != "pay.example.com" || len(c.Names)+c.Omitted["names"] != n {
+			t.Errorf("%s: %d bytes, %d names, the first %q, omitted %v", m.Type, len(m.raw), len(c.Names), c.Names[0], c.Omitted)
+		}
+	}
+	if told < 2 {
+		t.Errorf("%d events about the certificate", told)
+	}
+	var c ctwatch.Certificate
+	s.check(json.Unmarshal([]byte(person{s, config}.does(exitDone, "certs", "show", i.ID.String(), "--json")), &c))
+	if len(c.Names) != n || c.Omitted != nil {
+		t.Errorf("certs show has %d names, omitted %v", len(c.Names), c.Omitted)
+	}
+}
