@@ -101,7 +101,7 @@ func TestEventsAreSmallWhateverIsInThem(t *testing.T) {
 		"letters":            strings.Repeat("a", 1<<16),
 	} {
 		t.Run(name, func(t *testing.T) {
-			list := slices.Repeat([]string{text}, 5000)
+			list := slices.Repeat([]string{text}, 200)
 			for i := range list {
 				list[i] = fmt.Sprint(i, text)
 			}
@@ -138,7 +138,7 @@ func TestEventsAreSmallWhateverIsInThem(t *testing.T) {
 					t.Errorf("text that is cut within a character: %.40q", s)
 				}
 			}
-			if n := got.Data.Certificate.Omitted["names"] + len(got.Data.Certificate.Names); n != 5000 {
+			if n := got.Data.Certificate.Omitted["names"] + len(got.Data.Certificate.Names); n != 200 {
 				t.Errorf("%d names in all", n)
 			}
 			if again, _ := through(t, got); !cmp.Equal(got, again) {

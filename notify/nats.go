@@ -55,6 +55,10 @@ type NATSOptions struct {
 	// Republish puts the events of the last hours before this sender again, and returns how
 	// many: it is called when the stream is a new one. Optional.
 	Republish func(context.Context) (int64, error)
+	// Recall returns when the stream was made that Remember was told of last, in whatever run;
+	// zero if there was none. Both are optional.
+	Recall   func(context.Context) (time.Time, error)
+	Remember func(ctx context.Context, created time.Time) error
 
 	Logger *slog.Logger
 }
@@ -79,7 +83,7 @@ type NATS struct {
 	told      atomic.Bool            // that the server is not there
 
 	calling  sync.Mutex
-	calls    map[int]context.CancelCauseFunc // requests under way
+	calls    map[int]call // requests under way
 	lastCall int
 	deaf     *deniedError // why no reply arrives on this connection; nil if they do
 

@@ -62,14 +62,22 @@ func (n *NATS) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if d.verb == "subscribe" {
 		n.deaf = d
 	}
-	for _, cancel := range n.calls {
-		cancel(d)
+	for _, c := range n.calls {
+		if d.verb != "publish" || d.subject == c.subject {
+			c.cancel(d)
+		}
 	}
+}
+
+// A call is a request under way, and how to end it.
+type call struct {
+	subject string
+	cancel  context.CancelCauseFunc
 }
 
 // ask runs a request to the server, and ends it once the server says that it does not permit
 // something that is needed for it. Without replies, nothing is asked at all.
-func (n *NATS) ask(ctx context.Context, request func(context.Context) error) error {
+func (n *NATS) ask(ctx context.Context, subject string, request func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	n.calling.Lock()
@@ -77,9 +85,9 @@ func (n *NATS) ask(ctx context.Context, request func(context.Context) error) err
 	n.lastCall++
 	this := n.lastCall
 	if n.calls == nil {
-		n.calls = make(map[int]context.CancelCauseFunc)
+		n.calls = make(map[int]call)
 	}
-	n.calls[this] = cancel
+	n.calls[this] = call{subject, cancel}
 	n.calling.Unlock()
 	defer func() {
 		n.calling.Lock()

@@ -55,7 +55,7 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 	msg.Data = body
 	for _, id := range n.messageIDs(e.ID) {
 		var ack *jetstream.PubAck
-		err := n.ask(ctx, func(ctx context.Context) (err error) {
+		err := n.ask(ctx, msg.Subject, func(ctx context.Context) (err error) {
 			ack, err = n.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(n.o.Stream), jetstream.WithRetryAttempts(0))
 			return err
 		})
@@ -112,8 +112,9 @@ func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg) (holding, e
 			Data    []byte `json:"data"`
 		} `json:"message"`
 	}
-	err := n.ask(ctx, func(ctx context.Context) error {
-		resp, err := n.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+n.o.Stream, fmt.Appendf(nil, `{"seq":%d}`, seq))
+	get := "$JS.API.STREAM.MSG.GET." + n.o.Stream
+	err := n.ask(ctx, get, func(ctx context.Context) error {
+		resp, err := n.nc.RequestWithContext(ctx, get, fmt.Appendf(nil, `{"seq":%d}`, seq))
 		if err != nil {
 			return err
 		}

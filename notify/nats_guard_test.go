@@ -412,6 +412,44 @@ func TestDeletedStreamIsFilledAgain(t *testing.T) {
 	}
 }
 
+// A stream that was deleted while ctwatch did not run is a new one, too, even if somebody has
+// published to it since.
+func TestStreamDeletedMeanwhileIsFilledAgain(t *testing.T) {
+	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+	var w warnings
+	var created time.Time
+	asked := 0
+	o := w.watch(NATSOptions{InProcess: e})
+	o.Recall = func(context.Context) (time.Time, error) { return created, nil }
+	o.Remember = func(_ context.Context, at time.Time) error { created = at; return nil }
+	o.Republish = func(context.Context) (int64, error) { asked++; return int64(asked - 1), nil }
+	run := func(want int) {
+		t.Helper()
+		n := newNATS(t, o)
+		mustSend(t, n, issued())
+		n.Close()
+		if asked != want || created.IsZero() {
+			t.Errorf("asked %d times, want %d; made at %v", asked, want, created)
+		}
+	}
+	run(1)
+	run(1)
+	js, ctx := foreign(t, e.ClientURL()), within(t, patience)
+	if err := js.DeleteStream(ctx, "CTWATCH"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "CTWATCH", Subjects: []string{"ctwatch.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(ctx, "ctwatch.x", nil); err != nil {
+		t.Fatal(err)
+	}
+	run(2)
+	if text, _ := w.get(WarnLost); !strings.Contains(text, "somebody made it again") {
+		t.Errorf("told: %q", text)
+	}
+}
+
 // What cannot be asked for is asked for again: the stream counts as new until then.
 func TestRepublishingIsTriedAgain(t *testing.T) {
 	e := startEmbedded(t, "", t.TempDir())

@@ -39,7 +39,7 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 		return nil
 	}
 	var stream jetstream.Stream
-	err := n.ask(ctx, func(ctx context.Context) (err error) {
+	err := n.ask(ctx, "$JS.API.STREAM.INFO."+n.o.Stream, func(ctx context.Context) (err error) {
 		stream, err = n.js.Stream(ctx, n.o.Stream)
 		return err
 	})
@@ -69,41 +69,39 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 
 // recognize tells whether the stream is the one that was there before, with the messages that
 // it had. If it is not, the events of the last hours are published again.
-func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent bool) error {
+func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent bool) (err error) {
+	before := n.created
+	if before.IsZero() && n.o.Recall != nil {
+		if before, err = n.o.Recall(ctx); err != nil {
+			return fmt.Errorf("reading which stream %s there was before: %w", n.o.Stream, err)
+		}
+	}
 	what := ""
-	switch before := n.sequence; {
-	case n.created.IsZero(): // since the start
-		if info.State.LastSeq > 0 {
-			n.created, n.sequence = info.Created, info.State.LastSeq
-			return nil
-		}
-		if absent {
-			what = "is new"
-		}
+	switch last := info.State.LastSeq; {
+	case before.IsZero() && last > 0: // and it is not known since when
+	case before.IsZero():
+		what = "is new"
 	case absent:
 		what = "was deleted, and is made again"
-	case !info.Created.Equal(n.created):
+	case !info.Created.Equal(before):
 		what = "was deleted, and somebody made it again"
-	case info.State.LastSeq < before:
-		what = fmt.Sprintf("has lost its messages (its last was %d, and is %d)", before, info.State.LastSeq)
-	default:
-		n.sequence = info.State.LastSeq
-		return nil
+	case last < n.sequence:
+		what = fmt.Sprintf("has lost its messages (the last was %d, and is %d)", n.sequence, last)
 	}
 	var again int64
-	if n.o.Republish != nil {
-		var err error
+	if what != "" && n.o.Republish != nil {
 		if again, err = n.o.Republish(ctx); err != nil {
-			return fmt.Errorf("stream %s is a new one, and the events of the last hours cannot be published again: %w", n.o.Stream, err)
+			return fmt.Errorf("stream %s %s, and the events of the last hours cannot be published again: %w", n.o.Stream, what, err)
 		}
 	}
-	first := n.created.IsZero()
-	n.created, n.sequence = info.Created, info.State.LastSeq
-	if first && again == 0 { // the first start
-		return nil
+	if !info.Created.Equal(before) && n.o.Remember != nil {
+		if err := n.o.Remember(ctx, info.Created); err != nil {
+			return fmt.Errorf("noting which stream %s there is: %w", n.o.Stream, err)
+		}
 	}
-	if what == "" {
-		what = "is empty"
+	n.created, n.sequence = info.Created, info.State.LastSeq
+	if what == "" || before.IsZero() && again == 0 { // the first start
+		return nil
 	}
 	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of the one before have to be made again.", n.o.Stream, n.servers, what, again)
 	n.log.Error(text)
@@ -120,7 +118,7 @@ func (n *NATS) forgetStream() {
 func (n *NATS) createStream(ctx context.Context) (jetstream.Stream, error) {
 	all := n.o.SubjectPrefix + ".>"
 	var stream jetstream.Stream
-	err := n.ask(ctx, func(ctx context.Context) (err error) {
+	err := n.ask(ctx, "$JS.API.STREAM.CREATE."+n.o.Stream, func(ctx context.Context) (err error) {
 		stream, err = n.js.CreateStream(ctx, jetstream.StreamConfig{
 			Name:        n.o.Stream,
 			Description: "Events of ctwatch (CloudEvents 1.0)",

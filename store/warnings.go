@@ -60,6 +60,26 @@ func (db *DB) SenderWarnings(ctx context.Context) ([]SenderWarning, error) {
 	return out, err
 }
 
+// SetSenderNote keeps a note of a sender's own, in place of the last.
+func (db *DB) SetSenderNote(ctx context.Context, sender, note string) error {
+	return db.jot(ctx, "keeping a note of "+sender, func(t *tx) error {
+		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, "note "+sender, text(note))
+		return err
+	})
+}
+
+// SenderNote returns the note of a sender; "" if there is none.
+func (db *DB) SenderNote(ctx context.Context, sender string) (note string, err error) {
+	err = db.read(ctx, "reading the note of "+sender, func(t readTx) error {
+		err := t.queryRow(`SELECT value FROM meta WHERE key = ?`, "note "+sender).Scan(&note)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return note, err
+}
+
 // Secret returns a secret of 32 bytes for some purpose. It is made when it is first asked for,
 // and the same from then on, as long as the database is.
 func (db *DB) Secret(ctx context.Context, purpose string) ([]byte, error) {

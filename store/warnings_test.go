@@ -38,6 +38,22 @@ func TestSenderWarnings(t *testing.T) {
 	}
 }
 
+// A note lasts until there is another.
+func TestSenderNotes(t *testing.T) {
+	db := open(t)
+	for _, want := range []string{"", "one", "two"} {
+		if want != "" {
+			must(t, db.SetSenderNote(t.Context(), "nats", want))
+		}
+		if got, err := db.SenderNote(t.Context(), "nats"); err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	if got, err := db.SenderNote(t.Context(), "other"); err != nil || got != "" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // A secret is the same after a restart, and another for another purpose and database.
 func TestSecretsLast(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")

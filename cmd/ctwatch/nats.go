@@ -35,5 +35,15 @@ func (d *daemon) watchStream(ctx context.Context, o *notify.NATSOptions) (err er
 		}
 		return n, err
 	}
+	o.Recall = func(ctx context.Context) (created time.Time, err error) {
+		note, err := d.db.SenderNote(ctx, notify.NATSName)
+		if err == nil && note != "" {
+			created, err = time.Parse(time.RFC3339Nano, note)
+		}
+		return created, err
+	}
+	o.Remember = func(ctx context.Context, created time.Time) error {
+		return d.db.SetSenderNote(ctx, notify.NATSName, created.UTC().Format(time.RFC3339Nano))
+	}
 	return nil
 }

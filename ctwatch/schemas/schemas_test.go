@@ -120,8 +120,8 @@ func events() map[string]ctwatch.Event {
 	c := certificate()
 	huge, hugeKey, hugeFault := certificate(), key(), fault
 	huge.Subject, huge.Problems = strings.Repeat("<", 1<<16), []string{strings.Repeat("\x00", 1<<16)}
-	for i := range 60_000 {
-		name := fmt.Sprintf("%s%d.example.com", strings.Repeat("a", i%1000), i)
+	for i := range 20_000 {
+		name := fmt.Sprintf("%s%d.example.com", strings.Repeat("a", i%60), i)
 		huge.Names, hugeKey.Hosts = append(huge.Names, name), append(hugeKey.Hosts, name)
 		huge.Matches = append(huge.Matches, ctwatch.Match{Watch: "example.com", Name: name, Domain: "example.com"})
 	}
