@@ -177,7 +177,7 @@ func (o omissions) names(member string, names []string, matches []Match) []strin
 }
 
 // matches bounds the matches. Where some are left out, one for each line of the watch list
-// comes first: by these, those are told who watch them.
+// comes first: filters choose by these who gets the event.
 func (o omissions) matches(all []Match) []Match {
 	size := func(m Match) int { return textSize(m.Watch) + textSize(m.Name) + 24 }
 	bound := func(list []Match) []Match {

@@ -56,7 +56,7 @@ func TestEventsListMatchingNamesFirst(t *testing.T) {
 		t.Error(diff)
 	}
 	if !slices.Equal(c.Names, whole) || c.Omitted != nil {
-		t.Error("the certificate of which the event tells has changed")
+		t.Error("the certificate itself has changed")
 	}
 	again, _ := through(t, e)
 	if diff := cmp.Diff(e, again); diff != "" {

@@ -86,7 +86,7 @@ func TestHugeEventsReachEverySender(t *testing.T) {
 }
 
 // Where an event has no room for all the watched domains that a certificate concerns, those who
-// watch only some of them are told, whichever these are.
+// watch only some of them get it, whichever these are.
 func TestFilterPassesWhatMayConcernIt(t *testing.T) {
 	filter := Filter{Subjects: []string{"d150.test"}}
 	for name, tt := range map[string]struct {

@@ -49,13 +49,13 @@ type NATSOptions struct {
 	// CheckEvery is how often the stream is looked at. Default 1 min.
 	CheckEvery time.Duration
 	// Warn is called with what is wrong though events are delivered (see WarnStream), and
-	// Mended once it is not any more. Both are optional.
-	Warn   func(ctx context.Context, code, text string)
-	Mended func(ctx context.Context, code string)
+	// Resolved once it is not any more. Both are optional.
+	Warn     func(ctx context.Context, code, text string)
+	Resolved func(ctx context.Context, code string)
 	// Republish puts the events of the last hours before this sender again, and returns how
 	// many: it is called when the stream is a new one. Optional.
 	Republish func(context.Context) (int64, error)
-	// Recall returns when the stream was made that Remember was told of last, in whatever run;
+	// Recall returns the time that Remember was called with last, in this run or an earlier one;
 	// zero if there was none. Both are optional.
 	Recall   func(context.Context) (time.Time, error)
 	Remember func(ctx context.Context, created time.Time) error
@@ -82,13 +82,13 @@ type NATS struct {
 	lastErr   atomic.Pointer[string] // why the last try to connect failed
 	told      atomic.Bool            // that the server is not there
 
-	calling  sync.Mutex
-	calls    map[int]call // requests under way
-	lastCall int
-	deaf     *deniedError // why no reply arrives on this connection; nil if they do
+	calling   sync.Mutex
+	calls     map[int]call // requests under way
+	lastCall  int
+	noReplies *deniedError // why no reply arrives on this connection; nil if they do
 
 	stating sync.Mutex
-	states  map[string]string // by code, what was told last
+	states  map[string]string // by code, the text reported last
 
 	checks     sync.WaitGroup
 	transforms atomic.Bool // the stream changes subjects
@@ -276,7 +276,7 @@ func (n *NATS) up(*nats.Conn) {
 	}
 	n.told.Store(false)
 	n.lastErr.Store(nil)
-	n.hear()
+	n.newConnection()
 	n.log.Info("connected to NATS", "server", n.servers)
 	select {
 	case n.connected <- struct{}{}:

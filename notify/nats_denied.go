@@ -28,7 +28,7 @@ func (e *deniedError) Error() string {
 
 var permissionViolation = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
 
-// denied reads the error by which a client tells of a permission that is missing; nil for
+// denied reads the error that a client reports for a missing permission; nil for
 // any other.
 func (n *NATS) denied(err error) *deniedError {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
@@ -36,7 +36,7 @@ func (n *NATS) denied(err error) *deniedError {
 	}
 	d := &deniedError{verb: "use", subject: ctwatch.Printable(err.Error(), 300), url: n.servers}
 	if m := permissionViolation.FindStringSubmatch(err.Error()); m != nil {
-		d.verb, d.subject = "publish", ctwatch.Printable(m[2], 300)
+		d.verb, d.subject = "publish", ctwatch.Printable(m[2], 2*maxSubject)
 		if strings.EqualFold(m[1], "subscription") {
 			d.verb = "subscribe"
 		}
@@ -50,7 +50,7 @@ func (n *NATS) denied(err error) *deniedError {
 	return d
 }
 
-// asyncError is called by the client for what the server tells beside replies.
+// asyncError is called by the client for errors that the server sends beside replies.
 func (n *NATS) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	n.log.Debug("the NATS client reports an error", "error", ctwatch.Printable(err.Error(), 300))
 	d := n.denied(err)
@@ -60,7 +60,7 @@ func (n *NATS) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	n.calling.Lock()
 	defer n.calling.Unlock()
 	if d.verb == "subscribe" {
-		n.deaf = d
+		n.noReplies = d
 	}
 	for _, c := range n.calls {
 		if d.verb != "publish" || d.subject == c.subject {
@@ -81,7 +81,7 @@ func (n *NATS) ask(ctx context.Context, subject string, request func(context.Con
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	n.calling.Lock()
-	deaf := n.deaf
+	denied := n.noReplies
 	n.lastCall++
 	this := n.lastCall
 	if n.calls == nil {
@@ -94,8 +94,8 @@ func (n *NATS) ask(ctx context.Context, subject string, request func(context.Con
 		delete(n.calls, this)
 		n.calling.Unlock()
 	}()
-	if deaf != nil {
-		return deaf
+	if denied != nil {
+		return denied
 	}
 	err := request(ctx)
 	var d *deniedError
@@ -105,16 +105,16 @@ func (n *NATS) ask(ctx context.Context, subject string, request func(context.Con
 	return err
 }
 
-// isDeaf reports whether no reply arrives on this connection.
-func (n *NATS) isDeaf() bool {
+// repliesDenied reports whether the server does not permit this connection to get replies.
+func (n *NATS) repliesDenied() bool {
 	n.calling.Lock()
 	defer n.calling.Unlock()
-	return n.deaf != nil
+	return n.noReplies != nil
 }
 
-// hear forgets, on a new connection, that replies were not permitted.
-func (n *NATS) hear() {
+// newConnection forgets what the server did not permit on the last one.
+func (n *NATS) newConnection() {
 	n.calling.Lock()
 	defer n.calling.Unlock()
-	n.deaf = nil
+	n.noReplies = nil
 }

@@ -72,7 +72,7 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 		if held == holdsOurs {
 			return nil
 		}
-		n.taken(e, ack.Sequence, held)
+		n.reportConflict(e, ack.Sequence, held)
 		if held == holdsOther {
 			msg.Header.Set(headerInstead, strconv.FormatUint(ack.Sequence, 10))
 		}
@@ -80,8 +80,8 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 	return fmt.Errorf("stream %s on %s says of event %s that it has it already, under whatever message ID, and has not", n.o.Stream, n.servers, e.ID)
 }
 
-// taken tells of a message ID of ours that is in the stream without our event.
-func (n *NATS) taken(e ctwatch.Event, seq uint64, held holding) {
+// reportConflict logs that a message ID of ours is in the stream without our event, and warns.
+func (n *NATS) reportConflict(e ctwatch.Event, seq uint64, held holding) {
 	switch held {
 	case holdsOther:
 		n.log.Error("somebody else published a message to the stream under the ID of an event of ours, which keeps the event out; it is published under another ID",

@@ -35,7 +35,7 @@ func (w *warnings) watch(o NATSOptions) NATSOptions {
 		w.now[code] = text
 		w.times[code]++
 	}
-	o.Mended = func(_ context.Context, code string) {
+	o.Resolved = func(_ context.Context, code string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.now, code)
@@ -112,13 +112,13 @@ func TestPlantedMessageSilencesNoAlarm(t *testing.T) {
 			mustSend(t, n, event)
 			text, times := w.get(tt.code)
 			if tt.code != "" && (times != 1 || !strings.Contains(text, event.ID)) {
-				t.Errorf("told %d times: %q", times, text)
+				t.Errorf("%d warnings: %q", times, text)
 			}
 			// The daemon is killed before it can note that, and starts again.
 			again := newNATS(t, w.watch(NATSOptions{InProcess: e, Key: key}))
 			mustSend(t, again, event)
 			if _, times := w.get(WarnPlanted); times > 1 {
-				t.Errorf("told %d times after the restart", times)
+				t.Errorf("%d warnings after the restart", times)
 			}
 
 			msgs := consume(t, "CTWATCH", e.ClientURL())
@@ -221,6 +221,9 @@ func TestPermissionsAreEnoughOrNamed(t *testing.T) {
 			said := ""
 			if strings.Contains(p, "MSG.GET") { // of use only if a message is in the way
 				receive(t, n.Revived())
+				if text, _ := w.get(WarnPermission); text == "" {
+					t.Error("no warning before it is needed")
+				}
 				if _, err := foreign(t, admin).Publish(within(t, patience), "ctwatch.x", nil, jetstream.WithMsgID(event.ID)); err != nil {
 					t.Fatal(err)
 				}
@@ -252,8 +255,8 @@ func TestPermissionsAreEnoughOrNamed(t *testing.T) {
 	}
 }
 
-// How a stream that somebody made differs from ours is told, and taken back once it is mended.
-func TestLimitsOfStreamAreTold(t *testing.T) {
+// A stream that differs from ours is a warning, until it is changed.
+func TestLimitsOfStreamAreReported(t *testing.T) {
 	ours := jetstream.StreamConfig{
 		Name: "CTWATCH", Subjects: []string{"ctwatch.>"}, MaxAge: streamMaxAge, MaxBytes: 1 << 30, Duplicates: duplicateWindow,
 		Storage: jetstream.FileStorage, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
@@ -293,7 +296,7 @@ func TestLimitsOfStreamAreTold(t *testing.T) {
 			n := newNATS(t, w.watch(NATSOptions{InProcess: e}))
 			receive(t, n.Revived())
 			if text, _ := w.get(WarnStream); !strings.Contains(text, strings.TrimSpace(want)) || (text == "") != (strings.TrimSpace(want) == "") {
-				t.Errorf("told: %q", text)
+				t.Errorf("warning: %q", text)
 			}
 			mustSend(t, n, issued())
 			mustSend(t, n, issued()) // also with subjects that the stream changes
@@ -306,7 +309,7 @@ func TestLimitsOfStreamAreTold(t *testing.T) {
 				}
 				n.checkStreamNow()
 				if text, times := w.get(WarnStream); text != "" || times != 1 {
-					t.Errorf("mended, and told %d times: %q", times, text)
+					t.Errorf("after the change, %d warnings: %q", times, text)
 				}
 			}
 		})
@@ -314,8 +317,8 @@ func TestLimitsOfStreamAreTold(t *testing.T) {
 }
 
 // A stream that is sealed, or deleted and put in the hands of others, while ctwatch runs is
-// told without any event, and by the error of the next.
-func TestStreamThatTakesNothingIsTold(t *testing.T) {
+// a warning before any event, and an error of the next.
+func TestStreamThatTakesNothingIsReported(t *testing.T) {
 	for want, change := range map[string]func(ctx context.Context, js jetstream.JetStream) error{
 		"is sealed": func(ctx context.Context, js jetstream.JetStream) error {
 			s, err := js.Stream(ctx, "CTWATCH")
@@ -360,7 +363,7 @@ func TestStreamThatTakesNothingIsTold(t *testing.T) {
 			}
 			n.checkStreamNow()
 			if text, _ := w.get(WarnStream); !strings.Contains(text, want) {
-				t.Errorf("told: %q", text)
+				t.Errorf("warning: %q", text)
 			}
 		})
 	}
@@ -390,7 +393,7 @@ func TestDeletedStreamIsFilledAgain(t *testing.T) {
 			n := newNATS(t, o)
 			receive(t, n.Revived())
 			if _, times := w.get(WarnLost); times != 0 || asked != 1 {
-				t.Errorf("at the first start: asked %d times, told %d times", asked, times)
+				t.Errorf("at the first start: asked %d times, %d warnings", asked, times)
 			}
 			mustSend(t, n, issued())
 			js, ctx := foreign(t, e.ClientURL()), within(t, patience)
@@ -401,7 +404,7 @@ func TestDeletedStreamIsFilledAgain(t *testing.T) {
 				return times > 0
 			})
 			if text, times := w.get(WarnLost); times != 1 || asked != 2 || !strings.Contains(text, "3 events of the last hours are published again") {
-				t.Errorf("asked %d times, told %d times: %q", asked, times, text)
+				t.Errorf("asked %d times, %d warnings: %q", asked, times, text)
 			}
 			n.checkStreamNow()
 			mustSend(t, n, misbehaved())
@@ -446,7 +449,7 @@ func TestStreamDeletedMeanwhileIsFilledAgain(t *testing.T) {
 	}
 	run(2)
 	if text, _ := w.get(WarnLost); !strings.Contains(text, "somebody made it again") {
-		t.Errorf("told: %q", text)
+		t.Errorf("warning: %q", text)
 	}
 }
 
@@ -467,9 +470,9 @@ func TestRepublishingIsTriedAgain(t *testing.T) {
 	mustSend(t, n, issued())
 }
 
-// A server that takes only small messages is told when it is connected to, before any event is
-// too large for it.
-func TestSmallMaxPayloadIsTold(t *testing.T) {
+// A server that takes only small messages is a warning on connection, before any event is too
+// large for it.
+func TestSmallMaxPayloadIsReported(t *testing.T) {
 	for payload, want := range map[int32]bool{16 << 10: true, 1 << 20: false} {
 		s := startServer(t, &server.Options{MaxPayload: payload})
 		var w warnings
@@ -502,7 +505,7 @@ func TestHugeCertificateReachesDefaultServer(t *testing.T) {
 }
 
 // A stream that is full and keeps the old messages has events wait, with what to do.
-func TestFullStreamIsToldWithWhatToDo(t *testing.T) {
+func TestFullStreamSaysWhatToDo(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 	js, ctx := foreign(t, e.ClientURL()), within(t, patience)
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "CTWATCH", Subjects: []string{"ctwatch.>"}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
@@ -525,7 +528,7 @@ func TestPermissionThatCameIsUsed(t *testing.T) {
 	s := startServer(t, o)
 	n := newNATS(t, NATSOptions{URL: "nats://ctwatch:p@" + s.Addr().String(), CheckEvery: 10 * time.Millisecond})
 	<-n.started
-	eventually(t, "the permission is missed", n.isDeaf)
+	eventually(t, "the permission is missed", n.repliesDenied)
 	more := o.Clone()
 	more.Port = s.Addr().(*net.TCPAddr).Port
 	more.Users = []*server.User{{Username: "ctwatch", Password: "p"}}

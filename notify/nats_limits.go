@@ -3,9 +3,11 @@ package notify
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"ctwatch/ctwatch"
@@ -15,7 +17,7 @@ import (
 const checkTimeout = 5 * time.Second
 
 // checkStreams looks at the stream after each connection, and then again and again, so that
-// one that is deleted, sealed or changed is told before the next event, which may be an alarm.
+// one that is deleted, sealed or changed is noticed before the next event, which may be an alarm.
 // It is not done by the client's handlers, since those would keep it from telling of
 // permissions.
 func (n *NATS) checkStreams() {
@@ -41,7 +43,7 @@ func (n *NATS) checkStreams() {
 		}
 		switch {
 		case n.nc == nil || !n.nc.IsConnected():
-		case n.isDeaf():
+		case n.repliesDenied():
 			// The permission may be there by now, which only a new connection finds out.
 			if err := n.nc.ForceReconnect(); err != nil {
 				n.log.Debug("cannot connect to NATS again", "error", err)
@@ -52,7 +54,7 @@ func (n *NATS) checkStreams() {
 	}
 }
 
-// checkStreamNow looks at the stream, makes it if it is not there, and tells what is wrong.
+// checkStreamNow looks at the stream, makes it if it is not there, and warns of what is wrong.
 func (n *NATS) checkStreamNow() {
 	ctx, cancel := context.WithTimeout(n.ctx, checkTimeout)
 	defer cancel()
@@ -63,6 +65,10 @@ func (n *NATS) checkStreamNow() {
 	}
 	if err != nil {
 		n.state(WarnStream, "The stream for events is not ready: "+ctwatch.Printable(err.Error(), 1000))
+	}
+	if err == nil {
+		// Whether a duplicate can be compared is found out before there is one: no stream has this.
+		_, _ = n.holds(ctx, math.MaxInt64, nats.NewMsg(""))
 	}
 	small := ""
 	if most := n.nc.MaxPayload(); most < maxEventMessage {
@@ -101,7 +107,7 @@ func (n *NATS) limits(c jetstream.StreamConfig) []string {
 	return out
 }
 
-// checkLimits tells how the stream differs from ours.
+// checkLimits warns where the stream differs from ours.
 func (n *NATS) checkLimits(c jetstream.StreamConfig) {
 	n.transforms.Store(c.SubjectTransform != nil)
 	text := ""

@@ -67,7 +67,7 @@ func (n *NATS) ensureStream(ctx context.Context) error {
 	return nil
 }
 
-// recognize tells whether the stream is the one that was there before, with the messages that
+// recognize checks whether the stream is the one that was there before, with the messages that
 // it had. If it is not, the events of the last hours are published again.
 func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent bool) (err error) {
 	before := n.created

@@ -3,7 +3,7 @@ package notify
 import "ctwatch/ctwatch"
 
 // What may be wrong with a server or its stream, though it takes events. The first lasts until
-// it is mended, and the second happened: it is counted.
+// it is resolved; the second are events, and are counted.
 const (
 	WarnStream     = "stream"      // it cannot be used, or differs from what is made where there is none
 	WarnMaxPayload = "max_payload" // the server's is smaller than an event may be
@@ -14,7 +14,7 @@ const (
 	WarnLost    = "stream_lost"     // the stream was deleted, or lost its messages
 )
 
-// warn tells of something that happened. It does not depend on the time that is left for what
+// warn reports something that happened. It does not depend on the time that is left for what
 // found it out.
 func (n *NATS) warn(code, text string) {
 	if n.o.Warn != nil {
@@ -22,8 +22,8 @@ func (n *NATS) warn(code, text string) {
 	}
 }
 
-// state tells that something is wrong, or with an empty text that it is not, if it was not
-// told so last.
+// state reports that something is wrong, or with an empty text that it is not any more, where
+// that has changed.
 func (n *NATS) state(code, text string) {
 	n.stating.Lock()
 	defer n.stating.Unlock()
@@ -37,10 +37,10 @@ func (n *NATS) state(code, text string) {
 	n.states[code] = text
 	if text == "" {
 		if last != "" {
-			n.log.Info("NATS: what was wrong is mended", "what", code)
+			n.log.Info("NATS: a warning is resolved", "what", code)
 		}
-		if n.o.Mended != nil { // also what an earlier run told
-			n.o.Mended(n.ctx, code)
+		if n.o.Resolved != nil { // also a warning of an earlier run
+			n.o.Resolved(n.ctx, code)
 		}
 		return
 	}

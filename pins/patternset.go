@@ -1,6 +1,6 @@
 package pins
 
-// A PatternSet is many patterns, of which one look-up for each label of a name tells whether
+// A PatternSet is many patterns, where one look-up for each label of a name finds out whether
 // any covers it: certificates have tens of thousands of names.
 type PatternSet map[Pattern]bool
 

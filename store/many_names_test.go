@@ -91,7 +91,7 @@ func TestStoreKeepsTheWholeCertificate(t *testing.T) {
 		if c := e.Data.Certificate; c != nil {
 			told++
 			if n := len(c.Names) + c.Omitted["names"]; n != names {
-				t.Errorf("%s tells of %d names", e.Type, n)
+				t.Errorf("%s has %d names", e.Type, n)
 			}
 		}
 	}

@@ -16,18 +16,18 @@ import (
 type SenderWarning struct {
 	Sender string
 	Code   string // the sender's own
-	Text   string // as it was told last
+	Text   string // the newest
 	Since  time.Time
-	Last   time.Time // when it was told last
+	Last   time.Time // of the newest
 	Times  int64
 }
 
 // keepWarnings is how long what happened once is shown.
 const keepWarnings = 90 * 24 * time.Hour
 
-// WarnSender notes that something is wrong with a sender's service, for people to see, until
-// MendSender takes it back or 90 days have passed since it was noted last.
-func (db *DB) WarnSender(ctx context.Context, sender, code, msg string) error {
+// AddSenderWarning notes that something is wrong with a sender's service, for people to see, until
+// ResolveSenderWarning takes it back or 90 days have passed since it was noted last.
+func (db *DB) AddSenderWarning(ctx context.Context, sender, code, msg string) error {
 	return db.jot(ctx, "noting what is wrong with "+sender, func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO sender_warnings (sender, code, text, since, at, times) VALUES (?1, ?2, ?3, ?4, ?4, 1)
@@ -36,9 +36,9 @@ func (db *DB) WarnSender(ctx context.Context, sender, code, msg string) error {
 	})
 }
 
-// MendSender takes a warning back.
-func (db *DB) MendSender(ctx context.Context, sender, code string) error {
-	return db.jot(ctx, "noting what is mended of "+sender, func(t *tx) error {
+// ResolveSenderWarning takes a warning back.
+func (db *DB) ResolveSenderWarning(ctx context.Context, sender, code string) error {
+	return db.jot(ctx, "noting what is right again with "+sender, func(t *tx) error {
 		_, err := t.exec(`DELETE FROM sender_warnings WHERE sender = ? AND code = ?`, sender, code)
 		return err
 	})

@@ -12,17 +12,17 @@ import (
 )
 
 // What is wrong with a sender is shown once for each code, with how often it was, until it is
-// mended or long ago.
+// resolved or long ago.
 func TestSenderWarnings(t *testing.T) {
 	c := newClock()
 	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
-	must(t, db.WarnSender(t.Context(), "nats", "planted_message", "one"))
+	must(t, db.AddSenderWarning(t.Context(), "nats", "planted_message", "one"))
 	c.Add(time.Hour)
-	must(t, db.WarnSender(t.Context(), "nats", "planted_message", "two\xff"))
-	must(t, db.WarnSender(t.Context(), "nats", "stream", "limits"))
-	must(t, db.WarnSender(t.Context(), "other", "stream", "limits"))
-	must(t, db.MendSender(t.Context(), "other", "stream"))
-	must(t, db.MendSender(t.Context(), "other", "never said"))
+	must(t, db.AddSenderWarning(t.Context(), "nats", "planted_message", "two\xff"))
+	must(t, db.AddSenderWarning(t.Context(), "nats", "stream", "limits"))
+	must(t, db.AddSenderWarning(t.Context(), "other", "stream", "limits"))
+	must(t, db.ResolveSenderWarning(t.Context(), "other", "stream"))
+	must(t, db.ResolveSenderWarning(t.Context(), "other", "never said"))
 	got, err := db.SenderWarnings(t.Context())
 	must(t, err)
 	want := []store.SenderWarning{

@@ -13,18 +13,19 @@ import (
 // deleted. Older ones are kept, too (keepEvents), and are a person's to replay.
 const republished = 24 * time.Hour
 
-// watchStream has the NATS sender tell what it finds wrong, and fill a stream that is new.
+// watchStream connects the NATS sender to the store: for its warnings, what it remembers of the
+// stream, and the events that a new stream gets.
 func (d *daemon) watchStream(ctx context.Context, o *notify.NATSOptions) (err error) {
 	if o.Key, err = d.db.Secret(ctx, "message IDs on NATS"); err != nil {
 		return err
 	}
 	o.Warn = func(ctx context.Context, code, text string) {
-		if err := d.db.WarnSender(ctx, notify.NATSName, code, text); err != nil && ctx.Err() == nil {
+		if err := d.db.AddSenderWarning(ctx, notify.NATSName, code, text); err != nil && ctx.Err() == nil {
 			d.logger.Error("a warning about NATS cannot be kept for \"ctwatch notify status\"", "error", err)
 		}
 	}
-	o.Mended = func(ctx context.Context, code string) {
-		if err := d.db.MendSender(ctx, notify.NATSName, code); err != nil && ctx.Err() == nil {
+	o.Resolved = func(ctx context.Context, code string) {
+		if err := d.db.ResolveSenderWarning(ctx, notify.NATSName, code); err != nil && ctx.Err() == nil {
 			d.logger.Error("a warning about NATS cannot be taken back", "error", err)
 		}
 	}

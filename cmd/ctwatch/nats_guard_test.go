@@ -94,7 +94,7 @@ func TestStreamThatOthersTouch(t *testing.T) {
 }
 
 // TestManyNamesReachConsumers: a certificate whose event would exceed what a NATS server takes
-// is told like any other, with the name that is watched first, and "certs show" has all names.
+// is published like any other, with the name that is watched first, and "certs show" has all names.
 func TestManyNamesReachConsumers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -89,7 +89,7 @@ type senderObject struct {
 // A warningObject is a warning about a sender's service, as --json prints it.
 type warningObject struct {
 	Code  string    `json:"code"`
-	Text  string    `json:"text"` // as it was told last
+	Text  string    `json:"text"` // the newest
 	Since time.Time `json:"since"`
 	Last  time.Time `json:"last"`
 	Times int64     `json:"times"`

@@ -72,7 +72,7 @@ type Sender struct {
 	Failing     bool       // whether the last try failed
 	LastSuccess *time.Time // nil before the first
 	// Warnings are what is wrong with its service though it takes events, by a code of the
-	// sender, and how often that was told.
+	// sender, and how often that was reported.
 	Warnings map[string]int64
 }
 
@@ -112,7 +112,7 @@ func newState(s Sources, log *slog.Logger) *state {
 		failing:   desc("sender_failing", "Whether the sender's last try failed.", "sender"),
 		successAt: desc("sender_last_success_timestamp_seconds", "When the sender was last done with an event.", "sender"),
 
-		wrong: desc("sender_warnings", "How often it was told that something is wrong with the sender's service, though it takes events; missing when nothing is.", "sender", "code"),
+		wrong: desc("sender_warnings", "How often something was found wrong with the sender's service, though it takes events; missing when nothing is.", "sender", "code"),
 
 		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
 		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),

@@ -11,7 +11,7 @@ import (
 )
 
 // A judgement takes work in proportion to a certificate's names, also where the issuer's key
-// is known by a path with name constraints: they are held against the names once.
+// is known by a path with name constraints: they are compared with the names once.
 func TestJudgingWorkGrowsWithNames(t *testing.T) {
 	w := newWorld(t)
 	issuing := w.sub(w.digicert, "Issuing", func(c *x509.Certificate) {

@@ -2,9 +2,9 @@
 CREATE TABLE sender_warnings (
   sender TEXT NOT NULL,
   code   TEXT NOT NULL,
-  text   TEXT NOT NULL, -- as it was told last
+  text   TEXT NOT NULL, -- the newest
   since  INTEGER NOT NULL,
-  at     INTEGER NOT NULL, -- when it was told last
+  at     INTEGER NOT NULL, -- of the newest
   times  INTEGER NOT NULL, -- how often
   PRIMARY KEY (sender, code)
 ) STRICT, WITHOUT ROWID;
