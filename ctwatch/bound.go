@@ -205,16 +205,16 @@ func (o omissions) matches(all []Match) []Match {
 	return out
 }
 
-// sightings keeps the first, and those that came last.
+// sightings keeps the oldest, and the newest.
 func (o omissions) sightings(all []Sighting) []Sighting {
-	const most = 20
+	const most, maxLog = 50, 100
 	out := slices.Clone(all)
 	if n := len(all); n > most {
 		out = append(out[:1], out[n-most+1:]...)
 		o["sightings"] = n - most
 	}
 	for i := range out {
-		out[i].Log = cutText(out[i].Log, maxNameBytes)
+		out[i].Log = cutText(out[i].Log, maxLog)
 	}
 	return out
 }
