@@ -45,6 +45,9 @@ type stage struct {
 	mu     sync.Mutex
 	issued map[ctwatch.Hash]*ctlogtest.Issued // what is watched
 	logged map[ctwatch.Hash][]sight           // where it was logged, and what is not watched
+
+	forged map[ctwatch.Hash]bool // certificates that no log signed
+	odd    map[ctwatch.Hash]bool // certificates with problems
 }
 
 // newStage serves two empty logs until the test ends.
@@ -52,7 +55,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	s := &stage{t: t, ctx: ctx, poll: 150 * time.Millisecond, dir: filepath.Join(t.TempDir(), "data"), alive: func() error { return nil }, issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight)}
+	s := &stage{t: t, ctx: ctx, poll: 150 * time.Millisecond, dir: filepath.Join(t.TempDir(), "data"), alive: func() error { return nil }, issued: make(map[ctwatch.Hash]*ctlogtest.Issued), logged: make(map[ctwatch.Hash][]sight), forged: make(map[ctwatch.Hash]bool), odd: make(map[ctwatch.Hash]bool)}
 	var err error
 	s.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{})
 	s.check(err)

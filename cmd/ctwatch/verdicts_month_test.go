@@ -29,8 +29,8 @@ import (
 
 // TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther plays a month of issuance,
 // duplicated over two logs, from the logs to Slack: thousands of renewals that the rules
-// allow, and among them fifty certificates of ten kinds that nobody ordered. The
-// daemon is the program as it is shipped.
+// allow, and among them fifty certificates of ten kinds that nobody ordered, and five
+// that hide. The daemon is the program as it is shipped.
 func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 	t.Parallel()
 	renewals := 2500
@@ -40,19 +40,20 @@ func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 	case testing.Short():
 		renewals = 1000
 	}
-	const rogues = 50
+	const ordinary, rogues = 50, 50 + hideouts
 	program, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := newMonth(t)
-	issued := m.issueAll(renewals, rogues)
+	issued := m.issueAll(renewals, ordinary)
 
 	slack := newFakeSlack(t)
 	m.write(slack.config())
 	m.seed()
 	d := m.runProgram(program, m.config)
-	told := m.collect(d.natsURL())
+	m.nats = d.natsURL()
+	told := m.collect(m.nats)
 
 	// A fifth of the month is there at once; the rest comes while the daemon reads.
 	const portion = 250
@@ -61,14 +62,17 @@ func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 		if n >= renewals/5 && n%portion == 0 || n == len(issued)-1 {
 			m.fill(10)
 			m.publish()
-			m.untilVerified()
+			m.untilRead()
 		}
 	}
-	m.eventually("there is an alarm for each rogue", func() bool { return count(told(), ctwatch.CertificateUnexpected) >= rogues })
+	m.eventually("there is an alarm for each rogue", func() bool { return count(told(), ctwatch.CertificateUnexpected) >= rogues+floods })
+	m.untilTold()
+	m.repent()
 	m.untilTold()
 
 	m.expectVerdicts(renewals, rogues)
 	m.expectAlarms(told(), slack)
+	m.expectForged(told(), slack)
 	m.expectTrust()
 	m.expectTruth()
 	if d.signal(syscall.SIGTERM); d.status != 0 {
@@ -80,6 +84,8 @@ func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
 type month struct {
 	person
 	random *rand.Rand
+
+	hidden
 
 	lets, google, digicert, private, forger *ctlogtest.CA
 
@@ -119,6 +125,7 @@ func newMonth(t *testing.T) *month {
 		m.stray = append(m.stray, m.key("not ours", i))
 	}
 	m.stole = m.key("stolen", 0)
+	m.serveHideouts()
 	m.dns = serveCAA(t, map[string]string{
 		"caa.example.com": `0 issue "letsencrypt.org"`, "locked.example.com": `0 issue ";"`,
 	})
@@ -214,7 +221,8 @@ func (m *month) issueAll(renewals, rogues int) []*ctlogtest.Issued {
 		m.rogues[c.ID] = what
 		all = append(all, c)
 	}
-	if len(m.allowed) != renewals || len(m.rogues) != rogues {
+	all = append(all, m.hideAll()...)
+	if len(m.allowed) != renewals || len(m.rogues) != rogues+hideouts {
 		m.t.Fatalf("%d and %d different certificates", len(m.allowed), len(m.rogues))
 	}
 	m.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -299,6 +307,9 @@ func (m *month) rogue(i int) (*ctlogtest.Issued, string) {
 // logOften puts a certificate into one log or both, in one form or both.
 func (m *month) logOften(i *ctlogtest.Issued) {
 	m.t.Helper()
+	if m.logHidden(i) {
+		return
+	}
 	first := m.random.IntN(2)
 	sct := m.addPrecert(m.logs[first], i)
 	if m.random.IntN(3) == 0 {
@@ -353,11 +364,17 @@ func (m *month) expectVerdicts(renewals, rogues int) {
 			if err != nil {
 				return err
 			}
+			if m.forged[c.ID] {
+				if c.Verdict != ctwatch.Unexpected {
+					m.t.Errorf("%v, which is forged, is %s: %q", c.Names, c.Verdict, c.Reasons)
+				}
+				continue
+			}
 			count[c.Verdict]++
 			what, rogue := m.rogues[c.ID]
 			switch {
 			case rogue && (c.Verdict != ctwatch.Unexpected || !slices.Contains(c.Reasons, what)):
-				m.t.Errorf("%v, a rogue (%s), is %s: %q", c.Names, what, c.Verdict, c.Reasons)
+				m.t.Errorf("%v, a rogue (%s), is %s: %q", c.Matches, m.hides(c.ID), c.Verdict, c.Reasons)
 			case !rogue && c.Verdict != ctwatch.Expected:
 				m.t.Errorf("%v is %s: %q", c.Names, c.Verdict, c.Reasons)
 			}
@@ -385,6 +402,9 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 		case ctwatch.CertificateIssued:
 			read[e.Data.Certificate.ID] = e.Time
 		case ctwatch.CertificateUnexpected:
+			if m.forged[e.Data.Certificate.ID] {
+				continue
+			}
 			raised[e.Data.Certificate.ID]++
 			alarm[e.ID] = e.Data.Certificate.ID
 		}
@@ -417,12 +437,12 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 		if told[id]++; told[id] == 1 {
 			after := p.at.Sub(read[id])
 			took = append(took, after)
-			late[m.rogues[id]] = max(late[m.rogues[id]], after)
+			late[m.hides(id)] = max(late[m.hides(id)], after)
 		}
 	}
-	for id, what := range m.rogues {
+	for id := range m.rogues {
 		if told[id] != 1 {
-			m.t.Errorf("Slack has %d alarms of a rogue (%s)", told[id], what)
+			m.t.Errorf("Slack has %d alarms of a rogue (%s)", told[id], m.hides(id))
 		}
 	}
 	m.t.Logf("Slack was also told: %v", other)
