@@ -134,9 +134,7 @@ func (m *month) plant(i *ctlogtest.Issued) {
 // forged ones: precertificates for our names, by an issuer that did not sign them.
 func (m *month) flood(rogue *ctlogtest.Issued) {
 	m.t.Helper()
-	head, err := m.flooded.Head()
-	m.check(err)
-	first := head.Size
+	first := m.flooded.Size()
 	m.check(m.flooded.Fill(floods / 2))
 	m.addPrecert(m.flooded, rogue)
 	m.check(m.flooded.Fill(floods - floods/2))
