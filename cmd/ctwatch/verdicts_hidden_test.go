@@ -4,6 +4,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,8 +115,8 @@ func (m *month) logHidden(i *ctlogtest.Issued) bool {
 	return false
 }
 
-// plant publishes a message of no meaning under the ID that the alarm will have, as
-// anyone can who may publish to the stream.
+// plant publishes an event of no meaning under the IDs that those of the rogue will have,
+// as anyone can who may publish to the stream.
 func (m *month) plant(i *ctlogtest.Issued) {
 	m.t.Helper()
 	nc, err := nats.Connect(m.nats)
@@ -124,8 +125,11 @@ func (m *month) plant(i *ctlogtest.Issued) {
 	js, err := jetstream.New(nc)
 	m.check(err)
 	for _, t := range []ctwatch.EventType{ctwatch.CertificateIssued, ctwatch.CertificateUnexpected} {
-		_, err = js.Publish(m.ctx, "ctwatch."+string(t)+".com.example", []byte("{}"),
-			jetstream.WithMsgID(ctwatch.NewEventID(t, i.ID.String())))
+		e := ctwatch.TestEvent("mallory", time.Now())
+		e.ID = ctwatch.NewEventID(t, i.ID.String())
+		text, err := json.Marshal(e)
+		m.check(err)
+		_, err = js.Publish(m.ctx, "ctwatch."+string(t)+".com.example", text, jetstream.WithMsgID(e.ID))
 		m.check(err)
 	}
 }
@@ -199,39 +203,59 @@ func (m *month) repent() {
 	})
 }
 
+// untilDigest waits until people have heard of every forged entry: by a message of its
+// own, or in a digest, which is due after a minute.
+func (m *month) untilDigest(told func() []message) {
+	m.t.Helper()
+	m.eventually("each forged entry is told", func() bool {
+		single, counted := m.toldOfForged(told())
+		return single+counted >= floods
+	})
+	m.untilTold()
+}
+
+// toldOfForged counts the forged entries with an alarm for people of their own, and those
+// that digests count.
+func (m *month) toldOfForged(all []message) (single, counted int) {
+	for _, e := range all {
+		switch {
+		case e.Type == ctwatch.EntryUnproven && e.Data.Log.ID == m.flooded.Info().ID:
+			counted += int(e.Data.Unproven.Count)
+		case e.Type == ctwatch.CertificateUnexpected && m.forged[e.Data.Certificate.ID] && !e.Data.InDigest:
+			single++
+		}
+	}
+	return single, counted
+}
+
 // expectForged checks that no forged entry was lost, and that they did not drown the
 // people who are told: each is an alarm for programs, and people have few messages.
 func (m *month) expectForged(all []message, slack *fakeSlack) {
 	m.t.Helper()
-	alarms := make(map[string]bool)
+	alarms, people := make(map[ctwatch.Hash]bool), make(map[string]bool)
 	for _, e := range all {
-		if e.Type == ctwatch.CertificateUnexpected && m.forged[e.Data.Certificate.ID] {
-			alarms[e.ID] = true
+		switch forged := e.Data.Certificate != nil && m.forged[e.Data.Certificate.ID]; {
+		case e.Type == ctwatch.EntryUnproven:
+			people[e.ID] = true
+		case forged && e.Type == ctwatch.CertificateUnexpected:
+			alarms[e.Data.Certificate.ID] = true
+			people[e.ID] = !e.Data.InDigest
 		}
 	}
-	if len(alarms) != floods {
-		m.t.Errorf("%d of %d forged entries raised an alarm on NATS", len(alarms), floods)
+	if single, counted := m.toldOfForged(all); len(alarms) != floods || single+counted != floods {
+		m.t.Errorf("of %d forged entries %d raised an alarm, %d of them for people and %d in digests", floods, len(alarms), single, counted)
 	}
 	const few = 20
-	messages, told := 0, make(map[string]bool)
+	var messages []string
 	for _, p := range slack.messages() {
-		about := slices.ContainsFunc(p.ids, func(id string) bool { return alarms[id] })
-		if about && p.thread == "" {
-			messages++
-		}
-		for _, id := range p.ids {
-			if alarms[id] {
-				told[id] = true
-			}
+		if slices.ContainsFunc(p.ids, func(id string) bool { return people[id] }) && p.thread == "" {
+			messages = append(messages, p.text)
 		}
 	}
-	if messages == 0 || messages > few {
-		m.t.Errorf("%d messages in Slack about %d forged entries", messages, floods)
+	digest := func(text string) bool { return strings.Contains(text, "certs list") }
+	if len(messages) > few || !slices.ContainsFunc(messages, digest) {
+		m.t.Errorf("people were told of %d forged entries in %d messages: %q", floods, len(messages), messages)
 	}
-	if len(told) != floods {
-		m.t.Errorf("Slack was told of %d of %d forged entries", len(told), floods)
-	}
-	m.t.Logf("%d forged entries made %d messages", floods, messages)
 }
 
 // hides says how a rogue hides, or else what is wrong with it.
