@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -267,7 +268,11 @@ func TestAHookThatHangsHurtsNobody(t *testing.T) {
 	}
 	var senders []Sender
 	for _, p := range paths {
-		senders = append(senders, newHook(t, p, 200*time.Millisecond))
+		limit := patience
+		if p == hangs {
+			limit = 200 * time.Millisecond
+		}
+		senders = append(senders, newHook(t, p, limit))
 	}
 	events, ids := someEvents(5)
 	o := newMemoryOutbox(events...)
@@ -294,7 +299,9 @@ func TestAHookThatHangsHurtsNobody(t *testing.T) {
 	}
 	for _, path := range []string{hangs, fails} {
 		eventually(t, path+" has all", func() bool { return o.cursor("hook:"+path).seq == 5 })
-		if diff := cmp.Diff(ids, strings.Fields(readFile(t, path+".out"))); diff != "" {
+		// A busy machine may need more than the limit after the line was written; the event
+		// comes again then.
+		if diff := cmp.Diff(ids, slices.Compact(strings.Fields(readFile(t, path+".out")))); diff != "" {
 			t.Error(diff)
 		}
 	}
