@@ -23,6 +23,12 @@ import (
 // the ID of an alarm, would keep the alarm out. What a stream calls a duplicate is compared
 // with what it holds, therefore, and published again under another ID if it is not ours.
 
+// headerSeal is in every message: an HMAC of the event's ID and the message's data, by the key
+// of the database. A message that has it is ours, though it may say more or less than the
+// event does now: after the database was restored, certificates are found again and reported
+// with the time of today.
+const headerSeal = "Ctwatch-Seal"
+
 // headerInstead is in a message that is published under another ID: the sequence of the one
 // in the stream that has the event's ID, and is not from ctwatch.
 const headerInstead = "Ctwatch-Instead-Of"
@@ -46,12 +52,21 @@ func (n *NATS) messageIDs(event string) [3]string {
 	return [3]string{event, hex.EncodeToString(mac.Sum(nil)[:16]), rand.Text()}
 }
 
+// seal returns the value of headerSeal.
+func (n *NATS) seal(event string, data []byte) string {
+	mac := hmac.New(sha256.New, n.o.Key)
+	fmt.Fprintf(mac, "message\n%d\n%s", len(event), event)
+	mac.Write(data)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error {
 	if err := n.ensureStream(ctx); err != nil {
 		return err
 	}
 	msg := nats.NewMsg(natsSubject(n.o.SubjectPrefix, e))
 	msg.Header.Set("Content-Type", contentType)
+	msg.Header.Set(headerSeal, n.seal(e.ID, body))
 	msg.Data = body
 	for _, id := range n.messageIDs(e.ID) {
 		var ack *jetstream.PubAck
@@ -65,7 +80,7 @@ func (n *NATS) publish(ctx context.Context, e ctwatch.Event, body []byte) error 
 		if !ack.Duplicate {
 			return nil
 		}
-		held, err := n.holds(ctx, ack.Sequence, msg)
+		held, err := n.holds(ctx, ack.Sequence, msg, e.ID)
 		if err != nil {
 			return err
 		}
@@ -86,7 +101,7 @@ func (n *NATS) reportConflict(e ctwatch.Event, seq uint64, held holding) {
 	case holdsOther:
 		n.log.Error("somebody else published a message to the stream under the ID of an event of ours, which keeps the event out; it is published under another ID",
 			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
-		n.warn(WarnPlanted, fmt.Sprintf("Message %d of stream %s has the ID of event %s (%s), and is not from ctwatch: the event was published again under another ID. Find out who else may publish to %s.>",
+		n.warn(WarnPlanted, fmt.Sprintf("Message %d of stream %s has the ID of event %s (%s), and is not from this database of ctwatch: the event was published again under another ID. Find out who else may publish to %s.>, unless the stream is older than the database.",
 			seq, n.o.Stream, e.ID, e.Type, n.o.SubjectPrefix))
 	case holdsNothing:
 		n.log.Error("the stream took an event before and does not have it any more; it is published again",
@@ -99,9 +114,9 @@ func (n *NATS) reportConflict(e ctwatch.Event, seq uint64, held holding) {
 // codeMessageNotFound is the JetStream API's error code for a sequence that is not there.
 const codeMessageNotFound = 10037
 
-// holds compares a message with that which the stream has under a sequence. It asks the
-// stream's leader: a copy of the stream may be behind.
-func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg) (holding, error) {
+// holds compares the message of an event with that which the stream has under a sequence. It
+// asks the stream's leader: a copy of the stream may be behind.
+func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg, event string) (holding, error) {
 	var reply struct {
 		Error *struct {
 			Code        int    `json:"err_code"`
@@ -109,6 +124,7 @@ func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg) (holding, e
 		} `json:"error"`
 		Message *struct {
 			Subject string `json:"subject"`
+			Header  []byte `json:"hdrs"`
 			Data    []byte `json:"data"`
 		} `json:"message"`
 	}
@@ -138,8 +154,16 @@ func (n *NATS) holds(ctx context.Context, seq uint64, msg *nats.Msg) (holding, e
 		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %s", seq, n.o.Stream, n.servers, text)
 	}
 	n.state(WarnPermission, "")
-	if bytes.Equal(reply.Message.Data, msg.Data) && (reply.Message.Subject == msg.Subject || n.transforms.Load()) {
+	held := reply.Message
+	sealed := n.sealed(held.Header, event, held.Data)
+	if (sealed || bytes.Equal(held.Data, msg.Data)) && (held.Subject == msg.Subject || n.transforms.Load()) {
 		return holdsOurs, nil
 	}
 	return holdsOther, nil
+}
+
+// sealed reports whether a message has the seal of an event in its header.
+func (n *NATS) sealed(header []byte, event string, data []byte) bool {
+	h, err := nats.DecodeHeadersMsg(header)
+	return err == nil && hmac.Equal([]byte(h.Get(headerSeal)), []byte(n.seal(event, data)))
 }

@@ -137,6 +137,33 @@ func TestPlantedMessageSilencesNoAlarm(t *testing.T) {
 	}
 }
 
+// A restored database finds certificates again, and reports them under the same ID with the
+// time of today: that the stream has what it sent before is no attack. Another key's is one.
+func TestOwnEarlierMessageIsNoPlant(t *testing.T) {
+	earlier, later := unexpected(), unexpected()
+	later.Time = earlier.Time.Add(time.Hour)
+	for name, tt := range map[string]struct {
+		key  string // with which the earlier message was sent
+		want int    // messages in the end
+	}{
+		"the same database": {"key", 1},
+		"another database":  {"another key", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+			var w warnings
+			mustSend(t, newNATS(t, NATSOptions{InProcess: e, Key: []byte(tt.key)}), earlier)
+			mustSend(t, newNATS(t, w.watch(NATSOptions{InProcess: e, Key: []byte("key")})), later)
+			if _, times := w.get(WarnPlanted); times != tt.want-1 {
+				t.Errorf("%d warnings", times)
+			}
+			if msgs := consume(t, "CTWATCH", e.ClientURL()); len(msgs) != tt.want {
+				t.Errorf("%d messages, want %d", len(msgs), tt.want)
+			}
+		})
+	}
+}
+
 // Nobody who knows an event can compute its second ID, and it is the same for one key.
 func TestSecondMessageIDIsSecret(t *testing.T) {
 	ids := func(key string) [3]string { return (&NATS{o: NATSOptions{Key: []byte(key)}}).messageIDs("id") }

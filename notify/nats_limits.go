@@ -68,7 +68,7 @@ func (n *NATS) checkStreamNow() {
 	}
 	if err == nil {
 		// Whether a duplicate can be compared is found out before there is one: no stream has this.
-		_, _ = n.holds(ctx, math.MaxInt64, nats.NewMsg(""))
+		_, _ = n.holds(ctx, math.MaxInt64, nats.NewMsg(""), "")
 	}
 	small := ""
 	if most := n.nc.MaxPayload(); most < maxEventMessage {
