@@ -75,7 +75,7 @@ func (a *app) certsListCommand() *cobra.Command {
 	c.Flags().BoolVar(&open, "open", false, "only what waits for a decision: unexpected or unreviewed, and judged by nobody")
 	c.Flags().BoolVar(&unproven, "unproven", false, "only what nothing proved yet when people were told: it may be forged")
 	c.Flags().StringVar(&log, "log", "", "only what this `log` has, by its name or the first digits of its ID in hex")
-	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
+	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
 	c.Flags().BoolVar(&suggest, "suggest", false, "print the configuration by which these would be expected, as YAML to look through")
 	return a.jsonFlag(c, "print a JSON array, one certificate on a line")
@@ -178,7 +178,7 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			fmt.Fprintf(a.Stderr, "of %d certificates there is nothing to suggest\n", n)
 			return nil
 		}
-		fmt.Fprintf(a.Stdout, "# From %d certificates. Each line trusts somebody: keep only those that you mean,\n# in place of the entries of the same domains in the configuration.\n%s", n, text)
+		fmt.Fprintf(a.Stdout, "# From %d certificates. Each line trusts somebody: keep only those that you mean.\n# They replace issuers and keys in the entries of the same domains; leave the rest of those as it is.\n%s", n, text)
 		return nil
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -143,6 +144,14 @@ func (w *warner) app(i int) {
 		}
 		if e.ruleFor(p) < 0 {
 			w.say(at, "%s is in no watched domain: no certificate for it is seen, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
+		}
+	}
+	for j, v := range e.cfg.Apps[i].Shipped {
+		for _, h := range slices.Sorted(maps.Keys(v.Pins)) {
+			p, err := parseHost(h)
+			if err == nil && !slices.ContainsFunc(e.apps[i].Hosts, func(host pins.Pattern) bool { return host.Covers(p) || p.Covers(host) }) {
+				w.say(fmt.Sprintf("apps[%d].shipped[%d].pins", i, j), "%s is none of the app's hosts, so that nothing is checked for it: add it to hosts, or correct the name", p)
+			}
 		}
 	}
 }

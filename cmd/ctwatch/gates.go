@@ -66,7 +66,7 @@ probing is off.
 					}
 					for _, p := range d.view.Unseen(app) {
 						if d.view.Unprobed(p) {
-							r.unknown("%s is not looked at: probing is off. Look once: ctwatch probe --record", p)
+							r.unknown("%s is not looked at: probing is off. Look once: ctwatch probe --record HOST", p)
 							continue
 						}
 						r.unknown("%s could not be checked: no connection to it has succeeded yet. Try one: ctwatch probe --record", p)
@@ -103,7 +103,6 @@ version of such an app is recorded.
 ` + unknownHelp,
 		Example: `  ctwatch pins gate fullchain.pem
   certbot renew --deploy-hook 'ctwatch pins gate "$RENEWED_LINEAGE/fullchain.pem" && systemctl reload nginx'
-  lego renew --renew-hook 'ctwatch pins gate "$LEGO_CERT_PATH" && systemctl reload nginx'
   ctwatch pins gate --allow-unknown fullchain.pem    # where some certificates are for no app's host`,
 		RunE: func(c *cobra.Command, args []string) error {
 			chain, err := a.readChain(args[0])

@@ -48,7 +48,11 @@ func (d *daemon) logs(ctx context.Context) (<-chan []ctwatch.Log, func(context.C
 		for _, word := range unmatched {
 			d.logger.Warn("logs.only names a log that is not in the list", "name", word)
 		}
-		return merge(extra, chosen)
+		all := merge(extra, chosen)
+		if len(all) == 0 {
+			d.logger.Error("no log is read, so that no certificate is found: no log of the list is chosen; see logs.only and logs.states")
+		}
+		return all
 	}
 	return sets, func(ctx context.Context) error {
 		if len(extra) > 0 {

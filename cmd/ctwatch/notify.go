@@ -227,7 +227,7 @@ once, and otherwise the next one does.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&since, "since", "", "all events since a `time`: 2026-11-01, an RFC 3339 time, or 24h ago")
+	c.Flags().StringVar(&since, "since", "", "all events since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
 	c.Flags().Int64Var(&letter, "dead-letter", 0, "only the dead letter of this `number`")
 	return c
 }

@@ -69,8 +69,8 @@ func (s *Suggestions) comment(line string) {
 	}
 }
 
-// String writes the suggestions as YAML: entries of the watch list, each to take the
-// place of those about the same domain. It is "" if there are none.
+// String writes the suggestions as YAML: entries of the watch list, with the issuers and keys
+// that those about the same domain should have. It is "" if there are none.
 //
 // Nothing that a certificate says is in the lines, but pins; comments quote names, also
 // those that unknown CAs give themselves, made printable.
