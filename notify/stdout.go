@@ -68,7 +68,7 @@ func humanLine(e ctwatch.Event, color bool) string {
 	return line
 }
 
-// aboutLine lists what a person looks for next: the names and pins of a
+// aboutLine lists what a person looks for next: the names, verdict and pins of a
 // certificate, or the ID of a log.
 func aboutLine(e ctwatch.Event) string {
 	var parts []string
@@ -82,6 +82,9 @@ func aboutLine(e ctwatch.Event) string {
 			list += fmt.Sprintf(", and %d more", more)
 		}
 		parts = append(parts, "names "+list)
+		if c.Verdict != "" {
+			parts = append(parts, "verdict "+string(c.Verdict))
+		}
 		for _, p := range c.Pins {
 			parts = append(parts, fmt.Sprintf("%s %s", p.Role, p.Pin))
 		}
