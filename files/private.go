@@ -29,7 +29,25 @@ func CheckPrivate(name string) error {
 	if !ok {
 		return nil
 	}
-	return judge(name, info.Mode(), int(st.Uid), int(st.Gid), os.Geteuid())
+	if err := judge(name, info.Mode(), int(st.Uid), int(st.Gid), os.Geteuid()); err != nil || info.IsDir() {
+		return err
+	}
+	return checkDirectory(name)
+}
+
+// checkDirectory returns an error if anyone can replace a file, since its directory lets
+// everyone write, and is not sticky, as /tmp is.
+func checkDirectory(name string) error {
+	real, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return nil // who reads it says why that fails
+	}
+	dir := filepath.Dir(real)
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 {
+		return nil
+	}
+	return fmt.Errorf("others can replace %s, since they can change its directory (mode %#o): run chmod o-w %s", name, info.Mode().Perm(), shellQuote(dir))
 }
 
 // judge is CheckPrivate by user us for a file of a user and a group.

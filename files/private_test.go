@@ -98,3 +98,20 @@ func TestPrivateFollowsLinks(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who can write to a directory can put another file in the place of a private one.
+func TestPrivateNeedsItsDirectory(t *testing.T) {
+	for mode, private := range map[fs.FileMode]bool{0o755: true, 0o775: true, 0o777: false, fs.ModeSticky | 0o777: true} {
+		dir := t.TempDir()
+		name := filepath.Join(dir, "token")
+		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckPrivate(name); (err == nil) != private {
+			t.Errorf("in a directory of mode %v: %v", mode, err)
+		}
+	}
+}
