@@ -97,6 +97,7 @@ type NATS struct {
 	streamOK bool      // the stream was seen since the last connection
 	created  time.Time // when the stream was made that was seen last; zero before the first
 	sequence uint64    // of the last message that it had
+	purged   uint64    // the same when it was last found to be emptied
 }
 
 // NewNATS checks the options and begins to connect, for ever, in the background: a

@@ -442,6 +442,37 @@ func TestDeletedStreamIsFilledAgain(t *testing.T) {
 	}
 }
 
+// A stream that somebody emptied gets the events again, once, whatever it says of duplicates.
+func TestPurgedStreamIsFilledAgain(t *testing.T) {
+	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+	var w warnings
+	asked := 0
+	o := w.watch(NATSOptions{InProcess: e})
+	o.Republish = func(context.Context) (int64, error) { asked++; return int64(asked - 1), nil }
+	n := newNATS(t, o)
+	receive(t, n.Revived())
+	event := issued()
+	mustSend(t, n, event)
+	js, ctx := foreign(t, e.ClientURL()), within(t, patience)
+	s, err := js.Stream(ctx, "CTWATCH")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		n.checkStreamNow()
+	}
+	if text, times := w.get(WarnLost); times != 1 || asked != 2 || !strings.Contains(text, "was emptied: 1 events") {
+		t.Errorf("asked %d times, %d warnings: %q", asked, times, text)
+	}
+	mustSend(t, n, event)
+	if msgs := consume(t, "CTWATCH", e.ClientURL()); len(msgs) != 1 {
+		t.Errorf("%d messages, want 1", len(msgs))
+	}
+}
+
 // A stream that was deleted while ctwatch did not run is a new one, too, even if somebody has
 // published to it since.
 func TestStreamDeletedMeanwhileIsFilledAgain(t *testing.T) {

@@ -85,6 +85,8 @@ func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent
 		what = "was deleted, and is made again"
 	case !info.Created.Equal(before):
 		what = "was deleted, and somebody made it again"
+	case wasPurged(info, time.Now()) && last != n.purged:
+		what, n.purged = "was emptied", last
 	case last < n.sequence:
 		what = fmt.Sprintf("has lost its messages (the last was %d, and is %d)", n.sequence, last)
 	}
@@ -103,10 +105,18 @@ func (n *NATS) recognize(ctx context.Context, info *jetstream.StreamInfo, absent
 	if what == "" || before.IsZero() && again == 0 { // the first start
 		return nil
 	}
-	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of the one before have to be made again.", n.o.Stream, n.servers, what, again)
+	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of a stream that was deleted have to be made again.", n.o.Stream, n.servers, what, again)
 	n.log.Error(text)
 	n.warn(WarnLost, text)
 	return nil
+}
+
+// wasPurged reports whether a stream is empty although its own limits would have kept the
+// last message until now.
+func wasPurged(info *jetstream.StreamInfo, now time.Time) bool {
+	c, s := info.Config, info.State
+	return s.Msgs == 0 && s.LastSeq > 0 && c.Retention == jetstream.LimitsPolicy &&
+		(c.MaxAge == 0 || now.Sub(s.LastTime) < c.MaxAge)
 }
 
 func (n *NATS) forgetStream() {
