@@ -147,6 +147,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		wait := f.Poll
 		err := f.step(ctx)
 		var broken *recorderError
+		var unproven *unprovenError
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -154,7 +155,10 @@ func (f *Follower) Run(ctx context.Context) error {
 			return fmt.Errorf("log %s: %w", f.name, broken.err)
 		case err != nil:
 			f.Reader.Hooks.failed(err)
-			wait = max(pause.NextBackOff(), asked(err))
+			// A log that answers, and whose entries do not verify, may yet have news.
+			if !errors.As(err, &unproven) {
+				wait = max(pause.NextBackOff(), asked(err))
+			}
 			if !failing {
 				f.Outages.began(f.name, err)
 			}
@@ -166,7 +170,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			failing = false
 			pause.Reset()
 		}
-		f.Reader.Pace.Trouble(err != nil)
+		f.Reader.Pace.Trouble(err != nil && unproven == nil)
 		if err := f.assess(ctx, err); err != nil {
 			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
 		}
@@ -185,6 +189,15 @@ func (f *Follower) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// An unprovenError says that entries were read, and do not verify.
+type unprovenError struct {
+	from, size uint64 // the first of them, and the size of the tree head
+}
+
+func (e *unprovenError) Error() string {
+	return fmt.Sprintf("entries from %d on do not verify against the tree head of size %d", e.from, e.size)
 }
 
 // finished reports whether the log is frozen at its final tree head, as the log
@@ -286,7 +299,7 @@ func (f *Follower) work(ctx context.Context) error {
 	case headErr != nil:
 		return headErr
 	case !f.intact:
-		return fmt.Errorf("entries from %d on do not verify against the tree head of size %d", f.verified.Size, f.head.Size)
+		return &unprovenError{from: f.verified.Size, size: f.head.Size}
 	case f.faulty && f.verified.Size == f.head.Size:
 		// A log that lies every other time has not mended its ways.
 		if f.honest++; f.honest < patience {
