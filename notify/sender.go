@@ -15,7 +15,7 @@ const (
 
 // A Sender tells one service of events. A Dispatcher calls its methods from one
 // goroutine at a time. What else a sender can do, it says by implementing Batcher,
-// Patient, Reviver or Closer.
+// Patient, Reviver, Runner or Closer.
 type Sender interface {
 	// Name names the sender's cursor in the outbox, so it never changes.
 	Name() string
@@ -57,17 +57,24 @@ type Patient interface {
 	Timeout() time.Duration // the longest that one Send or SendBatch may take
 }
 
+// A Runner is a Sender that also works in the background, such as one that answers
+// buttons. A Manager runs it.
+type Runner interface {
+	Run(ctx context.Context) // returns when ctx has ended
+}
+
 // A Closer is a Sender that holds what has to be given back, such as a connection. A
-// Dispatcher closes nothing: whoever made a sender does, once it is dropped.
+// Dispatcher closes nothing: a Manager does, or whoever made the sender.
 type Closer interface {
 	Close()
 }
 
-// Close closes a sender that a Dispatcher has done with, if there is anything to
-// close: also one that Filtered made.
-func Close(s Sender) {
-	if c, ok := as[Closer](s); ok {
-		c.Close()
+// Close closes those senders that are Closers, also behind a filter.
+func Close(senders ...Sender) {
+	for _, s := range senders {
+		if c, ok := as[Closer](s); ok {
+			c.Close()
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ type SlackOptions struct {
 	// JudgedBy returns who judged a certificate last, if a person did, else "": for a
 	// message that is brought up to date by an event that does not say. Optional.
 	JudgedBy func(ctx context.Context, certificate ctwatch.Hash) string
-	// Buttons puts buttons on messages, for which RunSocket has to run. Optional.
+	// Buttons puts buttons on messages, for which Run has to run. Optional.
 	Buttons *SlackButtons
 
 	HTTPClient *http.Client // default: a client without time-outs of its own

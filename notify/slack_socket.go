@@ -93,10 +93,10 @@ func slackButtons(c *ctwatch.Certificate, trustedKey bool) []slack.Block {
 	return []slack.Block{slack.NewActionBlock("", elements...)}
 }
 
-// RunSocket answers the buttons until ctx ends. It reconnects for ever; while it is
+// Run answers the buttons until ctx ends. It reconnects for ever; while it is
 // not connected, messages are sent all the same. Without SlackOptions.Buttons it only
 // waits.
-func (s *Slack) RunSocket(ctx context.Context) {
+func (s *Slack) Run(ctx context.Context) {
 	if s.o.Buttons == nil {
 		<-ctx.Done()
 		return

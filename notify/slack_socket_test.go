@@ -39,7 +39,7 @@ func socketSlack(t *testing.T, server *slackServer, judge func(verdict) error) (
 	mustSend(t, s, issued()) // what is clicked on, and proof that it needs no socket
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); s.RunSocket(ctx) }()
+	go func() { defer close(done); s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); receive(t, done) })
 	return asked
 }
@@ -184,7 +184,7 @@ func TestARefusedAppTokenIsTriedAgainAndNotTold(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); s.RunSocket(ctx) }()
+	go func() { defer close(done); s.Run(ctx) }()
 	eventually(t, "it is asked twice", func() bool { return len(server.all()) >= 2 })
 	mustSend(t, s, issued())
 	cancel()
@@ -194,11 +194,11 @@ func TestARefusedAppTokenIsTriedAgainAndNotTold(t *testing.T) {
 	}
 }
 
-func TestRunSocketWithoutButtonsOnlyWaits(t *testing.T) {
+func TestRunWithoutButtonsOnlyWaits(t *testing.T) {
 	s := apiSlack(t, newSlackServer(t))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	s.RunSocket(ctx)
+	s.Run(ctx)
 	if ctx.Err() == nil {
 		t.Error("it returned before its time")
 	}

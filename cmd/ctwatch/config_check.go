@@ -7,6 +7,7 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/files"
+	"ctwatch/notify"
 )
 
 // A configReport says what is wrong with a configuration, as JSON.
@@ -119,10 +120,8 @@ func (a *app) inspected() (*configs.Config, error) {
 }
 
 func (a *app) checkSenders(cfg *configs.Config) error {
-	t, err := newTellers(cfg, nil, nil, a.logger())
-	if err == nil {
-		t.close()
-	}
+	senders, err := newSenders(cfg, nil, nil, a.logger())
+	notify.Close(senders...)
 	return err
 }
 

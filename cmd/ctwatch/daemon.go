@@ -59,7 +59,7 @@ type daemon struct {
 	db        *store.DB
 	planner   *planner.Planner
 	looks     *probe.Scheduler
-	messenger *messenger
+	senders   *notify.Manager
 	ready     *readiness
 	pulse     *pulse
 	clock     *follow.Clock
@@ -138,25 +138,24 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if listener != nil {
 		defer listener.Close()
 	}
-	lasting, closeLasting, err := d.lasting(ctx)
+	permanent, closePermanent, err := d.permanentSenders(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeLasting()
-	d.messenger, err = newMessenger(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm, BackoffMax: d.backoff}, lasting, d.db.Unregister)
+	defer closePermanent()
+	d.senders, err = notify.NewManager(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm, BackoffMax: d.backoff}, permanent, d.db.Unregister)
 	if err != nil {
 		return err
 	}
-	defer d.messenger.close()
-	tellers, err := newTellers(d.cfg, d.db, d.verdicts, d.logger)
+	defer d.senders.Close()
+	replaceable, err := newSenders(d.cfg, d.db, d.verdicts, d.logger)
 	if err != nil {
 		return err
 	}
-	if err := d.messenger.replace(ctx, tellers); err != nil {
-		tellers.close()
+	if err := d.senders.Replace(ctx, replaceable); err != nil {
 		return err
 	}
-	wake.Store(d.messenger.Dispatcher)
+	wake.Store(d.senders.Dispatcher)
 
 	sets, followLogs, err := d.logs(ctx)
 	if err != nil {
@@ -169,7 +168,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.logger.Info(e.probing())
 	d.logger.Info("ctwatch starts", "version", buildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.messenger.Run(ctx) })
+	g.Go(func() error { return d.senders.Run(ctx) })
 	g.Go(func() error { return followLogs(ctx) })
 	g.Go(func() error { return (&follow.Group{New: follower, Leave: d.leave, Logger: d.logger}).Run(ctx, sets) })
 	if listener != nil {
@@ -190,9 +189,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	return err
 }
 
-// lasting makes the senders that stay until the daemon ends, and a function that
-// closes them.
-func (d *daemon) lasting(ctx context.Context) (senders []notify.Sender, closeAll func(), err error) {
+// permanentSenders makes the senders that stay until the daemon ends, and a function
+// that closes them.
+func (d *daemon) permanentSenders(ctx context.Context) (senders []notify.Sender, closeAll func(), err error) {
 	var closers []func()
 	closeMade := func() {
 		for i := len(closers) - 1; i >= 0; i-- {

@@ -57,16 +57,16 @@ NATS stream that keeps them for less time than ours, or that others publish to. 
 
 // senderNames lists the senders that the configuration asks for.
 func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
-	t, err := newTellers(cfg, nil, nil, a.logger())
+	senders, err := newSenders(cfg, nil, nil, a.logger())
 	if err != nil {
 		return nil, err
 	}
-	defer t.close()
+	defer notify.Close(senders...)
 	names := []string{notify.NATSName}
 	if cfg.Stdout {
 		names = append(names, notify.StdoutName)
 	}
-	for _, s := range t.senders {
+	for _, s := range senders {
 		names = append(names, s.Name())
 	}
 	return names, nil
@@ -263,16 +263,15 @@ type testObject struct {
 }
 
 func (a *app) testSenders(ctx context.Context, cfg *configs.Config, only []string) error {
-	t, err := newTellers(cfg, nil, nil, a.logger())
+	senders, err := newSenders(cfg, nil, nil, a.logger())
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer notify.Close(senders...)
 	nats, err := a.natsClient(cfg)
 	if err != nil {
 		return err
 	}
-	senders := append([]notify.Sender{}, t.senders...)
 	if nats != nil {
 		defer nats.Close()
 		senders = append([]notify.Sender{nats}, senders...)

@@ -91,7 +91,7 @@ func (d *daemon) wakeForOthers(ctx context.Context) error {
 		// A store that fails ends the daemon elsewhere.
 		if now, err := d.db.Revision(ctx); err == nil && now != last {
 			last = now
-			d.messenger.Wake()
+			d.senders.Wake()
 		}
 	}
 }

@@ -91,13 +91,12 @@ func (d *daemon) reload(ctx context.Context) error {
 		d.refuse(err)
 		return nil
 	}
-	tellers, err := newTellers(next.cfg, d.db, d.verdicts, d.logger)
+	senders, err := newSenders(next.cfg, d.db, d.verdicts, d.logger)
 	if err != nil {
 		d.refuse(err)
 		return nil
 	}
-	if err := d.messenger.replace(ctx, tellers); err != nil {
-		tellers.close()
+	if err := d.senders.Replace(ctx, senders); err != nil {
 		d.refuse(err)
 		return nil
 	}
