@@ -51,3 +51,10 @@ type Judge func(c *Certificate, k Standing) Judgement
 // ReasonIssuerConflict is the reason of an alarm: entries with one TBSCertificate name
 // the keys of different issuers.
 const ReasonIssuerConflict = "issuer_conflict"
+
+// CAARecords are the CAA records found for a certificate's names, as JSON that the
+// policy writes and reads (Standing.CAA).
+type CAARecords struct {
+	Certificate Hash
+	Records     string
+}

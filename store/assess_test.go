@@ -279,9 +279,9 @@ func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
 	}
 	wantEqual(t, "to be asked", []string{"3", "2", "1"}, unknown(10))
 	wantEqual(t, "to be asked first", []string{"3"}, unknown(1))
-	must(t, db.SetCAA(t.Context(), store.CAARecords{Certificate: certificate(1).ID, Records: "forbids"}))
-	must(t, db.SetCAA(t.Context(), store.CAARecords{Certificate: certificate(2).ID, Records: "permits"}))
-	if err := db.SetCAA(t.Context(), store.CAARecords{Certificate: hash("?"), Records: "permits"}); !errors.Is(err, store.ErrNotFound) {
+	must(t, db.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(1).ID, Records: "forbids"}))
+	must(t, db.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(2).ID, Records: "permits"}))
+	if err := db.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: hash("?"), Records: "permits"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of an unknown certificate: %v", err)
 	}
 	wantEqual(t, "to be asked", []string{"1"}, unknown(10))

@@ -149,16 +149,9 @@ func (db *DB) rejudge(ctx context.Context, what, and string, args ...any) error 
 	return nil
 }
 
-// CAARecords are the CAA records that were found for a certificate's domains, as JSON
-// that the rules understand (ctwatch.Standing).
-type CAARecords struct {
-	Certificate ctwatch.Hash
-	Records     string
-}
-
 // SetCAA notes CAA records with their certificates, and has the rules judge these
 // again: all of them, or, with an error, none. It fails with ErrNotFound.
-func (db *DB) SetCAA(ctx context.Context, found ...CAARecords) error {
+func (db *DB) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
 	return db.write(ctx, "noting CAA records", func(t *tx) error {
 		for _, f := range found {
 			seq, known, err := t.certificateSeq(f.Certificate)

@@ -174,7 +174,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if listener != nil {
 		g.Go(func() error { return listener.Run(ctx) })
 	}
-	g.Go(func() error { return d.askCAA(ctx) })
+	g.Go(func() error {
+		return (&policy.CAACollector{Store: d.db, Policy: d.verdicts.policy.Load, Lookup: d.verdicts.caa.Lookup, Wake: d.news, Logger: d.logger}).Run(ctx)
+	})
 	g.Go(func() error { return d.looks.Run(ctx) })
 	g.Go(func() error { return d.planner.Run(ctx) })
 	g.Go(func() error { return d.wakeForOthers(ctx) })

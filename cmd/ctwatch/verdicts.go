@@ -142,7 +142,7 @@ func (v *verdicts) reportTo(c *ctwatch.Certificate) string {
 func known(s ctwatch.Standing) policy.Known {
 	k := policy.Known{Trusted: s.ApprovedFor, Served: s.ServedFor, Compromised: s.Compromised, OtherIssuers: s.OtherIssuers}
 	if s.CAA != "" {
-		_ = json.Unmarshal([]byte(s.CAA), &k.CAA) // what askCAA wrote; without it nothing is known
+		_ = json.Unmarshal([]byte(s.CAA), &k.CAA) // what policy.CAACollector wrote; without it nothing is known
 	}
 	return k
 }
