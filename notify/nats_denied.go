@@ -22,7 +22,7 @@ type deniedError struct {
 }
 
 func (e *deniedError) Error() string {
-	return fmt.Sprintf("%s does not permit this user to %s to %s: add %s to the %s permissions of the user there (the README lists all that are needed)",
+	return fmt.Sprintf("%s does not permit this user to %s to %s: add %s to the %s permissions of the user there (docs/events.md lists all that are needed)",
 		e.url, e.verb, e.subject, e.allow, e.verb)
 }
 

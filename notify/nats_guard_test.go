@@ -173,7 +173,7 @@ func TestSecondMessageIDIsSecret(t *testing.T) {
 	}
 }
 
-// needed are the permissions that the README lists, for an external server.
+// needed are the permissions that docs/events.md lists, for an external server.
 var needed = struct{ publish, subscribe []string }{
 	publish: []string{
 		"ctwatch.>", "$JS.API.STREAM.INFO.CTWATCH", "$JS.API.STREAM.CREATE.CTWATCH", "$JS.API.STREAM.MSG.GET.CTWATCH",
@@ -185,23 +185,23 @@ var needed = struct{ publish, subscribe []string }{
 var consumers = []string{"$JS.API.STREAM.INFO.CTWATCH", "$JS.API.CONSUMER.*.CTWATCH.>", "$JS.API.CONSUMER.MSG.NEXT.CTWATCH.>", "$JS.ACK.CTWATCH.>"}
 
 func TestReadmeListsPermissions(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("../docs/events.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range slices.Concat(needed.publish, needed.subscribe) {
 		if !strings.Contains(string(text), `"`+p+`"`) {
-			t.Errorf("the README does not list %q", p)
+			t.Errorf("docs/events.md does not list %q", p)
 		}
 	}
 	for _, p := range consumers {
 		if !strings.Contains(string(text), "`"+p+"`") {
-			t.Errorf("the README does not list %q for consumers", p)
+			t.Errorf("docs/events.md does not list %q for consumers", p)
 		}
 	}
 }
 
-// Exactly the permissions in the README suffice; of those, each that is missing is named.
+// Exactly the permissions in docs/events.md suffice; of those, each that is missing is named.
 func TestPermissionsAreEnoughOrNamed(t *testing.T) {
 	start := func(t *testing.T, without string) (url, admin string) {
 		may := func(all []string) *server.SubjectPermission {

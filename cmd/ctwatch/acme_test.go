@@ -13,13 +13,13 @@ import (
 
 // An acmeClient is how a client runs the hook that it is given.
 type acmeClient struct {
-	line     *regexp.Regexp // of the README; the hook is in the group
+	line     *regexp.Regexp // of docs/pins.md; the hook is in the group
 	variable string         // that says where the certificate is
 	chain    string         // what the variable names: a directory with this file in it; "" for the file itself
 	shell    bool           // whether sh reads the hook, or it is split at blanks
 }
 
-// The clients of the README. certbot: certbot/compat/misc.py, execute_command. lego 4:
+// The clients of docs/pins.md. certbot: certbot/compat/misc.py, execute_command. lego 4:
 // cmd/hook.go, launchHook. lego 5: cmd/internal/hook/hook.go, Launch, and metadata.go.
 var acmeClients = map[string]acmeClient{
 	"certbot": {regexp.MustCompile(`(?m)^certbot renew --deploy-hook '([^']+)'$`), "RENEWED_LINEAGE", "fullchain.pem", true},
@@ -27,8 +27,8 @@ var acmeClients = map[string]acmeClient{
 	"lego5":   {regexp.MustCompile(`(?m)^lego run … --deploy-hook ('[^']+'|\S+)`), "LEGO_HOOK_CERT_PATH", "", false},
 }
 
-// readmeProgram is a program of the README, and the file that it is to be in.
-var readmeProgram = regexp.MustCompile("(?s)```sh\n(#!/bin/sh\n# (/\\S+):.*?)```")
+// guideProgram is a program in docs/pins.md, and the file that it is to be in.
+var guideProgram = regexp.MustCompile("(?s)```sh\n(#!/bin/sh\n# (/\\S+):.*?)```")
 
 // scriptACME runs the hook of a client, with a program "systemctl" that creates the file
 // "reloaded".
@@ -36,13 +36,13 @@ func scriptACME(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: [!] acme CLIENT FILE.pem")
 	}
-	readme, err := os.ReadFile("../../README.md")
+	guide, err := os.ReadFile("../../docs/pins.md")
 	ts.Check(err)
 	client, ok := acmeClients[args[0]]
-	found := client.line.FindSubmatch(readme)
-	program := readmeProgram.FindSubmatch(readme)
+	found := client.line.FindSubmatch(guide)
+	program := guideProgram.FindSubmatch(guide)
 	if !ok || found == nil || program == nil {
-		ts.Fatalf("the README has no line for %s, or no program for lego", args[0])
+		ts.Fatalf("docs/pins.md has no line for %s, or no program for lego", args[0])
 	}
 	dir := ts.MkAbs("acme")
 	write := func(name string, content []byte, mode os.FileMode) string {
