@@ -6,44 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"ctwatch/pins"
 )
 
 // keptDocuments is how many pin documents are kept of an app: enough to see what a
 // device may still have.
 const keptDocuments = 10
 
-// A Document is a pin document as it was signed.
-type Document struct {
-	App      string
-	Serial   int64  // greater than that of every earlier one of the app
-	Digest   string // of what it says, by which an issuer knows whether it changed
-	IssuedAt time.Time
-	Payload  []byte
-}
-
-// Issue keeps the next pin document of an app, which build makes for a serial and a
-// time; build must not use the store. The serial is the time in milliseconds since
-// 1970, or one more than the last if that is not less, or more if raise says so: it
-// returns the serial to use for one that is the least possible, and keeps it outside
-// the database, since this one may be an older one that was restored. The last ten
-// documents are kept.
-func (db *DB) Issue(ctx context.Context, app, digest string, raise func(app string, least int64) (serial int64, err error), build func(serial int64, at time.Time) (payload []byte, err error)) (Document, error) {
-	d := Document{App: text(app), Digest: text(digest)}
+// IssueDocument keeps the next pin document of an app, whose payload build makes for a
+// serial and a time; build must not use the store. The serial is the time in milliseconds
+// since 1970, or the last serial plus one if that is more, or what raise makes of that: it
+// returns the serial to use, and keeps it outside the database, which may be an older one
+// that was restored. The last ten documents are kept.
+func (db *DB) IssueDocument(ctx context.Context, app, plan string, raise func(app string, least int64) (serial int64, err error), build func(serial int64, at time.Time) (payload []byte, err error)) (pins.Document, error) {
+	d := pins.Document{App: text(app), Plan: text(plan)}
 	err := db.write(ctx, fmt.Sprintf("issuing a pin document for app %q", app), func(t *tx) error {
 		var last int64
 		if err := t.queryRow(`SELECT coalesce(max(serial), 0) FROM documents WHERE app = ?`, d.App).Scan(&last); err != nil {
 			return err
 		}
-		d.IssuedAt = stored(t.now)
+		d.Issued = stored(t.now)
 		var err error
 		if d.Serial, err = raise(d.App, max(last+1, ms(t.now))); err != nil {
 			return err
 		}
-		if d.Payload, err = build(d.Serial, d.IssuedAt); err != nil {
+		if d.Payload, err = build(d.Serial, d.Issued); err != nil {
 			return err
 		}
 		_, err = t.exec(`INSERT INTO documents (app, serial, digest, issued_at, payload) VALUES (?, ?, ?, ?, ?)`,
-			d.App, d.Serial, d.Digest, ms(d.IssuedAt), blob(d.Payload))
+			d.App, d.Serial, d.Plan, ms(d.Issued), blob(d.Payload))
 		if err != nil {
 			return err
 		}
@@ -53,20 +45,20 @@ func (db *DB) Issue(ctx context.Context, app, digest string, raise func(app stri
 		return err
 	})
 	if err != nil {
-		return Document{}, err
+		return pins.Document{}, err
 	}
 	return d, nil
 }
 
 // LatestDocument returns the newest pin document of an app, and whether there is
 // one.
-func (db *DB) LatestDocument(ctx context.Context, app string) (Document, bool, error) {
-	d := Document{App: text(app)}
+func (db *DB) LatestDocument(ctx context.Context, app string) (pins.Document, bool, error) {
+	d := pins.Document{App: text(app)}
 	var at int64
 	found := true
 	err := db.read(ctx, fmt.Sprintf("reading the pin document of app %q", app), func(t readTx) error {
 		err := t.queryRow(`SELECT serial, digest, issued_at, payload FROM documents WHERE app = ? ORDER BY serial DESC LIMIT 1`, d.App).
-			Scan(&d.Serial, &d.Digest, &at, &d.Payload)
+			Scan(&d.Serial, &d.Plan, &at, &d.Payload)
 		if errors.Is(err, sql.ErrNoRows) {
 			found = false
 			return nil
@@ -74,8 +66,8 @@ func (db *DB) LatestDocument(ctx context.Context, app string) (Document, bool, e
 		return err
 	})
 	if err != nil || !found {
-		return Document{}, false, err
+		return pins.Document{}, false, err
 	}
-	d.IssuedAt = fromMS(at)
+	d.Issued = fromMS(at)
 	return d, true, nil
 }

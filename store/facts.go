@@ -106,65 +106,50 @@ func certifiedNames(names []string) []pins.Pattern {
 	return slices.Clip(out)
 }
 
-// A ServedLeaf is a certificate that is served for a host now.
-type ServedLeaf struct {
-	Host       string
-	DER        []byte
-	CommonName string
-	Pin        pins.Pin
-	NotAfter   time.Time // zero: unreadable
-}
-
 // ServedCertificates returns the certificates that are served now, each once for a
 // host, by host.
-func (db *DB) ServedCertificates(ctx context.Context) ([]ServedLeaf, error) {
-	var out []ServedLeaf
+func (db *DB) ServedCertificates(ctx context.Context) ([]pins.Leaf, error) {
+	var out []pins.Leaf
 	err := db.read(ctx, "reading what is served", func(t readTx) error {
 		rows, err := t.query(`
 			SELECT host, leaf, common_name, chain, not_after, min(since) FROM served
 			GROUP BY host, leaf_hash ORDER BY host, min(since), leaf_hash`)
-		out, err = collect(rows, err, func(r *sql.Rows) (s ServedLeaf, err error) {
+		out, err = collect(rows, err, func(r *sql.Rows) (l pins.Leaf, err error) {
 			var chain []byte
 			var notAfter sql.NullInt64
 			var since int64
-			err = r.Scan(&s.Host, &s.DER, &s.CommonName, &chain, &notAfter, &since)
-			s.Pin, s.NotAfter = pins.Chain{Pins: splitPins(chain)}.Leaf(), fromNullMS(notAfter)
-			return s, err
+			var host string
+			err = r.Scan(&host, &l.DER, &l.CommonName, &chain, &notAfter, &since)
+			l.Names = []pins.Pattern{{Name: host}}
+			l.Pin, l.NotAfter = pins.Chain{Pins: splitPins(chain)}.Leaf(), fromNullMS(notAfter)
+			return l, err
 		})
 		return err
 	})
 	return out, err
 }
 
-// A Final is a whole certificate that a log has: not only its precertificate.
-type Final struct {
-	ID       ctwatch.Hash
-	DER      []byte
-	Pin      pins.Pin
-	Names    []string // as the certificate has them: hostile
-	NotAfter time.Time
-}
-
-// Finals returns the whole certificates of leaf keys that have not ended, that their CA
-// is proven to have signed, and of which nobody says that they should not exist, oldest
-// first.
-func (db *DB) Finals(ctx context.Context, leafPins []pins.Pin) ([]Final, error) {
+// FinalCertificates returns the whole certificates of leaf keys that have not expired,
+// that provably their CA signed, and that are not unexpected, oldest first. Their common
+// names are not filled in.
+func (db *DB) FinalCertificates(ctx context.Context, leafPins []pins.Pin) ([]pins.Leaf, error) {
 	hex := make([]string, len(leafPins))
 	for i, p := range leafPins {
 		hex[i] = ctwatch.Hash(p).String()
 	}
 	now := db.now()
-	var out []Final
+	var out []pins.Leaf
 	err := db.read(ctx, "reading certificates", func(t readTx) error {
 		rows, err := t.query(`
-			SELECT c.id, d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
+			SELECT d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
 			WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL AND d.final_proven = 1
 			ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
-		out, err = collect(rows, err, func(r *sql.Rows) (f Final, err error) {
+		out, err = collect(rows, err, func(r *sql.Rows) (l pins.Leaf, err error) {
+			var names []string
 			var notAfter int64
-			err = r.Scan(&f.ID, &f.DER, &f.Pin, listOf{&f.Names}, &notAfter)
-			f.NotAfter = fromMS(notAfter)
-			return f, err
+			err = r.Scan(&l.DER, &l.Pin, listOf{&names}, &notAfter)
+			l.Names, l.NotAfter = certifiedNames(names), fromMS(notAfter)
+			return l, err
 		})
 		return err
 	})

@@ -79,25 +79,25 @@ func TestServedCertificatesAndFinals(t *testing.T) {
 	observe(t, db, two)
 	observe(t, db, look("a.example.com", "192.0.2.1:443", 1))
 
-	leaf := func(h string, n int) store.ServedLeaf {
-		return store.ServedLeaf{Host: h, DER: served(n).Leaf, CommonName: certificate(n).Names[0], Pin: certificate(n).Key.Pin, NotAfter: certificate(n).NotAfter}
+	leaf := func(h string, n int) pins.Leaf {
+		return pins.Leaf{Names: []pins.Pattern{{Name: h}}, DER: served(n).Leaf, CommonName: certificate(n).Names[0], Pin: certificate(n).Key.Pin, NotAfter: certificate(n).NotAfter}
 	}
 	leaves, err := db.ServedCertificates(t.Context())
 	must(t, err)
-	byName := cmpopts.SortSlices(func(a, b store.ServedLeaf) bool { return a.Host+a.CommonName < b.Host+b.CommonName })
-	if diff := cmp.Diff([]store.ServedLeaf{leaf("a.example.com", 1), leaf("b.example.com", 1), leaf("b.example.com", 2)}, leaves, byName); diff != "" {
+	byName := cmpopts.SortSlices(func(a, b pins.Leaf) bool { return a.Names[0].Name+a.CommonName < b.Names[0].Name+b.CommonName })
+	if diff := cmp.Diff([]pins.Leaf{leaf("a.example.com", 1), leaf("b.example.com", 1), leaf("b.example.com", 2)}, leaves, byName); diff != "" {
 		t.Errorf("served (-want +got):\n%s", diff)
 	}
 
-	finals, err := db.Finals(t.Context(), []pins.Pin{pin("key1"), pin("?")})
+	finals, err := db.FinalCertificates(t.Context(), []pins.Pin{pin("key1"), pin("?")})
 	must(t, err)
-	want := []store.Final{{
-		ID: certificate(1).ID, DER: final(found(l, 1, 0)).DER, Pin: pin("key1"), Names: certificate(1).Names, NotAfter: certificate(1).NotAfter,
+	want := []pins.Leaf{{
+		DER: final(found(l, 1, 0)).DER, Pin: pin("key1"), Names: []pins.Pattern{{Name: "w1.example.com"}, {Name: "other.test"}}, NotAfter: certificate(1).NotAfter,
 	}}
 	if diff := cmp.Diff(want, finals); diff != "" {
 		t.Errorf("finals (-want +got):\n%s", diff)
 	}
-	if none, err := db.Finals(t.Context(), nil); err != nil || len(none) != 0 {
+	if none, err := db.FinalCertificates(t.Context(), nil); err != nil || len(none) != 0 {
 		t.Errorf("of no keys: %v, %v", none, err)
 	}
 }

@@ -181,9 +181,9 @@ func TestForgedFinalGivesWay(t *testing.T) {
 	sum := hash("forged")
 	forged.Certificate.Fingerprints.Certificate = &sum
 	record(t, db, l, 2, forged)
-	finals := func() []store.Final {
+	finals := func() []pins.Leaf {
 		t.Helper()
-		out, err := db.Finals(t.Context(), []pins.Pin{pin("key1")})
+		out, err := db.FinalCertificates(t.Context(), []pins.Pin{pin("key1")})
 		must(t, err)
 		return out
 	}

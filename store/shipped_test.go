@@ -123,9 +123,9 @@ func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
 	if _, ok, err := db.LatestDocument(t.Context(), "shop"); ok || err != nil {
 		t.Errorf("a document before any was issued: %v, %v", ok, err)
 	}
-	issue := func(app string) store.Document {
+	issue := func(app string) pins.Document {
 		t.Helper()
-		d, err := db.Issue(t.Context(), app, "digest", unmarked, func(serial int64, at time.Time) ([]byte, error) {
+		d, err := db.IssueDocument(t.Context(), app, "digest", unmarked, func(serial int64, at time.Time) ([]byte, error) {
 			if !at.Equal(c.Now()) {
 				t.Errorf("issued at %v, want %v", at, c.Now())
 			}
@@ -165,7 +165,7 @@ func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
 	}
 
 	failure := errors.New("no key to sign with")
-	_, err := db.Issue(t.Context(), "shop", "", unmarked, func(int64, time.Time) ([]byte, error) { return nil, failure })
+	_, err := db.IssueDocument(t.Context(), "shop", "", unmarked, func(int64, time.Time) ([]byte, error) { return nil, failure })
 	if !errors.Is(err, failure) {
 		t.Errorf("error %v, want that of build", err)
 	}

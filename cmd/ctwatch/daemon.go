@@ -25,6 +25,7 @@ import (
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/notify"
 	"ctwatch/pins/probe"
+	"ctwatch/pins/publish"
 	"ctwatch/store"
 )
 
@@ -64,7 +65,7 @@ type daemon struct {
 	pulse     *pulse
 	clock     *follow.Clock
 	paces     *paces
-	issuer    *issuer // of pin documents; nil where none are served
+	issuer    *publish.Issuer // of pin documents; nil where none are served
 	outages   *follow.Outages
 	metrics   *metrics.Metrics
 	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow

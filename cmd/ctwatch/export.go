@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -141,9 +140,7 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 	if err != nil {
 		return nil, err
 	}
-	i := newIssuer(d.db, d.cfg.Signing, slog.New(slog.DiscardHandler))
-	i.raise = serialMark(d.cfg).Raise
-	doc, err := i.document(ctx, d.view, app)
+	doc, err := publish.NewIssuer(issuerOptions(d.db, d.cfg, slog.New(slog.DiscardHandler))).Publish(ctx, d.view, app)
 	if err != nil {
 		return nil, err
 	}
@@ -173,16 +170,6 @@ func (a *app) signer(d *desk, file string) (*publish.Key, error) {
 		return nil, err
 	}
 	return ring.Keys().Active, nil
-}
-
-// commonName returns the common name of a certificate; "" if it has none, or cannot
-// be read.
-func commonName(der []byte) string {
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		return ""
-	}
-	return c.Subject.CommonName
 }
 
 func (a *app) signingCommand() *cobra.Command {

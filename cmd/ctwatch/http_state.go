@@ -24,19 +24,20 @@ func (d *daemon) appHosts() (out []metrics.Host) {
 	return out
 }
 
-// appDocuments returns which apps have no signed document; nothing where none are served,
-// and before the first plan.
-func (d *daemon) appDocuments(ctx context.Context) (out []metrics.Document, err error) {
+// appDocuments returns of each app whether its signed document is withheld; nothing where
+// none are served, and before the first plan.
+func (d *daemon) appDocuments(ctx context.Context) (map[string]bool, error) {
 	r := d.planner.Latest()
 	if r == nil || d.issuer == nil {
 		return nil, nil
 	}
+	out := make(map[string]bool, len(r.Apps))
 	for i := range r.Apps {
-		withheld, err := d.issuer.withholds(ctx, r.View, &r.Apps[i])
+		withheld, err := d.issuer.Withholds(ctx, r.View, &r.Apps[i])
 		if err != nil {
 			return out, err
 		}
-		out = append(out, metrics.Document{App: r.Apps[i].Name, Withheld: withheld})
+		out[r.Apps[i].Name] = withheld
 	}
 	return out, nil
 }

@@ -66,12 +66,17 @@ func (d *daemon) pinDocuments() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := newIssuer(d.db, d.cfg.Signing, d.logger)
-	i.now, i.clock, i.raise = d.now, d.clock.Check, serialMark(d.cfg).Raise
-	d.issuer = i
+	o := issuerOptions(d.db, d.cfg, d.logger)
+	o.Now, o.Clock = d.now, d.clock.Check
+	d.issuer = publish.NewIssuer(o)
+	latest := func() (*pins.View, []pins.App) {
+		if r := d.planner.Latest(); r != nil {
+			return r.View, r.Apps
+		}
+		return nil, nil
+	}
 	return publish.NewHandler(publish.Options{
-		Source: &source{issuer: i, latest: d.planner.Latest},
-		Ring:   ring, Logger: d.logger,
+		Source: &publish.PlanSource{Issuer: d.issuer, Latest: latest}, Ring: ring, Logger: d.logger,
 	}), nil
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -211,8 +210,7 @@ func (a *attack) published(d *desk, app *pins.App) (out []string) {
 			}
 		}
 	}
-	issuer := newIssuer(a.db, d.cfg.Signing, slog.New(slog.DiscardHandler))
-	if doc, err := issuer.document(a.t.Context(), d.view, app); err == nil {
+	if doc, err := testIssuer(a.db, d.cfg).Publish(a.t.Context(), d.view, app); err == nil {
 		out = append(out, string(doc.Payload))
 	}
 	return out

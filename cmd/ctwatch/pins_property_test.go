@@ -22,6 +22,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
+	"ctwatch/pins/publish"
 	"ctwatch/store"
 )
 
@@ -385,7 +386,7 @@ func (w *pinWorld) look(rt *rapid.T) {
 			delete(w.vouched, k)
 		}
 	}
-	issuer := newIssuer(w.db, d.cfg.Signing, slog.New(slog.DiscardHandler))
+	issuer := testIssuer(w.db, d.cfg)
 	for i := range d.apps {
 		app := &d.apps[i]
 		for _, p := range d.view.Plan(app) {
@@ -437,8 +438,15 @@ func (w *pinWorld) lookAtSet(rt *rapid.T, d *desk, app *pins.App) {
 	}
 }
 
-func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, d *desk, app *pins.App, issuer *issuer) {
-	doc, err := issuer.document(ctx, d.view, app)
+// testIssuer returns an issuer that keeps no serials besides the database.
+func testIssuer(db *store.DB, cfg *configs.Config) *publish.Issuer {
+	o := issuerOptions(db, cfg, slog.New(slog.DiscardHandler))
+	o.Raise = nil
+	return publish.NewIssuer(o)
+}
+
+func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, d *desk, app *pins.App, issuer *publish.Issuer) {
+	doc, err := issuer.Publish(ctx, d.view, app)
 	var refusals pins.Refusals
 	if errors.As(err, &refusals) {
 		return

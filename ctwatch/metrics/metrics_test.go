@@ -98,8 +98,8 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 				{App: "shop", Host: "*.cdn.example.com", Withheld: true, Status: "ok"},
 			}
 		},
-		Documents: func(context.Context) ([]Document, error) {
-			return []Document{{App: "cdn", Withheld: true}, {App: "shop"}}, nil
+		Documents: func(context.Context) (map[string]bool, error) {
+			return map[string]bool{"cdn": true, "shop": false}, nil
 		},
 		Open: func(context.Context) ([]Open, error) {
 			return []Open{{Watch: "example.com", Unexpected: 2}, {Watch: "example.net", Unreviewed: 7}}, nil
@@ -366,7 +366,7 @@ func TestReloadsAreCounted(t *testing.T) {
 func TestSlowCountsHideNothingElse(t *testing.T) {
 	s := nothing()
 	s.Open = func(context.Context) ([]Open, error) { return nil, context.DeadlineExceeded }
-	s.Documents = func(context.Context) ([]Document, error) { return nil, context.DeadlineExceeded }
+	s.Documents = func(context.Context) (map[string]bool, error) { return nil, context.DeadlineExceeded }
 	m := newMetrics(t, s)
 	if got := scrape(t, m, "ctwatch_store_up"); len(got) != 1 || got[0] != "ctwatch_store_up 1" {
 		t.Errorf("%q", got)

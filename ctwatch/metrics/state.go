@@ -29,8 +29,9 @@ type Sources struct {
 	Held func(context.Context) (map[ctwatch.LogID]int64, error)
 	// Hosts returns the hosts of all apps; optional.
 	Hosts func() []Host
-	// Documents returns the signed documents of all apps; optional.
-	Documents func(context.Context) ([]Document, error)
+	// Documents returns of each app whether its signed document is withheld as a whole;
+	// optional.
+	Documents func(context.Context) (map[string]bool, error)
 	// Open returns what waits for a person's verdict, by lines of the watch list, of which
 	// there are few; optional.
 	Open func(context.Context) ([]Open, error)
@@ -50,12 +51,6 @@ type Host struct {
 	Withheld  bool           // from signed documents
 	Status    string         // of its plan, of which there are few
 	Left      *time.Duration // until a version has to be released; nil if none has to be
-}
-
-// A Document is the signed document of an app.
-type Document struct {
-	App      string
-	Withheld bool // as a whole: nothing can be said of any host
 }
 
 // An Open counts the certificates of a line of the watch list that nobody judged.
@@ -212,8 +207,8 @@ func (s *state) waiting(ctx context.Context, g gauges) {
 		if err != nil {
 			s.log.Error("metrics are incomplete: what is withheld is not known", "error", err)
 		}
-		for _, d := range documents {
-			g.put(s.document, truth(d.Withheld), label(d.App))
+		for app, withheld := range documents {
+			g.put(s.document, truth(withheld), label(app))
 		}
 	}
 	if s.sources.Open != nil {

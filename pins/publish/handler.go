@@ -141,10 +141,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // document asks the source, and answers the request if there is no document.
-func (h *handler) document(w http.ResponseWriter, r *http.Request, app string) (*Document, bool) {
+func (h *handler) document(w http.ResponseWriter, r *http.Request, app string) (*Publication, bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), sourceTimeout)
 	defer cancel()
-	doc, err := h.source.Document(ctx, app)
+	doc, err := h.source.Publication(ctx, app)
 	if err == nil && !h.now().Before(doc.Expires) {
 		err = &Withheld{[]string{"The last document has expired, and there is no other."}}
 	}
@@ -163,7 +163,7 @@ func (h *handler) document(w http.ResponseWriter, r *http.Request, app string) (
 }
 
 // challenge answers one challenge. The answer is for this client and this moment.
-func (h *handler) challenge(w http.ResponseWriter, r *http.Request, doc *Document, key *Key, challenges []string) {
+func (h *handler) challenge(w http.ResponseWriter, r *http.Request, doc *Publication, key *Key, challenges []string) {
 	err := CheckChallenge(challenges[0])
 	if err == nil && len(challenges) > 1 {
 		err = errors.New(HeaderChallenge + ": want one only")

@@ -255,7 +255,7 @@ func TestBytesAreStableUntilSomethingChanges(t *testing.T) {
 	}
 	// A certificate that is renewed with its key changes no pin, and no serial.
 	renewed := *doc
-	renewed.Leaves = append([]Leaf{{"api.example.com", []byte("certificate 4"), now.Add(time.Hour)}}, doc.Leaves...)
+	renewed.Leaves = append([]pins.Leaf{{CommonName: "api.example.com", DER: []byte("certificate 4"), NotAfter: now.Add(time.Hour)}}, doc.Leaves...)
 	all["shop"] = &renewed
 	if diff := cmp.Diff([]string{"/pins/shop/wultra"}, changed(rolled, etags())); diff != "" {
 		t.Error(diff)
@@ -465,12 +465,12 @@ func TestChallengesAreAnsweredOnce(t *testing.T) {
 // stuck is a source that answers for one app only when the request ends.
 type stuck struct{ source }
 
-func (s stuck) Document(ctx context.Context, app string) (*Document, error) {
+func (s stuck) Publication(ctx context.Context, app string) (*Publication, error) {
 	if app == "stuck" {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return s.source.Document(ctx, app)
+	return s.source.Publication(ctx, app)
 }
 
 func TestClientsThatLeaveAreNotLogged(t *testing.T) {

@@ -48,15 +48,15 @@ func shop(t testing.TB) pins.Set {
 	}
 }
 
-func document(t testing.TB, set pins.Set, serial int64) *Document {
+func document(t testing.TB, set pins.Set, serial int64) *Publication {
 	t.Helper()
-	d := &Document{
-		App: set.App, Serial: serial, Set: set,
-		Issued: now, RefreshAfter: now.Add(24 * time.Hour), Expires: now.Add(14 * 24 * time.Hour),
-		Leaves: []Leaf{
-			{"api.example.com", []byte("certificate 2"), now.Add(90 * 24 * time.Hour)},
-			{"api.example.com", []byte("certificate 1"), now.Add(60 * 24 * time.Hour)},
-			{"*.cdn.example.com", []byte("certificate 3"), now.Add(60 * 24 * time.Hour)},
+	d := &Publication{
+		Document: pins.Document{App: set.App, Serial: serial, Issued: now}, Set: set,
+		RefreshAfter: now.Add(24 * time.Hour), Expires: now.Add(14 * 24 * time.Hour),
+		Leaves: []pins.Leaf{
+			{CommonName: "api.example.com", DER: []byte("certificate 2"), NotAfter: now.Add(90 * 24 * time.Hour)},
+			{CommonName: "api.example.com", DER: []byte("certificate 1"), NotAfter: now.Add(60 * 24 * time.Hour)},
+			{CommonName: "*.cdn.example.com", DER: []byte("certificate 3"), NotAfter: now.Add(60 * 24 * time.Hour)},
 		},
 	}
 	var err error
@@ -67,11 +67,11 @@ func document(t testing.TB, set pins.Set, serial int64) *Document {
 }
 
 // A source hands out what a test puts in.
-type source map[string]any // a *Document or an error, by app
+type source map[string]any // a *Publication or an error, by app
 
-func (s source) Document(ctx context.Context, app string) (*Document, error) {
+func (s source) Publication(ctx context.Context, app string) (*Publication, error) {
 	switch d := s[app].(type) {
-	case *Document:
+	case *Publication:
 		return d, nil
 	case error:
 		return nil, d

@@ -82,7 +82,7 @@ func (r *rendered) forget(name [2]string) {
 func pageSize(p *page) int { return len(p.body) + 1<<10 }
 
 // page returns a document in one kind.
-func (h *handler) page(doc *Document, keys *Keys, kind string) (*page, error) {
+func (h *handler) page(doc *Publication, keys *Keys, kind string) (*page, error) {
 	of, err := restsOn(doc, keys, kind)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func newPage(body []byte, mediaType string) *page {
 }
 
 // restsOn hashes what a document of a kind is made of.
-func restsOn(doc *Document, keys *Keys, kind string) (of [sha256.Size]byte, err error) {
+func restsOn(doc *Publication, keys *Keys, kind string) (of [sha256.Size]byte, err error) {
 	var made any = doc.Set
 	switch kind {
 	case kindJWS, kindGeneral:
@@ -119,7 +119,7 @@ func restsOn(doc *Document, keys *Keys, kind string) (of [sha256.Size]byte, err 
 	return [sha256.Size]byte(hash.Sum(nil)), err
 }
 
-func (h *handler) write(doc *Document, keys *Keys, kind string) (body []byte, mediaType string, err error) {
+func (h *handler) write(doc *Publication, keys *Keys, kind string) (body []byte, mediaType string, err error) {
 	switch kind {
 	case kindJWS:
 		body, err = Compact(doc.Payload, keys.Active)

@@ -9,41 +9,38 @@ import (
 	"ctwatch/pins"
 )
 
-// A Document is what is published of an app now. It is not changed once a Source has
-// returned it.
-type Document struct {
-	App     string
-	Serial  int64 // greater than that of every earlier document of the app
-	Set     pins.Set
-	Payload []byte // made by Payload, of this set
+// A Publication is a pin document of an app, with what its other forms are made of. It
+// does not change once a Source has returned it.
+type Publication struct {
+	pins.Document
 
-	Issued       time.Time
 	RefreshAfter time.Time
 	Expires      time.Time
 
-	Leaves []Leaf // of the certificates served now, and of those to come if known
+	Set    pins.Set    // from which Payload made the document's payload
+	Leaves []pins.Leaf // the certificates that are served now, and known ones to come
 
-	// NoFiles says why the forms that are not signed are withheld, although the signed
-	// ones are not: a file that is built into an app cannot say that it says nothing of
-	// a host. So is a Wultra document without certificates. Nil if they are served.
+	// NoFiles is why the unsigned forms are withheld although the signed ones are not: a
+	// file that is built into an app cannot leave a host's pins open. The same holds for
+	// a Wultra document without certificates. Nil if they are served.
 	NoFiles *Withheld
 }
 
-// A Source knows the documents of apps. Its methods are called concurrently, for
-// every request, with names of apps that strangers choose.
+// A Source has the publications of apps. Its methods are called concurrently, for every
+// request, with names of apps that anyone may choose.
 type Source interface {
-	// Document returns what is published of an app. It fails with ErrNoApp if there
+	// Publication returns what is published of an app. It fails with ErrNoApp if there
 	// is no such app, and with a *Withheld if nothing may be published of it now.
-	Document(ctx context.Context, app string) (*Document, error)
+	Publication(ctx context.Context, app string) (*Publication, error)
 }
 
-// ErrNoApp says that there is no such app.
+// ErrNoApp means that there is no such app.
 var ErrNoApp = errors.New("no such app")
 
-// A Withheld says why nothing is published of an app now, or nothing in a form: a set
-// that lacks the key that is served would break the app. Devices keep what they have.
+// A Withheld is why nothing, or one form not, is published of an app now: a set without
+// the key that is served would break the app. Devices keep what they have.
 type Withheld struct {
-	Reasons []string // for each host, which everybody may read
+	Reasons []string // one for each host; public
 }
 
 func (w *Withheld) Error() string {

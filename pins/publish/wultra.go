@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"ctwatch/pins"
 	"ctwatch/pins/format"
 )
 
@@ -21,13 +22,6 @@ const (
 	HeaderChallenge = "X-Cert-Pinning-Challenge"
 	HeaderSignature = "X-Cert-Pinning-Signature"
 )
-
-// A Leaf is a certificate that a server of the app serves, or will.
-type Leaf struct {
-	CommonName string // of its subject: the name by which the SDK finds the fingerprint
-	DER        []byte // the final certificate, not the precertificate
-	NotAfter   time.Time
-}
 
 // A fingerprint is an entry of a document.
 type fingerprint struct {
@@ -52,7 +46,7 @@ func (f fingerprint) text() string {
 //
 // Devices keep what they have until it expires: a certificate that is left out is
 // trusted by them until then.
-func Wultra(leaves []Leaf, key *Key) ([]byte, error) {
+func Wultra(leaves []pins.Leaf, key *Key) ([]byte, error) {
 	entries, err := fingerprints(leaves, key)
 	if err != nil {
 		return nil, err
@@ -74,7 +68,7 @@ func Wultra(leaves []Leaf, key *Key) ([]byte, error) {
 //
 // What is signed is the challenge as it was sent, "&", and the body. It fails as
 // Wultra does.
-func WultraChallenge(leaves []Leaf, key *Key, challenge string, now time.Time) (body []byte, signature string, err error) {
+func WultraChallenge(leaves []pins.Leaf, key *Key, challenge string, now time.Time) (body []byte, signature string, err error) {
 	if err := CheckChallenge(challenge); err != nil {
 		return nil, "", err
 	}
@@ -146,7 +140,7 @@ func (k *Key) signText(text string) (string, error) {
 
 // fingerprints lists the entries of a document by name, end and fingerprint, each
 // once.
-func fingerprints(leaves []Leaf, key *Key) ([]fingerprint, error) {
+func fingerprints(leaves []pins.Leaf, key *Key) ([]fingerprint, error) {
 	if key.alg != jose.ES256 {
 		return nil, refuseKey(key)
 	}

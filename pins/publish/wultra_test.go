@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ctwatch/pins"
 	"ctwatch/pins/format"
 )
 
@@ -148,18 +149,21 @@ func TestWhatTheSDKWouldNotTakeIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ed.pem")
 	ed25519File(t, path)
 	ed, p256 := load(t, path), newRing(t).Keys().Active
-	good := Leaf{"api.example.com", []byte("x"), now}
+	leaf := func(name, der string, end time.Time) pins.Leaf {
+		return pins.Leaf{CommonName: name, DER: []byte(der), NotAfter: end}
+	}
+	good := leaf("api.example.com", "x", now)
 	for name, test := range map[string]struct {
 		key    *Key
-		leaves []Leaf
+		leaves []pins.Leaf
 		want   string
 	}{
-		"Ed25519":        {ed, []Leaf{good}, "P-256"},
+		"Ed25519":        {ed, []pins.Leaf{good}, "P-256"},
 		"none":           {p256, nil, "Probe"},
-		"no common name": {p256, []Leaf{good, {"", []byte("y"), now}}, "no common name"},
-		"not UTF-8":      {p256, []Leaf{{"\xff", []byte("y"), now}}, "not UTF-8"},
-		"no certificate": {p256, []Leaf{{"h", nil, now}}, "too little"},
-		"no end":         {p256, []Leaf{{"h", []byte("y"), time.Time{}}}, "too little"},
+		"no common name": {p256, []pins.Leaf{good, leaf("", "y", now)}, "no common name"},
+		"not UTF-8":      {p256, []pins.Leaf{leaf("\xff", "y", now)}, "not UTF-8"},
+		"no certificate": {p256, []pins.Leaf{leaf("h", "", now)}, "too little"},
+		"no end":         {p256, []pins.Leaf{leaf("h", "y", time.Time{})}, "too little"},
 	} {
 		_, err := Wultra(test.leaves, test.key)
 		_, _, err2 := WultraChallenge(test.leaves, test.key, "AAECAwQFBgcICQoLDA0ODw==", now)
