@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/store"
 )
@@ -26,8 +24,8 @@ const (
 	exitNo     = 3 // done, and the answer is "no"
 )
 
-// A world is what the program sees of the process it runs in.
-type world struct {
+// An environment is what the program sees of the process it runs in.
+type environment struct {
 	Args           []string
 	Stdin          io.Reader // may be nil
 	Stdout, Stderr io.Writer
@@ -36,19 +34,19 @@ type world struct {
 
 // terminal reports whether w is one that a person looks at, and whether it may be
 // coloured (https://no-color.org).
-func (w world) terminal(out io.Writer) (terminal, color bool) {
+func (w environment) terminal(out io.Writer) (terminal, color bool) {
 	terminal = isTerminal(out)
 	return terminal, terminal && w.mayColor()
 }
 
-func (w world) mayColor() bool {
+func (w environment) mayColor() bool {
 	noColor, _ := w.LookupEnv("NO_COLOR")
 	return noColor == ""
 }
 
 // columns returns how many columns the terminal has that a person looks at; 0 if out is
 // none, or does not say.
-func (w world) columns(out io.Writer) int {
+func (w environment) columns(out io.Writer) int {
 	f, ok := out.(*os.File)
 	if !ok {
 		return 0
@@ -65,7 +63,7 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// A usageError is a mistake of whoever called: exit status 2.
+// A usageError is wrong usage of a command: exit status 2, as for a configs.Error.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
@@ -84,7 +82,7 @@ func usagef(format string, args ...any) error {
 
 // An app is one run of the program: its flags, and what commands share.
 type app struct {
-	world
+	environment
 	configFile string
 	dataDir    string
 	json       bool
@@ -93,8 +91,8 @@ type app struct {
 }
 
 // run executes the command line and returns the exit status.
-func run(ctx context.Context, w world) int {
-	a := &app{world: w, ended: ctx.Done()}
+func run(ctx context.Context, w environment) int {
+	a := &app{environment: w, ended: ctx.Done()}
 	root := a.root()
 	root.SetArgs(w.Args)
 	root.SetOut(w.Stdout)
@@ -107,6 +105,7 @@ func run(ctx context.Context, w world) int {
 
 	var usage *usageError
 	var bad configs.Errors
+	var misconfigured *configs.Error
 	switch {
 	case err == nil:
 		return exitDone
@@ -124,7 +123,7 @@ func run(ctx context.Context, w world) int {
 			fmt.Fprintln(w.Stderr, e)
 		}
 		return exitUsage
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &misconfigured):
 		fmt.Fprintf(w.Stderr, "ctwatch: %v\n", err)
 		return exitUsage
 	}
@@ -201,9 +200,6 @@ func (a *app) config() (*configs.Config, error) {
 	return cfg, nil
 }
 
-// database returns the path of the database.
-func database(cfg *configs.Config) string { return filepath.Join(cfg.DataDir, "ctwatch.db") }
-
 // read opens the store for a command that only reads, and calls f.
 func (a *app) read(ctx context.Context, f func(*store.DB) error) error {
 	return a.with(func(path string) (*store.DB, error) { return store.OpenReadOnly(ctx, path) }, f)
@@ -222,7 +218,7 @@ func (a *app) with(open func(path string) (*store.DB, error), f func(*store.DB) 
 	if err != nil {
 		return err
 	}
-	db, err := open(database(cfg))
+	db, err := open(setup.Database(cfg))
 	if err != nil {
 		return err
 	}
@@ -247,14 +243,4 @@ func (a *app) logger() *slog.Logger {
 		}
 	}
 	return slog.New(slog.NewTextHandler(a.Stderr, o))
-}
-
-// httpClient returns the client for logs and log lists. Connections to a log are
-// kept, since it is asked again and again.
-func httpClient() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 32
-	t.ReadBufferSize = 32 << 10 // replies are large
-	t.ResponseHeaderTimeout = time.Minute
-	return &http.Client{Transport: t}
 }

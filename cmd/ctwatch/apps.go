@@ -20,14 +20,14 @@ import (
 // that it names. With an error, which has all mistakes, it returns what is right.
 func configuredApps(cfg *configs.Config) ([]pins.App, error) {
 	var out []pins.App
-	wrong := mistakes{cfg: cfg}
+	wrong := configs.Mistakes{Config: cfg}
 	for i, c := range cfg.Apps {
 		at := fmt.Sprintf("apps[%d]", i)
 		app := pins.App{Name: c.Name, Role: c.Pin, MinPins: c.Min, LeadTime: c.LeadTime}
 		seen := make(map[pins.Pattern]bool)
 		for j, h := range c.Hosts {
 			p, err := parseHost(h)
-			wrong.at(err, "%s.hosts[%d]", at, j)
+			wrong.At(err, "%s.hosts[%d]", at, j)
 			if err == nil && !seen[p] {
 				seen[p] = true
 				app.Hosts = append(app.Hosts, p)
@@ -35,12 +35,12 @@ func configuredApps(cfg *configs.Config) ([]pins.App, error) {
 		}
 		for j, s := range c.Shipped {
 			rules, err := shippedRules(s)
-			wrong.at(err, "%s.shipped[%d]", at, j)
+			wrong.At(err, "%s.shipped[%d]", at, j)
 			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
 		}
 		out = append(out, app)
 	}
-	return out, wrong.err()
+	return out, wrong.Err()
 }
 
 // shippedRules reads what the configuration says that a version ships.

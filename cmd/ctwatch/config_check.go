@@ -44,7 +44,7 @@ var errBad = &usageError{errTold}
 func (a *app) checkConfig() error {
 	cfg, watched, wrong, warnings := a.inspectConfig()
 	var bad configs.Errors
-	if err := wrong.err(); err != nil {
+	if err := wrong.Err(); err != nil {
 		errors.As(err, &bad)
 	}
 	file := ""
@@ -62,7 +62,7 @@ func (a *app) checkConfig() error {
 		return nil
 	}
 	if len(bad) > 0 {
-		return &usageError{bad}
+		return bad
 	}
 	for _, w := range warnings {
 		fmt.Fprintln(a.Stderr, w)
@@ -79,16 +79,16 @@ func (a *app) checkConfig() error {
 
 // inspectConfig reads a configuration as far as it can be read. It returns the mistakes,
 // and the warnings if there are none. The configuration is nil if there is nothing to read.
-func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong mistakes, warnings configs.Errors) {
+func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong configs.Mistakes, warnings configs.Errors) {
 	cfg, err := a.inspected()
 	if cfg == nil {
-		wrong.add(err)
+		wrong.Add(err)
 		return nil, 0, wrong, nil
 	}
-	wrong = mistakes{cfg: cfg}
-	wrong.add(err)
+	wrong = configs.Mistakes{Config: cfg}
+	wrong.Add(err)
 	e, err := readEstate(cfg)
-	wrong.add(err)
+	wrong.Add(err)
 	for _, check := range []func(*configs.Config) error{
 		(*configs.Config).CheckSecrets,
 		func(cfg *configs.Config) error { _, err := extraLogs(cfg); return err },
@@ -96,9 +96,9 @@ func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong mistakes,
 		func(cfg *configs.Config) error { _, err := natsOptions(cfg, a.logger()); return err },
 		a.checkLogList, a.checkKeys, a.checkSenders,
 	} {
-		wrong.add(check(cfg))
+		wrong.Add(check(cfg))
 	}
-	if wrong.err() != nil {
+	if wrong.Err() != nil {
 		return cfg, 0, wrong, nil
 	}
 	return cfg, len(e.rules), wrong, slices.Concat(e.warnings(), cfg.Unused(), cfg.Anonymous()).Sorted()
@@ -136,14 +136,14 @@ func (a *app) checkLogList(cfg *configs.Config) error {
 // checkKeys reads the signing key, and the credentials for NATS, where the configuration
 // names them.
 func (a *app) checkKeys(cfg *configs.Config) error {
-	wrong := mistakes{cfg: cfg}
+	wrong := configs.Mistakes{Config: cfg}
 	if cfg.Signing.KeyFile != "" {
 		_, err := openRing(cfg, false, a.logger())
-		wrong.add(err)
+		wrong.Add(err)
 	}
 	if file := cfg.NATS.CredentialsFile; file != "" {
 		_, err := files.Read(file, maxPEMFile)
-		wrong.at(err, "nats.credentials_file")
+		wrong.At(err, "nats.credentials_file")
 	}
-	return wrong.err()
+	return wrong.Err()
 }

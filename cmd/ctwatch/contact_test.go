@@ -83,7 +83,7 @@ func TestUserAgentOnTheWire(t *testing.T) {
 			args = append(args, "--contact", contact)
 		}
 		var errs strings.Builder
-		if code := run(context.Background(), world{Args: args, Stdout: io.Discard, Stderr: &errs, LookupEnv: func(string) (string, bool) { return "", false }}); code != exitDone {
+		if code := run(context.Background(), environment{Args: args, Stdout: io.Discard, Stderr: &errs, LookupEnv: func(string) (string, bool) { return "", false }}); code != exitDone {
 			t.Fatalf("scan ended with %d: %s", code, &errs)
 		}
 		if ua := w.seen("static"); len(ua) != 1 || !strings.HasSuffix(ua[0], suffix) || strings.Contains(ua[0], "(") != (suffix != "") {

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/follow"
@@ -84,7 +85,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if d.now == nil {
 		d.now = time.Now
 	}
-	d.client = httpClient()
+	d.client = setup.HTTPClient()
 	defer d.client.CloseIdleConnections()
 	e, err := newEstate(d.cfg, d.rules)
 	if err != nil {
@@ -103,7 +104,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer d.outages.Close()
 
 	var wake atomic.Pointer[notify.Dispatcher]
-	d.db, err = store.Open(ctx, database(d.cfg), store.Options{
+	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
 		Logger: d.logger, Now: d.now, Judge: d.verdicts.judge,
 		Pinned: func(name string) (app, host string, ok bool) { return d.estate.Load().pinned(name) },
 		OnEvents: func() {
@@ -167,7 +168,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	d.logger.Info(e.probing())
-	d.logger.Info("ctwatch starts", "version", buildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
+	d.logger.Info("ctwatch starts", "version", setup.BuildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.senders.Run(ctx) })
 	g.Go(func() error { return followLogs(ctx) })

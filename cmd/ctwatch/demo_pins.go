@@ -62,7 +62,7 @@ func (d *demo) command(want int, args ...string) (string, error) {
 // what it prints.
 func (d *demo) silently(want int, args ...string) (string, error) {
 	var out, errs bytes.Buffer
-	status := run(d.ctx, world{
+	status := run(d.ctx, environment{
 		Args: append(args, "--config", filepath.Join(d.dir, "ctwatch.yaml")), Stdout: &out, Stderr: &errs, LookupEnv: func(string) (string, bool) { return "", false },
 	})
 	out.Write(errs.Bytes())

@@ -24,7 +24,7 @@ import (
 func TestDemoPlaysOut(t *testing.T) {
 	t.Parallel()
 	var out, log safeBuffer
-	status := run(t.Context(), world{Args: []string{"demo"}, Stdout: &out, Stderr: &log, LookupEnv: os.LookupEnv})
+	status := run(t.Context(), environment{Args: []string{"demo"}, Stdout: &out, Stderr: &log, LookupEnv: os.LookupEnv})
 	if status != exitDone {
 		t.Fatalf("exit status %d\n%s%s", status, out.String(), log.String())
 	}
@@ -102,7 +102,7 @@ func TestDemoCannotPretend(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out safeBuffer
-			a := &app{world: world{Stdout: &out, Stderr: io.Discard, LookupEnv: os.LookupEnv}}
+			a := &app{environment: environment{Stdout: &out, Stderr: io.Discard, LookupEnv: os.LookupEnv}}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			d, data := a.newDemo(ctx), t.TempDir()
@@ -169,7 +169,7 @@ func TestDemoKeeps(t *testing.T) {
 	var out, log safeBuffer
 	status := make(chan int)
 	go func() {
-		status <- run(ctx, world{Args: []string{"demo", "--keep", "--data", dir}, Stdout: &out, Stderr: &log, LookupEnv: os.LookupEnv})
+		status <- run(ctx, environment{Args: []string{"demo", "--keep", "--data", dir}, Stdout: &out, Stderr: &log, LookupEnv: os.LookupEnv})
 	}()
 	late, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
@@ -183,7 +183,7 @@ func TestDemoKeeps(t *testing.T) {
 		nc.Close()
 	}
 	var certs safeBuffer
-	if s := run(ctx, world{Args: []string{"certs", "list", "--json", "--data", dir}, Stdout: &certs, Stderr: &log, LookupEnv: os.LookupEnv}); s != exitDone {
+	if s := run(ctx, environment{Args: []string{"certs", "list", "--json", "--data", dir}, Stdout: &certs, Stderr: &log, LookupEnv: os.LookupEnv}); s != exitDone {
 		t.Errorf("its certificates cannot be listed: %s", log.String())
 	}
 	if n := strings.Count(certs.String(), "\n{"); n != 8 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/user"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch/planner"
 	"ctwatch/pins"
@@ -62,7 +63,7 @@ func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err
 }
 
 func (d *desk) open(ctx context.Context, how access, o store.Options) (*store.DB, error) {
-	path := database(d.cfg)
+	path := setup.Database(d.cfg)
 	use := func(db *store.DB) error { return d.use(ctx, db) }
 	if how == toCreate || how == toChange {
 		db, err := store.OpenShared(ctx, path, o)

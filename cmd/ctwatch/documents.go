@@ -27,7 +27,7 @@ func openRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.R
 	ring, err := publish.OpenRing(path, ours && create, logger)
 	switch {
 	case err != nil && !ours:
-		return nil, &usageError{cfg.Errorf("signing.key_file", "cannot be used: %w", err)}
+		return nil, cfg.Errorf("signing.key_file", "cannot be used: %w", err)
 	case errors.Is(err, fs.ErrNotExist) && !create:
 		return nil, fmt.Errorf("there is no signing key yet: name another data directory with --data or data_dir, or start \"ctwatch run\", which makes one (%w)", err)
 	}

@@ -31,26 +31,26 @@ type estate struct {
 // readEstate reads what the configuration says, with its watch list and the files that it
 // names. An error has all mistakes.
 func readEstate(cfg *configs.Config) (*estate, error) {
-	wrong := mistakes{cfg: cfg}
+	wrong := configs.Mistakes{Config: cfg}
 	rules, err := watchRules(cfg, nil)
-	wrong.add(err)
+	wrong.Add(err)
 	e, err := newEstate(cfg, rules)
-	wrong.add(err)
-	return e, wrong.err()
+	wrong.Add(err)
+	return e, wrong.Err()
 }
 
 // newEstate reads the configuration, with the files that it names. An error has all
 // mistakes.
 func newEstate(cfg *configs.Config, rules []watchlist.Rule) (*estate, error) {
-	wrong := mistakes{cfg: cfg}
+	wrong := configs.Mistakes{Config: cfg}
 	e := &estate{cfg: cfg, rules: rules}
 	var err error
 	e.apps, err = configuredApps(cfg)
-	wrong.add(err)
+	wrong.Add(err)
 	e.verdictRules = e.policyRules(&wrong)
 	e.grants = e.policyGrants()
 	e.endpoints = e.allEndpoints(&wrong)
-	if err := wrong.err(); err != nil {
+	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -114,7 +114,7 @@ func (e *estate) subject(host pins.Pattern) string {
 // An endpoint with a name of its own that the rule covers is asked for by that
 // name. Any other, such as an address, is asked for by the name that the rule is
 // about, and by the apps' hosts below it.
-func (e *estate) allEndpoints(wrong *mistakes) []probe.Endpoint {
+func (e *estate) allEndpoints(wrong *configs.Mistakes) []probe.Endpoint {
 	var out []probe.Endpoint
 	add := func(ep probe.Endpoint) {
 		if !slices.Contains(out, ep) {
@@ -131,7 +131,7 @@ func (e *estate) allEndpoints(wrong *mistakes) []probe.Endpoint {
 		for j, s := range w.Endpoints {
 			ep, err := probe.ParseEndpoint(s)
 			if err != nil {
-				wrong.at(err, "watch[%d].endpoints[%d]", i, j)
+				wrong.At(err, "watch[%d].endpoints[%d]", i, j)
 				continue
 			}
 			if rule.Matches(ep.Host) {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/notify"
 )
@@ -70,14 +71,16 @@ func (p *pulse) alive(context.Context) error {
 func (d *daemon) beat(ctx context.Context) error {
 	url, err := d.cfg.Heartbeat.URL.Reveal()
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 	h, err := notify.NewHeartbeat(notify.HeartbeatOptions{
 		Alive: d.pulse.alive, Changed: d.tellPulse, Beat: d.tellBeat,
 		URL: url, Interval: d.cfg.Heartbeat.Interval, OutwardOptions: outward(d.cfg.Heartbeat.AllowPrivate), Logger: d.logger,
 	})
 	if err != nil {
-		return settingError(d.cfg, "heartbeat", err)
+		wrong := configs.Mistakes{Config: d.cfg}
+		wrong.At(err, "heartbeat")
+		return wrong.Err()
 	}
 	return h.Run(ctx)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/metrics"
@@ -17,19 +18,19 @@ import (
 
 // httpOptions reads the files that http in the configuration names.
 func httpOptions(cfg *configs.Config, logger *slog.Logger) (o web.Options, err error) {
-	c, wrong := cfg.HTTP, mistakes{cfg: cfg}
+	c, wrong := cfg.HTTP, configs.Mistakes{Config: cfg}
 	o = web.Options{Listen: c.Listen, Public: c.PublicURL != "", Logger: logger}
 	if c.TokensFile != "" {
 		if o.Tokens, err = web.ReadTokens(c.TokensFile, logger); err != nil {
-			wrong.add(cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err))
+			wrong.Add(cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err))
 		}
 	}
 	if c.TLS != nil && !cfg.Spoiled("http.tls") {
 		if o.TLS, err = web.TLS(c.TLS.Cert, c.TLS.Key, logger); err != nil {
-			wrong.add(cfg.Errorf("http.tls", "cannot be used: %w; want two PEM files, a certificate with its chain and its key", err))
+			wrong.Add(cfg.Errorf("http.tls", "cannot be used: %w; want two PEM files, a certificate with its chain and its key", err))
 		}
 	}
-	return o, wrong.err()
+	return o, wrong.Err()
 }
 
 // listenHTTP makes the HTTP listener with what it serves; nil if there is to be
@@ -91,7 +92,7 @@ func (d *daemon) notReady(ctx context.Context) (reasons []string) {
 // newMetrics makes the metrics, which look up in the store how logs and senders
 // stand.
 func (d *daemon) newMetrics() (*metrics.Metrics, error) {
-	v := buildVersion()
+	v := setup.BuildVersion()
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},

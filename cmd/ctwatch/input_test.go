@@ -71,7 +71,7 @@ func TestStdinIsRead(t *testing.T) {
 	config := s.config()
 	ask := func(ctx context.Context, stdin io.Reader, file string) (status int, out string) {
 		var b strings.Builder
-		status = run(ctx, world{
+		status = run(ctx, environment{
 			Args: []string{"certs", "authorize", file, "--reason", "ours", "--config", config}, Stdin: stdin, Stdout: &b, Stderr: &b,
 			LookupEnv: func(string) (string, bool) { return "", false },
 		})

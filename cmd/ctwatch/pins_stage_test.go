@@ -127,7 +127,7 @@ type person struct {
 // runCommand runs a command in this process.
 func runCommand(ctx context.Context, config string, args ...string) (status int, stdout, stderr string) {
 	var out, errs strings.Builder
-	status = run(ctx, world{
+	status = run(ctx, environment{
 		Args: append(args, "--config", config), Stdout: &out, Stderr: &errs,
 		LookupEnv: func(string) (string, bool) { return "", false },
 	})

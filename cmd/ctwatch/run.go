@@ -89,7 +89,8 @@ func checkedRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, erro
 	case err == nil && len(rules) == 0:
 		return nil, &usageError{errNothingWatched}
 	}
-	wrong := mistakes{cfg: cfg, all: bad}
-	wrong.add(cfg.CheckSecrets())
-	return rules, wrong.err()
+	wrong := configs.Mistakes{Config: cfg}
+	wrong.Add(err)
+	wrong.Add(cfg.CheckSecrets())
+	return rules, wrong.Err()
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
@@ -91,7 +92,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	if j.toSet && j.to <= j.from {
 		return usagef("--to %d is not after --from %d", j.to, j.from)
 	}
-	client := httpClient()
+	client := setup.HTTPClient()
 	defer client.CloseIdleConnections()
 	logger := a.logger()
 	info, err := a.findLog(ctx, cfg, j, logger)
@@ -144,7 +145,7 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		return ctwatch.Log{}, err
 	}
 	if cfg.Logs.List != "" {
-		source, err := logListSource(cfg, httpClient(), logger, nil)
+		source, err := logListSource(cfg, setup.HTTPClient(), logger, nil)
 		if err != nil {
 			return ctwatch.Log{}, err
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,18 +18,18 @@ import (
 // A senderMaker makes senders from the configuration, and collects what is wrong.
 type senderMaker struct {
 	senders []notify.Sender
-	wrong   mistakes
+	wrong   configs.Mistakes
 }
 
 // newSenders makes the senders that may change while the daemon runs: all but NATS
 // and stdout. db keeps threads and verdicts, and v has the CAs' addresses: both are nil
 // where no event is sent. An error has all mistakes.
 func newSenders(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Logger) ([]notify.Sender, error) {
-	m := &senderMaker{wrong: mistakes{cfg: cfg}}
+	m := &senderMaker{wrong: configs.Mistakes{Config: cfg}}
 	if cfg.Slack != nil {
 		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, v, logger))
 		if err != nil {
-			m.wrong.sender("slack", err)
+			m.wrong.At(err, "slack")
 		} else {
 			m.senders = append(m.senders, slack)
 		}
@@ -49,7 +48,7 @@ func newSenders(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Log
 		m.add(fmt.Sprintf("services[%d]", i), s, err, v.Filter)
 	}
 	m.addHooks(cfg, logger)
-	if err := m.wrong.err(); err != nil {
+	if err := m.wrong.Err(); err != nil {
 		notify.Close(m.senders...)
 		return nil, err
 	}
@@ -70,7 +69,7 @@ func (m *senderMaker) addEmail(cfg *configs.Config) {
 	if e.CAFile != "" {
 		roots, err := certPool(e.CAFile)
 		if err != nil {
-			m.wrong.sender("email.ca_file", err)
+			m.wrong.At(err, "email.ca_file")
 			return
 		}
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
@@ -79,7 +78,7 @@ func (m *senderMaker) addEmail(cfg *configs.Config) {
 		o.To = to
 		s, err := notify.NewEmail(o)
 		if err != nil {
-			m.wrong.sender("email", err)
+			m.wrong.At(err, "email")
 			return
 		}
 		m.add(fmt.Sprintf("email.to[%d]", i), s, nil, e.Filter)
@@ -91,7 +90,7 @@ func (m *senderMaker) addHooks(cfg *configs.Config, logger *slog.Logger) {
 	for _, d := range cfg.Hooks {
 		abs, err := filepath.Abs(d)
 		if err != nil {
-			m.wrong.sender("hooks", err)
+			m.wrong.At(err, "hooks")
 			return
 		}
 		dirs = append(dirs, abs)
@@ -116,27 +115,10 @@ func (m *senderMaker) add(at string, s notify.Sender, err error, f configs.Filte
 		s, err = notify.Filtered(s, notify.Filter{MinSeverity: ctwatch.Severity(f.Severity), Types: f.Types, Subjects: f.Watch})
 	}
 	if err != nil {
-		m.wrong.sender(at, err)
+		m.wrong.At(err, "%s", at)
 		return
 	}
 	m.senders = append(m.senders, s)
-}
-
-// settingError says where a setting that a sender refuses stands.
-func settingError(cfg *configs.Config, path string, err error) error {
-	wrong := mistakes{cfg: cfg}
-	wrong.sender(path, err)
-	return wrong.err()
-}
-
-// sender adds what a sender says of its settings, which may name a place itself.
-func (m *mistakes) sender(path string, err error) {
-	var placed *configs.Error
-	if errors.As(err, &placed) {
-		m.add(placed)
-		return
-	}
-	m.at(err, "%s", path)
 }
 
 func outward(private bool) notify.OutwardOptions {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/configs/snapshot"
 	"ctwatch/ctwatch"
@@ -33,19 +34,19 @@ func watchRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error)
 		}
 		asked = append(asked, r)
 	}
-	wrong := mistakes{cfg: cfg}
+	wrong := configs.Mistakes{Config: cfg}
 	var rules []watchlist.Rule
 	for i, w := range cfg.Watch {
 		r, err := watchlist.NewRule(w.Domain, w.Subdomains)
-		wrong.at(err, "watch[%d].domain", i)
+		wrong.At(err, "watch[%d].domain", i)
 		rules = append(rules, r)
 	}
 	for i, name := range cfg.WatchFiles {
 		more, err := watchFile(name)
-		wrong.at(err, "watch_files[%d]", i)
+		wrong.At(err, "watch_files[%d]", i)
 		rules = append(rules, more...)
 	}
-	return append(rules, asked...), wrong.err()
+	return append(rules, asked...), wrong.Err()
 }
 
 // maxWatchFile bounds a watch list, in bytes; one of a million domains has some 20 MB.
@@ -65,16 +66,16 @@ func watchFile(name string) ([]watchlist.Rule, error) {
 // extraLogs returns the logs that the configuration names itself.
 func extraLogs(cfg *configs.Config) ([]ctwatch.Log, error) {
 	var out []ctwatch.Log
-	wrong := mistakes{cfg: cfg}
+	wrong := configs.Mistakes{Config: cfg}
 	for i, x := range cfg.Logs.Extra {
 		l, err := loglist.Extra{
 			Name: x.Name, Kind: ctwatch.LogKind(x.Kind), URL: x.URL, SubmissionURL: x.SubmissionURL,
 			Key: base64.StdEncoding.EncodeToString(x.Key),
 		}.Log()
-		wrong.at(err, "logs.extra[%d]", i)
+		wrong.At(err, "logs.extra[%d]", i)
 		out = append(out, l)
 	}
-	return out, wrong.err()
+	return out, wrong.Err()
 }
 
 // userAgent tells log operators what reads their logs, and whom to ask.
@@ -85,7 +86,7 @@ func userAgent(cfg *configs.Config) string {
 			return r
 		}
 		return -1
-	}, buildVersion().Version)
+	}, setup.BuildVersion().Version)
 	ua := "ctwatch/" + version
 	if cfg.Logs.Contact != "" {
 		ua += " (" + cfg.Logs.Contact + ")"
@@ -98,7 +99,7 @@ func userAgent(cfg *configs.Config) string {
 func logListSource(cfg *configs.Config, client *http.Client, logger *slog.Logger, onAlarms func([]loglist.Alarm, time.Time)) (*loglist.Source, error) {
 	key, err := loglist.LoadKey(cfg.Logs.ListKey)
 	if err != nil {
-		return nil, &usageError{cfg.Errorf("logs.list_key", "%w", err)}
+		return nil, cfg.Errorf("logs.list_key", "%w", err)
 	}
 	c := loglist.Config{
 		Location: cfg.Logs.List, Key: key, Refresh: cfg.Logs.Refresh,
@@ -115,7 +116,7 @@ func logListSource(cfg *configs.Config, client *http.Client, logger *slog.Logger
 	}
 	s, err := loglist.NewSource(c)
 	if err != nil {
-		return nil, &usageError{cfg.Errorf("logs.list", "%w", err)}
+		return nil, cfg.Errorf("logs.list", "%w", err)
 	}
 	return s, nil
 }

@@ -68,7 +68,7 @@ func TestNarrowTerminalShowsSomething(t *testing.T) {
 // TestNoColorOnlyIfNotEmpty: NO_COLOR counts if it is not empty (no-color.org).
 func TestNoColorOnlyIfNotEmpty(t *testing.T) {
 	for value, want := range map[string]bool{"": true, "1": false} {
-		w := world{LookupEnv: func(string) (string, bool) { return value, true }}
+		w := environment{LookupEnv: func(string) (string, bool) { return value, true }}
 		if got := w.mayColor(); got != want {
 			t.Errorf("NO_COLOR=%q: %v", value, got)
 		}

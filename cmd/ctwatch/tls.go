@@ -21,13 +21,13 @@ func natsTLS(cfg *configs.Config) (*tls.Config, error) {
 	if c.CA != "" {
 		var err error
 		if out.RootCAs, err = certPool(c.CA); err != nil {
-			return nil, &usageError{cfg.Errorf("nats.tls.ca", "%w", err)}
+			return nil, cfg.Errorf("nats.tls.ca", "%w", err)
 		}
 	}
 	if c.Cert != "" {
 		pair, err := web.KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return nil, &usageError{cfg.Errorf("nats.tls", "%w", err)}
+			return nil, cfg.Errorf("nats.tls", "%w", err)
 		}
 		out.Certificates = []tls.Certificate{pair}
 	}

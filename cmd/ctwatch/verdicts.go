@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
@@ -18,7 +20,7 @@ import (
 // policyRules lists what the watch list of the configuration says of who may issue
 // what. The lines of files, of which there can be a million, and those of --watch say
 // nothing of it.
-func (e *estate) policyRules(wrong *mistakes) []policy.Rule {
+func (e *estate) policyRules(wrong *configs.Mistakes) []policy.Rule {
 	cas := policy.NewCAs()
 	var out []policy.Rule
 	for i := range e.cfg.Watch {
@@ -37,7 +39,7 @@ func silentRule(r watchlist.Rule) policy.Rule {
 }
 
 // policyRule fills in what entry i of the configuration's watch list says.
-func (e *estate) policyRule(rule *policy.Rule, i int, cas *policy.CAs, wrong *mistakes) {
+func (e *estate) policyRule(rule *policy.Rule, i int, cas *policy.CAs, wrong *configs.Mistakes) {
 	w := e.cfg.Watch[i]
 	rule.Keys, rule.MaxValidity, rule.Wildcards, rule.CAA = w.Keys, w.MaxValidity, w.Wildcards, w.CAA
 	for j, s := range w.Issuers {
@@ -45,16 +47,16 @@ func (e *estate) policyRule(rule *policy.Rule, i int, cas *policy.CAs, wrong *mi
 		if err == nil {
 			err = cas.Check(issuer)
 		}
-		wrong.at(err, "watch[%d].issuers[%d]", i, j)
+		wrong.At(err, "watch[%d].issuers[%d]", i, j)
 		rule.Issuers = append(rule.Issuers, issuer)
 	}
 	for j, s := range w.Algorithms {
-		wrong.at(policy.CheckAlgorithm(s), "watch[%d].algorithms[%d]", i, j)
+		wrong.At(policy.CheckAlgorithm(s), "watch[%d].algorithms[%d]", i, j)
 		rule.Algorithms = append(rule.Algorithms, s)
 	}
 	for j, s := range w.Never {
 		never, err := pins.ParsePattern(s)
-		wrong.at(err, "watch[%d].never[%d]", i, j)
+		wrong.At(err, "watch[%d].never[%d]", i, j)
 		rule.Never = append(rule.Never, never)
 	}
 }
@@ -81,7 +83,7 @@ const judging = "issuers by signature;"
 func (v *verdicts) replace(e *estate) {
 	v.policy.Store(policy.New(e.verdictRules, v.cas))
 	b, _ := json.Marshal(e.verdictRules) // texts and numbers
-	sum := sha256.Sum256(append(b, judging+buildVersion().Version...))
+	sum := sha256.Sum256(append(b, judging+setup.BuildVersion().Version...))
 	digest := hex.EncodeToString(sum[:])
 	v.digest.Store(&digest)
 }
