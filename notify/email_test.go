@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"golang.org/x/net/html"
 
 	"ctwatch/ctwatch"
@@ -314,3 +316,68 @@ func TestNewEmailRefusesWhatCannotWork(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// Every event arrives once and in order after a mail server was down in many ways.
+func TestAllArriveInOrderAfterTroubleByMail(t *testing.T) {
+	events, want := sixEvents()
+	smtp := startSMTP(t, &smtpServer{reply: func(n int, command string) string {
+		switch {
+		case n == 1 && command == "":
+			return "421 not now"
+		case n == 2 && command == "EHLO":
+			return "hang"
+		case n == 3 && command == "RCPT", n == 8 && command == "MAIL":
+			return "450 later"
+		case n == 4 && command == ".":
+			return "451 again"
+		}
+		return ""
+	}})
+	email := smtp.email(t)
+	email.step = 200 * time.Millisecond
+	o := newMemoryOutbox(events...)
+	_, stop := start(t, Config{Outbox: o, Senders: []Sender{email}, Timeout: 200 * time.Millisecond})
+	eventually(t, "all are delivered", func() bool { return o.cursor(email.Name()).seq == int64(len(events)) })
+	if dead := o.cursor(email.Name()).dead; len(dead) > 0 {
+		t.Errorf("dead letters %v", dead)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for _, m := range smtp.taken() {
+		_, id, _ := strings.Cut(m.data, "Message-ID: <")
+		id, _, _ = strings.Cut(id, "@")
+		got = append(got, id)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEmailTakesHugeAndTestEvents(t *testing.T) {
+	smtp := startSMTP(t, &smtpServer{})
+	events := append(fromOutbox(t, hugeEvents()...), ctwatch.TestEvent("alice", testTime))
+	for _, e := range events {
+		mustSend(t, smtp.email(t), e)
+	}
+	checkHuge(t, smtp.taken()[0].data)
+	if n := len(smtp.taken()); n != len(events) {
+		t.Errorf("%d mails", n)
+	}
+}
+
+func TestEmailGetsNoRoutineEvents(t *testing.T) {
+	email := startSMTP(t, &smtpServer{}).email(t)
+	checkPeople(t, email, false)
+	all, err := Filtered(email, Filter{MinSeverity: ctwatch.Debug})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPeople(t, all, true)
+}
+
+var _ interface {
+	Batcher
+	Patient
+} = (*Email)(nil)

@@ -1,13 +1,11 @@
 package notify
 
 import (
-	"bytes"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -79,22 +77,4 @@ func TestTheServersLogIsOursAtDebug(t *testing.T) {
 	if !strings.Contains(out, "NATS server: ") || strings.Contains(out, "level=INFO") || strings.Contains(out, "level=WARN") {
 		t.Errorf("log: %s", out)
 	}
-}
-
-// A lockedBuffer is written to by several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

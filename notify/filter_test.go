@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"fmt"
 	"testing"
 
 	"ctwatch/ctwatch"
@@ -70,5 +71,30 @@ func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
 	}
 	if _, ok := as[Batcher](s); ok {
 		t.Error("it can do what the inner sender cannot")
+	}
+}
+
+// Where an event has no room for all the watched domains that a certificate concerns, those who
+// watch only some of them get it, whichever these are.
+func TestFilterPassesWhatMayConcernIt(t *testing.T) {
+	filter := Filter{Subjects: []string{"d150.test"}}
+	for name, tt := range map[string]struct {
+		domains, matches int
+		want             bool
+	}{
+		"few, and not this one":          {10, 10, false},
+		"few that match many times":      {10, 5000, false},
+		"so many that some are left out": {200, 200, true},
+	} {
+		c := testCertificate("www.test")
+		c.Names, c.Matches = nil, nil
+		for i := range tt.matches {
+			d := fmt.Sprintf("d%d.test", i%tt.domains)
+			n := fmt.Sprintf("n%d.%s", i, d)
+			c.Names, c.Matches = append(c.Names, n), append(c.Matches, ctwatch.Match{Watch: d, Name: n, Domain: d})
+		}
+		if got := filter.Match(fromOutbox(t, ctwatch.UnexpectedEvent(c, "no", testTime))[0]); got != tt.want {
+			t.Errorf("%s: passes: %v", name, got)
+		}
 	}
 }

@@ -400,3 +400,30 @@ func FuzzHookValue(f *testing.F) {
 		}
 	})
 }
+
+func TestHookGetsHugeAndTestEvents(t *testing.T) {
+	dir := t.TempDir()
+	h := newHook(t, script(t, dir, "hook", `cat >> $DIR/out; echo $CTWATCH_EVENT_TYPE $CTWATCH_SUBJECT > $DIR/last`), 0)
+	for _, e := range append(fromOutbox(t, hugeEvents()...), ctwatch.TestEvent("alice", testTime)) {
+		mustSend(t, h, e)
+	}
+	checkHuge(t, readFile(t, dir+"/out"))
+	if got := readFile(t, dir+"/last"); got != "notify.test daemon\n" {
+		t.Errorf("the hook got %q", got)
+	}
+}
+
+func TestHookGetsAllEvents(t *testing.T) {
+	hook := newHook(t, script(t, t.TempDir(), "hook", ""), 0)
+	checkPrograms(t, hook)
+	filtered, err := Filtered(hook, Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPrograms(t, filtered)
+}
+
+var _ interface {
+	Sender
+	Patient
+} = (*Hook)(nil)

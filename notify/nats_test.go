@@ -559,3 +559,18 @@ var (
 	_ Sender  = (*NATS)(nil)
 	_ Reviver = (*NATS)(nil)
 )
+
+func TestNATSGetsATest(t *testing.T) {
+	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+	mustSend(t, newNATS(t, NATSOptions{InProcess: e}), ctwatch.TestEvent("alice", testTime))
+	if msgs := consume(t, "CTWATCH", e.ClientURL()); len(msgs) != 1 || msgs[0].Subject() != "ctwatch.notify.test.daemon" {
+		t.Errorf("NATS got %v", msgs)
+	}
+	checkPrograms(t, (*NATS)(nil))
+}
+
+var _ interface {
+	Sender
+	Reviver
+	Closer
+} = (*NATS)(nil)

@@ -264,5 +264,3 @@ type closer struct {
 
 func (*closer) Name() string { return "closer" }
 func (c *closer) Close()     { c.closed++ }
-
-var _ = []Closer{(*NATS)(nil), (*Webhook)(nil)}

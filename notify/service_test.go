@@ -3,10 +3,13 @@ package notify
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"ctwatch/ctwatch"
 )
 
 const serviceSecret = "s3cr3t-t0pic"
@@ -174,9 +177,41 @@ func TestServicesHaveNamesThatTellNoSecret(t *testing.T) {
 	}
 }
 
-var _ = []Batcher{(*Service)(nil), (*Email)(nil)}
+func TestServiceGetsHugeAndTestEvents(t *testing.T) {
+	r := newReceiver(t, nil)
+	events := append(fromOutbox(t, hugeEvents()...), ctwatch.TestEvent("alice", testTime))
+	for _, e := range events {
+		mustSend(t, service(t, r), e)
+	}
+	checkHuge(t, r.bodies[0])
+	if n := r.count(); n != len(events) {
+		t.Errorf("%d requests", n)
+	}
+}
 
-var _ = []interface {
-	Sender
+func TestServiceGetsNoRoutineEvents(t *testing.T) {
+	s := service(t, newReceiver(t, nil))
+	checkPeople(t, s, false)
+	all, err := Filtered(s, Filter{MinSeverity: ctwatch.Debug})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPeople(t, all, true)
+}
+
+func TestServiceTextIsBounded(t *testing.T) {
+	for _, s := range hostileTexts {
+		n := NewNotice(hostileEvent(s))
+		if text := n.chat(serviceLimit); utf8.RuneCountInString(text) > serviceLimit {
+			t.Errorf("a message of %d runes", utf8.RuneCountInString(text))
+		}
+		if d := NewDigest(slices.Repeat([]ctwatch.Event{hostileEvent(s)}, 30), serviceLimit); len(d.Lines) > 1 && utf8.RuneCountInString(d.text(chatText)) > serviceLimit {
+			t.Errorf("a digest of %d runes", utf8.RuneCountInString(d.text(chatText)))
+		}
+	}
+}
+
+var _ interface {
+	Batcher
 	Patient
-}{(*Service)(nil), (*Email)(nil), (*Hook)(nil)}
+} = (*Service)(nil)

@@ -174,7 +174,7 @@ func TestTheSocketIsOpenedAgainWheneverItFails(t *testing.T) {
 
 func TestARefusedAppTokenIsTriedAgainAndNotTold(t *testing.T) {
 	server := newSlackServer(t)
-	var log syncBuffer
+	var log lockedBuffer
 	s := newSlack(t, SlackOptions{
 		Token: StaticSecret(testToken), APIURL: server.URL + "/api", Channel: "#certs", Logger: log.logger(),
 		Buttons: &SlackButtons{

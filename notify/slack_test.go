@@ -275,3 +275,22 @@ func TestNewSlackRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+func TestSlackGetsHugeAndTestEvents(t *testing.T) {
+	server, threads := newSlackServer(t), &memoryThreads{}
+	senders := []Sender{threadSlack(t, server, threads), hookSlack(t, server)}
+	for _, s := range senders {
+		mustSend(t, s, ctwatch.TestEvent("alice", testTime))
+	}
+	if n := len(server.all()); n != 2 || len(threads.at) != 0 {
+		t.Errorf("%d posts to Slack, threads %v", n, threads.at)
+	}
+	events := fromOutbox(t, hugeEvents()...)
+	for _, e := range events {
+		for _, s := range senders {
+			mustSend(t, s, e)
+		}
+	}
+	checkHuge(t, server.all()[2].form.Get("blocks"))
+	checkMessages(t, events)
+}

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ctwatch/ctwatch"
 )
 
@@ -320,4 +322,48 @@ func TestWebhookChecksTheCertificate(t *testing.T) {
 	}
 	defer w.Close()
 	mustSend(t, w, issued())
+}
+
+// Every event arrives once and in order after a receiver was down in many ways.
+func TestAllArriveInOrderAfterTrouble(t *testing.T) {
+	events, want := sixEvents()
+	ids := make(chan string, 100)
+	hook := &receiver{Server: httptest.NewServer(troubled(func(body string) {
+		var e ctwatch.Event
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			t.Error(err)
+		}
+		ids <- e.ID
+	}))}
+	t.Cleanup(hook.Close)
+	s := hook.webhook(t)
+	o := newMemoryOutbox(events...)
+	_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}, Timeout: 200 * time.Millisecond})
+	eventually(t, "all are delivered", func() bool { return o.cursor(s.Name()).seq == int64(len(events)) })
+	if dead := o.cursor(s.Name()).dead; len(dead) > 0 {
+		t.Errorf("dead letters %v", dead)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for len(ids) > 0 {
+		got = append(got, <-ids)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWebhookGetsHugeAndTestEvents(t *testing.T) {
+	r := newReceiver(t, nil)
+	events := append(fromOutbox(t, hugeEvents()...), ctwatch.TestEvent("alice", testTime))
+	for _, e := range events {
+		mustSend(t, r.webhook(t), e)
+	}
+	checkHuge(t, r.bodies[0])
+	if n := r.count(); n != len(events) {
+		t.Errorf("%d requests", n)
+	}
+	checkPrograms(t, r.webhook(t))
 }
