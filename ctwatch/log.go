@@ -98,6 +98,13 @@ type Log struct {
 	FinalRoot Hash
 }
 
+// A Start says where to begin reading the logs that there are at the first run. The
+// zero Start is "now": at their sizes then.
+type Start struct {
+	Beginning bool          // at the first entry
+	Back      time.Duration // this long ago; 0 unless positive, never with Beginning
+}
+
 // A LogStatus is where the reading of one log stands. Positions count entries
 // from the log's first: they equal TreeSize when caught up.
 type LogStatus struct {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
 	"ctwatch/ctwatch/metrics"
 	"ctwatch/ctwatch/planner"
@@ -63,16 +63,15 @@ type daemon struct {
 	looks     *probe.Scheduler
 	senders   *notify.Manager
 	ready     *readiness
-	pulse     *pulse
+	liveness  *follow.Liveness
+	logs      *follow.LogSet
 	clock     *follow.Clock
-	paces     *paces
+	paces     *ctlog.Paces
 	issuer    *publish.Issuer // of pin documents; nil where none are served
 	outages   *follow.Outages
 	metrics   *metrics.Metrics
-	followed  atomic.Pointer[map[ctwatch.LogID]bool] // nil before there are logs to follow
-	logList   atomic.Pointer[metrics.LogList]        // nil before the log list was asked for
-	listWrong atomic.Pointer[[]string]               // what is wrong with it, for people
-	atStart   sync.Map                               // of ctwatch.LogID: the logs there were when the daemon started
+	logList   atomic.Pointer[metrics.LogList] // nil before the log list was asked for
+	listWrong atomic.Pointer[[]string]        // what is wrong with it, for people
 }
 
 // run works until ctx ends, which is no error, or until the store is broken.
@@ -97,9 +96,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.news = make(chan struct{}, 1)
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
-	d.pulse = &pulse{now: d.now, start: d.now(), given: d.silence}
+	d.liveness = follow.NewLiveness(d.now, d.silence)
 	d.clock = &follow.Clock{Now: d.now, Logger: d.logger}
-	d.paces = newPaces(d.cfg.Logs.MaxRate)
+	d.paces = ctlog.NewPaces(float64(d.cfg.Logs.MaxRate))
 	d.outages = &follow.Outages{Logger: d.logger}
 	defer d.outages.Close()
 
@@ -127,6 +126,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		err = errors.Join(err, d.db.Close())
 	}()
 
+	stored, err := d.db.Logs(ctx)
+	if err != nil {
+		return err
+	}
+	d.logs = follow.NewLogSet(ctwatch.Start(d.cfg.Logs.Start), stored)
 	if d.metrics, err = d.newMetrics(); err != nil {
 		return err
 	}
@@ -159,11 +163,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	wake.Store(d.senders.Dispatcher)
 
-	sets, followLogs, err := d.logs(ctx)
-	if err != nil {
-		return err
-	}
-	follower, err := d.follower(ctx)
+	watchList, err := d.watchList(ctx)
 	if err != nil {
 		return err
 	}
@@ -171,8 +171,10 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.logger.Info("ctwatch starts", "version", setup.BuildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.senders.Run(ctx) })
-	g.Go(func() error { return followLogs(ctx) })
-	g.Go(func() error { return (&follow.Group{New: follower, Leave: d.leave, Logger: d.logger}).Run(ctx, sets) })
+	g.Go(func() error { return watchList(ctx) })
+	g.Go(func() error {
+		return (&follow.Group{New: d.follower(), Leave: d.leave, Logger: d.logger}).Run(ctx, d.logs.Changes())
+	})
 	if listener != nil {
 		g.Go(func() error { return listener.Run(ctx) })
 	}

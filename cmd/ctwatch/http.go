@@ -96,7 +96,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Held, LogList: d.logList.Load},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Held, LogList: d.logList.Load},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -111,13 +111,9 @@ func (d *daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) 
 	if err != nil {
 		return nil, err
 	}
-	followed := d.followed.Load()
-	if followed == nil {
-		return nil, nil
-	}
 	var out []ctwatch.LogStatus
 	for _, s := range all {
-		if (*followed)[s.ID] {
+		if d.logs.Has(s.ID) {
 			out = append(out, s)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/loglist"
 	"ctwatch/ctwatch/metrics"
 )
@@ -23,7 +22,7 @@ func (d *daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time
 			state.Alarms[a.Code] = true
 			// The outbox takes an event once for its ID, which is the cause's. That the
 			// store is broken shows elsewhere, and ends the daemon.
-			if err := d.db.Announce(ctx, listEvent(a, d.now())); err != nil && ctx.Err() == nil {
+			if err := d.db.Announce(ctx, a.Event(d.now())); err != nil && ctx.Err() == nil {
 				d.logger.Error("an alarm about the log list could not be recorded", "error", err)
 			}
 		}
@@ -39,19 +38,4 @@ func (d *daemon) listDetails() []string {
 		return *details
 	}
 	return nil
-}
-
-// listEvent words an alarm about the log list. Critical is what hides certificates, or is
-// meant to. A list that is older is mostly a cache that lags, and a single operator or an
-// old date a sign of neglect.
-func listEvent(a loglist.Alarm, at time.Time) ctwatch.Event {
-	severity := ctwatch.Critical
-	switch a.Code {
-	case loglist.Rollback, loglist.OneOperator, loglist.Outdated:
-		severity = ctwatch.Warning
-	}
-	if a.Refused {
-		return ctwatch.LogListRefusedEvent(severity, a.Detail, a.Cause, at)
-	}
-	return ctwatch.LogListOutdatedEvent(severity, a.Detail, a.Cause, at)
 }

@@ -11,115 +11,63 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-// logs returns the sets of logs to follow, as the log list changes with time, and
-// the function that goes on producing them.
-func (d *daemon) logs(ctx context.Context) (<-chan []ctwatch.Log, func(context.Context) error, error) {
+// watchList returns the function that keeps d.logs up to date with the log list.
+func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, error) {
 	extra, err := extraLogs(d.cfg)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	sets := make(chan []ctwatch.Log)
-	first := true // what is sent is what there was when the daemon started
-	send := func(ctx context.Context, logs []ctwatch.Log) {
-		followed := make(map[ctwatch.LogID]bool)
-		for _, l := range logs {
-			followed[l.ID] = true
-			if first {
-				d.atStart.Store(l.ID, true)
-			}
-		}
-		d.followed.Store(&followed)
-		d.pulse.follow(logs, d.cfg.Logs.Poll)
+	replace := func(ctx context.Context, logs []ctwatch.Log, listed bool) {
+		d.liveness.SetLogs(logs, d.cfg.Logs.Poll)
 		d.outages.Of(len(logs))
-		select {
-		case sets <- logs:
-		case <-ctx.Done():
-		}
+		d.logs.Replace(ctx, logs, listed)
 	}
 	if d.cfg.Logs.List == "" {
-		return sets, func(ctx context.Context) error { send(ctx, extra); return nil }, nil
+		return func(ctx context.Context) error { replace(ctx, extra, true); return nil }, nil
 	}
 	source, err := logListSource(d.cfg, d.client, d.logger, d.listAlarms(ctx))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	choose := func(l *loglist.List) []ctwatch.Log {
+	use := func(ctx context.Context, l *loglist.List) {
 		chosen, unmatched := loglist.Choose(l.Logs, loglist.Choice{States: d.cfg.Logs.States, Only: d.cfg.Logs.Only, Now: time.Now()})
 		for _, word := range unmatched {
 			d.logger.Warn("logs.only names a log that is not in the list", "name", word)
 		}
-		all := merge(extra, chosen)
+		all := loglist.Merge(extra, chosen)
 		if len(all) == 0 {
 			d.logger.Error("no log is read, so that no certificate is found: no log of the list is chosen; see logs.only and logs.states")
 		}
-		return all
+		replace(ctx, all, true)
 	}
-	return sets, func(ctx context.Context) error {
+	return func(ctx context.Context) error {
 		if len(extra) > 0 {
-			send(ctx, extra) // they need not wait for the list
+			replace(ctx, extra, false) // they need not wait for the list
 		}
 		list, _, err := source.Load(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			d.logger.Warn("there is no log list yet; will go on trying", "error", err)
-		} else {
-			send(ctx, choose(list))
-			first = false
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			d.logger.Warn("no log list could be loaded yet; will try again", "error", err)
+		default:
+			use(ctx, list)
 		}
-		source.Run(ctx, func(l *loglist.List) {
-			send(ctx, choose(l))
-			first = false
-		})
+		source.Run(ctx, func(l *loglist.List) { use(ctx, l) })
 		return nil
 	}, nil
-}
-
-// merge adds the logs of the list to the configured ones, which win.
-func merge(extra, listed []ctwatch.Log) []ctwatch.Log {
-	out := append([]ctwatch.Log(nil), extra...)
-	seen := make(map[ctwatch.LogID]bool)
-	for _, l := range extra {
-		seen[l.ID] = true
-	}
-	for _, l := range listed {
-		if !seen[l.ID] {
-			out = append(out, l)
-		}
-	}
-	return out
 }
 
 // repliesAtOnce is how many replies with entries are in memory at once, besides one
 // for each log. A reply takes about one MiB, and more are of no use to so few cores.
 const repliesAtOnce = 8
 
-// maxFromStart is the most entries of a log that is new to a running system which
-// are read from its beginning: some hours of work. Of a longer one, what came
-// before is a gap, and is told.
-const maxFromStart = 1 << 24
-
-const gapReason = "the log is new here and too long to read from its beginning"
-
 // follower returns how to follow a log.
-func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follower, error), error) {
-	// "now" means the first start of the system. A log that appears later is read
-	// from its beginning: whoever watches counts on nothing being left out.
-	known := make(map[ctwatch.LogID]bool)
-	fresh := true
-	statuses, err := d.db.Logs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range statuses {
-		known[s.ID] = true
-		fresh = fresh && s.LastVerifiedAt == nil
-	}
+func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 	budget := ctlog.NewBudget(repliesAtOnce)
 	issuers := &ctlog.Issuers{Stored: d.db.IssuerCertificate}
 	return func(l ctwatch.Log) (*follow.Follower, error) {
-		pace := d.paces.log(l)
+		pace := d.paces.Log(l)
 		counters := d.metrics.Log(l)
 		client := *d.client
 		client.Transport = counters.Transport(client.Transport)
@@ -127,11 +75,7 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 		if err != nil {
 			return nil, err
 		}
-		start := follow.Start{Now: !d.cfg.Logs.Start.Beginning && d.cfg.Logs.Start.Back == 0, Back: d.cfg.Logs.Start.Back}
-		_, atStart := d.atStart.Load(l.ID)
-		if !known[l.ID] && !(fresh && atStart) && !d.cfg.Logs.Start.Beginning {
-			start = follow.Start{Max: maxFromStart, Gap: gapReason}
-		}
+		start, limit := d.logs.Start(l.ID)
 		return follow.New(follow.Options{
 			Reader: &follow.Reader{
 				Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace,
@@ -142,14 +86,14 @@ func (d *daemon) follower(ctx context.Context) (func(ctwatch.Log) (*follow.Follo
 				},
 			},
 			Recorder: d.db, Logger: d.logger, Outages: d.outages, Now: time.Now,
-			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start,
+			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start, Limit: limit,
 			Clock: d.clock,
 			OnHead: func(ctwatch.Head) {
-				d.pulse.headRead()
+				d.liveness.HeadRead()
 				d.ready.headVerified(l.Name)
 			},
 		}), nil
-	}, nil
+	}
 }
 
 // leave notes that a log is no longer followed.

@@ -153,7 +153,7 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		if err != nil {
 			return ctwatch.Log{}, err
 		}
-		logs = merge(logs, list.Logs)
+		logs = loglist.Merge(logs, list.Logs)
 	}
 	l, err := loglist.Find(logs, j.log)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
 )
 
 // TestALogThatLiesIsFoundOut: each lie is told once, with the evidence, nothing
@@ -43,7 +42,7 @@ func TestALogThatLiesIsFoundOut(t *testing.T) {
 			kinds(t, func(t *testing.T, o ctlogtest.Options) {
 				r := newRig(t, o)
 				r.fill(300)
-				r.follow(follow.Start{})
+				r.follow(beginning)
 				old := r.publish()
 				r.verified(old.Size)
 
@@ -116,7 +115,7 @@ func TestAMatchBehindALieIsTold(t *testing.T) {
 		r := newRig(t, o)
 		r.log.SetFault(ctlogtest.AlterEntry(5, nil))
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.publish()
 		r.until("the lie to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 
@@ -150,7 +149,7 @@ func TestAnAlteredCertificateStaysUnverified(t *testing.T) {
 		r.fill(10)
 		id := r.precert("a." + watched)
 		r.log.SetFault(ctlogtest.AlterEntry(10, nil)) // another timestamp, so the same certificate
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.publish()
 		r.until("the lie to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		r.log.ClearFaults()
@@ -178,7 +177,7 @@ func TestStaleHeadIsNoMisbehaviour(t *testing.T) {
 		r.fill(100)
 		old := r.publish()
 		r.fill(100)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.StaleHead(old).Every(2))
 		before := r.log.Requests(ctlogtest.Heads)
@@ -199,7 +198,7 @@ func TestServingOnlyAnOldHeadIsARollback(t *testing.T) {
 		r.fill(100)
 		old := r.publish()
 		r.fill(100)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.StaleHead(old))
 		r.until("to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })

@@ -68,7 +68,10 @@ type Options struct {
 	// TailWait is how long entries of a static log that do not fill a tile are
 	// left alone; see the package's comment. The default, 0, is not at all.
 	TailWait time.Duration
-	Start    Start // where to begin in a log never read before
+	Start    ctwatch.Start // where to begin in a log never read before
+	// Limit is the most entries to read of such a log from its beginning. A longer log
+	// is read from its tree head on, and the gap is recorded. 0 is no limit.
+	Limit uint64
 
 	// Clock learns of each tree head whose signature is good, and says what time it is
 	// by most logs, should the local clock be behind. Optional: without it Now counts.

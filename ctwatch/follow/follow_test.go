@@ -17,7 +17,7 @@ func TestFollowsAGrowingLog(t *testing.T) {
 		r.fill(700)
 		first := r.precert("a." + watched)
 		size := r.publish().Size
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(size)
 
 		r.fill(300)
@@ -47,7 +47,7 @@ func TestResumesWhereItStopped(t *testing.T) {
 		r := newRig(t, o)
 		r.fill(600)
 		r.precert("a." + watched)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.stop()
 
@@ -59,7 +59,7 @@ func TestResumesWhereItStopped(t *testing.T) {
 		}
 		r.open()
 		before := r.log.Requests(ctlogtest.Entries)
-		r.follow(follow.Start{Now: true}) // says nothing about a log that was begun
+		r.follow(ctwatch.Start{}) // says nothing about a log that was begun
 		r.verified(size)
 		if got := r.issued(); len(got) != 2 || got[missed] != 1 {
 			t.Errorf("issued: %v", got)
@@ -72,17 +72,17 @@ func TestResumesWhereItStopped(t *testing.T) {
 
 func TestStart(t *testing.T) {
 	for name, test := range map[string]struct {
-		start follow.Start
+		start ctwatch.Start
+		limit uint64
 		at    uint64 // first entry read
 		gap   bool
 	}{
-		"beginning":              {follow.Start{}, 0, false},
-		"now":                    {follow.Start{Now: true}, 600, false},
-		"an hour back":           {follow.Start{Back: time.Hour}, 300, false},
-		"ten days back":          {follow.Start{Back: 240 * time.Hour}, 0, false},
-		"short enough":           {follow.Start{Max: 600, Gap: "too long"}, 0, false},
-		"too long to begin":      {follow.Start{Max: 599, Gap: "too long"}, 600, true},
-		"now, and that is a gap": {follow.Start{Now: true, Gap: "why"}, 600, true},
+		"beginning":         {beginning, 0, 0, false},
+		"now":               {ctwatch.Start{}, 0, 600, false},
+		"an hour back":      {ctwatch.Start{Back: time.Hour}, 0, 300, false},
+		"ten days back":     {ctwatch.Start{Back: 240 * time.Hour}, 0, 0, false},
+		"short enough":      {beginning, 600, 0, false},
+		"too long to begin": {beginning, 599, 600, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kinds(t, func(t *testing.T, o ctlogtest.Options) {
@@ -98,6 +98,7 @@ func TestStart(t *testing.T) {
 				at = time.Now()
 				head := r.publish()
 
+				r.limit = test.limit
 				r.follow(test.start)
 				r.verified(head.Size)
 				got := r.issued()
@@ -137,7 +138,7 @@ func TestTheTruthIsReachedAfterTroubles(t *testing.T) {
 			kinds(t, func(t *testing.T, o ctlogtest.Options) {
 				r := newRig(t, o)
 				r.fill(300)
-				r.follow(follow.Start{})
+				r.follow(beginning)
 				r.verified(r.publish().Size)
 
 				remove := r.log.SetFault(f)
@@ -166,7 +167,7 @@ func TestShortRepliesAreNoEnd(t *testing.T) {
 		r.log.SetFault(ctlogtest.ShortReplies(7).Every(3))
 		r.fill(1000)
 		id := r.precert("a." + watched)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		if got := r.issued(); got[id] != 1 {
 			t.Errorf("issued: %v", got)
@@ -191,7 +192,7 @@ func TestAnIssuerThatIsMissingDelaysNoAlert(t *testing.T) {
 		if _, _, err := r.log.AddFinal(i, final); err != nil {
 			t.Fatal(err)
 		}
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		e := r.of(ctwatch.CertificateIssued)
 		if len(e) != 1 {
@@ -231,6 +232,7 @@ func TestGroupFollowsTheListAsItChanges(t *testing.T) {
 		g := &follow.Group{Logger: logger(t), New: func(l ctwatch.Log) (*follow.Follower, error) {
 			r := rigs[l.ID]
 			return follow.New(follow.Options{
+				Start:  beginning,
 				Reader: r.reader(l), Recorder: r.db, Logger: logger(t), Now: time.Now, Poll: 10 * time.Millisecond,
 			}), nil
 		}}

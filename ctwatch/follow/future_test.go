@@ -39,14 +39,14 @@ func TestHeadOfTheFuture(t *testing.T) {
 				r.fill(300)
 				r.publish()
 				if !tt.first {
-					r.follow(follow.Start{})
+					r.follow(beginning)
 					r.verified(300)
 				}
 				remove := r.log.SetFault(dated(tt.by))
 				id := r.precert("a." + watched)
 				size := r.publish().Size
 				if tt.first {
-					r.follow(follow.Start{})
+					r.follow(beginning)
 				}
 				if !tt.refuse {
 					r.verified(size)
@@ -98,7 +98,7 @@ func TestOwnClockBehind(t *testing.T) {
 				r.fill(10)
 				r.log.SetFault(dated(tt.by))
 				r.publish()
-				r.follow(follow.Start{})
+				r.follow(beginning)
 				if tt.read {
 					r.verified(10)
 					return

@@ -9,14 +9,13 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
 )
 
 func TestAnOutageIsToldOnceAndItsEndOnce(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		for episode := 1; episode <= 2; episode++ {
 			remove := r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0))
@@ -45,7 +44,7 @@ func TestAHiccupIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
 		r.fill(10)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0).Every(2))
 		before := r.log.Requests(ctlogtest.All)
@@ -69,7 +68,7 @@ func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
 		r := newRig(t, o)
 		r.fill(10)
 		size := r.publish().Size
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(size)
 		r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
 		late.Store(true)
@@ -88,7 +87,7 @@ func TestSlowReadingIsNoStaleHead(t *testing.T) {
 		r.fill(300)
 		size := r.publish().Size
 		time.Sleep(45 * time.Second)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(size)
 		r.polls(2)
 		if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
@@ -106,7 +105,7 @@ func TestStopEndsWhatHangs(t *testing.T) {
 				r.fill(300)
 				r.publish()
 				r.log.SetFault(ctlogtest.Hang(nil).On(class))
-				r.follow(follow.Start{})
+				r.follow(beginning)
 				r.until("it hangs", func() bool { return r.log.Requests(class) > 0 })
 				begun := time.Now()
 				r.stop()
@@ -122,12 +121,12 @@ func TestAnOutageIsRememberedOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
 		r.fill(10)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		remove := r.log.SetFault(ctlogtest.Status(http.StatusBadGateway, 0))
 		r.until("to be unhealthy", func() bool { return len(r.of(ctwatch.LogUnhealthy)) == 1 })
 		r.stop()
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		before := r.log.Requests(ctlogtest.All)
 		r.until("polls", func() bool { return r.log.Requests(ctlogtest.All) > before+2 })
 		remove()
@@ -147,7 +146,7 @@ func TestTrap24AReadonlyLogIsReadToItsEndAndLeftAlone(t *testing.T) {
 		id := r.precert("a." + watched)
 		head := r.publish()
 		r.final = &head
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(601)
 		if r.issued()[id] != 1 {
 			t.Error("a certificate was missed")

@@ -58,7 +58,7 @@ func (r *rig) taughtBy(known ...pins.Pin) *pupil {
 	}
 	reader := r.reader(r.info())
 	reader.Issuers = p
-	f := follow.New(follow.Options{Reader: reader, Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond})
+	f := follow.New(follow.Options{Reader: reader, Start: beginning, Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)
 	go func() { r.done <- f.Run(ctx) }()

@@ -9,7 +9,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
 )
 
 // TestRestartReadsNothingTwice: when a log has signed a tree that never verifies, a restart
@@ -20,7 +19,7 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 		o.MaxAge = 10 * time.Second
 		r := newRig(t, o)
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.AlterEntry(310, nil)) // as if one bit had flipped before it was signed
 		r.fill(5 * 256)
@@ -36,7 +35,7 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 		for n := range 3 {
 			r.stop()
 			before := r.log.Requests(ctlogtest.Entries)
-			r.follow(follow.Start{})
+			r.follow(beginning)
 			time.Sleep(2 * time.Second)
 			if asked := r.log.Requests(ctlogtest.Entries) - before; asked > 0 {
 				t.Fatalf("restart %d: asked for entries %d times, of which none is new", n, asked)
@@ -87,18 +86,18 @@ func TestRestartDuringRepair(t *testing.T) {
 		r.log.SetFault(ctlogtest.AlterEntry(100, nil))
 		r.fill(1000)
 		after := r.precert("b." + watched)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		size := r.publish().Size
 		r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		for pause := time.Millisecond; pause < time.Second; pause *= 2 {
 			r.stop()
-			r.follow(follow.Start{})
+			r.follow(beginning)
 			time.Sleep(pause)
 		}
 		r.log.ClearFaults()
 		for pause := time.Millisecond; pause < 100*time.Millisecond; pause *= 2 {
 			r.stop()
-			r.follow(follow.Start{})
+			r.follow(beginning)
 			time.Sleep(pause)
 		}
 		r.verified(size)
@@ -131,12 +130,12 @@ func TestRestartKeepsUnprovenTree(t *testing.T) {
 		r.log.SetFault(ctlogtest.Status(http.StatusServiceUnavailable, 0).On(ctlogtest.Proofs))
 		remove := r.log.SetFault(ctlogtest.EntriesNotYet(65_536))
 		size := r.publish().Size
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.until("the first stride to be read", func() bool { return r.status().Position == 65_536 })
 		r.stop()
 		before := r.log.Requests(ctlogtest.Entries)
 		remove()
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(size) // the tree head itself needs no proof
 		if asked := r.log.Requests(ctlogtest.Entries) - before; asked > 60 {
 			t.Errorf("asked for entries %d times, of which 4,465 are new", asked)

@@ -6,7 +6,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
 )
 
 // TestLyingLogIsAskedOften: a log whose entries do not verify is asked for its news as often
@@ -16,7 +15,7 @@ func TestLyingLogIsAskedOften(t *testing.T) {
 		o.MaxAge = 10 * time.Second
 		r := newRig(t, o)
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.AlterEntry(310, nil))
 		r.fill(256)

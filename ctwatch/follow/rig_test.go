@@ -49,6 +49,7 @@ type rig struct {
 	now     func() time.Time
 	clock   *follow.Clock
 	issuers *ctlog.Issuers // shared with other logs
+	limit   uint64         // of entries to read from the beginning
 	refused atomic.Int64   // tree heads
 	asked   atomic.Int64   // requests that readers began; the log counts them when they arrive
 	dir     string
@@ -60,6 +61,9 @@ const (
 	watched = "shop.example"
 	poll    = 20 * time.Millisecond
 )
+
+// beginning starts at the first entry.
+var beginning = ctwatch.Start{Beginning: true}
 
 func newRig(t *testing.T, o ctlogtest.Options) *rig {
 	t.Helper()
@@ -136,12 +140,12 @@ func (r *rig) reader(info ctwatch.Log) *follow.Reader {
 }
 
 // follow starts a follower, until stop.
-func (r *rig) follow(s follow.Start) {
+func (r *rig) follow(s ctwatch.Start) {
 	r.t.Helper()
 	reader := r.reader(r.info())
 	reader.Hooks.Refused = func(ctwatch.Head) { r.refused.Add(1) }
 	f := follow.New(follow.Options{
-		Reader: reader, Recorder: r.db, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s,
+		Reader: reader, Recorder: r.db, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s, Limit: r.limit,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)

@@ -10,21 +10,8 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// A Start says where to begin in a log that was never read before. The zero Start
-// begins at the log's first entry.
-type Start struct {
-	// Now begins at the current tree head.
-	Now bool
-	// Back begins where the log's timestamps are as old as this; 0 does not.
-	Back time.Duration
-	// Gap, where it is not "", says why what lies before the beginning is not
-	// read although someone may count on it: it is told as an event.
-	Gap string
-	// Max, where it is not 0, is the most entries that are read from the
-	// beginning; of a longer log what is before the tree head is skipped, for
-	// the reason Gap.
-	Max uint64
-}
+// gapReason says why entries before the start are not read.
+const gapReason = "the log is new here and too long to read from its beginning"
 
 // begin chooses the starting point in a log, by its first tree head.
 func (f *Follower) begin(ctx context.Context, head ctwatch.Head) error {
@@ -44,16 +31,18 @@ func (f *Follower) begin(ctx context.Context, head ctwatch.Head) error {
 	return nil
 }
 
+// startAt returns the first entry to read, and, where it leaves a gap, why.
 func (f *Follower) startAt(ctx context.Context, head ctwatch.Head) (at uint64, gap string, err error) {
-	s := f.Start
-	switch {
-	case s.Now, s.Max > 0 && head.Size > s.Max:
-		return head.Size, s.Gap, nil
+	switch s := f.Start; {
+	case s.Beginning && f.Limit > 0 && head.Size > f.Limit:
+		return head.Size, gapReason, nil
+	case s.Beginning:
+		return 0, "", nil
 	case s.Back > 0:
 		at, err = f.search(ctx, head, f.Now().Add(-s.Back))
 		return at, "", err
 	}
-	return 0, "", nil
+	return head.Size, "", nil
 }
 
 // search returns the index of the first entry logged at or after t, give or take

@@ -13,7 +13,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
 )
 
 // rewrite is a fault by which the bodies of some replies are others.
@@ -74,7 +73,7 @@ func TestRepliesThatStayWrong(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, ctlogtest.Options{Kind: tt.kind, MaxAge: 10 * time.Second})
 				r.fill(300)
-				r.follow(follow.Start{})
+				r.follow(beginning)
 				old := r.publish()
 				r.verified(old.Size)
 				remove := r.log.SetFault(tt.fault)
@@ -146,7 +145,7 @@ func TestWrongIndexInTheTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		i, err := r.ca.Issue(ctlogtest.Request{Names: []string{"a." + watched}})
 		if err != nil {
@@ -179,11 +178,11 @@ func TestWrongIndexInTheTree(t *testing.T) {
 // that, and not of its entries. It is read on by what else there is.
 func TestWrongHashTiles(t *testing.T) {
 	for name, tt := range map[string]struct {
-		start follow.Start
+		start ctwatch.Start
 		tile  string
 	}{
-		"below another":   {follow.Start{Back: time.Hour}, "/tile/0/001"},
-		"the topmost one": {follow.Start{Now: true}, "/tile/1/000"},
+		"below another":   {ctwatch.Start{Back: time.Hour}, "/tile/0/001"},
+		"the topmost one": {ctwatch.Start{}, "/tile/1/000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -226,7 +225,7 @@ func TestProofsThatStayWrong(t *testing.T) {
 				time.Sleep(50 * time.Hour) // more than the merge delay before the beginning
 				r.fill(10)
 				size := r.publish().Size
-				r.follow(follow.Start{Back: time.Hour})
+				r.follow(ctwatch.Start{Back: time.Hour})
 				r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 				if e := r.of(ctwatch.LogMisbehaved)[0].Data.Evidence; len(e.Heads) != 1 || e.Computed == nil && e.Reply == nil {
 					t.Errorf("evidence %+v", e)
@@ -246,7 +245,7 @@ func TestAnotherOrigin(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		r.fill(300)
 		remove := r.log.SetFault(ctlogtest.WrongOrigin("elsewhere.example/log"))
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.until("it to be told", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		e := r.of(ctwatch.LogMisbehaved)[0].Data
@@ -268,7 +267,7 @@ func TestTwoFaultsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.BadSignature().Every(2))
 		r.log.SetFault(ctlogtest.Fork(7, nil).Every(3).On(ctlogtest.Heads))

@@ -9,7 +9,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
 )
 
 // TestTraps is what real logs do to whoever reads them, each as it was seen. While
@@ -105,7 +104,7 @@ func TestTraps(t *testing.T) {
 					}
 					r := newRig(t, o)
 					r.fill(300)
-					r.follow(follow.Start{})
+					r.follow(beginning)
 					old := r.publish()
 					r.verified(old.Size)
 
@@ -171,7 +170,7 @@ func TestTrap5NothingIsAskedForPastTheTreeHead(t *testing.T) {
 		r.fill(300)
 		r.publish()
 		r.fill(300) // not published
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		r.verified(300)
 		for _, h := range r.log.Recent(ctlogtest.Entries) {
 			if strings.Contains(h.Path, "end=3") && !strings.Contains(h.Path, "end=299") {
@@ -186,7 +185,7 @@ func TestSeveralTroublesAtOnce(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(300)
-		r.follow(follow.Start{})
+		r.follow(beginning)
 		old := r.publish()
 		r.verified(old.Size)
 		for _, f := range []ctlogtest.Fault{

@@ -22,6 +22,21 @@ type Alarm struct {
 	Cause string
 }
 
+// Event returns the event about an alarm. Critical is what hides certificates, or is meant
+// to. An older list is mostly a cache that lags, and a single operator or an old date a
+// sign of neglect.
+func (a Alarm) Event(at time.Time) ctwatch.Event {
+	severity := ctwatch.Critical
+	switch a.Code {
+	case Rollback, OneOperator, Outdated:
+		severity = ctwatch.Warning
+	}
+	if a.Refused {
+		return ctwatch.LogListRefusedEvent(severity, a.Detail, a.Cause, at)
+	}
+	return ctwatch.LogListOutdatedEvent(severity, a.Detail, a.Cause, at)
+}
+
 // The codes of alarms.
 const (
 	CompromisedLogs = "compromised_logs" // refused: it names a log whose private key is public

@@ -337,3 +337,30 @@ func TestOwnFileMayShrink(t *testing.T) {
 		t.Errorf("%v, %v", changed, err)
 	}
 }
+
+// An alarm about hidden certificates is critical, one about a list that may only be old
+// is a warning. The event's ID is that of the cause, so that it is recorded once.
+func TestAlarmEvent(t *testing.T) {
+	at := time.Now()
+	for code, want := range map[string]ctwatch.Severity{
+		CompromisedLogs: ctwatch.Critical, LogsLost: ctwatch.Critical, CoverageLost: ctwatch.Critical,
+		NotCovered: ctwatch.Critical, Rollback: ctwatch.Warning, OneOperator: ctwatch.Warning, Outdated: ctwatch.Warning,
+	} {
+		for _, refused := range []bool{true, false} {
+			a := Alarm{Code: code, Refused: refused, Detail: "example.com: why", Cause: code + " 1"}
+			e := a.Event(at)
+			wantType := ctwatch.LogListOutdated
+			if refused {
+				wantType = ctwatch.LogListRefused
+			}
+			if e.Type != wantType || e.Data.Severity != want || !strings.Contains(e.Data.Summary, a.Detail) {
+				t.Errorf("%s, refused %v: %s %s %q", code, refused, e.Data.Severity, e.Type, e.Data.Summary)
+			}
+			again, another := a, a
+			again.Detail, another.Cause = "other words", code+" 2"
+			if again.Event(at.Add(time.Hour)).ID != e.ID || another.Event(at).ID == e.ID {
+				t.Errorf("%s: the ID does not follow from the cause", code)
+			}
+		}
+	}
+}

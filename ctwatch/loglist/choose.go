@@ -160,3 +160,14 @@ func commonPrefix(a, b string) (n int) {
 	}
 	return n
 }
+
+// Merge adds the logs of a list to configured ones, which take precedence.
+func Merge(configured, listed []ctwatch.Log) []ctwatch.Log {
+	out := slices.Clone(configured)
+	for _, l := range listed {
+		if !slices.ContainsFunc(configured, func(c ctwatch.Log) bool { return c.ID == l.ID }) {
+			out = append(out, l)
+		}
+	}
+	return out
+}

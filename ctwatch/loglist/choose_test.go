@@ -112,3 +112,16 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+// A configured log takes the place of the listed one with its ID, and comes first.
+func TestMerge(t *testing.T) {
+	a, b, c := ctwatch.LogID{1}, ctwatch.LogID{2}, ctwatch.LogID{3}
+	configured := []ctwatch.Log{{ID: b, Name: "configured"}}
+	got := Merge(configured, []ctwatch.Log{{ID: a}, {ID: b, Name: "listed"}, {ID: c}})
+	if len(got) != 3 || got[0].Name != "configured" || got[1].ID != a || got[2].ID != c {
+		t.Errorf("merged: %+v", got)
+	}
+	if len(configured) != 1 {
+		t.Error("the configured logs were changed")
+	}
+}
