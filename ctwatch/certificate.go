@@ -42,9 +42,9 @@ type Certificate struct {
 	// what could be read is still here.
 	Problems []string `json:"problems"`
 
-	// Judgements are the verdicts that were given on it, oldest first, from the audit
+	// Judgments are the verdicts that were given on it, oldest first, from the audit
 	// trail. Nil, and absent from JSON, where nobody looked them up, such as in events.
-	Judgements []Judged `json:"judgements,omitzero"`
+	Judgments []Judged `json:"judgements,omitzero"`
 
 	// Omitted counts what an event leaves out of the lists and texts above, by the member,
 	// such as "names". Only in events.

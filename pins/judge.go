@@ -14,7 +14,7 @@ func (j *judge) found(s Status, what, toDo string) {
 	j.why = finding{status: s, what: what, toDo: toDo}
 }
 
-// findUnknown begins with ok, or with what is missing for a judgement.
+// findUnknown begins with ok, or with what is missing for a judgment.
 func (j *judge) findUnknown() {
 	switch {
 	case len(j.app.Unreadable) > 0:

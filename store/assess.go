@@ -29,7 +29,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	if t.db.rules == nil {
 		return nil, nil
 	}
-	past, err := t.judgements(c.ID)
+	past, err := t.judgments(c.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -100,12 +100,12 @@ type past struct {
 	unexpected, times int64
 }
 
-func (t *tx) judgements(id ctwatch.Hash) (p past, err error) {
-	err = t.queryRow(sqlJudgements, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&p.byPerson, &p.unexpected, &p.times)
+func (t *tx) judgments(id ctwatch.Hash) (p past, err error) {
+	err = t.queryRow(sqlJudgments, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&p.byPerson, &p.unexpected, &p.times)
 	return p, err
 }
 
-const sqlJudgements = `
+const sqlJudgments = `
 	SELECT count(*) FILTER (WHERE actor = ?3) > 0, count(*) FILTER (WHERE verdict = ?2), count(*)
 	FROM audit WHERE certificate = ?1 AND action = 'judge'`
 
@@ -219,7 +219,7 @@ func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised boo
 // vouch approves a certificate's key for the names that rules vouch for by it, and
 // by its others; and for no more. news says that its verdict is another, and found
 // that nothing was made of it before.
-func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgement, news, found bool) error {
+func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
 	if c.Key.Pin.IsZero() {
 		return nil
 	}

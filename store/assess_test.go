@@ -20,31 +20,31 @@ import (
 // issuerRule is a rule: certificates of the issuer are expected, others are not; a
 // key that is authorised or served makes one expected, too.
 func issuerRule(issuer string) ctwatch.Judge {
-	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		var names []pins.Pattern
 		for _, m := range c.Matches {
 			names = append(names, host(m.Name))
 		}
 		switch {
 		case k.Compromised:
-			return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"key_compromised"}, Details: []string{"Its key is compromised."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"key_compromised"}, Details: []string{"Its key is compromised."}}
 		case c.Issuer.Pin == pin(issuer):
-			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Details: []string{"Its issuer is allowed."}, Grants: names}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Details: []string{"Its issuer is allowed."}, Grants: names}
 		case len(k.ApprovedFor) > 0:
-			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"key_authorized"}, Details: []string{"Its key is authorised."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"key_authorized"}, Details: []string{"Its key is authorised."}}
 		case len(k.ServedFor) > 0:
-			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"key_served"}, Details: []string{"Its key is served."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"key_served"}, Details: []string{"Its key is served."}}
 		}
-		return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Its issuer is not allowed."}, ReportTo: "abuse@ca.test"}
+		return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Its issuer is not allowed."}, ReportTo: "abuse@ca.test"}
 	}
 }
 
 // unlessServed is a rule: nothing is expected but by its key, and unexpected only what
 // is compromised.
-func unlessServed(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+func unlessServed(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 	j := issuerRule("nobody")(c, k)
 	if j.Verdict == ctwatch.Unexpected && !k.Compromised {
-		j = ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule"}, Details: []string{"No rule says."}}
+		j = ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule"}, Details: []string{"No rule says."}}
 	}
 	return j
 }
@@ -199,7 +199,7 @@ func logged(l ctwatch.Log, n int, index uint64, after time.Duration) ctwatch.Fou
 
 func TestNewVerdictsAreTold(t *testing.T) {
 	allowed := "another"
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return issuerRule(allowed)(c, k) })
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return issuerRule(allowed)(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
 	wantEqual(t, "told when found", []string{"certificate.unexpected 1 critical", "certificate.unexpected 2 critical"}, toldOf(t, db, 1, 2))
@@ -239,7 +239,7 @@ func TestNewVerdictsAreTold(t *testing.T) {
 
 func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
 	rule := unlessServed
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
 	rule = issuerRule("issuer")
@@ -250,14 +250,14 @@ func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
 func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
 	c := newClock()
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
-		Logger: discard(), Now: c.Now, Judge: func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+		Logger: discard(), Now: c.Now, Judge: func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 			switch k.CAA {
 			case "":
-				return ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule", "caa_unknown"}}
+				return ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule", "caa_unknown"}}
 			case "forbids":
-				return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"caa_forbids"}}
+				return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"caa_forbids"}}
 			}
-			return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
 		},
 	})
 	must(t, err)
@@ -373,9 +373,9 @@ func TestAuthorizingOneCertificateJudgesTheOthersOfItsKey(t *testing.T) {
 
 func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
 	known := false
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if !known {
-			return ctwatch.Judgement{Verdict: ctwatch.Unreviewed, Reasons: []string{"issuer_unknown"}}
+			return ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: []string{"issuer_unknown"}}
 		}
 		j := issuerRule("issuer")(c, k)
 		j.CAA = "ca.test"
@@ -402,7 +402,7 @@ func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
 
 func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
 	rule := issuerRule("issuer")
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
 	rogue := found(l, 1, 0)
 	rogue.Certificate.Issuer.Pin = pin("another")
@@ -419,7 +419,7 @@ func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
 	rule = issuerRule("another") // it was ours: the other CA is allowed
 	must(t, db.Rejudge(t.Context(), "1"))
 	wantEqual(t, "verdicts", []string{"expected issuer_allowed", "unexpected issuer_not_allowed"}, verdicts(t, db, 1, 11))
-	rule = func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	rule = func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		allowed := *c
 		allowed.Issuer.Pin = pin("issuer")
 		return issuerRule("issuer")(&allowed, k)
@@ -438,7 +438,7 @@ func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
 func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
 	rule, c := issuerRule("issuer"), newClock()
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
-		Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) },
+		Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) },
 	})
 	must(t, err)
 	defer db.Close()
@@ -469,7 +469,7 @@ func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
 
 func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
 	rule := issuerRule("issuer")
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
 	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
@@ -487,9 +487,9 @@ func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
 
 func TestRecordsThatRulesWentByAreKept(t *testing.T) {
 	var asked []string
-	db := judging(t, "", func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	db := judging(t, "", func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		asked = append(asked, k.CAA)
-		return ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Records: "remembered"}
+		return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Records: "remembered"}
 	})
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))

@@ -52,9 +52,9 @@ func (db *DB) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Reco
 	return db.history(ctx, limit, where, args...)
 }
 
-// Judgements returns the records of the audit trail that concern a certificate, oldest
+// Judgments returns the records of the audit trail that concern a certificate, oldest
 // first.
-func (db *DB) Judgements(ctx context.Context, id ctwatch.Hash) ([]pins.Record, error) {
+func (db *DB) Judgments(ctx context.Context, id ctwatch.Hash) ([]pins.Record, error) {
 	return db.history(ctx, -1, `certificate = ?`, id[:])
 }
 

@@ -20,7 +20,7 @@ func rogue(l ctwatch.Log, n int, index uint64) ctwatch.Found {
 
 // onlyIssuer is a rule that goes by the issuer alone.
 func onlyIssuer(issuer string) ctwatch.Judge {
-	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		return issuerRule(issuer)(c, ctwatch.Standing{Compromised: k.Compromised})
 	}
 }
@@ -172,7 +172,7 @@ func TestRogueFirstMakesRulesWait(t *testing.T) {
 // vouch for it no more, whatever becomes of them; a person can.
 func TestRejectingWhatRulesExpectOutlastsThem(t *testing.T) {
 	rule := issuerRule("issuer")
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement { return rule(c, k) })
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1))
 	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
@@ -196,7 +196,7 @@ func TestRejectingWhatRulesExpectOutlastsThem(t *testing.T) {
 // the key, also after its CA comes to be allowed.
 func TestAllowingACALaterContradictsNobody(t *testing.T) {
 	both := false
-	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if both && c.Issuer.Pin == pin("another") {
 			return issuerRule("another")(c, k)
 		}

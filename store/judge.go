@@ -69,7 +69,7 @@ func (db *DB) judge(ctx context.Context, what string, id ctwatch.Hash, verdict c
 }
 
 func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, reasons []string, by, reason string) error {
-	past, err := t.judgements(c.ID)
+	past, err := t.judgments(c.ID)
 	if err != nil {
 		return err
 	}

@@ -104,17 +104,17 @@ func TestAPersonWhoConfirmsAnAlarmIsTold(t *testing.T) {
 	}
 }
 
-func TestTheJudgementsOnACertificateAreItsOwn(t *testing.T) {
+func TestTheJudgmentsOnACertificateAreItsOwn(t *testing.T) {
 	db := judging(t, "", issuerRule("another"))
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1)) // two certificates of one key
 	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 	must(t, err)
-	got, err := db.Judgements(t.Context(), certificate(1).ID)
+	got, err := db.Judgments(t.Context(), certificate(1).ID)
 	must(t, err)
 	var by []string
 	for _, r := range got {
 		by = append(by, r.Action+" "+r.Verdict+" by "+r.By)
 	}
-	wantEqual(t, "judgements", []string{"judge unexpected by policy", "judge unexpected by ada"}, by)
+	wantEqual(t, "judgments", []string{"judge unexpected by policy", "judge unexpected by ada"}, by)
 }

@@ -35,10 +35,7 @@ func judged(t testing.TB) *store.DB {
 	}}, cas)
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	prepare(t, path)
-	db, err := store.Open(t.Context(), path, store.Options{Logger: discard(), Now: newClock().Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
-		j := p.Judge(c, policy.Known{Trusted: k.ApprovedFor, Served: k.ServedFor, Compromised: k.Compromised, OtherIssuers: k.OtherIssuers})
-		return ctwatch.Judgement{Verdict: j.Verdict, Reasons: j.Reasons, Details: j.Details, Grants: j.Grants}
-	}})
+	db, err := store.Open(t.Context(), path, store.Options{Logger: discard(), Now: newClock().Now, Judge: p.Judge})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	return db

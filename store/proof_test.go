@@ -14,9 +14,9 @@ import (
 
 // provenRule is issuerRule as rules are: an issuer counts if it is proven.
 func provenRule(issuer string) ctwatch.Judge {
-	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
+	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if c.Issuer.Pin == pin(issuer) && !c.Issuer.Proven {
-			return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_unproven"}, Details: []string{"Its issuer is not proven."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_unproven"}, Details: []string{"Its issuer is not proven."}}
 		}
 		j := issuerRule(issuer)(c, k)
 		if len(k.OtherIssuers) > 0 {

@@ -73,8 +73,8 @@ func (w *trustWorld) options() store.Options {
 }
 
 // judge vouches for the names of those certificates that the rules expect.
-func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
-	j := ctwatch.Judgement{Verdict: ctwatch.Unreviewed}
+func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
+	j := ctwatch.Judgment{Verdict: ctwatch.Unreviewed}
 	switch v := w.rules[c.ID]; {
 	case k.Compromised || v == ctwatch.Unexpected:
 		j.Verdict = ctwatch.Unexpected

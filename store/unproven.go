@@ -110,9 +110,9 @@ func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool,
 // cheap reports whether an alarm about a certificate is cheap, and returns what the rules
 // say of it. That two issuers are named for one certificate is cheap to claim of any: the
 // entry that names the other has to be proven.
-func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgement, error) {
+func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, error) {
 	var inTree bool
-	var j ctwatch.Judgement
+	var j ctwatch.Judgment
 	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil {
 		return false, j, err
 	}
@@ -151,7 +151,7 @@ func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
 	if err := t.queryRow(sqlProven, seq).Scan(&state, &at); err != nil || state == alarmAlone {
 		return err
 	}
-	past, err := t.judgements(c.ID)
+	past, err := t.judgments(c.ID)
 	if err != nil || past.byPerson {
 		return err // who decided knows of it
 	}

@@ -18,10 +18,10 @@ import (
 func suspicious(t *testing.T, path string, c *clock) *store.DB {
 	t.Helper()
 	prepare(t, path)
-	db, err := store.Open(context.Background(), path, store.Options{Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgement {
-		j := ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Not ours."}}
+	db, err := store.Open(context.Background(), path, store.Options{Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
+		j := ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Not ours."}}
 		if c.Issuer.Pin == pin("allowed") {
-			j = ctwatch.Judgement{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
+			j = ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
 		}
 		if len(k.OtherIssuers) > 0 {
 			j.Verdict, j.Reasons = ctwatch.Unexpected, append(j.Reasons, ctwatch.ReasonIssuerConflict)

@@ -92,11 +92,11 @@ func TestKnownIssuerMakesEntriesDue(t *testing.T) {
 func TestLearnedIsJudgedByAfterACrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	known := false // who the issuer is
-	rule := func(c *ctwatch.Certificate, _ ctwatch.Standing) ctwatch.Judgement {
+	rule := func(c *ctwatch.Certificate, _ ctwatch.Standing) ctwatch.Judgment {
 		if known {
-			return ctwatch.Judgement{Verdict: ctwatch.Expected}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected}
 		}
-		return ctwatch.Judgement{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}}
+		return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}}
 	}
 	db := judging(t, path, rule)
 	l := started(t, db, 1)

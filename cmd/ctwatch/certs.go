@@ -136,8 +136,8 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		return err
 	}
 	return a.read(ctx, func(db *store.DB) error {
-		v := newVerdicts(e)
-		if err := v.recall(ctx, db); err != nil {
+		v := newPolicy(e)
+		if err := v.Recall(ctx, db); err != nil {
 			return err
 		}
 		rules := slices.Clone(e.verdictRules)
@@ -148,11 +148,12 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		if err != nil {
 			return err
 		}
-		approved := make(map[pins.Pin]bool)
+		s := policy.New(rules, v.CAs).Suggest()
 		for _, k := range keys {
-			approved[k.Pin] = approved[k.Pin] || k.Role == pins.RoleLeaf && k.State.Trusted()
+			if k.Role == pins.RoleLeaf && k.State.Trusted() {
+				s.Approve(k.Pin)
+			}
 		}
-		s := policy.New(rules, v.cas).Suggest()
 		if err := heedRejected(ctx, db, s); err != nil {
 			return err
 		}
@@ -168,9 +169,7 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			if err != nil {
 				return err
 			}
-			k := known(standing)
-			k.Approved = approved[c.Key.Pin]
-			s.Add(&c, k)
+			s.Add(&c, standing)
 			n++
 		}
 		text := s.String()
@@ -248,13 +247,13 @@ func (a *app) certsShowCommand() *cobra.Command {
 				if asPEM {
 					return a.printPEM(c.Context(), db, cert.ID)
 				}
-				judgements, err := db.Judgements(c.Context(), cert.ID)
+				judgments, err := db.Judgments(c.Context(), cert.ID)
 				if err != nil {
 					return err
 				}
-				cert.Judgements = []ctwatch.Judged{}
-				for _, r := range judgements {
-					cert.Judgements = append(cert.Judgements, ctwatch.Judged{At: r.At, Verdict: ctwatch.Verdict(r.Verdict), Actor: r.Actor, By: r.By, Reason: r.Reason})
+				cert.Judgments = []ctwatch.Judged{}
+				for _, r := range judgments {
+					cert.Judgments = append(cert.Judgments, ctwatch.Judged{At: r.At, Verdict: ctwatch.Verdict(r.Verdict), Actor: r.Actor, By: r.By, Reason: r.Reason})
 				}
 				if a.json {
 					return a.printJSON(cert)
@@ -306,7 +305,7 @@ func (a *app) showCert(c ctwatch.Certificate) error {
 	}
 	add("Verdict", string(c.Verdict))
 	add("Reasons", strings.Join(c.Reasons, ", "))
-	for i, r := range c.Judgements {
+	for i, r := range c.Judgments {
 		t.row(first(i, "Judged"), fmt.Sprintf("%s %s by %s: %s", moment(r.At), r.Verdict, r.By, r.Reason))
 	}
 	if c.DeployedAt != nil {

@@ -56,7 +56,7 @@ type daemon struct {
 	client    *http.Client
 	list      *watchlist.Live
 	estate    atomic.Pointer[estate] // what the configuration said when it was read last
-	verdicts  *verdicts
+	verdicts  *policy.Live
 	news      chan struct{} // there are new events
 	db        *store.DB
 	planner   *planner.Planner
@@ -91,8 +91,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	d.estate.Store(e)
-	d.verdicts = newVerdicts(e)
-	d.verdicts.caa = &policy.Checker{Servers: d.cfg.DNS.Servers}
+	d.verdicts = newPolicy(e)
+	d.verdicts.CAA = &policy.Checker{Servers: d.cfg.DNS.Servers}
 	d.news = make(chan struct{}, 1)
 	d.list = watchlist.NewLive(watchlist.New(d.rules))
 	d.ready = newReadiness(d.logger)
@@ -104,7 +104,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
-		Logger: d.logger, Now: d.now, Judge: d.verdicts.judge,
+		Logger: d.logger, Now: d.now, Judge: d.verdicts.Judge,
 		Pinned: func(name string) (app, host string, ok bool) { return d.estate.Load().pinned(name) },
 		OnEvents: func() {
 			select {
@@ -179,7 +179,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		g.Go(func() error { return listener.Run(ctx) })
 	}
 	g.Go(func() error {
-		return (&policy.CAACollector{Store: d.db, Policy: d.verdicts.policy.Load, Lookup: d.verdicts.caa.Lookup, Wake: d.news, Logger: d.logger}).Run(ctx)
+		return (&policy.CAACollector{Store: d.db, Policy: d.verdicts.Policy, Lookup: d.verdicts.CAA.Lookup, Wake: d.news, Logger: d.logger}).Run(ctx)
 	})
 	g.Go(func() error { return d.looks.Run(ctx) })
 	g.Go(func() error { return d.planner.Run(ctx) })

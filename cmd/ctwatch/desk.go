@@ -9,6 +9,7 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch/planner"
+	"ctwatch/ctwatch/policy"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -19,7 +20,7 @@ import (
 type desk struct {
 	cfg      *configs.Config
 	estate   *estate
-	verdicts *verdicts
+	verdicts *policy.Live
 	db       *store.DB
 	plan     *planStore
 	apps     []pins.App
@@ -53,8 +54,8 @@ func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err
 	if d.estate, err = readEstate(cfg); err != nil {
 		return err
 	}
-	d.verdicts = newVerdicts(d.estate)
-	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.judge, Pinned: d.estate.pinned, MustExist: how != toCreate})
+	d.verdicts = newPolicy(d.estate)
+	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.Judge, Pinned: d.estate.pinned, MustExist: how != toCreate})
 	if err != nil {
 		return err
 	}

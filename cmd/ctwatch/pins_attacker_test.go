@@ -194,7 +194,7 @@ func (a *attack) checkRecovered(rt *rapid.T) {
 func (a *attack) deskOf() *desk {
 	d := &desk{db: a.db}
 	d.cfg, d.estate = a.estate()
-	a.rules.replace(d.estate)
+	a.rules.Replace(d.estate.verdictRules)
 	a.check(d.estate.apply(a.t.Context(), a.db, a.rules))
 	a.check(d.refresh(a.t.Context()))
 	return d

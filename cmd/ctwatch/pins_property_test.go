@@ -20,6 +20,7 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/policy"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
 	"ctwatch/pins/publish"
@@ -65,8 +66,8 @@ type pinWorld struct {
 	t       *testing.T
 	dir     string
 	config  string
-	db      *store.DB // of the daemon; commands open their own beside it
-	rules   *verdicts // of the daemon: those of the configuration when it was read last
+	db      *store.DB    // of the daemon; commands open their own beside it
+	rules   *policy.Live // of the daemon: those of the configuration when it was read last
 	log     ctwatch.Log
 	entries uint64
 	served  time.Time
@@ -138,10 +139,10 @@ apps:
 
 func (w *pinWorld) open() {
 	_, e := w.estate()
-	w.rules = newVerdicts(e)
+	w.rules = newPolicy(e)
 	var err error
 	w.db, err = store.Open(w.t.Context(), filepath.Join(w.dir, "ctwatch.db"), store.Options{
-		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Judge: w.rules.judge,
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Judge: w.rules.Judge,
 	})
 	w.check(err)
 }
@@ -376,7 +377,7 @@ func (w *pinWorld) look(rt *rapid.T) {
 	ctx := w.t.Context()
 	d := &desk{db: w.db}
 	d.cfg, d.estate = w.estate()
-	w.rules.replace(d.estate)
+	w.rules.Replace(d.estate.verdictRules)
 	w.check(d.estate.apply(ctx, w.db, w.rules))
 	w.check(d.refresh(ctx))
 

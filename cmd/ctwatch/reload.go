@@ -100,7 +100,7 @@ func (d *daemon) reload(ctx context.Context) error {
 		d.refuse(err)
 		return nil
 	}
-	d.verdicts.replace(next)
+	d.verdicts.Replace(next.verdictRules)
 	d.list.Replace(watchlist.New(next.rules))
 	if err := d.inLine(ctx, next); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/policy"
 	"ctwatch/notify"
 	"ctwatch/pins"
 	"ctwatch/store"
@@ -24,7 +25,7 @@ type senderMaker struct {
 // newSenders makes the senders that may change while the daemon runs: all but NATS
 // and stdout. db keeps threads and verdicts, and v has the CAs' addresses: both are nil
 // where no event is sent. An error has all mistakes.
-func newSenders(cfg *configs.Config, db *store.DB, v *verdicts, logger *slog.Logger) ([]notify.Sender, error) {
+func newSenders(cfg *configs.Config, db *store.DB, v *policy.Live, logger *slog.Logger) ([]notify.Sender, error) {
 	m := &senderMaker{wrong: configs.Mistakes{Config: cfg}}
 	if cfg.Slack != nil {
 		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, v, logger))
@@ -125,7 +126,7 @@ func outward(private bool) notify.OutwardOptions {
 	return notify.OutwardOptions{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
 }
 
-func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logger) notify.SlackOptions {
+func slackOptions(s *configs.Slack, db *store.DB, v *policy.Live, logger *slog.Logger) notify.SlackOptions {
 	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: logger}
 	if s.Token.IsSet() {
 		o.Token = s.Token.Reveal
@@ -139,7 +140,7 @@ func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logg
 	if db == nil {
 		return o
 	}
-	o.ReportTo = v.reportTo
+	o.ReportTo = v.CAs.ReportTo
 	o.JudgedBy = func(ctx context.Context, id ctwatch.Hash) string { return judgedBy(ctx, db, id) }
 	if o.Token != nil {
 		o.Threads = db.Threads("slack")
@@ -153,7 +154,7 @@ func slackOptions(s *configs.Slack, db *store.DB, v *verdicts, logger *slog.Logg
 // judgedBy returns who judged a certificate last, if a person did. A store that fails ends
 // the daemon elsewhere.
 func judgedBy(ctx context.Context, db *store.DB, id ctwatch.Hash) (by string) {
-	all, _ := db.Judgements(ctx, id)
+	all, _ := db.Judgments(ctx, id)
 	for _, r := range all {
 		if r.Actor == pins.Person {
 			by = r.By

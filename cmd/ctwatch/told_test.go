@@ -62,12 +62,12 @@ func TestOneCertificateIsOneMessage(t *testing.T) {
 		}
 	}
 
-	// Reasons are whole in JSON and in a pipe, and each judgement is there.
+	// Reasons are whole in JSON and in a pipe, and each judgment is there.
 	var c ctwatch.Certificate
 	s.check(json.Unmarshal([]byte(who.does(exitDone, "certs", "show", pinned.ID.String(), "--json")), &c))
-	if n := len(c.Judgements); n == 0 || c.Judgements[n-1].Reason != long || c.Judgements[n-1].Verdict != ctwatch.Unexpected ||
-		c.Judgements[n-1].Actor != "person" || c.Judgements[n-1].By == "" || c.Judgements[n-1].At.IsZero() {
-		t.Errorf("judgements %+v", c.Judgements)
+	if n := len(c.Judgments); n == 0 || c.Judgments[n-1].Reason != long || c.Judgments[n-1].Verdict != ctwatch.Unexpected ||
+		c.Judgments[n-1].Actor != "person" || c.Judgments[n-1].By == "" || c.Judgments[n-1].At.IsZero() {
+		t.Errorf("judgments %+v", c.Judgments)
 	}
 	for _, args := range [][]string{{"certs", "show", pinned.ID.String()}, {"pins", "history"}} {
 		if out := who.does(exitDone, args...); !strings.Contains(out, "The end.") {

@@ -43,18 +43,18 @@ func (f *Follower) nextHead(ctx context.Context) error {
 	if f.leaveAlone(h) {
 		return nil
 	}
-	adopt, judgement := f.judge(ctx, h)
-	if isRecorder(judgement) {
-		return judgement
+	adopt, judgment := f.judge(ctx, h)
+	if isRecorder(judgment) {
+		return judgment
 	}
 	if err := f.checkDate(h); err != nil {
 		f.Reader.Hooks.refused(h)
-		if judgement != nil {
-			return judgement
+		if judgment != nil {
+			return judgment
 		}
 		return err
 	}
-	if judgement == nil || adopt {
+	if judgment == nil || adopt {
 		if err := f.Recorder.AddHead(ctx, f.id, h); err != nil {
 			return record(err)
 		}
@@ -68,7 +68,7 @@ func (f *Follower) nextHead(ctx context.Context) error {
 			}
 		}
 	}
-	return judgement
+	return judgment
 }
 
 // checkDate refuses a tree head of the future: it would never be stale, and never older than

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,18 @@ type Permit struct {
 type CAAParameter struct {
 	Tag   string `json:"tag"` // in lower case
 	Value string `json:"value"`
+}
+
+// EncodeCAA writes the records found for domains as ctwatch.Standing keeps them.
+func EncodeCAA(found map[string]CAAResult) string {
+	b, _ := json.Marshal(found) // texts and numbers
+	return string(b)
+}
+
+// decodeCAA reads what EncodeCAA writes; of anything else it knows nothing.
+func decodeCAA(records string) (found map[string]CAAResult) {
+	_ = json.Unmarshal([]byte(records), &found)
+	return found
 }
 
 // Forbids reports whether the records forbid a CA that answers to these identities,

@@ -82,6 +82,23 @@ func (c *Checker) Remembered(domain string) (r CAAResult, ok bool) {
 	return none, true
 }
 
+// remembered returns the records of domains, encoded, if those of all are remembered; ""
+// otherwise.
+func (c *Checker) remembered(domains []string) string {
+	found := make(map[string]CAAResult, len(domains))
+	for _, d := range domains {
+		r, ok := c.Remembered(d)
+		if !ok {
+			return ""
+		}
+		found[d] = r
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return EncodeCAA(found)
+}
+
 // below returns what was found at a domain, after nothing was found on the way there:
 // each step of the climb must be authentic for its end to be.
 func (r CAAResult) below(found CAAResult, domain string) CAAResult {

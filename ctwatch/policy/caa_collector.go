@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -109,14 +108,9 @@ func (c *CAACollector) round(ctx context.Context) (lookedUp int, missing bool, e
 	}
 	var records []ctwatch.CAARecords
 	for i, f := range found {
-		if len(f) == 0 {
-			continue
+		if len(f) > 0 {
+			records = append(records, ctwatch.CAARecords{Certificate: due[i].ID, Records: EncodeCAA(f)})
 		}
-		b, err := json.Marshal(f)
-		if err != nil {
-			return 0, false, err
-		}
-		records = append(records, ctwatch.CAARecords{Certificate: due[i].ID, Records: string(b)})
 	}
 	if len(records) > 0 {
 		if err := c.Store.SetCAA(ctx, records...); err != nil {

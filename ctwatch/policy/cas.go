@@ -96,6 +96,24 @@ func (c *CAs) Of(cert *ctwatch.Certificate) []*CA {
 	return out
 }
 
+// ReportTo returns where the CA that issued a certificate takes reports of problems; ""
+// if that is not known, or not proven to be the issuer.
+func (c *CAs) ReportTo(cert *ctwatch.Certificate) string {
+	if !cert.Issuer.Proven {
+		return ""
+	}
+	return reportTo(c.Of(cert))
+}
+
+func reportTo(cas []*CA) string {
+	for _, ca := range cas {
+		if ca.Report != "" {
+			return ca.Report
+		}
+	}
+	return ""
+}
+
 // Named returns the CA of a name or CAA identity.
 func (c *CAs) Named(s string) (*CA, bool) {
 	for i := range c.table {

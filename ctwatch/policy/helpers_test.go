@@ -114,7 +114,7 @@ func rule(t testing.TB, about string, set ...func(*policy.Rule)) policy.Rule {
 func no() *bool { b := false; return &b }
 
 // suggest returns what is suggested for one certificate.
-func suggest(p *policy.Policy, c *ctwatch.Certificate, k policy.Known) string {
+func suggest(p *policy.Policy, c *ctwatch.Certificate, k ctwatch.Standing) string {
 	s := p.Suggest()
 	s.Add(c, k)
 	return s.String()

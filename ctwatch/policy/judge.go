@@ -3,53 +3,18 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
-// Known is what is known about a certificate's key, and about its domains, apart
-// from the rules.
-type Known struct {
-	// Trusted are the hosts for which a person declared or approved the key.
-	Trusted []pins.Pattern
-	// Served are the names, "h" or "*.h", for which hosts of ours served this very key
-	// before the certificate was seen in any log (ctwatch.Standing.ServedFor). A key served
-	// only since may be served by whoever obtained the certificate, and stands between us
-	// and our hosts: it is not to be listed.
-	Served []string
-	// Approved says that the key is approved for some host, by whatever certificate, rule
-	// or person. Only suggestions go by it.
-	Approved bool
-	// Compromised says that the private key is known to be in other hands.
-	Compromised bool
-	// OtherIssuers are other keys that entries name as the issuer's of this certificate.
-	OtherIssuers []pins.Pin
-	// CAA are the records of the domains in Policy.CAANames, as far as they could be
-	// asked for.
-	CAA map[string]CAAResult
-}
-
-// A Judgement is a verdict and why.
-type Judgement struct {
-	Verdict ctwatch.Verdict
-	// Reasons are codes such as issuer_not_allowed, each once, and Details a sentence
-	// for a person about each. What they quote of a certificate is printable, but
-	// escaped for no medium.
-	Reasons []string
-	Details []string
-	// Grants are the hosts for which policy approves the key of an expected
-	// certificate: a rule allows its issuer, or authorises the key. A key that is
-	// only known, by Trusted or Served, is granted nothing. Empty otherwise, while the
-	// issuer is not proven, and while CAA records are wanted that are not known.
-	Grants []pins.Pattern
-}
-
 // Judge says whether a certificate should exist. It reads the names, matches, issuer,
 // key and validity, and neither the certificate's present verdict nor its CAA
-// identity. What its chain teaches about the issuer (CAs.Learn) has to be learned
-// before.
-func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
+// identity. What its chain shows about the issuer (CAs.Learn) has to be learned
+// before. What the details quote of a certificate is printable, but escaped for no
+// medium.
+func (p *Policy) Judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 	j := p.judging(c, k)
 	if c.Issuer.Proven { // else its key is only what a log says
 		j.issuers = j.owners
@@ -68,24 +33,26 @@ func (p *Policy) Judge(c *ctwatch.Certificate, k Known) Judgement {
 	return j.conclude()
 }
 
-// judging begins a judgement.
-func (p *Policy) judging(c *ctwatch.Certificate, k Known) judging {
-	j := judging{p: p, c: c, known: k, owners: p.cas.Of(c), approved: pins.NewPatternSet(k.Trusted...), servedFor: make(map[string]bool)}
-	for _, name := range k.Served {
+// judging begins a judgment.
+func (p *Policy) judging(c *ctwatch.Certificate, k ctwatch.Standing) judging {
+	j := judging{p: p, c: c, known: k, owners: p.cas.Of(c), approved: pins.NewPatternSet(k.ApprovedFor...), servedFor: make(map[string]bool)}
+	j.records = sync.OnceValue(func() map[string]CAAResult { return decodeCAA(k.CAA) })
+	for _, name := range k.ServedFor {
 		j.servedFor[name] = true
 	}
 	return j
 }
 
-// judging is one judgement under way.
+// judging is one judgment under way.
 type judging struct {
 	p     *Policy
 	c     *ctwatch.Certificate
-	known Known
+	known ctwatch.Standing
 
-	// What is known, to be found without going through all of it for each name.
-	approved  pins.PatternSet // Known.Trusted
-	servedFor map[string]bool // Known.Served
+	// The standing, indexed: a certificate may have thousands of names.
+	approved  pins.PatternSet             // ApprovedFor
+	servedFor map[string]bool             // ServedFor
+	records   func() map[string]CAAResult // CAA
 
 	owners  []*CA // who vouch for the issuer's key
 	issuers []*CA // the same, if a signature proves that it issued the certificate
@@ -247,7 +214,7 @@ func (j *judging) guess() (*CA, bool) {
 
 // caa holds the issuer against the CAA records of a part's domain.
 func (j *judging) caa(t *part, r *Rule) {
-	result, ok := j.known.CAA[t.host]
+	result, ok := j.records()[t.host]
 	if !ok {
 		j.note(caaUnknown, t.name, r)
 		return
@@ -297,9 +264,9 @@ func (j *judging) served(t *part) bool {
 	return j.servedFor[name.String()]
 }
 
-// conclude makes the judgement of what was found.
-func (j *judging) conclude() Judgement {
-	out := Judgement{Verdict: ctwatch.Expected}
+// conclude makes the judgment of what was found.
+func (j *judging) conclude() ctwatch.Judgment {
+	out := ctwatch.Judgment{Verdict: ctwatch.Expected}
 	besides := ctwatch.Expected // the verdict without the entries that name other issuers
 	for c := range codes {
 		f := &j.found[c]
@@ -321,6 +288,13 @@ func (j *judging) conclude() Judgement {
 	// another issuer is an alarm, and takes nothing: anyone who runs a log can make one.
 	if besides == ctwatch.Expected && j.c.Issuer.Proven && j.found[caaUnknown].times == 0 {
 		out.Grants = unique(j.grants)
+	}
+	if j.c.Issuer.Proven {
+		out.IssuerKnown = len(j.owners) > 0 || j.p.lists(j.c.Issuer.Pin)
+		if len(j.owners) > 0 && len(j.owners[0].CAA) > 0 {
+			out.CAA = j.owners[0].CAA[0]
+		}
+		out.ReportTo = reportTo(j.owners)
 	}
 	return out
 }

@@ -34,9 +34,9 @@ func TestVerdicts(t *testing.T) {
 	valid := func(d time.Duration) *ctwatch.Certificate {
 		return change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.NotAfter = c.NotBefore.Add(d) })
 	}
-	records := func(r policy.CAAResult) policy.Known {
+	records := func(r policy.CAAResult) ctwatch.Standing {
 		r.Found, r.Domain = true, "example.com"
-		return policy.Known{CAA: map[string]policy.CAAResult{"a.example.com": r, "example.com": r}}
+		return ctwatch.Standing{CAA: policy.EncodeCAA(map[string]policy.CAAResult{"a.example.com": r, "example.com": r})}
 	}
 	permit := func(cas ...string) (out []policy.Permit) {
 		for _, ca := range cas {
@@ -44,8 +44,8 @@ func TestVerdicts(t *testing.T) {
 		}
 		return out
 	}
-	trusted := func(list ...string) policy.Known { return policy.Known{Trusted: patterns(t, list...)} }
-	served := func(hosts ...string) policy.Known { return policy.Known{Served: hosts} }
+	trusted := func(list ...string) ctwatch.Standing { return ctwatch.Standing{ApprovedFor: patterns(t, list...)} }
+	served := func(hosts ...string) ctwatch.Standing { return ctwatch.Standing{ServedFor: hosts} }
 	tree := func(set func(*policy.Rule)) []policy.Rule { return []policy.Rule{rule(t, ".example.com", set)} }
 	and := func(rules []policy.Rule, more ...policy.Rule) []policy.Rule { return append(rules, more...) }
 
@@ -53,58 +53,58 @@ func TestVerdicts(t *testing.T) {
 		name    string
 		rules   []policy.Rule
 		cert    *ctwatch.Certificate
-		known   policy.Known
+		known   ctwatch.Standing
 		want    ctwatch.Verdict
 		reasons string
 	}{
 		// Without a rule.
-		{"no rule at all is unreviewed", nil, certificate("a.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
-		{"a rule that says nothing is none", tree(nil), certificate("a.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
-		{"a rule about another domain is none", []policy.Rule{rule(t, ".example.org", lets)}, certificate("a.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
-		{"a rule about one name is not about those below", []policy.Rule{rule(t, "example.com", lets)}, certificate("a.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
-		{"a rule without issuers and keys leaves it unreviewed", tree(func(r *policy.Rule) { r.MaxValidity = 90 * day }), certificate("a.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
-		{"a certificate without names is unreviewed", tree(lets), change(certificate("x"), func(c *ctwatch.Certificate) { c.Names, c.Matches = nil, nil }), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
+		{"no rule at all is unreviewed", nil, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a rule that says nothing is none", tree(nil), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a rule about another domain is none", []policy.Rule{rule(t, ".example.org", lets)}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a rule about one name is not about those below", []policy.Rule{rule(t, "example.com", lets)}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a rule without issuers and keys leaves it unreviewed", tree(func(r *policy.Rule) { r.MaxValidity = 90 * day }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a certificate without names is unreviewed", tree(lets), change(certificate("x"), func(c *ctwatch.Certificate) { c.Names, c.Matches = nil, nil }), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 
 		// Issuers.
-		{"an allowed CA by its CAA identity", tree(lets), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"an allowed CA by name", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "let's encrypt") }), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"an allowed issuing key", tree(byPin), from(certificate("a.example.com"), nobody, dnNobody), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"an allowed issuing key whatever it calls itself", tree(byPin), from(certificate("a.example.com"), nobody, dnDigiCert), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"one of several", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com", "letsencrypt.org") }), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a second identity of a CA", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "rapidssl.com") }), from(certificate("a.example.com"), digiCert, dnDigiCert), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"another CA is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"an unknown CA is unexpected", tree(lets), from(certificate("a.example.com"), nobody, dnNobody), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a forged name of an allowed CA is unexpected", tree(lets), from(certificate("a.example.com"), nobody, dnLetsEncrypt), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a forged name on another known CA's key is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnLetsEncrypt), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a name of another CA on an allowed key is expected", tree(lets), from(certificate("a.example.com"), letsEncrypt, dnDigiCert), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a CA of a table entry that does not exist is never met", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "no-such-ca.example") }), certificate("a.example.com"), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a stored CAA identity proves nothing", tree(lets), change(from(certificate("a.example.com"), nobody, dnNobody), func(c *ctwatch.Certificate) { c.Issuer.CAA = "letsencrypt.org" }), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"an allowed CA by its CAA identity", tree(lets), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"an allowed CA by name", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "let's encrypt") }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"an allowed issuing key", tree(byPin), from(certificate("a.example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"an allowed issuing key whatever it calls itself", tree(byPin), from(certificate("a.example.com"), nobody, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"one of several", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com", "letsencrypt.org") }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a second identity of a CA", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "rapidssl.com") }), from(certificate("a.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"another CA is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"an unknown CA is unexpected", tree(lets), from(certificate("a.example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a forged name of an allowed CA is unexpected", tree(lets), from(certificate("a.example.com"), nobody, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a forged name on another known CA's key is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a name of another CA on an allowed key is expected", tree(lets), from(certificate("a.example.com"), letsEncrypt, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a CA of a table entry that does not exist is never met", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "no-such-ca.example") }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a stored CAA identity proves nothing", tree(lets), change(from(certificate("a.example.com"), nobody, dnNobody), func(c *ctwatch.Certificate) { c.Issuer.CAA = "letsencrypt.org" }), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 
 		// While the issuer's key is not known.
-		{"an issuer unknown that says it is allowed is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"an issuer unknown that says it is another is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"an issuer unknown where issuing keys are allowed", tree(byPin), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"an issuer unknown without a name", tree(lets), from(certificate("a.example.com"), pins.Pin{}, ""), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"an issuer unknown where no issuers are demanded", nil, from(certificate("a.example.com"), pins.Pin{}, ""), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
+		{"an issuer unknown that says it is allowed is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown that says it is another is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown where issuing keys are allowed", tree(byPin), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown without a name", tree(lets), from(certificate("a.example.com"), pins.Pin{}, ""), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an issuer unknown where no issuers are demanded", nil, from(certificate("a.example.com"), pins.Pin{}, ""), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 		{"a known key does not tell who the issuer is", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), trusted("a.example.com"), ctwatch.Unexpected, "issuer_unproven key_authorized"},
 
 		// What an entry says of its issuer is not proven by the entry.
-		{"an allowed key that signed nothing", tree(lets), unproven(certificate("a.example.com")), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"an allowed pin that signed nothing", tree(byPin), unproven(from(certificate("a.example.com"), nobody, dnNobody)), policy.Known{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"a key that is not allowed, and signed nothing", tree(lets), unproven(from(certificate("a.example.com"), nobody, dnNobody)), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a key of ours by an issuer that is not proven", tree(ours), unproven(certificate("a.example.com")), policy.Known{}, ctwatch.Expected, "key_authorized"},
+		{"an allowed key that signed nothing", tree(lets), unproven(certificate("a.example.com")), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"an allowed pin that signed nothing", tree(byPin), unproven(from(certificate("a.example.com"), nobody, dnNobody)), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"a key that is not allowed, and signed nothing", tree(lets), unproven(from(certificate("a.example.com"), nobody, dnNobody)), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a key of ours by an issuer that is not proven", tree(ours), unproven(certificate("a.example.com")), ctwatch.Standing{}, ctwatch.Expected, "key_authorized"},
 		{"records wait for an issuer that is not proven", tree(func(r *policy.Rule) { r.CAA = true }), unproven(certificate("a.example.com")), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unreviewed, "issuer_unknown no_rule"},
-		{"two issuers of one certificate", tree(lets), certificate("a.example.com"), policy.Known{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict issuer_allowed"},
-		{"two issuers of one certificate without a rule", nil, certificate("a.example.com"), policy.Known{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict no_rule"},
+		{"two issuers of one certificate", tree(lets), certificate("a.example.com"), ctwatch.Standing{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict issuer_allowed"},
+		{"two issuers of one certificate without a rule", nil, certificate("a.example.com"), ctwatch.Standing{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict no_rule"},
 
 		// Keys.
-		{"a key authorised by the rule", tree(ours), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "key_authorized"},
-		{"another key where keys are listed", tree(ours), with(certificate("a.example.com"), "their key"), policy.Known{}, ctwatch.Unexpected, "key_not_allowed"},
-		{"another key from an allowed CA", tree(both), with(certificate("a.example.com"), "new key"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"our key from another CA is unexpected", tree(both), from(certificate("a.example.com"), digiCert, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed key_authorized"},
-		{"a key that cannot be read is not among those listed", tree(ours), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), policy.Known{}, ctwatch.Unexpected, "key_not_allowed"},
-		{"a zero pin in a rule authorises nothing", tree(func(r *policy.Rule) { r.Keys = []pins.Pin{{}} }), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), policy.Known{}, ctwatch.Unexpected, "key_not_allowed"},
-		{"an earlier serial and name give nothing", tree(ours), with(change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Serial, c.Subject = "03a1", "CN=a.example.com" }), "their key"), policy.Known{}, ctwatch.Unexpected, "key_not_allowed"},
+		{"a key authorised by the rule", tree(ours), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "key_authorized"},
+		{"another key where keys are listed", tree(ours), with(certificate("a.example.com"), "their key"), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
+		{"another key from an allowed CA", tree(both), with(certificate("a.example.com"), "new key"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"our key from another CA is unexpected", tree(both), from(certificate("a.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed key_authorized"},
+		{"a key that cannot be read is not among those listed", tree(ours), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
+		{"a zero pin in a rule authorises nothing", tree(func(r *policy.Rule) { r.Keys = []pins.Pin{{}} }), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
+		{"an earlier serial and name give nothing", tree(ours), with(change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Serial, c.Subject = "03a1", "CN=a.example.com" }), "their key"), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
 		{"a declared key without a rule", nil, certificate("a.example.com"), trusted(".example.com"), ctwatch.Expected, "key_authorized"},
 		{"a key approved for another host", nil, certificate("a.example.com"), trusted("b.example.com"), ctwatch.Unreviewed, "no_rule"},
 		{"a key approved for one of two names", nil, certificate("a.example.com", "b.example.com"), trusted("b.example.com"), ctwatch.Unreviewed, "no_rule key_authorized"},
@@ -124,68 +124,68 @@ func TestVerdicts(t *testing.T) {
 		{"a served wildcard where keys are listed", tree(func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("another")} }), certificate("*.example.com"), served("*.example.com"), ctwatch.Unexpected, "key_not_allowed"},
 		{"a served key from another CA is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnDigiCert), served("a.example.com"), ctwatch.Unexpected, "issuer_not_allowed key_served"},
 		{"an approved key from another CA is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnDigiCert), trusted(".example.com"), ctwatch.Unexpected, "issuer_not_allowed key_authorized"},
-		{"a compromised key from an allowed CA", tree(both), certificate("a.example.com"), policy.Known{Compromised: true}, ctwatch.Unexpected, "key_compromised key_authorized issuer_allowed"},
-		{"a compromised key without a rule", nil, certificate("a.example.com"), policy.Known{Compromised: true}, ctwatch.Unexpected, "key_compromised no_rule"},
-		{"a compromised key that is served", nil, certificate("a.example.com"), policy.Known{Compromised: true, Served: []string{"a.example.com"}}, ctwatch.Unexpected, "key_compromised key_served"},
+		{"a compromised key from an allowed CA", tree(both), certificate("a.example.com"), ctwatch.Standing{Compromised: true}, ctwatch.Unexpected, "key_compromised key_authorized issuer_allowed"},
+		{"a compromised key without a rule", nil, certificate("a.example.com"), ctwatch.Standing{Compromised: true}, ctwatch.Unexpected, "key_compromised no_rule"},
+		{"a compromised key that is served", nil, certificate("a.example.com"), ctwatch.Standing{Compromised: true, ServedFor: []string{"a.example.com"}}, ctwatch.Unexpected, "key_compromised key_served"},
 
 		// Which rule.
-		{"the rule about the one name goes before that about the tree", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("a.example.com"), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"the rule about the tree stays for its other names", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("b.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"the longer tree goes before the shorter", and(tree(lets), rule(t, ".b.example.com", byPin)), from(certificate("a.b.example.com"), nobody, dnNobody), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"the one name goes before its tree", and(tree(lets), rule(t, "example.com", byPin)), from(certificate("example.com"), nobody, dnNobody), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a rule that says nothing hides none", and(tree(lets), rule(t, "a.example.com", nil)), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a rule inherits nothing", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.MaxValidity = 90 * day })), certificate("a.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
-		{"two rules about one pattern both apply", and(tree(lets), rule(t, ".example.com", func(r *policy.Rule) { r.MaxValidity = day })), certificate("a.example.com"), policy.Known{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
-		{"each name is judged by its own rule, and the worst counts", and(tree(lets), rule(t, "a.example.com", byPin)), certificate("b.example.com", "a.example.com"), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed issuer_allowed"},
-		{"names nobody watches do not count", tree(lets), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Names = append(c.Names, "shop.example.org") }), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
+		{"the rule about the one name goes before that about the tree", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"the rule about the tree stays for its other names", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("b.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"the longer tree goes before the shorter", and(tree(lets), rule(t, ".b.example.com", byPin)), from(certificate("a.b.example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"the one name goes before its tree", and(tree(lets), rule(t, "example.com", byPin)), from(certificate("example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a rule that says nothing hides none", and(tree(lets), rule(t, "a.example.com", nil)), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a rule inherits nothing", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.MaxValidity = 90 * day })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"two rules about one pattern both apply", and(tree(lets), rule(t, ".example.com", func(r *policy.Rule) { r.MaxValidity = day })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
+		{"each name is judged by its own rule, and the worst counts", and(tree(lets), rule(t, "a.example.com", byPin)), certificate("b.example.com", "a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed issuer_allowed"},
+		{"names nobody watches do not count", tree(lets), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Names = append(c.Names, "shop.example.org") }), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"a watched name without a rule counts", tree(lets), change(certificate("a.example.com"), func(c *ctwatch.Certificate) {
 			c.Names = append(c.Names, "shop.example.org")
 			c.Matches = append(c.Matches, ctwatch.Match{Watch: ".example.org", Domain: "example.org", Name: "shop.example.org"})
-		}), policy.Known{}, ctwatch.Unreviewed, "no_rule issuer_allowed"},
-		{"a look-alike domain is under no rule", tree(lets), certificate("aexample.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule"},
+		}), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule issuer_allowed"},
+		{"a look-alike domain is under no rule", tree(lets), certificate("aexample.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 		{"a rule about a network", []policy.Rule{rule(t, "192-0-2-0_24.ip", byPin)}, change(certificate("x"), func(c *ctwatch.Certificate) {
 			c.Names, c.IPAddresses = nil, []string{"192.0.2.7"}
 			c.Matches = []ctwatch.Match{{Watch: "192.0.2.0/24", Domain: "192-0-2-0_24.ip", Name: "192.0.2.7"}}
-		}), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		}), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 
 		// Wildcards.
-		{"a wildcard where nothing is said of it", tree(lets), certificate("*.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a wildcard that is not allowed", tree(noWild), certificate("*.example.com"), policy.Known{}, ctwatch.Unexpected, "wildcard_not_allowed issuer_allowed"},
-		{"a partial wildcard that is not allowed", tree(noWild), certificate("f*o.example.com"), policy.Known{}, ctwatch.Unexpected, "wildcard_not_allowed issuer_allowed"},
-		{"a wildcard is under the rule of each host it stands for", and(tree(lets), rule(t, "a.example.com", byPin)), certificate("*.example.com"), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed issuer_allowed"},
-		{"a wildcard does not reach two labels down", and(tree(lets), rule(t, "a.b.example.com", byPin)), certificate("*.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a wildcard does not stand for the domain itself", and(tree(lets), rule(t, "example.com", byPin)), certificate("*.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a wildcard above a watched name is under its rule", []policy.Rule{rule(t, "a.example.com", lets)}, from(certificate("*.example.com"), digiCert, dnDigiCert), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a wildcard half of which has no rule", []policy.Rule{rule(t, ".example.com", nil), rule(t, "a.example.com", lets)}, certificate("*.example.com"), policy.Known{}, ctwatch.Unreviewed, "no_rule issuer_allowed"},
-		{"a name that cannot be read is under the rule it may match", tree(byPin), certificate("?.example.com"), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"several wildcards are under the rule they may match", tree(byPin), certificate("*.*.com"), policy.Known{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a wildcard where nothing is said of it", tree(lets), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a wildcard that is not allowed", tree(noWild), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "wildcard_not_allowed issuer_allowed"},
+		{"a partial wildcard that is not allowed", tree(noWild), certificate("f*o.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "wildcard_not_allowed issuer_allowed"},
+		{"a wildcard is under the rule of each host it stands for", and(tree(lets), rule(t, "a.example.com", byPin)), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed issuer_allowed"},
+		{"a wildcard does not reach two labels down", and(tree(lets), rule(t, "a.b.example.com", byPin)), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a wildcard does not stand for the domain itself", and(tree(lets), rule(t, "example.com", byPin)), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a wildcard above a watched name is under its rule", []policy.Rule{rule(t, "a.example.com", lets)}, from(certificate("*.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a wildcard half of which has no rule", []policy.Rule{rule(t, ".example.com", nil), rule(t, "a.example.com", lets)}, certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule issuer_allowed"},
+		{"a name that cannot be read is under the rule it may match", tree(byPin), certificate("?.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"several wildcards are under the rule they may match", tree(byPin), certificate("*.*.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 
 		// Algorithms and validity.
-		{"an algorithm that is listed", tree(algorithms("ECDSA P-256")), algorithm("ECDSA P-256"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a family that is listed, in any case", tree(algorithms("ecdsa")), algorithm("ECDSA P-384"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"another curve", tree(algorithms("ECDSA P-256")), algorithm("ECDSA P-384"), policy.Known{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
-		{"another family", tree(algorithms("ECDSA")), algorithm("RSA 2048"), policy.Known{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
-		{"more bits than asked for", tree(algorithms("RSA 3072")), algorithm("RSA 4096"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"fewer bits than asked for", tree(algorithms("RSA 3072")), algorithm("RSA 2048"), policy.Known{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
-		{"RSA-PSS is no RSA of so many bits", tree(algorithms("RSA 2048")), algorithm("RSA-PSS"), policy.Known{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
-		{"an algorithm that cannot be read", tree(algorithms("RSA")), algorithm(""), policy.Known{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
+		{"an algorithm that is listed", tree(algorithms("ECDSA P-256")), algorithm("ECDSA P-256"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a family that is listed, in any case", tree(algorithms("ecdsa")), algorithm("ECDSA P-384"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"another curve", tree(algorithms("ECDSA P-256")), algorithm("ECDSA P-384"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
+		{"another family", tree(algorithms("ECDSA")), algorithm("RSA 2048"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
+		{"more bits than asked for", tree(algorithms("RSA 3072")), algorithm("RSA 4096"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"fewer bits than asked for", tree(algorithms("RSA 3072")), algorithm("RSA 2048"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
+		{"RSA-PSS is no RSA of so many bits", tree(algorithms("RSA 2048")), algorithm("RSA-PSS"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
+		{"an algorithm that cannot be read", tree(algorithms("RSA")), algorithm(""), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
 		{"a known key does not excuse its algorithm", tree(func(r *policy.Rule) { r.Algorithms = []string{"RSA"} }), certificate("a.example.com"), trusted(".example.com"), ctwatch.Unexpected, "algorithm_not_allowed key_authorized"},
-		{"exactly as long as allowed", tree(short), valid(90 * day), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"longer than allowed", tree(short), valid(90*day + time.Second), policy.Known{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
-		{"absurdly longer than allowed", tree(short), change(valid(day), func(c *ctwatch.Certificate) { c.NotAfter = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }), policy.Known{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
-		{"a validity that cannot be read", tree(short), change(valid(day), func(c *ctwatch.Certificate) { c.NotAfter = time.Time{} }), policy.Known{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
+		{"exactly as long as allowed", tree(short), valid(90 * day), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"longer than allowed", tree(short), valid(90*day + time.Second), ctwatch.Standing{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
+		{"absurdly longer than allowed", tree(short), change(valid(day), func(c *ctwatch.Certificate) { c.NotAfter = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }), ctwatch.Standing{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
+		{"a validity that cannot be read", tree(short), change(valid(day), func(c *ctwatch.Certificate) { c.NotAfter = time.Time{} }), ctwatch.Standing{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
 
 		// Names never to be issued.
-		{"a name never to be issued", tree(never("a.example.com")), certificate("a.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"a name below one never to be issued", tree(never(".internal.example.com")), certificate("db.internal.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"the name above one never to be issued", tree(never(".internal.example.com")), certificate("example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a wildcard that stands for a name never to be issued", tree(never("a.example.com")), certificate("*.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"a wildcard that stands for the top of a tree never to be issued", tree(never(".internal.example.com")), certificate("*.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"a partial wildcard that stands for a name never to be issued", tree(never("foo.example.com")), certificate("f*o.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"a partial wildcard that does not", tree(never("bar.example.com")), certificate("f*o.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed"},
-		{"a label that cannot be read may be one never to be issued", tree(never("a.example.com")), certificate("?.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"never goes before a more specific rule", and(tree(never(".internal.example.com")), rule(t, "db.internal.example.com", lets)), certificate("db.internal.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"a rule of nothing but never", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Never = patterns(t, "a.example.com") })}, certificate("a.example.com"), policy.Known{}, ctwatch.Unexpected, "name_never no_rule"},
+		{"a name never to be issued", tree(never("a.example.com")), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"a name below one never to be issued", tree(never(".internal.example.com")), certificate("db.internal.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"the name above one never to be issued", tree(never(".internal.example.com")), certificate("example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a wildcard that stands for a name never to be issued", tree(never("a.example.com")), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"a wildcard that stands for the top of a tree never to be issued", tree(never(".internal.example.com")), certificate("*.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"a partial wildcard that stands for a name never to be issued", tree(never("foo.example.com")), certificate("f*o.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"a partial wildcard that does not", tree(never("bar.example.com")), certificate("f*o.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a label that cannot be read may be one never to be issued", tree(never("a.example.com")), certificate("?.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"never goes before a more specific rule", and(tree(never(".internal.example.com")), rule(t, "db.internal.example.com", lets)), certificate("db.internal.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"a rule of nothing but never", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Never = patterns(t, "a.example.com") })}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never no_rule"},
 		{"a known key does not excuse a name never to be issued", tree(never("a.example.com")), certificate("a.example.com"), served("a.example.com"), ctwatch.Unexpected, "name_never key_served issuer_allowed"},
 
 		// CAA records.
@@ -193,8 +193,8 @@ func TestVerdicts(t *testing.T) {
 		{"records that permit another", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("digicert.com")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
 		{"records that permit nobody", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
 		{"records about something else", tree(caa), certificate("a.example.com"), records(policy.CAAResult{}), ctwatch.Expected, "issuer_allowed"},
-		{"no records", tree(caa), certificate("a.example.com"), policy.Known{CAA: map[string]policy.CAAResult{"a.example.com": {}}}, ctwatch.Expected, "issuer_allowed"},
-		{"records that could not be asked for decide nothing", tree(caa), certificate("a.example.com"), policy.Known{}, ctwatch.Expected, "issuer_allowed caa_unknown"},
+		{"no records", tree(caa), certificate("a.example.com"), ctwatch.Standing{CAA: policy.EncodeCAA(map[string]policy.CAAResult{"a.example.com": {}})}, ctwatch.Expected, "issuer_allowed"},
+		{"records that could not be asked for decide nothing", tree(caa), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed caa_unknown"},
 		{"records about wildcards do not concern a name", tree(caa), certificate("a.example.com"), records(policy.CAAResult{IssueWild: permit("")}), ctwatch.Expected, "issuer_allowed"},
 		{"records about wildcards go before others for one", tree(caa), certificate("*.example.com"), records(policy.CAAResult{Issue: permit("letsencrypt.org"), IssueWild: permit("")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
 		{"records without a word on wildcards hold for one", tree(caa), certificate("*.example.com"), records(policy.CAAResult{Issue: permit("digicert.com")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
@@ -205,7 +205,7 @@ func TestVerdicts(t *testing.T) {
 		{"records that permit a CA we do not know may mean an unknown one", tree(func(r *policy.Rule) { byPin(r); r.CAA = true }), from(certificate("a.example.com"), nobody, dnNobody), records(policy.CAAResult{Issue: permit("ca.example.net")}), ctwatch.Unreviewed, "issuer_unknown issuer_allowed"},
 		{"records and a forged name on an unknown key", tree(func(r *policy.Rule) { r.CAA = true }), from(certificate("a.example.com"), nobody, dnLetsEncrypt), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unexpected, "caa_forbids no_rule"},
 		{"records wait for the issuer's key", tree(func(r *policy.Rule) { r.CAA = true }), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unreviewed, "issuer_unknown no_rule"},
-		{"a known key does not excuse what records forbid", tree(caa), certificate("a.example.com"), policy.Known{Served: []string{"a.example.com"}, CAA: records(policy.CAAResult{Issue: permit("")}).CAA}, ctwatch.Unexpected, "caa_forbids key_served issuer_allowed"},
+		{"a known key does not excuse what records forbid", tree(caa), certificate("a.example.com"), ctwatch.Standing{ServedFor: []string{"a.example.com"}, CAA: records(policy.CAAResult{Issue: permit("")}).CAA}, ctwatch.Unexpected, "caa_forbids key_served issuer_allowed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := policy.New(tt.rules, policy.NewCAs()).Judge(tt.cert, tt.known)

@@ -107,12 +107,12 @@ func TestSecondOwnerIsLearned(t *testing.T) {
 		t.Errorf("it is of %q, by %v", got, learned)
 	}
 	r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers, r.CAA = issuers(t, "letsencrypt.org"), true })
-	records := policy.Known{CAA: map[string]policy.CAAResult{"www.example.com": {Found: true, Issue: []policy.Permit{{CA: "digicert.com"}}}}}
+	records := ctwatch.Standing{CAA: policy.EncodeCAA(map[string]policy.CAAResult{"www.example.com": {Found: true, Issue: []policy.Permit{{CA: "digicert.com"}}}})}
 	if j := policy.New([]policy.Rule{r}, w.cas).Judge(cert, records); j.Verdict != ctwatch.Expected {
 		t.Errorf("judged %+v", j)
 	}
 	other := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "sectigo.com") })
-	if j := policy.New([]policy.Rule{other}, w.cas).Judge(cert, policy.Known{}); j.Verdict != ctwatch.Unexpected || !strings.Contains(j.Details[0], "DigiCert and Let's Encrypt") {
+	if j := policy.New([]policy.Rule{other}, w.cas).Judge(cert, ctwatch.Standing{}); j.Verdict != ctwatch.Unexpected || !strings.Contains(j.Details[0], "DigiCert and Let's Encrypt") {
 		t.Errorf("judged %+v", j)
 	}
 }
@@ -126,7 +126,7 @@ func TestPosingCAIsUnexpected(t *testing.T) {
 	w.cas.Learn(cert, chain(posing, w.digicert)...)
 	for _, allowed := range []string{"letsencrypt.org", "Let's Encrypt"} {
 		r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers = issuers(t, allowed) })
-		j := policy.New([]policy.Rule{r}, w.cas).Judge(cert, policy.Known{})
+		j := policy.New([]policy.Rule{r}, w.cas).Judge(cert, ctwatch.Standing{})
 		if j.Verdict != ctwatch.Unexpected || len(j.Grants) > 0 || !strings.Contains(j.Details[0], "DigiCert") {
 			t.Errorf("where %s may issue: %+v", allowed, j)
 		}
@@ -144,7 +144,7 @@ func TestLearningAndJudgingAtOnce(t *testing.T) {
 		wg.Go(func() {
 			cert := issued(issuing.pin())
 			w.cas.Learn(cert, chain(issuing, w.digicert)...)
-			if got := p.Judge(cert, policy.Known{}); got.Verdict != ctwatch.Expected {
+			if got := p.Judge(cert, ctwatch.Standing{}); got.Verdict != ctwatch.Expected {
 				t.Errorf("judged %+v", got)
 			}
 		})

@@ -10,7 +10,7 @@ import (
 	"ctwatch/ctwatch/policy"
 )
 
-// A judgement takes work in proportion to a certificate's names, also where the issuer's key
+// A judgment takes work in proportion to a certificate's names, also where the issuer's key
 // is known by a path with name constraints: they are compared with the names once.
 func TestJudgingWorkGrowsWithNames(t *testing.T) {
 	w := newWorld(t)
@@ -30,7 +30,7 @@ func TestJudgingWorkGrowsWithNames(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		j := p.Judge(c, policy.Known{})
+		j := p.Judge(c, ctwatch.Standing{})
 		runtime.ReadMemStats(&after)
 		if j.Verdict != ctwatch.Expected || len(j.Grants) != n {
 			t.Errorf("%d names: %s, %v, %d grants", n, j.Verdict, j.Details, len(j.Grants))
@@ -51,7 +51,7 @@ func TestOddNameMatchesManyDomains(t *testing.T) {
 		d := fmt.Sprintf("n%d.test", i)
 		c.Matches = append(c.Matches, ctwatch.Match{Watch: d, Domain: d, Name: "*.*"})
 	}
-	if j := policy.New([]policy.Rule{rule(t, ".example.com")}, policy.NewCAs()).Judge(c, policy.Known{}); j.Verdict != ctwatch.Unreviewed {
+	if j := policy.New([]policy.Rule{rule(t, ".example.com")}, policy.NewCAs()).Judge(c, ctwatch.Standing{}); j.Verdict != ctwatch.Unreviewed {
 		t.Errorf("%s, %v", j.Verdict, j.Details)
 	}
 }

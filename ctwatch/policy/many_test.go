@@ -13,23 +13,23 @@ import (
 
 // manyNames is a certificate for n names, and what is known of its key: that it is
 // approved, or else was served, for each of them.
-func manyNames(n int, approved bool) (*ctwatch.Certificate, policy.Known) {
+func manyNames(n int, approved bool) (*ctwatch.Certificate, ctwatch.Standing) {
 	c := &ctwatch.Certificate{Key: ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: pins.Pin{1}}}
-	var k policy.Known
+	var k ctwatch.Standing
 	for i := range n {
 		name := fmt.Sprintf("host-%d.shop.example", i)
 		c.Names = append(c.Names, name)
 		c.Matches = append(c.Matches, ctwatch.Match{Watch: "shop.example", Name: name, Domain: "shop.example"})
 		if approved {
-			k.Trusted = append(k.Trusted, pins.Pattern{Name: name})
+			k.ApprovedFor = append(k.ApprovedFor, pins.Pattern{Name: name})
 		} else {
-			k.Served = append(k.Served, name)
+			k.ServedFor = append(k.ServedFor, name)
 		}
 	}
 	return c, k
 }
 
-// What a judgement costs grows with the names of a certificate, and not with what is
+// What a judgment costs grows with the names of a certificate, and not with what is
 // known of its key for each of them.
 func BenchmarkJudgeManyNames(b *testing.B) {
 	p := policy.New([]policy.Rule{{Pattern: pins.Pattern{Name: "shop.example", Reach: pins.AllBelow}}}, policy.NewCAs())
@@ -82,7 +82,7 @@ func TestJudgeTrustedPatterns(t *testing.T) {
 	} {
 		for _, trusted := range patterns {
 			c := &ctwatch.Certificate{Names: []string{name}, Key: ctwatch.CertificateKey{Pin: pins.Pin{1}}}
-			j := p.Judge(c, policy.Known{Trusted: []pins.Pattern{trusted}})
+			j := p.Judge(c, ctwatch.Standing{ApprovedFor: []pins.Pattern{trusted}})
 			if got, want := j.Verdict == ctwatch.Expected, trusted.Covers(hosts); got != want {
 				t.Errorf("%s, approved for %v: trusted %v, want %v", name, trusted, got, want)
 			}

@@ -57,8 +57,8 @@ func (p *Policy) add(r *Rule) {
 	}
 }
 
-// Lists reports whether a rule names a key as that of an issuer.
-func (p *Policy) Lists(issuer pins.Pin) bool {
+// lists reports whether a rule names a key as that of an issuer.
+func (p *Policy) lists(issuer pins.Pin) bool {
 	return !issuer.IsZero() && slices.ContainsFunc(p.rules, func(r Rule) bool {
 		return slices.ContainsFunc(r.Issuers, func(i Issuer) bool { return i.Pin == issuer })
 	})
@@ -214,9 +214,8 @@ func (p *Policy) at(name string, itself bool) (rules []*Rule, watched *Rule) {
 // maxCAANames bounds how many domains one certificate has asked for.
 const maxCAANames = 100
 
-// CAANames lists the domains whose CAA records a judgement of the certificate
-// wants, each once and at most 100: its names without wildcards. They are the keys
-// of Known.CAA.
+// CAANames lists the domains whose CAA records a judgment of the certificate needs, each
+// once and at most 100: its names without wildcards.
 func (p *Policy) CAANames(c *ctwatch.Certificate) []string {
 	var out []string
 	p.parts(c, func(t *part) {

@@ -23,22 +23,22 @@ func TestOnlyPolicyGrantsAKeyAndOnlyForItsHosts(t *testing.T) {
 		name  string
 		rules []policy.Rule
 		cert  *ctwatch.Certificate
-		known policy.Known
+		known ctwatch.Standing
 		want  []string
 	}{
-		{"names, by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets)}, certificate("a.example.com", "*.b.example.com"), policy.Known{}, []string{"a.example.com", "*.b.example.com"}},
-		{"names, by an authorised key", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} })}, certificate("a.example.com"), policy.Known{}, []string{"a.example.com"}},
-		{"of a wildcard only the host a rule is about", []policy.Rule{rule(t, "a.example.com", lets)}, certificate("*.example.com"), policy.Known{}, []string{"a.example.com"}},
-		{"not names that no rule is about", []policy.Rule{rule(t, ".example.com", lets)}, certificateAlso("a.example.com", "shop.example.org"), policy.Known{}, []string{"a.example.com"}},
-		{"not a key that is merely served", nil, certificate("a.example.com"), policy.Known{Served: []string{"a.example.com"}}, nil},
-		{"not a key that a person approved", nil, certificate("a.example.com"), policy.Known{Trusted: patterns(t, ".example.com")}, nil},
-		{"not a key that is not listed, by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets, func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("another key")} })}, certificate("a.example.com"), policy.Known{}, nil},
-		{"a listed key by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets, func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} })}, certificate("a.example.com"), policy.Known{}, []string{"a.example.com"}},
-		{"nothing while CAA records are not known", []policy.Rule{rule(t, ".example.com", lets, func(r *policy.Rule) { r.CAA = true })}, certificate("a.example.com"), policy.Known{}, nil},
-		{"not where another name is unexpected", []policy.Rule{rule(t, ".example.com", lets), rule(t, "b.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "pki.goog") })}, certificate("a.example.com", "b.example.com"), policy.Known{}, nil},
-		{"not where another name is unreviewed", []policy.Rule{rule(t, "a.example.com", lets)}, certificate("a.example.com", "b.example.com"), policy.Known{}, nil},
-		{"not a compromised key", []policy.Rule{rule(t, ".example.com", lets)}, certificate("a.example.com"), policy.Known{Compromised: true}, nil},
-		{"not a name that cannot be read", []policy.Rule{rule(t, ".example.com", lets)}, certificate("f*o.example.com"), policy.Known{}, nil},
+		{"names, by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets)}, certificate("a.example.com", "*.b.example.com"), ctwatch.Standing{}, []string{"a.example.com", "*.b.example.com"}},
+		{"names, by an authorised key", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} })}, certificate("a.example.com"), ctwatch.Standing{}, []string{"a.example.com"}},
+		{"of a wildcard only the host a rule is about", []policy.Rule{rule(t, "a.example.com", lets)}, certificate("*.example.com"), ctwatch.Standing{}, []string{"a.example.com"}},
+		{"not names that no rule is about", []policy.Rule{rule(t, ".example.com", lets)}, certificateAlso("a.example.com", "shop.example.org"), ctwatch.Standing{}, []string{"a.example.com"}},
+		{"not a key that is merely served", nil, certificate("a.example.com"), ctwatch.Standing{ServedFor: []string{"a.example.com"}}, nil},
+		{"not a key that a person approved", nil, certificate("a.example.com"), ctwatch.Standing{ApprovedFor: patterns(t, ".example.com")}, nil},
+		{"not a key that is not listed, by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets, func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("another key")} })}, certificate("a.example.com"), ctwatch.Standing{}, nil},
+		{"a listed key by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets, func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} })}, certificate("a.example.com"), ctwatch.Standing{}, []string{"a.example.com"}},
+		{"nothing while CAA records are not known", []policy.Rule{rule(t, ".example.com", lets, func(r *policy.Rule) { r.CAA = true })}, certificate("a.example.com"), ctwatch.Standing{}, nil},
+		{"not where another name is unexpected", []policy.Rule{rule(t, ".example.com", lets), rule(t, "b.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "pki.goog") })}, certificate("a.example.com", "b.example.com"), ctwatch.Standing{}, nil},
+		{"not where another name is unreviewed", []policy.Rule{rule(t, "a.example.com", lets)}, certificate("a.example.com", "b.example.com"), ctwatch.Standing{}, nil},
+		{"not a compromised key", []policy.Rule{rule(t, ".example.com", lets)}, certificate("a.example.com"), ctwatch.Standing{Compromised: true}, nil},
+		{"not a name that cannot be read", []policy.Rule{rule(t, ".example.com", lets)}, certificate("f*o.example.com"), ctwatch.Standing{}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := policy.New(tt.rules, policy.NewCAs()).Judge(tt.cert, tt.known)
@@ -80,13 +80,13 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 50))
 	type issued struct {
 		*ctwatch.Certificate
-		policy.Known
+		ctwatch.Standing
 		rogue string
 	}
 	fresh := func(c *ctwatch.Certificate) *ctwatch.Certificate { return with(c, fmt.Sprint(random.Uint64())) }
 	var month []issued
 	for i := range renewals {
-		known := policy.Known{CAA: caa}
+		known := ctwatch.Standing{CAA: policy.EncodeCAA(caa)}
 		var c *ctwatch.Certificate
 		switch i % 6 {
 		case 0:
@@ -101,7 +101,7 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 			c = from(with(certificate("pinned.example.com"), fmt.Sprintf("pinned %d", i%2+1)), digiCert, dnDigiCert)
 		case 5:
 			c = with(certificate("shop.example.net"), "served there")
-			known.Served = []string{"shop.example.net"}
+			known.ServedFor = []string{"shop.example.net"}
 		}
 		c.Serial = fmt.Sprintf("%x", random.Uint64())
 		month = append(month, issued{c, known, ""})
@@ -143,9 +143,9 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 	}
 	for i := range rogues {
 		k := kinds[i%len(kinds)]
-		known := policy.Known{CAA: caa}
+		known := ctwatch.Standing{CAA: policy.EncodeCAA(caa)}
 		if i%len(kinds) == 8 {
-			known.Served, known.Trusted = []string{"www.example.com"}, patterns(t, ".example.com")
+			known.ServedFor, known.ApprovedFor = []string{"www.example.com"}, patterns(t, ".example.com")
 		}
 		month = append(month, issued{k.make(), known, k.name})
 	}
@@ -153,7 +153,7 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 
 	unexpected := 0
 	for _, c := range month {
-		got := p.Judge(c.Certificate, c.Known)
+		got := p.Judge(c.Certificate, c.Standing)
 		switch want := map[bool]ctwatch.Verdict{true: ctwatch.Expected, false: ctwatch.Unexpected}[c.rogue == ""]; {
 		case got.Verdict != want:
 			t.Errorf("%v (%s) is %s: %q", c.Names, c.rogue, got.Verdict, got.Details)
@@ -176,11 +176,11 @@ func TestDetailsQuoteNothingThatACertificateCanHideIn(t *testing.T) {
 		r.Never = patterns(t, "a.example.com")
 	})
 	p := policy.New([]policy.Rule{r}, policy.NewCAs())
-	got := p.Judge(c, policy.Known{Compromised: true})
+	got := p.Judge(c, ctwatch.Standing{Compromised: true})
 	if len(got.Reasons) < 6 {
 		t.Fatalf("reasons %q", got.Reasons)
 	}
-	for _, d := range append(got.Details, strings.Split(strings.TrimSuffix(suggest(p, c, policy.Known{}), "\n"), "\n")...) {
+	for _, d := range append(got.Details, strings.Split(strings.TrimSuffix(suggest(p, c, ctwatch.Standing{}), "\n"), "\n")...) {
 		if len(d) > 1000 || strings.ContainsFunc(d, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q", d)
 		}
@@ -195,7 +195,7 @@ func TestTenThousandNamesAreJudgedInAMomentAndCounted(t *testing.T) {
 	c := from(certificate(names...), digiCert, dnDigiCert)
 	r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers, r.CAA = issuers(t, "letsencrypt.org"), true })
 	p := policy.New([]policy.Rule{r}, policy.NewCAs())
-	got := p.Judge(c, policy.Known{})
+	got := p.Judge(c, ctwatch.Standing{})
 	if got.Verdict != ctwatch.Unexpected || !strings.Contains(got.Details[0], "host0.example.com (and 9999 more)") {
 		t.Errorf("%+v", got)
 	}
@@ -272,7 +272,7 @@ func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cas := policy.NewCAs()
-			got := suggest(policy.New(tt.rules, cas), tt.cert, policy.Known{})
+			got := suggest(policy.New(tt.rules, cas), tt.cert, ctwatch.Standing{})
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
@@ -282,7 +282,7 @@ func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
 					rules[i] = policy.Rule{Pattern: r.Pattern}
 				}
 			}
-			if after := policy.New(rules, cas).Judge(tt.cert, policy.Known{}); after.Verdict != ctwatch.Expected {
+			if after := policy.New(rules, cas).Judge(tt.cert, ctwatch.Standing{}); after.Verdict != ctwatch.Expected {
 				t.Errorf("with what was suggested it is %s: %q", after.Verdict, after.Details)
 			}
 		})
@@ -319,10 +319,10 @@ func suggested(t *testing.T, text string) (out []policy.Rule) {
 func TestNothingIsSuggestedWhereNoRuleCanHelp(t *testing.T) {
 	lets := func(r *policy.Rule) { r.Issuers, r.Wildcards = issuers(t, "letsencrypt.org"), no() }
 	p := policy.New([]policy.Rule{rule(t, ".example.com", lets)}, policy.NewCAs())
-	if got := suggest(p, certificate("a.example.com"), policy.Known{}); got != "" {
+	if got := suggest(p, certificate("a.example.com"), ctwatch.Standing{}); got != "" {
 		t.Errorf("for what is expected already: %s", got)
 	}
-	got := suggest(p, certificate("*.example.com"), policy.Known{})
+	got := suggest(p, certificate("*.example.com"), ctwatch.Standing{})
 	if !strings.HasPrefix(got, "# Not a matter of these lines: *.example.com has a wildcard") || strings.Contains(got, "watch:") {
 		t.Errorf("for a wildcard: %s", got)
 	}
@@ -346,7 +346,7 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Judge(c, policy.Known{})
+				p.Judge(c, ctwatch.Standing{})
 			}
 		})
 	}
@@ -357,8 +357,8 @@ func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
 	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pins.FromSPKI([]byte("nobody's")) })
 	s := p.Suggest()
 	for range 2 {
-		s.Add(certificate("a.example.com"), policy.Known{})
-		s.Add(other, policy.Known{})
+		s.Add(certificate("a.example.com"), ctwatch.Standing{})
+		s.Add(other, ctwatch.Standing{})
 	}
 	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pins.FromSPKI([]byte("nobody's")).String() + "\"] # Let's Encrypt; unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n"
 	if diff := cmp.Diff(want, s.String()); diff != "" {
@@ -373,16 +373,20 @@ func TestNoRogueOfOurKeyIsSuggested(t *testing.T) {
 	rogue := from(certificate("a.example.com"), digiCert, dnDigiCert)
 	for name, c := range map[string]struct {
 		set   func(*policy.Rule)
-		known policy.Known
-		ours  bool
+		known ctwatch.Standing
+
+		approved, ours bool
 	}{
-		"a person approved it":     {lets, policy.Known{Trusted: patterns(t, "a.example.com")}, true},
-		"it was served before":     {lets, policy.Known{Served: []string{"a.example.com"}}, true},
-		"a rule approved it":       {lets, policy.Known{Approved: true}, true},
-		"the configuration has it": {listed, policy.Known{}, true},
-		"nothing is known of it":   {lets, policy.Known{}, false},
+		"a person approved it":     {lets, ctwatch.Standing{ApprovedFor: patterns(t, "a.example.com")}, false, true},
+		"it was served before":     {lets, ctwatch.Standing{ServedFor: []string{"a.example.com"}}, false, true},
+		"a rule approved it":       {lets, ctwatch.Standing{}, true, true},
+		"the configuration has it": {listed, ctwatch.Standing{}, false, true},
+		"nothing is known of it":   {lets, ctwatch.Standing{}, false, false},
 	} {
 		s := policy.New([]policy.Rule{rule(t, ".example.com", c.set)}, policy.NewCAs()).Suggest()
+		if c.approved {
+			s.Approve(rogue.Key.Pin)
+		}
 		s.Add(rogue, c.known)
 		text := s.String()
 		if comment := strings.Contains(text, "Keep the pin, reject the certificate"); comment != c.ours || strings.Contains(text, "issuers:") == c.ours {
@@ -407,7 +411,7 @@ func TestSuggestShowsClaims(t *testing.T) {
 		"O=" + strings.Repeat("long", 1000):            strings.Repeat("long", 15) + `…": verify`,
 	} {
 		c := from(certificate("a.example.com"), nobody, dn)
-		got := suggest(policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs()), c, policy.Known{})
+		got := suggest(policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs()), c, ctwatch.Standing{})
 		lines := strings.Split(got, "\n")
 		if len(lines) != 4 || !strings.HasPrefix(lines[2], `    issuers: ["`+nobody.String()+`"] # `) || !strings.Contains(lines[2], want) || len(lines[2]) > 400 {
 			t.Errorf("%q: %q, want %s", dn, got, want)
@@ -446,7 +450,7 @@ func TestRejectedIssuerIsNotSuggested(t *testing.T) {
 			s.Reject(c)
 		}
 		for _, c := range all {
-			s.Add(c, policy.Known{})
+			s.Add(c, ctwatch.Standing{})
 		}
 		text := s.String()
 		if n := strings.Count(text, "# Not suggested: "); n != tt.comments {
@@ -469,7 +473,7 @@ func TestRejectedIssuerIsNotSuggested(t *testing.T) {
 	// Where keys are listed, the key of a rejected certificate is none of ours.
 	s := policy.New([]policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("listed")} })}, policy.NewCAs()).Suggest()
 	s.Reject(unproven)
-	s.Add(with(certificate("a.example.com"), "f"), policy.Known{})
+	s.Add(with(certificate("a.example.com"), "f"), ctwatch.Standing{})
 	if text := s.String(); strings.Contains(text, "watch:") || !strings.Contains(text, "# Not suggested: the key "+pinOf("f").String()) {
 		t.Errorf("a rejected key:\n%s", text)
 	}

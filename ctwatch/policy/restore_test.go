@@ -41,10 +41,10 @@ func TestClaimedKeyIsUnreviewed(t *testing.T) {
 	w.cas.Claim(issuing.pin(), "Let's Encrypt")
 	w.cas.Claim(nobody, "No Such CA")
 	w.cas.Claim(letsEncrypt, "DigiCert")
-	judge := func(allowed string, caa bool) policy.Judgement {
+	judge := func(allowed string, caa bool) ctwatch.Judgment {
 		r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers, r.CAA = issuers(t, allowed), caa })
 		permit := policy.CAAResult{Found: true, Issue: []policy.Permit{{CA: allowed}}}
-		return policy.New([]policy.Rule{r}, w.cas).Judge(cert, policy.Known{CAA: map[string]policy.CAAResult{"www.example.com": permit}})
+		return policy.New([]policy.Rule{r}, w.cas).Judge(cert, ctwatch.Standing{CAA: policy.EncodeCAA(map[string]policy.CAAResult{"www.example.com": permit})})
 	}
 	if got := owners(w.cas, cert) + owners(w.cas, issued(nobody)); got != "" {
 		t.Errorf("it is of %s", got)

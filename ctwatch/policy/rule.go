@@ -39,8 +39,8 @@ type Rule struct {
 	// Never are names that no certificate may be usable for: in any rule they forbid
 	// for all names, and for the wildcards that stand for one of them.
 	Never []pins.Pattern
-	// CAA holds the certificate against the CAA records of its names, as far as
-	// Known has them. Records only ever forbid: whoever can alter a domain's DNS
+	// CAA compares the certificate with the CAA records of its names, as far as
+	// they are known. Records only ever forbid: whoever can alter a domain's DNS
 	// obtains certificates by that, and must not be able to bless them too.
 	CAA bool
 }

@@ -17,6 +17,7 @@ type Suggestions struct {
 	comments []string
 	entries  []*entry
 	names    map[Issuer][]string // of issuers that are suggested: the CA's, or what it calls itself
+	approved map[pins.Pin]bool
 
 	rejected struct { // certificates that a person rejected
 		cas    map[*CA]*ctwatch.Certificate
@@ -27,7 +28,7 @@ type Suggestions struct {
 
 // Suggest begins with no suggestions.
 func (p *Policy) Suggest() *Suggestions {
-	s := &Suggestions{p: p, names: make(map[Issuer][]string)}
+	s := &Suggestions{p: p, names: make(map[Issuer][]string), approved: make(map[pins.Pin]bool)}
 	s.rejected.cas = make(map[*CA]*ctwatch.Certificate)
 	s.rejected.issuer, s.rejected.key = make(map[pins.Pin]*ctwatch.Certificate), make(map[pins.Pin]*ctwatch.Certificate)
 	return s
@@ -39,7 +40,7 @@ func (p *Policy) Suggest() *Suggestions {
 // an issuer that is not allowed and certified a key of ours: it did so without us, unless
 // somebody here changed the CA. A certificate that is expected already, or that no rule
 // is about, adds nothing.
-func (s *Suggestions) Add(c *ctwatch.Certificate, k Known) {
+func (s *Suggestions) Add(c *ctwatch.Certificate, k ctwatch.Standing) {
 	now := s.p.Judge(c, k)
 	if now.Verdict == ctwatch.Expected {
 		return
@@ -113,7 +114,7 @@ func (s *suggestion) part(t *part) {
 	for _, r := range rules {
 		switch s.issuer(r) {
 		case issuerNotAllowed:
-			if known || s.known.Approved || slices.Contains(r.Keys, s.c.Key.Pin) {
+			if known || s.all.approved[s.c.Key.Pin] || slices.Contains(r.Keys, s.c.Key.Pin) {
 				s.all.comment(fmt.Sprintf("# Certificate %s, by %s: if its key %s is yours, it was issued for the key without you. Keep the pin, reject the certificate.",
 					s.c.ID.String()[:16], s.issuerWords(), s.c.Key.Pin))
 				continue

@@ -6,7 +6,13 @@ import (
 	"strings"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
+
+// Approve takes in that a key is approved for some host, by any certificate, rule or
+// person: who certifies it without an allowed issuer is not suggested. It is called before
+// Add.
+func (s *Suggestions) Approve(key pins.Pin) { s.approved[key] = true }
 
 // Reject takes in a certificate that a person rejected, whose issuer is then suggested by
 // no way of naming it: neither the key, nor a CA that vouches for the key. Nor is its own

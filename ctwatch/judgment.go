@@ -23,8 +23,8 @@ type Standing struct {
 	CAA string
 }
 
-// A Judgement is a verdict with its grounds.
-type Judgement struct {
+// A Judgment is a verdict with its grounds.
+type Judgment struct {
 	Verdict Verdict
 	Reasons []string // codes such as "issuer_not_allowed", in Certificate.Reasons
 	Details []string // a sentence for each, for a person
@@ -46,7 +46,7 @@ type Judgement struct {
 
 // A Judge says whether a certificate should exist. It asks no network and no store,
 // since it is called while a batch is written.
-type Judge func(c *Certificate, k Standing) Judgement
+type Judge func(c *Certificate, k Standing) Judgment
 
 // ReasonIssuerConflict is the reason of an alarm: entries with one TBSCertificate name
 // the keys of different issuers.
