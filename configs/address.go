@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ctwatch/pins"
 )
 
 // A URL may carry a user name and a password, or a token in their place; printing
@@ -192,6 +194,6 @@ func validName(host string) bool {
 	if net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil {
 		return true
 	}
-	_, wrong := canonicalDomain(host)
-	return wrong == ""
+	_, err := pins.ParseHost(host)
+	return err == nil
 }

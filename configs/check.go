@@ -78,10 +78,10 @@ func (c checker) watch(list []Watch) {
 	for i, w := range list {
 		at := index("watch", i)
 		name := at + ".domain"
-		if domain, wrong := canonicalWatch(w.Domain); wrong != "" {
-			c.bad(name, "%s %s", c.shown(name, w.Domain), wrong)
+		if rule, err := w.Rule(); err != nil {
+			c.bad(name, "%s %s", c.shown(name, w.Domain), err)
 		} else {
-			c.unique(seen, domain, name, "%s is watched already", c.shown(name, w.Domain))
+			c.unique(seen, rule.Domain, name, "%s is watched already", c.shown(name, w.Domain))
 		}
 		for j, issuer := range w.Issuers {
 			p := index(at+".issuers", j)
@@ -92,8 +92,8 @@ func (c checker) watch(list []Watch) {
 				} else if err != nil {
 					c.bad(p, "%s is no pin; want \"sha256/\" and the base64 of a SHA-256, 44 characters", c.shown(p, issuer))
 				}
-			} else if _, wrong := canonicalDomain(issuer); wrong != "" && !strings.Contains(issuer, " ") { // else a CA's name
-				c.bad(p, "%s %s (the CA's CAA identity), a pin of its key, or its name", c.shown(p, issuer), wrong)
+			} else if _, err := pins.ParseHost(issuer); err != nil && !strings.Contains(issuer, " ") { // else a CA's name
+				c.bad(p, "%s %s (the CA's CAA identity), a pin of its key, or its name", c.shown(p, issuer), err)
 			}
 		}
 		if w.MaxValidity != 0 {
@@ -102,7 +102,7 @@ func (c checker) watch(list []Watch) {
 		for j, name := range w.Never {
 			p := index(at+".never", j)
 			if _, err := pins.ParsePattern(name); err != nil {
-				c.bad(p, "%s is no name or pattern; want a name in punycode, such as \"old.example.com\", or \".example.com\" for it and all below", c.shown(p, name))
+				c.bad(p, "%s %s, or a pattern such as \"*.example.com\", or \".example.com\" for it and all below", c.shown(p, name), err)
 			}
 		}
 		for j, algorithm := range w.Algorithms {
@@ -232,6 +232,20 @@ func (c checker) nats(n NATS) {
 		if !natsName.MatchString(tok) {
 			c.bad("nats.subject", "%s is no subject; want words of letters, digits, - or _ with dots between", c.shown("nats.subject", n.Subject))
 		}
+	}
+}
+
+// pattern checks a host that an app pins: a host name, or "*." and a domain.
+func (c checker) pattern(path, value, shown string) {
+	const want = "want a host, or a pattern such as \"*.example.com\""
+	p, err := pins.ParsePattern(value)
+	switch {
+	case err != nil:
+		c.bad(path, "%s %s, or a pattern such as \"*.example.com\"", shown, err)
+	case p.Reach == pins.AllBelow:
+		c.bad(path, "%s begins with a dot; "+want, shown)
+	case p.Reach == pins.OneBelow && !strings.Contains(p.Name, "."):
+		c.bad(path, "%s covers a whole top-level domain; "+want, shown)
 	}
 }
 

@@ -1,10 +1,13 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
+	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 )
 
@@ -81,6 +84,14 @@ type Watch struct {
 	// Endpoints (host:port) are where the domain is served, and looked at. Nil is "auto":
 	// the name itself on port 443. Empty and not nil means that nothing is looked at.
 	Endpoints []string `yaml:"endpoints,auto,omitempty"`
+}
+
+// Rule returns what is watched, or what is wrong with Domain, as watchlist.NewRule says it.
+func (w *Watch) Rule() (watchlist.Rule, error) {
+	if strings.HasPrefix(w.Domain, ".") {
+		return watchlist.Rule{}, errors.New("begins with a dot; want the bare domain, which stands for every name below it as well")
+	}
+	return watchlist.NewRule(w.Domain, w.Subdomains)
 }
 
 // Unprobed reports whether the domain's endpoints are not to be looked at.

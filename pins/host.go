@@ -1,7 +1,6 @@
 package pins
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -24,44 +23,37 @@ type Pattern struct {
 	Reach Reach
 }
 
-var errPattern = errors.New(`want a host name such as "api.example.com", "*.example.com" for each name one below, or ".example.com" for it and all below`)
-
-// ParsePattern reads a pattern as String writes it. Upper case becomes lower case;
-// names that DNS does not have are refused.
+// ParsePattern reads a pattern that a person wrote, in any form that String writes, with
+// a name that ParseHost accepts. An error continues a sentence as one of ParseHost does.
 func ParsePattern(s string) (Pattern, error) {
-	p := Pattern{Name: s}
-	if name, ok := strings.CutPrefix(s, "*."); ok {
-		p = Pattern{name, OneBelow}
-	} else if name, ok := strings.CutPrefix(s, "."); ok {
-		p = Pattern{name, AllBelow}
+	p := splitPattern(s)
+	host, err := ParseHost(p.Name)
+	if err != nil {
+		return Pattern{}, err
 	}
-	p.Name = strings.ToLower(p.Name)
+	p.Name = host
+	return p, nil
+}
+
+// PatternOf reads a pattern in canonical form, as String writes it and certificates name
+// hosts. Unlike ParsePattern it changes nothing but upper case, and accepts every name that
+// a client can ask for, such as one with a label that only looks like punycode.
+func PatternOf(s string) (Pattern, error) {
+	p := splitPattern(strings.ToLower(s))
 	if !ValidHost(p.Name) {
-		return Pattern{}, fmt.Errorf("host %q: %w", s, errPattern)
+		return Pattern{}, fmt.Errorf("%.100q is not a host name or pattern in canonical form", s)
 	}
 	return p, nil
 }
 
-// ValidHost reports whether a name is one that a client can connect to: labels of
-// letters, digits, hyphens and underscores in lower case, of at most 63 octets, and
-// 253 in all (RFC 1035 §2.3.4).
-func ValidHost(name string) bool {
-	if name == "" || len(name) > 253 {
-		return false
+func splitPattern(s string) Pattern {
+	if name, ok := strings.CutPrefix(s, "*."); ok {
+		return Pattern{name, OneBelow}
 	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for i := range len(label) {
-			switch c := label[i]; {
-			case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
-			default:
-				return false
-			}
-		}
+	if name, ok := strings.CutPrefix(s, "."); ok {
+		return Pattern{name, AllBelow}
 	}
-	return true
+	return Pattern{Name: s}
 }
 
 // String writes the pattern as ParsePattern reads it.
@@ -80,8 +72,10 @@ func (p Pattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil 
 
 // UnmarshalText implements encoding.TextUnmarshaler with ParsePattern.
 func (p *Pattern) UnmarshalText(text []byte) (err error) {
-	*p, err = ParsePattern(string(text))
-	return err
+	if *p, err = ParsePattern(string(text)); err != nil {
+		return fmt.Errorf("host %.100q %w", text, err)
+	}
+	return nil
 }
 
 // Matches reports whether the pattern stands for a host, in lower case.

@@ -17,13 +17,14 @@ func TestParsePattern(t *testing.T) {
 		".example.com":      {Name: "example.com", Reach: pins.AllBelow},
 		"xn--bcher-kva.com": {Name: "xn--bcher-kva.com"},
 		"_x.example.com":    {Name: "_x.example.com"},
+		"*.Bücher.com.":     {Name: "xn--bcher-kva.com", Reach: pins.OneBelow},
 	} {
 		if got, err := pins.ParsePattern(in); err != nil || got != want {
 			t.Errorf("%q is %+v, %v; want %+v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{
-		"", ".", "*", "*.", "**.example.com", "a.*.example.com", "*example.com", "example.com.", "exa mple.com", "bücher.com", "a..b",
+		"", ".", "*", "*.", "**.example.com", "a.*.example.com", "*example.com", "exa mple.com", "example.12", "a..b",
 		"-a.example.com", "a-.example.com", strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 127) + "aa", "example.com:443", "[::1]", "a/b",
 	} {
 		if got, err := pins.ParsePattern(in); err == nil {

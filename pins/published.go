@@ -134,7 +134,7 @@ func ships(app *App, hosts []string, pin Pin, v *View) bool {
 func (v *View) concerns(k *Key, p Pattern) bool {
 	return slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) || p.Covers(a) }) ||
 		slices.ContainsFunc(k.Hosts, func(h string) bool {
-			name, err := ParsePattern(h)
+			name, err := PatternOf(h)
 			return err == nil && (name.Covers(p) || p.Covers(name))
 		})
 }

@@ -99,7 +99,7 @@ func loadIssued(q querier, now time.Time) ([]pins.Issued, error) {
 func certifiedNames(names []string) []pins.Pattern {
 	out := make([]pins.Pattern, 0, len(names))
 	for _, n := range names {
-		if p, err := pins.ParsePattern(n); err == nil && p.Reach != pins.AllBelow {
+		if p, err := pins.PatternOf(n); err == nil && p.Reach != pins.AllBelow {
 			out = append(out, p)
 		}
 	}

@@ -269,7 +269,7 @@ func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) 
 		if err := rows.Scan(&seq, &s); err != nil {
 			return err
 		}
-		p, err := pins.ParsePattern(s)
+		p, err := pins.PatternOf(s)
 		if err != nil {
 			return err
 		}
@@ -302,7 +302,7 @@ func patterns(rows *sql.Rows, err error) ([]pins.Pattern, error) {
 		if err := r.Scan(&s); err != nil {
 			return p, err
 		}
-		return pins.ParsePattern(s)
+		return pins.PatternOf(s)
 	})
 }
 

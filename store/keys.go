@@ -166,7 +166,7 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 func approvedForAll(k *pins.Key) bool {
 	approved := pins.NewPatternSet(k.ApprovedFor...)
 	return !slices.ContainsFunc(k.Hosts, func(h string) bool {
-		host, err := pins.ParsePattern(h)
+		host, err := pins.PatternOf(h)
 		return err != nil || !approved.Covers(host)
 	})
 }

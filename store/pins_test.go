@@ -14,7 +14,7 @@ import (
 
 // host reads a pattern.
 func host(s string) pins.Pattern {
-	p, err := pins.ParsePattern(s)
+	p, err := pins.PatternOf(s)
 	if err != nil {
 		panic(err)
 	}

@@ -91,7 +91,7 @@ func policyChanges(q querier, want []PolicyGrant) (policyChange, error) {
 		if err := r.Scan(&g.key, &s); err != nil {
 			return g, err
 		}
-		g.pattern, err = pins.ParsePattern(s)
+		g.pattern, err = pins.PatternOf(s)
 		return g, err
 	})
 	if err != nil {

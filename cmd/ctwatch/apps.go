@@ -9,7 +9,6 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
-	"ctwatch/ctwatch/watchlist"
 	"ctwatch/files"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
@@ -66,15 +65,14 @@ func shippedRules(s configs.Shipped) (pins.Rules, error) {
 
 // parseHost reads a host, or a pattern such as "*.example.com", that a person wrote.
 func parseHost(s string) (pins.Pattern, error) {
-	name, wildcard := strings.CutPrefix(s, "*.")
-	domain, err := watchlist.ParseDomain(name)
+	p, err := pins.ParsePattern(s)
+	if err == nil && p.Reach == pins.AllBelow {
+		err = errors.New("begins with a dot; want one host, or a pattern such as \"*.example.com\"")
+	}
 	if err != nil {
-		return pins.Pattern{}, err
+		return pins.Pattern{}, fmt.Errorf("host %.100q %w", s, err)
 	}
-	if wildcard {
-		return pins.Pattern{Name: domain, Reach: pins.OneBelow}, nil
-	}
-	return pins.Pattern{Name: domain}, nil
+	return p, nil
 }
 
 // parseHosts reads the hosts of a flag.

@@ -164,7 +164,7 @@ func approval(pin pins.Pin, algorithm string, hosts []pins.Pattern, by, reason s
 func hostsOf(names []string) []pins.Pattern {
 	var hosts []pins.Pattern
 	for _, n := range names {
-		if p, err := pins.ParsePattern(n); err == nil && p.Reach != pins.AllBelow && !slices.Contains(hosts, p) {
+		if p, err := pins.PatternOf(n); err == nil && p.Reach != pins.AllBelow && !slices.Contains(hosts, p) {
 			hosts = append(hosts, p)
 		}
 	}

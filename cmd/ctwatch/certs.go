@@ -49,7 +49,7 @@ func (a *app) certsListCommand() *cobra.Command {
 			if domain != "" {
 				rule, err := watchlist.NewRule(domain, true)
 				if err != nil {
-					return usagef("--domain: %w", err)
+					return usagef("--domain: %.100q %w", domain, err)
 				}
 				f.Domain = rule.Domain
 			}

@@ -287,7 +287,7 @@ func words[T fmt.Stringer](list []T) string {
 
 // pinned returns the first app that pins a host for which a certificate's name stands.
 func (e *estate) pinned(name string) (app, host string, ok bool) {
-	n, err := pins.ParsePattern(name)
+	n, err := pins.PatternOf(name)
 	if err != nil {
 		return "", "", false
 	}

@@ -254,7 +254,7 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 	}
 	var names []pins.Pattern
 	for _, n := range c.Names {
-		if p, err := pins.ParsePattern(n); err == nil && p.Reach != pins.AllBelow {
+		if p, err := pins.PatternOf(n); err == nil && p.Reach != pins.AllBelow {
 			names = append(names, p)
 		}
 	}

@@ -179,7 +179,7 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 				}
 			}
 			for _, h := range names {
-				if p, err := pins.ParsePattern(h); err == nil && !slices.Contains(approval.Hosts, p) {
+				if p, err := pins.PatternOf(h); err == nil && !slices.Contains(approval.Hosts, p) {
 					approval.Hosts = append(approval.Hosts, p)
 				}
 			}

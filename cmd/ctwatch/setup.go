@@ -30,14 +30,14 @@ func watchRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error)
 	for _, d := range domains {
 		r, err := watchlist.NewRule(d, true)
 		if err != nil {
-			return nil, usagef("--watch %s: %w", ctwatch.Printable(d, 100), err)
+			return nil, usagef("--watch: %.100q %w", d, err)
 		}
 		asked = append(asked, r)
 	}
 	wrong := configs.Mistakes{Config: cfg}
 	var rules []watchlist.Rule
 	for i, w := range cfg.Watch {
-		r, err := watchlist.NewRule(w.Domain, w.Subdomains)
+		r, err := w.Rule()
 		wrong.At(err, "watch[%d].domain", i)
 		rules = append(rules, r)
 	}

@@ -51,7 +51,8 @@ func (e *estate) policyRule(rule *policy.Rule, i int, cas *policy.CAs, wrong *co
 		rule.Algorithms = append(rule.Algorithms, s)
 	}
 	for j, s := range w.Never {
-		never, err := pins.ParsePattern(s)
+		var never pins.Pattern
+		err := never.UnmarshalText([]byte(s))
 		wrong.At(err, "watch[%d].never[%d]", i, j)
 		rule.Never = append(rule.Never, never)
 	}

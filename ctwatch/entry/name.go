@@ -3,10 +3,9 @@ package entry
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
+	"ctwatch/pins"
 )
 
 // MaxPlain is the length of the longest name that Plain takes. A DNS name has at
@@ -15,9 +14,6 @@ const MaxPlain = 256
 
 // maxName is how much is kept of a name that is no DNS name for its length alone.
 const maxName = 1024
-
-// otherDots are the full stops that IDNA takes for a dot (RFC 3490 §3.1).
-const otherDots = "。．｡"
 
 // mark is set in plainForm for the characters of patterns.
 const mark = 0x80
@@ -143,7 +139,7 @@ func visitForm(name []byte, visit func(canonical []byte)) {
 	if !utf8.ValidString(text) {
 		text = fromLatin1(name)
 	}
-	for _, label := range Labels(text) {
+	for _, label := range pins.SplitLabels(text) {
 		out = append(appendLabel(out, label), '.')
 	}
 	out = bytes.TrimRight(out, ".")
@@ -154,7 +150,7 @@ func visitForm(name []byte, visit func(canonical []byte)) {
 
 // appendLabel appends the canonical form of a label.
 func appendLabel(dst []byte, label string) []byte {
-	if ascii, err := ASCII(label); err == nil {
+	if ascii, err := pins.ASCIILabel(label); err == nil {
 		label = ascii
 	}
 	for _, c := range []byte(label) {
@@ -163,54 +159,13 @@ func appendLabel(dst []byte, label string) []byte {
 			dst = fmt.Appendf(dst, "\\%03d", c)
 		case c == '\\':
 			dst = append(dst, '\\', '\\')
-		case 'A' <= c && c <= 'Z': // in a label that ASCII refused
+		case 'A' <= c && c <= 'Z': // in a label that ASCIILabel refused
 			dst = append(dst, c-'A'+'a')
 		default:
 			dst = append(dst, c)
 		}
 	}
 	return dst
-}
-
-// Labels splits a name at its dots, also at the full stops of other scripts that
-// IDNA takes for one (RFC 3490 §3.1).
-func Labels(name string) []string {
-	if strings.ContainsAny(name, otherDots) {
-		name = strings.NewReplacer("。", ".", "．", ".", "｡", ".").Replace(name)
-	}
-	return strings.Split(name, ".")
-}
-
-// mapping is how labels are written in DNS. Which characters an ASCII label may
-// have is not its business.
-var mapping = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
-
-// ASCII returns one label in lower case and punycode (UTS #46, not transitional).
-// It judges only labels that are not ASCII: all others are just lower-cased.
-func ASCII(label string) (string, error) {
-	ascii := true
-	for i := range len(label) {
-		ascii = ascii && label[i] < utf8.RuneSelf
-	}
-	if ascii {
-		return strings.ToLower(label), nil
-	}
-	if !utf8.ValidString(label) {
-		return "", fmt.Errorf("the label %q is no internationalised label: it is no UTF-8", label)
-	}
-	// No label of a DNS name is longer than 63 octets in punycode, which takes one
-	// for each character at least.
-	if n := utf8.RuneCountInString(label); n > 63 {
-		return "", fmt.Errorf("a label of %d characters is too long", n)
-	}
-	if strings.ContainsAny(label, "*?") {
-		return "", fmt.Errorf("the label %q mixes a wildcard with letters beyond ASCII", label)
-	}
-	out, err := mapping.ToASCII(label)
-	if err != nil {
-		return "", fmt.Errorf("the label %q is no internationalised label: %w", label, err)
-	}
-	return out, nil
 }
 
 // fromLatin1 converts ISO 8859-1 to UTF-8.

@@ -1,6 +1,10 @@
 package entry
 
-import "bytes"
+import (
+	"bytes"
+
+	"ctwatch/pins"
+)
 
 // The OIDs of what names a subject, as they are encoded.
 const (
@@ -160,7 +164,7 @@ func readsAsName(cn []byte) bool {
 		return true
 	}
 	cn = bytes.TrimRight(bytes.TrimSpace(cn), ".")
-	if bytes.IndexByte(cn, '.') < 0 && !bytes.ContainsAny(cn, otherDots) {
+	if bytes.IndexByte(cn, '.') < 0 && !bytes.ContainsAny(cn, pins.OtherDots) {
 		return false
 	}
 	return bytes.IndexByte(cn, ' ') < 0 && bytes.IndexByte(cn, '@') < 0

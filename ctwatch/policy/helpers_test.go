@@ -37,7 +37,7 @@ func pinOf(text string) pins.Pin { return pins.FromSPKI([]byte(text)) }
 
 func pattern(t testing.TB, s string) pins.Pattern {
 	t.Helper()
-	p, err := pins.ParsePattern(s)
+	p, err := pins.PatternOf(s)
 	if err != nil {
 		t.Fatal(err)
 	}

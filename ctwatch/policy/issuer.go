@@ -37,9 +37,12 @@ func ParseIssuer(s string) (Issuer, error) {
 			return Issuer{}, fmt.Errorf("issuer: %w", err)
 		}
 		return Issuer{Pin: p}, nil
-	case strings.Contains(s, ".") && pins.ValidHost(lower):
-		return Issuer{CAA: lower}, nil
-	case isName(s):
+	case strings.Contains(s, "."):
+		if host, err := pins.ParseHost(s); err == nil {
+			return Issuer{CAA: host}, nil
+		}
+	}
+	if isName(s) {
 		return Issuer{Name: s}, nil
 	}
 	return Issuer{}, fmt.Errorf("issuer %.100q: %w", s, errIssuer)

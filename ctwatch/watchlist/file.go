@@ -96,6 +96,8 @@ func parseLine(line string) (rule Rule, column int, ok bool, err error) {
 		column += utf8.RuneCountInString(domain[:len(domain)-len(rest)])
 		return rule, column, false, fmt.Errorf("%.100q after the domain: options are not supported, write one domain a line", rest)
 	}
-	rule, err = NewRule(domain, domain[0] == '.')
-	return rule, column, err == nil, err
+	if rule, err = NewRule(domain, domain[0] == '.'); err != nil {
+		return rule, column, false, fmt.Errorf("%.100q %w", domain, err)
+	}
+	return rule, column, true, nil
 }

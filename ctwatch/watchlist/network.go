@@ -1,23 +1,22 @@
 package watchlist
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"ctwatch/ctwatch/entry"
+	"ctwatch/pins"
 )
-
-// addressDomain is what the subjects of events about watched addresses end in.
-const addressDomain = "ip"
 
 // parseNetwork reads an IP address or a network in CIDR notation that a person
 // wrote. It is not ok if s is neither; an error says what is wrong with one.
 func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		if addr.Zone() != "" {
-			return network, false, fmt.Errorf("address %.100q has a zone, which no certificate has: drop what follows the %%", s)
+			return network, false, errors.New("has a zone, which no certificate has; want the address alone")
 		}
 		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), true, nil
@@ -30,12 +29,12 @@ func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
 	network, err = netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return network, false, fmt.Errorf("network %.100q: want a prefix length from 0 to %d after the slash", s, addr.BitLen())
+		return network, false, fmt.Errorf("is not a network; want a prefix length from 0 to %d after the slash", addr.BitLen())
 	case addr.Is4In6() && network.Bits() >= 96:
 		network = netip.PrefixFrom(addr.Unmap(), network.Bits()-96)
 	}
 	if masked := network.Masked(); masked != network {
-		return network, false, fmt.Errorf("network %.100q has bits set behind its prefix: write %v, or the address alone", s, masked)
+		return network, false, fmt.Errorf("has bits set after its prefix; want %v, or the address alone", masked)
 	}
 	return network, true, nil
 }
@@ -47,7 +46,7 @@ func networkSubject(n netip.Prefix) string {
 	if !n.IsSingleIP() {
 		s += fmt.Sprintf("_%d", n.Bits())
 	}
-	return s + "." + addressDomain
+	return s + "." + pins.AddressDomain
 }
 
 // Networks are found by one look-up for each prefix length that is watched, of

@@ -32,7 +32,7 @@ func TestRulesAboutAddresses(t *testing.T) {
 			if diff := cmp.Diff(want, got, prefixes); diff != "" || err != nil {
 				t.Errorf("NewRule(%q): %v\n%s", in, err, diff)
 			}
-			if _, err := watchlist.ParseDomain(got.Domain); err == nil {
+			if _, err := watchlist.NewRule(got.Domain, true); err == nil {
 				t.Errorf("%q is a domain as well", got.Domain)
 			}
 			// What cannot stand in a NATS subject, but for the dots between tokens.
@@ -42,15 +42,15 @@ func TestRulesAboutAddresses(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"192.0.2.7/24":  "write 192.0.2.0/24",
+		"192.0.2.7/24":  "want 192.0.2.0/24",
 		"192.0.2.0/33":  "prefix length from 0 to 32",
 		"2001:db8::/x":  "prefix length from 0 to 128",
 		"fe80::1%eth0":  "has a zone",
 		"192.0.2.0/":    "prefix length",
 		"192.0.2":       "",
-		"192.0.2.7.":    "without a dot",
-		".192.0.2.7":    "without a dot",
-		"[2001:db8::1]": "'['",
+		"192.0.2.7.":    "is an IP address",
+		".192.0.2.7":    "is an IP address",
+		"[2001:db8::1]": "characters",
 	} {
 		if got, err := watchlist.NewRule(in, true); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("NewRule(%q) = %+v, %v, want an error about %q", in, got, err, want)
@@ -109,7 +109,7 @@ func bracketed(ip netip.Addr) string {
 }
 
 func TestAddressesAndNamesDoNotMeet(t *testing.T) {
-	l := watchlist.New(rules(t, "192.0.2.0/24", ".localhost", ".7", ".com"))
+	l := watchlist.New(append(rules(t, "192.0.2.0/24", ".localhost", ".com"), watchlist.Rule{Domain: "7", Subdomains: true}))
 	for name, want := range map[string]bool{
 		"192.0.2.7": true, "a.7": true, "198.51.100.7": false, "2001:db8::1": false, "192-0-2-0_24.ip": false, "*.ip": false, "?": true,
 	} {

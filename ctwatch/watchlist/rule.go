@@ -17,13 +17,10 @@ package watchlist
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 
-	"ctwatch/ctwatch/entry"
-
-	"golang.org/x/net/idna"
+	"ctwatch/pins"
 )
 
 // A Rule is one line of the watch list.
@@ -36,9 +33,12 @@ type Rule struct {
 	Network netip.Prefix
 }
 
-// NewRule makes a rule of a configured domain, IP address or network. A leading
-// dot, Cert Spotter's sign for a domain with its subdomains, may be there if
-// subdomains is true. To an address or network subdomains means nothing.
+// NewRule reads a domain (see pins.ParseHost), IP address or network that a person wants
+// to watch. A leading dot, Cert Spotter's sign for a domain with its subdomains, may be
+// there if subdomains is true. To an address or network subdomains means nothing.
+//
+// An error says what is wrong and what is wanted, and continues a sentence that begins with
+// the text.
 func NewRule(watch string, subdomains bool) (Rule, error) {
 	switch network, ok, err := parseNetwork(watch); {
 	case err != nil:
@@ -46,101 +46,21 @@ func NewRule(watch string, subdomains bool) (Rule, error) {
 	case ok:
 		return Rule{Watch: watch, Domain: networkSubject(network), Network: network}, nil
 	}
-	s := watch
-	if after, dotted := strings.CutPrefix(watch, "."); dotted {
-		if !subdomains {
-			return Rule{}, fmt.Errorf("%q begins with a dot, which means every name below it: drop the dot to watch the one name", watch)
-		}
-		s = after
+	name, dotted := strings.CutPrefix(watch, ".")
+	if dotted && !subdomains {
+		return Rule{}, errors.New("begins with a dot, which means every name below it; want the bare domain to watch the one name")
 	}
-	domain, err := ParseDomain(s)
+	domain, err := pins.ParseHost(name)
+	if err != nil && strings.ContainsAny(name, "*?") && !strings.Contains(name, "://") {
+		err = errors.New("has a wildcard; want the bare domain, which stands for every name below it and is found in wildcard certificates")
+	}
 	if err != nil {
 		return Rule{}, err
 	}
 	return Rule{Watch: watch, Domain: domain, Subdomains: subdomains}, nil
 }
 
-// ParseDomain reads a domain name that a person wrote and returns its canonical
-// form. It takes upper case, internationalised names and one trailing dot, and
-// refuses everything that could not be meant, or would match nothing.
-func ParseDomain(s string) (string, error) {
-	fail := func(format string, args ...any) (string, error) {
-		return "", fmt.Errorf("domain %.100q: %s", s, fmt.Sprintf(format, args...))
-	}
-	name := strings.TrimSuffix(s, ".")
-	switch {
-	case name == "":
-		return fail("it is empty")
-	case strings.Contains(name, "://"):
-		return fail("this is a URL: write the host name alone")
-	case strings.ContainsAny(name, "*?"):
-		return fail("wildcards are not needed: a watched domain stands for the names below it, and is found in wildcard certificates")
-	case strings.ContainsAny(name, "@"):
-		return fail("this is an e-mail address: write what follows the @")
-	}
-	if _, ok, err := parseNetwork(name); ok || err != nil {
-		return fail("this is an IP address or network, want a name (to watch an address, write it without a dot around it)")
-	}
-	canonical := name
-	if !isCanonical(name) {
-		labels := entry.Labels(name)
-		for i, label := range labels {
-			ascii, err := entry.ASCII(label)
-			if err != nil {
-				return "", fmt.Errorf("domain %.100q: %w", s, err)
-			}
-			labels[i] = ascii
-		}
-		canonical = strings.Join(labels, ".")
-	}
-	if canonical == addressDomain || strings.HasSuffix(canonical, "."+addressDomain) {
-		return fail("%q is no top-level domain: in subjects of events it stands for watched addresses", addressDomain)
-	}
-	if len(canonical) > 253 {
-		return fail("%d characters, want at most 253", len(canonical))
-	}
-	for label := range strings.SplitSeq(canonical, ".") {
-		if err := checkLabel(label); err != nil {
-			return "", fmt.Errorf("domain %.100q: %w", s, err)
-		}
-	}
-	return canonical, nil
-}
-
-// isCanonical reports whether a name has only characters of canonical names.
-func isCanonical(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isLabelByte(c) && c != '.' {
-			return false
-		}
-	}
-	return true
-}
-
 // isLabelByte reports whether a canonical label may have c in it.
 func isLabelByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
-}
-
-// checkLabel says what is wrong with a label in canonical form.
-func checkLabel(label string) error {
-	switch {
-	case label == "":
-		return errors.New("a label is empty (two dots in a row, or one in front)")
-	case len(label) > 63:
-		return fmt.Errorf("label %q has %d characters, want at most 63", label, len(label))
-	case label[0] == '-' || label[len(label)-1] == '-':
-		return fmt.Errorf("label %q begins or ends with a hyphen", label)
-	}
-	for i := range len(label) {
-		if c := label[i]; !isLabelByte(c) {
-			return fmt.Errorf("label %q has the character %q, want letters, digits, hyphens and underscores", label, c)
-		}
-	}
-	if strings.HasPrefix(label, "xn--") {
-		if _, err := idna.Punycode.ToUnicode(label); err != nil {
-			return fmt.Errorf("label %q is no punycode", label)
-		}
-	}
-	return nil
 }

@@ -23,7 +23,7 @@ var (
 // host is a HostSet of a pattern as it is written, with the known names under it.
 func host(t testing.TB, pattern string, list []pins.Pin, names ...string) pins.HostSet {
 	t.Helper()
-	p, err := pins.ParsePattern(pattern)
+	p, err := pins.PatternOf(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}

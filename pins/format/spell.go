@@ -10,8 +10,6 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/net/idna"
-
 	"ctwatch/pins"
 )
 
@@ -265,8 +263,8 @@ func checkHost(name string) error {
 	case pins.ValidHost(strings.TrimSuffix(lower, ".")):
 		return fmt.Errorf("the name %s would never match: write it without the dot at its end", quote(name))
 	}
-	if ascii, err := idna.Lookup.ToASCII(name); err == nil && len(name) <= 253 {
-		return fmt.Errorf("the name %s would never match: write it in punycode, %q", quote(name), ascii)
+	if host, err := pins.ParseHost(name); err == nil {
+		return fmt.Errorf("the name %s would never match: write it in punycode, %q", quote(name), host)
 	}
 	return fmt.Errorf("%s is no host name; want one such as \"api.example.com\", without scheme, port or path", quote(name))
 }

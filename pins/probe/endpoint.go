@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"ctwatch/pins"
 )
 
@@ -138,12 +136,9 @@ func cleanHost(s string) (string, error) {
 		}
 		return ip.Unmap().String(), nil
 	}
-	name := strings.ToLower(strings.TrimSuffix(s, "."))
-	if !pins.ValidHost(name) {
-		var err error
-		if name, err = idna.Lookup.ToASCII(name); err != nil || !pins.ValidHost(name) {
-			return "", errEndpoint
-		}
+	host, err := pins.ParseHost(s)
+	if err != nil {
+		return "", fmt.Errorf("the host %w", err)
 	}
-	return name, nil
+	return host, nil
 }

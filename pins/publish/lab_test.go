@@ -28,7 +28,7 @@ func pin(n byte) pins.Pin { return pins.FromSPKI([]byte{n}) }
 
 func pattern(t testing.TB, s string) pins.Pattern {
 	t.Helper()
-	p, err := pins.ParsePattern(s)
+	p, err := pins.PatternOf(s)
 	if err != nil {
 		t.Fatal(err)
 	}
