@@ -87,22 +87,22 @@ func (o *memoryOutbox) Pending(ctx context.Context, sender string, limit int) (o
 	return out, err
 }
 
-func (o *memoryOutbox) Delivered(ctx context.Context, sender string, seq int64) error {
+func (o *memoryOutbox) SetDelivered(ctx context.Context, sender string, seq int64) error {
 	return o.lock(ctx, sender, func(c *memoryCursor) error { return c.move(seq) })
 }
 
-func (o *memoryOutbox) Passed(ctx context.Context, sender string, seq int64) error {
-	return o.Delivered(ctx, sender, seq)
+func (o *memoryOutbox) SkipTo(ctx context.Context, sender string, seq int64) error {
+	return o.SetDelivered(ctx, sender, seq)
 }
 
-func (o *memoryOutbox) Dead(ctx context.Context, sender string, seq int64, reason string) error {
+func (o *memoryOutbox) SetDeadLetter(ctx context.Context, sender string, seq int64, reason string) error {
 	return o.lock(ctx, sender, func(c *memoryCursor) error {
 		c.dead[seq] = reason
 		return c.move(seq)
 	})
 }
 
-func (o *memoryOutbox) Failing(ctx context.Context, sender, reason string) error {
+func (o *memoryOutbox) SetFailing(ctx context.Context, sender, reason string) error {
 	return o.lock(ctx, sender, func(c *memoryCursor) error { c.failing = reason; return nil })
 }
 

@@ -303,7 +303,7 @@ func (q *queue) failed(ctx context.Context, p *ctwatch.Queued, err error) error 
 		return nil
 	}
 	o.reason = reason
-	if err := q.cfg.Outbox.Failing(ctx, q.name, reason); err != nil && ctx.Err() == nil {
+	if err := q.cfg.Outbox.SetFailing(ctx, q.name, reason); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("recording that %s fails: %w", q.name, err)
 	}
 	return nil
@@ -333,7 +333,7 @@ func (q *queue) caughtUp() {
 func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
 	ctx, cancel := recording(ctx)
 	defer cancel()
-	if err := q.cfg.Outbox.Delivered(ctx, q.name, seq); err != nil {
+	if err := q.cfg.Outbox.SetDelivered(ctx, q.name, seq); err != nil {
 		return fmt.Errorf("recording that %s has event %d: %w", q.name, seq, err)
 	}
 	return nil
@@ -342,7 +342,7 @@ func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
 func (q *queue) recordPassed(ctx context.Context, seq int64) error {
 	ctx, cancel := recording(ctx)
 	defer cancel()
-	if err := q.cfg.Outbox.Passed(ctx, q.name, seq); err != nil {
+	if err := q.cfg.Outbox.SkipTo(ctx, q.name, seq); err != nil {
 		return fmt.Errorf("recording that %s does not want event %d: %w", q.name, seq, err)
 	}
 	return nil
@@ -354,7 +354,7 @@ func (q *queue) recordDead(ctx context.Context, p *ctwatch.Queued, cause error) 
 	reason := ctwatch.Printable(cause.Error(), 500)
 	q.log.ErrorContext(ctx, "an event can never be delivered and is set aside as a dead letter",
 		"error", reason, "event", p.Event.ID, "type", p.Event.Type, "subject", p.Event.Subject)
-	if err := q.cfg.Outbox.Dead(ctx, q.name, p.Seq, reason); err != nil {
+	if err := q.cfg.Outbox.SetDeadLetter(ctx, q.name, p.Seq, reason); err != nil {
 		return fmt.Errorf("recording that %s cannot deliver event %d: %w", q.name, p.Seq, err)
 	}
 	return nil

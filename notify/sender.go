@@ -115,13 +115,13 @@ type Outbox interface {
 	Register(ctx context.Context, sender string) error
 	// Pending returns the first events after the sender's cursor, at most limit.
 	Pending(ctx context.Context, sender string, limit int) ([]ctwatch.Queued, error)
-	// Delivered moves the sender's cursor to seq, and ends its failing state.
-	Delivered(ctx context.Context, sender string, seq int64) error
-	// Passed only moves the cursor: the sender does not want what is before it.
-	Passed(ctx context.Context, sender string, seq int64) error
-	// Dead moves the sender's cursor to seq as well, and keeps the event at seq as
+	// SetDelivered moves the sender's cursor to seq, and ends its failing state.
+	SetDelivered(ctx context.Context, sender string, seq int64) error
+	// SkipTo only moves the cursor: the sender does not want what is before it.
+	SkipTo(ctx context.Context, sender string, seq int64) error
+	// SetDeadLetter moves the sender's cursor to seq as well, and keeps the event at seq as
 	// one that the sender could not deliver.
-	Dead(ctx context.Context, sender string, seq int64, reason string) error
-	// Failing records why the sender does not get on, for people to see.
-	Failing(ctx context.Context, sender, reason string) error
+	SetDeadLetter(ctx context.Context, sender string, seq int64, reason string) error
+	// SetFailing records why the sender does not get on, for people to see.
+	SetFailing(ctx context.Context, sender, reason string) error
 }

@@ -130,7 +130,7 @@ func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by
 
 // Standing returns what rules go by when they judge a certificate, besides what it
 // says itself. It fails with ErrNotFound.
-func (db *DB) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
+func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what is known of certificate %v", id), func(t readTx) error {
 		var seq int64
 		err := t.queryRow(sqlCertificateSeq, id[:]).Scan(&seq)

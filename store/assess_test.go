@@ -98,7 +98,7 @@ func TestRulesJudgeWhatIsFoundAndVouchForItsKey(t *testing.T) {
 		t.Errorf("audit trail (-want +got):\n%s", diff)
 	}
 	// Nobody can approve the key of what should not exist.
-	if _, err := db.Approve(t.Context(), approval(pin("key2"), "w2.example.com")); !errors.Is(err, store.ErrUnexpected) {
+	if _, err := db.Keys.Approve(t.Context(), approval(pin("key2"), "w2.example.com")); !errors.Is(err, store.ErrUnexpected) {
 		t.Errorf("approving its key: %v", err)
 	}
 }
@@ -108,14 +108,14 @@ func TestRulesOfNewDigestJudgeAgain(t *testing.T) {
 	db := judging(t, path, issuerRule("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
-	must(t, db.Rejudge(t.Context(), "first"))
-	c, err := db.Judge(t.Context(), certificate(2).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
+	must(t, db.Issuers.RejudgeAll(t.Context(), "first"))
+	c, err := db.Certificates.SetVerdict(t.Context(), certificate(2).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
 	must(t, err)
 	must(t, db.Close())
 
 	db = judging(t, path, issuerRule("another"))
-	writesNothing(t, db, "the same digest", func() { must(t, db.Rejudge(t.Context(), "first")) })
-	must(t, db.Rejudge(t.Context(), "second"))
+	writesNothing(t, db, "the same digest", func() { must(t, db.Issuers.RejudgeAll(t.Context(), "first")) })
+	must(t, db.Issuers.RejudgeAll(t.Context(), "second"))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Unexpected {
 		t.Errorf("by the new rules it is %s", c.Verdict)
 	}
@@ -128,7 +128,7 @@ func TestRulesOfNewDigestJudgeAgain(t *testing.T) {
 	if n := len(eventsOf(t, db, ctwatch.CertificateUnexpected)); n != 1 {
 		t.Errorf("%d alarms", n)
 	}
-	writesNothing(t, db, "judged already", func() { must(t, db.Rejudge(t.Context(), "second")) })
+	writesNothing(t, db, "judged already", func() { must(t, db.Issuers.RejudgeAll(t.Context(), "second")) })
 }
 
 func TestWhatBecomesOfAKeyJudgesItsCertificatesAgain(t *testing.T) {
@@ -139,7 +139,7 @@ func TestWhatBecomesOfAKeyJudgesItsCertificatesAgain(t *testing.T) {
 	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
 		t.Errorf("with an authorised key it is %s", c.Verdict)
 	}
-	must(t, db.Retire(t.Context(), pin("key1"), true, "ada", "stolen"))
+	must(t, db.Keys.Retire(t.Context(), pin("key1"), true, "ada", "stolen"))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Unexpected {
 		t.Errorf("with a compromised key it is %s", c.Verdict)
 	}
@@ -152,7 +152,7 @@ func TestRejectingWhatOnlyARuleExpectedEndsTheTrust(t *testing.T) {
 	db := judging(t, "", issuerRule("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1)) // two certificates of one key
-	if _, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours"); err != nil {
+	if _, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours"); err != nil {
 		t.Fatal(err)
 	}
 	if k := key(t, db, pin("key1"), pins.RoleLeaf); k.State != pins.StateSeen || len(k.ApprovedFor) > 0 {
@@ -205,15 +205,15 @@ func TestNewVerdictsAreTold(t *testing.T) {
 	wantEqual(t, "told when found", []string{"certificate.unexpected 1 critical", "certificate.unexpected 2 critical"}, toldOf(t, db, 1, 2))
 
 	allowed = "issuer"
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	allowed = "another"
-	must(t, db.Rejudge(t.Context(), "2"))
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
+	must(t, db.Issuers.RejudgeAll(t.Context(), "2"))
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
 	must(t, err)
-	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Unreviewed, nil, "bob", "perhaps not")
+	_, err = db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unreviewed, nil, "bob", "perhaps not")
 	must(t, err)
 	allowed = "issuer"
-	must(t, db.Rejudge(t.Context(), "3"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "3"))
 	want := []string{
 		"certificate.unexpected 1 critical",
 		"certificate.judged 1 info", "pin.candidate 1 info", // once
@@ -243,7 +243,7 @@ func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
 	rule = issuerRule("issuer")
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	wantEqual(t, "told", []string{"pin.candidate 1 info", "certificate.judged 1 debug"}, toldOf(t, db, 1))
 }
 
@@ -266,11 +266,11 @@ func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
 	ended := found(l, 3, 3)
 	ended.Certificate.NotAfter = epoch.Add(-time.Minute)
 	record(t, db, l, 5, found(l, 0, 0), found(l, 1, 1), found(l, 2, 2), ended, found(l, 4, 4))
-	_, err = db.Judge(t.Context(), certificate(4).ID, ctwatch.Expected, []string{"mentions \"caa_unknown\"", "caa_unknown"}, "ada", "")
+	_, err = db.Certificates.SetVerdict(t.Context(), certificate(4).ID, ctwatch.Expected, []string{"mentions \"caa_unknown\"", "caa_unknown"}, "ada", "")
 	must(t, err)
 	unknown := func(limit int) (out []string) {
 		t.Helper()
-		cs, err := db.CAAUnknown(t.Context(), limit)
+		cs, err := db.Certificates.AwaitingCAA(t.Context(), limit)
 		must(t, err)
 		for _, c := range cs {
 			out = append(out, c.Serial)
@@ -279,22 +279,22 @@ func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
 	}
 	wantEqual(t, "to be asked", []string{"3", "2", "1"}, unknown(10))
 	wantEqual(t, "to be asked first", []string{"3"}, unknown(1))
-	must(t, db.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(1).ID, Records: "forbids"}))
-	must(t, db.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(2).ID, Records: "permits"}))
-	if err := db.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: hash("?"), Records: "permits"}); !errors.Is(err, store.ErrNotFound) {
+	must(t, db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(1).ID, Records: "forbids"}))
+	must(t, db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(2).ID, Records: "permits"}))
+	if err := db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: hash("?"), Records: "permits"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of an unknown certificate: %v", err)
 	}
 	wantEqual(t, "to be asked", []string{"1"}, unknown(10))
 	wantEqual(t, "verdicts", []string{"unexpected caa_forbids", "expected issuer_allowed"}, verdicts(t, db, 1, 2))
 	// They are kept for the next time.
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	wantEqual(t, "verdicts", []string{"unexpected caa_forbids", "expected issuer_allowed"}, verdicts(t, db, 1, 2))
 	c.Add(365 * 24 * time.Hour)
 	if left := unknown(10); len(left) > 0 {
 		t.Errorf("to be asked when all have ended: %v", left)
 	}
 
-	plan, err := db.PlanCAAUnknown(t.Context())
+	plan, err := db.PlanAwaitingCAA(t.Context())
 	must(t, err)
 	if s := strings.Join(plan, "\n"); !strings.Contains(s, "certificates_caa_unknown") || !strings.Contains(s, "audit_by_certificate") || strings.Contains(s, "B-TREE") {
 		t.Errorf("plan:\n%s", s)
@@ -316,7 +316,7 @@ func TestAKeyThatWasServedBeforeMakesACertificateExpected(t *testing.T) {
 	after.At = epoch.Add(2 * time.Second)
 	observe(t, db, after)
 	record(t, db, l, 3, logged(l, 21, 2, time.Hour))
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	wantEqual(t, "verdicts", []string{"expected key_served", "unreviewed no_rule", "expected key_served"}, verdicts(t, db, 11, 2, 21))
 	// What came to be served only since proves nothing, neither of this one nor of the next.
 	record(t, db, l, 5, logged(l, 12, 3, time.Second), logged(l, 22, 4, time.Hour))
@@ -353,11 +353,11 @@ func TestARejectedCertificateEndsWhatServingItsKeyProves(t *testing.T) {
 	l := started(t, db, 1)
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
 	record(t, db, l, 2, logged(l, 1, 0, time.Second), logged(l, 11, 1, time.Second))
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 	must(t, err)
 	record(t, db, l, 3, logged(l, 21, 2, time.Hour))
 	wantEqual(t, "verdicts", []string{"unexpected rejected", "unreviewed no_rule", "unreviewed no_rule"}, verdicts(t, db, 1, 11, 21))
-	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "it was ours")
+	_, err = db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "it was ours")
 	must(t, err)
 	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_served", "expected key_served"}, verdicts(t, db, 1, 11, 21))
 }
@@ -366,7 +366,7 @@ func TestAuthorizingOneCertificateJudgesTheOthersOfItsKey(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	record(t, db, l, 3, found(l, 1, 0), found(l, 11, 1), found(l, 2, 2))
-	_, err := db.Authorize(t.Context(), certificate(1).ID, []string{"authorized"}, approval(pin("key1"), "w1.example.com"))
+	_, err := db.Certificates.Authorize(t.Context(), certificate(1).ID, []string{"authorized"}, approval(pin("key1"), "w1.example.com"))
 	must(t, err)
 	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_authorized", "unreviewed no_rule"}, verdicts(t, db, 1, 11, 2))
 }
@@ -386,10 +386,10 @@ func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
 	other.Certificate.Issuer.Pin = pin("another")
 	judged := found(l, 3, 2)
 	record(t, db, l, 3, found(l, 1, 0), other, judged)
-	_, err := db.Judge(t.Context(), certificate(3).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(3).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "")
 	must(t, err)
 	known = true
-	must(t, db.RejudgeIssuers(t.Context(), pin("issuer"), pin("nobody")))
+	must(t, db.Issuers.Rejudge(t.Context(), pin("issuer"), pin("nobody")))
 	wantEqual(t, "verdicts", []string{"expected issuer_allowed", "unreviewed issuer_unknown", "unexpected rejected"}, verdicts(t, db, 1, 2, 3))
 	if c := get(t, db, 1); c.Issuer.CAA != "ca.test" {
 		t.Errorf("its CA is %q", c.Issuer.CAA)
@@ -397,7 +397,7 @@ func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("its key is %s", s)
 	}
-	writesNothing(t, db, "nothing more", func() { must(t, db.RejudgeIssuers(t.Context(), pin("issuer"))) })
+	writesNothing(t, db, "nothing more", func() { must(t, db.Issuers.Rejudge(t.Context(), pin("issuer"))) })
 }
 
 func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
@@ -417,14 +417,14 @@ func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
 	}
 
 	rule = issuerRule("another") // it was ours: the other CA is allowed
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	wantEqual(t, "verdicts", []string{"expected issuer_allowed", "unexpected issuer_not_allowed"}, verdicts(t, db, 1, 11))
 	rule = func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		allowed := *c
 		allowed.Issuer.Pin = pin("issuer")
 		return issuerRule("issuer")(&allowed, k)
 	}
-	must(t, db.Rejudge(t.Context(), "2"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "2"))
 	var candidates []string
 	for _, e := range eventsOf(t, db, ctwatch.PinCandidate) {
 		candidates = append(candidates, e.Subject)
@@ -446,14 +446,14 @@ func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	c.Add(365 * 24 * time.Hour)
 	rule = issuerRule("another")
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("a key is %s by a rule that is there no more", s)
 	}
 	wantEqual(t, "told", []string{"pin.candidate 1 info"}, toldOf(t, db, 1))
 	// Nor does one that has ended stand in the way of its key once the rule is mended.
 	rule = issuerRule("issuer")
-	must(t, db.Rejudge(t.Context(), "2"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "2"))
 	next := found(l, 11, 1)
 	next.Certificate.NotAfter = c.Now().AddDate(0, 1, 0)
 	record(t, db, l, 2, next)
@@ -472,13 +472,13 @@ func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
 	must(t, err)
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("the key is %s: a person only agreed", s)
 	}
 	rule = issuerRule("another")
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("the key is %s by a rule that is there no more", s)
 	}
@@ -493,14 +493,14 @@ func TestRecordsThatRulesWentByAreKept(t *testing.T) {
 	})
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
-	must(t, db.Rejudge(t.Context(), "1"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	wantEqual(t, "known when it was judged", []string{"", "remembered"}, asked)
-	s, err := db.Standing(t.Context(), certificate(1).ID)
+	s, err := db.Certificates.Standing(t.Context(), certificate(1).ID)
 	must(t, err)
 	if s.CAA != "remembered" {
 		t.Errorf("it stands with the records %q", s.CAA)
 	}
-	if _, err := db.Standing(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.Standing(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of an unknown certificate: %v", err)
 	}
 }

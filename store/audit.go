@@ -41,7 +41,7 @@ func (t *tx) record(r pins.Record) error {
 // History returns the last records of the audit trail that concern a pin, in any
 // role, oldest first: at most limit, or all if it is 0. The zero pin stands for the
 // whole trail.
-func (db *DB) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Record, error) {
+func (db Keys) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Record, error) {
 	if limit <= 0 {
 		limit = -1 // which SQLite takes for none
 	}
@@ -52,13 +52,13 @@ func (db *DB) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Reco
 	return db.history(ctx, limit, where, args...)
 }
 
-// Judgments returns the records of the audit trail that concern a certificate, oldest
+// History returns the records of the audit trail that concern a certificate, oldest
 // first.
-func (db *DB) Judgments(ctx context.Context, id ctwatch.Hash) ([]pins.Record, error) {
+func (db Certificates) History(ctx context.Context, id ctwatch.Hash) ([]pins.Record, error) {
 	return db.history(ctx, -1, `certificate = ?`, id[:])
 }
 
-func (db *DB) history(ctx context.Context, limit int, where string, args ...any) ([]pins.Record, error) {
+func (db *database) history(ctx context.Context, limit int, where string, args ...any) ([]pins.Record, error) {
 	var out []pins.Record
 	err := db.read(ctx, "reading the audit trail", func(t readTx) error {
 		rows, err := t.query(`

@@ -56,7 +56,7 @@ func TestMigrateFromVersion2(t *testing.T) {
 	must(t, w.Close())
 
 	db := openAt(t, path, newClock())
-	keys, err := db.Keys(t.Context())
+	keys, err := db.Keys.List(t.Context())
 	must(t, err)
 	if len(keys) != 2 {
 		t.Fatalf("keys %+v", keys)
@@ -65,7 +65,7 @@ func TestMigrateFromVersion2(t *testing.T) {
 		if k.State != pins.StateSeen || k.By != "log" || len(k.ApprovedFor) != 0 {
 			t.Errorf("key %+v: want one that is only seen", k)
 		}
-		rs, err := db.History(t.Context(), k.Pin, 0)
+		rs, err := db.Keys.History(t.Context(), k.Pin, 0)
 		must(t, err)
 		want := []pins.Record{{
 			At: k.FirstSeen, Pin: k.Pin, Role: k.Role, Action: "state", To: pins.StateSeen, Actor: pins.ByLog, By: "log", Reason: k.Reason,
@@ -74,13 +74,13 @@ func TestMigrateFromVersion2(t *testing.T) {
 			t.Errorf("audit trail (-want +got):\n%s", diff)
 		}
 	}
-	for c, err := range db.Certificates(t.Context(), store.Filter{}) {
+	for c, err := range db.Certificates.List(t.Context(), store.Filter{}) {
 		must(t, err)
 		if c.Deployed || c.DeployedAt != nil {
 			t.Errorf("deployed %v at %v", c.Deployed, c.DeployedAt)
 		}
 	}
-	f, err := db.Facts(t.Context())
+	f, err := db.Plans.Facts(t.Context())
 	must(t, err)
 	if len(f.Issued) != 1 || len(f.Served) != 0 || revision(t, db) != 1 {
 		t.Errorf("facts %+v, revision %d", f, revision(t, db))
@@ -107,7 +107,7 @@ func TestMigrateFromVersion3(t *testing.T) {
 	if k := key(t, db, leaf, pins.RoleLeaf); k.State != pins.StateApproved || !cmp.Equal(k.ApprovedFor, hosts("api.example.com", "*.example.com")) {
 		t.Errorf("key %+v", k)
 	}
-	must(t, db.SyncPolicy(t.Context(), nil))
+	must(t, db.Keys.SyncPolicy(t.Context(), nil))
 	if k := key(t, db, leaf, pins.RoleLeaf); !cmp.Equal(k.ApprovedFor, hosts("api.example.com")) {
 		t.Errorf("without policy it is approved for %v: grants forgot whose they are", k.ApprovedFor)
 	}
@@ -126,7 +126,7 @@ func TestMigrateFromVersion3(t *testing.T) {
 	l := started(t, db, 1)
 	f := found(l, 1, 0)
 	f.Certificate.Key.Pin = leaf
-	must(t, db.Retire(t.Context(), leaf, false, "ada", "so that only serving speaks for it"))
+	must(t, db.Keys.Retire(t.Context(), leaf, false, "ada", "so that only serving speaks for it"))
 	_, err = db.Writer().Exec(`DELETE FROM grants`)
 	must(t, err)
 	record(t, db, l, 1, f)
@@ -156,7 +156,7 @@ func TestMigrateToFirstLooks(t *testing.T) {
 	observe(t, db, look("w2.example.com", "192.0.2.1:443", 3)) // the second at this host
 	record(t, db, l, 4, logged(l, 11, 0, time.Hour), logged(l, 12, 1, time.Hour), logged(l, 13, 2, time.Hour))
 	for n, want := range map[int][]string{11: {"w1.example.com"}, 12: {"w2.example.com"}, 13: nil} {
-		s, err := db.Standing(t.Context(), certificate(n).ID)
+		s, err := db.Certificates.Standing(t.Context(), certificate(n).ID)
 		must(t, err)
 		wantEqual(t, certificate(n).Key.Pin.String(), want, s.ServedFor)
 	}

@@ -11,6 +11,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// Certificates are those that were found for watched names, with their verdicts.
+type Certificates struct{ *database }
+
 // maxSightings bounds the sightings that a certificate object carries, so that a
 // log which holds one certificate a million times cannot make objects, and
 // events, of any size. All are recorded.

@@ -16,9 +16,9 @@ func keyOfCondition(c *ctwatch.Condition) conditionKey {
 	return conditionKey{c.Kind, text(c.App), text(c.Host), text(c.What)}
 }
 
-// Tell takes all conditions that hold now, and tells of those that did not hold the
+// SyncConditions takes all conditions that hold now, and tells of those that did not hold the
 // last time. Where nothing changed nothing is written.
-func (db *DB) Tell(ctx context.Context, holding []ctwatch.Condition) error {
+func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition) error {
 	const what = "telling what came to be"
 	var same bool
 	err := db.read(ctx, what, func(t readTx) error {

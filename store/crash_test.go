@@ -39,12 +39,12 @@ func childRun(path string) error {
 		return err
 	}
 	l := testLog(1)
-	p, err := db.Follow(ctx, l)
+	p, err := db.Logs.Follow(ctx, l)
 	if err != nil {
 		return err
 	}
 	if !p.Started {
-		if err := db.Begin(ctx, l.ID, ctwatch.Tree{}, head(0), ""); err != nil {
+		if err := db.Logs.Start(ctx, l.ID, ctwatch.Tree{}, head(0), ""); err != nil {
 			return err
 		}
 	}
@@ -55,11 +55,11 @@ func childRun(path string) error {
 			b.Found = append(b.Found, found(l, int(i/2), i))
 		}
 		at = b.End
-		if err := db.Record(ctx, b, at); err != nil {
+		if err := db.Logs.Record(ctx, b, at); err != nil {
 			return err
 		}
 		if rand.IntN(4) == 0 {
-			if err := db.Advance(ctx, l.ID, tree(at), head(at)); err != nil {
+			if err := db.Logs.Advance(ctx, l.ID, tree(at), head(at)); err != nil {
 				return err
 			}
 		}
@@ -110,7 +110,7 @@ func checkCrashed(t *testing.T, path string, high uint64) uint64 {
 
 	seen := make(map[uint64]bool)
 	certificates := 0
-	for c, err := range db.Certificates(t.Context(), store.Filter{}) {
+	for c, err := range db.Certificates.List(t.Context(), store.Filter{}) {
 		must(t, err)
 		certificates++
 		for _, e := range c.Sightings {

@@ -51,11 +51,28 @@ type Options struct {
 	MustExist bool // OpenShared does not create the database
 }
 
-// A DB is an open database. Its methods may be called concurrently. Every error of
-// one that was opened to write, but for those of a context that ended, of arguments
-// that make no sense, and those with a sentinel of their own, means that nothing can
-// be recorded any more.
+// A DB is an open database. It opens and closes; what is in it is reached by subject.
+// The methods of all may be called concurrently, and each is one transaction. Every error
+// of a database that was opened to write, but for those of a context that ended, of
+// arguments that make no sense, and those with a sentinel of their own, means that
+// nothing can be recorded any more.
 type DB struct {
+	*database
+
+	Logs         Logs         // what following logs yields
+	Certificates Certificates // what was found, and its verdicts
+	Keys         Keys         // which keys are trusted, for which hosts
+	Issuers      Issuers      // keys and certificates of CAs
+	Endpoints    Endpoints    // what servers serve
+	Apps         Apps         // what released versions of apps ship
+	Plans        Plans        // what plans rest on, and the conditions that they find
+	Documents    Documents    // signed pin documents
+	Outbox       Outbox       // events, and how far each sender is
+	Senders      Senders      // status, warnings and memory of senders
+}
+
+// A database is what the subjects share.
+type database struct {
 	path     string
 	log      *slog.Logger
 	now      func() time.Time
@@ -80,7 +97,7 @@ type DB struct {
 	// next start, as after a crash.
 	suspect atomic.Bool
 
-	pruneStep int64 // see Prune
+	pruneStep int64 // see Outbox.Prune
 
 	mu      sync.Mutex
 	senders map[string]bool // registered through this DB
@@ -123,14 +140,16 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &DB{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
+	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
 	if db.now == nil {
 		db.now = time.Now
 	}
 	if db.onEvents == nil {
 		db.onEvents = func() {}
 	}
-	return db
+	return &DB{
+		db, Logs{db}, Certificates{db}, Keys{db}, Issuers{db}, Endpoints{db}, Apps{db}, Plans{db}, Documents{db}, Outbox{db}, Senders{db},
+	}
 }
 
 // createFile creates the database, empty, where it is missing. SQLite gives its own
@@ -168,7 +187,7 @@ func wantFile(path string, info fs.FileInfo) error {
 }
 
 // openWriter opens the connection that writes, unless it is open.
-func (db *DB) openWriter() (err error) {
+func (db *database) openWriter() (err error) {
 	if db.w != nil {
 		return nil
 	}
@@ -180,7 +199,7 @@ func (db *DB) openWriter() (err error) {
 }
 
 // openReaders opens the connections that read.
-func (db *DB) openReaders() (err error) {
+func (db *database) openReaders() (err error) {
 	if db.r, err = sql.Open("sqlite", readerDSN(db.path, nil)); err != nil {
 		return fmt.Errorf("opening the database %s: %w", db.path, err)
 	}
@@ -219,7 +238,7 @@ func dsn(path string, patience time.Duration, v url.Values) string {
 
 // begin checks the database after an unclean end, marks it as open, and prepares
 // the statements.
-func (db *DB) begin(ctx context.Context) error {
+func (db *database) begin(ctx context.Context) error {
 	var open bool
 	if err := db.w.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'open')`).Scan(&open); err != nil {
 		return err
@@ -239,7 +258,7 @@ func (db *DB) begin(ctx context.Context) error {
 }
 
 // prepare compiles the statements that are run often.
-func (db *DB) prepare(ctx context.Context) error {
+func (db *database) prepare(ctx context.Context) error {
 	db.hot = make(map[string]*sql.Stmt)
 	for _, q := range hotStatements {
 		s, err := db.w.PrepareContext(ctx, q)
@@ -295,7 +314,7 @@ func (db *DB) Close() error {
 }
 
 // release closes whatever is open, the lock last.
-func (db *DB) release() error {
+func (db *database) release() error {
 	var errs []error
 	if db.r != nil {
 		errs = append(errs, db.r.Close())

@@ -369,8 +369,8 @@ func readOnly(path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = db.Certificate(context.Background(), certificate(1).ID.String())
-	if db.Reread(context.Background(), testLog(1).ID) == nil {
+	_, err = db.Certificates.Get(context.Background(), certificate(1).ID.String())
+	if db.Logs.Rewind(context.Background(), testLog(1).ID) == nil {
 		err = errors.Join(err, errors.New("it wrote"))
 	}
 	after, dirErr := os.ReadDir(filepath.Dir(path))
@@ -392,7 +392,7 @@ func TestReadOnlyNoticesADaemonThatStarts(t *testing.T) {
 	db, err := tryOpen(path, nil)
 	must(t, err)
 	defer db.Close()
-	if _, err := ro.Logs(t.Context()); err == nil || !strings.Contains(err.Error(), "try again") {
+	if _, err := ro.Logs.List(t.Context()); err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("error %v, want one that says to try again", err)
 	}
 }
@@ -402,8 +402,8 @@ func TestCancellationIsTold(t *testing.T) {
 	l := started(t, db, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, errRead := db.Logs(ctx)
-	for _, err := range []error{errRead, db.Record(ctx, ctwatch.Batch{Log: l.ID}, 1)} {
+	_, errRead := db.Logs.List(ctx)
+	for _, err := range []error{errRead, db.Logs.Record(ctx, ctwatch.Batch{Log: l.ID}, 1)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want context.Canceled", err)
 		}
@@ -423,7 +423,7 @@ func TestMigrateFromVersion1(t *testing.T) {
 
 	db := openAt(t, path, newClock())
 	var got []ctwatch.Certificate
-	for c, err := range db.Certificates(t.Context(), store.Filter{}) {
+	for c, err := range db.Certificates.List(t.Context(), store.Filter{}) {
 		must(t, err)
 		got = append(got, c)
 	}
@@ -432,12 +432,12 @@ func TestMigrateFromVersion1(t *testing.T) {
 	if len(got) != 1 || got[0].ID != id || len(got[0].Sightings) != 1 || !got[0].Sightings[0].Verified || len(got[0].Matches) != 1 {
 		t.Errorf("certificates %+v", got)
 	}
-	logs, err := db.Logs(t.Context())
+	logs, err := db.Logs.List(t.Context())
 	must(t, err)
 	if len(logs) != 1 || logs[0].Name != "Lab" || logs[0].Position != 5 || logs[0].Verified != 4 {
 		t.Errorf("logs %+v", logs)
 	}
-	pending, err := db.Pending(t.Context(), "stdout", 10)
+	pending, err := db.Outbox.Pending(t.Context(), "stdout", 10)
 	must(t, err)
 	if len(pending) != 1 || pending[0].Seq != 2 {
 		t.Errorf("pending %+v", pending)
@@ -505,12 +505,12 @@ func TestQuery(t *testing.T) {
 		}
 		b.Found = append(b.Found, f)
 	}
-	must(t, db.Record(t.Context(), b, n))
+	must(t, db.Logs.Record(t.Context(), b, n))
 
 	collect := func(f store.Filter) []string {
 		t.Helper()
 		var out []string
-		for c, err := range db.Certificates(t.Context(), f) {
+		for c, err := range db.Certificates.List(t.Context(), f) {
 			must(t, err)
 			out = append(out, c.Serial)
 		}
@@ -545,12 +545,12 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}
-	for c, err := range db.Certificates(t.Context(), store.Filter{After: hash("?")}) {
+	for c, err := range db.Certificates.List(t.Context(), store.Filter{After: hash("?")}) {
 		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after an unknown one: %v, %v", c, err)
 		}
 	}
-	for range db.Certificates(t.Context(), store.Filter{}) {
+	for range db.Certificates.List(t.Context(), store.Filter{}) {
 		break
 	}
 }
@@ -567,16 +567,16 @@ func TestCertificateByPrefix(t *testing.T) {
 		"abcdef012": nil, "ABCDEF01f": nil, "abcdef0123" + strings.Repeat("0", 54): nil,
 		"abcdef01": store.ErrAmbiguous, "00000000": store.ErrNotFound,
 	} {
-		if _, err := db.Certificate(t.Context(), prefix); !errors.Is(err, want) {
+		if _, err := db.Certificates.Get(t.Context(), prefix); !errors.Is(err, want) {
 			t.Errorf("%s: error %v, want %v", prefix, err, want)
 		}
 	}
 	for _, bad := range []string{"", "abcdef0", "abcdefgh", strings.Repeat("0", 65)} {
-		if _, err := db.Certificate(t.Context(), bad); err == nil || errors.Is(err, store.ErrNotFound) {
+		if _, err := db.Certificates.Get(t.Context(), bad); err == nil || errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%q: error %v, want one about its form", bad, err)
 		}
 	}
-	if _, err := db.DER(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.DER(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("DER of an unknown certificate: %v", err)
 	}
 }

@@ -73,9 +73,9 @@ func (t *tx) checkDoubt(k *keyRow, a Approval) error {
 	return fmt.Errorf("certificate %v: %w like others: nothing else is known of the key", id, ErrUnexpected)
 }
 
-// CertifiedFor returns the watched names that a leaf key was certified for, and the hosts
+// CertifiedNames returns the watched names that a leaf key was certified for, and the hosts
 // that serve it. The names of certificates that should not exist are not among them.
-func (db *DB) CertifiedFor(ctx context.Context, leaf pins.Pin) (names []string, err error) {
+func (db Keys) CertifiedNames(ctx context.Context, leaf pins.Pin) (names []string, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what %v was certified for", leaf), func(t readTx) (err error) {
 		names, err = texts(t.query(`
 			SELECT m.name FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?1 AND c.verdict <> ?2

@@ -31,7 +31,7 @@ func TestRogueCertificateTakesNoKeyOfOurs(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	grant := []store.PolicyGrant{policyGrant("key1", h)}
 	for name, vouch := range map[string]func(*store.DB, ctwatch.Log){
-		"the configuration": func(db *store.DB, _ ctwatch.Log) { must(t, db.SyncPolicy(t.Context(), grant)) },
+		"the configuration": func(db *store.DB, _ ctwatch.Log) { must(t, db.Keys.SyncPolicy(t.Context(), grant)) },
 		"a person":          func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) },
 		"rules":             func(db *store.DB, l ctwatch.Log) { record(t, db, l, 1, found(l, 1, 0)) },
 	} {
@@ -57,15 +57,15 @@ func TestRogueCertificateTakesNoKeyOfOurs(t *testing.T) {
 			if len(e) != 1 || e[0].Data.Key == nil || e[0].Data.Key.Pin != pin("key1") || !strings.Contains(e[0].Data.Summary, "issued for it without you") {
 				t.Errorf("the alarm does not say that the key is trusted: %+v", e)
 			}
-			must(t, db.Rejudge(t.Context(), "again"))
+			must(t, db.Issuers.RejudgeAll(t.Context(), "again"))
 			stays("judged again")
-			_, err := db.Judge(t.Context(), certificate(11).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+			_, err := db.Certificates.SetVerdict(t.Context(), certificate(11).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 			must(t, err)
 			if c := get(t, db, 11); c.Verdict != ctwatch.Unexpected {
 				t.Errorf("rejected, it is %s", c.Verdict)
 			}
 			stays("when a person rejects it")
-			must(t, db.Rejudge(t.Context(), "and again"))
+			must(t, db.Issuers.RejudgeAll(t.Context(), "and again"))
 			stays("judged by other rules")
 		})
 	}
@@ -76,7 +76,7 @@ func TestConfigurationListsAKeyWithAnAlarm(t *testing.T) {
 	db := judging(t, "", onlyIssuer("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 1, rogue(l, 1, 0))
-	must(t, db.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key1", "w1.example.com")}))
+	must(t, db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key1", "w1.example.com")}))
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("it is %s", s)
 	}
@@ -109,7 +109,7 @@ func TestApprovalDespiteAnAlarm(t *testing.T) {
 			a := approval(pin("key1"), h)
 			a.Reason, a.Despite = c.reason, c.despite
 			before := changes(t, db)
-			_, err := db.Approve(t.Context(), a)
+			_, err := db.Keys.Approve(t.Context(), a)
 			if c.refused {
 				if !errors.Is(err, store.ErrUnexpected) || changes(t, db) != before {
 					t.Errorf("error %v, want ErrUnexpected and nothing written", err)
@@ -120,7 +120,7 @@ func TestApprovalDespiteAnAlarm(t *testing.T) {
 			if got := history(t, db, pin("key1")); !slices.Contains(got, "approve ["+h+"] by person ada") {
 				t.Errorf("audit trail %q", got)
 			}
-			names, err := db.CertifiedFor(t.Context(), pin("key1"))
+			names, err := db.Keys.CertifiedNames(t.Context(), pin("key1"))
 			must(t, err)
 			if slices.Contains(names, "w11.example.com") {
 				t.Errorf("it counts as certified for %q by what should not exist", names)
@@ -158,8 +158,8 @@ func TestRogueFirstMakesRulesWait(t *testing.T) {
 			}
 			// What rules have begun with, a proof that comes later does not end.
 			if !c.proven {
-				must(t, db.Advance(t.Context(), l.ID, tree(1), head(1)))
-				must(t, db.Rejudge(t.Context(), "again"))
+				must(t, db.Logs.Advance(t.Context(), l.ID, tree(1), head(1)))
+				must(t, db.Issuers.RejudgeAll(t.Context(), "again"))
 				if s := state(t, db, pin("key1")); s != c.want {
 					t.Errorf("with the proof the key is %s", s)
 				}
@@ -175,17 +175,17 @@ func TestRejectingWhatRulesExpectOutlastsThem(t *testing.T) {
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1))
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 	must(t, err)
 	for _, issuer := range []string{"another", "issuer"} {
 		rule = issuerRule(issuer)
-		must(t, db.Rejudge(t.Context(), issuer))
+		must(t, db.Issuers.RejudgeAll(t.Context(), issuer))
 		if s := state(t, db, pin("key1")); s != pins.StateSeen {
 			t.Errorf("with issuer %q allowed the key is %s", issuer, s)
 		}
 	}
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
-	_, err = db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours after all")
+	_, err = db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours after all")
 	must(t, err)
 	if k := key(t, db, pin("key1"), pins.RoleLeaf); len(k.ApprovedFor) != 2 {
 		t.Errorf("once the rejection is taken back, it is approved for %v", k.ApprovedFor)
@@ -204,10 +204,10 @@ func TestAllowingACALaterContradictsNobody(t *testing.T) {
 	})
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), rogue(l, 11, 1))
-	_, err := db.Judge(t.Context(), certificate(11).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(11).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 	must(t, err)
 	both = true
-	must(t, db.Rejudge(t.Context(), "both"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "both"))
 	if k := key(t, db, pin("key1"), pins.RoleLeaf); !slices.Equal(k.ApprovedFor, hosts("w1.example.com")) {
 		t.Errorf("the key is %s for %v", k.State, k.ApprovedFor)
 	}

@@ -38,7 +38,7 @@ var (
 
 // explain adds to an error of SQLite what to do about it, and takes note of one
 // that puts the file in doubt.
-func (db *DB) explain(err error) error {
+func (db *database) explain(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return err

@@ -30,7 +30,7 @@ func Migrate(ctx context.Context, w *sql.DB, steps []string) error { return migr
 func Migrations() []string { return migrations() }
 
 // Plans returns the query plan of each hot statement.
-func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
+func (db *DB) QueryPlans(ctx context.Context) (map[string][]string, error) {
 	out := make(map[string][]string)
 	for _, q := range append([]string{sqlPending, sqlRedeliveries}, hotStatements...) {
 		conn, err := db.w.Conn(ctx)
@@ -52,9 +52,9 @@ func (db *DB) Plans(ctx context.Context) (map[string][]string, error) {
 	return out, nil
 }
 
-// PlanCAAUnknown returns the query plan of CAAUnknown.
-func (db *DB) PlanCAAUnknown(ctx context.Context) ([]string, error) {
-	rows, err := db.r.QueryContext(ctx, "EXPLAIN QUERY PLAN "+sqlCAAUnknown, make([]any, 3)...)
+// PlanAwaitingCAA returns the query plan of AwaitingCAA.
+func (db *DB) PlanAwaitingCAA(ctx context.Context) ([]string, error) {
+	rows, err := db.r.QueryContext(ctx, "EXPLAIN QUERY PLAN "+sqlAwaitingCAA, make([]any, 3)...)
 	return collect(rows, err, func(r *sql.Rows) (detail string, err error) {
 		var id, parent, unused int
 		err = r.Scan(&id, &parent, &unused, &detail)

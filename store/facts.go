@@ -16,7 +16,7 @@ const sqlBump = `UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT
 // Revision returns a number that grows with every change of what plans rest on:
 // certificates, keys, what they are approved for, what apps ship and what servers
 // serve. It does not grow as time passes.
-func (db *DB) Revision(ctx context.Context) (int64, error) {
+func (db Plans) Revision(ctx context.Context) (int64, error) {
 	var n int64
 	err := db.read(ctx, "reading the revision", func(t readTx) error {
 		return t.queryRow(`SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'revision'`).Scan(&n)
@@ -26,7 +26,7 @@ func (db *DB) Revision(ctx context.Context) (int64, error) {
 
 // Facts returns what is known now of keys, of certificates that have not ended, and
 // of what servers serve.
-func (db *DB) Facts(ctx context.Context) (pins.Facts, error) {
+func (db Plans) Facts(ctx context.Context) (pins.Facts, error) {
 	f := pins.Facts{Now: db.now()}
 	err := db.read(ctx, "reading the facts for plans", func(t readTx) (err error) {
 		if f.Keys, err = loadKeys(t, pins.Pin{}, 0); err != nil {
@@ -108,7 +108,7 @@ func certifiedNames(names []string) []pins.Pattern {
 
 // ServedCertificates returns the certificates that are served now, each once for a
 // host, by host.
-func (db *DB) ServedCertificates(ctx context.Context) ([]pins.Leaf, error) {
+func (db Documents) ServedCertificates(ctx context.Context) ([]pins.Leaf, error) {
 	var out []pins.Leaf
 	err := db.read(ctx, "reading what is served", func(t readTx) error {
 		rows, err := t.query(`
@@ -132,7 +132,7 @@ func (db *DB) ServedCertificates(ctx context.Context) ([]pins.Leaf, error) {
 // FinalCertificates returns the whole certificates of leaf keys that have not expired,
 // that provably their CA signed, and that are not unexpected, oldest first. Their common
 // names are not filled in.
-func (db *DB) FinalCertificates(ctx context.Context, leafPins []pins.Pin) ([]pins.Leaf, error) {
+func (db Documents) FinalCertificates(ctx context.Context, leafPins []pins.Pin) ([]pins.Leaf, error) {
 	hex := make([]string, len(leafPins))
 	for i, p := range leafPins {
 		hex[i] = ctwatch.Hash(p).String()

@@ -28,14 +28,14 @@ func TestFacts(t *testing.T) {
 	noLeaf := found(l, 5, 4)
 	noLeaf.Certificate.Key = ctwatch.CertificateKey{}
 	record(t, db, l, 5, found(l, 1, 0), ended, unreadable, hostile, noLeaf)
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Expected, nil, "ada", "ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Expected, nil, "ada", "ours")
 	must(t, err)
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
 
-	got, err := db.Facts(t.Context())
+	got, err := db.Plans.Facts(t.Context())
 	must(t, err)
-	keys, err := db.Keys(t.Context())
+	keys, err := db.Keys.List(t.Context())
 	must(t, err)
 	issued := func(n int, names ...string) pins.Issued {
 		c := certificate(n)
@@ -82,14 +82,14 @@ func TestServedCertificatesAndFinals(t *testing.T) {
 	leaf := func(h string, n int) pins.Leaf {
 		return pins.Leaf{Names: []pins.Pattern{{Name: h}}, DER: served(n).Leaf, CommonName: certificate(n).Names[0], Pin: certificate(n).Key.Pin, NotAfter: certificate(n).NotAfter}
 	}
-	leaves, err := db.ServedCertificates(t.Context())
+	leaves, err := db.Documents.ServedCertificates(t.Context())
 	must(t, err)
 	byName := cmpopts.SortSlices(func(a, b pins.Leaf) bool { return a.Names[0].Name+a.CommonName < b.Names[0].Name+b.CommonName })
 	if diff := cmp.Diff([]pins.Leaf{leaf("a.example.com", 1), leaf("b.example.com", 1), leaf("b.example.com", 2)}, leaves, byName); diff != "" {
 		t.Errorf("served (-want +got):\n%s", diff)
 	}
 
-	finals, err := db.FinalCertificates(t.Context(), []pins.Pin{pin("key1"), pin("?")})
+	finals, err := db.Documents.FinalCertificates(t.Context(), []pins.Pin{pin("key1"), pin("?")})
 	must(t, err)
 	want := []pins.Leaf{{
 		DER: final(found(l, 1, 0)).DER, Pin: pin("key1"), Names: []pins.Pattern{{Name: "w1.example.com"}, {Name: "other.test"}}, NotAfter: certificate(1).NotAfter,
@@ -97,7 +97,7 @@ func TestServedCertificatesAndFinals(t *testing.T) {
 	if diff := cmp.Diff(want, finals); diff != "" {
 		t.Errorf("finals (-want +got):\n%s", diff)
 	}
-	if none, err := db.FinalCertificates(t.Context(), nil); err != nil || len(none) != 0 {
+	if none, err := db.Documents.FinalCertificates(t.Context(), nil); err != nil || len(none) != 0 {
 		t.Errorf("of no keys: %v, %v", none, err)
 	}
 }
@@ -114,22 +114,24 @@ func TestTheRevisionGrowsWithWhatPlansRestOn(t *testing.T) {
 	}{
 		{"a certificate", true, func() error { record(t, db, l, 1, noIssuer); return nil }},
 		{"read again", false, func() error { record(t, db, l, 1, noIssuer); return nil }},
-		{"a position", false, func() error { return db.Advance(t.Context(), l.ID, tree(1), head(1)) }},
-		{"its issuer", true, func() error { return db.AddProof(t.Context(), l.ID, found(l, 1, 0)) }},
+		{"a position", false, func() error { return db.Logs.Advance(t.Context(), l.ID, tree(1), head(1)) }},
+		{"its issuer", true, func() error { return db.Logs.AddProof(t.Context(), l.ID, found(l, 1, 0)) }},
 		{"an approval", true, func() error { approve(t, db, approval(pin("key1"), "a.example")); return nil }},
-		{"shipped", true, func() error { return db.Import(t.Context(), store.Shipped{App: "a", Version: "1"}) }},
+		{"shipped", true, func() error { return db.Apps.Import(t.Context(), store.Shipped{App: "a", Version: "1"}) }},
 		{"settled", true, func() error { settle(t, db, pin("key1")); return nil }},
-		{"dropped", true, func() error { return db.Drop(t.Context(), "a", "1", "ada", "") }},
-		{"served", true, func() error { return db.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1)) }},
-		{"served still", false, func() error { return db.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1)) }},
-		{"forgotten", true, func() error { return db.Forget(t.Context(), nil) }},
-		{"policy", true, func() error { return db.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key2", "a.example")}) }},
-		{"retired", true, func() error { return db.Retire(t.Context(), pin("key1"), true, "ada", "") }},
+		{"dropped", true, func() error { return db.Apps.DropVersion(t.Context(), "a", "1", "ada", "") }},
+		{"served", true, func() error { return db.Endpoints.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1)) }},
+		{"served still", false, func() error { return db.Endpoints.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1)) }},
+		{"forgotten", true, func() error { return db.Endpoints.KeepOnly(t.Context(), nil) }},
+		{"policy", true, func() error {
+			return db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key2", "a.example")})
+		}},
+		{"retired", true, func() error { return db.Keys.Retire(t.Context(), pin("key1"), true, "ada", "") }},
 		{"a verdict", true, func() error {
-			_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
+			_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
 			return err
 		}},
-		{"conditions", false, func() error { return db.Tell(t.Context(), nil) }},
+		{"conditions", false, func() error { return db.Plans.SyncConditions(t.Context(), nil) }},
 	}
 	last := revision(t, db)
 	for _, s := range steps {
@@ -152,13 +154,13 @@ func BenchmarkFacts(b *testing.B) {
 		f.Certificate.Key.Pin = pin(fmt.Sprint(i))
 		batch.Found = append(batch.Found, f)
 	}
-	must(b, db.Record(context.Background(), batch, n))
+	must(b, db.Logs.Record(context.Background(), batch, n))
 	for i := range 1000 {
-		must(b, db.Observe(context.Background(), look(fmt.Sprintf("w%d.example.com", i), "192.0.2.1:443", i)))
+		must(b, db.Endpoints.Observe(context.Background(), look(fmt.Sprintf("w%d.example.com", i), "192.0.2.1:443", i)))
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := db.Facts(context.Background()); err != nil {
+		if _, err := db.Plans.Facts(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,9 +17,9 @@ import (
 // prove as much as the last, and a log must not fill the disk with its lies.
 const keptEvidence = 1000
 
-// Misbehaved keeps the evidence of a log's misbehaviour. It is told in an event,
+// AddFault keeps the evidence of a log's misbehaviour. It is told in an event,
 // unless a misbehaviour of the same cause was told since the log behaved last.
-func (db *DB) Misbehaved(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) error {
+func (db Logs) AddFault(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) error {
 	return db.write(ctx, "keeping evidence against a log", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
@@ -83,8 +83,8 @@ func presentable(e ctwatch.Evidence) ctwatch.Evidence {
 	return e
 }
 
-// Behaved ends a log's misbehaviour: should it come again, it is told again.
-func (db *DB) Behaved(ctx context.Context, id ctwatch.LogID) error {
+// ClearFaults ends a log's misbehaviour: should it come again, it is told again.
+func (db Logs) ClearFaults(ctx context.Context, id ctwatch.LogID) error {
 	const what = "ending a log's misbehaviour"
 	var l *logRow
 	err := db.read(ctx, what, func(t readTx) (err error) {

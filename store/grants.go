@@ -54,7 +54,7 @@ func (a *Approval) check() error {
 // or if a policy approves what a person retired, and with ErrUnexpected if it has a
 // certificate that should not exist and a person approves it without a reason, or, where
 // nothing else is known of it, without Despite.
-func (db *DB) Approve(ctx context.Context, a Approval) (pins.Key, error) {
+func (db Keys) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 	what := fmt.Sprintf("approving key %v", a.Pin)
 	if err := a.check(); err != nil {
 		return pins.Key{}, fmt.Errorf("%s: %w", what, err)
@@ -215,7 +215,7 @@ func (t *tx) withdraw(k *keyRow, source string, hosts []pins.Pattern, r pins.Rec
 // out until it is neither served nor shipped; one that is not is retired at once. A
 // compromised key, known or not, is so at once and for ever. It fails with
 // ErrNotFound if the key is not known and not compromised.
-func (db *DB) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, reason string) error {
+func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, reason string) error {
 	what := fmt.Sprintf("retiring key %v", pin)
 	if pin.IsZero() {
 		return fmt.Errorf("%s: there is no pin to retire", what)

@@ -41,7 +41,7 @@ func TestASeenKeyIsApprovedByAPersonForHosts(t *testing.T) {
 	if revision(t, db) <= rev {
 		t.Error("the revision did not grow")
 	}
-	rs, err := db.History(t.Context(), pin("key1"), 1)
+	rs, err := db.Keys.History(t.Context(), pin("key1"), 1)
 	must(t, err)
 	if len(rs) != 1 || !rs[0].At.Equal(epoch) || rs[0].Reason != "ours" {
 		t.Errorf("the last record alone: %+v", rs)
@@ -85,8 +85,8 @@ func TestApprovalsThatAreRefused(t *testing.T) {
 	bad := found(l, 2, 1)
 	bad.Certificate.Verdict = ctwatch.Unexpected
 	record(t, db, l, 2, found(l, 1, 0), bad)
-	must(t, db.Retire(t.Context(), pin("leaked"), true, "ada", "on a paste site"))
-	must(t, db.Retire(t.Context(), pin("key1"), false, "ada", "old"))
+	must(t, db.Keys.Retire(t.Context(), pin("leaked"), true, "ada", "on a paste site"))
+	must(t, db.Keys.Retire(t.Context(), pin("key1"), false, "ada", "old"))
 
 	byLog := approval(pin("issuer"), "a.example")
 	byLog.Actor = pins.ByLog
@@ -116,7 +116,7 @@ func TestApprovalsThatAreRefused(t *testing.T) {
 		"compromised, in another role":    {otherRole, store.ErrState, "compromised"},
 		"retired by a person, for policy": {policy, store.ErrState, "retired"},
 	} {
-		_, err := db.Approve(t.Context(), tt.a)
+		_, err := db.Keys.Approve(t.Context(), tt.a)
 		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: error %v, want one that says %q", name, err, tt.says)
 		}
@@ -146,7 +146,7 @@ func TestRetire(t *testing.T) {
 	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
 	retire := func(p pins.Pin, compromised bool) error {
-		return db.Retire(t.Context(), p, compromised, "ada", "its time has come")
+		return db.Keys.Retire(t.Context(), p, compromised, "ada", "its time has come")
 	}
 
 	must(t, retire(pin("key1"), false)) // trusted
@@ -221,12 +221,12 @@ func TestPolicyIsWhatTheConfigurationSays(t *testing.T) {
 	bad := found(l, 3, 2)
 	bad.Certificate.Verdict = ctwatch.Unexpected
 	record(t, db, l, 3, found(l, 1, 0), found(l, 2, 1), bad)
-	must(t, db.Retire(t.Context(), pin("key2"), false, "ada", "old"))
-	must(t, db.Retire(t.Context(), pin("leaked"), true, "ada", "leaked"))
+	must(t, db.Keys.Retire(t.Context(), pin("key2"), false, "ada", "old"))
+	must(t, db.Keys.Retire(t.Context(), pin("leaked"), true, "ada", "leaked"))
 	sync := func(want ...store.PolicyGrant) {
 		t.Helper()
-		must(t, db.SyncPolicy(t.Context(), want))
-		writesNothing(t, db, "the same policy", func() { must(t, db.SyncPolicy(t.Context(), want)) })
+		must(t, db.Keys.SyncPolicy(t.Context(), want))
+		writesNothing(t, db, "the same policy", func() { must(t, db.Keys.SyncPolicy(t.Context(), want)) })
 	}
 	expect := func(when string, want map[string]string) {
 		t.Helper()
@@ -277,11 +277,11 @@ func TestPolicyApprovesIssuers(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	g := policyGrant("issuer", ".example.com")
 	g.Role = pins.RoleIssuer
-	must(t, db.SyncPolicy(t.Context(), []store.PolicyGrant{g}))
+	must(t, db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{g}))
 	if k := key(t, db, pin("issuer"), pins.RoleIssuer); k.State != pins.StateApproved || k.By != "policy" {
 		t.Errorf("key %+v", k)
 	}
-	must(t, db.SyncPolicy(t.Context(), nil))
+	must(t, db.Keys.SyncPolicy(t.Context(), nil))
 	if k := key(t, db, pin("issuer"), pins.RoleIssuer); k.State != pins.StateSeen {
 		t.Errorf("key %+v", k)
 	}

@@ -28,7 +28,7 @@ const (
 
 // AddHead keeps a tree head that was verified and accepted. The largest is the
 // log's tree size.
-func (db *DB) AddHead(ctx context.Context, id ctwatch.LogID, h ctwatch.Head) error {
+func (db Logs) AddHead(ctx context.Context, id ctwatch.LogID, h ctwatch.Head) error {
 	return db.write(ctx, "keeping a tree head", func(t *tx) error { return t.acceptHead(id, h) })
 }
 
@@ -91,9 +91,9 @@ func scanHead(row interface{ Scan(...any) error }) (h ctwatch.Head, err error) {
 	return h, err
 }
 
-// HeadAt returns the tree heads kept of a log that have a size, oldest first: two
+// HeadsOfSize returns the tree heads kept of a log that have a size, oldest first: two
 // of different roots are proof of a fork.
-func (db *DB) HeadAt(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error) {
+func (db Logs) HeadsOfSize(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error) {
 	n, err := count(size)
 	if err != nil {
 		return nil, nil // none can be kept

@@ -7,9 +7,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Unhealthy notes that a log cannot be followed as it should be, and why. It is
+// SetUnhealthy notes that a log cannot be followed as it should be, and why. It is
 // told in an event when the log was well before.
-func (db *DB) Unhealthy(ctx context.Context, id ctwatch.LogID, reason string) error {
+func (db Logs) SetUnhealthy(ctx context.Context, id ctwatch.LogID, reason string) error {
 	reason = ctwatch.Printable(reason, 1000)
 	return db.write(ctx, "noting that a log is unhealthy", func(t *tx) error {
 		l, err := loadLog(t, id)
@@ -32,9 +32,9 @@ func (db *DB) Unhealthy(ctx context.Context, id ctwatch.LogID, reason string) er
 	})
 }
 
-// Recovered notes that a log is well. It is told in an event when it was not
+// SetHealthy notes that a log is well. It is told in an event when it was not
 // before.
-func (db *DB) Recovered(ctx context.Context, id ctwatch.LogID) error {
+func (db Logs) SetHealthy(ctx context.Context, id ctwatch.LogID) error {
 	return db.write(ctx, "noting that a log has recovered", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil || l.unhealthy == "" {
@@ -51,9 +51,9 @@ func (db *DB) Recovered(ctx context.Context, id ctwatch.LogID) error {
 	})
 }
 
-// Leave notes that a log is no longer followed, and why. What it held and was not
+// Unfollow notes that a log is no longer followed, and why. What it held and was not
 // read is told as a gap.
-func (db *DB) Leave(ctx context.Context, id ctwatch.LogID, why string) error {
+func (db Logs) Unfollow(ctx context.Context, id ctwatch.LogID, why string) error {
 	return db.write(ctx, "leaving a log", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {

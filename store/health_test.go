@@ -11,8 +11,8 @@ import (
 // told returns the events of a type, of all that were ever written.
 func told(t testing.TB, db *store.DB, kind ctwatch.EventType) (out []ctwatch.Event) {
 	t.Helper()
-	must(t, db.Register(t.Context(), "reader"))
-	queued, err := db.Pending(t.Context(), "reader", 100000)
+	must(t, db.Outbox.Register(t.Context(), "reader"))
+	queued, err := db.Outbox.Pending(t.Context(), "reader", 100000)
 	must(t, err)
 	for _, q := range queued {
 		if q.Event.Type == kind {
@@ -25,30 +25,30 @@ func told(t testing.TB, db *store.DB, kind ctwatch.EventType) (out []ctwatch.Eve
 func TestUnhealthyAndRecoveredAreToldOnChangesOnly(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	must(t, db.AddHead(t.Context(), l.ID, head(5)))
+	must(t, db.Logs.AddHead(t.Context(), l.ID, head(5)))
 	healthy := func() bool {
 		t.Helper()
-		logs, err := db.Logs(t.Context())
+		logs, err := db.Logs.List(t.Context())
 		must(t, err)
 		return logs[0].Healthy
 	}
-	must(t, db.Recovered(t.Context(), l.ID)) // it was well all along
+	must(t, db.Logs.SetHealthy(t.Context(), l.ID)) // it was well all along
 	if !healthy() || len(told(t, db, ctwatch.LogRecovered)) != 0 {
 		t.Error("a log that was well has recovered")
 	}
 	for episode := 1; episode <= 2; episode++ {
-		must(t, db.Unhealthy(t.Context(), l.ID, "away"))
-		must(t, db.Unhealthy(t.Context(), l.ID, "still away"))
+		must(t, db.Logs.SetUnhealthy(t.Context(), l.ID, "away"))
+		must(t, db.Logs.SetUnhealthy(t.Context(), l.ID, "still away"))
 		if e := told(t, db, ctwatch.LogUnhealthy); healthy() || len(e) != episode || e[0].Data.Log.Healthy {
 			t.Errorf("healthy %v, told %d times in episode %d", healthy(), len(e), episode)
 		}
-		p, err := db.Follow(t.Context(), l)
+		p, err := db.Logs.Follow(t.Context(), l)
 		must(t, err)
 		if p.Unhealthy != "still away" {
 			t.Errorf("progress says %q", p.Unhealthy)
 		}
-		must(t, db.Recovered(t.Context(), l.ID))
-		must(t, db.Recovered(t.Context(), l.ID))
+		must(t, db.Logs.SetHealthy(t.Context(), l.ID))
+		must(t, db.Logs.SetHealthy(t.Context(), l.ID))
 		if e := told(t, db, ctwatch.LogRecovered); !healthy() || len(e) != episode || !e[0].Data.Log.Healthy {
 			t.Errorf("healthy %v, told %d times in episode %d", healthy(), len(e), episode)
 		}
@@ -58,17 +58,17 @@ func TestUnhealthyAndRecoveredAreToldOnChangesOnly(t *testing.T) {
 func TestLeavingALogThatIsBehindIsAGap(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	must(t, db.AddHead(t.Context(), l.ID, head(100)))
-	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, Start: 0, End: 40}, 40))
+	must(t, db.Logs.AddHead(t.Context(), l.ID, head(100)))
+	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, Start: 0, End: 40}, 40))
 	for range 2 { // the same gap is told once
-		must(t, db.Leave(t.Context(), l.ID, "gone"))
+		must(t, db.Logs.Unfollow(t.Context(), l.ID, "gone"))
 	}
 	gaps := told(t, db, ctwatch.WatchGap)
 	if len(gaps) != 1 || *gaps[0].Data.Start != 40 || *gaps[0].Data.End != 100 {
 		t.Fatalf("gaps: %+v", gaps)
 	}
-	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, Start: 40, End: 100}, 100))
-	must(t, db.Leave(t.Context(), l.ID, "gone"))
+	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, Start: 40, End: 100}, 100))
+	must(t, db.Logs.Unfollow(t.Context(), l.ID, "gone"))
 	if gaps := told(t, db, ctwatch.WatchGap); len(gaps) != 1 {
 		t.Errorf("a log that was read to its end left a gap")
 	}
@@ -88,7 +88,7 @@ func TestMalformedEntriesAreToldOncePerReasonAndHour(t *testing.T) {
 			}
 			at++
 		}
-		must(t, db.Record(t.Context(), b, at))
+		must(t, db.Logs.Record(t.Context(), b, at))
 	}
 	check := func(want ...int) {
 		t.Helper()

@@ -120,10 +120,10 @@ func testLog(n int) ctwatch.Log {
 func started(t testing.TB, db *store.DB, n int) ctwatch.Log {
 	t.Helper()
 	l := testLog(n)
-	if _, err := db.Follow(t.Context(), l); err != nil {
+	if _, err := db.Logs.Follow(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	must(t, db.Begin(t.Context(), l.ID, ctwatch.Tree{}, head(0), ""))
+	must(t, db.Logs.Start(t.Context(), l.ID, ctwatch.Tree{}, head(0), ""))
 	return l
 }
 
@@ -205,20 +205,20 @@ func final(f ctwatch.Found) ctwatch.Found {
 func record(t testing.TB, db *store.DB, l ctwatch.Log, position uint64, fs ...ctwatch.Found) {
 	t.Helper()
 	recordUnproven(t, db, l, position, fs...)
-	must(t, db.Advance(t.Context(), l.ID, tree(position), head(position)))
+	must(t, db.Logs.Advance(t.Context(), l.ID, tree(position), head(position)))
 }
 
 // recordUnproven records one batch that ends at position.
 func recordUnproven(t testing.TB, db *store.DB, l ctwatch.Log, position uint64, fs ...ctwatch.Found) {
 	t.Helper()
-	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, End: position, Found: fs}, position))
+	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, End: position, Found: fs}, position))
 }
 
 // events returns everything that was written to the outbox, and drops nothing.
 func events(t testing.TB, db *store.DB) []ctwatch.Event {
 	t.Helper()
-	must(t, db.Register(t.Context(), "test"))
-	pending, err := db.Pending(t.Context(), "test", 1_000_000)
+	must(t, db.Outbox.Register(t.Context(), "test"))
+	pending, err := db.Outbox.Pending(t.Context(), "test", 1_000_000)
 	must(t, err)
 	var out []ctwatch.Event
 	for _, q := range pending {
@@ -238,7 +238,7 @@ func types(es []ctwatch.Event) []string {
 
 func status(t testing.TB, db *store.DB, l ctwatch.Log) ctwatch.LogStatus {
 	t.Helper()
-	all, err := db.Logs(t.Context())
+	all, err := db.Logs.List(t.Context())
 	must(t, err)
 	for _, s := range all {
 		if s.ID == l.ID {
@@ -251,7 +251,7 @@ func status(t testing.TB, db *store.DB, l ctwatch.Log) ctwatch.LogStatus {
 
 func get(t testing.TB, db *store.DB, n int) ctwatch.Certificate {
 	t.Helper()
-	c, err := db.Certificate(t.Context(), hash("certificate", n).String())
+	c, err := db.Certificates.Get(t.Context(), hash("certificate", n).String())
 	must(t, err)
 	return c
 }

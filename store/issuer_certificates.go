@@ -45,9 +45,9 @@ func (t *tx) keepIssuers(chain [][]byte) error {
 	return err
 }
 
-// IssuerCertificate returns a certificate that IssuerCertificates has, by its SHA-256; nil
+// Certificate returns a certificate that IssuerCertificates has, by its SHA-256; nil
 // where there is none.
-func (db *DB) IssuerCertificate(ctx context.Context, fingerprint ctwatch.Hash) (der []byte, err error) {
+func (db Issuers) Certificate(ctx context.Context, fingerprint ctwatch.Hash) (der []byte, err error) {
 	err = db.read(ctx, "looking for the certificate of an issuer", func(t readTx) error {
 		err := t.queryRow(`SELECT der FROM issuer_certificates WHERE fingerprint = ?`, fingerprint[:]).Scan(&der)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -58,10 +58,10 @@ func (db *DB) IssuerCertificate(ctx context.Context, fingerprint ctwatch.Hash) (
 	return der, err
 }
 
-// IssuerCertificates returns the certificates of CAs, in DER, that logs and servers have
+// Certificates returns the certificates of CAs, in DER, that logs and servers have
 // shown above others, after the first so many, in the order in which they were first
 // shown. They are as hostile as whoever showed them.
-func (db *DB) IssuerCertificates(ctx context.Context, after int) ([][]byte, error) {
+func (db Issuers) Certificates(ctx context.Context, after int) ([][]byte, error) {
 	var out [][]byte
 	err := db.read(ctx, "reading certificates of CAs", func(t readTx) error {
 		rows, err := t.query(`SELECT der FROM issuer_certificates WHERE seq > ? ORDER BY seq`, after)

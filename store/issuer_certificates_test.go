@@ -16,7 +16,7 @@ func TestIssuerCertificatesAreKeptOnce(t *testing.T) {
 	record(t, db, l, 2, first, second)
 	check := func(after int, want ...[]byte) {
 		t.Helper()
-		got, err := db.IssuerCertificates(t.Context(), after)
+		got, err := db.Issuers.Certificates(t.Context(), after)
 		must(t, err)
 		if !slices.EqualFunc(got, want, bytes.Equal) {
 			t.Errorf("after %d: got %q, want %q", after, got, want)
@@ -26,19 +26,19 @@ func TestIssuerCertificatesAreKeptOnce(t *testing.T) {
 	check(1, b)
 	check(2)
 
-	before, err := db.Revision(t.Context())
+	before, err := db.Plans.Revision(t.Context())
 	must(t, err)
 	third := found(l, 3, 2)
 	for i := range 20 {
 		third.Chain = append(third.Chain, []byte{'c', byte(i)})
 	}
 	record(t, db, l, 3, third)
-	all, err := db.IssuerCertificates(t.Context(), 2)
+	all, err := db.Issuers.Certificates(t.Context(), 2)
 	must(t, err)
 	if len(all) != 8 {
 		t.Errorf("%d of one chain are kept, want 8", len(all))
 	}
-	if after, err := db.Revision(t.Context()); err != nil || after <= before {
+	if after, err := db.Plans.Revision(t.Context()); err != nil || after <= before {
 		t.Errorf("revision %d after %d: %v", after, before, err)
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"ctwatch/pins"
 )
 
-// Learn keeps issuing keys that chains show to be a CA's. Their certificates are to be
-// judged again, by RejudgeIssuers: until that has happened RejudgeLearned knows of it.
+// Issuers are the keys and certificates of CAs that logs and servers have shown.
+type Issuers struct{ *database }
+
+// AddKeys keeps issuing keys that chains show to be a CA's. Their certificates are to be
+// judged again, by Rejudge: until that has happened RejudgeNew chooses them.
 // Where all is known nothing is written.
-func (db *DB) Learn(ctx context.Context, keys ...ctwatch.IssuerKey) error {
+func (db Issuers) AddKeys(ctx context.Context, keys ...ctwatch.IssuerKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -35,8 +38,8 @@ func (db *DB) Learn(ctx context.Context, keys ...ctwatch.IssuerKey) error {
 	})
 }
 
-// Learned returns the issuing keys that Learn was given, those learned first first.
-func (db *DB) Learned(ctx context.Context) ([]ctwatch.IssuerKey, error) {
+// Keys returns the issuing keys that Learn was given, those learned first first.
+func (db Issuers) Keys(ctx context.Context) ([]ctwatch.IssuerKey, error) {
 	var out []ctwatch.IssuerKey
 	err := db.read(ctx, "reading issuing keys", func(t readTx) error {
 		rows, err := t.query(`SELECT pin, anchor, not_before, not_after, name_constraints FROM issuers ORDER BY at, pin, anchor, not_before`)
@@ -51,9 +54,9 @@ func (db *DB) Learned(ctx context.Context) ([]ctwatch.IssuerKey, error) {
 	return out, err
 }
 
-// IssuerClaims returns the names of the CAs to which an earlier version assigned
+// Claims returns the names of the CAs to which an earlier version assigned
 // issuing keys. Nothing proves them; a key goes from here when Learn is given it.
-func (db *DB) IssuerClaims(ctx context.Context) (map[pins.Pin]string, error) {
+func (db Issuers) Claims(ctx context.Context) (map[pins.Pin]string, error) {
 	out := make(map[pins.Pin]string)
 	err := db.read(ctx, "reading unproven issuing keys", func(t readTx) error {
 		rows, err := t.query(`SELECT pin, ca FROM issuer_claims`)

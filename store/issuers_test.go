@@ -19,11 +19,11 @@ func TestIssuerKeysAreKept(t *testing.T) {
 	cross.Anchor = pin("x3")
 	limited.NameConstraints = []byte{0x30, 0x00}
 	later.NotAfter = later.NotAfter.Add(time.Second)
-	must(t, db.Learn(t.Context()))
-	must(t, db.Learn(t.Context(), r3, r3))
-	must(t, db.Learn(t.Context(), r3, cross, limited, later, ctwatch.IssuerKey{Anchor: pin("x1")}, ctwatch.IssuerKey{Pin: pin("?")}))
-	writesNothing(t, db, "what is known", func() { must(t, db.Learn(t.Context(), later, r3)) })
-	got, err := db.Learned(t.Context())
+	must(t, db.Issuers.AddKeys(t.Context()))
+	must(t, db.Issuers.AddKeys(t.Context(), r3, r3))
+	must(t, db.Issuers.AddKeys(t.Context(), r3, cross, limited, later, ctwatch.IssuerKey{Anchor: pin("x1")}, ctwatch.IssuerKey{Pin: pin("?")}))
+	writesNothing(t, db, "what is known", func() { must(t, db.Issuers.AddKeys(t.Context(), later, r3)) })
+	got, err := db.Issuers.Keys(t.Context())
 	must(t, err)
 	for _, want := range []ctwatch.IssuerKey{r3, cross, limited, later} {
 		n := 0
@@ -58,12 +58,12 @@ func TestKeysLearnedByNameBecomeClaims(t *testing.T) {
 	db := openAt(t, path, newClock())
 	claims := func() map[pins.Pin]string {
 		t.Helper()
-		m, err := db.IssuerClaims(t.Context())
+		m, err := db.Issuers.Claims(t.Context())
 		must(t, err)
 		return m
 	}
 	wantEqual(t, "claims", map[pins.Pin]string{r3: "Let's Encrypt", e1: "Sectigo"}, claims())
-	learned, err := db.Learned(t.Context())
+	learned, err := db.Issuers.Keys(t.Context())
 	must(t, err)
 	if len(learned) > 0 {
 		t.Errorf("learned by name: %+v", learned)
@@ -73,6 +73,6 @@ func TestKeysLearnedByNameBecomeClaims(t *testing.T) {
 	if n != 0 {
 		t.Error("certificates are not judged again")
 	}
-	must(t, db.Learn(t.Context(), ctwatch.IssuerKey{Pin: r3, Anchor: pin("x1"), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1, 0)}))
+	must(t, db.Issuers.AddKeys(t.Context(), ctwatch.IssuerKey{Pin: r3, Anchor: pin("x1"), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1, 0)}))
 	wantEqual(t, "claims", map[pins.Pin]string{e1: "Sectigo"}, claims())
 }

@@ -9,10 +9,10 @@ import (
 	"ctwatch/pins"
 )
 
-// Judge notes a person's verdict on a certificate, and returns it. That a
+// SetVerdict notes a person's verdict on a certificate, and returns it. That a
 // certificate becomes unexpected is told in an event. What else vouches for its key
 // stays. It fails with ErrNotFound.
-func (db *DB) Judge(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
+func (db Certificates) SetVerdict(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("judging certificate %v", id)
 	switch verdict {
 	case ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed:
@@ -25,7 +25,7 @@ func (db *DB) Judge(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdic
 // Authorize notes a person's verdict that a certificate should exist, and approves
 // its key: both, or neither. Who and why are those of the approval, which fails as
 // Approve does.
-func (db *DB) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a Approval) (ctwatch.Certificate, error) {
+func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a Approval) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("authorising certificate %v and its key %v", id, a.Pin)
 	if err := a.check(); err != nil {
 		return ctwatch.Certificate{}, fmt.Errorf("%s: %w", what, err)
@@ -37,7 +37,7 @@ func (db *DB) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, 
 }
 
 // judge notes a verdict, and does what is to be done with it.
-func (db *DB) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
+func (db *database) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	err := db.write(ctx, what, func(t *tx) error {
 		seq, known, err := t.certificateSeq(id)

@@ -18,7 +18,7 @@ func TestAPersonsVerdictStays(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	judge := func(v ctwatch.Verdict, reasons ...string) ctwatch.Certificate {
 		t.Helper()
-		c, err := db.Judge(t.Context(), certificate(1).ID, v, reasons, "ada", "I know it")
+		c, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, v, reasons, "ada", "I know it")
 		must(t, err)
 		return c
 	}
@@ -53,7 +53,7 @@ func TestAPersonsVerdictStays(t *testing.T) {
 	if diff := cmp.Diff(want, history(t, db, pin("key1"))); diff != "" {
 		t.Errorf("audit trail (-want +got):\n%s", diff)
 	}
-	rs, err := db.History(t.Context(), pin("key1"), 1)
+	rs, err := db.Keys.History(t.Context(), pin("key1"), 1)
 	must(t, err)
 	if id := certificate(1).ID.String(); rs[0].Certificate != id {
 		t.Errorf("the record is about certificate %q, want %q", rs[0].Certificate, id)
@@ -64,10 +64,10 @@ func TestVerdictsThatAreRefused(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
-	if _, err := db.Judge(t.Context(), hash("?"), ctwatch.Expected, nil, "ada", ""); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.SetVerdict(t.Context(), hash("?"), ctwatch.Expected, nil, "ada", ""); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown certificate: %v", err)
 	}
-	if _, err := db.Judge(t.Context(), certificate(1).ID, "fine", nil, "ada", ""); err == nil {
+	if _, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, "fine", nil, "ada", ""); err == nil {
 		t.Error("there is no verdict \"fine\"")
 	}
 }
@@ -78,9 +78,9 @@ func TestACertificateWithoutAKeyIsJudged(t *testing.T) {
 	f := found(l, 1, 0)
 	f.Certificate.Key = ctwatch.CertificateKey{}
 	record(t, db, l, 1, f)
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "unreadable")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "unreadable")
 	must(t, err)
-	rs, err := db.History(t.Context(), pins.Pin{}, 1)
+	rs, err := db.Keys.History(t.Context(), pins.Pin{}, 1)
 	must(t, err)
 	if len(rs) != 1 || !rs[0].Pin.IsZero() || rs[0].Verdict != "unexpected" {
 		t.Errorf("audit trail %+v", rs)
@@ -92,7 +92,7 @@ func TestAPersonWhoConfirmsAnAlarmIsTold(t *testing.T) {
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
 	for range 2 { // the second time it is no news
-		_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+		_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 		must(t, err)
 	}
 	if n := len(eventsOf(t, db, ctwatch.CertificateUnexpected)); n != 1 {
@@ -108,9 +108,9 @@ func TestTheJudgmentsOnACertificateAreItsOwn(t *testing.T) {
 	db := judging(t, "", issuerRule("another"))
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1)) // two certificates of one key
-	_, err := db.Judge(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, []string{"rejected"}, "ada", "not ours")
 	must(t, err)
-	got, err := db.Judgments(t.Context(), certificate(1).ID)
+	got, err := db.Certificates.History(t.Context(), certificate(1).ID)
 	must(t, err)
 	var by []string
 	for _, r := range got {

@@ -42,10 +42,10 @@ func hashesOf(b []byte) (out []ctwatch.Hash) {
 	return out
 }
 
-// Keep keeps over a restart, and over Reread, what is known of the entries that were read
+// Keep keeps over a restart, and over Rewind, what is known of the entries that were read
 // after the verified position, up to a position that is the read position from now on. It
 // lasts until they are verified.
-func (db *DB) Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctwatch.Kept) error {
+func (db Logs) Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctwatch.Kept) error {
 	return db.write(ctx, "keeping what was read", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
@@ -76,11 +76,11 @@ func (db *DB) Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctw
 	})
 }
 
-// Reread begins a new epoch, in which what was read after the verified position is read
+// Rewind begins a new epoch, in which what was read after the verified position is read
 // again. What is not met again then stays unverified forever. The read position goes back
 // to the verified one, unless more is kept (Keep): to the end of a tree that is kept, or
 // nowhere if it is known not to have verified, since all of that was read.
-func (db *DB) Reread(ctx context.Context, id ctwatch.LogID) error {
+func (db Logs) Rewind(ctx context.Context, id ctwatch.LogID) error {
 	return db.write(ctx, "going back to the verified position", func(t *tx) error { return t.rewind(id) })
 }
 

@@ -12,6 +12,10 @@ import (
 	"ctwatch/pins"
 )
 
+// Keys are those of certificates and their issuers, and the trust that people and policy
+// give them.
+type Keys struct{ *database }
+
 const (
 	keyColumns   = `seq, pin, role, algorithm, state, first_seen, changed_at, changed_by, reason, ordered`
 	sqlKey       = `SELECT ` + keyColumns + ` FROM keys WHERE pin = ? AND role = ?`
@@ -236,12 +240,12 @@ func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
 	return keys, err
 }
 
-// Keys returns every key, in the order in which they were first known, each with
+// List returns every key, in the order in which they were first known, each with
 // the hosts it may be pinned for, the watched names it was certified for and the
 // hosts that serve it (or, if there are none yet, those it was declared for), and its
 // certificates.
 // Which apps ship it, the store cannot read.
-func (db *DB) Keys(ctx context.Context) ([]pins.Key, error) {
+func (db Keys) List(ctx context.Context) ([]pins.Key, error) {
 	var out []pins.Key
 	err := db.read(ctx, "reading the keys", func(t readTx) (err error) {
 		out, err = loadKeys(t, pins.Pin{}, 0)

@@ -12,6 +12,10 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// Logs keeps what following logs yields: positions, tree heads, what was found, faults.
+// It is a follow.Recorder.
+type Logs struct{ *database }
+
 // A logRow is what is kept of one log.
 type logRow struct {
 	seq int64
@@ -81,8 +85,8 @@ func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
 
 // Follow begins to follow a log: it registers it, or updates what is known about
 // it, and returns how far it is. What was read and not verified is to be read again, as
-// after Reread, but for what Keep kept of it.
-func (db *DB) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
+// after Rewind, but for what Keep kept of it.
+func (db Logs) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
 	var p ctwatch.Progress
 	err := db.write(ctx, "following log "+l.Name, func(t *tx) error {
 		_, err := t.exec(`
@@ -120,10 +124,10 @@ func progress(q querier, id ctwatch.LogID) (ctwatch.Progress, error) {
 	return p, err
 }
 
-// Begin chooses a log's starting point, once: everything before it counts as read
+// Start chooses a log's starting point, once: everything before it counts as read
 // and verified. A gap that is not "" is the reason, told in an event, why what is
 // before it is not read.
-func (db *DB) Begin(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error {
+func (db Logs) Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error {
 	return db.write(ctx, "choosing where to start", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
@@ -170,8 +174,8 @@ const (
 )
 
 // Advance moves the verified position to the size of a tree that a tree head
-// proved, and with it all that was seen below it since the last Follow or Reread.
-func (db *DB) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, head ctwatch.Head) error {
+// proved, and with it all that was seen below it since the last Follow or Rewind.
+func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, head ctwatch.Head) error {
 	return db.write(ctx, "moving the verified position", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
@@ -230,7 +234,7 @@ func (t *tx) inTree(certificates []int64) error {
 
 // SetError says why the last try to follow a log failed; "" says that it
 // succeeded.
-func (db *DB) SetError(ctx context.Context, id ctwatch.LogID, msg string) error {
+func (db Logs) SetError(ctx context.Context, id ctwatch.LogID, msg string) error {
 	const what = "noting how a log is"
 	msg = ctwatch.Printable(msg, 1000)
 	var l *logRow
@@ -247,8 +251,8 @@ func (db *DB) SetError(ctx context.Context, id ctwatch.LogID, msg string) error 
 	})
 }
 
-// Logs returns where every log stands that was ever followed, by name.
-func (db *DB) Logs(ctx context.Context) ([]ctwatch.LogStatus, error) {
+// List returns where every log stands that was ever followed, by name.
+func (db Logs) List(ctx context.Context) ([]ctwatch.LogStatus, error) {
 	now := db.now()
 	var out []ctwatch.LogStatus
 	err := db.read(ctx, "reading the logs", func(t readTx) error {

@@ -32,7 +32,7 @@ func TestFirstLookIsOneForEachHost(t *testing.T) {
 		"another key was served":        {func(db *store.DB) { observe(t, db, look(h, a1, 2)) }, false},
 		"that address was dead":         {func(db *store.DB) { observe(t, db, look(h, a1, 2)); observe(t, db, dead) }, false},
 		"then all addresses were gone":  {func(db *store.DB) { observe(t, db, look(h, a1, 2)); observe(t, db, look(h, a2)) }, false},
-		"then the host was forgotten":   {func(db *store.DB) { observe(t, db, look(h, a1, 2)); must(t, db.Forget(t.Context(), nil)) }, false},
+		"then the host was forgotten":   {func(db *store.DB) { observe(t, db, look(h, a1, 2)); must(t, db.Endpoints.KeepOnly(t.Context(), nil)) }, false},
 		"it was seen at another target": {func(db *store.DB) { l := other; l.Addresses = look(h, a2, 2).Addresses; observe(t, db, l) }, false},
 		"another host was looked at":    {func(db *store.DB) { observe(t, db, look("w2.example.com", a1, 2)) }, true},
 		"what is served was pruned": {func(db *store.DB) {
@@ -65,13 +65,13 @@ func TestLaterLooksCountByOtherReasons(t *testing.T) {
 	l := started(t, db, 1)
 	observe(t, db, look(h, a, 1))
 	record(t, db, l, 2, logged(l, 2, 0, time.Second), logged(l, 3, 1, time.Second))
-	_, err := db.Judge(t.Context(), certificate(2).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
+	_, err := db.Certificates.SetVerdict(t.Context(), certificate(2).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours")
 	must(t, err)
 	observe(t, db, at(time.Minute, look(h, a, 2, 3)))
 	record(t, db, l, 4, logged(l, 12, 2, time.Hour), logged(l, 13, 3, time.Hour))
 	wantEqual(t, "verdicts", []string{"expected key_served", "unreviewed no_rule"}, verdicts(t, db, 12, 13))
 	// Its certificate is authorised only while it is served already.
-	_, err = db.Judge(t.Context(), certificate(3).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours, too")
+	_, err = db.Certificates.SetVerdict(t.Context(), certificate(3).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours, too")
 	must(t, err)
 	observe(t, db, at(2*time.Minute, look(h, a, 2, 3)))
 	record(t, db, l, 5, logged(l, 23, 4, 2*time.Hour))
@@ -79,7 +79,7 @@ func TestLaterLooksCountByOtherReasons(t *testing.T) {
 	// One that is expected for having been served vouches for nothing at another host.
 	observe(t, db, look("w5.example.com", a, 5))
 	observe(t, db, at(time.Hour+time.Minute, look("w5.example.com", a, 12)))
-	s, err := db.Standing(t.Context(), certificate(23).ID)
+	s, err := db.Certificates.Standing(t.Context(), certificate(23).ID)
 	must(t, err)
 	wantEqual(t, "served for", []string{h}, s.ServedFor)
 }
@@ -102,7 +102,7 @@ func TestFirstLookCoversCheckedNames(t *testing.T) {
 			observe(t, db, o)
 			l := started(t, db, 1)
 			record(t, db, l, 1, logged(l, 11, 0, time.Hour))
-			got, err := db.Standing(t.Context(), certificate(11).ID)
+			got, err := db.Certificates.Standing(t.Context(), certificate(11).ID)
 			must(t, err)
 			wantEqual(t, "served for", c.want, got.ServedFor)
 		})
@@ -118,9 +118,11 @@ func TestOneLookElsewhereRetiresNothing(t *testing.T) {
 		vouch func(*store.DB, ctwatch.Log)
 		then  pins.State
 	}{
-		"the configuration": {func(db *store.DB, _ ctwatch.Log) { must(t, db.SyncPolicy(t.Context(), []store.PolicyGrant{grant})) }, pins.StateApproved},
-		"a person":          {func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) }, pins.StateDeployed},
-		"rules":             {func(db *store.DB, l ctwatch.Log) { record(t, db, l, 1, found(l, 1, 0)) }, pins.StateDeployed},
+		"the configuration": {func(db *store.DB, _ ctwatch.Log) {
+			must(t, db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{grant}))
+		}, pins.StateApproved},
+		"a person": {func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) }, pins.StateDeployed},
+		"rules":    {func(db *store.DB, l ctwatch.Log) { record(t, db, l, 1, found(l, 1, 0)) }, pins.StateDeployed},
 	} {
 		for what, elsewhere := range map[string]store.Look{
 			"a foreign key":       look(h, a, 2),
@@ -158,7 +160,7 @@ func TestListedKeyIsNotReplaced(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	db := open(t)
 	listed := []store.PolicyGrant{policyGrant("key1", ".example.com"), policyGrant("key2", ".example.com")}
-	must(t, db.SyncPolicy(t.Context(), listed))
+	must(t, db.Keys.SyncPolicy(t.Context(), listed))
 	observe(t, db, look(h, a, 1))
 	settle(t, db)
 	observe(t, db, look(h, a, 2))
@@ -166,7 +168,7 @@ func TestListedKeyIsNotReplaced(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("another listed key is served, and it is %s", s)
 	}
-	must(t, db.SyncPolicy(t.Context(), listed[1:]))
+	must(t, db.Keys.SyncPolicy(t.Context(), listed[1:]))
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("without its line it is %s", s)
 	}
@@ -192,23 +194,23 @@ func TestWhatTheProgramRetiredComesBack(t *testing.T) {
 			must(t, err)
 		}, pins.StateApproved},
 		"by a person": {func(db *store.DB) {
-			must(t, db.Retire(t.Context(), pin("key1"), false, "plan", "rotated")) // a person's name is not the actor
+			must(t, db.Keys.Retire(t.Context(), pin("key1"), false, "plan", "rotated")) // a person's name is not the actor
 			settle(t, db)
 		}, pins.StateRetired},
 		"by a person, then out of the configuration": {func(db *store.DB) {
-			must(t, db.Retire(t.Context(), pin("key1"), false, "ada", "rotated"))
-			must(t, db.SyncPolicy(t.Context(), nil))
+			must(t, db.Keys.Retire(t.Context(), pin("key1"), false, "ada", "rotated"))
+			must(t, db.Keys.SyncPolicy(t.Context(), nil))
 		}, pins.StateRetired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := open(t)
-			must(t, db.SyncPolicy(t.Context(), grant))
+			must(t, db.Keys.SyncPolicy(t.Context(), grant))
 			c.retire(db)
 			if s := state(t, db, pin("key1")); s != pins.StateRetired {
 				t.Fatalf("it is %s", s)
 			}
 			before := len(history(t, db, pin("key1")))
-			must(t, db.SyncPolicy(t.Context(), grant))
+			must(t, db.Keys.SyncPolicy(t.Context(), grant))
 			k := key(t, db, pin("key1"), pins.RoleLeaf)
 			if k.State != c.want || k.State.Trusted() != (len(k.ApprovedFor) == 1) {
 				t.Errorf("it is %s for %v, want %s", k.State, k.ApprovedFor, c.want)
@@ -216,7 +218,7 @@ func TestWhatTheProgramRetiredComesBack(t *testing.T) {
 			if got := history(t, db, pin("key1"))[before:]; c.want == pins.StateApproved {
 				wantEqual(t, "audit trail", []string{"retired→seen by plan plan", "seen→approved by policy policy"}, got)
 			}
-			writesNothing(t, db, "the same again", func() { must(t, db.SyncPolicy(t.Context(), grant)) })
+			writesNothing(t, db, "the same again", func() { must(t, db.Keys.SyncPolicy(t.Context(), grant)) })
 		})
 	}
 }

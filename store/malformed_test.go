@@ -37,7 +37,7 @@ func TestMalformedRowsAreBounded(t *testing.T) {
 			at++
 		}
 		b.End = at
-		must(t, db.Record(t.Context(), b, at))
+		must(t, db.Logs.Record(t.Context(), b, at))
 		c.Add(time.Hour)
 	}
 	if n := rows(); n > 21*2000 || n < 1000 {
@@ -83,7 +83,7 @@ func TestMigrateBoundsMalformedRows(t *testing.T) {
 		t.Errorf("%d rows, want 2", n)
 	}
 	started(t, db, 1)
-	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, End: 4}, 4))
+	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, End: 4}, 4))
 	es := events(t, db)
 	if len(es) != 1 || es[0].Data.Index == nil || *es[0].Data.Index != 3 {
 		t.Errorf("events %v", types(es))

@@ -74,8 +74,8 @@ func TestStoreKeepsTheWholeCertificate(t *testing.T) {
 	f.Certificate.Subject = strings.Repeat("\x01", 60_000)
 	record(t, db, l, 1, f)
 	record(t, db, l, 2, foundMany(l, 1, 1, names))
-	must(t, db.Announce(t.Context(), ctwatch.TestEvent(strings.Repeat("x", 1<<20), epoch)))
-	_, err := db.Judge(t.Context(), f.Certificate.ID, ctwatch.Unexpected, []string{"rejected"}, "alice", strings.Repeat("no ", 1<<20))
+	must(t, db.Outbox.Add(t.Context(), ctwatch.TestEvent(strings.Repeat("x", 1<<20), epoch)))
+	_, err := db.Certificates.SetVerdict(t.Context(), f.Certificate.ID, ctwatch.Unexpected, []string{"rejected"}, "alice", strings.Repeat("no ", 1<<20))
 	must(t, err)
 
 	var largest int

@@ -13,6 +13,9 @@ import (
 	"ctwatch/pins"
 )
 
+// Endpoints keeps what servers serve.
+type Endpoints struct{ *database }
+
 // A Look is what was seen at one endpoint at a time.
 type Look struct {
 	Host   string // the name that was asked for, in lower case
@@ -54,7 +57,7 @@ func (e HostTarget) String() string { return e.Host + " at " + e.Target }
 // Observe notes what an endpoint serves. What an address that was not reached
 // served before stays. That a certificate is served is told once for each host; its
 // key and that of its issuer become known, and by that no more than seen.
-func (db *DB) Observe(ctx context.Context, l Look) error {
+func (db Endpoints) Observe(ctx context.Context, l Look) error {
 	e := HostTarget{text(l.Host), text(l.Target)}
 	return db.write(ctx, fmt.Sprintf("noting what %v serves", e), func(t *tx) error {
 		o := observation{tx: t, HostTarget: e, at: l.At}
@@ -78,9 +81,9 @@ func (db *DB) Observe(ctx context.Context, l Look) error {
 	})
 }
 
-// Forget drops what was seen at endpoints other than these: they are not looked at
+// KeepOnly drops what was seen at endpoints other than these: they are not looked at
 // any more. Where there are none nothing is written.
-func (db *DB) Forget(ctx context.Context, keep []HostTarget) error {
+func (db Endpoints) KeepOnly(ctx context.Context, keep []HostTarget) error {
 	const what = "forgetting endpoints"
 	var gone []HostTarget
 	err := db.read(ctx, what, func(t readTx) error {

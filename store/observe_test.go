@@ -16,7 +16,7 @@ import (
 // servedNow tells what is served in short: "host address serial since at".
 func servedNow(t testing.TB, db *store.DB) (out []string) {
 	t.Helper()
-	f, err := db.Facts(t.Context())
+	f, err := db.Plans.Facts(t.Context())
 	must(t, err)
 	serial := make(map[string]string)
 	for i := range 10 {
@@ -37,7 +37,7 @@ func TestObservationsReplaceWhatWasReached(t *testing.T) {
 	step := 0
 	see := func(complete bool, want []string, rs ...store.Reached) {
 		t.Helper()
-		must(t, db.Observe(t.Context(), store.Look{Host: h, Target: h + ":443", At: epoch.Add(time.Duration(step) * time.Hour), Complete: complete, Addresses: rs}))
+		must(t, db.Endpoints.Observe(t.Context(), store.Look{Host: h, Target: h + ":443", At: epoch.Add(time.Duration(step) * time.Hour), Complete: complete, Addresses: rs}))
 		step++
 		if diff := cmp.Diff(want, servedNow(t, db)); diff != "" {
 			t.Fatalf("step %d (-want +got):\n%s", step, diff)
@@ -63,8 +63,8 @@ func TestObservationsReplaceWhatWasReached(t *testing.T) {
 
 	observe(t, db, look("other.example", a1, 4))
 	keep := []store.HostTarget{{Host: h, Target: h + ":443"}, {Host: "other.example", Target: "other.example:443"}}
-	writesNothing(t, db, "forgetting nothing", func() { must(t, db.Forget(t.Context(), keep)) })
-	must(t, db.Forget(t.Context(), keep[1:]))
+	writesNothing(t, db, "forgetting nothing", func() { must(t, db.Endpoints.KeepOnly(t.Context(), keep)) })
+	must(t, db.Endpoints.KeepOnly(t.Context(), keep[1:]))
 	if diff := cmp.Diff([]string{"other.example " + a1 + " 5 0s 0s"}, servedNow(t, db)); diff != "" {
 		t.Errorf("after an endpoint was forgotten (-want +got):\n%s", diff)
 	}
@@ -115,7 +115,7 @@ func TestACertificateIsDeployedWhileItIsServed(t *testing.T) {
 		t.Errorf("certificate.deployed events (-want +got):\n%s", diff)
 	}
 
-	must(t, db.Forget(t.Context(), nil))
+	must(t, db.Endpoints.KeepOnly(t.Context(), nil))
 	deployed(1, false)
 }
 
@@ -136,7 +136,7 @@ func TestACertificateLoggedAfterItIsServedIsDeployed(t *testing.T) {
 func TestWhatServersServeIsNotTrusted(t *testing.T) {
 	db := open(t)
 	observe(t, db, look("api.example.com", "192.0.2.1:443", 1))
-	keys, err := db.Keys(t.Context())
+	keys, err := db.Keys.List(t.Context())
 	must(t, err)
 	var got []string
 	for _, k := range keys {
@@ -196,7 +196,7 @@ func TestKeysSettle(t *testing.T) {
 	expect("a certificate for it has not ended", 0, settle(t, db), pins.StateRetiring)
 	c.Add(365 * 24 * time.Hour)
 	expect("all have, and a person vouches for it", 0, settle(t, db), pins.StateRetiring)
-	must(t, db.Retire(t.Context(), k1, false, "ada", "rotated"))
+	must(t, db.Keys.Retire(t.Context(), k1, false, "ada", "rotated"))
 	expect("the person does no more", 1, settle(t, db), pins.StateRetired)
 
 	var deployed []string

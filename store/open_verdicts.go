@@ -15,9 +15,9 @@ type OpenVerdict struct {
 	Count   int64
 }
 
-// OpenVerdicts counts the certificates that are unexpected or unreviewed and that no
+// CountOpen counts the certificates that are unexpected or unreviewed and that no
 // person judged, by watched domain. One that matches several domains counts for each.
-func (db *DB) OpenVerdicts(ctx context.Context) ([]OpenVerdict, error) {
+func (db Certificates) CountOpen(ctx context.Context) ([]OpenVerdict, error) {
 	var out []OpenVerdict
 	err := db.read(ctx, "counting open verdicts", func(t readTx) error {
 		rows, err := t.query(`

@@ -27,7 +27,7 @@ func TestOpenVerdictsWaitForAPerson(t *testing.T) {
 	}
 	expect := func(want ...store.OpenVerdict) {
 		t.Helper()
-		got, err := db.OpenVerdicts(t.Context())
+		got, err := db.Certificates.CountOpen(t.Context())
 		must(t, err)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("open verdicts (-want +got):\n%s", diff)
@@ -36,7 +36,7 @@ func TestOpenVerdictsWaitForAPerson(t *testing.T) {
 	other := store.OpenVerdict{Domain: "b.example.com", Verdict: ctwatch.Unreviewed, Count: 1}
 	expect(other, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unexpected, Count: 2}, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unreviewed, Count: 2})
 	for n, v := range map[int]ctwatch.Verdict{1: ctwatch.Expected, 2: ctwatch.Unexpected} {
-		_, err := db.Judge(t.Context(), certificate(n).ID, v, []string{"decided"}, "ada", "I know it")
+		_, err := db.Certificates.SetVerdict(t.Context(), certificate(n).ID, v, []string{"decided"}, "ada", "I know it")
 		must(t, err)
 	}
 	expect(other, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unexpected, Count: 1}, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unreviewed, Count: 1})

@@ -11,6 +11,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// Outbox holds the events that wait for senders. It is a notify.Outbox.
+type Outbox struct{ *database }
+
 // together is how long after the first sender others count as configured with it:
 // reading begins while they are registered one by one, and none is to miss what
 // another is told.
@@ -19,7 +22,7 @@ const together = time.Minute
 // Register makes a sender known, and that it is in use. One that is new starts
 // after the newest event if there have been others for longer, else at the
 // beginning.
-func (db *DB) Register(ctx context.Context, sender string) error {
+func (db Outbox) Register(ctx context.Context, sender string) error {
 	err := db.write(ctx, "registering a sender", func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO senders (name, registered_at, cursor)
@@ -40,7 +43,7 @@ func (db *DB) Register(ctx context.Context, sender string) error {
 
 // Unregister says that a sender is in use no more, as when it was taken out of the
 // configuration: Prune does not wait for it. Its cursor stays.
-func (db *DB) Unregister(sender string) {
+func (db Outbox) Unregister(sender string) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	delete(db.senders, sender)
@@ -51,7 +54,7 @@ func (db *DB) Unregister(sender string) {
 // if there are any, and once it is done with them those after its cursor. The two
 // never come together, so that each is done with by itself. It fails with
 // ErrNoSender.
-func (db *DB) Pending(ctx context.Context, sender string, limit int) ([]ctwatch.Queued, error) {
+func (db Outbox) Pending(ctx context.Context, sender string, limit int) ([]ctwatch.Queued, error) {
 	var out []ctwatch.Queued
 	err := db.read(ctx, "reading the outbox for "+sender, func(t readTx) error {
 		cursor, err := cursorOf(t, sender)
@@ -91,9 +94,9 @@ const (
 	sqlPassed = `UPDATE senders SET cursor = max(cursor, ?2) WHERE name = ?1`
 )
 
-// Delivered says that a sender is done with all events up to seq, which Pending
+// SetDelivered says that a sender is done with all events up to seq, which Pending
 // returned, and that it delivered that one.
-func (db *DB) Delivered(ctx context.Context, sender string, seq int64) error {
+func (db Outbox) SetDelivered(ctx context.Context, sender string, seq int64) error {
 	return db.jot(ctx, "noting a delivery by "+sender, func(t *tx) error {
 		if err := one(t.exec(sqlDelivered, sender, seq, ms(t.now))); err != nil || seq >= 0 {
 			return err
@@ -102,9 +105,9 @@ func (db *DB) Delivered(ctx context.Context, sender string, seq int64) error {
 	})
 }
 
-// Passed says that a sender is done with all events up to seq, which Pending
+// SkipTo says that a sender is done with all events up to seq, which Pending
 // returned, and wanted none since the last that it delivered.
-func (db *DB) Passed(ctx context.Context, sender string, seq int64) error {
+func (db Outbox) SkipTo(ctx context.Context, sender string, seq int64) error {
 	return db.jot(ctx, "noting what "+sender+" does not want", func(t *tx) error {
 		if err := one(t.exec(sqlPassed, sender, seq)); err != nil || seq >= 0 {
 			return err
@@ -124,9 +127,9 @@ const (
 		ON CONFLICT DO NOTHING`
 )
 
-// Dead sets an event aside that a sender will never take, and moves past it. The
+// SetDeadLetter sets an event aside that a sender will never take, and moves past it. The
 // event is kept with the reason.
-func (db *DB) Dead(ctx context.Context, sender string, seq int64, reason string) error {
+func (db Outbox) SetDeadLetter(ctx context.Context, sender string, seq int64, reason string) error {
 	return db.jot(ctx, "setting an event aside for "+sender, func(t *tx) error {
 		err := one(t.exec(sqlPassed, sender, seq))
 		if err != nil {
@@ -143,8 +146,8 @@ func (db *DB) Dead(ctx context.Context, sender string, seq int64, reason string)
 	})
 }
 
-// Failing says why a sender cannot deliver now. The event stays pending.
-func (db *DB) Failing(ctx context.Context, sender string, reason string) error {
+// SetFailing says why a sender cannot deliver now. The event stays pending.
+func (db Outbox) SetFailing(ctx context.Context, sender string, reason string) error {
 	return db.jot(ctx, "noting a failure of "+sender, func(t *tx) error {
 		return one(t.exec(`UPDATE senders SET last_error = ?2, attempts = attempts + 1 WHERE name = ?1`, sender, text(reason)))
 	})

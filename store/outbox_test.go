@@ -13,7 +13,7 @@ import (
 
 func seqs(t testing.TB, db *store.DB, sender string, limit int) []int64 {
 	t.Helper()
-	pending, err := db.Pending(t.Context(), sender, limit)
+	pending, err := db.Outbox.Pending(t.Context(), sender, limit)
 	must(t, err)
 	out := []int64{}
 	for _, q := range pending {
@@ -29,29 +29,29 @@ func fill(t testing.TB, db *store.DB, l ctwatch.Log, from, n int) {
 	for i := from; i < from+n; i++ {
 		b.Found = append(b.Found, found(l, i, uint64(i)))
 	}
-	must(t, db.Record(t.Context(), b, 0))
+	must(t, db.Logs.Record(t.Context(), b, 0))
 }
 
 func TestEachSenderHasItsOwnCursor(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
 	fill(t, db, l, 0, 5)
-	must(t, db.Register(t.Context(), "b")) // at the same time as a: it misses nothing
-	must(t, db.Delivered(t.Context(), "a", 1))
-	must(t, db.Delivered(t.Context(), "a", 3))
-	must(t, db.Delivered(t.Context(), "a", 2)) // never back
-	must(t, db.Register(t.Context(), "a"))     // nor by registering again
+	must(t, db.Outbox.Register(t.Context(), "b")) // at the same time as a: it misses nothing
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 1))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 3))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 2)) // never back
+	must(t, db.Outbox.Register(t.Context(), "a"))        // nor by registering again
 	if diff := cmp.Diff([]int64{4, 5}, seqs(t, db, "a", 10)); diff != "" {
 		t.Errorf("pending for a (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]int64{1, 2}, seqs(t, db, "b", 2)); diff != "" {
 		t.Errorf("pending for b (-want +got):\n%s", diff)
 	}
-	if _, err := db.Pending(t.Context(), "c", 1); err == nil {
+	if _, err := db.Outbox.Pending(t.Context(), "c", 1); err == nil {
 		t.Error("a sender that is not registered has events pending")
 	}
-	if err := db.Delivered(t.Context(), "c", 1); err == nil {
+	if err := db.Outbox.SetDelivered(t.Context(), "c", 1); err == nil {
 		t.Error("a sender that is not registered delivered")
 	}
 }
@@ -59,19 +59,19 @@ func TestEachSenderHasItsOwnCursor(t *testing.T) {
 func TestWhatIsNotWantedIsNoSuccess(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
 	fill(t, db, l, 0, 3)
-	must(t, db.Failing(t.Context(), "a", "refused"))
-	must(t, db.Passed(t.Context(), "a", 2))
+	must(t, db.Outbox.SetFailing(t.Context(), "a", "refused"))
+	must(t, db.Outbox.SkipTo(t.Context(), "a", 2))
 	if diff := cmp.Diff([]int64{3}, seqs(t, db, "a", 10)); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}
-	s, err := db.SenderStatus(t.Context())
+	s, err := db.Senders.List(t.Context())
 	must(t, err)
 	if len(s) != 1 || s[0].LastSuccess != nil || s[0].LastError != "refused" {
 		t.Errorf("status %+v", s)
 	}
-	if err := db.Passed(t.Context(), "b", 1); err == nil {
+	if err := db.Outbox.SkipTo(t.Context(), "b", 1); err == nil {
 		t.Error("a sender that is not registered passed")
 	}
 }
@@ -80,18 +80,18 @@ func TestALaterSenderStartsAfterTheNewestEvent(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
 	fill(t, db, l, 0, 3)
 	c.Add(time.Hour)
-	must(t, db.Register(t.Context(), "b"))
+	must(t, db.Outbox.Register(t.Context(), "b"))
 	if got := seqs(t, db, "b", 10); len(got) > 0 {
 		t.Errorf("pending %v for a sender that came later", got)
 	}
 	// Also when they are gone.
-	must(t, db.Delivered(t.Context(), "a", 3))
-	_, err := db.Prune(t.Context(), c.Now())
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 3))
+	_, err := db.Outbox.Prune(t.Context(), c.Now())
 	must(t, err)
-	must(t, db.Register(t.Context(), "c"))
+	must(t, db.Outbox.Register(t.Context(), "c"))
 	fill(t, db, l, 10, 1)
 	for _, s := range []string{"a", "b", "c"} {
 		if diff := cmp.Diff([]int64{4}, seqs(t, db, s, 10)); diff != "" {
@@ -103,16 +103,16 @@ func TestALaterSenderStartsAfterTheNewestEvent(t *testing.T) {
 func TestSenderStatus(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
-	must(t, db.Register(t.Context(), "b"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "b"))
 	fill(t, db, l, 0, 5)
-	must(t, db.Failing(t.Context(), "a", "503"))
-	must(t, db.Failing(t.Context(), "a", "504"))
-	must(t, db.Failing(t.Context(), "b", "503"))
-	must(t, db.Dead(t.Context(), "b", 1, "too large"))
-	must(t, db.Dead(t.Context(), "b", 1, "too large"))
-	must(t, db.Delivered(t.Context(), "b", 2))
-	got, err := db.SenderStatus(t.Context())
+	must(t, db.Outbox.SetFailing(t.Context(), "a", "503"))
+	must(t, db.Outbox.SetFailing(t.Context(), "a", "504"))
+	must(t, db.Outbox.SetFailing(t.Context(), "b", "503"))
+	must(t, db.Outbox.SetDeadLetter(t.Context(), "b", 1, "too large"))
+	must(t, db.Outbox.SetDeadLetter(t.Context(), "b", 1, "too large"))
+	must(t, db.Outbox.SetDelivered(t.Context(), "b", 2))
+	got, err := db.Senders.List(t.Context())
 	must(t, err)
 	at := epoch
 	want := []store.SenderStatus{
@@ -132,9 +132,9 @@ func TestSenderStatus(t *testing.T) {
 func TestAnEventThatIsThereLeavesNoGap(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
 	fill(t, db, l, 0, 1)
-	must(t, db.Announce(t.Context(), events(t, db)[0]))
+	must(t, db.Outbox.Add(t.Context(), events(t, db)[0]))
 	fill(t, db, l, 1, 1)
 	if diff := cmp.Diff([]int64{1, 2}, seqs(t, db, "a", 10)); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
@@ -149,7 +149,7 @@ func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
 	fill(t, db, l, 0, 25)
 	prune := func(want int64) {
 		t.Helper()
-		got, err := db.Prune(t.Context(), c.Now().Add(-time.Minute))
+		got, err := db.Outbox.Prune(t.Context(), c.Now().Add(-time.Minute))
 		must(t, err)
 		if got != want {
 			t.Errorf("%d events were deleted, want %d", got, want)
@@ -158,15 +158,15 @@ func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
 	c.Add(time.Hour)
 	prune(0) // for there is no sender
 	for _, s := range []string{"a", "b", "gone"} {
-		must(t, db.Register(t.Context(), s))
+		must(t, db.Outbox.Register(t.Context(), s))
 	}
 	fill(t, db, l, 25, 10) // young
-	must(t, db.Delivered(t.Context(), "a", 35))
-	must(t, db.Delivered(t.Context(), "b", 2))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 35))
+	must(t, db.Outbox.SetDelivered(t.Context(), "b", 2))
 	prune(0) // for one that is there no more
-	db.Unregister("gone")
+	db.Outbox.Unregister("gone")
 	prune(2)
-	must(t, db.Delivered(t.Context(), "b", 30))
+	must(t, db.Outbox.SetDelivered(t.Context(), "b", 30))
 	prune(23)
 	prune(0)
 	c.Add(time.Hour)
@@ -176,7 +176,7 @@ func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
 func BenchmarkPending(b *testing.B) {
 	db := open(b)
 	l := started(b, db, 1)
-	must(b, db.Register(b.Context(), "a"))
+	must(b, db.Outbox.Register(b.Context(), "a"))
 	for i := range 50 {
 		var fs []ctwatch.Found
 		for j := range 100 {
@@ -187,7 +187,7 @@ func BenchmarkPending(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		got, err := db.Pending(context.Background(), "a", 100)
+		got, err := db.Outbox.Pending(context.Background(), "a", 100)
 		if err != nil || len(got) != 100 {
 			b.Fatal(len(got), err)
 		}

@@ -41,7 +41,7 @@ func declaration(p pins.Pin, on ...string) store.Approval {
 
 func approve(t testing.TB, db *store.DB, a store.Approval) pins.Key {
 	t.Helper()
-	k, err := db.Approve(t.Context(), a)
+	k, err := db.Keys.Approve(t.Context(), a)
 	must(t, err)
 	return k
 }
@@ -49,7 +49,7 @@ func approve(t testing.TB, db *store.DB, a store.Approval) pins.Key {
 // key returns a key of the store; the zero key if it is not known.
 func key(t testing.TB, db *store.DB, p pins.Pin, role pins.Role) pins.Key {
 	t.Helper()
-	keys, err := db.Keys(t.Context())
+	keys, err := db.Keys.List(t.Context())
 	must(t, err)
 	i := slices.IndexFunc(keys, func(k pins.Key) bool { return k.Pin == p && k.Role == role })
 	if i < 0 {
@@ -66,7 +66,7 @@ func state(t testing.TB, db *store.DB, p pins.Pin) pins.State {
 // history tells the audit trail of a pin in short.
 func history(t testing.TB, db *store.DB, p pins.Pin) []string {
 	t.Helper()
-	rs, err := db.History(t.Context(), p, 0)
+	rs, err := db.Keys.History(t.Context(), p, 0)
 	must(t, err)
 	out := []string{}
 	for _, r := range rs {
@@ -87,7 +87,7 @@ func history(t testing.TB, db *store.DB, p pins.Pin) []string {
 
 func revision(t testing.TB, db *store.DB) int64 {
 	t.Helper()
-	n, err := db.Revision(t.Context())
+	n, err := db.Plans.Revision(t.Context())
 	must(t, err)
 	return n
 }
@@ -144,7 +144,7 @@ func look(h, a string, ns ...int) store.Look {
 
 func observe(t testing.TB, db *store.DB, l store.Look) {
 	t.Helper()
-	must(t, db.Observe(t.Context(), l))
+	must(t, db.Endpoints.Observe(t.Context(), l))
 }
 
 func settle(t testing.TB, db *store.DB, shipped ...pins.Pin) int {
@@ -153,7 +153,7 @@ func settle(t testing.TB, db *store.DB, shipped ...pins.Pin) int {
 	for _, p := range shipped {
 		m[p] = []pins.AppVersion{{Name: "shop", Version: "1"}}
 	}
-	n, err := db.Settle(t.Context(), m)
+	n, err := db.Plans.SettleKeys(t.Context(), m)
 	must(t, err)
 	return n
 }

@@ -23,7 +23,7 @@ const byPolicy = "policy"
 // compromised. One that the program retired comes back. One that is left with no
 // approval at all, not of a person either, is trusted no more. Where nothing changes
 // nothing is written.
-func (db *DB) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
+func (db Keys) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
 	const what = "applying the configuration's policy to keys"
 	var c policyChange
 	err := db.read(ctx, what, func(t readTx) (err error) {

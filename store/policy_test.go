@@ -14,12 +14,12 @@ func TestWhatAPersonRetiresTheConfigurationDoesNotBringBack(t *testing.T) {
 	policy := []store.PolicyGrant{{Pin: pin("key1"), Role: pins.RoleLeaf, Pattern: host("w1.example.com"), Reason: "line 1"}}
 	sync := func(want []store.PolicyGrant) {
 		t.Helper()
-		must(t, db.SyncPolicy(t.Context(), want))
+		must(t, db.Keys.SyncPolicy(t.Context(), want))
 	}
 	sync(policy)
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
 	settle(t, db)
-	must(t, db.Retire(t.Context(), pin("key1"), false, "ada", "old"))
+	must(t, db.Keys.Retire(t.Context(), pin("key1"), false, "ada", "old"))
 	if got := state(t, db, pin("key1")); got != pins.StateRetiring {
 		t.Fatalf("served, and to be retired, it is %s", got)
 	}

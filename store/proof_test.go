@@ -37,7 +37,7 @@ func claimed(l ctwatch.Log, n int, index uint64, issuer string) ctwatch.Found {
 
 func advance(t testing.TB, db *store.DB, l ctwatch.Log, size uint64) {
 	t.Helper()
-	must(t, db.Advance(t.Context(), l.ID, tree(size), head(size)))
+	must(t, db.Logs.Advance(t.Context(), l.ID, tree(size), head(size)))
 }
 
 // TestUnprovenEntryGrantsNothing: an entry alarms at once, and gives trust only once it
@@ -76,7 +76,7 @@ func TestEntryOutsideTheTreeGrantsNothing(t *testing.T) {
 	db := judging(t, "", provenRule("issuer"))
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 1, found(l, 1, 0))
-	must(t, db.Reread(t.Context(), l.ID))
+	must(t, db.Logs.Rewind(t.Context(), l.ID))
 	recordUnproven(t, db, l, 1, found(l, 2, 0))
 	advance(t, db, l, 1)
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
@@ -86,7 +86,7 @@ func TestEntryOutsideTheTreeGrantsNothing(t *testing.T) {
 		t.Errorf("the key of the entry in the tree is %s", s)
 	}
 	// Proving its issuer proves nothing of the tree.
-	must(t, db.AddProof(t.Context(), l.ID, found(l, 1, 0)))
+	must(t, db.Logs.AddProof(t.Context(), l.ID, found(l, 1, 0)))
 	record(t, db, l, 3)
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("with a proven issuer the key of an entry that is not in the tree is %s", s)
@@ -107,24 +107,24 @@ func TestIssuerWithoutProofGrantsNothing(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("its key is %s", s)
 	}
-	if keys, err := db.Keys(t.Context()); err != nil || len(keys) != 1 {
+	if keys, err := db.Keys.List(t.Context()); err != nil || len(keys) != 1 {
 		t.Errorf("%d keys are known, %v: an issuer without proof is none", len(keys), err)
 	}
 	must(t, db.Close())
 
 	db = judging(t, path, provenRule("issuer"))
-	todo, err := db.Unsettled(t.Context(), l.ID, 10)
+	todo, err := db.Logs.EntriesToReread(t.Context(), l.ID, 10)
 	must(t, err)
 	if want := (ctwatch.EntryRef{Index: 0, LeafHash: leafHash(1, 0)}); len(todo) != 1 || todo[0] != want {
 		t.Fatalf("after a restart %v are to be read again", todo)
 	}
 	altered := found(l, 1, 0)
 	altered.LeafHash = hash("altered")
-	must(t, db.AddProof(t.Context(), l.ID, altered))
+	must(t, db.Logs.AddProof(t.Context(), l.ID, altered))
 	if get(t, db, 1).Issuer.Proven {
 		t.Error("another entry proved the issuer")
 	}
-	must(t, db.AddProof(t.Context(), l.ID, found(l, 1, 0)))
+	must(t, db.Logs.AddProof(t.Context(), l.ID, found(l, 1, 0)))
 	c = get(t, db, 1)
 	if c.Verdict != ctwatch.Expected || !c.Issuer.Proven || len(c.Problems) > 0 || len(c.Pins) != 2 {
 		t.Errorf("with a proof it is %s %q, issuer %+v, problems %q", c.Verdict, c.Reasons, c.Issuer, c.Problems)
@@ -132,7 +132,7 @@ func TestIssuerWithoutProofGrantsNothing(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("with a proof its key is %s", s)
 	}
-	if todo, err := db.Unsettled(t.Context(), l.ID, 10); err != nil || len(todo) != 0 {
+	if todo, err := db.Logs.EntriesToReread(t.Context(), l.ID, 10); err != nil || len(todo) != 0 {
 		t.Errorf("%v are to be read again, %v", todo, err)
 	}
 }
@@ -183,7 +183,7 @@ func TestForgedFinalGivesWay(t *testing.T) {
 	record(t, db, l, 2, forged)
 	finals := func() []pins.Leaf {
 		t.Helper()
-		out, err := db.FinalCertificates(t.Context(), []pins.Pin{pin("key1")})
+		out, err := db.Documents.FinalCertificates(t.Context(), []pins.Pin{pin("key1")})
 		must(t, err)
 		return out
 	}
@@ -209,7 +209,7 @@ func TestOldIssuersAreProvenLater(t *testing.T) {
 	l := testLog(1)
 	version4(t, path, l)
 	db := judging(t, path, provenRule("issuer"))
-	must(t, db.Rejudge(t.Context(), "by signature"))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "by signature"))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Expected || !c.Issuer.Proven {
 		t.Errorf("what was in the tree is %s %q", c.Verdict, c.Reasons)
 	}
@@ -225,20 +225,20 @@ func TestOldIssuersAreProvenLater(t *testing.T) {
 	if h := history(t, db, pin("key2")); !slices.ContainsFunc(h, func(s string) bool { return strings.HasPrefix(s, "withdraw ") }) {
 		t.Errorf("that its trust was taken back is not in the audit trail: %q", h)
 	}
-	todo, err := db.Unsettled(t.Context(), l.ID, 10)
+	todo, err := db.Logs.EntriesToReread(t.Context(), l.ID, 10)
 	must(t, err)
 	if len(todo) != 2 {
 		t.Errorf("%d entries are to be read again", len(todo))
 	}
 	// The log serves all there is, and it is no proof.
-	must(t, db.AddProof(t.Context(), l.ID, claimed(l, 1, 0, "issuer")))
+	must(t, db.Logs.AddProof(t.Context(), l.ID, claimed(l, 1, 0, "issuer")))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Unexpected || c.Issuer.Proven {
 		t.Errorf("without a proof it is %s %q", c.Verdict, c.Reasons)
 	}
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("without a proof its key is %s", s)
 	}
-	must(t, db.AddProof(t.Context(), l.ID, found(l, 1, 0)))
+	must(t, db.Logs.AddProof(t.Context(), l.ID, found(l, 1, 0)))
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("with a proof its key is %s", s)
 	}

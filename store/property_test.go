@@ -70,7 +70,7 @@ func TestAnySequenceKeepsThePromises(t *testing.T) {
 					}
 				}
 				m.position = max(m.position, b.End)
-				must(t, db.Record(t.Context(), b, m.position))
+				must(t, db.Logs.Record(t.Context(), b, m.position))
 			},
 			"advance": func(rt *rapid.T) {
 				m.verified = rapid.Uint64Range(m.verified, m.position).Draw(rt, "to")
@@ -79,7 +79,7 @@ func TestAnySequenceKeepsThePromises(t *testing.T) {
 						m.seen[key] = true
 					}
 				}
-				must(t, db.Advance(t.Context(), l.ID, tree(m.verified), head(m.verified)))
+				must(t, db.Logs.Advance(t.Context(), l.ID, tree(m.verified), head(m.verified)))
 				if m.verified >= m.tree {
 					m.tree = 0
 				}
@@ -91,16 +91,16 @@ func TestAnySequenceKeepsThePromises(t *testing.T) {
 				if m.doubted {
 					m.tree, k = 0, ctwatch.Kept{Unverified: true, Repair: epoch, Pause: time.Minute}
 				}
-				must(t, db.Keep(t.Context(), l.ID, m.position, k))
+				must(t, db.Logs.Keep(t.Context(), l.ID, m.position, k))
 			},
 			"reread": func(*rapid.T) {
-				must(t, db.Reread(t.Context(), l.ID))
+				must(t, db.Logs.Rewind(t.Context(), l.ID))
 				m.rewind()
 			},
 			"crash": func(*rapid.T) {
 				must(t, db.Crash())
 				db = open()
-				p, err := db.Follow(t.Context(), l)
+				p, err := db.Logs.Follow(t.Context(), l)
 				must(t, err)
 				m.rewind()
 				if p.Position != m.position || p.Verified.Size != m.verified {
@@ -122,7 +122,7 @@ func (m *model) check(t *testing.T, rt *rapid.T, db *store.DB, l ctwatch.Log) {
 	}
 	certificates := make(map[string]bool)
 	got := make(map[uint64]bool)
-	for c, err := range db.Certificates(t.Context(), store.Filter{}) {
+	for c, err := range db.Certificates.List(t.Context(), store.Filter{}) {
 		must(t, err)
 		certificates[c.ID.String()] = true
 		version := uint64(0)

@@ -18,7 +18,7 @@ const keepThreads = 400 * 24 * time.Hour
 // in use is done with: those registered since the database was opened, and not
 // unregistered. While there is none, nothing is deleted. It returns how many were.
 // It forgets threads that are old, too.
-func (db *DB) Prune(ctx context.Context, before time.Time) (int64, error) {
+func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	db.mu.Lock()
 	senders := list(slices.Collect(maps.Keys(db.senders)))
 	db.mu.Unlock()
@@ -54,7 +54,7 @@ func (db *DB) Prune(ctx context.Context, before time.Time) (int64, error) {
 
 // inSteps runs f, each time in a transaction of its own, until it deletes less than
 // a step. It returns how many rows all deleted.
-func (db *DB) inSteps(ctx context.Context, what string, f func(*tx) (int64, error)) (total int64, err error) {
+func (db *database) inSteps(ctx context.Context, what string, f func(*tx) (int64, error)) (total int64, err error) {
 	for {
 		var n int64
 		err := db.write(ctx, what, func(t *tx) (err error) {

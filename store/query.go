@@ -36,8 +36,8 @@ type Filter struct {
 // pages through for an hour must not keep the write-ahead log from being emptied.
 const listStep = 200
 
-// Certificates lists certificates, those seen last first. An error comes last.
-func (db *DB) Certificates(ctx context.Context, f Filter) iter.Seq2[ctwatch.Certificate, error] {
+// List lists certificates, those seen last first. An error comes last.
+func (db Certificates) List(ctx context.Context, f Filter) iter.Seq2[ctwatch.Certificate, error] {
 	return func(yield func(ctwatch.Certificate, error) bool) {
 		for left := f.Limit; ; {
 			step := listStep
@@ -64,7 +64,7 @@ func (db *DB) Certificates(ctx context.Context, f Filter) iter.Seq2[ctwatch.Cert
 }
 
 // page reads the first n certificates of a list.
-func (db *DB) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate, error) {
+func (db *database) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate, error) {
 	where := []string{"true"}
 	var args []any
 	and := func(condition string, arg ...any) {
@@ -124,19 +124,19 @@ func (db *DB) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate,
 	return out, err
 }
 
-const sqlCAAUnknown = `
+const sqlAwaitingCAA = `
 	SELECT c.seq FROM certificates c
 	WHERE instr(c.reasons, '"caa_unknown"') > 0 AND (c.not_after > ?1 OR c.not_after IS NULL)
 		AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?2)
 	ORDER BY c.seq DESC LIMIT ?3`
 
-// CAAUnknown returns the certificates whose verdict is to rest on CAA records that
+// AwaitingCAA returns the certificates whose verdict is to rest on CAA records that
 // nobody could ask for yet: those that have not ended and that no person judged, seen
 // last first, at most limit.
-func (db *DB) CAAUnknown(ctx context.Context, limit int) ([]ctwatch.Certificate, error) {
+func (db Certificates) AwaitingCAA(ctx context.Context, limit int) ([]ctwatch.Certificate, error) {
 	var out []ctwatch.Certificate
 	err := db.read(ctx, "looking for certificates without CAA records", func(t readTx) error {
-		seqs, err := sequences(t, sqlCAAUnknown, ms(db.now()), string(pins.Person), limit)
+		seqs, err := sequences(t, sqlAwaitingCAA, ms(db.now()), string(pins.Person), limit)
 		for _, seq := range seqs {
 			c, err := loadCertificate(t, seq)
 			if err != nil {
@@ -152,9 +152,9 @@ func (db *DB) CAAUnknown(ctx context.Context, limit int) ([]ctwatch.Certificate,
 // minPrefix is how many hex digits of an ID are needed to name a certificate.
 const minPrefix = 8
 
-// Certificate returns the certificate with an ID in hex, of which the first eight
+// Get returns the certificate with an ID in hex, of which the first eight
 // digits or more are enough. It fails with ErrNotFound or ErrAmbiguous.
-func (db *DB) Certificate(ctx context.Context, id string) (ctwatch.Certificate, error) {
+func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	low, high, err := idRange(id)
 	if err != nil {
@@ -202,7 +202,7 @@ type DER struct {
 }
 
 // DER returns the bytes of the certificate with an ID. It fails with ErrNotFound.
-func (db *DB) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
+func (db Certificates) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
 	var d DER
 	err := db.read(ctx, fmt.Sprintf("certificate %v", id), func(t readTx) error {
 		err := t.queryRow(`

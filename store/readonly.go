@@ -57,7 +57,7 @@ func openReadOnly(ctx context.Context, path string, o Options) (_ *DB, err error
 }
 
 // stat returns what the file is, or an error that says what to do without it.
-func (db *DB) stat() (fs.FileInfo, error) {
+func (db *database) stat() (fs.FileInfo, error) {
 	fi, err := os.Stat(db.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -69,7 +69,7 @@ func (db *DB) stat() (fs.FileInfo, error) {
 }
 
 // walSize returns the size of the write-ahead log; ok is false if there is none.
-func (db *DB) walSize() (size int64, ok bool) {
+func (db *database) walSize() (size int64, ok bool) {
 	fi, err := os.Stat(db.path + "-wal")
 	if err != nil {
 		return 0, false
@@ -79,13 +79,13 @@ func (db *DB) walSize() (size int64, ok bool) {
 
 // indexed reports whether there is the index of a write-ahead log, which a process makes
 // that opens the database and which stays when it crashes.
-func (db *DB) indexed() bool {
+func (db *database) indexed() bool {
 	_, err := os.Stat(db.path + "-shm")
 	return err == nil
 }
 
 // quiet reports whether the file alone is the database, and no process has it open.
-func (db *DB) quiet() bool {
+func (db *database) quiet() bool {
 	size, ok := db.walSize()
 	return !ok || size == 0 && !db.indexed()
 }
@@ -93,14 +93,14 @@ func (db *DB) quiet() bool {
 // leftover reports whether there is a write-ahead log that no process has open, such as
 // in a copy of the directory: part of the database may be in it alone, and SQLite reads
 // it only where it can create its index.
-func (db *DB) leftover() bool {
+func (db *database) leftover() bool {
 	size, _ := db.walSize()
 	return size > 0 && !db.indexed()
 }
 
 // copyLeftover copies the file and its write-ahead log into a directory of their own,
 // where SQLite can create the index, and returns the copy's path.
-func (db *DB) copyLeftover(before fs.FileInfo) (string, error) {
+func (db *database) copyLeftover(before fs.FileInfo) (string, error) {
 	wal, _ := db.walSize()
 	var err error
 	if db.temp, err = makeTemp(); err != nil {
@@ -156,7 +156,7 @@ var errDisturbed = errors.New("the database was written while it was read withou
 
 // disturbed reports whether a database that was opened as a file that nobody
 // changes is no longer that.
-func (db *DB) disturbed() bool {
+func (db *database) disturbed() bool {
 	if db.still == nil {
 		return false
 	}

@@ -15,7 +15,7 @@ const sqlMove = `
 // Record writes down what a batch found, the events that tell of it, and the
 // log's position up to which, with this batch, everything is read. It does all of
 // it or, with an error, nothing. Batches may come in any order, and again.
-func (db *DB) Record(ctx context.Context, b ctwatch.Batch, position uint64) error {
+func (db Logs) Record(ctx context.Context, b ctwatch.Batch, position uint64) error {
 	what := fmt.Sprintf("recording entries [%d, %d)", b.Start, b.End)
 	return db.write(ctx, what, func(t *tx) error {
 		l, err := loadLog(t, b.Log)

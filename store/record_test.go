@@ -48,7 +48,7 @@ func TestCertificateComesBackAsItWasRecorded(t *testing.T) {
 	if diff := cmp.Diff(&f.Certificate, es[0].Data.Certificate, cmpopts.EquateEmpty(), ignoreDomain); diff != "" {
 		t.Errorf("certificate in the event (-recorded +told):\n%s", diff)
 	}
-	der, err := db.DER(t.Context(), got.ID)
+	der, err := db.Certificates.DER(t.Context(), got.ID)
 	must(t, err)
 	if diff := cmp.Diff(store.DER{TBS: f.TBS, Precertificate: f.DER}, der); diff != "" {
 		t.Errorf("DER (-want +got):\n%s", diff)
@@ -94,9 +94,9 @@ func TestTimesAndBytesThatJSONCannotSayDoNoHarm(t *testing.T) {
 		t.Errorf("names %q in the event, %q and %q in the store, want %q", es[0].Data.Certificate.Names, got.Names, got.Matches, want)
 	}
 	far := ctwatch.Head{Size: 5, Timestamp: time.UnixMilli(1<<53 - 1), Raw: []byte("signed")}
-	must(t, db.AddHead(t.Context(), l.ID, far))
-	must(t, db.Misbehaved(t.Context(), l.ID, ctwatch.Fault{Cause: ctwatch.CauseRollback, Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{far.Evidence()}}}))
-	if err := db.AddHead(t.Context(), l.ID, ctwatch.Head{Size: 1 << 63}); err == nil {
+	must(t, db.Logs.AddHead(t.Context(), l.ID, far))
+	must(t, db.Logs.AddFault(t.Context(), l.ID, ctwatch.Fault{Cause: ctwatch.CauseRollback, Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{far.Evidence()}}}))
+	if err := db.Logs.AddHead(t.Context(), l.ID, ctwatch.Head{Size: 1 << 63}); err == nil {
 		t.Error("a tree head of 2^63 entries was accepted")
 	}
 }
@@ -136,12 +136,12 @@ func TestRecordTellsEachThingOnce(t *testing.T) {
 			for _, b := range tt.batches {
 				for _, f := range b {
 					id := f.Certificate.Sightings[0].LogID
-					must(t, db.Record(t.Context(), ctwatch.Batch{Log: id, Found: []ctwatch.Found{f}}, 10))
+					must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: id, Found: []ctwatch.Found{f}}, 10))
 				}
 			}
 			for _, l := range []ctwatch.Log{l1, l2} {
-				must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID}, 10))
-				must(t, db.Advance(t.Context(), l.ID, tree(10), head(10)))
+				must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID}, 10))
+				must(t, db.Logs.Advance(t.Context(), l.ID, tree(10), head(10)))
 			}
 			one := types(events(t, db))
 
@@ -154,11 +154,11 @@ func TestRecordTellsEachThingOnce(t *testing.T) {
 				if len(b) > 0 {
 					id = b[0].Certificate.Sightings[0].LogID
 				}
-				must(t, db.Record(t.Context(), ctwatch.Batch{Log: id, Found: b}, 10))
+				must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: id, Found: b}, 10))
 			}
 			for _, l := range []ctwatch.Log{l1, l2} {
-				must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID}, 10))
-				must(t, db.Advance(t.Context(), l.ID, tree(10), head(10)))
+				must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID}, 10))
+				must(t, db.Logs.Advance(t.Context(), l.ID, tree(10), head(10)))
 			}
 			es := events(t, db)
 			if diff := cmp.Diff(tt.want, types(es)); diff != "" {
@@ -209,12 +209,12 @@ func TestMergingLosesNothing(t *testing.T) {
 	if diff := cmp.Diff(&want, logged.Data.Certificate, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(ctwatch.Match{}, "Domain")); diff != "" {
 		t.Errorf("certificate.logged does not have the whole certificate (-want +got):\n%s", diff)
 	}
-	der, err := db.DER(t.Context(), want.ID)
+	der, err := db.Certificates.DER(t.Context(), want.ID)
 	must(t, err)
 	if diff := cmp.Diff(store.DER{TBS: first.TBS, Certificate: second.DER, Precertificate: first.DER}, der); diff != "" {
 		t.Errorf("DER (-want +got):\n%s", diff)
 	}
-	keys, err := db.Keys(t.Context())
+	keys, err := db.Keys.List(t.Context())
 	must(t, err)
 	if len(keys) != 2 || keys[1].Role != pins.RoleIssuer || keys[1].Pin != pin("issuer") {
 		t.Errorf("keys %+v: the issuer's is missing", keys)
@@ -225,7 +225,7 @@ func TestKeys(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 3, found(l, 1, 0), found(l, 11, 2), found(l, 1, 1))
-	got, err := db.Keys(t.Context())
+	got, err := db.Keys.List(t.Context())
 	must(t, err)
 	ids := []string{certificate(1).ID.String(), certificate(11).ID.String()}
 	hosts := []string{"w1.example.com", "w11.example.com"}
@@ -260,10 +260,10 @@ func TestMalformedEntriesAreToldOnceByReason(t *testing.T) {
 		}
 		b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: i, LeafHash: hash(i), Reason: reason})
 	}
-	must(t, db.Record(t.Context(), b, 2500))
-	must(t, db.Record(t.Context(), b, 2500))
+	must(t, db.Logs.Record(t.Context(), b, 2500))
+	must(t, db.Logs.Record(t.Context(), b, 2500))
 	b.Malformed = append(b.Malformed, ctwatch.Malformed{Index: 2500, LeafHash: hash("x"), Reason: "new"})
-	must(t, db.Record(t.Context(), b, 2501))
+	must(t, db.Logs.Record(t.Context(), b, 2501))
 
 	var got []string
 	for _, e := range events(t, db) {
@@ -285,11 +285,11 @@ func TestRecordDoesAllOrNothing(t *testing.T) {
 
 	bad := found(l, 3, 6)
 	bad.Certificate.Sightings = nil
-	err := db.Record(t.Context(), ctwatch.Batch{Log: l.ID, Found: []ctwatch.Found{found(l, 2, 5), bad}}, 10)
+	err := db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, Found: []ctwatch.Found{found(l, 2, 5), bad}}, 10)
 	if err == nil {
 		t.Fatal("a certificate without a sighting was recorded")
 	}
-	if _, err := db.Certificate(t.Context(), hash("certificate", 2).String()); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.Get(t.Context(), hash("certificate", 2).String()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the batch left a certificate behind: %v", err)
 	}
 	if p := status(t, db, l).Position; p != 5 {
@@ -314,7 +314,7 @@ func TestFullDiskLeavesNothingBehind(t *testing.T) {
 	for i := range 500 {
 		b.Found = append(b.Found, found(l, i+2, uint64(i+1)))
 	}
-	err = db.Record(t.Context(), b, 501)
+	err = db.Logs.Record(t.Context(), b, 501)
 	if !errors.Is(err, store.ErrDisk) || !strings.Contains(err.Error(), "disk is full") {
 		t.Errorf("error %v, want one that says that the disk is full", err)
 	}
@@ -327,7 +327,7 @@ func TestFullDiskLeavesNothingBehind(t *testing.T) {
 
 	_, err = db.Writer().Exec("PRAGMA max_page_count = 1000000")
 	must(t, err)
-	must(t, db.Record(t.Context(), b, 501))
+	must(t, db.Logs.Record(t.Context(), b, 501))
 	if p := status(t, db, l).Position; p != 501 {
 		t.Errorf("position %d once there was room, want 501", p)
 	}
@@ -345,13 +345,13 @@ func TestManyLogsRecordAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range uint64(batches) {
 				f := found(l, int(i), i) // each certificate is in every log
-				if err := db.Record(context.Background(), ctwatch.Batch{Log: l.ID, Found: []ctwatch.Found{f}}, i+1); err != nil {
+				if err := db.Logs.Record(context.Background(), ctwatch.Batch{Log: l.ID, Found: []ctwatch.Found{f}}, i+1); err != nil {
 					t.Error(err)
 				}
-				if _, err := db.Logs(context.Background()); err != nil {
+				if _, err := db.Logs.List(context.Background()); err != nil {
 					t.Error(err)
 				}
-				if err := db.Advance(context.Background(), l.ID, tree(i+1), head(i+1)); err != nil {
+				if err := db.Logs.Advance(context.Background(), l.ID, tree(i+1), head(i+1)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -391,7 +391,7 @@ func TestReadersDoNotBlockTheWriter(t *testing.T) {
 	var before, after int
 	must(t, tx.QueryRow(`SELECT count(*) FROM certificates`).Scan(&before))
 	// Were it to wait for the reader, it would fail at the busy time-out.
-	must(t, db.Record(t.Context(), ctwatch.Batch{Log: l.ID, Found: []ctwatch.Found{found(l, 2, 1)}}, 2))
+	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, Found: []ctwatch.Found{found(l, 2, 1)}}, 2))
 	must(t, tx.QueryRow(`SELECT count(*) FROM certificates`).Scan(&after))
 	if before != 1 || after != 1 {
 		t.Errorf("the reader saw %d certificates, then %d, want 1 both times", before, after)
@@ -418,7 +418,7 @@ func TestOneCertificateSeenVeryOften(t *testing.T) {
 }
 
 func TestHotStatementsScanNothing(t *testing.T) {
-	plans, err := open(t).Plans(t.Context())
+	plans, err := open(t).QueryPlans(t.Context())
 	must(t, err)
 	for q, plan := range plans {
 		for _, p := range plan {
@@ -449,7 +449,7 @@ func benchmarkRecord(b *testing.B, db *store.DB, n, keys int) {
 			batch.Found = append(batch.Found, f)
 			next++
 		}
-		if err := db.Record(context.Background(), batch, uint64(next)); err != nil {
+		if err := db.Logs.Record(context.Background(), batch, uint64(next)); err != nil {
 			b.Fatal(err)
 		}
 	}

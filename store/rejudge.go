@@ -91,10 +91,10 @@ func (t *tx) cleared(before ctwatch.Verdict, c *ctwatch.Certificate) error {
 // rejudgeStep is how many certificates are judged again in one transaction.
 const rejudgeStep = 500
 
-// Rejudge has the rules judge every certificate again that has not ended and that
+// RejudgeAll has the rules judge every certificate again that has not ended and that
 // no person judged, and what else they vouch for, unless these are the rules, known by
 // a digest, by which all were judged the last time.
-func (db *DB) Rejudge(ctx context.Context, digest string) error {
+func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	if db.rules == nil {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (db *DB) Rejudge(ctx context.Context, digest string) error {
 // rejudge has the rules judge certificates again, all or those that fulfil a
 // condition, in steps, so that those who record what is found need not wait. What is
 // found meanwhile is judged by the same rules.
-func (db *DB) rejudge(ctx context.Context, what, and string, args ...any) error {
+func (db *database) rejudge(ctx context.Context, what, and string, args ...any) error {
 	var seqs []int64
 	err := db.read(ctx, what, func(t readTx) (err error) {
 		seqs, err = sequences(t, `SELECT seq FROM certificates WHERE `+rejudged+and+` ORDER BY seq`, append([]any{ms(db.now())}, args...)...)
@@ -151,7 +151,7 @@ func (db *DB) rejudge(ctx context.Context, what, and string, args ...any) error 
 
 // SetCAA notes CAA records with their certificates, and has the rules judge these
 // again: all of them, or, with an error, none. It fails with ErrNotFound.
-func (db *DB) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
+func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
 	return db.write(ctx, "noting CAA records", func(t *tx) error {
 		for _, f := range found {
 			seq, known, err := t.certificateSeq(f.Certificate)
@@ -174,9 +174,9 @@ func (db *DB) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
 
 const sqlSetCAA = `UPDATE certificates SET caa = ? WHERE seq = ?`
 
-// RejudgeIssuers has the rules judge the certificates of issuing keys again, of which
+// Rejudge has the rules judge the certificates of issuing keys again, of which
 // more has become known.
-func (db *DB) RejudgeIssuers(ctx context.Context, keys ...pins.Pin) error {
+func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 	const what = "judging certificates again"
 	for _, pin := range keys {
 		if err := db.rejudge(ctx, what, ` AND issuer_pin = ?`, pin[:]); err != nil {
@@ -193,9 +193,9 @@ func (db *DB) RejudgeIssuers(ctx context.Context, keys ...pins.Pin) error {
 	return nil
 }
 
-// RejudgeLearned is RejudgeIssuers for the keys that Learn kept and that were not judged by
+// RejudgeNew is Rejudge for the keys that AddKeys kept and that were not judged by
 // since, as when the process ended in between. The rules have to know them.
-func (db *DB) RejudgeLearned(ctx context.Context) error {
+func (db Issuers) RejudgeNew(ctx context.Context) error {
 	var keys []pins.Pin
 	err := db.read(ctx, "judging certificates again", func(t readTx) (err error) {
 		keys, err = pinsOf(t.query(`SELECT DISTINCT pin FROM issuers WHERE judged = 0 ORDER BY pin`))
@@ -204,5 +204,5 @@ func (db *DB) RejudgeLearned(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return db.RejudgeIssuers(ctx, keys...)
+	return db.Rejudge(ctx, keys...)
 }

@@ -32,7 +32,7 @@ const redelivered = -1 << 62
 //
 // It fails with ErrNoSender, and with ErrNotFound if there is no dead letter that
 // has the Seq.
-func (db *DB) Replay(ctx context.Context, sender string, r Replay) (n int64, err error) {
+func (db Outbox) Replay(ctx context.Context, sender string, r Replay) (n int64, err error) {
 	what := "putting events before " + sender + " again"
 	if r.Seq != 0 && !r.Since.IsZero() {
 		return 0, fmt.Errorf("%s: either one dead letter or all events since a time", what)
@@ -115,7 +115,7 @@ type DeadLetter struct {
 
 // DeadLetters returns the last dead letters of a sender, those set aside last first:
 // at most limit, or all if it is 0. It fails with ErrNoSender.
-func (db *DB) DeadLetters(ctx context.Context, sender string, limit int) ([]DeadLetter, error) {
+func (db Outbox) DeadLetters(ctx context.Context, sender string, limit int) ([]DeadLetter, error) {
 	if limit <= 0 {
 		limit = -1 // which SQLite takes for none
 	}

@@ -15,7 +15,7 @@ import (
 // pendingEvents returns what is pending, and checks that its seqs grow.
 func pendingEvents(t testing.TB, db *store.DB, sender string, limit int) (out []ctwatch.Queued) {
 	t.Helper()
-	out, err := db.Pending(t.Context(), sender, limit)
+	out, err := db.Outbox.Pending(t.Context(), sender, limit)
 	must(t, err)
 	for i := 1; i < len(out); i++ {
 		if out[i].Seq <= out[i-1].Seq {
@@ -45,14 +45,14 @@ func deliver(t testing.TB, db *store.DB, sender string, batch int) []int {
 		}
 		out = append(out, indexes(queued)...)
 		for _, q := range queued {
-			must(t, db.Delivered(t.Context(), sender, q.Seq))
+			must(t, db.Outbox.SetDelivered(t.Context(), sender, q.Seq))
 		}
 	}
 }
 
 func replay(t testing.TB, db *store.DB, sender string, r store.Replay, want int64) {
 	t.Helper()
-	n, err := db.Replay(t.Context(), sender, r)
+	n, err := db.Outbox.Replay(t.Context(), sender, r)
 	must(t, err)
 	if n != want {
 		t.Errorf("%d events were put before it, want %d", n, want)
@@ -61,7 +61,7 @@ func replay(t testing.TB, db *store.DB, sender string, r store.Replay, want int6
 
 func deadLetters(t testing.TB, db *store.DB, sender string) []int64 {
 	t.Helper()
-	all, err := db.DeadLetters(t.Context(), sender, 0)
+	all, err := db.Outbox.DeadLetters(t.Context(), sender, 0)
 	must(t, err)
 	out := []int64{}
 	for _, d := range all {
@@ -83,23 +83,23 @@ func withDead(t testing.TB, path string, c *clock) *store.DB {
 	t.Helper()
 	db := openAt(t, path, c)
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
-	must(t, db.Register(t.Context(), "b"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "b"))
 	fill(t, db, l, 0, 5)
 	c.Add(time.Hour)
 	fill(t, db, l, 5, 5)
 	for _, seq := range []int64{2, 4, 7} {
-		must(t, db.Delivered(t.Context(), "a", seq-1))
-		must(t, db.Dead(t.Context(), "a", seq, "too large"))
+		must(t, db.Outbox.SetDelivered(t.Context(), "a", seq-1))
+		must(t, db.Outbox.SetDeadLetter(t.Context(), "a", seq, "too large"))
 	}
-	must(t, db.Delivered(t.Context(), "a", 8))
-	must(t, db.Delivered(t.Context(), "b", 10))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 8))
+	must(t, db.Outbox.SetDelivered(t.Context(), "b", 10))
 	return db
 }
 
 func TestDeadLettersAreDeliveredAgainToTheirSenderAlone(t *testing.T) {
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
-	all, err := db.DeadLetters(t.Context(), "a", 2)
+	all, err := db.Outbox.DeadLetters(t.Context(), "a", 2)
 	must(t, err)
 	if len(all) != 2 || all[0].Seq != 7 || all[0].Reason != "too large" || all[0].Event.Type != ctwatch.CertificateIssued || !all[0].At.Equal(epoch.Add(time.Hour)) {
 		t.Fatalf("dead letters %+v", all)
@@ -108,7 +108,7 @@ func TestDeadLettersAreDeliveredAgainToTheirSenderAlone(t *testing.T) {
 	replay(t, db, "a", store.Replay{}, 0)
 	replay(t, db, "b", store.Replay{}, 0)
 	wantEqual(t, "dead letters", []int64{}, deadLetters(t, db, "a"))
-	s, err := db.SenderStatus(t.Context())
+	s, err := db.Senders.List(t.Context())
 	must(t, err)
 	if s[0].Backlog != 5 || s[0].DeadLetters != 0 || s[1].Backlog != 0 || s[1].OldestPending != nil {
 		t.Errorf("status %+v", s)
@@ -124,8 +124,8 @@ func TestADeadLetterThatFailsAgainIsDeadAgain(t *testing.T) {
 	wantEqual(t, "dead letters", []int64{7, 2}, deadLetters(t, db, "a"))
 	queued := pendingEvents(t, db, "a", 10)
 	wantEqual(t, "pending", []int{3}, indexes(queued))
-	must(t, db.Dead(t.Context(), "a", queued[0].Seq, "still too large"))
-	all, err := db.DeadLetters(t.Context(), "a", 0)
+	must(t, db.Outbox.SetDeadLetter(t.Context(), "a", queued[0].Seq, "still too large"))
+	all, err := db.Outbox.DeadLetters(t.Context(), "a", 0)
 	must(t, err)
 	if len(all) != 3 || all[1].Seq != 4 || all[1].Reason != "still too large" {
 		t.Errorf("dead letters %+v", all)
@@ -144,7 +144,7 @@ func TestReplaySince(t *testing.T) {
 	under := pendingEvents(t, db, "a", 1)
 	wantEqual(t, "pending", []int{5}, indexes(under))
 	replay(t, db, "a", store.Replay{Since: epoch}, 5)
-	must(t, db.Delivered(t.Context(), "a", under[0].Seq))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", under[0].Seq))
 	wantEqual(t, "delivered", []int{6, 7, 0, 1, 2, 3, 4, 8, 9}, deliver(t, db, "a", 3))
 	wantEqual(t, "dead letters", []int64{}, deadLetters(t, db, "a"))
 	replay(t, db, "a", store.Replay{Since: epoch.Add(2 * time.Hour)}, 0)
@@ -161,7 +161,7 @@ func TestReplayByACommandDisturbsNoBatchUnderWay(t *testing.T) {
 		t.Error("the daemon cannot notice it")
 	}
 	for _, q := range under {
-		must(t, db.Delivered(t.Context(), "a", q.Seq))
+		must(t, db.Outbox.SetDelivered(t.Context(), "a", q.Seq))
 	}
 	wantEqual(t, "delivered", []int{0, 1, 2, 3, 4, 5, 6, 7}, deliver(t, db, "a", 5))
 }
@@ -172,9 +172,9 @@ func TestASenderThatIsDoneWithAReplayIsWoken(t *testing.T) {
 	must(t, err)
 	defer db.Close()
 	l := started(t, db, 1)
-	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
 	fill(t, db, l, 0, 3)
-	must(t, db.Delivered(t.Context(), "a", 2))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 2))
 	wantWoken := func(what string, want int) {
 		t.Helper()
 		if woken != want {
@@ -185,9 +185,9 @@ func TestASenderThatIsDoneWithAReplayIsWoken(t *testing.T) {
 	replay(t, db, "a", store.Replay{Since: epoch}, 2)
 	wantWoken("put before it", 2)
 	queued := pendingEvents(t, db, "a", 10)
-	must(t, db.Delivered(t.Context(), "a", queued[0].Seq))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", queued[0].Seq))
 	wantWoken("one is delivered", 2)
-	must(t, db.Dead(t.Context(), "a", queued[1].Seq, ""))
+	must(t, db.Outbox.SetDeadLetter(t.Context(), "a", queued[1].Seq, ""))
 	wantWoken("all are done with, and others wait", 3)
 }
 
@@ -197,7 +197,7 @@ func TestAReplaySurvivesACrashAndKeepsItsEvents(t *testing.T) {
 	c.Add(time.Hour)
 	prune := func(want int64) {
 		t.Helper()
-		n, err := db.Prune(t.Context(), c.Now())
+		n, err := db.Outbox.Prune(t.Context(), c.Now())
 		must(t, err)
 		if n != want {
 			t.Errorf("%d events were deleted, want %d", n, want)
@@ -206,7 +206,7 @@ func TestAReplaySurvivesACrashAndKeepsItsEvents(t *testing.T) {
 	replay(t, db, "a", store.Replay{Since: epoch.Add(time.Minute)}, 3)
 	must(t, db.Crash())
 	db = openAt(t, path, c)
-	must(t, db.Register(t.Context(), "a"))
+	must(t, db.Outbox.Register(t.Context(), "a"))
 	prune(5) // those that wait for a again stay
 	wantEqual(t, "delivered", []int{5, 6, 7, 8, 9}, deliver(t, db, "a", 2))
 	prune(5)
@@ -218,16 +218,16 @@ func TestWhatASenderThatIsNotInUseReplaysIsNotKept(t *testing.T) {
 	c := newClock()
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
 	c.Add(time.Hour)
-	must(t, db.Delivered(t.Context(), "a", 10))
+	must(t, db.Outbox.SetDelivered(t.Context(), "a", 10))
 	replay(t, db, "a", store.Replay{Since: epoch}, 10)
-	db.Unregister("a")
-	n, err := db.Prune(t.Context(), c.Now())
+	db.Outbox.Unregister("a")
+	n, err := db.Outbox.Prune(t.Context(), c.Now())
 	must(t, err)
 	if n != 10 {
 		t.Errorf("%d events were deleted, want all", n)
 	}
 	wantEqual(t, "delivered", []int{1, 3, 6}, deliver(t, db, "a", 10)) // its dead letters
-	s, err := db.SenderStatus(t.Context())
+	s, err := db.Senders.List(t.Context())
 	must(t, err)
 	if s[0].Backlog != 0 {
 		t.Errorf("%d events wait", s[0].Backlog)
@@ -247,14 +247,14 @@ func TestReplaysThatAreRefused(t *testing.T) {
 		{"a", store.Replay{Seq: -1}, store.ErrNotFound},
 		{"b", store.Replay{Seq: 2}, store.ErrNotFound},
 	} {
-		if n, err := db.Replay(t.Context(), c.sender, c.replay); !errors.Is(err, c.want) || n != 0 {
+		if n, err := db.Outbox.Replay(t.Context(), c.sender, c.replay); !errors.Is(err, c.want) || n != 0 {
 			t.Errorf("%s, %+v: %d, error %v, want %v", c.sender, c.replay, n, err, c.want)
 		}
 	}
-	if _, err := db.Replay(t.Context(), "a", store.Replay{Seq: 2, Since: epoch}); err == nil {
+	if _, err := db.Outbox.Replay(t.Context(), "a", store.Replay{Seq: 2, Since: epoch}); err == nil {
 		t.Error("one dead letter, and all events since a time")
 	}
-	if _, err := db.DeadLetters(t.Context(), "nobody", 0); !errors.Is(err, store.ErrNoSender) {
+	if _, err := db.Outbox.DeadLetters(t.Context(), "nobody", 0); !errors.Is(err, store.ErrNoSender) {
 		t.Errorf("dead letters of nobody: %v", err)
 	}
 	wantEqual(t, "dead letters", []int64{7, 4, 2}, deadLetters(t, db, "a"))

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// Senders keeps how delivery by each sender stands, and what senders have to remember.
+type Senders struct{ *database }
+
 // A SenderStatus is how the delivery by one sender stands.
 type SenderStatus struct {
 	Name          string
@@ -18,8 +21,8 @@ type SenderStatus struct {
 	Attempts      int64      // failures noted since the last success
 }
 
-// SenderStatus returns how every sender stands that was ever registered, by name.
-func (db *DB) SenderStatus(ctx context.Context) ([]SenderStatus, error) {
+// List returns how every sender stands that was ever registered, by name.
+func (db Senders) List(ctx context.Context) ([]SenderStatus, error) {
 	var out []SenderStatus
 	err := db.read(ctx, "reading the senders", func(t readTx) error {
 		// seq has no gaps, so that a difference counts.

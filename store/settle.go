@@ -10,10 +10,18 @@ import (
 	"ctwatch/pins"
 )
 
-// Settle moves every key along by what is known of its use: what supported
+// Plans is what planning reads and writes. It is a planner.Store.
+type Plans struct{ *database }
+
+// Certificate returns a certificate as Certificates.Get does.
+func (db Plans) Certificate(ctx context.Context, id string) (ctwatch.Certificate, error) {
+	return Certificates(db).Get(ctx, id)
+}
+
+// SettleKeys moves every key along by what is known of its use: what supported
 // versions of apps ship, by pin, and what the store knows is served and has not
 // ended. It returns how many keys changed, and writes nothing if none did.
-func (db *DB) Settle(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
+func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
 	const what = "moving keys along"
 	var moving []settling
 	err = db.read(ctx, what, func(t readTx) (err error) {

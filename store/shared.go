@@ -48,7 +48,7 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 }
 
 // prepareShared sees to it that the database has this program's schema.
-func (db *DB) prepareShared(ctx context.Context) error {
+func (db *database) prepareShared(ctx context.Context) error {
 	deadline := time.NewTimer(sharedWait)
 	defer deadline.Stop()
 	tick := time.NewTicker(lockPoll)
@@ -90,7 +90,7 @@ func (db *DB) prepareShared(ctx context.Context) error {
 
 // migrateAlone brings the schema up to date while it holds the directory, or fails
 // with ErrLocked.
-func (db *DB) migrateAlone(ctx context.Context) error {
+func (db *database) migrateAlone(ctx context.Context) error {
 	lock, err := lockDir(filepath.Dir(db.path))
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func command(path, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = db.Approve(ctx, declaration(pin(name), "a.example"))
+	_, err = db.Keys.Approve(ctx, declaration(pin(name), "a.example"))
 	return errors.Join(err, db.Close())
 }
 
@@ -99,7 +99,7 @@ func TestCommandsWriteBesideADaemon(t *testing.T) {
 	if s := state(t, cmd, pin("key1")); s != pins.StateApproved {
 		t.Errorf("the command sees it %q", s)
 	}
-	must(t, cmd.Retire(t.Context(), pin("key1"), true, "ada", "leaked"))
+	must(t, cmd.Keys.Retire(t.Context(), pin("key1"), true, "ada", "leaked"))
 	if n := len(eventsOf(t, daemon, ctwatch.PinRetired)); n != 1 {
 		t.Errorf("the daemon has %d events to tell, want the command's", n)
 	}
@@ -189,10 +189,10 @@ func TestReadOnlyNoticesACommandThatCameAndWent(t *testing.T) {
 	ro, err := store.OpenReadOnly(t.Context(), path)
 	must(t, err)
 	defer ro.Close()
-	_, err = ro.Keys(t.Context())
+	_, err = ro.Keys.List(t.Context())
 	must(t, err)
 	must(t, command(path, "key1"))
-	if _, err := ro.Keys(t.Context()); err == nil || !strings.Contains(err.Error(), "try again") {
+	if _, err := ro.Keys.List(t.Context()); err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("error %v, want one that says to try again", err)
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"ctwatch/pins"
 )
 
+// Apps keeps what the released versions of apps ship.
+type Apps struct{ *database }
+
 // MaxShipped is the longest file, in bytes, that is kept of what an app ships.
 const MaxShipped = 4 << 20
 
@@ -28,7 +31,7 @@ type Shipped struct {
 
 // Import notes what a supported version of an app ships, in place of what was noted
 // of that version before. Importing the same again changes nothing.
-func (db *DB) Import(ctx context.Context, s Shipped) error {
+func (db Apps) Import(ctx context.Context, s Shipped) error {
 	what := fmt.Sprintf("noting what version %q of app %q ships", s.Version, s.App)
 	switch {
 	case s.App == "" || s.Version == "":
@@ -64,9 +67,9 @@ func (db *DB) Import(ctx context.Context, s Shipped) error {
 	})
 }
 
-// Drop notes that a version of an app is supported no more: what it ships counts
+// DropVersion notes that a version of an app is supported no more: what it ships counts
 // for nothing. It fails with ErrNotFound if there is no such supported version.
-func (db *DB) Drop(ctx context.Context, app, version, by, reason string) error {
+func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string) error {
 	app, version = text(app), text(version)
 	return db.write(ctx, fmt.Sprintf("ending the support of version %q of app %q", version, app), func(t *tx) error {
 		n, err := t.exec(`UPDATE shipped SET ended_at = ? WHERE app = ? AND version = ? AND ended_at IS NULL`, ms(t.now), app, version)
@@ -83,7 +86,7 @@ func (db *DB) Drop(ctx context.Context, app, version, by, reason string) error {
 
 // Shipped returns what the supported versions of apps ship, in the order in which
 // they were imported.
-func (db *DB) Shipped(ctx context.Context) ([]Shipped, error) {
+func (db Apps) Shipped(ctx context.Context) ([]Shipped, error) {
 	var out []Shipped
 	err := db.read(ctx, "reading what apps ship", func(t readTx) error {
 		rows, err := t.query(`SELECT app, version, format, name, content, by, imported_at FROM shipped WHERE ended_at IS NULL ORDER BY seq`)

@@ -19,7 +19,7 @@ func TestWhatAppsShip(t *testing.T) {
 	}
 	shipped := func() []store.Shipped {
 		t.Helper()
-		out, err := db.Shipped(t.Context())
+		out, err := db.Apps.Shipped(t.Context())
 		must(t, err)
 		return out
 	}
@@ -27,11 +27,11 @@ func TestWhatAppsShip(t *testing.T) {
 		s.ImportedAt = epoch
 		return s
 	}
-	must(t, db.Import(t.Context(), file("5.1", "one")))
-	must(t, db.Import(t.Context(), file("5.2", "two")))
-	writesNothing(t, db, "the same file", func() { must(t, db.Import(t.Context(), file("5.1", "one"))) })
+	must(t, db.Apps.Import(t.Context(), file("5.1", "one")))
+	must(t, db.Apps.Import(t.Context(), file("5.2", "two")))
+	writesNothing(t, db, "the same file", func() { must(t, db.Apps.Import(t.Context(), file("5.1", "one"))) })
 	rev := revision(t, db)
-	must(t, db.Import(t.Context(), file("5.1", "corrected")))
+	must(t, db.Apps.Import(t.Context(), file("5.1", "corrected")))
 	if revision(t, db) <= rev {
 		t.Error("the revision did not grow")
 	}
@@ -39,28 +39,28 @@ func TestWhatAppsShip(t *testing.T) {
 	if diff := cmp.Diff(want, shipped()); diff != "" {
 		t.Errorf("shipped (-want +got):\n%s", diff)
 	}
-	must(t, db.Drop(t.Context(), "shop", "5.2", "ada", "nobody runs it"))
+	must(t, db.Apps.DropVersion(t.Context(), "shop", "5.2", "ada", "nobody runs it"))
 	if got := shipped(); len(got) != 1 || got[0].Version != "5.1" {
 		t.Errorf("after 5.2 was dropped: %+v", got)
 	}
 	for _, v := range []string{"5.2", "9"} {
-		if err := db.Drop(t.Context(), "shop", v, "ada", ""); !errors.Is(err, store.ErrNotFound) {
+		if err := db.Apps.DropVersion(t.Context(), "shop", v, "ada", ""); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("dropping %s: %v", v, err)
 		}
 	}
-	must(t, db.Import(t.Context(), file("5.2", "two")))
+	must(t, db.Apps.Import(t.Context(), file("5.2", "two")))
 	if got := shipped(); len(got) != 2 {
 		t.Errorf("5.2 was imported again: %+v", got)
 	}
 	for name, bad := range map[string]store.Shipped{
 		"no app": {Version: "1"}, "no version": {App: "shop"}, "too long": {App: "shop", Version: "1", Content: make([]byte, store.MaxShipped+1)},
 	} {
-		if err := db.Import(t.Context(), bad); err == nil {
+		if err := db.Apps.Import(t.Context(), bad); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	must(t, db.Import(t.Context(), store.Shipped{App: "shop", Version: "1", Content: make([]byte, store.MaxShipped)}))
-	rs, err := db.History(t.Context(), pins.Pin{}, 0)
+	must(t, db.Apps.Import(t.Context(), store.Shipped{App: "shop", Version: "1", Content: make([]byte, store.MaxShipped)}))
+	rs, err := db.Keys.History(t.Context(), pins.Pin{}, 0)
 	must(t, err)
 	var got []string
 	for _, r := range rs {
@@ -86,11 +86,11 @@ func TestConditionsAreToldWhenTheyComeToBe(t *testing.T) {
 	}
 	tell := func(want int, holding ...ctwatch.Condition) {
 		t.Helper()
-		must(t, db.Tell(t.Context(), holding))
+		must(t, db.Plans.SyncConditions(t.Context(), holding))
 		if n := len(events(t, db)); n != want {
 			t.Fatalf("%d events in all, want %d", n, want)
 		}
-		writesNothing(t, db, "the same conditions", func() { must(t, db.Tell(t.Context(), holding)) })
+		writesNothing(t, db, "the same conditions", func() { must(t, db.Plans.SyncConditions(t.Context(), holding)) })
 	}
 	a, b := missing("a.example"), missing("b.example")
 	tell(0)
@@ -120,19 +120,19 @@ func unmarked(_ string, least int64) (int64, error) { return least, nil }
 func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
-	if _, ok, err := db.LatestDocument(t.Context(), "shop"); ok || err != nil {
+	if _, ok, err := db.Documents.Latest(t.Context(), "shop"); ok || err != nil {
 		t.Errorf("a document before any was issued: %v, %v", ok, err)
 	}
 	issue := func(app string) pins.Document {
 		t.Helper()
-		d, err := db.IssueDocument(t.Context(), app, "digest", unmarked, func(serial int64, at time.Time) ([]byte, error) {
+		d, err := db.Documents.Issue(t.Context(), app, "digest", unmarked, func(serial int64, at time.Time) ([]byte, error) {
 			if !at.Equal(c.Now()) {
 				t.Errorf("issued at %v, want %v", at, c.Now())
 			}
 			return []byte(time.UnixMilli(serial).String()), nil
 		})
 		must(t, err)
-		got, ok, err := db.LatestDocument(t.Context(), app)
+		got, ok, err := db.Documents.Latest(t.Context(), app)
 		must(t, err)
 		if diff := cmp.Diff(d, got); !ok || diff != "" {
 			t.Errorf("latest document (-issued +got):\n%s", diff)
@@ -165,11 +165,11 @@ func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
 	}
 
 	failure := errors.New("no key to sign with")
-	_, err := db.IssueDocument(t.Context(), "shop", "", unmarked, func(int64, time.Time) ([]byte, error) { return nil, failure })
+	_, err := db.Documents.Issue(t.Context(), "shop", "", unmarked, func(int64, time.Time) ([]byte, error) { return nil, failure })
 	if !errors.Is(err, failure) {
 		t.Errorf("error %v, want that of build", err)
 	}
-	if d, _, _ := db.LatestDocument(t.Context(), "shop"); d.Serial != last {
+	if d, _, _ := db.Documents.Latest(t.Context(), "shop"); d.Serial != last {
 		t.Errorf("a failure used serial %d", d.Serial)
 	}
 }

@@ -9,12 +9,12 @@ import (
 // Threads remembers, for one sender, which of its messages is about what. It is
 // safe for concurrent use.
 type Threads struct {
-	db     *DB
+	db     *database
 	sender string
 }
 
 // Threads returns the threads of a sender, which need not be registered.
-func (db *DB) Threads(sender string) *Threads { return &Threads{db, sender} }
+func (db Senders) Threads(sender string) *Threads { return &Threads{db.database, sender} }
 
 // Thread returns what SetThread was last given for a key; ok is false if that never
 // was, or more than 400 days ago.

@@ -12,7 +12,7 @@ func TestThreadsAreRememberedForEachSenderUntilTheyAreOld(t *testing.T) {
 	c := newClock()
 	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
 	db.SetPruneStep(2)
-	a, b := db.Threads("a"), db.Threads("b")
+	a, b := db.Senders.Threads("a"), db.Senders.Threads("b")
 	want := func(s *store.Threads, key, channel, ts string) {
 		t.Helper()
 		gotChannel, gotTS, ok, err := s.Thread(t.Context(), key)
@@ -36,7 +36,7 @@ func TestThreadsAreRememberedForEachSenderUntilTheyAreOld(t *testing.T) {
 	want(a, "1", "C2", "2.2")
 	c.Add(48 * time.Hour)
 	want(a, "1", "", "")
-	_, err := db.Prune(t.Context(), c.Now())
+	_, err := db.Outbox.Prune(t.Context(), c.Now())
 	must(t, err)
 	var n int
 	must(t, db.Reader().QueryRow(`SELECT count(*) FROM threads`).Scan(&n))

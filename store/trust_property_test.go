@@ -114,7 +114,7 @@ var (
 func (w *trustWorld) actions() map[string]func(*rapid.T) {
 	ctx := w.t.Context()
 	approve := func(db *store.DB, rt *rapid.T) {
-		_, err := db.Approve(ctx, store.Approval{
+		_, err := db.Keys.Approve(ctx, store.Approval{
 			Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Hosts: rapid.SliceOfN(drawHost, 1, 2).Draw(rt, "hosts"),
 			Declare: rapid.Bool().Draw(rt, "declare"), Actor: rapid.SampledFrom([]pins.Actor{pins.Person, pins.Policy, pins.ByLog, pins.ByPlan}).Draw(rt, "actor"),
 			By: "ada", Reason: rapid.SampledFrom([]string{"", "ours"}).Draw(rt, "reason"), Despite: rapid.Bool().Draw(rt, "despite"),
@@ -122,7 +122,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		w.allowed(err)
 	}
 	retire := func(db *store.DB, rt *rapid.T) {
-		w.allowed(db.Retire(ctx, drawPin.Draw(rt, "pin"), rapid.IntRange(0, 3).Draw(rt, "compromised") == 0, "ada", ""))
+		w.allowed(db.Keys.Retire(ctx, drawPin.Draw(rt, "pin"), rapid.IntRange(0, 3).Draw(rt, "compromised") == 0, "ada", ""))
 	}
 	log := func(rt *rapid.T) {
 		f := found(w.log, drawCert.Draw(rt, "certificate"), w.entries)
@@ -144,7 +144,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		"log": log, "log more": log, "log yet more": log,
 		"prove": strangers(func(*rapid.T) {
 			if at := w.entries; at > w.proven {
-				must(w.t, w.db.Advance(ctx, w.log.ID, tree(at), head(at)))
+				must(w.t, w.db.Logs.Advance(ctx, w.log.ID, tree(at), head(at)))
 				w.proven = at
 			}
 		}),
@@ -165,9 +165,9 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 			for range rapid.IntRange(0, 3).Draw(rt, "rules") {
 				want = append(want, store.PolicyGrant{Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Pattern: drawHost.Draw(rt, "host")})
 			}
-			must(w.t, w.db.SyncPolicy(ctx, want))
+			must(w.t, w.db.Keys.SyncPolicy(ctx, want))
 			before := changes(w.t, w.db)
-			must(w.t, w.db.SyncPolicy(ctx, want))
+			must(w.t, w.db.Keys.SyncPolicy(ctx, want))
 			if n := changes(w.t, w.db) - before; n != 0 {
 				rt.Fatalf("the same policy again wrote %d rows", n)
 			}
@@ -175,23 +175,23 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		"probe": strangers(func(rt *rapid.T) {
 			l := look("w0.example.com", fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), drawCerts.Draw(rt, "certificates")...)
 			l.Complete, l.At = rapid.Bool().Draw(rt, "complete"), w.clock.Now()
-			must(w.t, w.db.Observe(ctx, l))
+			must(w.t, w.db.Endpoints.Observe(ctx, l))
 		}),
-		"forget": strangers(func(*rapid.T) { must(w.t, w.db.Forget(ctx, nil)) }),
+		"forget": strangers(func(*rapid.T) { must(w.t, w.db.Endpoints.KeepOnly(ctx, nil)) }),
 		"settle": strangers(func(rt *rapid.T) {
 			shipped := make(map[pins.Pin][]pins.AppVersion)
 			for _, p := range rapid.SliceOfN(drawPin, 0, 3).Draw(rt, "shipped") {
 				shipped[p] = []pins.AppVersion{{Name: "shop", Version: "1"}}
 			}
-			_, err := w.db.Settle(ctx, shipped)
+			_, err := w.db.Plans.SettleKeys(ctx, shipped)
 			must(w.t, err)
-			if n, err := w.db.Settle(ctx, shipped); n != 0 || err != nil {
+			if n, err := w.db.Plans.SettleKeys(ctx, shipped); n != 0 || err != nil {
 				rt.Fatalf("settled again, %d keys move: %v", n, err)
 			}
 		}),
 		"judge": func(rt *rapid.T) {
 			v := drawVerdict.Draw(rt, "verdict")
-			_, err := w.db.Judge(ctx, certificate(drawCert.Draw(rt, "certificate")).ID, v, nil, "ada", "")
+			_, err := w.db.Certificates.SetVerdict(ctx, certificate(drawCert.Draw(rt, "certificate")).ID, v, nil, "ada", "")
 			w.allowed(err)
 		},
 		"rules": func(rt *rapid.T) {
@@ -199,10 +199,10 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 				w.rules[certificate(n).ID] = drawVerdict.Draw(rt, "verdict")
 			}
 			w.digests++
-			must(w.t, w.db.Rejudge(ctx, fmt.Sprint(w.digests)))
+			must(w.t, w.db.Issuers.RejudgeAll(ctx, fmt.Sprint(w.digests)))
 		},
 		"import": func(rt *rapid.T) {
-			must(w.t, w.db.Import(ctx, store.Shipped{App: "shop", Version: "1", Content: []byte{rapid.Byte().Draw(rt, "content")}}))
+			must(w.t, w.db.Apps.Import(ctx, store.Shipped{App: "shop", Version: "1", Content: []byte{rapid.Byte().Draw(rt, "content")}}))
 		},
 		"time": func(*rapid.T) { w.clock.Add(40 * 24 * time.Hour) },
 		"stop": func(*rapid.T) {
@@ -220,7 +220,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 // check tells every key's state, and what it is approved for, from the audit trail
 // alone, by the law.
 func (w *trustWorld) check(rt *rapid.T) {
-	trail, err := w.db.History(w.t.Context(), pins.Pin{}, 0)
+	trail, err := w.db.Keys.History(w.t.Context(), pins.Pin{}, 0)
 	must(w.t, err)
 	if len(trail) < len(w.trail) || !slices.EqualFunc(w.trail, trail[:len(w.trail)], func(a, b pins.Record) bool { return reflect.DeepEqual(a, b) }) {
 		rt.Fatalf("what was in the audit trail is not any more:\n%s", cmp.Diff(w.trail, trail))
@@ -262,7 +262,7 @@ func (w *trustWorld) check(rt *rapid.T) {
 		}
 	}
 
-	keys, err := w.db.Keys(w.t.Context())
+	keys, err := w.db.Keys.List(w.t.Context())
 	must(w.t, err)
 	trusted := make(map[string]bool)
 	for _, k := range keys {

@@ -31,7 +31,7 @@ var hotStatements = []string{
 // down between a commit and the news of it.
 type tx struct {
 	ctx    context.Context
-	db     *DB
+	db     *database
 	tx     *sql.Tx
 	stmts  map[string]*sql.Stmt
 	now    time.Time
@@ -42,16 +42,16 @@ type tx struct {
 
 // write runs f in a transaction and commits unless f fails. It waits for its turn
 // until ctx ends. The error says what was being done.
-func (db *DB) write(ctx context.Context, what string, f func(*tx) error) error {
+func (db *database) write(ctx context.Context, what string, f func(*tx) error) error {
 	return db.writeInTurn(ctx, false, what, f)
 }
 
 // jot is write for a row or two that an alarm waits for: it goes first.
-func (db *DB) jot(ctx context.Context, what string, f func(*tx) error) error {
+func (db *database) jot(ctx context.Context, what string, f func(*tx) error) error {
 	return db.writeInTurn(ctx, true, what, f)
 }
 
-func (db *DB) writeInTurn(ctx context.Context, urgent bool, what string, f func(*tx) error) error {
+func (db *database) writeInTurn(ctx context.Context, urgent bool, what string, f func(*tx) error) error {
 	events, err := db.transact(ctx, urgent, f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, db.explain(err))
@@ -62,7 +62,7 @@ func (db *DB) writeInTurn(ctx context.Context, urgent bool, what string, f func(
 	return nil
 }
 
-func (db *DB) transact(ctx context.Context, urgent bool, f func(*tx) error) (events int, err error) {
+func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error) (events int, err error) {
 	if db.w == nil {
 		return 0, ErrReadOnly
 	}
@@ -158,7 +158,7 @@ func (t readTx) queryRow(query string, args ...any) *sql.Row {
 }
 
 // read runs f in a transaction that reads. The error says what was being done.
-func (db *DB) read(ctx context.Context, what string, f func(readTx) error) error {
+func (db *database) read(ctx context.Context, what string, f func(readTx) error) error {
 	err := func() error {
 		sqlTx, err := db.r.BeginTx(ctx, nil)
 		if err != nil {

@@ -181,9 +181,9 @@ func (t *tx) allProven(seqs []int64) error {
 	return nil
 }
 
-// TellHeld writes the digests that are due of alarms about certificates that nothing
+// AddDigests writes the digests that are due of alarms about certificates that nothing
 // proves: one for each log.
-func (db *DB) TellHeld(ctx context.Context) error {
+func (db Outbox) AddDigests(ctx context.Context) error {
 	const what = "telling of unproven entries"
 	due := func(q querier, now time.Time) ([]ctwatch.LogID, error) {
 		rows, err := q.query(sqlDigestsDue, ms(now.Add(-digestAfter)), ms(now.Add(-digestEvery)))
@@ -249,8 +249,8 @@ func (t *tx) tellHeld(id ctwatch.LogID) error {
 	return t.event(ctwatch.UnprovenEvent(status, u, n, t.now))
 }
 
-// Held returns how many alarms of each log were held back for a digest, ever.
-func (db *DB) Held(ctx context.Context) (map[ctwatch.LogID]int64, error) {
+// HeldAlarms returns how many alarms of each log were held back for a digest, ever.
+func (db Logs) HeldAlarms(ctx context.Context) (map[ctwatch.LogID]int64, error) {
 	out := make(map[ctwatch.LogID]int64)
 	err := db.read(ctx, "counting the alarms in digests", func(t readTx) error {
 		rows, err := t.query(`SELECT l.id, d.held FROM digests d JOIN logs l ON l.seq = d.log`)

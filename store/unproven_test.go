@@ -72,7 +72,7 @@ func TestForgedAlarmsComeInOneDigest(t *testing.T) {
 	must(t, db.Close())
 	db = suspicious(t, path, c)
 	defer db.Close()
-	_, err := db.Follow(t.Context(), l)
+	_, err := db.Logs.Follow(t.Context(), l)
 	must(t, err)
 	fs = nil
 	for n := 150; n < 300; n++ {
@@ -80,10 +80,10 @@ func TestForgedAlarmsComeInOneDigest(t *testing.T) {
 	}
 	recordUnproven(t, db, l, 300, fs...)
 
-	must(t, db.TellHeld(t.Context())) // not due yet
+	must(t, db.Outbox.AddDigests(t.Context())) // not due yet
 	c.Add(time.Minute)
-	must(t, db.TellHeld(t.Context()))
-	must(t, db.TellHeld(t.Context())) // there is nothing more
+	must(t, db.Outbox.AddDigests(t.Context()))
+	must(t, db.Outbox.AddDigests(t.Context())) // there is nothing more
 	alone, held, digests := alarmsOf(events(t, db))
 	if len(alone) != 5 || len(held) != 295 || len(digests) != 1 {
 		t.Fatalf("%d alone, %d held, %d digests", len(alone), len(held), len(digests))
@@ -96,13 +96,13 @@ func TestForgedAlarmsComeInOneDigest(t *testing.T) {
 	if diff := cmp.Diff(want, got.Unproven); diff != "" || got.Severity != ctwatch.Critical || got.Log.ID != l.ID {
 		t.Errorf("digest (-want +got):\n%s", diff)
 	}
-	counts, err := db.Held(t.Context())
+	counts, err := db.Logs.HeldAlarms(t.Context())
 	must(t, err)
 	if counts[l.ID] != 295 {
 		t.Errorf("counted: %v", counts)
 	}
 	var listed []string
-	for c, err := range db.Certificates(t.Context(), store.Filter{Unproven: true, Log: l.ID, Since: got.Unproven.First}) {
+	for c, err := range db.Certificates.List(t.Context(), store.Filter{Unproven: true, Log: l.ID, Since: got.Unproven.First}) {
 		must(t, err)
 		listed = append(listed, c.Names[0])
 	}
@@ -114,12 +114,12 @@ func TestForgedAlarmsComeInOneDigest(t *testing.T) {
 	// More come: they wait for the next digest. After an hour there are new places.
 	recordUnproven(t, db, l, 302, forged(l, 300))
 	c.Add(9 * time.Minute)
-	must(t, db.TellHeld(t.Context()))
+	must(t, db.Outbox.AddDigests(t.Context()))
 	if _, _, digests = alarmsOf(events(t, db)); len(digests) != 1 {
 		t.Fatalf("%d digests within ten minutes", len(digests))
 	}
 	c.Add(time.Minute)
-	must(t, db.TellHeld(t.Context()))
+	must(t, db.Outbox.AddDigests(t.Context()))
 	if _, _, digests = alarmsOf(events(t, db)); len(digests) != 2 || digests[1].Data.Unproven.Count != 1 || digests[0].ID == digests[1].ID {
 		t.Fatalf("digests %+v", digests)
 	}
@@ -160,15 +160,15 @@ func TestProvenAlarmIsNeverHeld(t *testing.T) {
 	// The issuer of another is proven when its entry is read again.
 	again := forged(l, 11)
 	again.Certificate.Issuer.Pin, again.Certificate.Issuer.Proven = pin("known"), true
-	must(t, db.AddProof(t.Context(), l.ID, again))
+	must(t, db.Logs.AddProof(t.Context(), l.ID, again))
 	alone, _, _ = alarmsOf(events(t, db))
 	if diff := cmp.Diff(append(slices.Clone(first), "w10.example.com", "w11.example.com"), alone); diff != "" {
 		t.Fatalf("alone (-want +got):\n%s", diff)
 	}
 	// In the end the log's tree proves all: those that had no alarm of their own get it.
-	must(t, db.Advance(t.Context(), l.ID, tree(30), head(30)))
+	must(t, db.Logs.Advance(t.Context(), l.ID, tree(30), head(30)))
 	c.Add(time.Hour)
-	must(t, db.TellHeld(t.Context()))
+	must(t, db.Outbox.AddDigests(t.Context()))
 	alone, held, digests := alarmsOf(events(t, db))
 	slices.Sort(alone)
 	if len(alone) != 22 || len(slices.Compact(alone)) != 22 || len(digests) != 0 {
@@ -216,11 +216,11 @@ func TestForgedConflictsAreHeld(t *testing.T) {
 		t.Fatalf("%d alone, %d held", len(alone), len(held))
 	}
 	c.Add(time.Minute)
-	must(t, db.TellHeld(t.Context()))
+	must(t, db.Outbox.AddDigests(t.Context()))
 	if _, _, digests := alarmsOf(events(t, db)); len(digests) != 1 || digests[0].Data.Log.ID != other.ID {
 		t.Fatalf("digests of another log: %+v", digests)
 	}
-	must(t, db.Advance(t.Context(), other.ID, tree(20), head(20)))
+	must(t, db.Logs.Advance(t.Context(), other.ID, tree(20), head(20)))
 	if alone, _, _ := alarmsOf(events(t, db)); len(alone) != 20 {
 		t.Errorf("%d alone", len(alone))
 	}
@@ -241,7 +241,7 @@ func TestDigestNamesDomains(t *testing.T) {
 	}
 	recordUnproven(t, db, l, 150, fs...)
 	c.Add(time.Minute)
-	must(t, db.TellHeld(t.Context()))
+	must(t, db.Outbox.AddDigests(t.Context()))
 	_, _, digests := alarmsOf(events(t, db))
 	u := digests[0].Data.Unproven
 	if u.Count != 145 || len(u.Domains) != 100 || u.MoreDomains != 30 || u.Domains[0] != "d005.example" {

@@ -42,12 +42,12 @@ const (
 	sqlAskNow = `UPDATE sightings SET ask_at = 0 WHERE unsettled > 0 AND unsettled = 2 AND ask_at > 0`
 )
 
-// Unsettled lists the entries of a log that are worth reading again now, at most limit:
+// EntriesToReread lists the entries of a log that are worth reading again now, at most limit:
 // those whose certificate has an issuer that is not proven, or whose chain the log did not
 // serve whole. Where a part of the chain is missing it goes first, so that no flood of
 // entries without proof keeps it waiting; then what waits longest. What has ended is left
 // out.
-func (db *DB) Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error) {
+func (db Logs) EntriesToReread(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error) {
 	var out []ctwatch.EntryRef
 	err := db.read(ctx, "looking for entries to read again", func(t readTx) error {
 		for _, level := range []int{isIncomplete, isUnproven} {
@@ -66,9 +66,9 @@ func (db *DB) Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctw
 	return out, err
 }
 
-// AskLater notes that an entry is read again now, and when to do so next. It is due
+// RereadLater notes that an entry is read again now, and when to do so next. It is due
 // earlier if a certificate of an issuer becomes known.
-func (db *DB) AskLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error {
+func (db Logs) RereadLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error {
 	return db.write(ctx, "noting that an entry is read again", func(t *tx) error {
 		index, err := count(e.Index)
 		if err != nil {
@@ -81,7 +81,7 @@ func (db *DB) AskLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef
 
 // AddProof notes what reading a recorded entry again has proven of its issuer. An entry
 // with another leaf hash is not the one that was recorded, and changes nothing.
-func (db *DB) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) error {
+func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) error {
 	if len(f.Certificate.Sightings) != 1 {
 		return fmt.Errorf("noting an issuer: found with %d sightings instead of one", len(f.Certificate.Sightings))
 	}

@@ -13,7 +13,7 @@ import (
 
 func refs(t testing.TB, db *store.DB, l ctwatch.Log, limit int) (indexes []uint64) {
 	t.Helper()
-	all, err := db.Unsettled(t.Context(), l.ID, limit)
+	all, err := db.Logs.EntriesToReread(t.Context(), l.ID, limit)
 	must(t, err)
 	for _, e := range all {
 		indexes = append(indexes, e.Index)
@@ -44,8 +44,8 @@ func TestFloodHidesNoIncompleteEntry(t *testing.T) {
 	}
 	// Each is put off by itself, over restarts.
 	e := ctwatch.EntryRef{Index: 0, LeafHash: b[0].LeafHash}
-	must(t, db.AskLater(t.Context(), l.ID, e, time.Now().Add(1000*time.Hour)))
-	must(t, db.AskLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 1499, LeafHash: b[1499].LeafHash}, time.Time{}))
+	must(t, db.Logs.RereadLater(t.Context(), l.ID, e, time.Now().Add(1000*time.Hour)))
+	must(t, db.Logs.RereadLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 1499, LeafHash: b[1499].LeafHash}, time.Time{}))
 	must(t, db.Close())
 	db = judging(t, path, provenRule("issuer"))
 	if got := refs(t, db, l, 2); slices.Contains(got, 0) {
@@ -60,29 +60,29 @@ func TestKnownIssuerMakesEntriesDue(t *testing.T) {
 	l, other := started(t, db, 1), started(t, db, 2)
 	f := incomplete(l, 1, 0)
 	record(t, db, l, 1, f)
-	must(t, db.AskLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 0, LeafHash: f.LeafHash}, epoch.Add(100*365*24*time.Hour)))
+	must(t, db.Logs.RereadLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 0, LeafHash: f.LeafHash}, epoch.Add(100*365*24*time.Hour)))
 	if got := refs(t, db, l, 2); len(got) > 0 {
 		t.Errorf("to be read again: %v", got)
 	}
 	g := found(other, 2, 0)
 	g.Chain = [][]byte{[]byte("an issuer")}
 	record(t, db, other, 1, g)
-	all, err := db.Unsettled(t.Context(), l.ID, 2)
+	all, err := db.Logs.EntriesToReread(t.Context(), l.ID, 2)
 	must(t, err)
 	if len(all) != 1 || all[0].Asked != 1 {
 		t.Errorf("to be read again: %+v", all)
 	}
-	if der, err := db.IssuerCertificate(t.Context(), hash("an issuer")); err != nil || string(der) != "an issuer" {
+	if der, err := db.Issuers.Certificate(t.Context(), hash("an issuer")); err != nil || string(der) != "an issuer" {
 		t.Errorf("the store has %q, %v", der, err)
 	}
-	if der, err := db.IssuerCertificate(t.Context(), hash("nobody")); err != nil || der != nil {
+	if der, err := db.Issuers.Certificate(t.Context(), hash("nobody")); err != nil || der != nil {
 		t.Errorf("the store has %q, %v", der, err)
 	}
 	// What is read again teaches the same.
 	f = found(l, 1, 0)
 	f.Chain = [][]byte{[]byte("another issuer")}
-	must(t, db.AddProof(t.Context(), l.ID, f))
-	if der, err := db.IssuerCertificate(t.Context(), hash("another issuer")); err != nil || der == nil {
+	must(t, db.Logs.AddProof(t.Context(), l.ID, f))
+	if der, err := db.Issuers.Certificate(t.Context(), hash("another issuer")); err != nil || der == nil {
 		t.Errorf("the store has %q, %v", der, err)
 	}
 }
@@ -101,21 +101,21 @@ func TestLearnedIsJudgedByAfterACrash(t *testing.T) {
 	db := judging(t, path, rule)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
-	must(t, db.Learn(t.Context(), ctwatch.IssuerKey{Pin: pin("issuer"), Anchor: pin("root"), NotBefore: epoch, NotAfter: epoch.Add(time.Hour)}))
+	must(t, db.Issuers.AddKeys(t.Context(), ctwatch.IssuerKey{Pin: pin("issuer"), Anchor: pin("root"), NotBefore: epoch, NotAfter: epoch.Add(time.Hour)}))
 	must(t, db.Crash())
 
 	db = judging(t, path, rule)
 	known = true
-	must(t, db.RejudgeLearned(t.Context()))
+	must(t, db.Issuers.RejudgeNew(t.Context()))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
 		t.Errorf("it is %s %q", c.Verdict, c.Reasons)
 	}
 	known = false
-	must(t, db.RejudgeLearned(t.Context()))
+	must(t, db.Issuers.RejudgeNew(t.Context()))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
 		t.Error("it was judged again though nothing became known")
 	}
-	must(t, db.RejudgeIssuers(t.Context(), []pins.Pin{pin("issuer")}...))
+	must(t, db.Issuers.Rejudge(t.Context(), []pins.Pin{pin("issuer")}...))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Unexpected {
 		t.Errorf("it is %s %q", c.Verdict, c.Reasons)
 	}

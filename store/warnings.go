@@ -25,9 +25,9 @@ type SenderWarning struct {
 // keepWarnings is how long what happened once is shown.
 const keepWarnings = 90 * 24 * time.Hour
 
-// AddSenderWarning notes that something is wrong with a sender's service, for people to see, until
-// ResolveSenderWarning takes it back or 90 days have passed since it was noted last.
-func (db *DB) AddSenderWarning(ctx context.Context, sender, code, msg string) error {
+// AddWarning notes that something is wrong with a sender's service, for people to see, until
+// ResolveWarning takes it back or 90 days have passed since it was noted last.
+func (db Senders) AddWarning(ctx context.Context, sender, code, msg string) error {
 	return db.jot(ctx, "noting what is wrong with "+sender, func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO sender_warnings (sender, code, text, since, at, times) VALUES (?1, ?2, ?3, ?4, ?4, 1)
@@ -36,16 +36,16 @@ func (db *DB) AddSenderWarning(ctx context.Context, sender, code, msg string) er
 	})
 }
 
-// ResolveSenderWarning takes a warning back.
-func (db *DB) ResolveSenderWarning(ctx context.Context, sender, code string) error {
+// ResolveWarning takes a warning back.
+func (db Senders) ResolveWarning(ctx context.Context, sender, code string) error {
 	return db.jot(ctx, "noting what is right again with "+sender, func(t *tx) error {
 		_, err := t.exec(`DELETE FROM sender_warnings WHERE sender = ? AND code = ?`, sender, code)
 		return err
 	})
 }
 
-// SenderWarnings returns the warnings about all senders, by sender and code.
-func (db *DB) SenderWarnings(ctx context.Context) ([]SenderWarning, error) {
+// Warnings returns the warnings about all senders, by sender and code.
+func (db Senders) Warnings(ctx context.Context) ([]SenderWarning, error) {
 	var out []SenderWarning
 	err := db.read(ctx, "reading what is wrong with senders", func(t readTx) error {
 		rows, err := t.query(`SELECT sender, code, text, since, at, times FROM sender_warnings WHERE at > ? ORDER BY sender, code`, ms(db.now().Add(-keepWarnings)))
@@ -60,16 +60,16 @@ func (db *DB) SenderWarnings(ctx context.Context) ([]SenderWarning, error) {
 	return out, err
 }
 
-// SetSenderNote keeps a note of a sender's own, in place of the last.
-func (db *DB) SetSenderNote(ctx context.Context, sender, note string) error {
+// SetNote keeps a note of a sender's own, in place of the last.
+func (db Senders) SetNote(ctx context.Context, sender, note string) error {
 	return db.jot(ctx, "keeping a note of "+sender, func(t *tx) error {
 		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, "note "+sender, text(note))
 		return err
 	})
 }
 
-// SenderNote returns the note of a sender; "" if there is none.
-func (db *DB) SenderNote(ctx context.Context, sender string) (note string, err error) {
+// Note returns the note of a sender; "" if there is none.
+func (db Senders) Note(ctx context.Context, sender string) (note string, err error) {
 	err = db.read(ctx, "reading the note of "+sender, func(t readTx) error {
 		err := t.queryRow(`SELECT value FROM meta WHERE key = ?`, "note "+sender).Scan(&note)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -82,7 +82,7 @@ func (db *DB) SenderNote(ctx context.Context, sender string) (note string, err e
 
 // Secret returns a secret of 32 bytes for some purpose. It is made when it is first asked for,
 // and the same from then on, as long as the database is.
-func (db *DB) Secret(ctx context.Context, purpose string) ([]byte, error) {
+func (db Senders) Secret(ctx context.Context, purpose string) ([]byte, error) {
 	var secret []byte
 	err := db.write(ctx, "reading the secret for "+purpose, func(t *tx) error {
 		key := "secret " + purpose

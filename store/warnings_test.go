@@ -16,14 +16,14 @@ import (
 func TestSenderWarnings(t *testing.T) {
 	c := newClock()
 	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
-	must(t, db.AddSenderWarning(t.Context(), "nats", "planted_message", "one"))
+	must(t, db.Senders.AddWarning(t.Context(), "nats", "planted_message", "one"))
 	c.Add(time.Hour)
-	must(t, db.AddSenderWarning(t.Context(), "nats", "planted_message", "two\xff"))
-	must(t, db.AddSenderWarning(t.Context(), "nats", "stream", "limits"))
-	must(t, db.AddSenderWarning(t.Context(), "other", "stream", "limits"))
-	must(t, db.ResolveSenderWarning(t.Context(), "other", "stream"))
-	must(t, db.ResolveSenderWarning(t.Context(), "other", "never said"))
-	got, err := db.SenderWarnings(t.Context())
+	must(t, db.Senders.AddWarning(t.Context(), "nats", "planted_message", "two\xff"))
+	must(t, db.Senders.AddWarning(t.Context(), "nats", "stream", "limits"))
+	must(t, db.Senders.AddWarning(t.Context(), "other", "stream", "limits"))
+	must(t, db.Senders.ResolveWarning(t.Context(), "other", "stream"))
+	must(t, db.Senders.ResolveWarning(t.Context(), "other", "never said"))
+	got, err := db.Senders.Warnings(t.Context())
 	must(t, err)
 	want := []store.SenderWarning{
 		{Sender: "nats", Code: "planted_message", Text: "two\uFFFD", Since: epoch, Last: epoch.Add(time.Hour), Times: 2},
@@ -33,7 +33,7 @@ func TestSenderWarnings(t *testing.T) {
 		t.Error(diff)
 	}
 	c.Add(91 * 24 * time.Hour)
-	if got, err = db.SenderWarnings(t.Context()); err != nil || got != nil {
+	if got, err = db.Senders.Warnings(t.Context()); err != nil || got != nil {
 		t.Errorf("after 91 days: %+v, %v", got, err)
 	}
 }
@@ -43,13 +43,13 @@ func TestSenderNotes(t *testing.T) {
 	db := open(t)
 	for _, want := range []string{"", "one", "two"} {
 		if want != "" {
-			must(t, db.SetSenderNote(t.Context(), "nats", want))
+			must(t, db.Senders.SetNote(t.Context(), "nats", want))
 		}
-		if got, err := db.SenderNote(t.Context(), "nats"); err != nil || got != want {
+		if got, err := db.Senders.Note(t.Context(), "nats"); err != nil || got != want {
 			t.Errorf("%q, %v; want %q", got, err, want)
 		}
 	}
-	if got, err := db.SenderNote(t.Context(), "other"); err != nil || got != "" {
+	if got, err := db.Senders.Note(t.Context(), "other"); err != nil || got != "" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -58,14 +58,14 @@ func TestSenderNotes(t *testing.T) {
 func TestSecretsLast(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := openAt(t, path, newClock())
-	first, err := db.Secret(t.Context(), "nats")
+	first, err := db.Senders.Secret(t.Context(), "nats")
 	must(t, err)
-	other, err := db.Secret(t.Context(), "other")
+	other, err := db.Senders.Secret(t.Context(), "other")
 	must(t, err)
 	must(t, db.Close())
-	again, err := openAt(t, path, newClock()).Secret(t.Context(), "nats")
+	again, err := openAt(t, path, newClock()).Senders.Secret(t.Context(), "nats")
 	must(t, err)
-	elsewhere, err := open(t).Secret(t.Context(), "nats")
+	elsewhere, err := open(t).Senders.Secret(t.Context(), "nats")
 	must(t, err)
 	if len(first) != 32 || !bytes.Equal(first, again) || bytes.Equal(first, other) || bytes.Equal(first, elsewhere) {
 		t.Errorf("%x, then %x; for another purpose %x, in another database %x", first, again, other, elsewhere)

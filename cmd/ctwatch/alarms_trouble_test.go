@@ -117,7 +117,7 @@ func (s *stage) backlog(but ...string) (n int64) {
 func (s *stage) senders() (all []store.SenderStatus) {
 	s.t.Helper()
 	s.read(func(db *store.DB) (err error) {
-		all, err = db.SenderStatus(s.ctx)
+		all, err = db.Senders.List(s.ctx)
 		return err
 	})
 	return all

@@ -124,7 +124,7 @@ func parsePinFile(name string, data []byte, formatName string) (f format.Format,
 // read, since readers have become stricter, is unreadable: nothing that is asked of all
 // versions is then known, and all else is.
 func withImported(ctx context.Context, db *store.DB, apps []pins.App) ([]pins.App, error) {
-	shipped, err := db.Shipped(ctx)
+	shipped, err := db.Apps.Shipped(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 				return usagef("reject needs --reason: whoever reads the audit trail wants to know why")
 			}
 			return a.deskFor(c.Context(), toChange, func(d *desk) error {
-				cert, err := d.db.Certificate(c.Context(), strings.ToLower(args[0]))
+				cert, err := d.db.Certificates.Get(c.Context(), strings.ToLower(args[0]))
 				if err != nil {
 					return err
 				}
@@ -122,7 +122,7 @@ const rejected = "rejected"
 
 // rejectCertificate records a person's verdict that a certificate should not exist.
 func rejectCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, by, reason string) error {
-	judged, err := db.Judge(ctx, c.ID, ctwatch.Unexpected, []string{rejected}, by, reason)
+	judged, err := db.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{rejected}, by, reason)
 	if err == nil {
 		*c = judged
 	}
@@ -137,7 +137,7 @@ var errNoHost = errors.New("it names no host that its key could be approved for"
 func authorizeCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, hosts []pins.Pattern, by, reason string) error {
 	reasons := []string{"authorized"}
 	if c.Key.Pin.IsZero() {
-		judged, err := db.Judge(ctx, c.ID, ctwatch.Expected, reasons, by, reason)
+		judged, err := db.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, reasons, by, reason)
 		if err == nil {
 			*c = judged
 		}
@@ -149,7 +149,7 @@ func authorizeCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certific
 	if len(hosts) == 0 {
 		return errNoHost
 	}
-	judged, err := db.Authorize(ctx, c.ID, reasons, approval(c.Key.Pin, c.Key.Algorithm, hosts, by, reason))
+	judged, err := db.Certificates.Authorize(ctx, c.ID, reasons, approval(c.Key.Pin, c.Key.Algorithm, hosts, by, reason))
 	if err == nil {
 		*c = judged
 	}
@@ -173,7 +173,7 @@ func hostsOf(names []string) []pins.Pattern {
 
 func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string, despite bool) error {
 	if s.id != "" {
-		cert, err := d.db.Certificate(ctx, s.id)
+		cert, err := d.db.Certificates.Get(ctx, s.id)
 		switch {
 		case err == nil:
 			return a.authorizeFound(ctx, d, cert, hosts, reason)
@@ -194,7 +194,7 @@ func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pa
 	}
 	approval := approval(s.pin, s.algorithm, hosts, a.person(), reason)
 	approval.Despite = despite
-	if _, err := d.db.Approve(ctx, approval); err != nil {
+	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return aboutAlarm(err)
 	}
 	return a.tellKey(ctx, d, s.pin, "is authorised for "+words(hosts))
@@ -215,7 +215,7 @@ func (s *subject) asIssuer(hosts []pins.Pattern) error {
 func (a *app) authorizeIssuer(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
 	approval := approval(s.pin, s.algorithm, hosts, a.person(), reason)
 	approval.Role = pins.RoleIssuer
-	if _, err := d.db.Approve(ctx, approval); err != nil {
+	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return err
 	}
 	return a.tellKey(ctx, d, s.pin, "is authorized as the key of an issuer for "+words(hosts))

@@ -83,11 +83,11 @@ func (a *app) certsListCommand() *cobra.Command {
 
 func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error {
 	if a.json {
-		return printArray(a.Stdout, db.Certificates(ctx, f))
+		return printArray(a.Stdout, db.Certificates.List(ctx, f))
 	}
 	t := a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
 	t.spare = []string{"KEY", "SEEN IN", "NOT AFTER", "FIRST SEEN"}
-	for c, err := range db.Certificates(ctx, f) {
+	for c, err := range db.Certificates.List(ctx, f) {
 		if err != nil {
 			return err
 		}
@@ -137,14 +137,14 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 	}
 	return a.read(ctx, func(db *store.DB) error {
 		v := newPolicy(e)
-		if err := v.Recall(ctx, db); err != nil {
+		if err := v.Recall(ctx, db.Issuers); err != nil {
 			return err
 		}
 		rules := slices.Clone(e.verdictRules)
 		for _, line := range e.rules[len(rules):] {
 			rules = append(rules, silentRule(line)) // a place for what is suggested
 		}
-		keys, err := db.Keys(ctx)
+		keys, err := db.Keys.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -158,14 +158,14 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			return err
 		}
 		n := 0
-		for c, err := range db.Certificates(ctx, f) {
+		for c, err := range db.Certificates.List(ctx, f) {
 			if err != nil {
 				return err
 			}
 			if c.Verdict == ctwatch.Expected || slices.Contains(c.Reasons, rejected) {
 				continue
 			}
-			standing, err := db.Standing(ctx, c.ID)
+			standing, err := db.Certificates.Standing(ctx, c.ID)
 			if err != nil {
 				return err
 			}
@@ -184,7 +184,7 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 
 // heedRejected takes in all certificates that people rejected, whichever are listed.
 func heedRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) error {
-	for c, err := range db.Certificates(ctx, store.Filter{Verdict: ctwatch.Unexpected}) {
+	for c, err := range db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}) {
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func heedRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) erro
 
 // logNamed finds a log that was ever followed, by its name or the first digits of its ID.
 func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error) {
-	logs, err := db.Logs(ctx)
+	logs, err := db.Logs.List(ctx)
 	if err != nil {
 		return ctwatch.LogID{}, err
 	}
@@ -240,14 +240,14 @@ func (a *app) certsShowCommand() *cobra.Command {
   ctwatch certs show 3f9a1c22 --pem | openssl x509 -noout -text`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.read(c.Context(), func(db *store.DB) error {
-				cert, err := db.Certificate(c.Context(), strings.ToLower(args[0]))
+				cert, err := db.Certificates.Get(c.Context(), strings.ToLower(args[0]))
 				if err != nil {
 					return err
 				}
 				if asPEM {
 					return a.printPEM(c.Context(), db, cert.ID)
 				}
-				judgments, err := db.Judgments(c.Context(), cert.ID)
+				judgments, err := db.Certificates.History(c.Context(), cert.ID)
 				if err != nil {
 					return err
 				}
@@ -267,7 +267,7 @@ func (a *app) certsShowCommand() *cobra.Command {
 }
 
 func (a *app) printPEM(ctx context.Context, db *store.DB, id ctwatch.Hash) error {
-	der, err := db.DER(ctx, id)
+	der, err := db.Certificates.DER(ctx, id)
 	if err != nil {
 		return err
 	}

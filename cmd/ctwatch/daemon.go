@@ -126,7 +126,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		err = errors.Join(err, d.db.Close())
 	}()
 
-	stored, err := d.db.Logs(ctx)
+	stored, err := d.db.Logs.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer closePermanent()
-	d.senders, err = notify.NewManager(notify.Config{Outbox: d.db, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm, BackoffMax: d.backoff}, permanent, d.db.Unregister)
+	d.senders, err = notify.NewManager(notify.Config{Outbox: d.db.Outbox, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm, BackoffMax: d.backoff}, permanent, d.db.Outbox.Unregister)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		g.Go(func() error { return listener.Run(ctx) })
 	}
 	g.Go(func() error {
-		return (&policy.CAACollector{Store: d.db, Policy: d.verdicts.Policy, Lookup: d.verdicts.CAA.Lookup, Wake: d.news, Logger: d.logger}).Run(ctx)
+		return (&policy.CAACollector{Store: d.db.Certificates, Policy: d.verdicts.Policy, Lookup: d.verdicts.CAA.Lookup, Wake: d.news, Logger: d.logger}).Run(ctx)
 	})
 	g.Go(func() error { return d.looks.Run(ctx) })
 	g.Go(func() error { return d.planner.Run(ctx) })
@@ -257,7 +257,7 @@ func (d *daemon) prune(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-t.C:
-			if _, err := d.db.Prune(ctx, now.Add(-keepEvents)); err != nil && ctx.Err() == nil {
+			if _, err := d.db.Outbox.Prune(ctx, now.Add(-keepEvents)); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("deleting old events: %w", err)
 			}
 		}
@@ -276,7 +276,7 @@ func (d *daemon) tellHeld(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			if err := d.db.TellHeld(ctx); err != nil && ctx.Err() == nil {
+			if err := d.db.Outbox.AddDigests(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}

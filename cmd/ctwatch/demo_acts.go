@@ -212,7 +212,7 @@ func (d *demo) proof() error {
 // waitTold waits until every sender has every event.
 func waitTold(ctx context.Context, db *store.DB) error {
 	err := poll(ctx, func() (bool, error) {
-		senders, err := db.SenderStatus(ctx)
+		senders, err := db.Senders.List(ctx)
 		for _, s := range senders {
 			if s.Backlog > 0 {
 				return false, err
@@ -229,7 +229,7 @@ func waitTold(ctx context.Context, db *store.DB) error {
 // waitVerified waits until a log is read and proven up to a size.
 func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint64) (status ctwatch.LogStatus, err error) {
 	err = poll(ctx, func() (bool, error) {
-		logs, err := db.Logs(ctx)
+		logs, err := db.Logs.List(ctx)
 		for _, s := range logs {
 			if s.ID == id && s.Verified == size && s.Position == size {
 				status = s

@@ -142,11 +142,11 @@ func allTold(data string, size uint64) bool {
 		return false
 	}
 	defer db.Close()
-	logs, err := db.Logs(ctx)
+	logs, err := db.Logs.List(ctx)
 	if err != nil || !slices.ContainsFunc(logs, func(l ctwatch.LogStatus) bool { return l.Verified >= size }) {
 		return false
 	}
-	senders, err := db.SenderStatus(ctx)
+	senders, err := db.Senders.List(ctx)
 	return err == nil && !slices.ContainsFunc(senders, func(s store.SenderStatus) bool { return s.Backlog > 0 })
 }
 

@@ -102,7 +102,7 @@ func (d *desk) refresh(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
 		return err
 	}
-	changed, err := d.db.Settle(ctx, planner.Shipped(d.plans()))
+	changed, err := d.db.Plans.SettleKeys(ctx, planner.Shipped(d.plans()))
 	if err != nil || changed == 0 {
 		return err
 	}
@@ -110,8 +110,8 @@ func (d *desk) refresh(ctx context.Context) error {
 }
 
 func (d *desk) look(ctx context.Context) error {
-	if d.plan == nil || d.plan.DB != d.db {
-		d.plan = &planStore{DB: d.db, unprobed: d.estate.unprobed}
+	if d.plan == nil || d.plan.Plans != d.db.Plans {
+		d.plan = &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: d.estate.unprobed}
 	}
 	facts, err := d.plan.Facts(ctx)
 	if err != nil {

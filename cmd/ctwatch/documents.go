@@ -48,6 +48,6 @@ func serialMark(cfg *configs.Config) *publish.Mark {
 // issuerOptions are those of what issues pin documents, by this machine's clock.
 func issuerOptions(db *store.DB, cfg *configs.Config, logger *slog.Logger) publish.IssuerOptions {
 	return publish.IssuerOptions{
-		Store: db, Logger: logger, Refresh: cfg.Signing.Refresh, Expires: cfg.Signing.Expires, Raise: serialMark(cfg).Raise,
+		Store: db.Documents, Logger: logger, Refresh: cfg.Signing.Refresh, Expires: cfg.Signing.Expires, Raise: serialMark(cfg).Raise,
 	}
 }

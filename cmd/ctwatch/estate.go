@@ -256,10 +256,10 @@ func (e *estate) kept() []store.HostTarget {
 // apply brings the store in line with the configuration: who is trusted by it, and
 // what its rules say of each certificate.
 func (e *estate) apply(ctx context.Context, db *store.DB, v *policy.Live) error {
-	if err := db.SyncPolicy(ctx, e.grants); err != nil {
+	if err := db.Keys.SyncPolicy(ctx, e.grants); err != nil {
 		return err
 	}
-	return v.Apply(ctx, db)
+	return v.Apply(ctx, db.Issuers)
 }
 
 // hostsFor lists the endpoints' hosts that a certificate's names cover.

@@ -62,7 +62,7 @@ func (s *stage) found() map[ctwatch.Hash]fact {
 	s.t.Helper()
 	out := make(map[ctwatch.Hash]fact)
 	s.read(func(db *store.DB) error {
-		for c, err := range db.Certificates(s.ctx, store.Filter{}) {
+		for c, err := range db.Certificates.List(s.ctx, store.Filter{}) {
 			if err != nil {
 				return err
 			}

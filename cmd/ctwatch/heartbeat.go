@@ -29,13 +29,13 @@ func (d *daemon) beat(ctx context.Context) error {
 }
 
 func (d *daemon) tellBeat(ctx context.Context) error {
-	return d.db.Announce(ctx, ctwatch.HeartbeatEvent(time.Now()))
+	return d.db.Outbox.Add(ctx, ctwatch.HeartbeatEvent(time.Now()))
 }
 
 // tellPulse records that the daemon does its work no more, or again.
 func (d *daemon) tellPulse(ctx context.Context, reason error, since time.Time) error {
 	if reason != nil {
-		return d.db.Announce(ctx, ctwatch.StalledEvent(reason.Error(), time.Now()))
+		return d.db.Outbox.Add(ctx, ctwatch.StalledEvent(reason.Error(), time.Now()))
 	}
-	return d.db.Announce(ctx, ctwatch.ResumedEvent(since, time.Now()))
+	return d.db.Outbox.Add(ctx, ctwatch.ResumedEvent(since, time.Now()))
 }

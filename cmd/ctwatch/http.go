@@ -78,7 +78,7 @@ func (d *daemon) listenHTTP() (*web.Server, error) {
 func (d *daemon) notReady(ctx context.Context) (reasons []string) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if _, err := d.db.Logs(ctx); err != nil {
+	if _, err := d.db.Logs.List(ctx); err != nil {
 		reasons = append(reasons, "the store does not answer: "+ctwatch.Printable(err.Error(), 500))
 	}
 	if !d.ready.is() {
@@ -96,7 +96,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Held, LogList: d.logList.Load},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, LogList: d.logList.Load},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -107,7 +107,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 // followedLogs returns how those logs stand that are followed now: the store knows
 // others, which left the list.
 func (d *daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) {
-	all, err := d.db.Logs(ctx)
+	all, err := d.db.Logs.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +122,11 @@ func (d *daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) 
 
 // senderStates returns how the delivery of events stands.
 func (d *daemon) senderStates(ctx context.Context) ([]metrics.Sender, error) {
-	all, err := d.db.SenderStatus(ctx)
+	all, err := d.db.Senders.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	wrong, err := d.db.SenderWarnings(ctx)
+	wrong, err := d.db.Senders.Warnings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ const otherLines = "(other)"
 
 // openVerdicts counts what waits for a person's verdict, by lines of the watch list.
 func (d *daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
-	counts, err := d.db.OpenVerdicts(ctx)
+	counts, err := d.db.Certificates.CountOpen(ctx)
 	if err != nil {
 		return nil, err
 	}

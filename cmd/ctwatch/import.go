@@ -105,7 +105,7 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 		}
 	}
 	if !same {
-		err := d.db.Import(ctx, store.Shipped{App: o.app, Version: o.version, Format: f.Name, Name: o.file, Content: data, By: a.person()})
+		err := d.db.Apps.Import(ctx, store.Shipped{App: o.app, Version: o.version, Format: f.Name, Name: o.file, Content: data, By: a.person()})
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 
 // recorded returns what is recorded of a version; nil for nothing.
 func recorded(ctx context.Context, db *store.DB, app, version string) (*store.Shipped, error) {
-	all, err := db.Shipped(ctx)
+	all, err := db.Apps.Shipped(ctx)
 	if i := slices.IndexFunc(all, func(s store.Shipped) bool { return s.App == app && s.Version == version }); err == nil && i >= 0 {
 		return &all[i], nil
 	}

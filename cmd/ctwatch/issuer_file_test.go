@@ -28,7 +28,7 @@ func (s *stage) only() (path string) {
 func (s *stage) verdict(i *ctlogtest.Issued) (c ctwatch.Certificate) {
 	s.t.Helper()
 	s.read(func(db *store.DB) (err error) {
-		c, err = db.Certificate(s.ctx, i.ID.String())
+		c, err = db.Certificates.Get(s.ctx, i.ID.String())
 		return err
 	})
 	return c
@@ -70,7 +70,7 @@ func TestIssuerFileFailsAtFirst(t *testing.T) {
 		}
 	}
 	s.read(func(db *store.DB) error {
-		keys, err := db.Keys(s.ctx)
+		keys, err := db.Keys.List(s.ctx)
 		for _, k := range keys {
 			if k.Pin == i.LeafPin && (k.State != pins.StateApproved || len(k.ApprovedFor) != 1) {
 				t.Errorf("its key is %s for %v", k.State, k.ApprovedFor)

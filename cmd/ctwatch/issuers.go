@@ -14,7 +14,8 @@ import (
 // A planStore is the store for plans: its facts also say what is above the issuers in the
 // chains that clients build, by the roots of this machine.
 type planStore struct {
-	*store.DB
+	store.Plans
+	shown store.Issuers  // by logs and servers
 	roots *x509.CertPool // nil: those of the system
 	// unprobed reports whether looking at hosts is turned off; nil: of none.
 	unprobed func(pins.Pattern) bool
@@ -32,7 +33,7 @@ const newAbove = time.Hour
 
 // Facts implements planner.Store.
 func (s *planStore) Facts(ctx context.Context) (pins.Facts, error) {
-	f, err := s.DB.Facts(ctx)
+	f, err := s.Plans.Facts(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -59,7 +60,7 @@ func (s *planStore) issuers(ctx context.Context) ([]*x509.Certificate, error) {
 
 // learn reads what is new, and reports whether anything is.
 func (s *planStore) learn(ctx context.Context) (fresh bool, err error) {
-	ders, err := s.IssuerCertificates(ctx, s.read)
+	ders, err := s.shown.Certificates(ctx, s.read)
 	if err != nil {
 		return false, err
 	}

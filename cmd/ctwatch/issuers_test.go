@@ -41,7 +41,7 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s := &planStore{DB: db, roots: roots}
+	s := &planStore{Plans: db.Plans, shown: db.Issuers, roots: roots}
 	serve := func(by *ctlogtest.CA) pins.Pin {
 		t.Helper()
 		issued, err := by.Issue(ctlogtest.Request{Names: []string{host}})
@@ -52,7 +52,7 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = db.Observe(t.Context(), store.Look{
+		err = db.Endpoints.Observe(t.Context(), store.Look{
 			Host: host, Target: host + ":443", At: time.Now(), Complete: true,
 			Addresses: []store.Reached{{Address: "192.0.2.1:443", Served: []store.ServedChain{{
 				Chain: pins.Chain{Pins: []pins.Pin{issued.LeafPin, issued.IssuerPin}, Open: true}, Leaf: der, Issuers: [][]byte{by.Intermediate},

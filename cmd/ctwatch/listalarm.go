@@ -22,7 +22,7 @@ func (d *daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time
 			state.Alarms[a.Code] = true
 			// The outbox takes an event once for its ID, which is the cause's. That the
 			// store is broken shows elsewhere, and ends the daemon.
-			if err := d.db.Announce(ctx, a.Event(d.now())); err != nil && ctx.Err() == nil {
+			if err := d.db.Outbox.Add(ctx, a.Event(d.now())); err != nil && ctx.Err() == nil {
 				d.logger.Error("an alarm about the log list could not be recorded", "error", err)
 			}
 		}

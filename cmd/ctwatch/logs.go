@@ -26,7 +26,7 @@ equal to the tree size when all is well.`,
 }
 
 func (a *app) printLogs(ctx context.Context, db *store.DB) error {
-	logs, err := db.Logs(ctx)
+	logs, err := db.Logs.List(ctx)
 	if err != nil {
 		return err
 	}

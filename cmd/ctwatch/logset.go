@@ -65,7 +65,7 @@ const repliesAtOnce = 8
 // follower returns how to follow a log.
 func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 	budget := ctlog.NewBudget(repliesAtOnce)
-	issuers := &ctlog.Issuers{Stored: d.db.IssuerCertificate}
+	issuers := &ctlog.Issuers{Stored: d.db.Issuers.Certificate}
 	return func(l ctwatch.Log) (*follow.Follower, error) {
 		pace := d.paces.Log(l)
 		counters := d.metrics.Log(l)
@@ -85,7 +85,7 @@ func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },
 				},
 			},
-			Recorder: d.db, Logger: d.logger, Outages: d.outages, Now: time.Now,
+			Recorder: d.db.Logs, Logger: d.logger, Outages: d.outages, Now: time.Now,
 			Poll: d.cfg.Logs.Poll, TailWait: d.cfg.Logs.TailWait, Start: start, Limit: limit,
 			Clock: d.clock,
 			OnHead: func(ctwatch.Head) {
@@ -98,5 +98,5 @@ func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 
 // leave notes that a log is no longer followed.
 func (d *daemon) leave(ctx context.Context, l ctwatch.Log) error {
-	return d.db.Leave(ctx, l.ID, "it left the log list, or its state is not one of logs.states")
+	return d.db.Logs.Unfollow(ctx, l.ID, "it left the log list, or its state is not one of logs.states")
 }

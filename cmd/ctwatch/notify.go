@@ -96,7 +96,7 @@ type warningObject struct {
 }
 
 func (a *app) printSenders(ctx context.Context, db *store.DB, configured []string) error {
-	states, err := db.SenderStatus(ctx)
+	states, err := db.Senders.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 			LastSuccess: s.LastSuccess, LastError: s.LastError, Attempts: s.Attempts, DeadLetters: s.DeadLetters,
 		})
 	}
-	warnings, err := db.SenderWarnings(ctx)
+	warnings, err := db.Senders.Warnings(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,13 +170,13 @@ type deadLetterObject struct {
 const maxDeadLetters = 1000
 
 func (a *app) printDeadLetters(ctx context.Context, db *store.DB) error {
-	states, err := db.SenderStatus(ctx)
+	states, err := db.Senders.List(ctx)
 	if err != nil {
 		return err
 	}
 	all := []deadLetterObject{}
 	for _, s := range states {
-		letters, err := db.DeadLetters(ctx, s.Name, maxDeadLetters)
+		letters, err := db.Outbox.DeadLetters(ctx, s.Name, maxDeadLetters)
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ once, and otherwise the next one does.`,
 				return usagef("want one of --since and --dead-letter, which takes a number that \"ctwatch notify status --dead-letters\" shows")
 			}
 			return a.write(c.Context(), func(db *store.DB) error {
-				n, err := db.Replay(c.Context(), args[0], r)
+				n, err := db.Outbox.Replay(c.Context(), args[0], r)
 				if errors.Is(err, store.ErrNoSender) {
 					return fmt.Errorf("nothing was ever sent by a sender %s: see \"ctwatch notify status\"", ctwatch.Printable(args[0], 100))
 				} else if err != nil {

@@ -36,7 +36,7 @@ func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]by
 	}
 	if len(c.Pins) == 1 {
 		// A log that has the certificate tells of its issuer, too.
-		known, err := d.db.Certificate(ctx, id.String())
+		known, err := d.db.Certificates.Get(ctx, id.String())
 		if err == nil && !known.Issuer.Pin.IsZero() {
 			c.Pins = append(c.Pins, known.Issuer.Pin)
 		} else if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -36,7 +36,7 @@ func (d *daemon) plan(ctx context.Context) error {
 	}
 	unreadable := "" // what was logged of it; the planner asks for apps one time after the other
 	d.planner = &planner.Planner{
-		Store: &planStore{DB: d.db, unprobed: func(p pins.Pattern) bool { return d.estate.Load().unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
+		Store: &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: func(p pins.Pattern) bool { return d.estate.Load().unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
 		Apps: func(ctx context.Context) ([]pins.App, error) {
 			apps, err := withImported(ctx, d.db, d.estate.Load().apps)
 			logUnreadable(d.logger, apps, &unreadable)
@@ -57,7 +57,7 @@ func (d *daemon) inLine(ctx context.Context, e *estate) error {
 	if err := e.apply(ctx, d.db, d.verdicts); err != nil {
 		return err
 	}
-	return d.db.Forget(ctx, e.kept())
+	return d.db.Endpoints.KeepOnly(ctx, e.kept())
 }
 
 // pinDocuments serves the pins of apps to everybody.
@@ -94,7 +94,7 @@ func (d *daemon) wakeForOthers(ctx context.Context) error {
 		case <-tick.C:
 		}
 		// A store that fails ends the daemon elsewhere.
-		if now, err := d.db.Revision(ctx); err == nil && now != last {
+		if now, err := d.db.Plans.Revision(ctx); err == nil && now != last {
 			last = now
 			d.senders.Wake()
 		}

@@ -45,7 +45,7 @@ place, and "retired". A "compromised" key is never trusted again.`,
 }
 
 func (a *app) listPins(ctx context.Context, db *store.DB) error {
-	keys, err := db.Keys(ctx)
+	keys, err := db.Keys.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *app) shipped(ctx context.Context, db *store.DB) (map[pins.Pin][]pins.Ap
 	if apps, err = withImported(ctx, db, apps); err != nil {
 		return nil, err
 	}
-	facts, err := db.Facts(ctx)
+	facts, err := db.Plans.Facts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 			names := k.Hosts
 			if r == pins.RoleLeaf && len(k.Certificates) > 0 {
 				var err error
-				if names, err = d.db.CertifiedFor(ctx, pin); err != nil {
+				if names, err = d.db.Keys.CertifiedNames(ctx, pin); err != nil {
 					return err
 				}
 			}
@@ -188,7 +188,7 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 			return fmt.Errorf("nothing is known to be issued for %s, so that it is not clear which hosts it is for: name them with --host, or, for a key to come, declare it with \"ctwatch certs authorize\"", pin)
 		}
 	}
-	_, err := d.db.Approve(ctx, approval)
+	_, err := d.db.Keys.Approve(ctx, approval)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if approval.Role == pins.RoleIssuer {
@@ -247,7 +247,7 @@ func (a *app) pinsHistoryCommand() *cobra.Command {
 				}
 			}
 			return a.read(c.Context(), func(db *store.DB) error {
-				records, err := db.History(c.Context(), pin, limit)
+				records, err := db.Keys.History(c.Context(), pin, limit)
 				if err != nil {
 					return err
 				}

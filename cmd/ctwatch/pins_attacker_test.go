@@ -85,13 +85,13 @@ func (a *attack) show(rt *rapid.T, c ctwatch.Certificate, kind ctwatch.SightingK
 	c.Sightings = []ctwatch.Sighting{{Log: a.log.Name, LogID: a.log.ID, Index: a.entries, Timestamp: time.Now(), Kind: kind}}
 	c.SetPins()
 	a.entries++
-	a.check(a.db.Record(a.t.Context(), ctwatch.Batch{Log: a.log.ID, End: a.entries, Found: []ctwatch.Found{{
+	a.check(a.db.Logs.Record(a.t.Context(), ctwatch.Batch{Log: a.log.ID, End: a.entries, Found: []ctwatch.Found{{
 		Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, a.entries)), TBS: []byte(c.ID.String()), DER: der[:],
 	}}}, a.entries))
 	if rapid.Bool().Draw(rt, "in the tree") {
 		a.prove()
 	} else {
-		a.check(a.db.Reread(a.t.Context(), a.log.ID))
+		a.check(a.db.Logs.Rewind(a.t.Context(), a.log.ID))
 	}
 }
 
@@ -116,7 +116,7 @@ func (a *attack) actions() map[string]func(*rapid.T) {
 			a.observe(host, fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), rapid.Bool().Draw(rt, "complete"), a.chain(key, c, host))
 		},
 		"no answer": func(rt *rapid.T) {
-			a.check(a.db.Observe(a.t.Context(), store.Look{
+			a.check(a.db.Endpoints.Observe(a.t.Context(), store.Look{
 				Host: apiHost, Target: "127.0.0.1:1", At: time.Now(), Complete: rapid.Bool().Draw(rt, "complete"),
 				Addresses: []store.Reached{{Address: "192.0.2.9:443", Error: "refused"}},
 			}))

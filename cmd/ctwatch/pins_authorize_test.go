@@ -44,7 +44,7 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 				if status != exitDone || got.Verdict != ctwatch.Expected || !slices.Equal(got.Reasons, []string{"authorized"}) {
 					t.Errorf("status %d, %s: %s %q", status, errs, got.Verdict, got.Reasons)
 				}
-				keys, err := w.db.Keys(t.Context())
+				keys, err := w.db.Keys.List(t.Context())
 				w.check(err)
 				if k := keys[0]; k.Pin != cert.Key.Pin || k.State != pins.StateApproved {
 					t.Errorf("the key is %+v", k)
@@ -70,7 +70,7 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 // certified is a certificate as it is recorded now.
 func (w *pinWorld) certified(c ctwatch.Certificate) ctwatch.Certificate {
 	w.t.Helper()
-	got, err := w.db.Certificate(w.t.Context(), c.ID.String())
+	got, err := w.db.Certificates.Get(w.t.Context(), c.ID.String())
 	w.check(err)
 	return got
 }

@@ -168,9 +168,9 @@ func newPinWorld(t *testing.T, dir string) *pinWorld {
 	w.open()
 	key := []byte("key of a log")
 	w.log = ctwatch.Log{ID: ctwatch.LogIDOf(key), Name: "Lab", Kind: ctwatch.KindStatic, State: ctwatch.LogUsable, Key: key, URL: "https://log.example/"}
-	_, err := w.db.Follow(w.t.Context(), w.log)
+	_, err := w.db.Logs.Follow(w.t.Context(), w.log)
 	w.check(err)
-	w.check(w.db.Begin(w.t.Context(), w.log.ID, ctwatch.Tree{}, ctwatch.Head{Timestamp: time.Now(), Raw: []byte("signed")}, ""))
+	w.check(w.db.Logs.Start(w.t.Context(), w.log.ID, ctwatch.Tree{}, ctwatch.Head{Timestamp: time.Now(), Raw: []byte("signed")}, ""))
 	return w
 }
 
@@ -204,7 +204,7 @@ func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.Sight
 	c.Sightings = []ctwatch.Sighting{{Log: w.log.Name, LogID: w.log.ID, Index: w.entries, Timestamp: time.Now(), Kind: kind}}
 	w.entries++
 	w.logged[c.Key.Pin] = append(w.logged[c.Key.Pin], c)
-	w.check(w.db.Record(w.t.Context(), ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
+	w.check(w.db.Logs.Record(w.t.Context(), ctwatch.Batch{Log: w.log.ID, End: w.entries, Found: []ctwatch.Found{{
 		Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, w.entries)), TBS: []byte(c.ID.String()), DER: der,
 	}}}, w.entries))
 	w.prove()
@@ -213,7 +213,7 @@ func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.Sight
 // prove has the log's tree prove all that was recorded.
 func (w *pinWorld) prove() {
 	tree := ctwatch.Tree{Size: w.entries, Range: make([]ctwatch.Hash, bits.OnesCount64(w.entries))}
-	w.check(w.db.Advance(w.t.Context(), w.log.ID, tree, ctwatch.Head{Size: w.entries, Timestamp: time.Now(), Raw: fmt.Append(nil, "signed", w.entries)}))
+	w.check(w.db.Logs.Advance(w.t.Context(), w.log.ID, tree, ctwatch.Head{Size: w.entries, Timestamp: time.Now(), Raw: fmt.Append(nil, "signed", w.entries)}))
 }
 
 // chain is a certificate as a server has it.
@@ -224,7 +224,7 @@ func (w *pinWorld) chain(leaf string, c ctwatch.Certificate, host string) store.
 }
 
 func (w *pinWorld) observe(host, address string, complete bool, served ...store.ServedChain) {
-	w.check(w.db.Observe(w.t.Context(), store.Look{
+	w.check(w.db.Endpoints.Observe(w.t.Context(), store.Look{
 		Host: host, Target: "127.0.0.1:1", At: time.Now(), Complete: complete, Addresses: []store.Reached{{Address: address, Served: served}},
 	}))
 }
@@ -311,7 +311,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 		},
 		"certs reject": func(rt *rapid.T) {
 			c, _ := w.drawCertificate(rt)
-			before, known := w.db.Certificate(ctx, c.ID.String())
+			before, known := w.db.Certificates.Get(ctx, c.ID.String())
 			if w.tries(rt, "certs", "reject", c.ID.String(), "--reason", "r") {
 				w.judged[c.ID] = ctwatch.Unexpected
 				if known == nil && before.Verdict == ctwatch.Expected && slices.Contains(w.issuers, c.Issuer.Pin) && !w.keys {
@@ -326,7 +326,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			if compromised {
 				args = append(args, "--compromised", "--reason", "r", "--yes")
 			}
-			known, err := w.db.Keys(ctx)
+			known, err := w.db.Keys.List(ctx)
 			w.check(err)
 			if w.tries(rt, args...) {
 				for _, k := range known {

@@ -80,7 +80,7 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		looks := look(ctx, endpoints)
 		list := watchlist.New(d.estate.rules)
 		for _, l := range looks {
-			if err := d.db.Observe(ctx, observation(l, list)); err != nil {
+			if err := d.db.Endpoints.Observe(ctx, observation(l, list)); err != nil {
 				return err
 			}
 		}
@@ -239,7 +239,7 @@ func describeServed(s probe.Served, list *watchlist.List, at time.Time) ctwatch.
 
 // record keeps what the daemon saw of an endpoint.
 func (d *daemon) record(ctx context.Context, l probe.Look) error {
-	if err := d.db.Observe(ctx, observation(l, d.list.Current())); err != nil {
+	if err := d.db.Endpoints.Observe(ctx, observation(l, d.list.Current())); err != nil {
 		return fmt.Errorf("%s: %w", strings.TrimSpace(l.Endpoint.String()), err)
 	}
 	return nil

@@ -300,7 +300,7 @@ func untilVerified(ctx context.Context, alive func() error, database string, l *
 			return false, nil
 		}
 		defer db.Close()
-		logs, err := db.Logs(ctx)
+		logs, err := db.Logs.List(ctx)
 		if err != nil {
 			return false, nil
 		}

@@ -143,7 +143,7 @@ func slackOptions(s *configs.Slack, db *store.DB, v *policy.Live, logger *slog.L
 	o.ReportTo = v.CAs.ReportTo
 	o.JudgedBy = func(ctx context.Context, id ctwatch.Hash) string { return judgedBy(ctx, db, id) }
 	if o.Token != nil {
-		o.Threads = db.Threads("slack")
+		o.Threads = db.Senders.Threads("slack")
 	}
 	if s.AppToken.IsSet() {
 		o.Buttons = &notify.SlackButtons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: slackJudge(db)}
@@ -154,7 +154,7 @@ func slackOptions(s *configs.Slack, db *store.DB, v *policy.Live, logger *slog.L
 // judgedBy returns who judged a certificate last, if a person did. A store that fails ends
 // the daemon elsewhere.
 func judgedBy(ctx context.Context, db *store.DB, id ctwatch.Hash) (by string) {
-	all, _ := db.Judgments(ctx, id)
+	all, _ := db.Certificates.History(ctx, id)
 	for _, r := range all {
 		if r.Actor == pins.Person {
 			by = r.By
@@ -166,7 +166,7 @@ func judgedBy(ctx context.Context, db *store.DB, id ctwatch.Hash) (by string) {
 // slackJudge records the verdicts that people give by Slack's buttons.
 func slackJudge(db *store.DB) func(ctx context.Context, id string, authorize bool, by string) error {
 	return func(ctx context.Context, id string, authorize bool, by string) error {
-		c, err := db.Certificate(ctx, id)
+		c, err := db.Certificates.Get(ctx, id)
 		if err != nil {
 			return err
 		}

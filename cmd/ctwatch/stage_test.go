@@ -202,7 +202,7 @@ func (s *stage) untilTold() {
 	s.eventually("every sender has every event", func() bool {
 		ok := false
 		s.read(func(db *store.DB) error {
-			all, err := db.SenderStatus(s.ctx)
+			all, err := db.Senders.List(s.ctx)
 			if err != nil {
 				return err
 			}
@@ -233,7 +233,7 @@ func (s *stage) status(l *ctlogtest.Log) (status ctwatch.LogStatus) {
 		return status
 	}
 	defer db.Close()
-	all, err := db.Logs(s.ctx)
+	all, err := db.Logs.List(s.ctx)
 	s.check(err)
 	for _, x := range all {
 		if x.ID == l.Info().ID {

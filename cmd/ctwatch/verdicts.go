@@ -82,8 +82,8 @@ func (t *teacher) Learn(ctx context.Context, c *ctwatch.Certificate, chain [][]b
 		t.logger.Info("an issuing key is now known by the signature of its CA", "key", l.Pin, "signed_by", l.Anchor)
 		issuers = append(issuers, l.Pin)
 	}
-	if err := t.db.Learn(ctx, learned...); err != nil {
+	if err := t.db.Issuers.AddKeys(ctx, learned...); err != nil {
 		return err
 	}
-	return t.db.RejudgeIssuers(ctx, issuers...)
+	return t.db.Issuers.Rejudge(ctx, issuers...)
 }

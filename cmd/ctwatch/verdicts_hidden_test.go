@@ -189,7 +189,7 @@ func (m *month) repent() {
 	m.untilVerified()
 	m.eventually("the issuer that was not served is proven", func() (proven bool) {
 		m.read(func(db *store.DB) error {
-			for c, err := range db.Certificates(m.ctx, store.Filter{}) {
+			for c, err := range db.Certificates.List(m.ctx, store.Filter{}) {
 				if err != nil {
 					return err
 				}

@@ -198,7 +198,7 @@ func (m *month) seed() {
 	} {
 		anchor, err := pins.Parse(known.anchor)
 		m.check(err)
-		m.check(db.Learn(m.ctx, ctwatch.IssuerKey{
+		m.check(db.Issuers.AddKeys(m.ctx, ctwatch.IssuerKey{
 			Pin: m.issuingPin(known.ca), Anchor: anchor, NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0),
 		}))
 	}
@@ -360,7 +360,7 @@ func (m *month) expectVerdicts(renewals, rogues int) {
 	m.t.Helper()
 	count := make(map[ctwatch.Verdict]int)
 	m.read(func(db *store.DB) error {
-		for c, err := range db.Certificates(m.ctx, store.Filter{}) {
+		for c, err := range db.Certificates.List(m.ctx, store.Filter{}) {
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ func (r *rig) followPaced(pace *ctlog.LogPace, poll, tailWait time.Duration) {
 	reader.Log, reader.Pace, reader.Attempts, reader.Pause = log, pace, 0, 0
 	f := follow.New(follow.Options{
 		Start:  beginning,
-		Reader: reader, Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: poll, TailWait: tailWait,
+		Reader: reader, Recorder: r.db.Logs, Logger: logger(r.t), Now: time.Now, Poll: poll, TailWait: tailWait,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)

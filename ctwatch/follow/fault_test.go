@@ -122,7 +122,7 @@ func TestAMatchBehindALieIsTold(t *testing.T) {
 		id := r.precert("a." + watched)
 		r.publish()
 		r.until("the match to be told", func() bool { return r.issued()[id] == 1 })
-		c, err := r.db.Certificate(t.Context(), id.String())
+		c, err := r.db.Certificates.Get(t.Context(), id.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestAMatchBehindALieIsTold(t *testing.T) {
 		}
 		r.log.ClearFaults()
 		r.verified(301)
-		c, err = r.db.Certificate(t.Context(), id.String())
+		c, err = r.db.Certificates.Get(t.Context(), id.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestAnAlteredCertificateStaysUnverified(t *testing.T) {
 		r.until("the lie to be found out", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		r.log.ClearFaults()
 		r.verified(11)
-		c, err := r.db.Certificate(t.Context(), id.String())
+		c, err := r.db.Certificates.Get(t.Context(), id.String())
 		if err != nil {
 			t.Fatal(err)
 		}

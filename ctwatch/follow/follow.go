@@ -21,37 +21,37 @@ type Recorder interface {
 	// Follow registers the log and returns where its reading stands. What was
 	// read but not verified before is to be read again, but for what Keep kept.
 	Follow(context.Context, ctwatch.Log) (ctwatch.Progress, error)
-	// Begin chooses the starting point. A gap that is not "" says why nothing
+	// Start chooses the starting point. A gap that is not "" says why nothing
 	// before it is read.
-	Begin(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error
-	// AddHead keeps a tree head, and HeadAt returns those kept of one size.
+	Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error
+	// AddHead keeps a tree head, and HeadsOfSize returns those kept of one size.
 	AddHead(context.Context, ctwatch.LogID, ctwatch.Head) error
-	HeadAt(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
+	HeadsOfSize(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
 	// Record keeps a batch with all that follows from it, and moves the read position.
 	Record(ctx context.Context, b ctwatch.Batch, position uint64) error
-	// Keep keeps, for the next Follow and Reread, what is known of the entries after
+	// Keep keeps, for the next Follow and Rewind, what is known of the entries after
 	// the verified position, and sets the read position.
 	Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctwatch.Kept) error
-	// Unsettled lists entries that are worth reading again now: those whose issuer is
-	// not proven, or whose chain the log did not serve whole. AskLater notes that one
-	// is, and when to do so next.
-	Unsettled(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error)
-	AskLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error
+	// EntriesToReread lists entries that are worth reading again now: those whose issuer
+	// is not proven, or whose chain the log did not serve whole. RereadLater notes that
+	// one is, and when to do so next.
+	EntriesToReread(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error)
+	RereadLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error
 	// AddProof notes what reading a recorded entry again has proven. It moves no
 	// position and verifies no sighting.
 	AddProof(context.Context, ctwatch.LogID, ctwatch.Found) error
 	// Advance moves the verified position; sightings below it are verified now,
-	// if they were met since the last Follow or Reread, or before the end of a tree
+	// if they were met since the last Follow or Rewind, or before the end of a tree
 	// that was kept then.
 	Advance(ctx context.Context, id ctwatch.LogID, t ctwatch.Tree, h ctwatch.Head) error
-	Reread(context.Context, ctwatch.LogID) error
-	// Misbehaved tells of a fault, once while it lasts; Behaved ends it.
-	Misbehaved(context.Context, ctwatch.LogID, ctwatch.Fault) error
-	Behaved(context.Context, ctwatch.LogID) error
-	// Unhealthy tells why a log cannot be followed as it should be, once until
-	// Recovered.
-	Unhealthy(ctx context.Context, id ctwatch.LogID, reason string) error
-	Recovered(context.Context, ctwatch.LogID) error
+	Rewind(context.Context, ctwatch.LogID) error
+	// AddFault tells of a fault, once while it lasts; ClearFaults ends it.
+	AddFault(context.Context, ctwatch.LogID, ctwatch.Fault) error
+	ClearFaults(context.Context, ctwatch.LogID) error
+	// SetUnhealthy tells why a log cannot be followed as it should be, once until
+	// SetHealthy.
+	SetUnhealthy(ctx context.Context, id ctwatch.LogID, reason string) error
+	SetHealthy(context.Context, ctwatch.LogID) error
 	// SetError says why the last step failed; "" that it did not.
 	SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 }
@@ -310,7 +310,7 @@ func (f *Follower) work(ctx context.Context) error {
 		}
 		f.faulty, f.Reader.Lenient = false, false
 		f.Logger.Info("log behaves again", "log", f.name, "verified", f.verified.Size)
-		return record(f.Recorder.Behaved(ctx, f.id))
+		return record(f.Recorder.ClearFaults(ctx, f.id))
 	}
 	return nil
 }

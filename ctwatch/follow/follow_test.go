@@ -32,7 +32,7 @@ func TestFollowsAGrowingLog(t *testing.T) {
 		if !s.Healthy || s.TreeSize != size || s.LagEntries != 0 || s.LastError != "" || s.LastVerifiedAt == nil {
 			t.Errorf("status: %+v", s)
 		}
-		c, err := r.db.Certificate(t.Context(), first.String())
+		c, err := r.db.Certificates.Get(t.Context(), first.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,13 +204,13 @@ func TestAnIssuerThatIsMissingDelaysNoAlert(t *testing.T) {
 		// Once the log serves it, the issuer is filled in.
 		r.log.ClearFaults()
 		r.until("the issuer to be filled in", func() bool {
-			c, err := r.db.Certificate(t.Context(), i.ID.String())
+			c, err := r.db.Certificates.Get(t.Context(), i.ID.String())
 			if err != nil {
 				t.Fatal(err)
 			}
 			return c.Issuer.Pin == i.IssuerPin && len(c.Problems) == 0 && len(c.Pins) == 2
 		})
-		keys, err := r.db.Keys(t.Context())
+		keys, err := r.db.Keys.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +233,7 @@ func TestGroupFollowsTheListAsItChanges(t *testing.T) {
 			r := rigs[l.ID]
 			return follow.New(follow.Options{
 				Start:  beginning,
-				Reader: r.reader(l), Recorder: r.db, Logger: logger(t), Now: time.Now, Poll: 10 * time.Millisecond,
+				Reader: r.reader(l), Recorder: r.db.Logs, Logger: logger(t), Now: time.Now, Poll: 10 * time.Millisecond,
 			}), nil
 		}}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -166,7 +166,7 @@ func (f *Follower) judgeExtends(ctx context.Context, large, small ctwatch.Head) 
 		return err
 	}
 	// Two signed roots of one size prove a fork by themselves.
-	kept, herr := f.Recorder.HeadAt(ctx, f.id, small.Size)
+	kept, herr := f.Recorder.HeadsOfSize(ctx, f.id, small.Size)
 	if herr != nil {
 		return record(herr)
 	}
@@ -204,7 +204,7 @@ func (f *Follower) misbehaved(ctx context.Context, fault ctwatch.Fault, err erro
 		f.Logger.Error("log misbehaved", "log", f.name, "cause", fault.Cause, "detail", fault.Detail)
 	}
 	f.faulty, f.honest = true, 0
-	if err := f.Recorder.Misbehaved(ctx, f.id, fault); err != nil {
+	if err := f.Recorder.AddFault(ctx, f.id, fault); err != nil {
 		return record(err)
 	}
 	return err

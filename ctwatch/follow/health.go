@@ -34,7 +34,7 @@ func (f *Follower) assess(ctx context.Context, stepErr error) error {
 		f.health.unwell = time.Time{}
 		if f.health.good++; f.health.sick && f.health.good >= wellSteps {
 			f.health.sick = false
-			return f.Recorder.Recovered(ctx, f.id)
+			return f.Recorder.SetHealthy(ctx, f.id)
 		}
 		return nil
 	}
@@ -63,7 +63,7 @@ func (f *Follower) unhealthy(ctx context.Context, reason string) error {
 		return nil
 	}
 	f.health.sick, f.health.good = true, 0
-	return f.Recorder.Unhealthy(ctx, f.id, reason)
+	return f.Recorder.SetUnhealthy(ctx, f.id, reason)
 }
 
 // ailment says what is wrong with the log; "" when nothing is.

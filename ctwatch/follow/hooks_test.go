@@ -46,7 +46,7 @@ func TestHooksAreToldOfEveryEntryAndStageOnce(t *testing.T) {
 				failed++
 			},
 		}
-		f := follow.New(follow.Options{Reader: reader, Start: beginning, Recorder: r.db, Logger: logger(t), Now: time.Now, Poll: 20 * time.Millisecond})
+		f := follow.New(follow.Options{Reader: reader, Start: beginning, Recorder: r.db.Logs, Logger: logger(t), Now: time.Now, Poll: 20 * time.Millisecond})
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel, r.done = cancel, make(chan error, 1)
 		go func() { r.done <- f.Run(ctx) }()

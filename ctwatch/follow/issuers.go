@@ -76,13 +76,13 @@ const (
 // remembers which they are, and since when. That the log still does not serve what is
 // missing is no failure of the step.
 func (f *Follower) askAgain(ctx context.Context) error {
-	due, err := f.Recorder.Unsettled(ctx, f.id, retriesPerStep)
+	due, err := f.Recorder.EntriesToReread(ctx, f.id, retriesPerStep)
 	if err != nil {
 		return record(err)
 	}
 	for _, e := range due {
 		// Noted before it is tried: what becomes known meanwhile makes it due again.
-		if err := f.Recorder.AskLater(ctx, f.id, e, f.Now().Add(f.retryPause(e.Asked))); err != nil {
+		if err := f.Recorder.RereadLater(ctx, f.id, e, f.Now().Add(f.retryPause(e.Asked))); err != nil {
 			return record(err)
 		}
 		if e.Index >= f.head.Size {

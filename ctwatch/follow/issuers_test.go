@@ -58,7 +58,7 @@ func (r *rig) taughtBy(known ...pins.Pin) *pupil {
 	}
 	reader := r.reader(r.info())
 	reader.Issuers = p
-	f := follow.New(follow.Options{Reader: reader, Start: beginning, Recorder: r.db, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond})
+	f := follow.New(follow.Options{Reader: reader, Start: beginning, Recorder: r.db.Logs, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)
 	go func() { r.done <- f.Run(ctx) }()
@@ -167,7 +167,7 @@ func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
 				r.log.ClearFaults()
 				r.until("the chain to be learned", func() bool { return slices.ContainsFunc(p.taught(), r.isWhole) })
 				r.until("the issuer to be filled in", func() bool {
-					c, err := r.db.Certificate(t.Context(), i.ID.String())
+					c, err := r.db.Certificates.Get(t.Context(), i.ID.String())
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -191,7 +191,7 @@ func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
 // proven reports whether the issuer of a certificate is proven and its chain complete.
 func (r *rig) proven(id ctwatch.Hash) bool {
 	r.t.Helper()
-	c, err := r.db.Certificate(context.Background(), id.String())
+	c, err := r.db.Certificates.Get(context.Background(), id.String())
 	return err == nil && c.Issuer.Proven && len(c.Problems) == 0
 }
 
@@ -235,7 +235,7 @@ func TestIssuerIsAskedForUntilItComes(t *testing.T) {
 						t.Errorf("it took %v", took)
 					}
 					r.until("nothing to be left", func() bool {
-						left, err := r.db.Unsettled(t.Context(), r.log.Info().ID, 10)
+						left, err := r.db.Logs.EntriesToReread(t.Context(), r.log.Info().ID, 10)
 						return err == nil && len(left) == 0
 					})
 				})
@@ -311,7 +311,7 @@ func TestIssuerOfAnotherLogWillDo(t *testing.T) {
 					t.Fatal(err)
 				}
 				b.ca, b.db, b.dir = a.ca, a.db, a.dir
-				a.issuers = &ctlog.Issuers{Stored: a.db.IssuerCertificate}
+				a.issuers = &ctlog.Issuers{Stored: a.db.Issuers.Certificate}
 				b.issuers = a.issuers
 				a.log.SetFault(ctlogtest.IssuerMissing())
 				i := a.issue("a." + watched)
@@ -324,7 +324,7 @@ func TestIssuerOfAnotherLogWillDo(t *testing.T) {
 				b.taughtBy()
 				b.verified(b.publish().Size)
 				if !missed {
-					a.issuers = &ctlog.Issuers{Stored: a.db.IssuerCertificate} // after a restart
+					a.issuers = &ctlog.Issuers{Stored: a.db.Issuers.Certificate} // after a restart
 					a.taughtBy()
 					a.verified(a.publish().Size)
 					if !a.proven(i.ID) || a.log.Requests(ctlogtest.Issuers) > 0 {

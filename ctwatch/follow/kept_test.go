@@ -102,7 +102,7 @@ func TestRestartDuringRepair(t *testing.T) {
 		}
 		r.verified(size)
 		for id, want := range map[ctwatch.Hash]int{altered: 2, after: 1} {
-			c, err := r.db.Certificate(t.Context(), id.String())
+			c, err := r.db.Certificates.Get(t.Context(), id.String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestRestartKeepsUnprovenTree(t *testing.T) {
 			t.Errorf("asked for entries %d times, of which 4,465 are new", asked)
 		}
 		for _, id := range []ctwatch.Hash{first, last} {
-			c, err := r.db.Certificate(t.Context(), id.String())
+			c, err := r.db.Certificates.Get(t.Context(), id.String())
 			if err != nil || len(c.Sightings) != 1 || !c.Sightings[0].Verified || r.issued()[id] != 1 {
 				t.Errorf("%+v, %v", c.Sightings, err)
 			}

@@ -54,7 +54,7 @@ func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 	if err := f.scheduleRepair(ctx); err != nil {
 		return err
 	}
-	if err := f.Recorder.Reread(ctx, f.id); err != nil {
+	if err := f.Recorder.Rewind(ctx, f.id); err != nil {
 		return record(err)
 	}
 	f.tree, f.intact = f.verified, true

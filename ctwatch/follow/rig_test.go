@@ -145,7 +145,7 @@ func (r *rig) follow(s ctwatch.Start) {
 	reader := r.reader(r.info())
 	reader.Hooks.Refused = func(ctwatch.Head) { r.refused.Add(1) }
 	f := follow.New(follow.Options{
-		Reader: reader, Recorder: r.db, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s, Limit: r.limit,
+		Reader: reader, Recorder: r.db.Logs, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s, Limit: r.limit,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)
@@ -211,7 +211,7 @@ func (r *rig) precert(name string) ctwatch.Hash {
 
 func (r *rig) status() ctwatch.LogStatus {
 	r.t.Helper()
-	logs, err := r.db.Logs(context.Background())
+	logs, err := r.db.Logs.List(context.Background())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -247,10 +247,10 @@ func (r *rig) verified(size uint64) {
 func (r *rig) events() []ctwatch.Event {
 	r.t.Helper()
 	const sender = "test"
-	if err := r.db.Register(context.Background(), sender); err != nil {
+	if err := r.db.Outbox.Register(context.Background(), sender); err != nil {
 		r.t.Fatal(err)
 	}
-	queued, err := r.db.Pending(context.Background(), sender, 10000)
+	queued, err := r.db.Outbox.Pending(context.Background(), sender, 10000)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -302,5 +302,5 @@ func kinds(t *testing.T, f func(t *testing.T, o ctlogtest.Options)) {
 
 // all lists every certificate found.
 func (r *rig) all() iter.Seq2[ctwatch.Certificate, error] {
-	return r.db.Certificates(context.Background(), store.Filter{})
+	return r.db.Certificates.List(context.Background(), store.Filter{})
 }

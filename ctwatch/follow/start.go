@@ -23,7 +23,7 @@ func (f *Follower) begin(ctx context.Context, head ctwatch.Head) error {
 	if err != nil {
 		return fmt.Errorf("choosing where to start: %w", err)
 	}
-	if err := f.Recorder.Begin(ctx, f.id, t, head, gap); err != nil {
+	if err := f.Recorder.Start(ctx, f.id, t, head, gap); err != nil {
 		return record(err)
 	}
 	f.started, f.position, f.verified, f.tree, f.intact = true, at, t, t, true

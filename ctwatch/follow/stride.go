@@ -93,7 +93,7 @@ func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cau
 		f.tree = f.kept
 	}
 	f.position = f.tree.Size
-	if err := f.Recorder.Reread(ctx, f.id); err != nil {
+	if err := f.Recorder.Rewind(ctx, f.id); err != nil {
 		return record(err)
 	}
 	return cause

@@ -16,12 +16,12 @@ type Store interface {
 	// Revision grows with every change of what plans rest on.
 	Revision(ctx context.Context) (int64, error)
 	Facts(ctx context.Context) (pins.Facts, error)
-	// Settle moves keys by what is known of their use, and tells of it.
-	Settle(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error)
+	// SettleKeys moves keys by what is known of their use, and tells of it.
+	SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error)
 	// Certificate returns a certificate by its ID in hex.
 	Certificate(ctx context.Context, id string) (ctwatch.Certificate, error)
-	// Tell is given all conditions that hold, and tells of those that did not.
-	Tell(ctx context.Context, holding []ctwatch.Condition) error
+	// SyncConditions is given all conditions that hold, and tells of those that did not.
+	SyncConditions(ctx context.Context, holding []ctwatch.Condition) error
 }
 
 // A Planner plans for apps. All fields but Look, Changed and Poll are required.
@@ -110,7 +110,7 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 	}
 	view := pins.NewView(&facts)
 	plans := planAll(view, apps)
-	changed, err := p.Store.Settle(ctx, Shipped(plans))
+	changed, err := p.Store.SettleKeys(ctx, Shipped(plans))
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Store.Tell(ctx, holding); err != nil {
+	if err := p.Store.SyncConditions(ctx, holding); err != nil {
 		return err
 	}
 	p.latest.Store(r)

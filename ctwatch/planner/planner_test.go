@@ -52,14 +52,14 @@ func newLab(t *testing.T, app pins.App) *lab {
 	})
 	l.check(err)
 	t.Cleanup(func() { l.check(l.db.Close()) })
-	l.check(l.db.Register(t.Context(), "test"))
+	l.check(l.db.Outbox.Register(t.Context(), "test"))
 	key := []byte("key of a log")
 	l.log = ctwatch.Log{ID: ctwatch.LogIDOf(key), Name: "Lab", Kind: ctwatch.KindStatic, State: ctwatch.LogUsable, Key: key, URL: "https://log.example/"}
-	_, err = l.db.Follow(t.Context(), l.log)
+	_, err = l.db.Logs.Follow(t.Context(), l.log)
 	l.check(err)
-	l.check(l.db.Begin(t.Context(), l.log.ID, ctwatch.Tree{}, ctwatch.Head{Timestamp: l.now, Raw: []byte("signed")}, ""))
+	l.check(l.db.Logs.Start(t.Context(), l.log.ID, ctwatch.Tree{}, ctwatch.Head{Timestamp: l.now, Raw: []byte("signed")}, ""))
 	l.planner = &Planner{
-		Store: l.db, Logger: slog.New(slog.DiscardHandler),
+		Store: l.db.Plans, Logger: slog.New(slog.DiscardHandler),
 		Apps:    func(context.Context) ([]pins.App, error) { return l.apps, l.appsErr },
 		Subject: func(host pins.Pattern) string { return "example.com" },
 		Look:    func(names []pins.Pattern) { l.looks = append(l.looks, names) },
@@ -97,7 +97,7 @@ func (l *lab) certificate(leaf string, from time.Time, life time.Duration) ctwat
 // serves has api serve a certificate from now on.
 func (l *lab) serves(c ctwatch.Certificate) {
 	l.t.Helper()
-	l.check(l.db.Observe(l.t.Context(), store.Look{
+	l.check(l.db.Endpoints.Observe(l.t.Context(), store.Look{
 		Host: api, Target: api + ":443", At: l.now, Complete: true, Addresses: []store.Reached{{Address: "192.0.2.1:443", Served: []store.ServedChain{{
 			Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, pin("CA"), pin("root")}}, Leaf: c.ID[:], CommonName: api, Certificate: c,
 		}}}},
@@ -109,14 +109,14 @@ func (l *lab) logged(c ctwatch.Certificate) {
 	l.t.Helper()
 	c.Sightings = []ctwatch.Sighting{{Log: l.log.Name, LogID: l.log.ID, Index: l.entries, Timestamp: l.now, Kind: ctwatch.FinalCertificate}}
 	l.entries++
-	l.check(l.db.Record(l.t.Context(), ctwatch.Batch{Log: l.log.ID, End: l.entries, Found: []ctwatch.Found{{
+	l.check(l.db.Logs.Record(l.t.Context(), ctwatch.Batch{Log: l.log.ID, End: l.entries, Found: []ctwatch.Found{{
 		Certificate: c, LeafHash: sha256.Sum256(fmt.Append(nil, l.entries)), TBS: []byte(c.ID.String()), DER: c.ID[:],
 	}}}, l.entries))
 }
 
 func (l *lab) approves(leaf string) {
 	l.t.Helper()
-	_, err := l.db.Approve(l.t.Context(), store.Approval{
+	_, err := l.db.Keys.Approve(l.t.Context(), store.Approval{
 		Pin: pin(leaf), Role: pins.RoleLeaf, Hosts: []pins.Pattern{{Name: api}}, Declare: true, Actor: pins.Person, By: "alice", Reason: "ours",
 	})
 	l.check(err)
@@ -126,13 +126,13 @@ func (l *lab) approves(leaf string) {
 func (l *lab) told(kind ctwatch.EventType) (out []ctwatch.Event) {
 	l.t.Helper()
 	for {
-		list, err := l.db.Pending(l.t.Context(), "test", 100)
+		list, err := l.db.Outbox.Pending(l.t.Context(), "test", 100)
 		l.check(err)
 		if len(list) == 0 {
 			return out
 		}
 		for _, q := range list {
-			l.check(l.db.Delivered(l.t.Context(), "test", q.Seq))
+			l.check(l.db.Outbox.SetDelivered(l.t.Context(), "test", q.Seq))
 			if q.Event.Type == kind {
 				out = append(out, q.Event)
 			}

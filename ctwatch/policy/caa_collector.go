@@ -12,9 +12,9 @@ import (
 
 // A CAAStore keeps certificates and the CAA records found for their names.
 type CAAStore interface {
-	// CAAUnknown returns the certificates whose verdict needs CAA records that are not
+	// AwaitingCAA returns the certificates whose verdict needs CAA records that are not
 	// known, newest first, at most limit.
-	CAAUnknown(ctx context.Context, limit int) ([]ctwatch.Certificate, error)
+	AwaitingCAA(ctx context.Context, limit int) ([]ctwatch.Certificate, error)
 	// SetCAA records what was found and judges those certificates again.
 	SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error
 }
@@ -88,7 +88,7 @@ func (c *CAACollector) Run(ctx context.Context) error {
 // round looks up the records of the newest certificates that are due. It reports how
 // many there were, and whether any certificate lacks records.
 func (c *CAACollector) round(ctx context.Context) (lookedUp int, missing bool, err error) {
-	certificates, err := c.Store.CAAUnknown(ctx, caaCandidates)
+	certificates, err := c.Store.AwaitingCAA(ctx, caaCandidates)
 	if err != nil {
 		return 0, false, err
 	}

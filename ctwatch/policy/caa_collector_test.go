@@ -31,7 +31,7 @@ type caaStore struct {
 	err     error
 }
 
-func (s *caaStore) CAAUnknown(_ context.Context, limit int) ([]ctwatch.Certificate, error) {
+func (s *caaStore) AwaitingCAA(_ context.Context, limit int) ([]ctwatch.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limit = limit

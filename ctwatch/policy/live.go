@@ -53,24 +53,24 @@ func (l *Live) Judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Judgmen
 
 // A Store keeps the issuing keys that were learned, and has certificates judged again.
 type Store interface {
-	// Learned returns the issuing keys that CAs.Learn found in earlier runs.
-	Learned(ctx context.Context) ([]ctwatch.IssuerKey, error)
-	// IssuerClaims returns the CAs to which earlier versions assigned issuing keys by name.
-	IssuerClaims(ctx context.Context) (map[pins.Pin]string, error)
-	// Rejudge judges all certificates again, unless it last did so for the same digest.
-	Rejudge(ctx context.Context, digest string) error
-	// RejudgeLearned judges the certificates of learned keys again, if that is due.
-	RejudgeLearned(ctx context.Context) error
+	// Keys returns the issuing keys that CAs.Learn found in earlier runs.
+	Keys(ctx context.Context) ([]ctwatch.IssuerKey, error)
+	// Claims returns the CAs to which earlier versions assigned issuing keys by name.
+	Claims(ctx context.Context) (map[pins.Pin]string, error)
+	// RejudgeAll judges all certificates again, unless it last did so for the same digest.
+	RejudgeAll(ctx context.Context, digest string) error
+	// RejudgeNew judges the certificates of learned keys again, if that is due.
+	RejudgeNew(ctx context.Context) error
 }
 
 // Recall learns again what earlier runs learned about issuing keys.
 func (l *Live) Recall(ctx context.Context, store Store) error {
-	learned, err := store.Learned(ctx)
+	learned, err := store.Keys(ctx)
 	if err != nil {
 		return err
 	}
 	l.CAs.Restore(learned...)
-	claims, err := store.IssuerClaims(ctx)
+	claims, err := store.Claims(ctx)
 	for pin, name := range claims {
 		l.CAs.Claim(pin, name)
 	}
@@ -82,10 +82,10 @@ func (l *Live) Apply(ctx context.Context, store Store) error {
 	if err := l.Recall(ctx, store); err != nil {
 		return err
 	}
-	if err := store.Rejudge(ctx, l.digest()); err != nil {
+	if err := store.RejudgeAll(ctx, l.digest()); err != nil {
 		return err
 	}
-	return store.RejudgeLearned(ctx)
+	return store.RejudgeNew(ctx)
 }
 
 // semantics changes when the same rules give another verdict, so that all certificates

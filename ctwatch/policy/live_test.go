@@ -34,20 +34,20 @@ func (s *learnedStore) call(name string) error {
 	return nil
 }
 
-func (s *learnedStore) Learned(context.Context) ([]ctwatch.IssuerKey, error) {
-	return s.learned, s.call("Learned")
+func (s *learnedStore) Keys(context.Context) ([]ctwatch.IssuerKey, error) {
+	return s.learned, s.call("Keys")
 }
 
-func (s *learnedStore) IssuerClaims(context.Context) (map[pins.Pin]string, error) {
-	return s.claims, s.call("IssuerClaims")
+func (s *learnedStore) Claims(context.Context) (map[pins.Pin]string, error) {
+	return s.claims, s.call("Claims")
 }
 
-func (s *learnedStore) Rejudge(_ context.Context, digest string) error {
+func (s *learnedStore) RejudgeAll(_ context.Context, digest string) error {
 	s.digests = append(s.digests, digest)
-	return s.call("Rejudge")
+	return s.call("RejudgeAll")
 }
 
-func (s *learnedStore) RejudgeLearned(context.Context) error { return s.call("RejudgeLearned") }
+func (s *learnedStore) RejudgeNew(context.Context) error { return s.call("RejudgeNew") }
 
 func allow(t *testing.T, about string, cas ...string) []policy.Rule {
 	t.Helper()
@@ -68,7 +68,7 @@ func TestApplyRecallsBeforeJudging(t *testing.T) {
 	if err := l.Apply(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"Learned", "IssuerClaims", "Rejudge", "RejudgeLearned"}, s.calls); diff != "" {
+	if diff := cmp.Diff([]string{"Keys", "Claims", "RejudgeAll", "RejudgeNew"}, s.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	for pin, want := range map[pins.Pin]string{sub: policy.IssuerAllowed, claimed: policy.IssuerUnknown, nobody: policy.IssuerNotAllowed} {
@@ -79,7 +79,7 @@ func TestApplyRecallsBeforeJudging(t *testing.T) {
 }
 
 func TestApplyStopsAtTheFirstError(t *testing.T) {
-	for i, name := range []string{"Learned", "IssuerClaims", "Rejudge", "RejudgeLearned"} {
+	for i, name := range []string{"Keys", "Claims", "RejudgeAll", "RejudgeNew"} {
 		s := &learnedStore{fails: name}
 		if err := policy.NewLive(nil, "").Apply(t.Context(), s); !errors.Is(err, errStore) || len(s.calls) != i+1 {
 			t.Errorf("%s fails: %v after %q", name, err, s.calls)

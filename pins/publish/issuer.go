@@ -19,11 +19,11 @@ import (
 // A Store keeps issued documents, and has the certificates for Wultra's.
 type Store interface {
 	// LatestDocument returns the newest document of an app, and whether there is one.
-	LatestDocument(ctx context.Context, app string) (pins.Document, bool, error)
+	Latest(ctx context.Context, app string) (pins.Document, bool, error)
 	// IssueDocument keeps the next document of an app. Its serial comes from raise,
 	// which is called with the least that is possible, and its payload from build.
 	// Neither may use the store.
-	IssueDocument(ctx context.Context, app, plan string,
+	Issue(ctx context.Context, app, plan string,
 		raise func(app string, least int64) (serial int64, err error),
 		build func(serial int64, at time.Time) (payload []byte, err error)) (pins.Document, error)
 	// ServedCertificates returns the certificates that are served now, for each host.
@@ -112,7 +112,7 @@ func (i *Issuer) Publish(ctx context.Context, v *pins.View, app *pins.App) (*Pub
 		return nil, fmt.Errorf("%w: %w", ErrClock, clock)
 	}
 	p := &Publication{Set: set, Leaves: leaves, NoFiles: noFiles}
-	p.Document, err = i.o.Store.IssueDocument(ctx, app.Name, set.Plan, i.o.Raise, func(serial int64, at time.Time) ([]byte, error) {
+	p.Document, err = i.o.Store.Issue(ctx, app.Name, set.Plan, i.o.Raise, func(serial int64, at time.Time) ([]byte, error) {
 		p.RefreshAfter, p.Expires = at.Add(i.o.Refresh), at.Add(i.o.Expires)
 		return Payload(set, serial, at, p.RefreshAfter, p.Expires)
 	})
@@ -151,7 +151,7 @@ func (i *Issuer) set(ctx context.Context, v *pins.View, app *pins.App) (pins.Set
 		last = p.Document
 	} else {
 		var err error
-		if last, found, err = i.o.Store.LatestDocument(ctx, app.Name); err != nil {
+		if last, found, err = i.o.Store.Latest(ctx, app.Name); err != nil {
 			return pins.Set{}, err
 		}
 	}

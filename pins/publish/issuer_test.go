@@ -46,7 +46,7 @@ func newIssuerRig(t *testing.T) *issuerRig {
 
 // certificates is a store with certificates of its own.
 type certificates struct {
-	*store.DB
+	store.Documents
 	rig *issuerRig
 }
 
@@ -67,7 +67,7 @@ func (r *issuerRig) open() {
 	})
 	r.must(err)
 	r.Issuer = NewIssuer(IssuerOptions{
-		Store: certificates{r.db, r}, Logger: slog.New(slog.NewTextHandler(&r.log, nil)), Refresh: time.Hour, Expires: 30 * 24 * time.Hour,
+		Store: certificates{r.db.Documents, r}, Logger: slog.New(slog.NewTextHandler(&r.log, nil)), Refresh: time.Hour, Expires: 30 * 24 * time.Hour,
 		Now: func() time.Time { return r.now }, Clock: func() error { return r.wrong },
 		Raise: NewMark(filepath.Join(r.dir, "signing.pem"+MarkSuffix)).Raise,
 	})
@@ -193,7 +193,7 @@ func TestDocumentIsIssuedWhenItChanges(t *testing.T) {
 		if d.Serial < last.Serial {
 			t.Errorf("%s: serial %d after %d", step.name, d.Serial, last.Serial)
 		}
-		if stored, ok, err := r.db.LatestDocument(t.Context(), "shop"); err != nil || !ok || stored.Serial != d.Serial || string(stored.Payload) != string(d.Payload) {
+		if stored, ok, err := r.db.Documents.Latest(t.Context(), "shop"); err != nil || !ok || stored.Serial != d.Serial || string(stored.Payload) != string(d.Payload) {
 			t.Errorf("%s: the store has serial %d (%v), want %d", step.name, stored.Serial, err, d.Serial)
 		}
 		last = d
@@ -283,7 +283,7 @@ func TestWithholdsIssuesNothing(t *testing.T) {
 			if err != nil || got != tt.want {
 				t.Errorf("withheld: %v, %v, want %v", got, err, tt.want)
 			}
-			if _, ok, _ := r.db.LatestDocument(t.Context(), "shop"); ok {
+			if _, ok, _ := r.db.Documents.Latest(t.Context(), "shop"); ok {
 				t.Error("a document was issued")
 			}
 			if _, err := r.publish(tt.keys...); (err != nil) != tt.want {
