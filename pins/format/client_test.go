@@ -257,7 +257,7 @@ func TestRealOpenSSLKnowsPlacesAsWeDo(t *testing.T) {
 	s := startServers(t)
 	sent := verifiedChain(t, s)
 	leaf, issuer, root := sent.Pins[0], sent.Pins[1], sent.Pins[2]
-	record := func(usage string, p pins.Pin) string { return fmt.Sprintf("%s 1 1 %x", usage, p[:]) }
+	record := func(usage uint8, p pins.Pin) string { return fmt.Sprintf("%d 1 1 %x", usage, p[:]) }
 	for name, c := range map[string]struct {
 		records []string
 		ok      bool

@@ -3,9 +3,14 @@ package format
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/miekg/dns"
 
 	"ctwatch/pins"
 )
@@ -36,8 +41,8 @@ func tlsa() Format {
 
 // The usages of RFC 6698 §2.1.1, under their names in RFC 7218, that pins have.
 const (
-	daneTA = "2"
-	daneEE = "3"
+	daneTA = 2
+	daneEE = 3
 )
 
 func encodeTLSA(set pins.Set) ([]byte, error) {
@@ -65,7 +70,7 @@ func encodeTLSA(set pins.Set) ([]byte, error) {
 			return nil, &RefusedError{Format: "tlsa", Host: h.Pattern.Name, Reason: "with _443._tcp before it the name is longer than DNS allows"}
 		}
 		for _, p := range h.Pins {
-			fmt.Fprintf(&b, "%s. IN TLSA %s 1 1 %x\n", owner, usage, p[:])
+			fmt.Fprintf(&b, "%s. IN TLSA %d 1 1 %x\n", owner, usage, p[:])
 		}
 	}
 	rules, err := decodeTLSA(b.Bytes())
@@ -148,93 +153,115 @@ type keys struct {
 // A record is one TLSA record.
 type record struct {
 	service
-	usage string // daneTA or daneEE
+	usage uint8 // daneTA or daneEE
 	pin   pins.Pin
-	at    int // offset of its owner or, without one, of its first word
+	at    int // offset of the record
 }
+
+// noOrigin is the origin before a zone file sets one: names below it are relative.
+const noOrigin = "no-origin.invalid."
 
 // readTLSA lists the TLSA records of a zone file.
 func readTLSA(data []byte) ([]record, error) {
-	z := zone{data: data}
+	in := bytes.NewReader(data)
+	zone := dns.NewZoneParser(in, noOrigin, "")
+	zone.SetDefaultTTL(3600) // a file need not state one
 	var records []record
 	for {
-		words, err := z.entry()
-		if err != nil || words == nil {
-			return records, err
-		}
-		r, ok, err := z.tlsa(words)
+		at, err := nextRecord(data, len(data)-in.Len())
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		rr, ok := zone.Next()
+		if !ok {
+			return records, zoneError(zone.Err())
+		}
+		switch rr := rr.(type) {
+		case *dns.TLSA:
+			r, err := tlsaRecord(data, at, rr)
+			if err != nil {
+				return nil, err
+			}
 			records = append(records, r)
+		case *dns.CNAME, *dns.DNAME:
+			if owner := rr.Header().Name; strings.HasPrefix(owner, "_") {
+				return nil, errAt(data, at, "the TLSA records of %s are elsewhere, and aliases are not followed; write them here", quote(owner))
+			}
 		}
 	}
 }
 
-// tlsa reads an entry as a TLSA record; ok is false if it is another.
-func (z *zone) tlsa(words []word) (r record, ok bool, err error) {
-	fields, err := z.fields(words)
-	if err != nil || len(fields) == 0 {
-		return r, false, err
-	}
-	kind, rdata := fields[0], fields[1:]
-	at := words[0].at
-	switch strings.ToUpper(kind.text) {
-	case "TLSA":
-	case "TYPE52":
-		return r, false, errAt(z.data, kind.at, "a TLSA record in the form for unknown types (RFC 3597) is not read; write it as TLSA")
-	case "CNAME", "DNAME":
-		if strings.HasPrefix(z.owner, "_") {
-			return r, false, errAt(z.data, kind.at, "the TLSA records of %s are elsewhere, and aliases are not followed; write them here", quote(z.owner))
+// nextRecord returns the offset of the first record at or after the begin of a line. It
+// fails at a directive that stands for records of its own.
+func nextRecord(data []byte, at int) (int, error) {
+	for at < len(data) {
+		line, _, _ := bytes.Cut(data[at:], []byte("\n"))
+		text := strings.TrimLeft(string(line), " \t\r")
+		directive, _, _ := strings.Cut(text, " ")
+		switch directive = strings.ToUpper(strings.TrimSpace(directive)); {
+		case text == "" || text[0] == ';', directive == "$ORIGIN", directive == "$TTL":
+			at += len(line) + 1
+		case text[0] == '$':
+			return 0, errAt(data, at, "%s is not followed, so there may be records that are not seen; write them here", quote(directive))
+		default:
+			return at + len(line) - len(text), nil
 		}
-		return r, false, nil
-	default:
-		return r, false, nil
 	}
-	r.at = at
-	if r.service, err = z.service(at); err != nil {
-		return r, false, err
+	return at, nil
+}
+
+var zonePlace = regexp.MustCompile(`^dns: (.*) at line: (\d+):(\d+)$`)
+
+// zoneError returns an error of the zone parser as a SyntaxError.
+func zoneError(err error) error {
+	if err == nil {
+		return nil
 	}
-	if len(rdata) < 4 {
-		return r, false, errAt(z.data, kind.at, "want usage, selector, matching type and the hash in hex after TLSA")
+	m := zonePlace.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
 	}
-	usage, selector, matching := rdata[0], rdata[1], rdata[2]
+	line, _ := strconv.Atoi(m[2])
+	column, _ := strconv.Atoi(m[3])
+	return &SyntaxError{Line: line, Column: column, Err: errors.New(m[1])}
+}
+
+// tlsaRecord checks that a TLSA record at an offset is a pin.
+func tlsaRecord(data []byte, at int, rr *dns.TLSA) (r record, err error) {
+	r = record{usage: rr.Usage, at: at}
+	if r.service, err = serviceOf(rr.Hdr.Name); err != nil {
+		return r, errAt(data, at, "%w", err)
+	}
 	switch {
-	case usage.text != daneEE && usage.text != daneTA:
-		return r, false, errAt(z.data, usage.at, "usage %s: only 3 (the leaf's key) and 2 (an issuer's key) are pins of their own", quote(usage.text))
-	case selector.text != "1":
-		return r, false, errAt(z.data, selector.at, "selector %s: only 1, the public key, is a pin; others change with every certificate", quote(selector.text))
-	case matching.text != "1":
-		return r, false, errAt(z.data, matching.at, "matching type %s: only 1, SHA-256, is a pin", quote(matching.text))
+	case rr.Usage != daneEE && rr.Usage != daneTA:
+		return r, errAt(data, at, "usage %d: only 3 (the leaf's key) and 2 (an issuer's key) are pins of their own", rr.Usage)
+	case rr.Selector != 1:
+		return r, errAt(data, at, "selector %d: only 1, the public key, is a pin; others change with every certificate", rr.Selector)
+	case rr.MatchingType != 1:
+		return r, errAt(data, at, "matching type %d: only 1, SHA-256, is a pin", rr.MatchingType)
 	}
-	r.usage = usage.text
-	var digits strings.Builder
-	for _, w := range rdata[3:] {
-		digits.WriteString(w.text)
-	}
-	sum, err := hex.DecodeString(digits.String())
+	sum, err := hex.DecodeString(rr.Certificate)
 	if err != nil || len(sum) != pins.Size {
-		return r, false, errAt(z.data, rdata[3].at, "want the 64 hexadecimal digits of a SHA-256")
+		return r, errAt(data, at, "want the 64 hexadecimal digits of a SHA-256")
 	}
 	r.pin = pins.Pin(sum)
 	if err := r.pin.Check(); err != nil {
-		return r, false, errAt(z.data, rdata[3].at, "want the 64 hexadecimal digits of the SHA-256 of a key: %w", err)
+		return r, errAt(data, at, "want the 64 hexadecimal digits of the SHA-256 of a key: %w", err)
 	}
-	return r, true, nil
+	return r, nil
 }
 
-// service takes the owner of a TLSA record apart: "_443._tcp.host.".
-func (z *zone) service(at int) (service, error) {
-	name, absolute := strings.CutSuffix(strings.ToLower(z.owner), ".")
-	if !absolute {
-		return service{}, errAt(z.data, at, "%s is not a whole name: end it with a dot, or begin with a line $ORIGIN", quote(z.owner))
+// serviceOf takes the owner of a TLSA record apart: "_443._tcp.host.".
+func serviceOf(owner string) (service, error) {
+	name := strings.ToLower(owner)
+	if relative, ok := strings.CutSuffix(name, "."+noOrigin); ok || name == "" {
+		return service{}, fmt.Errorf("%s is not a whole name: end it with a dot, or begin with a line $ORIGIN", quote(relative))
 	}
-	port, rest, _ := strings.Cut(name, ".")
+	port, rest, _ := strings.Cut(strings.TrimSuffix(name, "."), ".")
 	protocol, host, _ := strings.Cut(rest, ".")
 	number, ok := strings.CutPrefix(port, "_")
 	if !ok || number == "" || strings.Trim(number, "0123456789") != "" || protocol != "_tcp" || !pins.ValidHost(host) {
-		return service{}, errAt(z.data, at, "%s: want the name of a TLSA record such as _443._tcp.api.example.com.", quote(z.owner))
+		return service{}, fmt.Errorf("%s: want the name of a TLSA record such as _443._tcp.api.example.com.", quote(owner))
 	}
 	return service{host, number}, nil
 }
