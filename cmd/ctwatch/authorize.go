@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 	"ctwatch/store"
@@ -56,9 +57,9 @@ Who authorized, when and why is kept: "ctwatch pins history".`,
 				}
 				return a.desk(c.Context(), func(d *desk) error { return a.authorizeIssuer(c.Context(), d, s, hosts, reason) })
 			}
-			how := toCreate
+			how := setup.Create
 			if s.pin.IsZero() {
-				how = toChange // a certificate that was found
+				how = setup.Change // a certificate that was found
 			}
 			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason, despite) })
 		},
@@ -91,7 +92,7 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 			if strings.TrimSpace(reason) == "" {
 				return usagef("reject needs --reason: whoever reads the audit trail wants to know why")
 			}
-			return a.deskFor(c.Context(), toChange, func(d *desk) error {
+			return a.deskFor(c.Context(), setup.Change, func(d *desk) error {
 				cert, err := d.db.Certificates.Get(c.Context(), strings.ToLower(args[0]))
 				if err != nil {
 					return err
@@ -107,7 +108,7 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 					return err
 				}
 				if k := d.view.Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
-					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, words(k.ApprovedFor))
+					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, joined(k.ApprovedFor))
 				}
 				return nil
 			})
@@ -197,7 +198,7 @@ func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pa
 	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return aboutAlarm(err)
 	}
-	return a.tellKey(ctx, d, s.pin, "is authorised for "+words(hosts))
+	return a.tellKey(ctx, d, s.pin, "is authorised for "+joined(hosts))
 }
 
 // asIssuer fails for what cannot be declared as the key of a CA.
@@ -218,7 +219,7 @@ func (a *app) authorizeIssuer(ctx context.Context, d *desk, s subject, hosts []p
 	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return err
 	}
-	return a.tellKey(ctx, d, s.pin, "is authorized as the key of an issuer for "+words(hosts))
+	return a.tellKey(ctx, d, s.pin, "is authorized as the key of an issuer for "+joined(hosts))
 }
 
 func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certificate, hosts []pins.Pattern, reason string) error {
@@ -235,7 +236,7 @@ func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certific
 		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
 		return nil
 	}
-	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+words(hosts)+", and its certificate is expected")
+	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+joined(hosts)+", and its certificate is expected")
 }
 
 // aboutAlarm adds to an error of an approval what to do if the key has a certificate that
@@ -245,4 +246,18 @@ func aboutAlarm(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w. If the key is yours, the certificate was issued for it without you: approve the key with --reason TEXT (and --despite-alarm where nothing else is known of it), and reject the certificate. If it is not yours, there is nothing to approve", err)
+}
+
+// slackJudge records the verdicts that people give by Slack's buttons.
+func slackJudge(db *store.DB) func(ctx context.Context, id string, authorize bool, by string) error {
+	return func(ctx context.Context, id string, authorize bool, by string) error {
+		c, err := db.Certificates.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !authorize {
+			return rejectCertificate(ctx, db, &c, by, "rejected in Slack")
+		}
+		return authorizeCertificate(ctx, db, &c, nil, by, "authorised in Slack")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -51,7 +52,7 @@ func (a *app) listCAs(names []string) error {
 	}
 	t := a.table("NAME", "CAA IDENTITIES", "KEYS")
 	for _, ca := range cas {
-		t.row(ca.Name, few(ca.CAA, 3), fmt.Sprint(len(ca.Keys)))
+		t.row(ca.Name, words.Short(ca.CAA, 3), fmt.Sprint(len(ca.Keys)))
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -11,9 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -91,7 +93,7 @@ func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error
 		if err != nil {
 			return err
 		}
-		t.row(c.ID.String()[:12], few(shownNames(namesOf(&c), 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), day(c.NotAfter), c.Key.Pin.String(),
+		t.row(c.ID.String()[:12], words.Short(shownNames(namesOf(&c), 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), day(c.NotAfter), c.Key.Pin.String(),
 			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
 	}
 	return t.flush()
@@ -131,18 +133,18 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 	if err != nil {
 		return err
 	}
-	e, err := readEstate(cfg)
+	inv, err := setup.Read(cfg)
 	if err != nil {
 		return err
 	}
 	return a.read(ctx, func(db *store.DB) error {
-		v := newPolicy(e)
+		v := inv.NewPolicy()
 		if err := v.Recall(ctx, db.Issuers); err != nil {
 			return err
 		}
-		rules := slices.Clone(e.verdictRules)
-		for _, line := range e.rules[len(rules):] {
-			rules = append(rules, silentRule(line)) // a place for what is suggested
+		rules := inv.Policies()
+		for _, line := range inv.Listed {
+			rules = append(rules, setup.NoPolicy(line)) // a place for what is suggested
 		}
 		keys, err := db.Keys.List(ctx)
 		if err != nil {

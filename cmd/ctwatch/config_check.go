@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/files"
 	"ctwatch/notify"
@@ -87,13 +88,13 @@ func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong configs.M
 	}
 	wrong = configs.Mistakes{Config: cfg}
 	wrong.Add(err)
-	e, err := readEstate(cfg)
+	inv, err := setup.Read(cfg)
 	wrong.Add(err)
 	for _, check := range []func(*configs.Config) error{
 		(*configs.Config).CheckSecrets,
-		func(cfg *configs.Config) error { _, err := extraLogs(cfg); return err },
-		func(cfg *configs.Config) error { _, err := httpOptions(cfg, a.logger()); return err },
-		func(cfg *configs.Config) error { _, err := natsOptions(cfg, a.logger()); return err },
+		func(cfg *configs.Config) error { _, err := setup.ExtraLogs(cfg); return err },
+		func(cfg *configs.Config) error { _, err := setup.HTTPOptions(cfg, a.logger()); return err },
+		func(cfg *configs.Config) error { _, err := setup.NATSOptions(cfg, a.logger()); return err },
 		a.checkLogList, a.checkKeys, a.checkSenders,
 	} {
 		wrong.Add(check(cfg))
@@ -101,7 +102,7 @@ func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong configs.M
 	if wrong.Err() != nil {
 		return cfg, 0, wrong, nil
 	}
-	return cfg, len(e.rules), wrong, slices.Concat(e.warnings(), cfg.Unused(), cfg.Anonymous()).Sorted()
+	return cfg, len(inv.Watched) + len(inv.Listed), wrong, slices.Concat(inv.Warnings(), cfg.Unused(), cfg.Anonymous()).Sorted()
 }
 
 // inspected reads a configuration that may have mistakes; nil if it cannot be read at all.
@@ -120,7 +121,7 @@ func (a *app) inspected() (*configs.Config, error) {
 }
 
 func (a *app) checkSenders(cfg *configs.Config) error {
-	senders, err := newSenders(cfg, nil, nil, a.logger())
+	senders, err := setup.Senders(cfg, setup.SenderOptions{Logger: a.logger()})
 	notify.Close(senders...)
 	return err
 }
@@ -129,7 +130,7 @@ func (a *app) checkLogList(cfg *configs.Config) error {
 	if cfg.Logs.List == "" {
 		return nil
 	}
-	_, err := logListSource(cfg, nil, a.logger(), nil)
+	_, err := setup.LogListSource(cfg, nil, a.logger(), nil)
 	return err
 }
 
@@ -138,7 +139,7 @@ func (a *app) checkLogList(cfg *configs.Config) error {
 func (a *app) checkKeys(cfg *configs.Config) error {
 	wrong := configs.Mistakes{Config: cfg}
 	if cfg.Signing.KeyFile != "" {
-		_, err := openRing(cfg, false, a.logger())
+		_, err := setup.OpenRing(cfg, false, a.logger())
 		wrong.Add(err)
 	}
 	if file := cfg.NATS.CredentialsFile; file != "" {

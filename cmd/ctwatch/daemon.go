@@ -32,8 +32,8 @@ import (
 
 // A daemon wires the rooms together and runs them.
 type daemon struct {
-	cfg    *configs.Config
-	rules  []watchlist.Rule
+	cfg    *configs.Config  // as it was at the start
+	first  *setup.Inventory // by cfg
 	logger *slog.Logger
 	probe  func(context.Context, probe.Endpoint) probe.Look // optional; by the network
 	now    func() time.Time                                 // optional; by the system's clock: for the store and pin documents
@@ -44,7 +44,7 @@ type daemon struct {
 
 	// reread reads the configuration again, whenever hangup says so and when its files
 	// change. Both are optional.
-	reread func() (*configs.Config, []watchlist.Rule, error)
+	reread func() (*setup.Inventory, error)
 	hangup <-chan os.Signal
 
 	silence time.Duration // how long nothing may be read before that is told; 0: by the logs
@@ -55,7 +55,7 @@ type daemon struct {
 
 	client    *http.Client
 	list      *watchlist.Live
-	estate    atomic.Pointer[estate] // what the configuration said when it was read last
+	inventory atomic.Pointer[setup.Inventory] // by the configuration in force
 	verdicts  *policy.Live
 	news      chan struct{} // there are new events
 	db        *store.DB
@@ -86,15 +86,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	d.client = setup.HTTPClient()
 	defer d.client.CloseIdleConnections()
-	e, err := newEstate(d.cfg, d.rules)
-	if err != nil {
-		return err
-	}
-	d.estate.Store(e)
-	d.verdicts = newPolicy(e)
+	d.inventory.Store(d.first)
+	d.verdicts = d.first.NewPolicy()
 	d.verdicts.CAA = &policy.Checker{Servers: d.cfg.DNS.Servers}
 	d.news = make(chan struct{}, 1)
-	d.list = watchlist.NewLive(watchlist.New(d.rules))
+	d.list = watchlist.NewLive(watchlist.New(d.first.Rules()))
 	d.ready = newReadiness(d.logger)
 	d.liveness = follow.NewLiveness(d.now, d.silence)
 	d.clock = &follow.Clock{Now: d.now, Logger: d.logger}
@@ -105,7 +101,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
 		Logger: d.logger, Now: d.now, Judge: d.verdicts.Judge,
-		Pinned: func(name string) (app, host string, ok bool) { return d.estate.Load().pinned(name) },
+		Pinned: func(name string) (app, host string, ok bool) { return d.inventory.Load().Pinned(name) },
 		OnEvents: func() {
 			select {
 			case d.news <- struct{}{}:
@@ -154,7 +150,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer d.senders.Close()
-	replaceable, err := newSenders(d.cfg, d.db, d.verdicts, d.logger)
+	replaceable, err := setup.Senders(d.cfg, d.senderOptions())
 	if err != nil {
 		return err
 	}
@@ -167,8 +163,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.logger.Info(e.probing())
-	d.logger.Info("ctwatch starts", "version", setup.BuildVersion().Version, "watched", len(d.rules), "data", d.cfg.DataDir)
+	d.logger.Info(d.first.Probing())
+	d.logger.Info("ctwatch starts", "version", setup.BuildVersion().Version, "watched", len(d.first.Watched)+len(d.first.Listed), "data", d.cfg.DataDir)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.senders.Run(ctx) })
 	g.Go(func() error { return watchList(ctx) })
@@ -195,6 +191,10 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	return err
 }
 
+func (d *daemon) senderOptions() setup.SenderOptions {
+	return setup.SenderOptions{Logger: d.logger, DB: d.db, Policy: d.verdicts, Judge: slackJudge(d.db)}
+}
+
 // permanentSenders makes the senders that stay until the daemon ends, and a function
 // that closes them.
 func (d *daemon) permanentSenders(ctx context.Context) (senders []notify.Sender, closeAll func(), err error) {
@@ -210,7 +210,7 @@ func (d *daemon) permanentSenders(ctx context.Context) (senders []notify.Sender,
 		}
 	}()
 
-	n, err := natsOptions(d.cfg, d.logger)
+	n, err := setup.NATSOptions(d.cfg, d.logger)
 	if err != nil {
 		return nil, nil, err
 	}

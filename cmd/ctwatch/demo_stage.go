@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 )
@@ -70,7 +71,7 @@ type runningDaemon struct {
 // startDaemon starts the same daemon that "ctwatch run" is, and returns once it is
 // connected inside.
 func startDaemon(ctx context.Context, cfg *configs.Config, logger *slog.Logger) (*runningDaemon, error) {
-	rules, err := watchRules(cfg, nil)
+	inv, err := setup.Read(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func startDaemon(ctx context.Context, cfg *configs.Config, logger *slog.Logger) 
 	r := &runningDaemon{cancel: cancel, done: make(chan struct{})}
 	url := make(chan string, 1)
 	d := &daemon{
-		cfg: cfg, rules: rules, logger: logger, out: io.Discard,
+		cfg: cfg, first: inv, logger: logger, out: io.Discard,
 		onHTTP: func(u string) { r.httpURL = u },
 		onNATS: func(u string) { url <- u },
 	}

@@ -18,85 +18,49 @@ import (
 // without one, in line with the configuration; the apps with all their versions;
 // and a view of the facts.
 type desk struct {
-	cfg      *configs.Config
-	estate   *estate
-	verdicts *policy.Live
-	db       *store.DB
-	plan     *planStore
-	apps     []pins.App
-	view     *pins.View
+	cfg    *configs.Config
+	inv    *setup.Inventory
+	policy *policy.Live
+	db     *store.DB
+	plan   *planStore
+	apps   []pins.App
+	view   *pins.View
 
 	missing error // there is no database, and the configuration alone is known; nil if there is one
 }
 
-// An access is what a command does to the store.
-type access int
-
-const (
-	toCreate access = iota // writes; creates the database if there is none
-	toChange               // writes, where there is a database
-	toRead                 // reads: what the configuration says is applied for this command alone
-	toJudge                // reads; where there is no database, judges by the configuration alone
-)
-
 // desk opens the store for a command that writes, and calls f.
 func (a *app) desk(ctx context.Context, f func(*desk) error) error {
-	return a.deskFor(ctx, toCreate, f)
+	return a.deskFor(ctx, setup.Create, f)
 }
 
 // deskFor opens the store for a command, and calls f.
-func (a *app) deskFor(ctx context.Context, how access, f func(*desk) error) (err error) {
+func (a *app) deskFor(ctx context.Context, how setup.Access, f func(*desk) error) (err error) {
 	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
 	d := &desk{cfg: cfg}
-	if d.estate, err = readEstate(cfg); err != nil {
+	if d.inv, err = setup.Read(cfg); err != nil {
 		return err
 	}
-	d.verdicts = newPolicy(d.estate)
-	db, err := d.open(ctx, how, store.Options{Logger: a.logger(), Judge: d.verdicts.Judge, Pinned: d.estate.pinned, MustExist: how != toCreate})
+	d.policy = d.inv.NewPolicy()
+	db, missing, err := d.inv.OpenStore(ctx, d.policy, how, a.logger(), func(db *store.DB) error {
+		d.db = db
+		return d.refresh(ctx)
+	})
 	if err != nil {
 		return err
 	}
+	d.missing = missing
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return f(d)
-}
-
-func (d *desk) open(ctx context.Context, how access, o store.Options) (*store.DB, error) {
-	path := setup.Database(d.cfg)
-	use := func(db *store.DB) error { return d.use(ctx, db) }
-	if how == toCreate || how == toChange {
-		db, err := store.OpenShared(ctx, path, o)
-		if err != nil {
-			return nil, err
-		}
-		if err := use(db); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-		return db, nil
-	}
-	db, err := store.OpenPrivate(ctx, path, o, use)
-	if how == toJudge && errors.Is(err, store.ErrMissing) {
-		d.missing = err
-		return store.OpenEmpty(ctx, o, use)
-	}
-	return db, err
-}
-
-// use brings a store in line with the configuration, and reads it.
-func (d *desk) use(ctx context.Context, db *store.DB) error {
-	d.db = db
-	if err := d.estate.apply(ctx, db, d.verdicts); err != nil {
-		return err
-	}
-	return d.refresh(ctx)
 }
 
 // refresh reads the store anew, and settles where keys stand by what is known now.
 func (d *desk) refresh(ctx context.Context) error {
 	var err error
-	if d.apps, err = withImported(ctx, d.db, d.estate.apps); err != nil {
+	if d.apps, err = d.inv.AllApps(ctx, d.db); err != nil {
 		return err
 	}
 	if err := d.look(ctx); err != nil {
@@ -111,7 +75,7 @@ func (d *desk) refresh(ctx context.Context) error {
 
 func (d *desk) look(ctx context.Context) error {
 	if d.plan == nil || d.plan.Plans != d.db.Plans {
-		d.plan = &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: d.estate.unprobed}
+		d.plan = &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: d.inv.Unprobed}
 	}
 	facts, err := d.plan.Facts(ctx)
 	if err != nil {

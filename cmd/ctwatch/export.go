@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
@@ -56,9 +57,9 @@ for is withheld, and apps keep the pins that they have for it. A note says which
 			if o.app == "" || o.format == "" {
 				return usagef("export needs --app and --format")
 			}
-			how := toRead
+			how := setup.View
 			if o.format == formatJWS || o.format == formatWultra {
-				how = toChange // it issues a document
+				how = setup.Change // it issues a document
 			}
 			return a.deskFor(c.Context(), how, func(d *desk) error { return a.export(c.Context(), d, o) })
 		},
@@ -90,7 +91,7 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 		}
 		for _, p := range only {
 			if !slices.Contains(app.Hosts, p) {
-				return usagef("--host %s is none of the hosts of %s: %s", p, app.Name, words(app.Hosts))
+				return usagef("--host %s is none of the hosts of %s: %s", p, app.Name, joined(app.Hosts))
 			}
 		}
 		app.Hosts = only
@@ -140,7 +141,7 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 	if err != nil {
 		return nil, err
 	}
-	doc, err := publish.NewIssuer(issuerOptions(d.db, d.cfg, slog.New(slog.DiscardHandler))).Publish(ctx, d.view, app)
+	doc, err := publish.NewIssuer(setup.IssuerOptions(d.db, d.cfg, slog.New(slog.DiscardHandler))).Publish(ctx, d.view, app)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func (a *app) signer(d *desk, file string) (*publish.Key, error) {
 		}
 		return key, err
 	}
-	ring, err := openRing(d.cfg, true, a.logger())
+	ring, err := setup.OpenRing(d.cfg, true, a.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +182,7 @@ func (a *app) signingCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ring, err := openRing(cfg, false, a.logger())
+			ring, err := setup.OpenRing(cfg, false, a.logger())
 			if err != nil {
 				return err
 			}
@@ -210,10 +211,10 @@ func (a *app) changeKey(change func(path string) (*publish.Key, error), what str
 	if err != nil {
 		return err
 	}
-	if _, err := openRing(cfg, true, a.logger()); err != nil {
+	if _, err := setup.OpenRing(cfg, true, a.logger()); err != nil {
 		return err
 	}
-	path, _ := signingKey(cfg)
+	path, _ := setup.SigningKey(cfg)
 	key, err := change(path)
 	if err != nil {
 		return err

@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
 )
@@ -46,7 +48,7 @@ probing is off.
 			if name == "" {
 				return usagef("check needs --app")
 			}
-			return a.deskFor(c.Context(), toJudge, func(d *desk) error {
+			return a.deskFor(c.Context(), setup.Judge, func(d *desk) error {
 				app, err := findApp(d.apps, name)
 				if err != nil {
 					return err
@@ -109,7 +111,7 @@ version of such an app is recorded.
 			if err != nil {
 				return err
 			}
-			return a.deskFor(c.Context(), toJudge, func(d *desk) error {
+			return a.deskFor(c.Context(), setup.Judge, func(d *desk) error {
 				apps, err := d.chosen(name)
 				if err != nil {
 					return err
@@ -287,7 +289,7 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 		for i := range apps {
 			asked = append(asked, apps[i].Name)
 		}
-		r.unknown("No name of the certificate is a host of an app (%s), so nothing was checked.", few(asked, 5))
+		r.unknown("No name of the certificate is a host of an app (%s), so nothing was checked.", words.Short(asked, 5))
 	}
 	return a.answer(d, r, allow, answerWords{
 		yes:     fmt.Sprintf("%s is safe to deploy: every supported app version accepts it (%s checked).", file, appHosts(*r.Concerned)),

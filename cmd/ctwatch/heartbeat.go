@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/notify"
@@ -18,7 +19,7 @@ func (d *daemon) beat(ctx context.Context) error {
 	}
 	h, err := notify.NewHeartbeat(notify.HeartbeatOptions{
 		Alive: d.liveness.Alive, Changed: d.tellPulse, Beat: d.tellBeat,
-		URL: url, Interval: d.cfg.Heartbeat.Interval, OutwardOptions: outward(d.cfg.Heartbeat.AllowPrivate), Logger: d.logger,
+		URL: url, Interval: d.cfg.Heartbeat.Interval, OutwardOptions: setup.Outward(d.cfg.Heartbeat.AllowPrivate), Logger: d.logger,
 	})
 	if err != nil {
 		wrong := configs.Mistakes{Config: d.cfg}

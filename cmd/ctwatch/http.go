@@ -3,35 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ctwatch/cmd/ctwatch/setup"
-	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/metrics"
 	"ctwatch/ctwatch/schemas"
 	"ctwatch/ctwatch/web"
 )
-
-// httpOptions reads the files that http in the configuration names.
-func httpOptions(cfg *configs.Config, logger *slog.Logger) (o web.Options, err error) {
-	c, wrong := cfg.HTTP, configs.Mistakes{Config: cfg}
-	o = web.Options{Listen: c.Listen, Public: c.PublicURL != "", Logger: logger}
-	if c.TokensFile != "" {
-		if o.Tokens, err = web.ReadTokens(c.TokensFile, logger); err != nil {
-			wrong.Add(cfg.Errorf("http.tokens_file", "cannot be used: %w; want a file with a token on each line", err))
-		}
-	}
-	if c.TLS != nil && !cfg.Spoiled("http.tls") {
-		if o.TLS, err = web.TLS(c.TLS.Cert, c.TLS.Key, logger); err != nil {
-			wrong.Add(cfg.Errorf("http.tls", "cannot be used: %w; want two PEM files, a certificate with its chain and its key", err))
-		}
-	}
-	return o, wrong.Err()
-}
 
 // listenHTTP makes the HTTP listener with what it serves; nil if there is to be
 // none.
@@ -39,7 +20,7 @@ func (d *daemon) listenHTTP() (*web.Server, error) {
 	if d.cfg.HTTP.Listen == "" {
 		return nil, nil
 	}
-	o, err := httpOptions(d.cfg, d.logger)
+	o, err := setup.HTTPOptions(d.cfg, d.logger)
 	if err != nil {
 		return nil, err
 	}

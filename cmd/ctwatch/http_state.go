@@ -54,16 +54,15 @@ func (d *daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := d.estate.Load()
+	inv := d.inventory.Load()
 	out := []metrics.Open{{Watch: otherLines}}
 	place := make(map[string]int) // in out, by domain
-	for i, w := range e.cfg.Watch[:min(maxWatchLabels, len(e.cfg.Watch))] {
-		line := w.Domain
-		p, named := rulePattern(e.rules[i])
-		if named {
-			line = p.Name
+	for _, w := range inv.Watched[:min(maxWatchLabels, len(inv.Watched))] {
+		line := w.Rule.Domain
+		if w.Rule.Network.IsValid() {
+			line = w.Rule.Watch
 		}
-		place[p.Name] = len(out)
+		place[w.Rule.Domain] = len(out)
 		out = append(out, metrics.Open{Watch: line})
 	}
 	for _, c := range counts {

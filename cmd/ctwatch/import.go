@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
@@ -74,11 +75,11 @@ type imported struct {
 }
 
 func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
-	app, err := findApp(d.estate.apps, o.app)
+	app, err := findApp(d.inv.Apps, o.app)
 	if err != nil {
 		return err
 	}
-	if hasVersion(*app, o.version) {
+	if slices.ContainsFunc(app.Versions, func(v pins.Version) bool { return v.Name == o.version }) {
 		return fmt.Errorf("version %s of %s is in the configuration already: change it there, or take it out and import it", o.version, o.app)
 	}
 	data, f, rules, err := a.readPinFile(o.file, o.format)
@@ -129,7 +130,7 @@ func recorded(ctx context.Context, db *store.DB, app, version string) (*store.Sh
 // changes lists in what a file differs from the one before it: the format, and for each
 // host the pins that go and come, where they stand, and when they end.
 func changes(before *store.Shipped, f format.Format, rules pins.Rules, hosts []pins.Pattern) ([]string, error) {
-	old, err := importedRules(*before)
+	old, err := setup.ImportedRules(*before)
 	if err != nil {
 		return []string{fmt.Sprintf("what is recorded (%s) cannot be read: %v", ctwatch.Printable(before.Name, 100), err)}, nil
 	}
@@ -174,7 +175,7 @@ func hostChange(old, rules pins.Rules, host string) string {
 			}
 		}
 		if list != nil {
-			parts = append(parts, side.verb+" "+words(list))
+			parts = append(parts, side.verb+" "+joined(list))
 		}
 	}
 	if parts == nil && !slices.EqualFunc(was, is, func(a, b pins.Requirement) bool { return a.At == b.At && len(a.Pins) == len(b.Pins) }) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
@@ -13,7 +14,7 @@ import (
 
 // watchList returns the function that keeps d.logs up to date with the log list.
 func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, error) {
-	extra, err := extraLogs(d.cfg)
+	extra, err := setup.ExtraLogs(d.cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, er
 	if d.cfg.Logs.List == "" {
 		return func(ctx context.Context) error { replace(ctx, extra, true); return nil }, nil
 	}
-	source, err := logListSource(d.cfg, d.client, d.logger, d.listAlarms(ctx))
+	source, err := setup.LogListSource(d.cfg, d.client, d.logger, d.listAlarms(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 		counters := d.metrics.Log(l)
 		client := *d.client
 		client.Transport = counters.Transport(client.Transport)
-		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: userAgent(d.cfg), Pace: pace, Budget: budget, Issuers: issuers})
+		log, err := ctlog.Open(l, ctlog.Options{Client: &client, Logger: d.logger, UserAgent: setup.UserAgent(d.cfg), Pace: pace, Budget: budget, Issuers: issuers})
 		if err != nil {
 			return nil, err
 		}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/notify"
@@ -57,7 +57,7 @@ NATS stream that keeps them for less time than ours, or that others publish to. 
 
 // senderNames lists the senders that the configuration asks for.
 func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
-	senders, err := newSenders(cfg, nil, nil, a.logger())
+	senders, err := setup.Senders(cfg, setup.SenderOptions{Logger: a.logger()})
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,7 @@ type testObject struct {
 }
 
 func (a *app) testSenders(ctx context.Context, cfg *configs.Config, only []string) error {
-	senders, err := newSenders(cfg, nil, nil, a.logger())
+	senders, err := setup.Senders(cfg, setup.SenderOptions{Logger: a.logger()})
 	if err != nil {
 		return err
 	}
@@ -334,7 +334,7 @@ func (a *app) printTests(results []testObject) error {
 // natsClient connects to the NATS server that events are published on; nil if nobody
 // but the daemon can.
 func (a *app) natsClient(cfg *configs.Config) (*notify.NATS, error) {
-	o, err := natsOptions(cfg, a.logger())
+	o, err := setup.NATSOptions(cfg, a.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -348,17 +348,4 @@ func (a *app) natsClient(cfg *configs.Config) (*notify.NATS, error) {
 		return nil, nil // of a port that was free, which only the daemon knows
 	}
 	return notify.NewNATS(o)
-}
-
-// natsOptions says how to reach the NATS server.
-func natsOptions(cfg *configs.Config, logger *slog.Logger) (notify.NATSOptions, error) {
-	o := notify.NATSOptions{
-		URL: string(cfg.NATS.URL), CredentialsFile: cfg.NATS.CredentialsFile,
-		Stream: cfg.NATS.Stream, SubjectPrefix: cfg.NATS.Subject, Logger: logger,
-	}
-	var err error
-	if o.URL != "" {
-		o.TLS, err = natsTLS(cfg)
-	}
-	return o, err
 }

@@ -52,12 +52,13 @@ func printArray[T any](w io.Writer, elements iter.Seq2[T, error]) error {
 	return err
 }
 
-// few lists the first n of some words, and how many more there are.
-func few(words []string, n int) string {
-	if len(words) <= n {
-		return strings.Join(words, ", ")
+// joined lists values, with commas.
+func joined[T fmt.Stringer](list []T) string {
+	var out []string
+	for _, v := range list {
+		out = append(out, v.String())
 	}
-	return fmt.Sprintf("%s +%d", strings.Join(words[:n], ", "), len(words)-n)
+	return strings.Join(out, ", ")
 }
 
 // paragraph makes text printable and breaks it into lines of at most 80 columns.

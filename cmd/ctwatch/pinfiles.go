@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
+	"ctwatch/pins/format"
 	"ctwatch/store"
 )
 
@@ -54,4 +58,46 @@ func writeFile(file string, data []byte) error {
 		return fmt.Errorf("writing %s: %w", file, err)
 	}
 	return os.Rename(tmp.Name(), file)
+}
+
+// readPinFile reads a file that an app ships as setup.ParsePinFile does; "-" is stdin.
+func (a *app) readPinFile(name, formatName string) (data []byte, f format.Format, rules pins.Rules, err error) {
+	if formatName != "" {
+		if _, err := format.Find(formatName); err != nil {
+			return nil, f, nil, &usageError{err}
+		}
+	}
+	if data, err = a.readInput(name, format.MaxSize); err != nil {
+		return nil, f, nil, err
+	}
+	f, rules, err = setup.ParsePinFile(name, data, formatName)
+	return data, f, rules, err
+}
+
+// parseHosts reads the hosts of a flag.
+func parseHosts(flag string, words []string) ([]pins.Pattern, error) {
+	var out []pins.Pattern
+	for _, w := range words {
+		p, err := setup.ParseHost(w)
+		if err != nil {
+			return nil, usagef("--%s: %w", flag, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// findApp returns the app with a name.
+func findApp(apps []pins.App, name string) (*pins.App, error) {
+	var names []string
+	for i := range apps {
+		if apps[i].Name == name {
+			return &apps[i], nil
+		}
+		names = append(names, apps[i].Name)
+	}
+	if names == nil {
+		return nil, usagef("there is no app %q: the configuration names none (apps:)", name)
+	}
+	return nil, usagef("there is no app %q in the configuration; there are %s", name, strings.Join(names, ", "))
 }

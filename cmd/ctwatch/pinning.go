@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch/planner"
 	"ctwatch/pins"
 	"ctwatch/pins/probe"
@@ -13,7 +17,7 @@ import (
 
 // plan makes what keeps plans current: the looks at what is served, and the planner.
 func (d *daemon) plan(ctx context.Context) error {
-	if err := d.inLine(ctx, d.estate.Load()); err != nil {
+	if err := d.inLine(ctx, d.inventory.Load()); err != nil {
 		return err
 	}
 	look := d.probe
@@ -24,11 +28,11 @@ func (d *daemon) plan(ctx context.Context) error {
 	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
 		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
 		Endpoints: func() []probe.Endpoint {
-			e := d.estate.Load()
-			if d.cfg.Probe.Interval == 0 || e.cfg.Probe.Interval == 0 { // to turn it on takes a restart
+			inv := d.inventory.Load()
+			if d.cfg.Probe.Interval == 0 || inv.Config.Probe.Interval == 0 { // to turn it on takes a restart
 				return nil
 			}
-			return e.endpoints
+			return inv.Endpoints
 		},
 	})
 	if err != nil {
@@ -36,14 +40,14 @@ func (d *daemon) plan(ctx context.Context) error {
 	}
 	unreadable := "" // what was logged of it; the planner asks for apps one time after the other
 	d.planner = &planner.Planner{
-		Store: &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: func(p pins.Pattern) bool { return d.estate.Load().unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.estate.Load().subject(host) },
+		Store: &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: func(p pins.Pattern) bool { return d.inventory.Load().Unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.inventory.Load().Subject(host) },
 		Apps: func(ctx context.Context) ([]pins.App, error) {
-			apps, err := withImported(ctx, d.db, d.estate.Load().apps)
+			apps, err := d.inventory.Load().AllApps(ctx, d.db)
 			logUnreadable(d.logger, apps, &unreadable)
 			return apps, err
 		},
 		Look: func(names []pins.Pattern) {
-			if hosts := d.estate.Load().hostsFor(names); len(hosts) > 0 {
+			if hosts := d.inventory.Load().HostsFor(names); len(hosts) > 0 {
 				d.looks.Now(hosts...)
 			}
 		},
@@ -53,20 +57,20 @@ func (d *daemon) plan(ctx context.Context) error {
 
 // inLine brings the store in line with the configuration: who is trusted by it, what
 // its rules say, and where to look.
-func (d *daemon) inLine(ctx context.Context, e *estate) error {
-	if err := e.apply(ctx, d.db, d.verdicts); err != nil {
+func (d *daemon) inLine(ctx context.Context, inv *setup.Inventory) error {
+	if err := inv.Apply(ctx, d.db, d.verdicts); err != nil {
 		return err
 	}
-	return d.db.Endpoints.KeepOnly(ctx, e.kept())
+	return d.db.Endpoints.KeepOnly(ctx, inv.Targets())
 }
 
 // pinDocuments serves the pins of apps to everybody.
 func (d *daemon) pinDocuments() (http.Handler, error) {
-	ring, err := openRing(d.cfg, true, d.logger)
+	ring, err := setup.OpenRing(d.cfg, true, d.logger)
 	if err != nil {
 		return nil, err
 	}
-	o := issuerOptions(d.db, d.cfg, d.logger)
+	o := setup.IssuerOptions(d.db, d.cfg, d.logger)
 	o.Now, o.Clock = d.now, d.clock.Check
 	d.issuer = publish.NewIssuer(o)
 	latest := func() (*pins.View, []pins.App) {
@@ -99,4 +103,20 @@ func (d *daemon) wakeForOthers(ctx context.Context) error {
 			d.senders.Wake()
 		}
 	}
+}
+
+// logUnreadable logs the versions that cannot be read whenever they are others than
+// before.
+func logUnreadable(logger *slog.Logger, apps []pins.App, before *string) {
+	var all []string
+	for _, app := range apps {
+		for _, u := range app.Unreadable {
+			all = append(all, fmt.Sprintf("%s %s: %s", app.Name, u.Name, u.Why))
+		}
+	}
+	now := strings.Join(all, "; ")
+	if now != *before && now != "" {
+		logger.Error("what was imported for some versions cannot be read, so it is unknown what breaks them: import it again with --replace, or drop it (ctwatch pins drop)", "versions", now)
+	}
+	*before = now
 }

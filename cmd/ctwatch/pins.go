@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/planner"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -74,7 +76,7 @@ func (a *app) listPins(ctx context.Context, db *store.DB) error {
 		for _, v := range k.Apps {
 			apps = append(apps, v.Name+" "+v.Version)
 		}
-		t.row(k.Pin.String(), string(k.Role), k.Algorithm, string(k.State), few(k.Hosts, 3), few(apps, 3), moment(k.FirstSeen))
+		t.row(k.Pin.String(), string(k.Role), k.Algorithm, string(k.State), words.Short(k.Hosts, 3), words.Short(apps, 3), moment(k.FirstSeen))
 	}
 	return t.flush()
 }
@@ -85,11 +87,12 @@ func (a *app) shipped(ctx context.Context, db *store.DB) (map[pins.Pin][]pins.Ap
 	if err != nil {
 		return nil, err
 	}
-	apps, err := configuredApps(cfg)
+	inv, err := setup.Read(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if apps, err = withImported(ctx, db, apps); err != nil {
+	apps, err := inv.AllApps(ctx, db)
+	if err != nil {
 		return nil, err
 	}
 	facts, err := db.Plans.Facts(ctx)
@@ -198,7 +201,7 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 	case err != nil:
 		return aboutAlarm(err)
 	}
-	return a.tellKey(ctx, d, pin, "is approved for "+words(approval.Hosts))
+	return a.tellKey(ctx, d, pin, "is approved for "+joined(approval.Hosts))
 }
 
 func orDefault(s, def string) string {
@@ -279,7 +282,7 @@ func describeRecord(r pins.Record) (what, subject string) {
 			what = string(r.From) + " → " + what
 		}
 	case "approve", "withdraw":
-		what += " for " + words(r.Hosts)
+		what += " for " + joined(r.Hosts)
 	case "judge":
 		what, subject = "judged "+r.Verdict, "certificate "+r.Certificate[:min(12, len(r.Certificate))]
 	case "import", "drop":

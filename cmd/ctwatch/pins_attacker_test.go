@@ -137,7 +137,7 @@ func (a *attack) actions() map[string]func(*rapid.T) {
 // checkTrust checks that nothing of the attacker's leaves, and nothing of the owner's
 // went.
 func (a *attack) checkTrust(rt *rapid.T) {
-	d := a.deskOf()
+	d := a.desk(a.t.Context())
 	theirs := []pins.Pin{worldPin(thief), worldPin(rogueCA)}
 	for i := range d.apps {
 		app := &d.apps[i]
@@ -173,7 +173,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 // checkRecovered checks that, with our server seen again, what is exported and published
 // has the owner's keys.
 func (a *attack) checkRecovered(rt *rapid.T) {
-	d := a.deskOf()
+	d := a.desk(a.t.Context())
 	app := &d.apps[slices.IndexFunc(d.apps, func(app pins.App) bool { return app.Name == "shop" })]
 	if _, _, err := d.view.Recommend(app); err != nil {
 		rt.Fatalf("with our server seen again: %v", err)
@@ -189,15 +189,6 @@ func (a *attack) checkRecovered(rt *rapid.T) {
 			}
 		}
 	}
-}
-
-func (a *attack) deskOf() *desk {
-	d := &desk{db: a.db}
-	d.cfg, d.estate = a.estate()
-	a.rules.Replace(d.estate.verdictRules)
-	a.check(d.estate.apply(a.t.Context(), a.db, a.rules))
-	a.check(d.refresh(a.t.Context()))
-	return d
 }
 
 // published returns the files and the document of an app that leave now, in formats that

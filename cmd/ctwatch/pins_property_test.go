@@ -18,6 +18,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
@@ -138,8 +139,7 @@ apps:
 }
 
 func (w *pinWorld) open() {
-	_, e := w.estate()
-	w.rules = newPolicy(e)
+	w.rules = w.inventory().NewPolicy()
 	var err error
 	w.db, err = store.Open(w.t.Context(), filepath.Join(w.dir, "ctwatch.db"), store.Options{
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Judge: w.rules.Judge,
@@ -147,14 +147,12 @@ func (w *pinWorld) open() {
 	w.check(err)
 }
 
-func (w *pinWorld) estate() (*configs.Config, *estate) {
+func (w *pinWorld) inventory() *setup.Inventory {
 	cfg, err := configs.Load(w.config, configs.ProcessEnv())
 	w.check(err)
-	rules, err := watchRules(cfg, nil)
+	inv, err := setup.Read(cfg)
 	w.check(err)
-	e, err := newEstate(cfg, rules)
-	w.check(err)
-	return cfg, e
+	return inv
 }
 
 func newPinWorld(t *testing.T, dir string) *pinWorld {
@@ -372,14 +370,20 @@ func (w *pinWorld) drawVersion(rt *rapid.T) string {
 	return rapid.SampledFrom([]string{"1.0", "1.1"}).Draw(rt, "version")
 }
 
+// desk is where commands work, by the configuration as it is now.
+func (w *pinWorld) desk(ctx context.Context) *desk {
+	inv := w.inventory()
+	d := &desk{db: w.db, cfg: inv.Config, inv: inv}
+	w.rules.Replace(inv.Policies())
+	w.check(inv.Apply(ctx, w.db, w.rules))
+	w.check(d.refresh(ctx))
+	return d
+}
+
 // look checks everything that leaves.
 func (w *pinWorld) look(rt *rapid.T) {
 	ctx := w.t.Context()
-	d := &desk{db: w.db}
-	d.cfg, d.estate = w.estate()
-	w.rules.Replace(d.estate.verdictRules)
-	w.check(d.estate.apply(ctx, w.db, w.rules))
-	w.check(d.refresh(ctx))
+	d := w.desk(ctx)
 
 	// Trust that ended has to be given anew.
 	for k := range w.vouched {
@@ -441,7 +445,7 @@ func (w *pinWorld) lookAtSet(rt *rapid.T, d *desk, app *pins.App) {
 
 // testIssuer returns an issuer that keeps no serials besides the database.
 func testIssuer(db *store.DB, cfg *configs.Config) *publish.Issuer {
-	o := issuerOptions(db, cfg, slog.New(slog.DiscardHandler))
+	o := setup.IssuerOptions(db, cfg, slog.New(slog.DiscardHandler))
 	o.Raise = nil
 	return publish.NewIssuer(o)
 }

@@ -216,20 +216,3 @@ func TestGateFindsTheServersOwnCertificate(t *testing.T) {
 		}
 	}
 }
-
-// TestCAFileIsReadWhole: a certificate of a CA file that a byte order mark hides is not
-// left out of what connections are verified by.
-func TestCAFileIsReadWhole(t *testing.T) {
-	t.Parallel()
-	s := newKeyShop(t)
-	root, intermediate := certPEM(s.ca.Root), certPEM(s.ca.Intermediate)
-	if _, err := certPool(s.file("ca.pem", "\uFEFF"+root+intermediate)); err != nil {
-		t.Error(err)
-	}
-	if _, err := certPool(s.file("joined.pem", root+"\uFEFF"+intermediate)); err == nil || !strings.Contains(err.Error(), "byte order mark") {
-		t.Errorf("a mark in the middle: %v", err)
-	}
-	if _, err := certPool(s.file("key.pem", inPEM("PUBLIC KEY", s.ca.Root))); err == nil || !strings.Contains(err.Error(), "no certificate") {
-		t.Errorf("a key: %v", err)
-	}
-}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -37,7 +39,7 @@ Exit status 3 if an app is broken or will break.`,
 		Example: `  ctwatch pins plan
   ctwatch pins plan --app shop --json | jq -r '.[] | select(.status != "ok") | .why'`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.deskFor(c.Context(), toRead, func(d *desk) error {
+			return a.deskFor(c.Context(), setup.View, func(d *desk) error {
 				apps, err := d.chosen(name)
 				if err != nil {
 					return err
@@ -96,5 +98,5 @@ func fewPins(list []pins.Pin) string {
 	if out == nil {
 		return "-"
 	}
-	return few(out, 2)
+	return words.Short(out, 2)
 }

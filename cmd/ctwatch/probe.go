@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/watchlist"
@@ -48,11 +49,11 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 			return &usageError{err}
 		}
 		if name != "" {
-			p, err := parseHost(name)
+			p, err := setup.ParseHost(name)
 			if err != nil || p.Reach != pins.Exact {
 				return usagef("--servername %s: want a host name", ctwatch.Printable(name, 100))
 			}
-			e = probe.Endpoint{Host: p.Name, Target: targetOf(e), Configured: true}
+			e = probe.Endpoint{Host: p.Name, Target: setup.Target(e), Configured: true}
 		}
 		endpoints = append(endpoints, e)
 	}
@@ -65,20 +66,20 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 	return a.desk(ctx, func(d *desk) error {
 		for i, e := range endpoints {
 			// Recorded under the target that the configuration knows it by.
-			for _, known := range d.estate.endpoints {
-				if known.Host == e.Host && targetOf(known) == targetOf(e) {
+			for _, known := range d.inv.Endpoints {
+				if known.Host == e.Host && setup.Target(known) == setup.Target(e) {
 					endpoints[i] = known
 				}
 			}
 		}
 		if len(endpoints) == 0 {
-			endpoints = d.estate.endpoints
+			endpoints = d.inv.Endpoints
 		}
 		if len(endpoints) == 0 {
 			return usagef("the configuration names no endpoint to look at, and no host was given")
 		}
 		looks := look(ctx, endpoints)
-		list := watchlist.New(d.estate.rules)
+		list := watchlist.New(d.inv.Rules())
 		for _, l := range looks {
 			if err := d.db.Endpoints.Observe(ctx, observation(l, list)); err != nil {
 				return err
@@ -203,7 +204,7 @@ func (a *app) printLooks(shown []shownLook) error {
 
 // observation is what the store keeps of a look.
 func observation(l probe.Look, list *watchlist.List) store.Look {
-	out := store.Look{Host: l.Endpoint.Host, Target: targetOf(l.Endpoint), At: l.At, Complete: l.Err == nil && l.More == 0}
+	out := store.Look{Host: l.Endpoint.Host, Target: setup.Target(l.Endpoint), At: l.At, Complete: l.Err == nil && l.More == 0}
 	for _, addr := range l.Addresses {
 		r := store.Reached{Address: addr.Addr.String(), Partial: addr.Partial != nil}
 		if addr.Err != nil {

@@ -11,58 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"ctwatch/configs"
 	"ctwatch/pins/probe"
 )
-
-// estateOf reads a configuration.
-func estateOf(t *testing.T, text string) *estate {
-	t.Helper()
-	cfg, err := configs.LoadBytes("ctwatch.yaml", []byte(text), configs.Env{WorkDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := watchRules(cfg, []string{"flag.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := newEstate(cfg, rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// TestEndpointsAndWhy: which endpoints are looked at, and what the daemon says of them.
-func TestEndpointsAndWhy(t *testing.T) {
-	const app = "\napps: [{name: shop, hosts: [api.example.com, \"*.cdn.example.com\"]}]"
-	const off = "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
-	for text, want := range map[string]struct{ endpoints, says string }{
-		"watch: [example.com]":                                {"example.com", "probes 1 endpoint every 10m0s: example.com; of them 1 because they are watched (endpoints: auto)" + off},
-		"watch: [{domain: example.com, endpoints: auto}]":     {"example.com", "probes 1 endpoint every 10m0s: example.com; of them 1 because they are watched (endpoints: auto)" + off},
-		"watch: [{domain: example.com, endpoints: []}]":       {"", "probes no endpoints"},
-		"watch: [192.0.2.0/24]":                               {"", "probes no endpoints"},
-		"watch: [example.com]" + app:                          {"example.com api.example.com", "probes 2 endpoints every 10m0s: example.com, api.example.com; of them 1 because they are watched (endpoints: auto); of them 1 because an app names them" + off},
-		"watch: [{domain: example.com, endpoints: []}]" + app: {"", "probes no endpoints"},
-		"watch: [{domain: example.com, endpoints: [\"example.com:443\"]}, {domain: api.example.com, endpoints: []}]" + app: {"example.com", "probes 1 endpoint every 10m0s: example.com" + off},
-		"watch: [{domain: example.com, endpoints: []}, {domain: api.example.com, endpoints: auto}]" + app:                  {"api.example.com", "probes 1 endpoint every 10m0s: api.example.com; of them 1 because an app names them" + off},
-		"watch: [example.com]\nprobe: {interval: 0}":                                                                       {"example.com", "probing is off (probe.interval is 0): plans and gates do not know what hosts serve"},
-	} {
-		e := estateOf(t, text)
-		var got []string
-		for _, ep := range e.endpoints {
-			got = append(got, ep.String())
-		}
-		if diff := cmp.Diff(want.endpoints, strings.Join(got, " ")); diff != "" {
-			t.Errorf("%s: endpoints\n%s", text, diff)
-		}
-		if diff := cmp.Diff(want.says, e.probing()); diff != "" {
-			t.Errorf("%s: says\n%s", text, diff)
-		}
-	}
-}
 
 // A lookout notes who is looked at instead of looking.
 type lookout struct {

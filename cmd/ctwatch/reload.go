@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch/watchlist"
 )
@@ -20,7 +21,7 @@ const filesEvery = 2 * time.Second
 func (d *daemon) reloads(ctx context.Context) error {
 	tick := time.NewTicker(filesEvery)
 	defer tick.Stop()
-	used := stamps(d.estate.Load())
+	used := stamps(d.inventory.Load())
 	before := used
 	for {
 		asked := false
@@ -31,7 +32,7 @@ func (d *daemon) reloads(ctx context.Context) error {
 			asked = true
 		case <-tick.C:
 		}
-		now := stamps(d.estate.Load())
+		now := stamps(d.inventory.Load())
 		settled := slices.Equal(now, before)
 		before = now
 		if !asked && (!settled || slices.Equal(now, used)) {
@@ -46,7 +47,7 @@ func (d *daemon) reloads(ctx context.Context) error {
 		if asked {
 			d.looks.Now()
 		}
-		used = stamps(d.estate.Load())
+		used = stamps(d.inventory.Load())
 		before = used
 	}
 }
@@ -59,9 +60,9 @@ type stamp struct {
 }
 
 // stamps looks at the file of the configuration and at those that it names.
-func stamps(e *estate) []stamp {
-	names := slices.Concat([]string{e.cfg.File()}, e.cfg.WatchFiles, e.cfg.Hooks)
-	for _, app := range e.cfg.Apps {
+func stamps(inv *setup.Inventory) []stamp {
+	names := slices.Concat([]string{inv.Config.File()}, inv.Config.WatchFiles, inv.Config.Hooks)
+	for _, app := range inv.Config.Apps {
 		for _, s := range app.Shipped {
 			names = append(names, s.File)
 		}
@@ -86,12 +87,12 @@ const notReloaded = "the configuration was not reloaded, and the one before stay
 // apps and notifications. One that cannot be used is logged, and changes nothing. An
 // error is one of the store.
 func (d *daemon) reload(ctx context.Context) error {
-	next, err := d.nextEstate()
+	next, err := d.reread()
 	if err != nil {
 		d.refuse(err)
 		return nil
 	}
-	senders, err := newSenders(next.cfg, d.db, d.verdicts, d.logger)
+	senders, err := setup.Senders(next.Config, d.senderOptions())
 	if err != nil {
 		d.refuse(err)
 		return nil
@@ -100,21 +101,21 @@ func (d *daemon) reload(ctx context.Context) error {
 		d.refuse(err)
 		return nil
 	}
-	d.verdicts.Replace(next.verdictRules)
-	d.list.Replace(watchlist.New(next.rules))
+	d.verdicts.Replace(next.Policies())
+	d.list.Replace(watchlist.New(next.Rules()))
 	if err := d.inLine(ctx, next); err != nil {
 		return err
 	}
-	for _, setting := range fixedSettings(d.cfg, next.cfg) {
+	for _, setting := range fixedSettings(d.cfg, next.Config) {
 		d.logger.Warn("a changed setting is in force only after a restart", "setting", setting)
 	}
-	if s := next.probing(); s != d.estate.Load().probing() {
+	if s := next.Probing(); s != d.inventory.Load().Probing() {
 		d.logger.Info(s)
 	}
-	d.estate.Store(next)
+	d.inventory.Store(next)
 	d.planner.Again()
 	d.metrics.Reloaded(true)
-	d.logger.Info("configuration reloaded", "file", next.cfg.File(), "watched", len(next.rules), "apps", len(next.apps))
+	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", len(next.Watched)+len(next.Listed), "apps", len(next.Apps))
 	return nil
 }
 
@@ -128,14 +129,6 @@ func (d *daemon) refuse(err error) {
 	for _, e := range all {
 		d.logger.Error(notReloaded, "error", e)
 	}
-}
-
-func (d *daemon) nextEstate() (*estate, error) {
-	cfg, rules, err := d.reread()
-	if err != nil {
-		return nil, err
-	}
-	return newEstate(cfg, rules)
 }
 
 // fixedSettings lists the settings that differ and are not reloaded.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -77,7 +78,7 @@ func whatIsLost(d *desk, pin pins.Pin) string {
 			known = true
 			fmt.Fprintf(&b, "\n- It is known as the key of %s, and is %s", map[pins.Role]string{pins.RoleLeaf: "servers", pins.RoleIssuer: "an issuer"}[role], k.State)
 			if len(k.ApprovedFor) > 0 {
-				fmt.Fprintf(&b, " (for %s)", few(strings.Split(words(k.ApprovedFor), ", "), 5))
+				fmt.Fprintf(&b, " (for %s)", words.Short(strings.Split(joined(k.ApprovedFor), ", "), 5))
 			}
 			b.WriteString(".")
 		}
@@ -96,7 +97,7 @@ func whatIsLost(d *desk, pin pins.Pin) string {
 		}
 		if len(versions) > 0 {
 			slices.SortFunc(versions, func(a, b string) int { return pins.CompareVersions(b, a) })
-			parts = append(parts, "shipped with "+few(versions, 5))
+			parts = append(parts, "shipped with "+words.Short(versions, 5))
 		}
 		if len(parts) > 0 {
 			used = true

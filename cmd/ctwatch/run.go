@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch/watchlist"
 )
@@ -48,16 +49,12 @@ endpoints are looked at, too.`,
 }
 
 func (a *app) run(ctx context.Context, domains []string) error {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	rules, err := checkedRules(cfg, domains)
+	inv, err := a.inventory(domains)
 	if err != nil {
 		return err
 	}
 	logger := a.logger()
-	for _, u := range slices.Concat(cfg.Unused(), cfg.Anonymous()) {
+	for _, u := range slices.Concat(inv.Config.Unused(), inv.Config.Anonymous()) {
 		logger.Warn(u.Error())
 	}
 	terminal, color := a.terminal(a.Stdout)
@@ -65,32 +62,48 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	d := &daemon{
-		cfg: cfg, rules: rules, logger: logger, hangup: hangup,
-		reread: func() (*configs.Config, []watchlist.Rule, error) {
-			cfg, err := a.config()
-			if err != nil {
-				return nil, nil, err
-			}
-			rules, err := checkedRules(cfg, domains)
-			return cfg, rules, err
-		},
+		cfg: inv.Config, first: inv, logger: logger, hangup: hangup, reread: func() (*setup.Inventory, error) { return a.inventory(domains) },
 		out: a.Stdout, json: a.json || !terminal, color: color,
 	}
 	return d.run(ctx)
 }
 
-// checkedRules reads the watch list, and checks what the daemon needs besides.
-func checkedRules(cfg *configs.Config, domains []string) ([]watchlist.Rule, error) {
-	rules, err := watchRules(cfg, domains)
-	var bad configs.Errors
-	switch {
-	case err != nil && !errors.As(err, &bad): // about the command line
+// errNothingWatched is what a daemon without a watch list ends with.
+var errNothingWatched = errors.New(`nothing to watch: call 'ctwatch run --watch example.com', or begin a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
+
+// inventory reads the configuration for the daemon, with its secrets, and domains of the
+// command line.
+func (a *app) inventory(domains []string) (*setup.Inventory, error) {
+	cfg, err := a.config()
+	if err != nil {
 		return nil, err
-	case err == nil && len(rules) == 0:
-		return nil, &usageError{errNothingWatched}
+	}
+	listed, err := watchFlag(domains)
+	if err != nil {
+		return nil, err
 	}
 	wrong := configs.Mistakes{Config: cfg}
+	inv, err := setup.Read(cfg, listed...)
 	wrong.Add(err)
 	wrong.Add(cfg.CheckSecrets())
-	return rules, wrong.Err()
+	switch err := wrong.Err(); {
+	case err != nil:
+		return nil, err
+	case len(inv.Watched)+len(inv.Listed) == 0:
+		return nil, &usageError{errNothingWatched}
+	}
+	return inv, nil
+}
+
+// watchFlag reads the domains of --watch, which stand for themselves and all below them.
+func watchFlag(domains []string) ([]watchlist.Rule, error) {
+	var out []watchlist.Rule
+	for _, d := range domains {
+		r, err := watchlist.NewRule(d, true)
+		if err != nil {
+			return nil, usagef("--watch: %.100q %w", d, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
 }

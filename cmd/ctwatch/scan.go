@@ -82,10 +82,15 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 		return err
 	}
 	cfg.Logs.Contact = cmp.Or(j.contact, cfg.Logs.Contact)
-	rules, err := watchRules(&configs.Config{WatchFiles: j.files}, j.watch)
+	listed, err := watchFlag(j.watch)
 	if err != nil {
 		return err
 	}
+	watched, err := setup.Read(&configs.Config{WatchFiles: j.files}, listed...)
+	if err != nil {
+		return err
+	}
+	rules := watched.Rules()
 	if len(rules) == 0 {
 		return usagef("nothing to look for: give --watch DOMAIN or --watch-file FILE")
 	}
@@ -99,7 +104,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	if err != nil {
 		return err
 	}
-	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: userAgent(cfg)})
+	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: setup.UserAgent(cfg)})
 	if log == nil {
 		return headErr
 	}
@@ -140,12 +145,12 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		l.Kind = kind // "" is found out
 		return l, nil
 	}
-	logs, err := extraLogs(cfg)
+	logs, err := setup.ExtraLogs(cfg)
 	if err != nil {
 		return ctwatch.Log{}, err
 	}
 	if cfg.Logs.List != "" {
-		source, err := logListSource(cfg, setup.HTTPClient(), logger, nil)
+		source, err := setup.LogListSource(cfg, setup.HTTPClient(), logger, nil)
 		if err != nil {
 			return ctwatch.Log{}, err
 		}

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins/probe"
 	"ctwatch/store"
 )
@@ -269,22 +269,17 @@ func (s *stage) start(config string) *testDaemon {
 	s.t.Helper()
 	cfg, err := configs.Load(config, configs.ProcessEnv())
 	s.check(err)
-	rules, err := watchRules(cfg, nil)
+	inv, err := setup.Read(cfg)
 	s.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &testDaemon{t: s.t, log: &safeBuffer{}, out: &safeBuffer{}, cancel: cancel, done: make(chan struct{})}
 	url := make(chan string, 1)
 	d := &daemon{
-		cfg: cfg, rules: rules, out: r.out, json: true, onNATS: func(u string) { url <- u },
+		cfg: cfg, first: inv, out: r.out, json: true, onNATS: func(u string) { url <- u },
 		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		probe:  s.lookFunc(), now: s.now, hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
-		reread: func() (*configs.Config, []watchlist.Rule, error) {
-			cfg, err := configs.Load(config, configs.ProcessEnv())
-			if err != nil {
-				return nil, nil, err
-			}
-			rules, err := checkedRules(cfg, nil)
-			return cfg, rules, err
+		reread: func() (*setup.Inventory, error) {
+			return (&app{configFile: config, environment: environment{LookupEnv: os.LookupEnv}}).inventory(nil)
 		},
 	}
 	go func() {

@@ -30,6 +30,14 @@ func List(words []string) string {
 	return strings.Join(words, "")
 }
 
+// Short lists the first words, at most so many, and counts the others: "a, b +3".
+func Short(words []string, most int) string {
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s +%d", strings.Join(words[:most], ", "), len(words)-most)
+}
+
 // few lists at most three values, and how many more there are.
 func few[T fmt.Stringer](values []T) string {
 	const most = 3

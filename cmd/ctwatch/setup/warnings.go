@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"errors"
@@ -12,19 +12,20 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/pins/probe"
 )
 
-// warnings lists what a configuration without mistakes probably does not mean, each with
+// Warnings lists what a configuration without mistakes probably does not mean, each with
 // its place.
-func (e *estate) warnings() configs.Errors {
-	w := warner{e: e}
-	for i := range e.cfg.Watch {
-		w.watched(i)
+func (inv *Inventory) Warnings() configs.Errors {
+	w := warner{inv: inv}
+	for i := range inv.Watched {
+		w.watched(&inv.Watched[i])
 	}
 	w.files()
-	for i := range e.apps {
+	for i := range inv.Apps {
 		w.app(i)
 	}
 	return w.found
@@ -32,48 +33,46 @@ func (e *estate) warnings() configs.Errors {
 
 // A warner collects warnings.
 type warner struct {
-	e     *estate
+	inv   *Inventory
 	found configs.Errors
 }
 
 func (w *warner) say(path, format string, args ...any) {
 	var placed *configs.Error
-	if errors.As(w.e.cfg.Errorf(path, format, args...), &placed) {
+	if errors.As(w.inv.Config.Errorf(path, format, args...), &placed) {
 		w.found = append(w.found, placed)
 	}
 }
 
-// watched looks at entry i of the watch list.
-func (w *warner) watched(i int) {
-	entry, rule := w.e.cfg.Watch[i], w.e.rules[i]
-	at := fmt.Sprintf("watch[%d]", i)
-	p, named := rulePattern(rule)
+// watched looks at a line of the watch list.
+func (w *warner) watched(line *Watched) {
+	p, named := Pattern(line.Rule)
 	if named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
-		w.say(at+".domain", "%s is a public suffix: everyone's certificates below it match; name your own domains, or set subdomains: false", p.Name)
+		w.say(line.Where.sub("domain"), "%s is a public suffix: everyone's certificates below it match; name your own domains, or set subdomains: false", p.Name)
 	}
 	never := seenTwice[pins.Pattern]{}
-	for j, n := range w.e.verdictRules[i].Never {
-		at := fmt.Sprintf("%s.never[%d]", at, j)
+	for i, n := range line.Policy.Never {
+		at := line.Where.sub("never[%d]", i)
 		never.look(w, at, n, n.String())
 		if named && !p.Covers(n) && !n.Covers(p) && !oneBelow(n, p) {
-			w.say(at, "%s is not in %s: %s", n, entry.Domain, w.neverElsewhere(n))
+			w.say(at, "%s is not in %s: %s", n, line.entry.Domain, w.neverElsewhere(n))
 		}
 	}
-	w.issuers(at, w.e.verdictRules[i].Issuers)
+	w.issuers(line)
 	keys := seenTwice[pins.Pin]{}
-	for j, k := range entry.Keys {
-		keys.look(w, fmt.Sprintf("%s.keys[%d]", at, j), k, k.String())
+	for i, k := range line.entry.Keys {
+		keys.look(w, line.Where.sub("keys[%d]", i), k, k.String())
 	}
 	endpoints := seenTwice[probe.Endpoint]{}
-	for j, s := range entry.Endpoints {
-		at := fmt.Sprintf("%s.endpoints[%d]", at, j)
+	for i, s := range line.entry.Endpoints {
+		at := line.Where.sub("endpoints[%d]", i)
 		ep, err := probe.ParseEndpoint(s)
 		if err != nil {
 			continue
 		}
 		endpoints.look(w, at, ep, s)
 		if _, err := netip.ParseAddr(ep.Host); err != nil && named && !p.Matches(ep.Host) {
-			w.say(at, "%s is not in %s: it is asked for the certificate of %s; to look at its own, watch it in a line of its own", s, entry.Domain, p.Name)
+			w.say(at, "%s is not in %s: it is asked for the certificate of %s; to look at its own, watch it in a line of its own", s, line.entry.Domain, p.Name)
 		}
 	}
 }
@@ -81,8 +80,8 @@ func (w *warner) watched(i int) {
 // neverElsewhere says what a name comes to that is never to be issued, in a line about
 // another domain.
 func (w *warner) neverElsewhere(n pins.Pattern) string {
-	if i := w.e.ruleFor(n); i >= 0 {
-		return fmt.Sprintf("move it to the line of %s", w.e.rules[i].Domain)
+	if rule, _, ok := w.inv.narrowest(n); ok {
+		return fmt.Sprintf("move it to the line of %s", rule.Domain)
 	}
 	return "no certificate for it is seen; watch its domain, too"
 }
@@ -92,14 +91,14 @@ func (w *warner) neverElsewhere(n pins.Pattern) string {
 func oneBelow(n, p pins.Pattern) bool { return n.Reach == pins.OneBelow && n.Matches(p.Name) }
 
 // issuers looks for a CA that a rule names twice, in whatever way.
-func (w *warner) issuers(at string, list []policy.Issuer) {
+func (w *warner) issuers(line *Watched) {
 	cas, issuers := policy.NewCAs(), seenTwice[string]{}
-	for j, issuer := range list {
+	for i, issuer := range line.Policy.Issuers {
 		key := issuer.String()
 		if ca, ok := cas.Named(key); ok && issuer.Pin.IsZero() {
 			key = ca.Name
 		}
-		issuers.look(w, fmt.Sprintf("%s.issuers[%d]", at, j), key, issuer.String())
+		issuers.look(w, line.Where.sub("issuers[%d]", i), key, issuer.String())
 	}
 }
 
@@ -107,13 +106,13 @@ func (w *warner) issuers(at string, list []policy.Issuer) {
 func (w *warner) files() {
 	const most = 3
 	var suffixes []string
-	for _, r := range w.e.rules[len(w.e.cfg.Watch):] {
-		if p, named := rulePattern(r); named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
+	for _, r := range w.inv.Listed {
+		if p, named := Pattern(r); named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
 			suffixes = append(suffixes, p.Name)
 		}
 	}
 	if len(suffixes) > 0 {
-		w.say("watch_files", "public suffixes are watched with all below them (%s): everyone's certificates below them match; name your own domains", few(suffixes, most))
+		w.say("watch_files", "public suffixes are watched with all below them (%s): everyone's certificates below them match; name your own domains", words.Short(suffixes, most))
 	}
 }
 
@@ -121,10 +120,10 @@ func (w *warner) files() {
 // ever looked at, and those for which no certificate is ever seen and no key ever approved
 // but by hand.
 func (w *warner) app(i int) {
-	e := w.e
+	inv := w.inv
 	hosts := seenTwice[pins.Pattern]{}
-	for j, h := range e.cfg.Apps[i].Hosts {
-		p, err := parseHost(h)
+	for j, h := range inv.Config.Apps[i].Hosts {
+		p, err := ParseHost(h)
 		if err != nil {
 			continue
 		}
@@ -135,21 +134,21 @@ func (w *warner) app(i int) {
 		if p.Reach == pins.OneBelow && publicSuffix(p.Name) {
 			w.say(at, "%s stands for everyone's names below the public suffix %s: name your own hosts", p, p.Name)
 		}
-		if e.unprobed(p) {
+		if inv.Unprobed(p) {
 			w.say(at, "probing of %s is off, so that its pins are withheld from signed documents (%s) as long as nobody looks at it: ctwatch probe --record", p, pins.NotProbed)
-		} else if !slices.ContainsFunc(e.endpoints, func(ep probe.Endpoint) bool {
-			return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(e.apps[i].Hosts, pins.Pattern{Name: ep.Host}))
+		} else if !slices.ContainsFunc(inv.Endpoints, func(ep probe.Endpoint) bool {
+			return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(inv.Apps[i].Hosts, pins.Pattern{Name: ep.Host}))
 		}) {
 			w.say(at, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)
 		}
-		if e.ruleFor(p) < 0 {
+		if _, _, ok := inv.narrowest(p); !ok {
 			w.say(at, "%s is in no watched domain: no certificate for it is seen, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
 		}
 	}
-	for j, v := range e.cfg.Apps[i].Shipped {
+	for j, v := range inv.Config.Apps[i].Shipped {
 		for _, h := range slices.Sorted(maps.Keys(v.Pins)) {
-			p, err := parseHost(h)
-			if err == nil && !slices.ContainsFunc(e.apps[i].Hosts, func(host pins.Pattern) bool { return host.Covers(p) || p.Covers(host) }) {
+			p, err := ParseHost(h)
+			if err == nil && !slices.ContainsFunc(inv.Apps[i].Hosts, func(host pins.Pattern) bool { return host.Covers(p) || p.Covers(host) }) {
 				w.say(fmt.Sprintf("apps[%d].shipped[%d].pins", i, j), "%s is none of the app's hosts, so that nothing is checked for it: add it to hosts, or correct the name", p)
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"context"
@@ -22,13 +22,22 @@ type senderMaker struct {
 	wrong   configs.Mistakes
 }
 
-// newSenders makes the senders that may change while the daemon runs: all but NATS
-// and stdout. db keeps threads and verdicts, and v has the CAs' addresses: both are nil
-// where no event is sent. An error has all mistakes.
-func newSenders(cfg *configs.Config, db *store.DB, v *policy.Live, logger *slog.Logger) ([]notify.Sender, error) {
+// SenderOptions are what senders use besides the configuration. Where no event is sent,
+// the logger is enough.
+type SenderOptions struct {
+	Logger *slog.Logger
+	DB     *store.DB    // keeps threads, and who judged a certificate
+	Policy *policy.Live // knows where CAs take reports
+	// Judge records the verdict that a person gives by one of Slack's buttons.
+	Judge func(ctx context.Context, id string, authorize bool, by string) error
+}
+
+// Senders makes the senders that may change while the daemon runs: all but NATS and
+// stdout. The error has all mistakes.
+func Senders(cfg *configs.Config, o SenderOptions) ([]notify.Sender, error) {
 	m := &senderMaker{wrong: configs.Mistakes{Config: cfg}}
 	if cfg.Slack != nil {
-		slack, err := notify.NewSlack(slackOptions(cfg.Slack, db, v, logger))
+		slack, err := notify.NewSlack(slackOptions(cfg.Slack, o))
 		if err != nil {
 			m.wrong.At(err, "slack")
 		} else {
@@ -37,7 +46,7 @@ func newSenders(cfg *configs.Config, db *store.DB, v *policy.Live, logger *slog.
 	}
 	m.addEmail(cfg)
 	for i, w := range cfg.Webhooks {
-		o := notify.WebhookOptions{URL: string(w.URL), Name: w.Name, OutwardOptions: outward(w.AllowPrivate)}
+		o := notify.WebhookOptions{URL: string(w.URL), Name: w.Name, OutwardOptions: Outward(w.AllowPrivate)}
 		if w.Secret.IsSet() {
 			o.Key = w.Secret.Reveal
 		}
@@ -48,7 +57,7 @@ func newSenders(cfg *configs.Config, db *store.DB, v *policy.Live, logger *slog.
 		s, err := notify.NewService(notify.ServiceOptions{URL: v.URL.Reveal, Name: v.Name})
 		m.add(fmt.Sprintf("services[%d]", i), s, err, v.Filter)
 	}
-	m.addHooks(cfg, logger)
+	m.addHooks(cfg, o.Logger)
 	if err := m.wrong.Err(); err != nil {
 		notify.Close(m.senders...)
 		return nil, err
@@ -122,12 +131,13 @@ func (m *senderMaker) add(at string, s notify.Sender, err error, f configs.Filte
 	m.senders = append(m.senders, s)
 }
 
-func outward(private bool) notify.OutwardOptions {
+// Outward returns how to reach servers that a person named.
+func Outward(private bool) notify.OutwardOptions {
 	return notify.OutwardOptions{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
 }
 
-func slackOptions(s *configs.Slack, db *store.DB, v *policy.Live, logger *slog.Logger) notify.SlackOptions {
-	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: logger}
+func slackOptions(s *configs.Slack, with SenderOptions) notify.SlackOptions {
+	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: with.Logger}
 	if s.Token.IsSet() {
 		o.Token = s.Token.Reveal
 	}
@@ -137,16 +147,16 @@ func slackOptions(s *configs.Slack, db *store.DB, v *policy.Live, logger *slog.L
 	for _, r := range s.Routes {
 		o.Routes = append(o.Routes, notify.SlackRoute{Severity: ctwatch.Severity(r.Severity), Watch: r.Watch, Types: r.Types, Channel: r.Channel})
 	}
-	if db == nil {
+	if with.DB == nil {
 		return o
 	}
-	o.ReportTo = v.CAs.ReportTo
-	o.JudgedBy = func(ctx context.Context, id ctwatch.Hash) string { return judgedBy(ctx, db, id) }
+	o.ReportTo = with.Policy.CAs.ReportTo
+	o.JudgedBy = func(ctx context.Context, id ctwatch.Hash) string { return judgedBy(ctx, with.DB, id) }
 	if o.Token != nil {
-		o.Threads = db.Senders.Threads("slack")
+		o.Threads = with.DB.Senders.Threads("slack")
 	}
 	if s.AppToken.IsSet() {
-		o.Buttons = &notify.SlackButtons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: slackJudge(db)}
+		o.Buttons = &notify.SlackButtons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: with.Judge}
 	}
 	return o
 }
@@ -161,18 +171,4 @@ func judgedBy(ctx context.Context, db *store.DB, id ctwatch.Hash) (by string) {
 		}
 	}
 	return by
-}
-
-// slackJudge records the verdicts that people give by Slack's buttons.
-func slackJudge(db *store.DB) func(ctx context.Context, id string, authorize bool, by string) error {
-	return func(ctx context.Context, id string, authorize bool, by string) error {
-		c, err := db.Certificates.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if !authorize {
-			return rejectCertificate(ctx, db, &c, by, "rejected in Slack")
-		}
-		return authorizeCertificate(ctx, db, &c, nil, by, "authorised in Slack")
-	}
 }

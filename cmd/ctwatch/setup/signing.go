@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"errors"
@@ -12,18 +12,19 @@ import (
 	"ctwatch/store"
 )
 
-// signingKey is where the key is that signs pin documents.
-func signingKey(cfg *configs.Config) (path string, ours bool) {
+// SigningKey returns where the key is that signs pin documents. It is ours if the
+// configuration names none.
+func SigningKey(cfg *configs.Config) (path string, ours bool) {
 	if cfg.Signing.KeyFile != "" {
 		return cfg.Signing.KeyFile, false
 	}
 	return filepath.Join(cfg.DataDir, "signing.pem"), true
 }
 
-// openRing opens the signing keys. It makes one only if create is set, and only where
+// OpenRing opens the signing keys. It makes one only if create is set, and only where
 // the configuration names none.
-func openRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.Ring, error) {
-	path, ours := signingKey(cfg)
+func OpenRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.Ring, error) {
+	path, ours := SigningKey(cfg)
 	ring, err := publish.OpenRing(path, ours && create, logger)
 	switch {
 	case err != nil && !ours:
@@ -34,10 +35,10 @@ func openRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.R
 	return ring, err
 }
 
-// serialMark is where the highest serials of pin documents are kept besides the database:
+// SerialMark returns where the highest serials of pin documents are kept besides the database:
 // beside the signing key, or, where this user cannot write there, in the data directory.
-func serialMark(cfg *configs.Config) *publish.Mark {
-	path, ours := signingKey(cfg)
+func SerialMark(cfg *configs.Config) *publish.Mark {
+	path, ours := SigningKey(cfg)
 	paths := []string{path + publish.MarkSuffix}
 	if !ours {
 		paths = append(paths, filepath.Join(cfg.DataDir, "signing.pem"+publish.MarkSuffix))
@@ -45,9 +46,9 @@ func serialMark(cfg *configs.Config) *publish.Mark {
 	return publish.NewMark(paths...)
 }
 
-// issuerOptions are those of what issues pin documents, by this machine's clock.
-func issuerOptions(db *store.DB, cfg *configs.Config, logger *slog.Logger) publish.IssuerOptions {
+// IssuerOptions returns how to issue pin documents, by this machine's clock.
+func IssuerOptions(db *store.DB, cfg *configs.Config, logger *slog.Logger) publish.IssuerOptions {
 	return publish.IssuerOptions{
-		Store: db.Documents, Logger: logger, Refresh: cfg.Signing.Refresh, Expires: cfg.Signing.Expires, Raise: serialMark(cfg).Raise,
+		Store: db.Documents, Logger: logger, Refresh: cfg.Signing.Refresh, Expires: cfg.Signing.Expires, Raise: SerialMark(cfg).Raise,
 	}
 }

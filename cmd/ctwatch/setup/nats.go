@@ -1,15 +1,30 @@
-package main
+package setup
 
 import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch/web"
 	"ctwatch/files"
+	"ctwatch/notify"
 	"ctwatch/pins/pemfile"
 )
+
+// NATSOptions returns how to reach the NATS server.
+func NATSOptions(cfg *configs.Config, logger *slog.Logger) (notify.NATSOptions, error) {
+	o := notify.NATSOptions{
+		URL: string(cfg.NATS.URL), CredentialsFile: cfg.NATS.CredentialsFile,
+		Stream: cfg.NATS.Stream, SubjectPrefix: cfg.NATS.Subject, Logger: logger,
+	}
+	var err error
+	if o.URL != "" {
+		o.TLS, err = natsTLS(cfg)
+	}
+	return o, err
+}
 
 // natsTLS reads the certificates for a NATS server; nil when none is configured.
 func natsTLS(cfg *configs.Config) (*tls.Config, error) {
@@ -48,9 +63,12 @@ func certPool(file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	pool := x509.NewCertPool()
-	for _, der := range certificatesOf(blocks) {
+	for _, b := range blocks {
+		if b.Type != "" && b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" {
+			continue
+		}
 		// Bundles of a system have old certificates that are too odd to verify by.
-		if cert, err := x509.ParseCertificate(der); err == nil {
+		if cert, err := x509.ParseCertificate(b.Bytes); err == nil {
 			pool.AddCert(cert)
 		}
 	}

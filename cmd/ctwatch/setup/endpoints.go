@@ -1,0 +1,171 @@
+package setup
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/words"
+	"ctwatch/pins"
+	"ctwatch/pins/probe"
+	"ctwatch/store"
+)
+
+// findEndpoints lists where watched names and the hosts of apps are served: the endpoints
+// that the watch list names, or the names themselves at port 443.
+func (inv *Inventory) findEndpoints(wrong *configs.Mistakes) {
+	hosts := inv.appHosts()
+	covered := make(map[string]bool) // hosts that have an endpoint by the watch list
+	for i := range inv.Watched {
+		w := &inv.Watched[i]
+		inv.endpointsOf(w, hosts, wrong)
+		for _, ep := range w.Endpoints {
+			inv.addEndpoint(ep)
+			covered[ep.Host] = true
+		}
+	}
+	for _, h := range hosts {
+		if !covered[h] && !inv.silenced(pins.Pattern{Name: h}) {
+			inv.addEndpoint(probe.Endpoint{Host: h})
+		}
+	}
+}
+
+func (inv *Inventory) addEndpoint(ep probe.Endpoint) {
+	if !slices.Contains(inv.Endpoints, ep) {
+		inv.Endpoints = append(inv.Endpoints, ep)
+	}
+}
+
+// endpointsOf finds the endpoints of a line of the watch list.
+//
+// An endpoint with a name of its own that the rule covers is asked for that name. Any
+// other, such as an address, is asked for the name that the rule is about, and for the
+// apps' hosts below it.
+func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mistakes) {
+	rule, named := Pattern(w.Rule)
+	if !named {
+		return
+	}
+	if w.entry.Endpoints == nil { // auto
+		w.Endpoints = []probe.Endpoint{{Host: rule.Name}}
+	}
+	for i, s := range w.entry.Endpoints {
+		ep, err := probe.ParseEndpoint(s)
+		if err != nil {
+			wrong.At(err, "%s", w.Where.sub("endpoints[%d]", i))
+			continue
+		}
+		if rule.Matches(ep.Host) {
+			w.Endpoints = append(w.Endpoints, ep)
+			continue
+		}
+		ask := []string{rule.Name}
+		for _, h := range hosts {
+			if _, line, _ := inv.narrowest(pins.Pattern{Name: h}); line == w && !slices.Contains(ask, h) && !w.namesEndpoint(h) {
+				ask = append(ask, h)
+			}
+		}
+		for _, h := range ask {
+			w.Endpoints = append(w.Endpoints, probe.Endpoint{Host: h, Target: Target(ep), Configured: true})
+		}
+	}
+}
+
+// namesEndpoint reports whether a line names an endpoint of exactly this name.
+func (w *Watched) namesEndpoint(host string) bool {
+	return slices.ContainsFunc(w.entry.Endpoints, func(s string) bool {
+		ep, err := probe.ParseEndpoint(s)
+		return err == nil && ep.Host == host
+	})
+}
+
+// silenced reports whether the narrowest line for a host turns probing off.
+func (inv *Inventory) silenced(host pins.Pattern) bool {
+	_, line, _ := inv.narrowest(host)
+	return line != nil && line.entry.Unprobed()
+}
+
+// Unprobed reports whether probing of a pattern's hosts is turned off: everywhere, or for
+// their domain.
+func (inv *Inventory) Unprobed(p pins.Pattern) bool {
+	return inv.Config.Probe.Interval == 0 || inv.silenced(p) && !slices.ContainsFunc(inv.Endpoints, func(ep probe.Endpoint) bool { return p.Matches(ep.Host) })
+}
+
+// Probing says in a sentence which endpoints are probed, and why those that no line names.
+func (inv *Inventory) Probing() string {
+	if inv.Config.Probe.Interval == 0 {
+		return "probing is off (probe.interval is 0): plans and gates do not know what hosts serve"
+	}
+	const most = 5
+	var all []string
+	watched, apps := 0, 0
+	hosts := inv.appHosts()
+	for _, ep := range inv.Endpoints {
+		all = append(all, ep.String())
+		switch {
+		case ep.Configured:
+		case slices.Contains(hosts, ep.Host):
+			apps++
+		default:
+			watched++
+		}
+	}
+	if len(all) == 0 {
+		return "probes no endpoints"
+	}
+	s := fmt.Sprintf("probes %s every %s: %s", words.Count(len(all), "endpoint"), inv.Config.Probe.Interval, words.Short(all, most))
+	if watched > 0 {
+		s += fmt.Sprintf("; of them %d because they are watched (endpoints: auto)", watched)
+	}
+	if apps > 0 {
+		s += fmt.Sprintf("; of them %d because an app names them", apps)
+	}
+	return s + "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
+}
+
+// appHosts lists the hosts of all apps that are no patterns.
+func (inv *Inventory) appHosts() []string {
+	var out []string
+	for _, app := range inv.Apps {
+		for _, p := range app.Hosts {
+			if p.Reach == pins.Exact && !slices.Contains(out, p.Name) {
+				out = append(out, p.Name)
+			}
+		}
+	}
+	return out
+}
+
+// Targets returns the endpoints as the store has them.
+func (inv *Inventory) Targets() []store.HostTarget {
+	var out []store.HostTarget
+	for _, ep := range inv.Endpoints {
+		out = append(out, store.HostTarget{Host: ep.Host, Target: Target(ep)})
+	}
+	return out
+}
+
+// HostsFor returns the endpoints' hosts that a certificate's names cover.
+func (inv *Inventory) HostsFor(names []pins.Pattern) []string {
+	var out []string
+	for _, ep := range inv.Endpoints {
+		if _, err := netip.ParseAddr(ep.Host); err == nil || slices.Contains(out, ep.Host) {
+			continue
+		}
+		if slices.ContainsFunc(names, func(n pins.Pattern) bool { return n.Matches(ep.Host) }) {
+			out = append(out, ep.Host)
+		}
+	}
+	return out
+}
+
+// Target returns the "host:port" that is dialed for an endpoint.
+func Target(ep probe.Endpoint) string {
+	if ep.Target != "" {
+		return ep.Target
+	}
+	return net.JoinHostPort(ep.Host, "443")
+}

@@ -1,0 +1,248 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"ctwatch/configs"
+	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/watchlist"
+	"ctwatch/files"
+	"ctwatch/pins"
+	"ctwatch/pins/probe"
+	"ctwatch/store"
+)
+
+// An Inventory is what a configuration describes, with the files that it names: what is
+// watched, who may issue for it, which keys are trusted, which apps ship pins, and which
+// endpoints serve them. It does not change.
+type Inventory struct {
+	Config    *configs.Config
+	Watched   []Watched        // the watch list of the configuration, in its order
+	Listed    []watchlist.Rule // of watch files, and of the command line: names without a policy
+	Apps      []pins.App       // with the versions that the configuration names
+	Endpoints []probe.Endpoint // those of Watched, and those that only apps name; each once
+}
+
+// Watched is one line of a configuration's watch list, with all that follows from it.
+type Watched struct {
+	Rule      watchlist.Rule
+	Policy    policy.Rule         // who may issue
+	Grants    []store.PolicyGrant // the keys that the line trusts
+	Endpoints []probe.Endpoint    // where what it watches is served
+	Where     Place
+
+	entry configs.Watch
+}
+
+// A Place is where a setting stands in a configuration.
+type Place struct {
+	config *configs.Config
+	path   string
+}
+
+// String returns "FILE:LINE:COLUMN", or the setting's path where there is no file.
+func (p Place) String() string {
+	var e *configs.Error
+	if errors.As(p.config.Errorf(p.path, "is here"), &e) && e.Line > 0 {
+		return fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
+	}
+	return p.path
+}
+
+// sub returns the path of a setting in this one.
+func (p Place) sub(format string, args ...any) string {
+	return p.path + "." + fmt.Sprintf(format, args...)
+}
+
+// Read returns the inventory of a configuration, with more names to watch, which have no
+// policy. It reads every file that the configuration names. The error has all mistakes, as
+// configs.Errors.
+func Read(cfg *configs.Config, more ...watchlist.Rule) (*Inventory, error) {
+	wrong := configs.Mistakes{Config: cfg}
+	inv := &Inventory{Config: cfg}
+	cas := policy.NewCAs()
+	for i, entry := range cfg.Watch {
+		inv.Watched = append(inv.Watched, readWatched(entry, Place{cfg, fmt.Sprintf("watch[%d]", i)}, cas, &wrong))
+	}
+	for i, name := range cfg.WatchFiles {
+		rules, err := watchFile(name)
+		wrong.At(err, "watch_files[%d]", i)
+		inv.Listed = append(inv.Listed, rules...)
+	}
+	inv.Listed = append(inv.Listed, more...)
+	inv.Apps = configuredApps(cfg, &wrong)
+	inv.findEndpoints(&wrong)
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	return inv, nil
+}
+
+// readWatched reads a line of the watch list. With a mistake, which it adds to wrong, it
+// returns what it could read.
+func readWatched(entry configs.Watch, where Place, cas *policy.CAs, wrong *configs.Mistakes) Watched {
+	w := Watched{Where: where, entry: entry}
+	var err error
+	w.Rule, err = entry.Rule()
+	wrong.At(err, "%s", where.sub("domain"))
+	w.Policy = NoPolicy(w.Rule)
+	w.Policy.Keys, w.Policy.MaxValidity, w.Policy.Wildcards, w.Policy.CAA = entry.Keys, entry.MaxValidity, entry.Wildcards, entry.CAA
+	for i, s := range entry.Issuers {
+		issuer, err := policy.ParseIssuer(s)
+		if err == nil {
+			err = cas.Check(issuer)
+		}
+		wrong.At(err, "%s", where.sub("issuers[%d]", i))
+		w.Policy.Issuers = append(w.Policy.Issuers, issuer)
+	}
+	for i, s := range entry.Algorithms {
+		wrong.At(policy.CheckAlgorithm(s), "%s", where.sub("algorithms[%d]", i))
+		w.Policy.Algorithms = append(w.Policy.Algorithms, s)
+	}
+	for i, s := range entry.Never {
+		var never pins.Pattern
+		err := never.UnmarshalText([]byte(s))
+		wrong.At(err, "%s", where.sub("never[%d]", i))
+		w.Policy.Never = append(w.Policy.Never, never)
+	}
+	w.Grants = grants(entry, w.Rule)
+	return w
+}
+
+// maxWatchFile bounds a watch list, in bytes; one of a million domains has some 20 MB.
+const maxWatchFile = 256 << 20
+
+func watchFile(name string) ([]watchlist.Rule, error) {
+	data, err := files.Read(name, maxWatchFile)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = files.Text(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return watchlist.ParseFile(bytes.NewReader(data), name)
+}
+
+// NoPolicy returns the policy of a line that does not say who may issue.
+func NoPolicy(r watchlist.Rule) policy.Rule {
+	p, _ := Pattern(r) // a network's subject is a name, too
+	return policy.Rule{Pattern: p, Where: r.Domain + " in the watch list"}
+}
+
+// grants returns the keys that a line of the watch list trusts: its keys, and its issuers
+// that are pins.
+func grants(entry configs.Watch, r watchlist.Rule) (out []store.PolicyGrant) {
+	p, named := Pattern(r)
+	if !named {
+		return nil
+	}
+	for _, pin := range entry.Keys {
+		out = append(out, store.PolicyGrant{Pin: pin, Role: pins.RoleLeaf, Pattern: p, Reason: "among the keys of " + entry.Domain + " in the configuration"})
+	}
+	for _, issuer := range entry.Issuers {
+		if pin, err := pins.Parse(issuer); err == nil {
+			out = append(out, store.PolicyGrant{Pin: pin, Role: pins.RoleIssuer, Pattern: p, Reason: "among the issuers of " + entry.Domain + " in the configuration"})
+		}
+	}
+	return out
+}
+
+// Pattern returns the names that a rule watches; named is false for a rule about
+// addresses.
+func Pattern(r watchlist.Rule) (p pins.Pattern, named bool) {
+	p = pins.Pattern{Name: r.Domain}
+	if r.Subdomains {
+		p.Reach = pins.AllBelow
+	}
+	return p, !r.Network.IsValid()
+}
+
+// Rules returns all that is watched: the configuration's watch list first.
+func (inv *Inventory) Rules() []watchlist.Rule {
+	out := make([]watchlist.Rule, 0, len(inv.Watched)+len(inv.Listed))
+	for _, w := range inv.Watched {
+		out = append(out, w.Rule)
+	}
+	return append(out, inv.Listed...)
+}
+
+// Policies returns the policies of the configuration's watch list, in its order.
+func (inv *Inventory) Policies() []policy.Rule {
+	var out []policy.Rule
+	for _, w := range inv.Watched {
+		out = append(out, w.Policy)
+	}
+	return out
+}
+
+// Grants returns all keys that the configuration trusts.
+func (inv *Inventory) Grants() []store.PolicyGrant {
+	var out []store.PolicyGrant
+	for _, w := range inv.Watched {
+		out = append(out, w.Grants...)
+	}
+	return out
+}
+
+// narrowest returns the narrowest rule that covers a host, with its line if that is one of
+// Watched; ok is false if no rule does.
+func (inv *Inventory) narrowest(host pins.Pattern) (rule watchlist.Rule, line *Watched, ok bool) {
+	length := -1
+	narrower := func(r watchlist.Rule) bool {
+		p, named := Pattern(r)
+		return named && p.Covers(host) && len(p.Name) > length
+	}
+	for i := range inv.Watched {
+		if w := &inv.Watched[i]; narrower(w.Rule) {
+			rule, line, length = w.Rule, w, len(w.Rule.Domain)
+		}
+	}
+	for _, r := range inv.Listed {
+		if narrower(r) {
+			rule, line, length = r, nil, len(r.Domain)
+		}
+	}
+	return rule, line, length >= 0
+}
+
+// Subject returns the watched domain that a host lies in, which is the subject of events
+// about the host.
+func (inv *Inventory) Subject(host pins.Pattern) string {
+	if rule, _, ok := inv.narrowest(host); ok {
+		return rule.Domain
+	}
+	return host.Name
+}
+
+// Pinned returns the first app that pins a host which a certificate's name covers.
+func (inv *Inventory) Pinned(name string) (app, host string, ok bool) {
+	n, err := pins.PatternOf(name)
+	if err != nil {
+		return "", "", false
+	}
+	for _, a := range inv.Apps {
+		for _, h := range a.Hosts {
+			if h.Covers(n) || n.Covers(h) {
+				return a.Name, h.String(), true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// NewPolicy returns the policy of the inventory, ready to judge.
+func (inv *Inventory) NewPolicy() *policy.Live {
+	return policy.NewLive(inv.Policies(), BuildVersion().Version)
+}
+
+// Apply brings a store in line with the inventory: with the keys that it trusts, and the
+// verdicts of its policy.
+func (inv *Inventory) Apply(ctx context.Context, db *store.DB, p *policy.Live) error {
+	if err := db.Keys.SyncPolicy(ctx, inv.Grants()); err != nil {
+		return err
+	}
+	return p.Apply(ctx, db.Issuers)
+}

@@ -1,0 +1,50 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"ctwatch/ctwatch/policy"
+	"ctwatch/store"
+)
+
+// Access is what a command does to the store.
+type Access int
+
+// The accesses.
+const (
+	Create Access = iota // writes; creates the database if there is none
+	Change               // writes, where there is a database
+	View                 // reads: what the configuration says applies to this command alone
+	Judge                // reads; where there is no database, judges by the configuration alone
+)
+
+// OpenStore opens the store for a command, beside a running daemon or without one, in line
+// with the inventory and its policy, and calls use. Where Judge finds no database, the
+// store is empty and missing says why.
+func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access, logger *slog.Logger, use func(*store.DB) error) (db *store.DB, missing, err error) {
+	o := store.Options{Logger: logger, Judge: p.Judge, Pinned: inv.Pinned, MustExist: how != Create}
+	path := Database(inv.Config)
+	apply := func(db *store.DB) error {
+		if err := inv.Apply(ctx, db, p); err != nil {
+			return err
+		}
+		return use(db)
+	}
+	if how == Create || how == Change {
+		if db, err = store.OpenShared(ctx, path, o); err != nil {
+			return nil, nil, err
+		}
+		if err := apply(db); err != nil {
+			return nil, nil, errors.Join(err, db.Close())
+		}
+		return db, nil, nil
+	}
+	db, err = store.OpenPrivate(ctx, path, o, apply)
+	if how == Judge && errors.Is(err, store.ErrMissing) {
+		missing = err
+		db, err = store.OpenEmpty(ctx, o, apply)
+	}
+	return db, missing, err
+}
