@@ -12,30 +12,20 @@ import (
 // A CA is the operator of a certification authority, and facts about it. What could
 // not be sourced is empty. A CA of the table is shared and must not be changed.
 type CA struct {
-	Name string
-	// CAA are the identities that it answers to in CAA records (RFC 8659 §4.2), the
-	// usual one first.
-	CAA []string
-	// Report is where certificates that should not exist are reported: an address,
-	// or a URL.
-	Report string
+	Name string `json:"name"`
+	// CAA are its identities in CAA records (RFC 8659 §4.2), the usual one first.
+	CAA []string `json:"caa"`
+	// Report is where to report unauthorized certificates: an address or a URL.
+	Report string `json:"report"`
 	// Organizations are its names in distinguished names.
-	Organizations []string
+	Organizations []string `json:"organizations"`
 
-	keys []string // base64 SHA-256 of the SubjectPublicKeyInfo of its roots and intermediates
+	keys []pins.Pin
 }
 
 // Keys returns the pins of the CA's own keys in the table: of its roots, and of some
-// intermediates. Others are learned (CAs.Learn).
-func (ca *CA) Keys() []pins.Pin {
-	out := make([]pins.Pin, 0, len(ca.keys))
-	for _, key := range ca.keys {
-		if p, err := pins.Parse("sha256/" + key); err == nil { // a test parses every one of them
-			out = append(out, p)
-		}
-	}
-	return out
-}
+// intermediates. Others are learned (CAs.Learn). The result must not be changed.
+func (ca *CA) Keys() []pins.Pin { return ca.keys }
 
 // hasIdentity reports whether the CA answers to an identity, in lower case.
 func (ca *CA) hasIdentity(identity string) bool { return slices.Contains(ca.CAA, identity) }
@@ -60,7 +50,7 @@ func newCAs(table []CA) *CAs {
 	c := &CAs{table: table, keys: make(map[pins.Pin]*CA), learned: make(map[pins.Pin][]learned), claims: make(map[pins.Pin]*CA)}
 	for i := range c.table {
 		ca := &c.table[i]
-		for _, p := range ca.Keys() {
+		for _, p := range ca.keys {
 			c.keys[p] = ca
 		}
 	}

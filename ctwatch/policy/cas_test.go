@@ -54,8 +54,44 @@ func TestTheTableIsSound(t *testing.T) {
 	if reports < 10 {
 		t.Errorf("problems can be reported to %d CAs only", reports)
 	}
-	if bad := policy.BadKeys(); len(bad) > 0 {
-		t.Errorf("these keys are no SHA-256, or there twice: %q", bad)
+}
+
+// Every mistake in the data of the table is an error, so that a test finds it.
+func TestReadTableIsStrict(t *testing.T) {
+	const (
+		ca   = `{"name": "A", "caa": ["a.example"], "organizations": ["A Inc"]}`
+		head = "ca,pin,certificate\n"
+		key  = "sha256/C5+lpZ7tcVwmwQIMcRtPbsQtWLABXhQzejna0wHFr8M="
+	)
+	for name, tt := range map[string]struct {
+		cas, keys string
+		want      string // in the error; "" for none
+	}{
+		"sound":              {"[" + ca + "]", head + "A," + key + ",Root\n", ""},
+		"a key without a CA": {"[" + ca + "]", head + "," + key + ",Root\n", ""},
+		"not JSON":           {"[", head, "table of CAs: "},
+		"unknown member":     {`[{"name": "A", "keys": []}]`, head, `unknown field "keys"`},
+		"more than a list":   {"[" + ca + "] []", head, "something follows"},
+		"no name":            {`[{"caa": ["a.example"], "organizations": ["A"]}]`, head, `"" is not a new name`},
+		"a name twice":       {"[" + ca + "," + ca + "]", head, `"A" is not a new name`},
+		"no identity":        {`[{"name": "A", "organizations": ["A"]}]`, head, `"A" is not a new name with CAA identities`},
+		"no organization":    {`[{"name": "A", "caa": ["a.example"]}]`, head, `"A" is not a new name with CAA identities`},
+		"a bad identity":     {`[{"name": "A", "caa": ["A.example"], "organizations": ["A"]}]`, head, `"A.example" is not a new CAA identity`},
+		"an identity twice":  {`[{"name": "A", "caa": ["a.example", "a.example"], "organizations": ["A"]}]`, head, `"a.example" is not a new CAA identity`},
+		"no header":          {"[" + ca + "]", "A," + key + ",Root\n", "want the columns"},
+		"no keys":            {"[" + ca + "]", "", "want the columns"},
+		"a line too short":   {"[" + ca + "]", head + "A," + key + "\n", "wrong number of fields"},
+		"a bad pin":          {"[" + ca + "]", head + "A,sha256/AAAA,Root\n", `"sha256/AAAA" is not a new pin`},
+		"a pin twice":        {"[" + ca + "]", head + "A," + key + ",Root\nA," + key + ",Other\n", "Other: "},
+		"an unknown CA":      {"[" + ca + "]", head + "B," + key + ",Root\n", `there is no CA "B"`},
+	} {
+		table, err := policy.ReadTable([]byte(tt.cas), []byte(tt.keys))
+		switch {
+		case (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want):
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		case err == nil && len(table) != 1:
+			t.Errorf("%s: %+v", name, table)
+		}
 	}
 }
 
