@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ctwatch/ctwatch"
+	"ctwatch/notify/notifytest"
 )
 
 // A funcSender is a Sender made of a function, that keeps what it took.
@@ -52,19 +53,11 @@ func (s *funcSender) taken() []string {
 	return append([]string(nil), s.took...)
 }
 
-func someEvents(n int) (events []ctwatch.Event, ids []string) {
-	for i := range n {
-		e := ctwatch.Event{ID: fmt.Sprintf("event-%03d", i), Type: ctwatch.CertificateIssued, Subject: "example.com", Data: ctwatch.EventData{Severity: ctwatch.Info}}
-		events, ids = append(events, e), append(ids, e.ID)
-	}
-	return events, ids
-}
-
 // start runs a dispatcher; stop ends it and returns what Run returned.
 func start(t *testing.T, cfg Config) (d *Dispatcher, stop func() error) {
 	t.Helper()
 	if cfg.Logger == nil {
-		cfg.Logger = discard()
+		cfg.Logger = notifytest.Discard()
 	}
 	if cfg.BackoffMin == 0 {
 		cfg.BackoffMin, cfg.BackoffMax = time.Millisecond, 5*time.Millisecond
@@ -81,7 +74,7 @@ func start(t *testing.T, cfg Config) (d *Dispatcher, stop func() error) {
 	go func() { done <- d.Run(ctx) }()
 	var once sync.Once
 	stop = func() (err error) {
-		once.Do(func() { cancel(); err = receive(t, done) })
+		once.Do(func() { cancel(); err = notifytest.Receive(t, done) })
 		return err
 	}
 	t.Cleanup(func() { stop() })
@@ -89,11 +82,11 @@ func start(t *testing.T, cfg Config) (d *Dispatcher, stop func() error) {
 }
 
 func TestEventsComeInOrderAndOnce(t *testing.T) {
-	events, ids := someEvents(250)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(250)
+	o := notifytest.NewOutbox(events...)
 	a, b := &funcSender{name: "a"}, &funcSender{name: "b"}
 	_, stop := start(t, Config{Outbox: o, Senders: []Sender{a, b}, Batch: 7})
-	eventually(t, "both have all", func() bool { return o.cursor("a").seq == 250 && o.cursor("b").seq == 250 })
+	notifytest.Eventually(t, "both have all", func() bool { return o.Cursor("a").Seq == 250 && o.Cursor("b").Seq == 250 })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
@@ -106,38 +99,38 @@ func TestEventsComeInOrderAndOnce(t *testing.T) {
 
 func TestANewEventIsSentAtOnceWhenWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newMemoryOutbox()
-		o.reads = make(chan string, 10)
+		o := notifytest.NewOutbox()
+		o.Reads = make(chan string, 10)
 		s := &funcSender{name: "s", each: make(chan string)}
 		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}})
-		receive(t, o.reads) // it has found the outbox empty, and waits for long
-		events, ids := someEvents(1)
-		o.add(events...)
+		notifytest.Receive(t, o.Reads) // it has found the outbox empty, and waits for long
+		events, ids := notifytest.Events(1)
+		o.Add(events...)
 		d.Wake()
 		d.Wake() // must not block though nobody listens
-		if got := receive(t, s.each); got != ids[0] {
+		if got := notifytest.Receive(t, s.each); got != ids[0] {
 			t.Errorf("got %s", got)
 		}
 	})
 }
 
 func TestWithoutAWakeTheOutboxIsStillLookedAt(t *testing.T) {
-	o := newMemoryOutbox()
-	o.reads = make(chan string, 1000)
+	o := notifytest.NewOutbox()
+	o.Reads = make(chan string, 1000)
 	s := &funcSender{name: "s", each: make(chan string)}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s}, Poll: 10 * time.Millisecond})
-	receive(t, o.reads)
-	events, ids := someEvents(1)
-	o.add(events...)
-	if got := receive(t, s.each); got != ids[0] {
+	notifytest.Receive(t, o.Reads)
+	events, ids := notifytest.Events(1)
+	o.Add(events...)
+	if got := notifytest.Receive(t, s.each); got != ids[0] {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestASenderThatHangsForEverDelaysNobodyAndCannotKeepRunFromEnding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		events, ids := someEvents(20)
-		o := newMemoryOutbox(events...)
+		events, ids := notifytest.Events(20)
+		o := notifytest.NewOutbox(events...)
 		release := make(chan struct{})
 		hanging := &funcSender{name: "hanging", send: func(context.Context, ctwatch.Event) (bool, error) {
 			<-release // it does not even look at its context
@@ -150,29 +143,29 @@ func TestASenderThatHangsForEverDelaysNobodyAndCannotKeepRunFromEnding(t *testin
 		}}
 		good := &funcSender{name: "good"}
 		_, stop := start(t, Config{Outbox: o, Senders: []Sender{hanging, polite, good}, Timeout: 20 * time.Millisecond, Grace: 40 * time.Millisecond})
-		eventually(t, "the good one has all", func() bool { return o.cursor("good").seq == 20 })
-		eventually(t, "the time-out is told", func() bool { return strings.Contains(o.cursor("polite").failing, "no answer within 20ms") })
+		notifytest.Eventually(t, "the good one has all", func() bool { return o.Cursor("good").Seq == 20 })
+		notifytest.Eventually(t, "the time-out is told", func() bool { return strings.Contains(o.Cursor("polite").Failing, "no answer within 20ms") })
 		if diff := cmp.Diff(ids, good.taken()); diff != "" {
 			t.Error(diff)
 		}
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if o.cursor("hanging").seq != 0 || o.cursor("polite").seq != 0 {
+		if o.Cursor("hanging").Seq != 0 || o.Cursor("polite").Seq != 0 {
 			t.Error("the cursor moved past an event that was not delivered")
 		}
 	})
 }
 
 func TestAServiceThatIsDownCatchesUpInOrder(t *testing.T) {
-	events, ids := someEvents(30)
-	o := newMemoryOutbox(events...)
-	var log lockedBuffer
+	events, ids := notifytest.Events(30)
+	o := notifytest.NewOutbox(events...)
+	var log notifytest.Buffer
 	var down sync.Map
 	down.Store("down", true)
-	tries := make(chan struct{}, 1000)
+	Tries := make(chan struct{}, 1000)
 	s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
-		tries <- struct{}{}
+		Tries <- struct{}{}
 		if _, is := down.Load("down"); is {
 			return true, errors.New("503")
 		}
@@ -180,21 +173,21 @@ func TestAServiceThatIsDownCatchesUpInOrder(t *testing.T) {
 	}}
 	_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Batch: 10})
 	for range 20 {
-		receive(t, tries)
+		notifytest.Receive(t, Tries)
 	}
-	if c := o.cursor("s"); c.seq != 0 || c.failing != "503" {
+	if c := o.Cursor("s"); c.Seq != 0 || c.Failing != "503" {
 		t.Errorf("while down, the cursor is %+v", c)
 	}
 	down.Delete("down")
-	eventually(t, "it catches up", func() bool { return o.cursor("s").seq == 30 })
-	eventually(t, "that is logged", func() bool { return strings.Contains(log.String(), "caught up") })
+	notifytest.Eventually(t, "it catches up", func() bool { return o.Cursor("s").Seq == 30 })
+	notifytest.Eventually(t, "that is logged", func() bool { return strings.Contains(log.String(), "caught up") })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	if diff := cmp.Diff(ids, s.taken()); diff != "" {
 		t.Error(diff)
 	}
-	if o.cursor("s").failing != "" {
+	if o.Cursor("s").Failing != "" {
 		t.Error("still failing")
 	}
 	// 20 tries failed at least; of these the first, eighth and sixteenth are told.
@@ -210,8 +203,8 @@ func TestAServiceThatIsDownCatchesUpInOrder(t *testing.T) {
 }
 
 func TestAnEventThatCanNeverBeDeliveredIsSetAsideAndTheNextFollow(t *testing.T) {
-	events, ids := someEvents(4)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(4)
+	o := notifytest.NewOutbox(events...)
 	s := &funcSender{name: "s", send: func(_ context.Context, e ctwatch.Event) (bool, error) {
 		switch e.ID {
 		case ids[1]:
@@ -222,34 +215,34 @@ func TestAnEventThatCanNeverBeDeliveredIsSetAsideAndTheNextFollow(t *testing.T) 
 		return false, nil
 	}}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s}})
-	eventually(t, "the last is delivered", func() bool { return o.cursor("s").seq == 4 })
+	notifytest.Eventually(t, "the last is delivered", func() bool { return o.Cursor("s").Seq == 4 })
 	if diff := cmp.Diff([]string{ids[0], ids[3]}, s.taken()); diff != "" {
 		t.Error(diff)
 	}
 	want := map[int64]string{2: "too\uFFFDlong", 3: "the sender panicked: a bug"}
-	if diff := cmp.Diff(want, o.cursor("s").dead); diff != "" {
+	if diff := cmp.Diff(want, o.Cursor("s").Dead); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestEventsThatASenderDoesNotWantArePassedOver(t *testing.T) {
-	events, ids := someEvents(100)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(100)
+	o := notifytest.NewOutbox(events...)
 	s := &funcSender{name: "s", wants: func(e ctwatch.Event) bool { return e.ID == ids[50] }}
 	none := &funcSender{name: "none", wants: func(ctwatch.Event) bool { return false }}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s, none}})
-	eventually(t, "both are at the end", func() bool { return o.cursor("s").seq == 100 && o.cursor("none").seq == 100 })
+	notifytest.Eventually(t, "both are at the end", func() bool { return o.Cursor("s").Seq == 100 && o.Cursor("none").Seq == 100 })
 	if diff := cmp.Diff([]string{ids[50]}, s.taken()); diff != "" {
 		t.Error(diff)
 	}
-	if n := o.cursor("none").moves; n != 1 {
+	if n := o.Cursor("none").Moves; n != 1 {
 		t.Errorf("the cursor of one that wants nothing was moved %d times, want once", n)
 	}
 }
 
 func TestARestartGoesOnFromTheCursor(t *testing.T) {
-	events, ids := someEvents(10)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(10)
+	o := notifytest.NewOutbox(events...)
 	first := &funcSender{name: "s", send: func(_ context.Context, e ctwatch.Event) (bool, error) {
 		if e.ID == ids[6] {
 			return true, errors.New("down")
@@ -257,13 +250,13 @@ func TestARestartGoesOnFromTheCursor(t *testing.T) {
 		return false, nil
 	}}
 	_, stop := start(t, Config{Outbox: o, Senders: []Sender{first}})
-	eventually(t, "the seventh fails", func() bool { return o.cursor("s").failing != "" })
+	notifytest.Eventually(t, "the seventh fails", func() bool { return o.Cursor("s").Failing != "" })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	second := &funcSender{name: "s"}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{second}})
-	eventually(t, "all are delivered", func() bool { return o.cursor("s").seq == 10 })
+	notifytest.Eventually(t, "all are delivered", func() bool { return o.Cursor("s").Seq == 10 })
 	if diff := cmp.Diff(ids, append(first.taken(), second.taken()...)); diff != "" {
 		t.Error(diff)
 	}
@@ -271,8 +264,8 @@ func TestARestartGoesOnFromTheCursor(t *testing.T) {
 
 func TestASendThatSucceedsWhileStoppingIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		events, _ := someEvents(2)
-		o := newMemoryOutbox(events...)
+		events, _ := notifytest.Events(2)
+		o := notifytest.NewOutbox(events...)
 		sending, finish := make(chan struct{}, 1), make(chan struct{})
 		s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
 			sending <- struct{}{}
@@ -280,44 +273,42 @@ func TestASendThatSucceedsWhileStoppingIsRecorded(t *testing.T) {
 			return false, nil
 		}}
 		_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}})
-		receive(t, sending)
+		notifytest.Receive(t, sending)
 		time.AfterFunc(20*time.Millisecond, func() { close(finish) })
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if seq := o.cursor("s").seq; seq != 1 {
+		if seq := o.Cursor("s").Seq; seq != 1 {
 			t.Errorf("the cursor is at %d, want 1: the event was delivered, and no other begun", seq)
 		}
 	})
 }
 
 func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
-	events, _ := someEvents(1)
+	events, _ := notifytest.Events(1)
 	broken := errors.New("disk I/O error")
 	t.Run("while reading", func(t *testing.T) {
-		o := newMemoryOutbox()
-		o.broken = broken
-		d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{&funcSender{name: "s"}}, Logger: discard()})
+		o := notifytest.NewOutbox()
+		o.Break(broken)
+		d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{&funcSender{name: "s"}}, Logger: notifytest.Discard()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Run(within(t, patience)); !errors.Is(err, broken) {
+		if err := d.Run(notifytest.Within(t, notifytest.Patience)); !errors.Is(err, broken) {
 			t.Errorf("Run: %v", err)
 		}
 	})
 	t.Run("while recording, with another sender waiting", func(t *testing.T) {
-		o := newMemoryOutbox(events...)
+		o := notifytest.NewOutbox(events...)
 		s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.broken = broken
+			o.Break(broken)
 			return false, nil
 		}}
-		d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{s, &funcSender{name: "idle"}}, Logger: discard(), Poll: time.Hour})
+		d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{s, &funcSender{name: "idle"}}, Logger: notifytest.Discard(), Poll: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Run(within(t, patience)); !errors.Is(err, broken) {
+		if err := d.Run(notifytest.Within(t, notifytest.Patience)); !errors.Is(err, broken) {
 			t.Errorf("Run: %v", err)
 		}
 	})
@@ -325,7 +316,7 @@ func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
 
 func TestARetryWaitsAsLongAsTheServiceAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		events, _ := someEvents(1)
+		events, _ := notifytest.Events(1)
 		const asked = 150 * time.Millisecond
 		var first time.Time
 		s := &funcSender{name: "s", each: make(chan string)}
@@ -336,8 +327,8 @@ func TestARetryWaitsAsLongAsTheServiceAsks(t *testing.T) {
 			}
 			return false, nil
 		}
-		_, _ = start(t, Config{Outbox: newMemoryOutbox(events...), Senders: []Sender{s}})
-		receive(t, s.each)
+		_, _ = start(t, Config{Outbox: notifytest.NewOutbox(events...), Senders: []Sender{s}})
+		notifytest.Receive(t, s.each)
 		if waited := time.Since(first); waited < asked {
 			t.Errorf("waited %s, want at least %s", waited, asked)
 		}
@@ -345,8 +336,8 @@ func TestARetryWaitsAsLongAsTheServiceAsks(t *testing.T) {
 }
 
 func TestAServiceThatIsBackNeedNotWaitForTheNextTry(t *testing.T) {
-	events, _ := someEvents(1)
-	o := newMemoryOutbox(events...)
+	events, _ := notifytest.Events(1)
+	o := notifytest.NewOutbox(events...)
 	s := &funcSender{name: "s", each: make(chan string), revived: make(chan struct{}, 1)}
 	var down sync.Map
 	down.Store("down", true)
@@ -357,10 +348,10 @@ func TestAServiceThatIsBackNeedNotWaitForTheNextTry(t *testing.T) {
 		return false, nil
 	}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s}, BackoffMin: time.Hour, BackoffMax: time.Hour})
-	eventually(t, "it fails", func() bool { return o.cursor("s").failing != "" })
+	notifytest.Eventually(t, "it fails", func() bool { return o.Cursor("s").Failing != "" })
 	down.Delete("down")
 	s.revived <- struct{}{}
-	receive(t, s.each)
+	notifytest.Receive(t, s.each)
 }
 
 func TestNewDispatcherRefusesSendersThatWouldShareACursor(t *testing.T) {
@@ -369,76 +360,31 @@ func TestNewDispatcherRefusesSendersThatWouldShareACursor(t *testing.T) {
 		for _, n := range names {
 			senders = append(senders, &funcSender{name: n})
 		}
-		if _, err := NewDispatcher(Config{Outbox: newMemoryOutbox(), Logger: discard(), Senders: senders}); err == nil {
+		if _, err := NewDispatcher(Config{Outbox: notifytest.NewOutbox(), Logger: notifytest.Discard(), Senders: senders}); err == nil {
 			t.Errorf("accepted the names %q", names)
 		}
 	}
 }
 
 func TestWithoutSendersRunWaitsForTheEnd(t *testing.T) {
-	d, err := NewDispatcher(Config{Outbox: newMemoryOutbox(), Logger: discard()})
+	d, err := NewDispatcher(Config{Outbox: notifytest.NewOutbox(), Logger: notifytest.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Run(within(t, 20*time.Millisecond)); err != nil {
+	if err := d.Run(notifytest.Within(t, 20*time.Millisecond)); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }
 
-func TestStdout(t *testing.T) {
-	send := func(o StdoutOptions, e ctwatch.Event) string {
-		var b lockedBuffer
-		o.W = &b
-		mustSend(t, NewStdout(o), e)
-		return b.String()
-	}
-	hostile := issued("api.example.com", "evil\x1b[2J.example.com", "b", "c", "d", "e", "f\u202e")
-
-	human := send(StdoutOptions{}, hostile)
-	if strings.Count(human, "\n") != 1 || !strings.HasSuffix(human, "\n") || strings.ContainsAny(human, "\x1b\u202e") {
-		t.Errorf("not one line of harmless text: %q", human)
-	}
-	for _, want := range []string{
-		"2026-11-20 10:00:00", "info", "certificate.issued", "A certificate for api.example.com was issued",
-		"names api.example.com, evil\uFFFD[2J.example.com, b, c, d, and 2 more", "leaf sha256/", "issuer sha256/", hostile.Data.Certificate.ID.String(),
-	} {
-		if !strings.Contains(human, want) {
-			t.Errorf("%q is not in %q", want, human)
-		}
-	}
-	if got := send(StdoutOptions{Color: true}, misbehaved()); !strings.Contains(got, "\x1b[1;31mcritical") {
-		t.Errorf("critical is not red: %q", got)
-	}
-	line := send(StdoutOptions{JSON: true, Color: true}, hostile)
-	var back ctwatch.Event
-	if err := back.UnmarshalJSON([]byte(line)); err != nil || strings.Count(line, "\n") != 1 {
-		t.Errorf("%q: %v", line, err)
-	} else if back.ID != hostile.ID {
-		t.Errorf("came back as %s", back.ID)
-	}
-
-	s := NewStdout(StdoutOptions{})
-	if s.Wants(ctwatch.Event{Data: ctwatch.EventData{Severity: ctwatch.Debug}}) || !s.Wants(hostile) {
-		t.Error("it wants debug, or does not want info")
-	}
-	if retry, err := NewStdout(StdoutOptions{W: brokenWriter{}}).Send(t.Context(), hostile); err == nil || !retry {
-		t.Errorf("a broken pipe: retry %v, %v", retry, err)
-	}
-}
-
-type brokenWriter struct{}
-
-func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
-
 func TestOnSendIsToldOfEveryTry(t *testing.T) {
-	events, _ := someEvents(3)
-	o := newMemoryOutbox(events...)
+	events, _ := notifytest.Events(3)
+	o := notifytest.NewOutbox(events...)
 	var mu sync.Mutex
-	tries := 0
+	Tries := 0
 	s := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if tries++; tries <= 2 {
+		if Tries++; Tries <= 2 {
 			return true, errors.New("not now")
 		}
 		return false, nil
@@ -447,7 +393,7 @@ func TestOnSendIsToldOfEveryTry(t *testing.T) {
 	_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}, OnSend: func(sender string, err error) {
 		told = append(told, fmt.Sprint(sender, " ", err))
 	}})
-	eventually(t, "it has all", func() bool { return o.cursor("s").seq == 3 })
+	notifytest.Eventually(t, "it has all", func() bool { return o.Cursor("s").Seq == 3 })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ctwatch/ctwatch"
+	"ctwatch/notify/notifytest"
 )
 
 // A managedSender records what a Manager does with it.
@@ -52,7 +53,7 @@ func (s *managedSender) did() []string {
 func newManager(t *testing.T, permanent ...Sender) (*Manager, *[]string) {
 	t.Helper()
 	removed := new([]string)
-	m, err := NewManager(Config{Outbox: newMemoryOutbox(), Logger: discard()}, permanent,
+	m, err := NewManager(Config{Outbox: notifytest.NewOutbox(), Logger: notifytest.Discard()}, permanent,
 		func(name string) { *removed = append(*removed, name) })
 	if err != nil {
 		t.Fatal(err)

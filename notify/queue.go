@@ -13,9 +13,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// maxRetryAfter bounds how long a service may ask to be left alone: a mistaken
+// MaxRetryAfter bounds how long a service may ask to be left alone: a mistaken
 // header must not silence alerts for a year.
-const maxRetryAfter = time.Hour
+const MaxRetryAfter = time.Hour
 
 // recordTimeout bounds the recording of what became of a send once the daemon stops.
 // It has a time of its own, since a send that succeeds while the daemon stops must
@@ -271,7 +271,7 @@ func (q *queue) pause(ctx context.Context, err error) bool {
 	wait := q.pauses.NextBackOff()
 	var after *RetryAfterError
 	if errors.As(err, &after) {
-		wait = max(wait, min(after.After, maxRetryAfter))
+		wait = max(wait, min(after.After, MaxRetryAfter))
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()

@@ -11,11 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ctwatch/ctwatch"
+	"ctwatch/notify/notifytest"
 )
 
 func TestReplaceLeavesIdenticalSendersUndisturbed(t *testing.T) {
-	events, ids := someEvents(30)
-	o := newMemoryOutbox(events[:10]...)
+	events, ids := notifytest.Events(30)
+	o := notifytest.NewOutbox(events[:10]...)
 	var interrupted sync.Once
 	sending, finish := make(chan struct{}, 100), make(chan struct{})
 	kept := &funcSender{name: "kept", send: func(ctx context.Context, _ ctwatch.Event) (bool, error) {
@@ -30,16 +31,16 @@ func TestReplaceLeavesIdenticalSendersUndisturbed(t *testing.T) {
 	}}
 	dropped, added := &funcSender{name: "dropped"}, &funcSender{name: "added"}
 	d, stop := start(t, Config{Outbox: o, Senders: []Sender{kept, dropped}, Grace: 50 * time.Millisecond})
-	receive(t, sending)
-	eventually(t, "the other has all", func() bool { return o.cursor("dropped").seq == 10 })
+	notifytest.Receive(t, sending)
+	notifytest.Eventually(t, "the other has all", func() bool { return o.Cursor("dropped").Seq == 10 })
 	if err := d.Replace([]Sender{added, kept}); err != nil {
 		t.Fatal(err)
 	}
 	close(finish)
-	o.add(events[10:]...)
+	o.Add(events[10:]...)
 	d.Wake()
 	for _, name := range []string{"kept", "added"} {
-		eventually(t, name+" has all", func() bool { return o.cursor(name).seq == 30 })
+		notifytest.Eventually(t, name+" has all", func() bool { return o.Cursor(name).Seq == 30 })
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
@@ -78,8 +79,8 @@ func (r *recorder) sender() *funcSender {
 }
 
 func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
-	events, ids := someEvents(2000)
-	o := newMemoryOutbox()
+	events, ids := notifytest.Events(2000)
+	o := notifytest.NewOutbox()
 	r := &recorder{t: t}
 	other := &funcSender{name: "other"}
 	d, stop := start(t, Config{Outbox: o, Senders: []Sender{other, r.sender()}, Batch: 10, Grace: 5 * time.Second})
@@ -94,12 +95,12 @@ func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
 		})
 	}
 	for _, e := range events {
-		o.add(e)
+		o.Add(e)
 		d.Wake()
 	}
 	wg.Wait()
 	for _, name := range []string{"s", "other"} {
-		eventually(t, name+" has all", func() bool { return o.cursor(name).seq == int64(len(events)) })
+		notifytest.Eventually(t, name+" has all", func() bool { return o.Cursor(name).Seq == int64(len(events)) })
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
@@ -114,8 +115,8 @@ func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
 
 func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		events, ids := someEvents(3)
-		o := newMemoryOutbox(events...)
+		events, ids := notifytest.Events(3)
+		o := notifytest.NewOutbox(events...)
 		hangs, release := make(chan struct{}, 1), make(chan struct{})
 		defer close(release)
 		hanging := &funcSender{name: "s", send: func(context.Context, ctwatch.Event) (bool, error) {
@@ -124,7 +125,7 @@ func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
 			return true, errors.New("released")
 		}}
 		d, _ := start(t, Config{Outbox: o, Senders: []Sender{hanging}, Timeout: time.Hour, Grace: 40 * time.Millisecond})
-		receive(t, hangs)
+		notifytest.Receive(t, hangs)
 		mended := &funcSender{name: "s"}
 		began := time.Now()
 		if err := d.Replace([]Sender{mended}); err != nil {
@@ -133,7 +134,7 @@ func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
 		if took := time.Since(began); took > time.Second { // of the bubble's clock
 			t.Errorf("it took %s", took)
 		}
-		eventually(t, "the new one has all", func() bool { return o.cursor("s").seq == 3 })
+		notifytest.Eventually(t, "the new one has all", func() bool { return o.Cursor("s").Seq == 3 })
 		if diff := cmp.Diff(ids, mended.taken()); diff != "" {
 			t.Error(diff)
 		}
@@ -141,10 +142,10 @@ func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
 }
 
 func TestReplaceBeforeAndAfterRun(t *testing.T) {
-	events, ids := someEvents(5)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(5)
+	o := notifytest.NewOutbox(events...)
 	never, s, later := &funcSender{name: "s"}, &funcSender{name: "s"}, &funcSender{name: "s"}
-	d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{never}, Logger: discard()})
+	d, err := NewDispatcher(Config{Outbox: o, Senders: []Sender{never}, Logger: notifytest.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,12 +155,12 @@ func TestReplaceBeforeAndAfterRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	eventually(t, "all is delivered", func() bool { return o.cursor("s").seq == 5 })
+	notifytest.Eventually(t, "all is delivered", func() bool { return o.Cursor("s").Seq == 5 })
 	if err := d.Run(t.Context()); err == nil {
 		t.Error("it runs twice at a time")
 	}
 	cancel()
-	if err := receive(t, done); err != nil {
+	if err := notifytest.Receive(t, done); err != nil {
 		t.Error(err)
 	}
 	if err := d.Replace([]Sender{later}); err != nil {
@@ -175,23 +176,23 @@ func TestReplaceBeforeAndAfterRun(t *testing.T) {
 }
 
 func TestReplaceRefusesSendersThatWouldShareACursorAndChangesNothing(t *testing.T) {
-	o := newMemoryOutbox()
+	o := notifytest.NewOutbox()
 	s := &funcSender{name: "s", each: make(chan string)}
 	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}})
 	if err := d.Replace([]Sender{s, &funcSender{name: "a"}, &funcSender{name: "a"}}); err == nil {
 		t.Error("two of one name were accepted")
 	}
-	events, ids := someEvents(1)
-	o.add(events...)
+	events, ids := notifytest.Events(1)
+	o.Add(events...)
 	d.Wake()
-	if got := receive(t, s.each); got != ids[0] {
+	if got := notifytest.Receive(t, s.each); got != ids[0] {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestAfterReplaceByNoneRunStillWaitsForItsEnd(t *testing.T) {
 	s := &funcSender{name: "s"}
-	d, stop := start(t, Config{Outbox: newMemoryOutbox(), Senders: []Sender{s}})
+	d, stop := start(t, Config{Outbox: notifytest.NewOutbox(), Senders: []Sender{s}})
 	if err := d.Replace(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -204,21 +205,19 @@ func TestAfterReplaceByNoneRunStillWaitsForItsEnd(t *testing.T) {
 }
 
 func TestABrokenOutboxOfALaterSenderEndsRunAsWell(t *testing.T) {
-	o := newMemoryOutbox()
-	d, err := NewDispatcher(Config{Outbox: o, Logger: discard()})
+	o := notifytest.NewOutbox()
+	d, err := NewDispatcher(Config{Outbox: o, Logger: notifytest.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- d.Run(within(t, patience)) }()
+	go func() { done <- d.Run(notifytest.Within(t, notifytest.Patience)) }()
 	broken := errors.New("disk I/O error")
-	o.mu.Lock()
-	o.broken = broken
-	o.mu.Unlock()
+	o.Break(broken)
 	if err := d.Replace([]Sender{&funcSender{name: "s"}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, done); !errors.Is(err, broken) {
+	if err := notifytest.Receive(t, done); !errors.Is(err, broken) {
 		t.Errorf("Run: %v", err)
 	}
 }
@@ -231,7 +230,7 @@ type listSender struct {
 
 func TestSendersThatCannotBeComparedAreReplaced(t *testing.T) {
 	s := listSender{funcSender: &funcSender{name: "s"}}
-	d, _ := start(t, Config{Outbox: newMemoryOutbox(), Senders: []Sender{s}})
+	d, _ := start(t, Config{Outbox: notifytest.NewOutbox(), Senders: []Sender{s}})
 	if err := d.Replace([]Sender{s}); err != nil {
 		t.Error(err)
 	}
@@ -243,7 +242,7 @@ func TestCloseReachesTheSenderThatAFilterHides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _ := start(t, Config{Outbox: newMemoryOutbox(), Senders: []Sender{f}})
+	d, _ := start(t, Config{Outbox: notifytest.NewOutbox(), Senders: []Sender{f}})
 	if err := d.Replace(nil); err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// The names of the senders of which there is always one.
-const (
-	NATSName   = "nats"
-	StdoutName = "stdout"
-)
+// ContentType is of an event in structured mode (CloudEvents nats.Sender binding §3.2).
+const ContentType = "application/cloudevents+json"
 
 // A Sender tells one service of events. A Dispatcher calls its methods from one
 // goroutine at a time. What else a sender can do, it says by implementing Batcher,
@@ -124,4 +121,41 @@ type Outbox interface {
 	SetDeadLetter(ctx context.Context, sender string, seq int64, reason string) error
 	// SetFailing records why the sender does not get on, for people to see.
 	SetFailing(ctx context.Context, sender, reason string) error
+}
+
+// A Secret gives a token or the like when it is needed, so that one that was
+// renewed in its file is used from then on.
+type Secret func() (string, error)
+
+// StaticSecret is a Secret that never changes.
+func StaticSecret(s string) Secret { return func() (string, error) { return s, nil } }
+
+// MaxTries is how often an event is tried that a receiver refuses for a reason which
+// may lie in the event. With the pauses of a Dispatcher that takes about an hour: long
+// enough to mend a receiver, short enough that nobody can make one event that ends
+// all alarms.
+const MaxTries = 20
+
+// Tries counts how often the event that a sender is at was refused, or failed. Senders get one
+// event at a time, so one count is enough.
+type Tries struct {
+	event string
+	n     int
+}
+
+// Of returns how often an event was refused, if it is the last that was.
+func (t *Tries) Of(event string) int {
+	if t.event != event {
+		return 0
+	}
+	return t.n
+}
+
+// Refused counts one more refusal of an event, and reports whether to try it again.
+func (t *Tries) Refused(event string) (retry bool) {
+	if t.event != event {
+		*t = Tries{event: event}
+	}
+	t.n++
+	return t.n < MaxTries
 }

@@ -167,3 +167,5 @@ func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (don
 	q.pause(ctx, r.err)
 	return 0, nil
 }
+
+func isCritical(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(ctwatch.Critical) }

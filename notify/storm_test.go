@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ctwatch/ctwatch"
+	"ctwatch/notify/notifytest"
 )
 
 // A digestSender is a Batcher that keeps what it was sent: each message is the IDs
@@ -77,18 +78,18 @@ func severe(s ctwatch.Severity, events []ctwatch.Event) []ctwatch.Event {
 }
 
 func TestEventsBelowTheLimitAreToldOneByOne(t *testing.T) {
-	events, ids := someEvents(20)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(20)
+	o := notifytest.NewOutbox(events...)
 	s := &digestSender{}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
-	eventually(t, "all are taken", func() bool { return o.cursor("digests").seq == 20 })
+	notifytest.Eventually(t, "all are taken", func() bool { return o.Cursor("digests").Seq == 20 })
 	if got, n := s.all(); n != 20 || !cmp.Equal(ids, got) {
 		t.Errorf("%d messages: %v", n, got)
 	}
 }
 
 func TestAStormBecomesDigestsThatNameAllInOrderAndOnce(t *testing.T) {
-	events, ids := someEvents(1200)
+	events, ids := notifytest.Events(1200)
 	for i := range events {
 		if i%7 == 3 {
 			events[i].Data.Severity = ctwatch.Debug // not wanted
@@ -96,13 +97,13 @@ func TestAStormBecomesDigestsThatNameAllInOrderAndOnce(t *testing.T) {
 		}
 	}
 	ids = strings.Fields(strings.Join(ids, " "))
-	o := newMemoryOutbox(events...)
+	o := notifytest.NewOutbox(events...)
 	s := &digestSender{most: 90}
 	var told int
 	_, stop := start(t, Config{
 		Outbox: o, Senders: []Sender{&filtered{Sender: s}}, Storm: 20, OnSend: func(string, error) { told++ }, Now: everLater(),
 	})
-	eventually(t, "all are taken", func() bool { return o.cursor("digests").seq == 1200 })
+	notifytest.Eventually(t, "all are taken", func() bool { return o.Cursor("digests").Seq == 1200 })
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
@@ -119,7 +120,7 @@ func TestAStormBecomesDigestsThatNameAllInOrderAndOnce(t *testing.T) {
 }
 
 func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
-	first, _ := someEvents(30)
+	first, _ := notifytest.Events(30)
 	for _, tt := range []struct {
 		severity       ctwatch.Severity
 		told, critical int // within the last minute
@@ -143,20 +144,20 @@ func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
 			for i := range taken {
 				taken[i].Event.Data.Severity = of.severity
 			}
-			s.count(taken, testTime)
+			s.count(taken, notifytest.Time)
 		}
-		s.digest = testTime
+		s.digest = notifytest.Time
 		var queued []ctwatch.Queued
 		for _, e := range append(first[:2:2], severe(tt.severity, first[2:3:3])...) {
 			queued = append(queued, ctwatch.Queued{Event: e})
 		}
-		if got := s.gather(queued, testTime); got != tt.want {
+		if got := s.gather(queued, notifytest.Time); got != tt.want {
 			t.Errorf("%s after %d and %d: %s, want %s", tt.severity, tt.told, tt.critical, got, tt.want)
 		}
-		if got := s.gather(queued, testTime.Add(digestPause)); got > 0 {
+		if got := s.gather(queued, notifytest.Time.Add(digestPause)); got > 0 {
 			t.Errorf("%s: still gathering %s later", tt.severity, digestPause)
 		}
-		if s.isOver(1, testTime.Add(stormWindow-1)) || !s.isOver(1, testTime.Add(stormWindow)) {
+		if s.isOver(1, notifytest.Time.Add(stormWindow-1)) || !s.isOver(1, notifytest.Time.Add(stormWindow)) {
 			t.Errorf("%s: the storm is not over after just a minute", tt.severity)
 		}
 	}
@@ -164,18 +165,18 @@ func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
 
 func TestACriticalEventEndsTheGathering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		storm, _ := someEvents(30)
-		o := newMemoryOutbox(storm...)
+		storm, _ := notifytest.Events(30)
+		o := notifytest.NewOutbox(storm...)
 		s := &digestSender{}
 		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
-		eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
-		more, _ := someEvents(32)
+		notifytest.Eventually(t, "the digest", func() bool { return o.Cursor("digests").Seq == 30 })
+		more, _ := notifytest.Events(32)
 		began := time.Now()
-		o.add(more[30])
+		o.Add(more[30])
 		d.Wake()
-		o.add(severe(ctwatch.Critical, more[31:])...)
+		o.Add(severe(ctwatch.Critical, more[31:])...)
 		d.Wake()
-		eventually(t, "both are told", func() bool { return o.cursor("digests").seq == 32 })
+		notifytest.Eventually(t, "both are told", func() bool { return o.Cursor("digests").Seq == 32 })
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the critical event waited for %s", took)
 		}
@@ -187,19 +188,19 @@ func TestACriticalEventEndsTheGathering(t *testing.T) {
 
 func TestNobodyWaitsForWhatIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		storm, _ := someEvents(30)
-		o := newMemoryOutbox(storm...)
+		storm, _ := notifytest.Events(30)
+		o := notifytest.NewOutbox(storm...)
 		s := &digestSender{}
 		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
-		eventually(t, "the digest", func() bool { return o.cursor("digests").seq == 30 })
-		more, _ := someEvents(3 * maxDigest)
+		notifytest.Eventually(t, "the digest", func() bool { return o.Cursor("digests").Seq == 30 })
+		more, _ := notifytest.Events(3 * maxDigest)
 		more = severe(ctwatch.Debug, more) // which nobody wants
 		severe(ctwatch.Info, more[40:41])
 		severe(ctwatch.Critical, more[len(more)-1:])
 		began := time.Now()
-		o.add(more...)
+		o.Add(more...)
 		d.Wake()
-		eventually(t, "all are passed", func() bool { return o.cursor("digests").seq == int64(30+len(more)) })
+		notifytest.Eventually(t, "all are passed", func() bool { return o.Cursor("digests").Seq == int64(30+len(more)) })
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("a critical event behind many that are not told waited for %s", took)
 		}
@@ -210,7 +211,7 @@ func TestNobodyWaitsForWhatIsNotTold(t *testing.T) {
 }
 
 func TestADigestThatFailsIsTriedAgainAndLosesNothing(t *testing.T) {
-	events, ids := someEvents(60)
+	events, ids := notifytest.Events(60)
 	for _, tt := range []struct {
 		name    string
 		refuses func(try int, ids []string) (bool, error)
@@ -243,19 +244,19 @@ func TestADigestThatFailsIsTriedAgainAndLosesNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			o := newMemoryOutbox(events...)
+			o := notifytest.NewOutbox(events...)
 			s := &digestSender{}
 			s.refuses = func(ids []string) (bool, error) { return tt.refuses(s.tries, ids) }
 			_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20, Now: everLater()})
-			eventually(t, "all are done with", func() bool { return o.cursor("digests").seq == 60 })
+			notifytest.Eventually(t, "all are done with", func() bool { return o.Cursor("digests").Seq == 60 })
 			if err := stop(); err != nil {
 				t.Error(err)
 			}
 			var want []string
 			var dead []int64
-			c := o.cursor("digests")
+			c := o.Cursor("digests")
 			for i, id := range ids {
-				if c.dead[int64(i+1)] == "" {
+				if c.Dead[int64(i+1)] == "" {
 					want = append(want, id)
 				} else {
 					dead = append(dead, int64(i+1))
@@ -274,11 +275,11 @@ func TestADigestThatFailsIsTriedAgainAndLosesNothing(t *testing.T) {
 
 // What a digest took before it failed is not sent again.
 func TestTheCursorMovesByWhatADigestTook(t *testing.T) {
-	events, ids := someEvents(30)
-	o := newMemoryOutbox(events...)
+	events, ids := notifytest.Events(30)
+	o := notifytest.NewOutbox(events...)
 	s := &partialSender{digestSender: digestSender{}}
 	_, _ = start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 5, Now: everLater()})
-	eventually(t, "all are taken", func() bool { return o.cursor("digests").seq == 30 })
+	notifytest.Eventually(t, "all are taken", func() bool { return o.Cursor("digests").Seq == 30 })
 	got, _ := s.all()
 	if diff := cmp.Diff(ids, got); diff != "" {
 		t.Error(diff)
@@ -300,7 +301,7 @@ func (s *partialSender) SendBatch(ctx context.Context, events []ctwatch.Event) (
 // that no test has to wait for the next digest.
 func everLater() func() time.Time {
 	var mu sync.Mutex
-	now := testTime
+	now := notifytest.Time
 	return func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()

@@ -21,7 +21,7 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	out := filepath.Join(t.TempDir(), "told")
-	path := hook(t, "refuses", "exit 65")
+	path := hookScript(t, "refuses", "exit 65")
 	tickets := newHookServer(t, nil)
 	config := s.config(fmt.Sprintf("hooks: [%q]\nwebhooks: [{url: %q, name: tickets}]\n", path, tickets.URL))
 	p := person{s, config}
@@ -90,7 +90,7 @@ slack: {token_file: %q, api_url: %q, channel: "#certs", severity: critical}
 email: {host: 127.0.0.1, port: %d, tls: none, from: ctwatch@example.org, to: [ops@example.org], severity: critical}
 webhooks: [{url: %q, name: tickets, types: [log.misbehaved]}]
 hooks: [%q]
-`, natsURL(port), s.file("token", "xoxb-test\n"), slack.url, mail.port, tickets.URL, hook(t, "h", "echo $CTWATCH_EVENT_TYPE $CTWATCH_EVENT_ID >> "+out)))}
+`, natsURL(port), s.file("token", "xoxb-test\n"), slack.url, mail.port, tickets.URL, hookScript(t, "h", "echo $CTWATCH_EVENT_TYPE $CTWATCH_EVENT_ID >> "+out)))}
 
 	results := func(want int, args ...string) (ok, failed []string) {
 		t.Helper()

@@ -172,8 +172,8 @@ func (s *hookServer) ids() (ids []string) {
 	return ids
 }
 
-// hook writes an executable that runs a line of shell, and returns its path.
-func hook(t *testing.T, name, line string) string {
+// hookScript writes an executable that runs a line of shell, and returns its path.
+func hookScript(t *testing.T, name, line string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o700); err != nil {

@@ -34,9 +34,9 @@ func TestReadingWaitsForNobodyWhoIsToldAndAllAreToldInTheEnd(t *testing.T) {
 	mail := newSMTP(t)
 	mail.be(true)
 	out := filepath.Join(t.TempDir(), "told")
-	good := hook(t, "good", fmt.Sprintf(`echo "$CTWATCH_EVENT_ID" >> %s`, out))
+	good := hookScript(t, "good", fmt.Sprintf(`echo "$CTWATCH_EVENT_ID" >> %s`, out))
 	began := filepath.Join(t.TempDir(), "began")
-	hangs := hook(t, "hangs", fmt.Sprintf("echo began >> %s; tail -f --pid=$PPID /dev/null", began))
+	hangs := hookScript(t, "hangs", fmt.Sprintf("echo began >> %s; tail -f --pid=$PPID /dev/null", began))
 	port, dir := freePort(t), t.TempDir()
 	stop := natsServer(t, port, dir)
 

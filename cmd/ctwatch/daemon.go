@@ -25,6 +25,9 @@ import (
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/notify"
+	"ctwatch/notify/nats"
+	"ctwatch/notify/nats/embedded"
+	"ctwatch/notify/stdout"
 	"ctwatch/pins/probe"
 	"ctwatch/pins/publish"
 	"ctwatch/store"
@@ -218,7 +221,7 @@ func (d *daemon) permanentSenders(ctx context.Context) (senders []notify.Sender,
 		return nil, nil, err
 	}
 	if n.URL == "" {
-		e, err := notify.StartEmbedded(notify.EmbeddedOptions{
+		e, err := embedded.Start(embedded.Options{
 			Listen: d.cfg.NATS.Listen, StoreDir: filepath.Join(d.cfg.DataDir, "nats"), Logger: d.logger,
 		})
 		if err != nil {
@@ -231,7 +234,7 @@ func (d *daemon) permanentSenders(ctx context.Context) (senders []notify.Sender,
 			d.onNATS(e.ClientURL())
 		}
 	}
-	nats, err := notify.NewNATS(n)
+	nats, err := nats.New(n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -239,7 +242,7 @@ func (d *daemon) permanentSenders(ctx context.Context) (senders []notify.Sender,
 	senders = append(senders, nats)
 
 	if d.cfg.Stdout {
-		senders = append(senders, notify.NewStdout(notify.StdoutOptions{W: d.out, JSON: d.json, Color: d.color}))
+		senders = append(senders, stdout.New(stdout.Options{W: d.out, JSON: d.json, Color: d.color}))
 	}
 	return senders, closeMade, nil
 }

@@ -7,7 +7,7 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
-	"ctwatch/notify"
+	"ctwatch/notify/heartbeat"
 )
 
 // beat tells that the daemon does its work, by events and by calling a URL, and raises
@@ -17,9 +17,9 @@ func (d *daemon) beat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h, err := notify.NewHeartbeat(notify.HeartbeatOptions{
+	h, err := heartbeat.New(heartbeat.Options{
 		Alive: d.liveness.Alive, Changed: d.tellPulse, Beat: d.tellBeat,
-		URL: url, Interval: d.cfg.Heartbeat.Interval, OutwardOptions: setup.Outward(d.cfg.Heartbeat.AllowPrivate), Logger: d.logger,
+		URL: url, Interval: d.cfg.Heartbeat.Interval, Outward: setup.Outward(d.cfg.Heartbeat.AllowPrivate), Logger: d.logger,
 	})
 	if err != nil {
 		wrong := configs.Mistakes{Config: d.cfg}

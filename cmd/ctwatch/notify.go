@@ -14,6 +14,8 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/notify"
+	"ctwatch/notify/nats"
+	"ctwatch/notify/stdout"
 	"ctwatch/store"
 )
 
@@ -62,9 +64,9 @@ func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
 		return nil, err
 	}
 	defer notify.Close(senders...)
-	names := []string{notify.NATSName}
+	names := []string{nats.Name}
 	if cfg.Stdout {
-		names = append(names, notify.StdoutName)
+		names = append(names, stdout.Name)
 	}
 	for _, s := range senders {
 		names = append(names, s.Name())
@@ -333,7 +335,7 @@ func (a *app) printTests(results []testObject) error {
 
 // natsClient connects to the NATS server that events are published on; nil if nobody
 // but the daemon can.
-func (a *app) natsClient(cfg *configs.Config) (*notify.NATS, error) {
+func (a *app) natsClient(cfg *configs.Config) (*nats.Sender, error) {
 	o, err := setup.NATSOptions(cfg, a.logger())
 	if err != nil {
 		return nil, err
@@ -347,5 +349,5 @@ func (a *app) natsClient(cfg *configs.Config) (*notify.NATS, error) {
 	if strings.HasSuffix(o.URL, ":0") {
 		return nil, nil // of a port that was free, which only the daemon knows
 	}
-	return notify.NewNATS(o)
+	return nats.New(o)
 }

@@ -9,13 +9,13 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch/web"
 	"ctwatch/files"
-	"ctwatch/notify"
+	"ctwatch/notify/nats"
 	"ctwatch/pins/pemfile"
 )
 
 // NATSOptions returns how to reach the NATS server.
-func NATSOptions(cfg *configs.Config, logger *slog.Logger) (notify.NATSOptions, error) {
-	o := notify.NATSOptions{
+func NATSOptions(cfg *configs.Config, logger *slog.Logger) (nats.Options, error) {
+	o := nats.Options{
 		URL: string(cfg.NATS.URL), CredentialsFile: cfg.NATS.CredentialsFile,
 		Stream: cfg.NATS.Stream, SubjectPrefix: cfg.NATS.Subject, Logger: logger,
 	}

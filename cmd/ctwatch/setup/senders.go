@@ -12,6 +12,12 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/notify"
+	"ctwatch/notify/email"
+	"ctwatch/notify/hook"
+	"ctwatch/notify/outward"
+	"ctwatch/notify/service"
+	"ctwatch/notify/slack"
+	"ctwatch/notify/webhook"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -37,24 +43,24 @@ type SenderOptions struct {
 func Senders(cfg *configs.Config, o SenderOptions) ([]notify.Sender, error) {
 	m := &senderMaker{wrong: configs.Mistakes{Config: cfg}}
 	if cfg.Slack != nil {
-		slack, err := notify.NewSlack(slackOptions(cfg.Slack, o))
+		s, err := slack.New(slackOptions(cfg.Slack, o))
 		if err != nil {
 			m.wrong.At(err, "slack")
 		} else {
-			m.senders = append(m.senders, slack)
+			m.senders = append(m.senders, s)
 		}
 	}
 	m.addEmail(cfg)
 	for i, w := range cfg.Webhooks {
-		o := notify.WebhookOptions{URL: string(w.URL), Name: w.Name, OutwardOptions: Outward(w.AllowPrivate)}
+		o := webhook.Options{URL: string(w.URL), Name: w.Name, Outward: Outward(w.AllowPrivate)}
 		if w.Secret.IsSet() {
 			o.Key = w.Secret.Reveal
 		}
-		s, err := notify.NewWebhook(o)
+		s, err := webhook.New(o)
 		m.add(fmt.Sprintf("webhooks[%d]", i), s, err, w.Filter)
 	}
 	for i, v := range cfg.Services {
-		s, err := notify.NewService(notify.ServiceOptions{URL: v.URL.Reveal, Name: v.Name})
+		s, err := service.New(service.Options{URL: v.URL.Reveal, Name: v.Name})
 		m.add(fmt.Sprintf("services[%d]", i), s, err, v.Filter)
 	}
 	m.addHooks(cfg, o.Logger)
@@ -70,8 +76,8 @@ func (m *senderMaker) addEmail(cfg *configs.Config) {
 	if e == nil {
 		return
 	}
-	o := notify.EmailOptions{
-		Server: fmt.Sprintf("%s:%d", e.Host, e.Port), TLS: notify.EmailTLS(e.TLS), Username: e.Username, From: e.From,
+	o := email.Options{
+		Server: fmt.Sprintf("%s:%d", e.Host, e.Port), TLS: email.TLS(e.TLS), Username: e.Username, From: e.From,
 	}
 	if e.Password.IsSet() {
 		o.Password = e.Password.Reveal
@@ -86,7 +92,7 @@ func (m *senderMaker) addEmail(cfg *configs.Config) {
 	}
 	for i, to := range e.To {
 		o.To = to
-		s, err := notify.NewEmail(o)
+		s, err := email.New(o)
 		if err != nil {
 			m.wrong.At(err, "email")
 			return
@@ -105,12 +111,12 @@ func (m *senderMaker) addHooks(cfg *configs.Config, logger *slog.Logger) {
 		}
 		dirs = append(dirs, abs)
 	}
-	paths, problems := notify.FindHooks(dirs...)
+	paths, problems := hook.Find(dirs...)
 	for _, p := range problems {
 		logger.Warn("a hook is not run", "error", p)
 	}
 	for _, path := range paths {
-		s, err := notify.NewHook(notify.HookOptions{Path: path, Timeout: cfg.HookTimeout, Logger: logger})
+		s, err := hook.New(hook.Options{Path: path, Timeout: cfg.HookTimeout, Logger: logger})
 		if err != nil {
 			logger.Warn("a hook is not run", "error", err)
 			continue
@@ -132,12 +138,12 @@ func (m *senderMaker) add(at string, s notify.Sender, err error, f configs.Filte
 }
 
 // Outward returns how to reach servers that a person named.
-func Outward(private bool) notify.OutwardOptions {
-	return notify.OutwardOptions{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
+func Outward(private bool) outward.Options {
+	return outward.Options{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
 }
 
-func slackOptions(s *configs.Slack, with SenderOptions) notify.SlackOptions {
-	o := notify.SlackOptions{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: with.Logger}
+func slackOptions(s *configs.Slack, with SenderOptions) slack.Options {
+	o := slack.Options{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: with.Logger}
 	if s.Token.IsSet() {
 		o.Token = s.Token.Reveal
 	}
@@ -145,7 +151,7 @@ func slackOptions(s *configs.Slack, with SenderOptions) notify.SlackOptions {
 		o.WebhookURL = s.WebhookURL.Reveal
 	}
 	for _, r := range s.Routes {
-		o.Routes = append(o.Routes, notify.SlackRoute{Severity: ctwatch.Severity(r.Severity), Watch: r.Watch, Types: r.Types, Channel: r.Channel})
+		o.Routes = append(o.Routes, slack.Route{Severity: ctwatch.Severity(r.Severity), Watch: r.Watch, Types: r.Types, Channel: r.Channel})
 	}
 	if with.DB == nil {
 		return o
@@ -156,7 +162,7 @@ func slackOptions(s *configs.Slack, with SenderOptions) notify.SlackOptions {
 		o.Threads = with.DB.Senders.Threads("slack")
 	}
 	if s.AppToken.IsSet() {
-		o.Buttons = &notify.SlackButtons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: with.Judge}
+		o.Buttons = &slack.Buttons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: with.Judge}
 	}
 	return o
 }

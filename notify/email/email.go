@@ -1,0 +1,255 @@
+// Package email sends events by SMTP (RFC 5321), as plain text and HTML.
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"strconv"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
+	"ctwatch/notify"
+	"ctwatch/notify/outward"
+)
+
+// An TLS says how a connection to a mail server is protected.
+type TLS string
+
+// The protections. There is none that an attacker on the way could take away.
+const (
+	StartTLS    TLS = "starttls" // insisted on (RFC 3207); the default
+	ImplicitTLS TLS = "implicit" // from the first byte (RFC 8314)
+	NoTLS       TLS = "none"     // to a server on this machine only
+)
+
+// Options says by which server mail goes to one address. Each address is a
+// sender of its own, so that one that is refused keeps nobody else from being told.
+type Options struct {
+	Server string // "host" or "host:port"; the port is by default 587, or 465 with ImplicitTLS
+	TLS    TLS
+	// TLSConfig is what else is to be said about TLS, such as the CA of a private
+	// mail server. Optional.
+	TLSConfig *tls.Config
+	Username  string        // "" to send without a login
+	Password  notify.Secret // required with Username
+
+	From string // such as "ctwatch <ctwatch@example.com>"
+	To   string // one address
+
+	Now func() time.Time // default time.Now; for the header Date
+}
+
+const (
+	// sendTimeout bounds the sending of one message, and stepTimeout the connecting
+	// and the transmission alone: mail servers let strangers wait.
+	sendTimeout = 75 * time.Second
+	stepTimeout = 30 * time.Second
+	// maxReplies bounds what is read of a server in one session.
+	maxReplies = 1 << 20
+	// maxDigest bounds the text of a digest, in runes.
+	maxDigest = 200_000
+)
+
+// Sender tells of each event in a message to one address, by SMTP (RFC 5321).
+//
+// It never gives an event up. What a mail server refuses because of its content, it
+// gets again without the words that others chose: a certificate whose names upset a
+// spam filter must not end the alarms.
+type Sender struct {
+	o        Options
+	host     string
+	port     int
+	from, to *mail.Address
+	step     time.Duration
+}
+
+// New checks the options. The server is not asked.
+func New(o Options) (*Sender, error) {
+	s := &Sender{o: o, step: stepTimeout}
+	if s.o.TLS == "" {
+		s.o.TLS = StartTLS
+	}
+	if s.o.Now == nil {
+		s.o.Now = time.Now
+	}
+	switch s.port = 587; s.o.TLS {
+	case StartTLS, NoTLS:
+	case ImplicitTLS:
+		s.port = 465
+	default:
+		return nil, fmt.Errorf("email.tls %q: want starttls, implicit or none", o.TLS)
+	}
+	s.host = o.Server
+	if host, port, err := net.SplitHostPort(o.Server); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("email.server %q: the port is not a number from 1 to 65535", o.Server)
+		}
+		s.host, s.port = host, int(n)
+	}
+	if s.host == "" || strings.ContainsAny(s.host, "/@ \r\n\t") {
+		return nil, fmt.Errorf("email.server %q: want a host, or a host and port such as mail.example.com:587", o.Server)
+	}
+	if ip := net.ParseIP(s.host); s.o.TLS == NoTLS && s.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("email.tls none: only for a server on this machine, which %s is not: use starttls or implicit", s.host)
+	}
+	if (o.Username == "") != (o.Password == nil) {
+		return nil, errors.New("email.username and email.password_file: want both or neither")
+	}
+	var err error
+	if s.from, err = mail.ParseAddress(o.From); err != nil {
+		return nil, fmt.Errorf("email.from %q: want an address such as \"ctwatch <ctwatch@example.com>\": %w", o.From, err)
+	}
+	if s.to, err = mail.ParseAddress(o.To); err != nil {
+		return nil, fmt.Errorf("email.to %q: want an address such as oncall@example.com: %w", o.To, err)
+	}
+	return s, nil
+}
+
+// Name implements Sender: it holds the address.
+func (s *Sender) Name() string { return "email:" + strings.ToLower(s.to.Address) }
+
+// Wants implements Sender: everything but what is routine (see Filter). Filtered
+// narrows it.
+func (s *Sender) Wants(e ctwatch.Event) bool { return notify.IsNews(e) }
+
+func (*Sender) ForPeople() {}
+
+// Timeout implements Patient.
+func (s *Sender) Timeout() time.Duration { return sendTimeout }
+
+// Send implements Sender. Whatever happens is retried.
+func (s *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	n := words.NewNotice(e)
+	return true, s.send(ctx, func(refusal string) (*gomail.Msg, error) {
+		if refusal != "" {
+			n = n.Bare(e, refusal)
+		}
+		return s.noticeMessage(n)
+	})
+}
+
+// SendBatch implements Batcher.
+func (s *Sender) SendBatch(ctx context.Context, events []ctwatch.Event) (taken int, retry bool, err error) {
+	d := words.NewDigest(events, maxDigest)
+	err = s.send(ctx, func(refusal string) (*gomail.Msg, error) {
+		if refusal != "" {
+			d = d.Bare()
+		}
+		return s.digestMessage(d)
+	})
+	if err != nil {
+		return 0, true, err
+	}
+	return len(d.Lines), false, nil
+}
+
+// send sends the message that write makes: in full, or, if the server refuses that
+// for its content, the one it makes when it is told of the refusal.
+func (s *Sender) send(ctx context.Context, write func(refusal string) (*gomail.Msg, error)) error {
+	password := ""
+	if s.o.Password != nil {
+		p, err := s.o.Password()
+		if err != nil {
+			return fmt.Errorf("email: reading the password: %w", err)
+		}
+		password = strings.TrimRight(p, "\r\n")
+	}
+	msg, err := write("")
+	if err == nil {
+		err = s.transmit(ctx, password, msg)
+	}
+	var refused *gomail.SendError
+	if errors.As(err, &refused) && refused.Reason == gomail.ErrSMTPDataClose && refused.ErrorCode() >= 500 {
+		if msg, err = write(ctwatch.Printable(outward.Redact(refused.Error(), password), 200)); err == nil {
+			err = s.transmit(ctx, password, msg)
+		}
+	}
+	return s.judge(ctx, err, password)
+}
+
+// transmit sends one message over a connection of its own.
+func (s *Sender) transmit(ctx context.Context, password string, msg *gomail.Msg) error {
+	d := &dialer{tls: s.tlsConfig(), implicit: s.o.TLS == ImplicitTLS}
+	defer d.close() // go-mail forgets connections that fail early
+	defer context.AfterFunc(ctx, d.close)()
+	opts := []gomail.Option{
+		gomail.WithPort(s.port), gomail.WithTimeout(s.step), gomail.WithTLSConfig(d.tls),
+		gomail.WithDialContextFunc(d.dial), gomail.WithoutNoop(),
+	}
+	switch s.o.TLS {
+	case StartTLS:
+		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	case ImplicitTLS:
+		opts = append(opts, gomail.WithSSL())
+	case NoTLS:
+		opts = append(opts, gomail.WithTLSPolicy(gomail.NoTLS))
+	}
+	if s.o.Username != "" {
+		opts = append(opts, gomail.WithUsername(s.o.Username), gomail.WithPassword(password),
+			gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin))
+	}
+	c, err := gomail.NewClient(s.host, opts...)
+	if err != nil {
+		return err
+	}
+	session, err := c.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	err = c.SendWithSMTPClient(session, msg)
+	if msg.IsDelivered() {
+		d.hurry()
+		_ = c.CloseWithSMTPClient(session) // whatever it says: the server has the message
+		return nil
+	}
+	return err
+}
+
+func (s *Sender) tlsConfig() *tls.Config {
+	c := &tls.Config{}
+	if s.o.TLSConfig != nil {
+		c = s.o.TLSConfig.Clone()
+	}
+	if c.ServerName == "" {
+		c.ServerName = s.host
+	}
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+	return c
+}
+
+// judge words an error for a person, without the password.
+func (s *Sender) judge(ctx context.Context, err error, password string) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("email: %s did not answer in time: %w", s.host, ctx.Err())
+	}
+	text, advice := err.Error(), ""
+	var refused *gomail.SendError
+	switch {
+	case strings.Contains(text, "STARTTLS mode"):
+		text, advice = "the server offers no STARTTLS", "set email.tls to implicit if it wants TLS from the start; nothing is sent without"
+	case strings.Contains(text, "SMTP AUTH failed"):
+		advice = "check email.username and the file that email.password_file names"
+	case !errors.As(err, &refused):
+	case refused.Reason == gomail.ErrSMTPRcptTo:
+		advice = "check email.to: " + s.to.Address
+	case refused.Reason == gomail.ErrSMTPMailFrom:
+		advice = "check email.from: " + s.from.Address
+	}
+	text = "email to " + s.to.Address + " by " + s.host + ": " + ctwatch.Printable(outward.Redact(text, password), 400)
+	if advice != "" {
+		text += ": " + advice
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,189 @@
+// Package heartbeat is a dead man's switch: it calls a URL as long as the daemon works,
+// so that whoever waits for the calls notices when it does not.
+package heartbeat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/notify/outward"
+)
+
+// Options says how a Heartbeat works. Alive and Logger are required.
+type Options struct {
+	// Alive returns nil as long as the daemon does its work, such as reading logs
+	// within their merge delay, and else says why it does not, in words for a
+	// person. It has Timeout to do so: none in that time is no life either.
+	Alive func(ctx context.Context) error
+	// Changed is called when life ends, with the reason of Alive, and with nil when it
+	// is back: so that an event can be recorded. since is when the state before
+	// began. An error of it ends Run. Optional.
+	Changed func(ctx context.Context, reason error, since time.Time) error
+
+	// Beat is called at every Interval, as long as there is life. An error of it ends
+	// Run. Optional.
+	Beat func(ctx context.Context) error
+
+	// URL is called by GET, every Interval, as long as there is life; whoever is
+	// behind it raises an alarm when the calls stop, whatever stopped them. It may
+	// hold secrets, which are never shown. Optional.
+	URL      string
+	Interval time.Duration // default 1 min
+	Timeout  time.Duration // of Alive, and of a call. Default 10 s, at most Interval
+	Outward  outward.Options
+
+	Logger *slog.Logger
+	Now    func() time.Time // default time.Now
+}
+
+// maxReply bounds what is read of a reply.
+const maxReply = 64 << 10
+
+// A Heartbeat is a dead man's switch: it tells the world that the daemon works, so
+// that its silence can be told from good news.
+type Heartbeat struct {
+	o    Options
+	url  *url.URL // nil: none is called
+	http *http.Client
+
+	dead   error     // what Alive said last
+	since  time.Time // when that began
+	failed bool      // the last call of the URL
+}
+
+// New checks the options.
+func New(o Options) (*Heartbeat, error) {
+	if o.Alive == nil || o.Logger == nil {
+		return nil, errors.New("a heartbeat needs to know what life is, and a logger")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Interval <= 0 {
+		o.Interval = time.Minute
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	o.Timeout = min(o.Timeout, o.Interval)
+	h := &Heartbeat{o: o}
+	if o.URL != "" {
+		u, err := outward.ParseURL("heartbeat.url", o.URL)
+		if err != nil {
+			return nil, err
+		}
+		h.url, h.http = u, outward.NewClient(u, o.Outward)
+	}
+	return h, nil
+}
+
+// Run beats at once and then every interval, until ctx ends, which is no error.
+func (h *Heartbeat) Run(ctx context.Context) error {
+	if h.http != nil {
+		defer h.http.CloseIdleConnections()
+	}
+	h.since = h.o.Now()
+	t := time.NewTicker(h.o.Interval)
+	defer t.Stop()
+	for {
+		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// beat looks once whether there is life, and tells of it.
+func (h *Heartbeat) beat(ctx context.Context) error {
+	dead := h.alive(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if (dead == nil) != (h.dead == nil) {
+		since := h.since
+		h.since = h.o.Now()
+		if dead != nil {
+			h.o.Logger.ErrorContext(ctx, "the daemon does not do its work", "reason", ctwatch.Printable(dead.Error(), 500))
+		} else {
+			h.o.Logger.InfoContext(ctx, "the daemon does its work again", "stood", h.since.Sub(since).Round(time.Second).String())
+		}
+		if h.o.Changed != nil {
+			if err := h.o.Changed(ctx, dead, since); err != nil {
+				h.since = since // it is told again, should we go on
+				return fmt.Errorf("recording the heartbeat: %w", err)
+			}
+		}
+	}
+	if h.dead = dead; dead != nil {
+		return nil
+	}
+	if h.o.Beat != nil {
+		if err := h.o.Beat(ctx); err != nil {
+			return fmt.Errorf("recording the heartbeat: %w", err)
+		}
+	}
+	if h.url != nil {
+		h.call(ctx)
+	}
+	return nil
+}
+
+// alive asks within the time limit, even something that keeps to none.
+func (h *Heartbeat) alive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- h.o.Alive(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("it did not say within %s whether it works", h.o.Timeout)
+	}
+}
+
+// call calls the URL once. That it failed is logged when it begins and ends: the next
+// call comes soon, and those who wait for it notice.
+func (h *Heartbeat) call(ctx context.Context) {
+	cctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
+	defer cancel()
+	err := h.get(cctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && !h.failed:
+		h.failed = true
+		h.o.Logger.WarnContext(ctx, "the heartbeat's URL cannot be called", "error", err)
+	case err == nil && h.failed:
+		h.failed = false
+		h.o.Logger.InfoContext(ctx, "the heartbeat's URL is called again")
+	}
+}
+
+func (h *Heartbeat) get(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url.String(), nil)
+	if err != nil {
+		return errors.New("heartbeat.url: want a URL such as https://example.com/path") // err holds it
+	}
+	req.Header.Set("User-Agent", "ctwatch")
+	resp, err := h.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s: %s", h.url.Host, ctwatch.Printable(outward.Redact(outward.WithoutURL(err), outward.Secrets(h.url)...), 300))
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, maxReply) // so that the connection can be used again
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s answered %d %s", h.url.Host, resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	return nil
+}

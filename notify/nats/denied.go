@@ -1,0 +1,120 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"ctwatch/ctwatch"
+)
+
+// A deniedError says what a server does not permit our user. Of a request that it refuses a
+// client hears only by an error beside it, and would wait for a reply until its time is over.
+type deniedError struct {
+	verb    string // "publish" or "subscribe"
+	subject string
+	allow   string // what to permit: subject, or a pattern that has it
+	url     string
+}
+
+func (e *deniedError) Error() string {
+	return fmt.Sprintf("%s does not permit this user to %s to %s: add %s to the %s permissions of the user there (docs/events.md lists all that are needed)",
+		e.url, e.verb, e.subject, e.allow, e.verb)
+}
+
+var permissionViolation = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
+
+// denied reads the error that a client reports for a missing permission; nil for
+// any other.
+func (n *Sender) denied(err error) *deniedError {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	d := &deniedError{verb: "use", subject: ctwatch.Printable(err.Error(), 300), url: n.servers}
+	if m := permissionViolation.FindStringSubmatch(err.Error()); m != nil {
+		d.verb, d.subject = "publish", ctwatch.Printable(m[2], 2*maxSubject)
+		if strings.EqualFold(m[1], "subscription") {
+			d.verb = "subscribe"
+		}
+	}
+	switch d.allow = d.subject; {
+	case strings.HasPrefix(d.subject, "_INBOX."):
+		d.allow = "_INBOX.>"
+	case strings.HasPrefix(d.subject, n.o.SubjectPrefix+"."):
+		d.allow = n.o.SubjectPrefix + ".>"
+	}
+	return d
+}
+
+// asyncError is called by the client for errors that the server sends beside replies.
+func (n *Sender) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	n.log.Debug("the NATS client reports an error", "error", ctwatch.Printable(err.Error(), 300))
+	d := n.denied(err)
+	if d == nil {
+		return
+	}
+	n.calling.Lock()
+	defer n.calling.Unlock()
+	if d.verb == "subscribe" {
+		n.noReplies = d
+	}
+	for _, c := range n.calls {
+		if d.verb != "publish" || d.subject == c.subject {
+			c.cancel(d)
+		}
+	}
+}
+
+// A call is a request under way, and how to end it.
+type call struct {
+	subject string
+	cancel  context.CancelCauseFunc
+}
+
+// ask runs a request to the server, and ends it once the server says that it does not permit
+// something that is needed for it. Without replies, nothing is asked at all.
+func (n *Sender) ask(ctx context.Context, subject string, request func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.calling.Lock()
+	denied := n.noReplies
+	n.lastCall++
+	this := n.lastCall
+	if n.calls == nil {
+		n.calls = make(map[int]call)
+	}
+	n.calls[this] = call{subject, cancel}
+	n.calling.Unlock()
+	defer func() {
+		n.calling.Lock()
+		delete(n.calls, this)
+		n.calling.Unlock()
+	}()
+	if denied != nil {
+		return denied
+	}
+	err := request(ctx)
+	var d *deniedError
+	if err != nil && errors.As(context.Cause(ctx), &d) {
+		return d
+	}
+	return err
+}
+
+// repliesDenied reports whether the server does not permit this connection to get replies.
+func (n *Sender) repliesDenied() bool {
+	n.calling.Lock()
+	defer n.calling.Unlock()
+	return n.noReplies != nil
+}
+
+// newConnection forgets what the server did not permit on the last one.
+func (n *Sender) newConnection() {
+	n.calling.Lock()
+	defer n.calling.Unlock()
+	n.noReplies = nil
+}

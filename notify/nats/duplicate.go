@@ -1,0 +1,170 @@
+package nats
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
+	"ctwatch/notify"
+)
+
+// The ID of an event can be computed by anyone who knows of the certificate, and a stream
+// drops what has an ID that it knows. So a message that somebody else published before, under
+// the ID of an alarm, would keep the alarm out. What a stream calls a duplicate is compared
+// with what it holds, therefore, and published again under another ID if it is not ours.
+
+// headerSeal is in every message: an HMAC of the event's ID and the message's data, by the key
+// of the database. A message that has it is ours, though it may say more or less than the
+// event does now: after the database was restored, certificates are found again and reported
+// with the time of today.
+const headerSeal = "Ctwatch-Seal"
+
+// headerInstead is in a message that is published under another ID: the sequence of the one
+// in the stream that has the event's ID, and is not from ctwatch.
+const headerInstead = "Ctwatch-Instead-Of"
+
+// A holding is what a stream has where it says that it has a message.
+type holding int
+
+const (
+	holdsOurs holding = iota
+	holdsOther
+	holdsNothing
+	holdsUnknown // we may not look
+)
+
+// messageIDs are the IDs under which an event is published, in this order, until one is not
+// taken by somebody else. The second is always the same, so that an event that is published
+// again after a crash is there once; nobody else can compute it. The last is new each time.
+func (n *Sender) messageIDs(event string) [3]string {
+	mac := hmac.New(sha256.New, n.o.Key)
+	mac.Write([]byte(event))
+	return [3]string{event, hex.EncodeToString(mac.Sum(nil)[:16]), rand.Text()}
+}
+
+// seal returns the value of headerSeal.
+func (n *Sender) seal(event string, data []byte) string {
+	mac := hmac.New(sha256.New, n.o.Key)
+	fmt.Fprintf(mac, "message\n%d\n%s", len(event), event)
+	mac.Write(data)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+func (n *Sender) publish(ctx context.Context, e ctwatch.Event, body []byte) error {
+	if err := n.ensureStream(ctx); err != nil {
+		return err
+	}
+	msg := nats.NewMsg(subjectOf(n.o.SubjectPrefix, e))
+	msg.Header.Set("Content-Type", notify.ContentType)
+	msg.Header.Set(headerSeal, n.seal(e.ID, body))
+	msg.Data = body
+	for _, id := range n.messageIDs(e.ID) {
+		var ack *jetstream.PubAck
+		err := n.ask(ctx, msg.Subject, func(ctx context.Context) (err error) {
+			ack, err = n.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(n.o.Stream), jetstream.WithRetryAttempts(0))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("publishing to stream %s on %s: %w", n.o.Stream, n.servers, err)
+		}
+		if !ack.Duplicate {
+			return nil
+		}
+		held, err := n.holds(ctx, ack.Sequence, msg, e.ID)
+		if err != nil {
+			return err
+		}
+		if held == holdsOurs {
+			return nil
+		}
+		n.reportConflict(e, ack.Sequence, held)
+		if held == holdsOther {
+			msg.Header.Set(headerInstead, strconv.FormatUint(ack.Sequence, 10))
+		}
+	}
+	return fmt.Errorf("stream %s on %s says of event %s that it has it already, under whatever message ID, and has not", n.o.Stream, n.servers, e.ID)
+}
+
+// reportConflict logs that a message ID of ours is in the stream without our event, and warns.
+func (n *Sender) reportConflict(e ctwatch.Event, seq uint64, held holding) {
+	switch held {
+	case holdsOther:
+		n.log.Error("somebody else published a message to the stream under the ID of an event of ours, which keeps the event out; it is published under another ID",
+			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
+		n.warn(WarnPlanted, fmt.Sprintf("Message %d of stream %s has the ID of event %s (%s), and is not from this database of ctwatch: the event was published again under another ID. Find out who else may publish to %s.>, unless the stream is older than the database.",
+			seq, n.o.Stream, e.ID, e.Type, n.o.SubjectPrefix))
+	case holdsNothing:
+		n.log.Error("the stream took an event before and does not have it any more; it is published again",
+			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
+		n.warn(WarnMissing, fmt.Sprintf("Message %d of stream %s, with event %s (%s), was deleted within the stream's duplicate window: the event was published again. If nobody deletes messages by hand, see the stream's limits.",
+			seq, n.o.Stream, e.ID, e.Type))
+	}
+}
+
+// codeMessageNotFound is the JetStream API's error code for a sequence that is not there.
+const codeMessageNotFound = 10037
+
+// holds compares the message of an event with that which the stream has under a sequence. It
+// asks the stream's leader: a copy of the stream may be behind.
+func (n *Sender) holds(ctx context.Context, seq uint64, msg *nats.Msg, event string) (holding, error) {
+	var reply struct {
+		Error *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+		Message *struct {
+			Subject string `json:"subject"`
+			Header  []byte `json:"hdrs"`
+			Data    []byte `json:"data"`
+		} `json:"message"`
+	}
+	get := "$JS.API.STREAM.MSG.GET." + n.o.Stream
+	err := n.ask(ctx, get, func(ctx context.Context) error {
+		resp, err := n.nc.RequestWithContext(ctx, get, fmt.Appendf(nil, `{"seq":%d}`, seq))
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(resp.Data, &reply)
+	})
+	var denied *deniedError
+	switch {
+	case errors.As(err, &denied):
+		// An event that may be there twice is better than none.
+		n.state(WarnPermission, "What the stream holds cannot be checked, so that events may be in it twice after a restart: "+denied.Error())
+		return holdsUnknown, nil
+	case err != nil:
+		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %w", seq, n.o.Stream, n.servers, err)
+	case reply.Error != nil && reply.Error.Code == codeMessageNotFound:
+		return holdsNothing, nil
+	case reply.Error != nil || reply.Message == nil:
+		text := "no message"
+		if reply.Error != nil {
+			text = ctwatch.Printable(reply.Error.Description, 200)
+		}
+		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %s", seq, n.o.Stream, n.servers, text)
+	}
+	n.state(WarnPermission, "")
+	held := reply.Message
+	sealed := n.sealed(held.Header, event, held.Data)
+	if (sealed || bytes.Equal(held.Data, msg.Data)) && (held.Subject == msg.Subject || n.transforms.Load()) {
+		return holdsOurs, nil
+	}
+	return holdsOther, nil
+}
+
+// sealed reports whether a message has the seal of an event in its header.
+func (n *Sender) sealed(header []byte, event string, data []byte) bool {
+	h, err := nats.DecodeHeadersMsg(header)
+	return err == nil && hmac.Equal([]byte(h.Get(headerSeal)), []byte(n.seal(event, data)))
+}

@@ -1,0 +1,341 @@
+// Package nats publishes events to a NATS JetStream stream, as CloudEvents in structured
+// mode (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/nats-protocol-binding.md).
+// It creates the stream, and watches it for changes, lost messages and messages by others.
+package nats
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
+	"ctwatch/files"
+)
+
+// Name is the name of the sender, of which there is always one.
+const Name = "nats"
+
+// Options says which server events are published to, and where.
+type Options struct {
+	// URL is of one server, or of several, separated by commas. It is not used if
+	// InProcess is set.
+	URL string
+	// InProcess is a server in this process, such as an Embedded.
+	InProcess nats.InProcessConnProvider
+	// CredentialsFile holds a user's JWT and NKey seed (.creds); optional. It is
+	// read again at each connection.
+	CredentialsFile string
+	TLS             *tls.Config // optional; makes TLS required
+
+	Stream        string // name of the JetStream stream, such as "CTWATCH"
+	SubjectPrefix string // what subjects begin with, such as "ctwatch"
+	// MaxBytes bounds a stream that is created here; the oldest events go first.
+	// Default 1 GiB. A stream that exists is left as it is.
+	MaxBytes int64
+
+	// Key makes message IDs that nobody else can compute: a secret of at least 16 bytes, the
+	// same after each restart. Without one, a new one is made.
+	Key []byte
+	// CheckEvery is how often the stream is looked at. Default 1 min.
+	CheckEvery time.Duration
+	// Warn is called with what is wrong though events are delivered (see WarnStream), and
+	// Resolved once it is not any more. Both are optional.
+	Warn     func(ctx context.Context, code, text string)
+	Resolved func(ctx context.Context, code string)
+	// Republish puts the events of the last hours before this sender again, and returns how
+	// many: it is called when the stream is a new one. Optional.
+	Republish func(context.Context) (int64, error)
+	// Recall returns the time that Remember was called with last, in this run or an earlier one;
+	// zero if there was none. Both are optional.
+	Recall   func(context.Context) (time.Time, error)
+	Remember func(ctx context.Context, created time.Time) error
+
+	Logger *slog.Logger
+}
+
+// Sender publishes every event to a JetStream stream.
+type Sender struct {
+	o       Options
+	servers string // for messages: without passwords
+	log     *slog.Logger
+
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	started chan struct{} // closed when nc, js and err are set
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	err     error
+	closed  chan struct{} // closed by the client when it has ended
+
+	connected chan struct{} // has a value after each connection
+	revived   chan struct{}
+	lastErr   atomic.Pointer[string] // why the last try to connect failed
+	told      atomic.Bool            // that the server is not there
+
+	calling   sync.Mutex
+	calls     map[int]call // requests under way
+	lastCall  int
+	noReplies *deniedError // why no reply arrives on this connection; nil if they do
+
+	stating sync.Mutex
+	states  map[string]string // by code, the text reported last
+
+	checks     sync.WaitGroup
+	transforms atomic.Bool // the stream changes subjects
+
+	mu       sync.Mutex
+	streamOK bool      // the stream was seen since the last connection
+	created  time.Time // when the stream was made that was seen last; zero before the first
+	sequence uint64    // of the last message that it had
+	purged   uint64    // the same when it was last found to be emptied
+}
+
+// New checks the options and begins to connect, for ever, in the background: a
+// server that is not there yet only makes Send fail for now. Once connected it
+// creates the stream if there is none, so that consumers can be made before the
+// first event.
+func New(o Options) (*Sender, error) {
+	if err := checkPrefix(o.SubjectPrefix); err != nil {
+		return nil, err
+	}
+	if o.Stream == "" || strings.ContainsAny(o.Stream, " \t\r\n.*>/\\") {
+		return nil, fmt.Errorf("nats.stream %q: want a name without spaces, '.', '*', '>', '/' and '\\'", o.Stream)
+	}
+	servers := "the embedded NATS server"
+	if o.InProcess == nil {
+		var err error
+		if servers, err = redactServers(o.URL); err != nil {
+			return nil, err
+		}
+	}
+	if o.CredentialsFile != "" {
+		if f, err := files.Open(o.CredentialsFile); err != nil {
+			return nil, fmt.Errorf("nats.credentials_file: %w", err)
+		} else {
+			f.Close()
+		}
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 1 << 30
+	}
+	if o.CheckEvery <= 0 {
+		o.CheckEvery = time.Minute
+	}
+	if o.Key == nil {
+		o.Key = []byte(rand.Text())
+	}
+	n := &Sender{
+		o: o, servers: servers, log: o.Logger,
+		started: make(chan struct{}), closed: make(chan struct{}), connected: make(chan struct{}, 1), revived: make(chan struct{}, 1),
+	}
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	go n.connect()
+	n.checks.Go(n.checkStreams)
+	return n, nil
+}
+
+// Name implements Sender.
+func (*Sender) Name() string { return Name }
+
+// Wants implements Sender: everything.
+func (*Sender) Wants(ctwatch.Event) bool { return true }
+
+// Revived implements Reviver: it tells of each connection to the server.
+func (n *Sender) Revived() <-chan struct{} { return n.revived }
+
+// Send implements Sender. It returns once the stream has acknowledged the event.
+func (n *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	select {
+	case <-n.started:
+	case <-ctx.Done():
+		return true, fmt.Errorf("connecting to %s: %w", n.servers, ctx.Err())
+	}
+	if n.err != nil {
+		return true, n.err
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
+	}
+
+	// A connection that is lost has no acknowledgement to wait for.
+	lost := n.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer n.nc.RemoveStatusListener(lost) // closes lost
+	connected, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for range lost {
+			cancel()
+		}
+	}()
+	if !n.nc.IsConnected() {
+		return true, n.notConnected()
+	}
+	retry, err = n.send(connected, e, body)
+	if err != nil && connected.Err() != nil && ctx.Err() == nil {
+		return true, n.notConnected()
+	}
+	return retry, err
+}
+
+func (n *Sender) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bool, err error) {
+	err = n.publish(ctx, e, body)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) || isSealed(err) {
+		// Nothing takes the subject: the stream was deleted or sealed since it was seen.
+		n.forgetStream()
+		err = n.publish(ctx, e, body)
+	}
+	if hasCode(err, codeStreamStore) {
+		return true, fmt.Errorf("%w: the stream is full and refuses new messages: raise its limits, or have it discard old ones (nats stream edit %s)", err, n.o.Stream)
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return false, fmt.Errorf("event %s has %d bytes, and %s takes messages of at most %d: raise max_payload in the server's configuration to 1MB, and then: ctwatch notify replay nats", e.ID, len(body), n.servers, n.nc.MaxPayload())
+	}
+	if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
+		return false, fmt.Errorf("event %s has %d bytes, more than max_msg_size of the stream %s", e.ID, len(body), n.o.Stream)
+	}
+	return err != nil, err
+}
+
+// Close lets the client send what it has, for at most 2 s, and ends it.
+func (n *Sender) Close() {
+	n.stop()
+	<-n.started
+	n.checks.Wait()
+	if n.nc == nil {
+		return
+	}
+	if n.nc.Drain() == nil {
+		select {
+		case <-n.closed:
+			return
+		case <-time.After(2 * time.Second):
+		}
+	}
+	n.nc.Close()
+	<-n.closed
+}
+
+func (n *Sender) connect() {
+	defer close(n.started)
+	opts := []nats.Option{
+		nats.Name("ctwatch"),
+		nats.Timeout(connectTimeout),
+		nats.SetCustomDialer(contextDialer{n.ctx}),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(time.Second),
+		nats.ReconnectJitter(200*time.Millisecond, time.Second),
+		// Nothing is buffered while there is no connection: the outbox is the buffer.
+		nats.ReconnectBufSize(-1),
+		// A user that the server does not know today it may know tomorrow.
+		nats.IgnoreAuthErrorAbort(),
+		nats.ConnectHandler(n.up),
+		nats.ReconnectHandler(n.up),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
+		nats.ErrorHandler(n.asyncError),
+		nats.ClosedHandler(func(*nats.Conn) { close(n.closed) }),
+	}
+	if n.o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(n.o.InProcess))
+	}
+	if n.o.CredentialsFile != "" {
+		opts = append(opts, nats.UserCredentials(n.o.CredentialsFile))
+	}
+	if n.o.TLS != nil {
+		opts = append(opts, nats.Secure(n.o.TLS))
+	}
+	nc, err := nats.Connect(n.o.URL, opts...)
+	if err != nil {
+		n.err = fmt.Errorf("connecting to %s: %w", n.servers, err)
+		return
+	}
+	if n.js, err = jetstream.New(nc); err != nil {
+		nc.Close()
+		n.err = fmt.Errorf("connecting to %s: %w", n.servers, err)
+		return
+	}
+	n.nc = nc
+}
+
+// up is called by the client for each connection, in a goroutine of its own.
+func (n *Sender) up(*nats.Conn) {
+	<-n.started
+	if n.js == nil || n.ctx.Err() != nil {
+		return
+	}
+	n.told.Store(false)
+	n.lastErr.Store(nil)
+	n.newConnection()
+	n.log.Info("connected to NATS", "server", n.servers)
+	select {
+	case n.connected <- struct{}{}:
+	default:
+	}
+}
+
+// down is called by the client for each connection lost and each try that failed.
+func (n *Sender) down(err error) {
+	if err == nil || n.ctx.Err() != nil {
+		return
+	}
+	reason := ctwatch.Printable(err.Error(), 300)
+	n.lastErr.Store(&reason)
+	if n.told.CompareAndSwap(false, true) {
+		n.log.Warn("NATS is not reachable: events wait in the store until it is", "server", n.servers, "error", reason)
+	}
+}
+
+// connectTimeout bounds each step of connecting to a server.
+const connectTimeout = 3 * time.Second
+
+// A contextDialer dials until a context ends, so that Close need not wait for a host
+// that does not answer.
+type contextDialer struct{ ctx context.Context }
+
+func (d contextDialer) Dial(network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: connectTimeout}).DialContext(d.ctx, network, address)
+}
+
+func (n *Sender) notConnected() error {
+	if reason := n.lastErr.Load(); reason != nil {
+		return fmt.Errorf("not connected to %s: %s", n.servers, *reason)
+	}
+	return fmt.Errorf("not connected to %s", n.servers)
+}
+
+// redactServers checks the URLs of servers and returns them without passwords.
+func redactServers(list string) (string, error) {
+	var out []string
+	for s := range strings.SplitSeq(list, ",") {
+		s = strings.TrimSpace(s)
+		if !strings.Contains(s, "://") {
+			s = "nats://" + s
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" { // err holds the URL, and with it a password
+			return "", errors.New("nats.url: want URLs such as nats://nats.example.com:4222, separated by commas")
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+		default:
+			return "", fmt.Errorf("nats.url: scheme %q: want nats, tls, ws or wss", u.Scheme)
+		}
+		out = append(out, u.Scheme+"://"+u.Host)
+	}
+	return strings.Join(out, ","), nil
+}

@@ -1,0 +1,77 @@
+package nats
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"ctwatch/ctwatch"
+)
+
+// maxSubject bounds a subject, in bytes: a server refuses more than a few thousand,
+// and ends the connection. A domain name has at most 253.
+const maxSubject = 512
+
+// subjectOf returns the subject that an event is published on. Event.NATSSubject
+// makes it from configured names; whatever in it would be no token of its own, or a
+// wildcard, is written in hex, and what is too long as a hash, so that no event is
+// ever without a subject.
+func subjectOf(prefix string, e ctwatch.Event) string {
+	below := strings.TrimPrefix(e.NATSSubject(prefix), prefix+".")
+	if len(below) > maxSubject {
+		return prefix + "." + hashToken(below)
+	}
+	tokens := strings.Split(below, ".")
+	for i, t := range tokens {
+		tokens[i] = safeToken(t)
+	}
+	subject := prefix + "." + strings.Join(tokens, ".")
+	if len(subject) > len(prefix)+maxSubject {
+		return prefix + "." + hashToken(below)
+	}
+	return subject
+}
+
+// safeToken returns t if it is made of the characters that Sender recommends for
+// tokens, and an encoding of it otherwise.
+func safeToken(t string) string {
+	if t == "" {
+		return "_"
+	}
+	if !isToken(t) {
+		return "_x" + hex.EncodeToString([]byte(t))
+	}
+	return t
+}
+
+func isToken(t string) bool {
+	for i := range len(t) {
+		c := t[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return t != ""
+}
+
+func hashToken(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "_h" + hex.EncodeToString(sum[:])
+}
+
+// checkPrefix checks the configured beginning of all subjects.
+func checkPrefix(prefix string) error {
+	for t := range strings.SplitSeq(prefix, ".") {
+		if !isToken(t) {
+			return fmt.Errorf("nats.subject %q: want words of letters, digits, '-' and '_', separated by dots", prefix)
+		}
+	}
+	if first, _, _ := strings.Cut(prefix, "."); first == "_INBOX" {
+		return fmt.Errorf("nats.subject %q: NATS uses _INBOX for replies: choose another", prefix)
+	}
+	if len(prefix) > maxSubject {
+		return fmt.Errorf("nats.subject is longer than %d characters", maxSubject)
+	}
+	return nil
+}

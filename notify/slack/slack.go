@@ -1,0 +1,191 @@
+// Package slack posts events to Slack, by the Web API (chat.postMessage and chat.update)
+// or by an incoming webhook, and takes verdicts by buttons over Socket Mode
+// (https://docs.slack.dev).
+package slack
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"ctwatch/ctwatch"
+	"ctwatch/notify"
+)
+
+// Options says how Slack is told of events: with a bot's Token by
+// chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage), or
+// by an incoming webhook (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
+// Exactly one of Token and WebhookURL is set. Threads, routes and buttons need a
+// token.
+type Options struct {
+	Token      notify.Secret
+	WebhookURL notify.Secret // the URL is a secret: who knows it can post
+
+	// APIURL replaces https://slack.com/api/; with or without the last slash.
+	APIURL string
+	// Channel is where events go that reach no route; required with Token. A
+	// webhook posts to the channel that it was made for.
+	Channel string
+	// Routes choose other channels. The first that an event matches counts.
+	Routes []Route
+	// MinSeverity is the least urgent severity that is posted. Default info. What is
+	// routine (see Filter) is posted only with debug. Later facts about a certificate
+	// that has a thread go there whatever their severity, unless it was expected from
+	// the start; so does the news that it is expected after all.
+	MinSeverity ctwatch.Severity
+
+	// Threads remembers the message about each certificate. Without it every event
+	// is a message of its own, and none is updated. Optional.
+	Threads Threads
+	// ReportTo finds where a certificate's CA takes reports, "" when unknown: for a
+	// message that is brought up to date by an event that does not say. Optional.
+	ReportTo func(*ctwatch.Certificate) string
+	// JudgedBy returns who judged a certificate last, if a person did, else "": for a
+	// message that is brought up to date by an event that does not say. Optional.
+	JudgedBy func(ctx context.Context, certificate ctwatch.Hash) string
+	// Buttons puts buttons on messages, for which Run has to run. Optional.
+	Buttons *Buttons
+
+	HTTPClient *http.Client // default: a client without time-outs of its own
+	Logger     *slog.Logger // default: none
+}
+
+// Sender posts events as messages to Slack channels. It implements Batcher.
+//
+// What is about one certificate stands in one thread for each channel. Delivery is
+// at least once: Slack knows no idempotency key, so a message whose reply got lost,
+// or that was posted just before a crash, is posted again. Each holds the IDs of its
+// events in its metadata (event_type ctwatch_event or ctwatch_digest), by which a
+// reader of the channel knows it again.
+type Sender struct {
+	o        Options
+	http     *http.Client
+	log      *slog.Logger
+	channels []string // all that events may go to, those of routes first
+
+	// What was posted, and not yet reported to the dispatcher or to Threads: a send
+	// that fails half way goes on from there when it is tried again.
+	told    map[string]bool // by the event's ID
+	unsaved []savedThread
+	updates notify.Tries // of the messages at the heads of threads
+}
+
+// New checks the options.
+func New(o Options) (*Sender, error) {
+	switch {
+	case (o.Token == nil) == (o.WebhookURL == nil):
+		return nil, errors.New("slack: want either a token or a webhook URL")
+	case o.Token != nil && o.Channel == "":
+		return nil, errors.New("slack.channel: want the channel that messages go to, such as \"#certs\"")
+	case o.WebhookURL != nil && len(o.Routes) > 0:
+		return nil, errors.New("slack.routes: a webhook posts to one channel only: use a token, or remove the routes")
+	case o.WebhookURL != nil && o.Buttons != nil:
+		return nil, errors.New("slack.app_token: buttons need a token as well: a webhook cannot answer")
+	}
+	var err error
+	if o.Routes, err = checkRoutes(o.Routes); err != nil {
+		return nil, err
+	}
+	if o.Buttons != nil {
+		if err := o.Buttons.check(); err != nil {
+			return nil, err
+		}
+	}
+	if o.APIURL == "" {
+		o.APIURL = slack.APIURL
+	}
+	u, err := url.Parse(o.APIURL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("slack.api_url: want a URL such as https://slack.com/api/")
+	}
+	o.APIURL = strings.TrimSuffix(o.APIURL, "/") + "/"
+	if o.MinSeverity == "" {
+		o.MinSeverity = ctwatch.Info
+	}
+	if o.WebhookURL != nil {
+		o.Threads = nil // a webhook does not say where its message is
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+
+	client := http.Client{}
+	if o.HTTPClient != nil {
+		client = *o.HTTPClient
+	}
+	// A redirect would carry the token, which is in the body, to another host.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Sender{
+		o: o, http: &client, log: o.Logger, channels: channelsOf(o.Routes, o.Channel), told: make(map[string]bool),
+	}, nil
+}
+
+// Name implements Sender.
+func (*Sender) Name() string { return "slack" }
+
+// Wants implements Sender.
+func (s *Sender) Wants(e ctwatch.Event) bool {
+	if notify.AlarmFollows(e) || e.Data.InDigest {
+		return false
+	}
+	return s.isNote(e) || e.Data.Severity.AtLeast(s.o.MinSeverity) && (s.wantsRoutine() || !notify.IsRoutine(e))
+}
+
+func (s *Sender) wantsRoutine() bool { return s.o.MinSeverity == ctwatch.Debug }
+
+// Send implements Sender.
+func (s *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	if err := s.save(ctx); err != nil {
+		return true, err
+	}
+	if !s.told[e.ID] {
+		if retry, err := s.tell(ctx, e, nil); err != nil {
+			return retry, err
+		}
+	}
+	delete(s.told, e.ID)
+	return false, nil
+}
+
+// tell tells of one event, and by the way of others that it includes, and then notes
+// that it did.
+func (s *Sender) tell(ctx context.Context, e ctwatch.Event, including []ctwatch.Event) (retry bool, err error) {
+	threads, err := s.threadsOf(ctx, e)
+	if err != nil {
+		return true, err
+	}
+	if threads, retry, err = s.updateAll(ctx, threads, e); err != nil {
+		return retry, err
+	}
+	to := s.place(e, threads)
+	m := s.eventMessage(e, including, to.ts != "" && !to.broadcast)
+	for !to.nowhere {
+		at, retry, err := s.post(ctx, to, m)
+		if err == nil {
+			if to.ts == "" {
+				s.remember(e, to.configured, at)
+			}
+			break
+		}
+		if to.ts == "" || !threadIsGone(err) {
+			return retry, err
+		}
+		s.log.InfoContext(ctx, "the thread of a certificate is gone from Slack", "event", e.ID, "error", err)
+		// An alarm does not go with its thread; a note has nobody to read it.
+		to = placement{configured: to.configured, channel: to.configured, nowhere: !to.broadcast}
+		m = s.eventMessage(e, including, false)
+	}
+	s.told[e.ID] = true
+	for _, i := range including {
+		s.told[i.ID] = true
+	}
+	if err := s.save(ctx); err != nil {
+		return true, err
+	}
+	return false, nil
+}

@@ -1,0 +1,204 @@
+// Package webhook posts events to URLs, as signed CloudEvents in structured JSON
+// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md).
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/retryafter"
+	"ctwatch/notify"
+	"ctwatch/notify/outward"
+)
+
+// SignatureHeader is the header by which a receiver knows who sent an event:
+//
+//	X-Ctwatch-Signature: t=1764547200,v1=5f2c…
+//
+// t is when it was sent, in seconds since 1970, and v1 the HMAC-SHA256, in hex, of t,
+// a full stop, and the body as it came, with the secret that both sides know. A
+// receiver computes v1 itself, compares it in constant time, and refuses a t that is
+// more than some minutes from now, so that nobody can play an old request again. It
+// ignores parts that it does not know. CheckSignature does all of it.
+const SignatureHeader = "X-Ctwatch-Signature"
+
+// maxReply bounds what is read of a reply.
+const maxReply = 64 << 10
+
+// Options says where events are posted to.
+type Options struct {
+	URL string // https or http; may hold secrets, which are never shown
+	// Name tells it from other webhooks: the sender is "webhook:" and this. Default
+	// the URL's host and a hash of the URL, so that another URL has another cursor.
+	Name    string
+	Key     notify.Secret // signs requests; optional
+	Outward outward.Options
+
+	Now func() time.Time // default time.Now
+}
+
+// A Sender posts each event to a URL: a CloudEvent in structured JSON, by the
+// HTTP binding of CloudEvents (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md).
+// The header Idempotency-Key has the event's ID, by which a receiver knows one that
+// is posted again.
+//
+// Any 2xx reply means that the receiver has the event. After any other the event is
+// posted again, for ever, since a person can mend receivers. Only what may be a
+// refusal of this one event (400, 413, 422) is given up in the end.
+type Sender struct {
+	o     Options
+	url   *url.URL
+	name  string
+	http  *http.Client
+	tries notify.Tries
+}
+
+// New checks the options.
+func New(o Options) (*Sender, error) {
+	u, err := outward.ParseURL("webhooks.url", o.URL)
+	if err != nil {
+		return nil, err
+	}
+	w := &Sender{o: o, url: u, name: "webhook:" + o.Name, http: outward.NewClient(u, o.Outward)}
+	if o.Name == "" {
+		w.name = "webhook:" + outward.Name(u)
+	}
+	if w.o.Now == nil {
+		w.o.Now = time.Now
+	}
+	return w, nil
+}
+
+// Name implements Sender.
+func (w *Sender) Name() string { return w.name }
+
+// Wants implements Sender: everything. Filtered narrows it.
+func (w *Sender) Wants(ctwatch.Event) bool { return true }
+
+// Close ends connections that are kept for the next event.
+func (w *Sender) Close() { w.http.CloseIdleConnections() }
+
+// Send implements Sender.
+func (w *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url.String(), bytes.NewReader(body))
+	if err != nil {
+		return true, errors.New("webhook: the URL is none: want https://example.com/path") // err holds it
+	}
+	req.Header.Set("Content-Type", notify.ContentType)
+	req.Header.Set("Idempotency-Key", e.ID)
+	req.Header.Set("User-Agent", "ctwatch")
+	var key []byte
+	if w.o.Key != nil {
+		secret, err := w.o.Key()
+		if key = []byte(strings.TrimSpace(secret)); err != nil || len(key) == 0 {
+			return true, fmt.Errorf("webhook %s: there is no secret to sign with: check webhooks.secret_file: %w", w.url.Host, cmpErr(err))
+		}
+		req.Header.Set(SignatureHeader, sign(key, w.o.Now().Unix(), body))
+	}
+	resp, err := w.http.Do(req)
+	switch {
+	case ctx.Err() != nil:
+		return true, fmt.Errorf("webhook %s: no answer in time: %w", w.url.Host, ctx.Err())
+	case err != nil:
+		return true, w.errorf(key, "%s", outward.WithoutURL(err))
+	}
+	defer resp.Body.Close()
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	status := resp.StatusCode
+	if status/100 == 2 { // whatever became of the rest of the reply
+		return false, nil
+	}
+	text := fmt.Sprintf("it answered %d %s", status, http.StatusText(status))
+	switch {
+	case status/100 == 3:
+		text += ": redirects are not followed: configure the URL that it points to"
+	case err == nil && len(bytes.TrimSpace(reply)) > 0:
+		text += ": " + ctwatch.Printable(string(bytes.TrimSpace(reply)), 200)
+	}
+	err = w.errorf(key, "%s", text)
+	if after := retryafter.Of(resp.Header, w.o.Now()); after > 0 {
+		err = &notify.RetryAfterError{After: after, Err: err}
+	}
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return w.tries.Refused(e.ID), err
+	}
+	return true, err
+}
+
+// errorf makes an error that names the host and none of the secrets.
+func (w *Sender) errorf(key []byte, format string, args ...any) error {
+	text := outward.Redact(fmt.Sprintf(format, args...), append(outward.Secrets(w.url), string(key))...)
+	return fmt.Errorf("webhook %s: %s", w.url.Host, ctwatch.Printable(text, 400))
+}
+
+// cmpErr is err, or what to say where there is none.
+func cmpErr(err error) error {
+	if err == nil {
+		return errors.New("it is empty")
+	}
+	return err
+}
+
+// sign returns the value of the header SignatureHeader.
+func sign(key []byte, at int64, body []byte) string {
+	return fmt.Sprintf("t=%d,v1=%s", at, hex.EncodeToString(computeMAC(key, strconv.FormatInt(at, 10), body)))
+}
+
+func computeMAC(key []byte, at string, body []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(at + "."))
+	mac.Write(body)
+	return mac.Sum(nil)
+}
+
+// CheckSignature checks, for a receiver, the value of the header SignatureHeader of a
+// request: that it was signed with the key, and within tolerance of now.
+func CheckSignature(key []byte, signature string, body []byte, now time.Time, tolerance time.Duration) error {
+	var at string
+	var macs [][]byte
+	for _, part := range strings.Split(signature, ",") {
+		switch k, v, _ := strings.Cut(strings.TrimSpace(part), "="); k {
+		case "t":
+			at = v
+		case "v1":
+			if mac, err := hex.DecodeString(v); err == nil {
+				macs = append(macs, mac)
+			}
+		}
+	}
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || len(macs) == 0 || len(key) == 0 {
+		return fmt.Errorf("the header %s has no t and v1, or there is no key to check it with", SignatureHeader)
+	}
+	want := computeMAC(key, at, body)
+	good := 0
+	for _, mac := range macs {
+		good |= subtle.ConstantTimeCompare(mac, want)
+	}
+	if good == 0 {
+		return errors.New("the request was signed with another secret, or changed on its way")
+	}
+	if d := now.Sub(time.Unix(seconds, 0)).Abs(); d > tolerance {
+		return fmt.Errorf("the request was signed %s from now: it may be played again", d.Round(time.Second))
+	}
+	return nil
+}
