@@ -22,13 +22,21 @@ type Found struct {
 	DER         []byte // the certificate or precertificate; nil when the log does not give it
 	// Chain are the certificates above it in DER, that of the issuer first, as the log
 	// gives them: the log's signature does not cover them. ChainFingerprints name
-	// them where the log has to be asked for each.
+	// them where the log has to be asked for each. A Reader keeps at most MaxChain, and
+	// leaves out what is longer than MaxChainCertificate.
 	Chain             [][]byte
 	ChainFingerprints []Hash
 	// Incomplete says that the log did not serve all that proves the issuer or that its
 	// CA can be learned from, so that it is worth asking again.
 	Incomplete bool
 }
+
+// Bounds of what is kept and learned from a chain. Chains have three or four certificates
+// of some 2 KiB each.
+const (
+	MaxChain            = 10
+	MaxChainCertificate = 64 << 10 // bytes
+)
 
 // Unsettled reports whether the entry is worth reading again later: its issuer is not
 // proven, or the log did not serve all of its chain.

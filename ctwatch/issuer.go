@@ -21,6 +21,16 @@ type IssuerKey struct {
 	NameConstraints []byte
 }
 
+// An IssuerLearner finds out whose issuing keys are, by the chains of certificates. Its
+// methods use neither network nor store, and may be called concurrently.
+type IssuerLearner interface {
+	// Shown returns the issuing keys that the chain above a certificate, in DER, shows to
+	// be a CA's, unless they are known to be. It changes nothing.
+	Shown(c *Certificate, chain [][]byte) []IssuerKey
+	// Add makes keys known, and returns those that were not.
+	Add(keys ...IssuerKey) []IssuerKey
+}
+
 // Equal reports whether two chains show the same.
 func (k IssuerKey) Equal(other IssuerKey) bool {
 	return k.Pin == other.Pin && k.Anchor == other.Anchor && k.NotBefore.Equal(other.NotBefore) &&

@@ -39,6 +39,10 @@ type Options struct {
 	// what is known of its key changes. Optional: without it only people judge.
 	Judge ctwatch.Judge
 
+	// Learner finds issuing keys in the chains of what is recorded. Optional: without it
+	// none are learned.
+	Learner ctwatch.IssuerLearner
+
 	// Pinned returns an app that pins a host for which a certificate's name stands, and
 	// that host as the app has it. Optional.
 	Pinned func(name string) (app, host string, ok bool)
@@ -78,6 +82,7 @@ type database struct {
 	now      func() time.Time
 	onEvents func()
 	rules    ctwatch.Judge // nil: only people judge
+	learner  ctwatch.IssuerLearner
 	pinned   func(name string) (app, host string, ok bool)
 
 	w      *sql.DB              // one connection; nil when opened to read
@@ -140,7 +145,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
+	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, learner: o.Learner, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
 	if db.now == nil {
 		db.now = time.Now
 	}

@@ -18,24 +18,80 @@ func (db Issuers) AddKeys(ctx context.Context, keys ...ctwatch.IssuerKey) error 
 	if len(keys) == 0 {
 		return nil
 	}
-	return db.write(ctx, "keeping issuing keys", func(t *tx) error {
-		for _, k := range keys {
-			if k.Pin.IsZero() || k.Anchor.IsZero() {
-				continue
-			}
-			_, err := t.exec(`
-				INSERT INTO issuers (pin, anchor, not_before, not_after, name_constraints, at, judged) VALUES (?, ?, ?, ?, ?, ?, 0)
-				ON CONFLICT DO NOTHING`,
-				k.Pin[:], k.Anchor[:], ms(k.NotBefore), ms(k.NotAfter), blob(k.NameConstraints), ms(t.now))
-			if err != nil {
-				return err
-			}
-			if _, err := t.exec(`DELETE FROM issuer_claims WHERE pin = ?`, k.Pin[:]); err != nil {
+	return db.write(ctx, "keeping issuing keys", func(t *tx) error { return t.addIssuerKeys(keys) })
+}
+
+func (t *tx) addIssuerKeys(keys []ctwatch.IssuerKey) error {
+	for _, k := range keys {
+		if k.Pin.IsZero() || k.Anchor.IsZero() {
+			continue
+		}
+		_, err := t.exec(`
+			INSERT INTO issuers (pin, anchor, not_before, not_after, name_constraints, at, judged) VALUES (?, ?, ?, ?, ?, ?, 0)
+			ON CONFLICT DO NOTHING`,
+			k.Pin[:], k.Anchor[:], ms(k.NotBefore), ms(k.NotAfter), blob(k.NameConstraints), ms(t.now))
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM issuer_claims WHERE pin = ?`, k.Pin[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFound is write for what was found in a log. In the same transaction, and before f,
+// issuing keys that the chains show become known and are kept, and their certificates are
+// judged again.
+func (db *database) writeFound(ctx context.Context, what string, found []ctwatch.Found, f func(*tx) error) error {
+	var shown, added []ctwatch.IssuerKey
+	for i := range found { // before the transaction: signatures take their time
+		if f := &found[i]; db.learner != nil && f.Certificate.Issuer.Proven && len(f.Chain) > 0 {
+			shown = append(shown, db.learner.Shown(&f.Certificate, f.Chain)...)
+		}
+	}
+	var rest []pins.Pin
+	err := db.write(ctx, what, func(t *tx) (err error) {
+		if len(shown) > 0 {
+			added = db.learner.Add(shown...)
+			if rest, err = t.learn(added); err != nil {
 				return err
 			}
 		}
-		return nil
+		return f(t)
 	})
+	if err != nil {
+		return err
+	}
+	for _, k := range added {
+		db.log.InfoContext(ctx, "an issuing key is now known by the signature of its CA", "key", k.Pin, "signed_by", k.Anchor)
+	}
+	return Issuers{db}.Rejudge(ctx, rest...)
+}
+
+// learn keeps issuing keys and judges their certificates again. It returns the keys that
+// have too many for one transaction.
+func (t *tx) learn(keys []ctwatch.IssuerKey) (rest []pins.Pin, err error) {
+	if err := t.addIssuerKeys(keys); err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		seqs, err := sequences(t, `SELECT seq FROM certificates WHERE `+rejudged+` AND issuer_pin = ? ORDER BY seq LIMIT ?`, ms(t.now), k.Pin[:], rejudgeStep+1)
+		if err != nil {
+			return nil, err
+		}
+		if len(seqs) > rejudgeStep {
+			rest = append(rest, k.Pin)
+			continue
+		}
+		if err := t.assessAll(seqs); err != nil {
+			return nil, err
+		}
+		if _, err := t.exec(sqlJudged, k.Pin[:]); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 // Keys returns the issuing keys that Learn was given, those learned first first.

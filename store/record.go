@@ -17,7 +17,7 @@ const sqlMove = `
 // it or, with an error, nothing. Batches may come in any order, and again.
 func (db Logs) Record(ctx context.Context, b ctwatch.Batch, position uint64) error {
 	what := fmt.Sprintf("recording entries [%d, %d)", b.Start, b.End)
-	return db.write(ctx, what, func(t *tx) error {
+	return db.writeFound(ctx, what, b.Found, func(t *tx) error {
 		l, err := loadLog(t, b.Log)
 		if err != nil {
 			return err

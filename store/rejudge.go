@@ -174,6 +174,8 @@ func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) 
 
 const sqlSetCAA = `UPDATE certificates SET caa = ? WHERE seq = ?`
 
+const sqlJudged = `UPDATE issuers SET judged = 1 WHERE pin = ? AND judged = 0`
+
 // Rejudge has the rules judge the certificates of issuing keys again, of which
 // more has become known.
 func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
@@ -183,7 +185,7 @@ func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 			return err
 		}
 		err := db.write(ctx, what, func(t *tx) error {
-			_, err := t.exec(`UPDATE issuers SET judged = 1 WHERE pin = ? AND judged = 0`, pin[:])
+			_, err := t.exec(sqlJudged, pin[:])
 			return err
 		})
 		if err != nil {

@@ -85,7 +85,7 @@ func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) 
 	if len(f.Certificate.Sightings) != 1 {
 		return fmt.Errorf("noting an issuer: found with %d sightings instead of one", len(f.Certificate.Sightings))
 	}
-	return db.write(ctx, "noting an issuer", func(t *tx) error {
+	return db.writeFound(ctx, "noting an issuer", []ctwatch.Found{f}, func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
 			return err

@@ -103,7 +103,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 	var wake atomic.Pointer[notify.Dispatcher]
 	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
-		Logger: d.logger, Now: d.now, Judge: d.verdicts.Judge,
+		Logger: d.logger, Now: d.now, Judge: d.verdicts.Judge, Learner: d.verdicts.CAs,
 		Pinned: func(name string) (app, host string, ok bool) { return d.inventory.Load().Pinned(name) },
 		OnEvents: func() {
 			select {

@@ -80,7 +80,6 @@ func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 		return follow.New(follow.Options{
 			Reader: &follow.Reader{
 				Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace,
-				Issuers: &teacher{cas: d.verdicts.CAs, db: d.db, logger: d.logger},
 				Hooks: follow.Hooks{
 					Batch: counters.Batch, Failed: counters.Failed, Refused: counters.Refused,
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },

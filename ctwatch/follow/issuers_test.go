@@ -17,52 +17,31 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/ctlogtest"
-	"ctwatch/ctwatch/follow"
-	"ctwatch/pins"
 )
 
-// A pupil knows some issuing keys, and remembers what it is taught.
-type pupil struct {
+// learner implements ctwatch.IssuerLearner: it collects the chains that it is shown.
+type learner struct {
 	mu     sync.Mutex
-	known  map[pins.Pin]bool
 	chains [][][]byte
-	learns pins.Pin // by a whole chain
-	bare   int      // chains of certificates that came without names or validity
+	bare   int // chains of certificates without names or validity
 }
 
-func (p *pupil) Learn(_ context.Context, c *ctwatch.Certificate, chain [][]byte) error {
-	p.mu.Lock()
+func (l *learner) Shown(c *ctwatch.Certificate, chain [][]byte) []ctwatch.IssuerKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if c.NotBefore.IsZero() || len(c.Names) == 0 {
-		p.bare++
+		l.bare++
 	}
-	defer p.mu.Unlock()
-	p.chains = append(p.chains, chain)
-	if len(chain) > 1 {
-		p.known[p.learns] = true
-	}
+	l.chains = append(l.chains, chain)
 	return nil
 }
 
-func (p *pupil) taught() [][][]byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.chains)
-}
+func (l *learner) Add(...ctwatch.IssuerKey) []ctwatch.IssuerKey { return nil }
 
-// taughtBy follows a log with a pupil that knows some keys.
-func (r *rig) taughtBy(known ...pins.Pin) *pupil {
-	r.t.Helper()
-	p := &pupil{known: make(map[pins.Pin]bool)}
-	for _, k := range known {
-		p.known[k] = true
-	}
-	reader := r.reader(r.info())
-	reader.Issuers = p
-	f := follow.New(follow.Options{Reader: reader, Start: beginning, Recorder: r.db.Logs, Logger: logger(r.t), Now: time.Now, Poll: 20 * time.Millisecond})
-	ctx, cancel := context.WithCancel(r.t.Context())
-	r.cancel, r.done = cancel, make(chan error, 1)
-	go func() { r.done <- f.Run(ctx) }()
-	return p
+func (l *learner) shown() [][][]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.chains)
 }
 
 // issue adds one certificate in both forms.
@@ -105,23 +84,20 @@ func sum(b []byte) []byte {
 func TestChainOfEachMatchIsLearned(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
-		i := r.issue("a." + watched)
+		r.issue("a." + watched)
 		r.fill(300)
-		p := r.taughtBy()
-		p.mu.Lock()
-		p.learns = i.IssuerPin
-		p.mu.Unlock()
+		r.follow(beginning)
 		for _, want := range []int{2, 4} { // two entries for each certificate
 			r.verified(r.publish().Size)
-			chains := p.taught()
+			chains := r.learner.shown()
 			if len(chains) != want || !r.isWhole(chains[0]) || !r.isWhole(chains[want-1]) {
 				t.Fatalf("%d chains were learned, want %d that are whole", len(chains), want)
 			}
 			r.issue("b." + watched)
 		}
 		r.stop()
-		if p.bare > 0 {
-			t.Errorf("%d chains came without what they are judged by", p.bare)
+		if r.learner.bare > 0 {
+			t.Errorf("%d chains came without what they are judged by", r.learner.bare)
 		}
 	})
 }
@@ -131,10 +107,10 @@ func TestNothingIsLearnedOfOthers(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.issue("elsewhere.example")
-		p := r.taughtBy()
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.stop()
-		if n := len(p.taught()); n != 0 {
+		if n := len(r.learner.shown()); n != 0 {
 			t.Errorf("%d chains were learned", n)
 		}
 	})
@@ -153,19 +129,16 @@ func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
 					fault = fault.When(isFor(r.ca.Root))
 				}
 				r.log.SetFault(fault)
-				p := r.taughtBy()
-				p.mu.Lock()
-				p.learns = i.IssuerPin
-				p.mu.Unlock()
+				r.follow(beginning)
 				r.verified(r.publish().Size)
-				if slices.ContainsFunc(p.taught(), r.isWhole) {
+				if slices.ContainsFunc(r.learner.shown(), r.isWhole) {
 					t.Fatal("a whole chain was learned that the log does not serve")
 				}
-				if onlyRoot != (len(p.taught()) > 0) {
-					t.Errorf("%d chains were learned before the log served all", len(p.taught()))
+				if onlyRoot != (len(r.learner.shown()) > 0) {
+					t.Errorf("%d chains were learned before the log served all", len(r.learner.shown()))
 				}
 				r.log.ClearFaults()
-				r.until("the chain to be learned", func() bool { return slices.ContainsFunc(p.taught(), r.isWhole) })
+				r.until("the chain to be learned", func() bool { return slices.ContainsFunc(r.learner.shown(), r.isWhole) })
 				r.until("the issuer to be filled in", func() bool {
 					c, err := r.db.Certificates.Get(t.Context(), i.ID.String())
 					if err != nil {
@@ -175,13 +148,13 @@ func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
 				})
 				r.stop()
 				whole := 0
-				for _, c := range p.taught() {
+				for _, c := range r.learner.shown() {
 					if r.isWhole(c) {
 						whole++
 					}
 				}
-				if whole > 2 || p.bare > 0 {
-					t.Errorf("for two entries the whole chain was learned %d times, %d times without what it is judged by", whole, p.bare)
+				if whole > 2 || r.learner.bare > 0 {
+					t.Errorf("for two entries the whole chain was learned %d times, %d times without what it is judged by", whole, r.learner.bare)
 				}
 			})
 		})
@@ -219,12 +192,12 @@ func TestIssuerIsAskedForUntilItComes(t *testing.T) {
 					r.log.SetFault(tt.fault.Times(times))
 					r.publish()
 					begun := time.Now()
-					r.taughtBy()
+					r.follow(beginning)
 					for n := 0; r.log.Requests(ctlogtest.Issuers) < times; n++ {
 						time.Sleep(3 * time.Second)
 						if n%2 == 1 {
 							r.stop()
-							r.taughtBy()
+							r.follow(beginning)
 						}
 						if n > 1000 {
 							t.Fatal("nothing is asked for any more")
@@ -255,7 +228,7 @@ func TestAlertWaitsNotForIssuer(t *testing.T) {
 		r.log.SetFault(ctlogtest.Hang(nil).On(ctlogtest.Issuers))
 		size := r.publish().Size
 		begun := time.Now()
-		r.taughtBy()
+		r.follow(beginning)
 		r.verified(size)
 		if took := time.Since(begun); took > 10*time.Second || len(r.issued()) != 50 {
 			t.Errorf("%d certificates were told after %v", len(r.issued()), took)
@@ -272,7 +245,7 @@ func TestFinalLogIsAskedForIssuers(t *testing.T) {
 		head := r.publish()
 		r.final = &head
 		r.log.SetFault(ctlogtest.IssuerMissing())
-		r.taughtBy()
+		r.follow(beginning)
 		r.verified(head.Size)
 		time.Sleep(time.Minute)
 		r.log.ClearFaults()
@@ -287,7 +260,7 @@ func TestIssuerIsAskedForBesideTrouble(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		i := r.issue("a." + watched)
 		r.log.SetFault(ctlogtest.IssuerMissing().Times(3))
-		r.taughtBy()
+		r.follow(beginning)
 		r.verified(r.publish().Size)
 		r.log.SetFault(ctlogtest.MissingTile(ctlogtest.DataTile, 1))
 		r.fill(1000)
@@ -316,16 +289,16 @@ func TestIssuerOfAnotherLogWillDo(t *testing.T) {
 				a.log.SetFault(ctlogtest.IssuerMissing())
 				i := a.issue("a." + watched)
 				if missed {
-					a.taughtBy()
+					a.follow(beginning)
 					a.verified(a.publish().Size)
 					time.Sleep(20 * time.Second) // it is asked for but seldom
 				}
 				b.issue("b." + watched)
-				b.taughtBy()
+				b.follow(beginning)
 				b.verified(b.publish().Size)
 				if !missed {
 					a.issuers = &ctlog.Issuers{Stored: a.db.Issuers.Certificate} // after a restart
-					a.taughtBy()
+					a.follow(beginning)
 					a.verified(a.publish().Size)
 					if !a.proven(i.ID) || a.log.Requests(ctlogtest.Issuers) > 0 {
 						t.Errorf("proven: %v, after %d requests", a.proven(i.ID), a.log.Requests(ctlogtest.Issuers))

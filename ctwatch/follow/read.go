@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,8 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-// A Reader fetches and scans ranges of one log, several spans at once.
+// A Reader fetches and scans ranges of one log, several spans at once. It writes nothing:
+// all that it finds out is in the batches that it yields.
 type Reader struct {
 	Log     ctlog.Log
 	Scanner *scan.Scanner
@@ -34,10 +36,6 @@ type Reader struct {
 	// there is no use in trying more. The defaults are 5 and 1 s.
 	Attempts uint
 	Pause    time.Duration
-
-	// Issuers learns from the chains of the certificates that are found.
-	// Optional.
-	Issuers Issuers
 
 	// Lenient has entries read that say they have another index, and those before one
 	// that cannot be told from the next, so that nothing that can be read is missed. It
@@ -172,7 +170,7 @@ func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.B
 		t.good.Add(1)
 		return b, nil
 	}
-	if isRecorder(err) || t.Lenient && isContent(err) {
+	if t.Lenient && isContent(err) {
 		return b, err // asking again is of no use
 	}
 	good := t.good.Load()
@@ -207,7 +205,7 @@ func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.B
 			t.good.Add(1)
 			return b, nil
 		}
-		if isRecorder(err) || t.Lenient && isContent(err) {
+		if t.Lenient && isContent(err) {
 			break
 		}
 	}
@@ -237,9 +235,7 @@ func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 		return ctwatch.Batch{}, err
 	}
 	for i := range b.Found {
-		if err := r.prove(ctx, &b.Found[i]); err != nil {
-			return ctwatch.Batch{}, err
-		}
+		r.complete(ctx, &b.Found[i])
 	}
 	r.Hooks.batch(b)
 	return b, nil
@@ -257,4 +253,36 @@ func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 	b, err := r.Scanner.Scan(c)
 	r.Hooks.took(StageScan, begun)
 	return b, err
+}
+
+// complete fetches the certificates above one that was found, where the log names them
+// by fingerprint only, and proves by them who issued it: that takes the certificate of the
+// issuer, and the one above it if the first is a precertificate signing certificate. The
+// rest of the chain may show whose key the issuer's is. An alert does not wait for what
+// the log fails to serve: the certificate is incomplete then.
+func (r *Reader) complete(ctx context.Context, f *ctwatch.Found) {
+	defer func() {
+		f.Chain = f.Chain[:min(len(f.Chain), ctwatch.MaxChain)]
+		f.Chain = slices.DeleteFunc(f.Chain, func(der []byte) bool { return len(der) > ctwatch.MaxChainCertificate })
+	}()
+	issuer := &f.Certificate.Issuer
+	for i, fingerprint := range f.ChainFingerprints[:min(len(f.ChainFingerprints), ctwatch.MaxChain)] {
+		if i == 2 && !issuer.Proven {
+			return // no more certificates help
+		}
+		der, err := r.Log.Issuer(ctx, fingerprint)
+		if err != nil {
+			f.Incomplete = true
+			if !issuer.Proven {
+				f.Certificate.Problems = append(f.Certificate.Problems, ctwatch.ProblemNoIssuer)
+			}
+			r.Logger.Warn("the chain of a certificate could not be fetched whole; will try again",
+				"log", r.Log.Info().Name, "certificate", f.Certificate.ID, "issuer_proven", issuer.Proven, "error", err)
+			return
+		}
+		f.Chain = append(f.Chain, der)
+		if !issuer.Proven {
+			scan.ProveIssuer(f, f.Chain)
+		}
+	}
 }

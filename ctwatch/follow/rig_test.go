@@ -49,6 +49,7 @@ type rig struct {
 	now     func() time.Time
 	clock   *follow.Clock
 	issuers *ctlog.Issuers // shared with other logs
+	learner learner        // of the store
 	limit   uint64         // of entries to read from the beginning
 	refused atomic.Int64   // tree heads
 	asked   atomic.Int64   // requests that readers began; the log counts them when they arrive
@@ -97,7 +98,7 @@ func logger(t *testing.T) *slog.Logger {
 func (r *rig) open() {
 	r.t.Helper()
 	var err error
-	r.db, err = store.Open(r.t.Context(), filepath.Join(r.dir, "ctwatch.db"), store.Options{Logger: logger(r.t), Now: time.Now})
+	r.db, err = store.Open(r.t.Context(), filepath.Join(r.dir, "ctwatch.db"), store.Options{Logger: logger(r.t), Now: time.Now, Learner: &r.learner})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type CA struct {
 }
 
 // Keys returns the pins of the CA's own keys in the table: of its roots, and of some
-// intermediates. Others are learned (CAs.Learn). The result must not be changed.
+// intermediates. Others are learned (CAs.Shown). The result must not be changed.
 func (ca *CA) Keys() []pins.Pin { return ca.keys }
 
 // hasIdentity reports whether the CA answers to an identity, in lower case.

@@ -87,7 +87,7 @@ func TestLearnedKeyCountsForPermittedNames(t *testing.T) {
 			}
 			learned := w.cas.Learn(cert(tt.good[0]), chain(issuing, middle, w.digicert)...)
 			restarted := policy.Knowing(map[pins.Pin]string{w.digicert.pin(): "DigiCert"})
-			restarted.Restore(learned...)
+			restarted.Add(learned...)
 			for _, cas := range []*policy.CAs{w.cas, restarted} {
 				for _, names := range tt.good {
 					if got := owners(cas, cert(names)); got != "DigiCert" {
@@ -116,7 +116,7 @@ func TestConstraintsNotUnderstoodTeachNothing(t *testing.T) {
 		t.Errorf("learned %v", got)
 	}
 	// What a database has that nobody can read permits nothing.
-	w.cas.Restore(ctwatch.IssuerKey{Pin: issuing.pin(), Anchor: w.digicert.pin(), NotBefore: now, NotAfter: now, NameConstraints: []byte("?")})
+	w.cas.Add(ctwatch.IssuerKey{Pin: issuing.pin(), Anchor: w.digicert.pin(), NotBefore: now, NotAfter: now, NameConstraints: []byte("?")})
 	if got := owners(w.cas, issued(issuing.pin())); got != "" {
 		t.Errorf("it is of %s", got)
 	}

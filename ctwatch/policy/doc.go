@@ -29,7 +29,7 @@
 //
 // A distinguished name, a serial number and a key identifier can be written into any
 // certificate. A CA is known by its keys alone: those of a table, and those that a
-// verified chain shows to be signed by one of them, see CAs.Learn. A name serves to show it to a
+// verified chain shows to be signed by one of them, see CAs.Shown. A name serves to show it to a
 // person and, while the issuer's key is not known, to find that a certificate is not
 // from an allowed CA; it never makes a certificate expected.
 package policy

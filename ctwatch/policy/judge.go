@@ -11,7 +11,7 @@ import (
 
 // Judge says whether a certificate should exist. It reads the names, matches, issuer,
 // key and validity, and neither the certificate's present verdict nor its CAA
-// identity. What its chain shows about the issuer (CAs.Learn) has to be learned
+// identity. What its chain shows about the issuer (CAs.Shown) has to be learned
 // before. What the details quote of a certificate is printable, but escaped for no
 // medium.
 func (p *Policy) Judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {

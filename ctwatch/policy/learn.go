@@ -17,9 +17,7 @@ import (
 // intermediates in all.
 const (
 	maxLearned    = 10_000
-	maxPerKey     = 16 // paths that are remembered for one key
-	maxChain      = 10
-	maxChainCert  = 64 << 10 // bytes
+	maxPerKey     = 16       // paths that are remembered for one key
 	maxRSA        = 8192     // bits
 	maxConstraint = 64 << 10 // bytes, of the name constraints of a path
 )
@@ -30,9 +28,9 @@ type learned struct {
 	ca *CA
 }
 
-// Learn looks through the chain of a certificate as a log or a server gives it,
-// certificates in DER in any order, for issuing keys that a known CA certified. It
-// returns what is new, to be kept, and to be passed to Restore after a restart.
+// Shown returns the issuing keys that a known CA certified, by the chain of a certificate
+// as a log gives it: certificates in DER, in any order. What is known is left out. Nothing
+// changes until the keys are passed to Add.
 //
 // The key belongs to the CA of the table that signed it, or that signed the
 // certificates between: to the nearest one above it. The names in certificates decide
@@ -48,8 +46,8 @@ type learned struct {
 // for which names, is remembered with the key.
 //
 // Certificates of more than 64 KiB, RSA keys of more than 8192 bits, and all after the
-// tenth certificate teach nothing.
-func (c *CAs) Learn(cert *ctwatch.Certificate, chain ...[]byte) (out []ctwatch.IssuerKey) {
+// tenth certificate are left out.
+func (c *CAs) Shown(cert *ctwatch.Certificate, chain [][]byte) (out []ctwatch.IssuerKey) {
 	if cert.NotBefore.IsZero() { // to Verify that is today
 		return nil
 	}
@@ -79,7 +77,7 @@ func (c *CAs) Learn(cert *ctwatch.Certificate, chain ...[]byte) (out []ctwatch.I
 			continue
 		}
 		for _, path := range paths {
-			if key, ok := c.keyOf(cc.pin, path); ok && c.learn(key) {
+			if key, ok := c.keyOf(cc.pin, path); ok {
 				out = append(out, key)
 			}
 		}
@@ -95,7 +93,7 @@ type chainCert struct {
 
 // parseChain reads what can be read of a chain, each certificate once.
 func parseChain(chain [][]byte) (out []chainCert) {
-	for _, der := range chain[:min(maxChain, len(chain))] {
+	for _, der := range chain[:min(ctwatch.MaxChain, len(chain))] {
 		if cert, err := parseCert(der); err == nil && !slices.ContainsFunc(out, func(c chainCert) bool { return c.Equal(cert) }) {
 			out = append(out, chainCert{cert, pins.FromSPKI(cert.RawSubjectPublicKeyInfo)})
 		}
@@ -105,8 +103,8 @@ func parseChain(chain [][]byte) (out []chainCert) {
 
 // parseCert reads a certificate, unless work with it would be without bounds.
 func parseCert(der []byte) (*x509.Certificate, error) {
-	if len(der) > maxChainCert {
-		return nil, fmt.Errorf("a certificate of %d bytes, more than the %d that are read", len(der), maxChainCert)
+	if len(der) > ctwatch.MaxChainCertificate {
+		return nil, fmt.Errorf("a certificate of %d bytes, more than the %d that are read", len(der), ctwatch.MaxChainCertificate)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -183,7 +181,7 @@ func (c *CAs) settled(pin pins.Pin, owners []*CA, cert *ctwatch.Certificate) boo
 	return true // also if no CA is known
 }
 
-func (c *CAs) learn(key ctwatch.IssuerKey) bool {
+func (c *CAs) add(key ctwatch.IssuerKey) bool {
 	ca, ok := c.keys[key.Anchor]
 	if _, listed := c.keys[key.Pin]; !ok || listed || key.Pin.IsZero() {
 		return false
@@ -200,13 +198,16 @@ func (c *CAs) learn(key ctwatch.IssuerKey) bool {
 	return true
 }
 
-// Restore takes in what Learn returned in an earlier run. What the table says goes
-// first: a key belongs to the CA that the table names now, and to none if it no
-// longer has the CA.
-func (c *CAs) Restore(keys ...ctwatch.IssuerKey) {
+// Add makes keys known that Shown returned, now or in an earlier run, and returns those
+// that were not. The table takes precedence: a key belongs to the CA that the table names
+// now, and to none if the table no longer has the CA.
+func (c *CAs) Add(keys ...ctwatch.IssuerKey) (added []ctwatch.IssuerKey) {
 	for _, k := range keys {
-		c.learn(k)
+		if c.add(k) {
+			added = append(added, k)
+		}
 	}
+	return added
 }
 
 // Claim takes in that an earlier version assigned a key to the CA of a name, without

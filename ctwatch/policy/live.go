@@ -53,7 +53,7 @@ func (l *Live) Judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Judgmen
 
 // A Store keeps the issuing keys that were learned, and has certificates judged again.
 type Store interface {
-	// Keys returns the issuing keys that CAs.Learn found in earlier runs.
+	// Keys returns the issuing keys that CAs.Shown found in earlier runs.
 	Keys(ctx context.Context) ([]ctwatch.IssuerKey, error)
 	// Claims returns the CAs to which earlier versions assigned issuing keys by name.
 	Claims(ctx context.Context) (map[pins.Pin]string, error)
@@ -69,7 +69,7 @@ func (l *Live) Recall(ctx context.Context, store Store) error {
 	if err != nil {
 		return err
 	}
-	l.CAs.Restore(learned...)
+	l.CAs.Add(learned...)
 	claims, err := store.Claims(ctx)
 	for pin, name := range claims {
 		l.CAs.Claim(pin, name)

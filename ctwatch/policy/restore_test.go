@@ -25,7 +25,7 @@ func TestRestoreGoesByTheTable(t *testing.T) {
 		"the key itself is in": {map[pins.Pin]string{w.digicert.pin(): "DigiCert", issuing.pin(): "Microsoft"}, "Microsoft"},
 	} {
 		cas := policy.Knowing(tt.keys)
-		cas.Restore(append(learned, ctwatch.IssuerKey{}, ctwatch.IssuerKey{Anchor: w.digicert.pin()})...)
+		cas.Add(append(learned, ctwatch.IssuerKey{}, ctwatch.IssuerKey{Anchor: w.digicert.pin()})...)
 		if got := owners(cas, cert); got != tt.want {
 			t.Errorf("%s: it is of %q, want %q", name, got, tt.want)
 		}
