@@ -8,7 +8,6 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
-	"ctwatch/pins/probe"
 )
 
 // Every place that takes a host name gives one answer: the same canonical name, or an error.
@@ -23,7 +22,7 @@ func TestOneReaderOfHostNames(t *testing.T) {
 		}
 	}
 	pattern := func(s string) (string, error) { p, err := pins.ParsePattern(s); return p.String(), err }
-	endpoint := func(s string) (string, error) { e, err := probe.ParseEndpoint(s); return e.Host, err }
+	endpoint := func(s string) (string, error) { e, err := pins.ParseEndpoint(s); return e.Host, err }
 	rule := func(s string) (string, error) { r, err := watchlist.NewRule(s, true); return r.Domain, err }
 	entrances := map[string]func(string) (string, error){
 		"pins.ParseHost":                     pins.ParseHost,

@@ -16,21 +16,6 @@ type Facts struct {
 	Unprobed func(Pattern) bool
 }
 
-// A Served is what one address of a host serves now: what it served when it was
-// last reached. An address that has an RSA and an ECDSA certificate has two.
-type Served struct {
-	Host      string    `json:"host"`      // the name that was asked for, in lower case
-	Address   string    `json:"address"`   // such as "192.0.2.1:443"
-	Algorithm string    `json:"algorithm"` // of the leaf's key
-	Chain     Chain     `json:"chain"`
-	ID        string    `json:"certificate"` // of the leaf's certificate, in hex
-	Named     bool      `json:"-"`           // the certificate has Host itself among its names, and not only by a wildcard
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
-	Since     time.Time `json:"since"` // first seen here
-	At        time.Time `json:"at"`    // last seen here
-}
-
 // An Issued is a certificate that a log has and that has not ended: one that may
 // be deployed.
 type Issued struct {

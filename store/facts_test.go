@@ -80,7 +80,7 @@ func TestServedCertificatesAndFinals(t *testing.T) {
 	observe(t, db, look("a.example.com", "192.0.2.1:443", 1))
 
 	leaf := func(h string, n int) pins.Leaf {
-		return pins.Leaf{Names: []pins.Pattern{{Name: h}}, DER: served(n).Leaf, CommonName: certificate(n).Names[0], Pin: certificate(n).Key.Pin, NotAfter: certificate(n).NotAfter}
+		return pins.Leaf{Names: []pins.Pattern{{Name: h}}, DER: served(n).Certificates[0], CommonName: certificate(n).Names[0], Pin: certificate(n).Key.Pin, NotAfter: certificate(n).NotAfter}
 	}
 	leaves, err := db.Documents.ServedCertificates(t.Context())
 	must(t, err)
@@ -120,8 +120,12 @@ func TestTheRevisionGrowsWithWhatPlansRestOn(t *testing.T) {
 		{"shipped", true, func() error { return db.Apps.Import(t.Context(), store.Shipped{App: "a", Version: "1"}) }},
 		{"settled", true, func() error { settle(t, db, pin("key1")); return nil }},
 		{"dropped", true, func() error { return db.Apps.DropVersion(t.Context(), "a", "1", "ada", "") }},
-		{"served", true, func() error { return db.Endpoints.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1)) }},
-		{"served still", false, func() error { return db.Endpoints.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1)) }},
+		{"served", true, func() error {
+			return db.Endpoints.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1), describe)
+		}},
+		{"served still", false, func() error {
+			return db.Endpoints.Observe(t.Context(), look("a.example", "192.0.2.1:443", 1), describe)
+		}},
 		{"forgotten", true, func() error { return db.Endpoints.KeepOnly(t.Context(), nil) }},
 		{"policy", true, func() error {
 			return db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key2", "a.example")})
@@ -156,7 +160,7 @@ func BenchmarkFacts(b *testing.B) {
 	}
 	must(b, db.Logs.Record(context.Background(), batch, n))
 	for i := range 1000 {
-		must(b, db.Endpoints.Observe(context.Background(), look(fmt.Sprintf("w%d.example.com", i), "192.0.2.1:443", i)))
+		must(b, db.Endpoints.Observe(context.Background(), look(fmt.Sprintf("w%d.example.com", i), "192.0.2.1:443", i), describe))
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,18 +12,23 @@ import (
 )
 
 // at is a look at a later time.
-func at(after time.Duration, l store.Look) store.Look {
+func at(after time.Duration, l pins.Look) pins.Look {
 	l.At = epoch.Add(after)
 	return l
+}
+
+// dead is a look at a host whose address refuses connections.
+func dead(h, a string) pins.Look {
+	return pins.Look{Endpoint: pins.Endpoint{Host: h}, At: epoch, Addresses: []pins.Address{{Addr: a, Err: errors.New("connection refused")}}}
 }
 
 // TestFirstLookIsOneForEachHost: what any later look shows first is the owner's no more
 // than an intruder's, however the address or the endpoint comes to be new.
 func TestFirstLookIsOneForEachHost(t *testing.T) {
 	const h, a1, a2 = "w1.example.com", "192.0.2.1:443", "192.0.2.2:443"
-	dead := store.Look{Host: h, Target: h + ":443", At: epoch, Complete: true, Addresses: []store.Reached{{Address: a1, Error: "connection refused"}}}
+	dead := dead(h, a1)
 	other := look(h, a2, 1)
-	other.Target = "192.0.2.2:443"
+	other.Endpoint.Target = "192.0.2.2:443"
 	for name, c := range map[string]struct {
 		before func(*store.DB)
 		counts bool
@@ -98,8 +104,14 @@ func TestFirstLookCoversCheckedNames(t *testing.T) {
 			db := judging(t, "", unlessServed)
 			o := look("w1.example.com", "192.0.2.1:443", 1)
 			s := &o.Addresses[0].Served[0]
-			s.Accepted, s.Certificate.Names = c.accepted, names
-			observe(t, db, o)
+			if c.accepted {
+				s.Problem = ""
+			}
+			must(t, db.Endpoints.Observe(t.Context(), o, func(der []byte) ctwatch.Certificate {
+				cert := describe(der)
+				cert.Names = names
+				return cert
+			}))
 			l := started(t, db, 1)
 			record(t, db, l, 1, logged(l, 11, 0, time.Hour))
 			got, err := db.Certificates.Standing(t.Context(), certificate(11).ID)
@@ -124,10 +136,10 @@ func TestOneLookElsewhereRetiresNothing(t *testing.T) {
 		"a person": {func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) }, pins.StateDeployed},
 		"rules":    {func(db *store.DB, l ctwatch.Log) { record(t, db, l, 1, found(l, 1, 0)) }, pins.StateDeployed},
 	} {
-		for what, elsewhere := range map[string]store.Look{
+		for what, elsewhere := range map[string]pins.Look{
 			"a foreign key":       look(h, a, 2),
-			"no address answers":  {Host: h, Target: h + ":443", At: epoch, Complete: true, Addresses: []store.Reached{{Address: "192.0.2.9:443", Error: "refused"}}},
-			"no address is there": {Host: h, Target: h + ":443", At: epoch, Complete: true},
+			"no address answers":  dead(h, "192.0.2.9:443"),
+			"no address is there": {Endpoint: pins.Endpoint{Host: h}, At: epoch},
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				db := judging(t, "", issuerRule("issuer"))

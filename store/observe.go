@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,60 +17,25 @@ import (
 // Endpoints keeps what servers serve.
 type Endpoints struct{ *database }
 
-// A Look is what was seen at one endpoint at a time.
-type Look struct {
-	Host   string // the name that was asked for, in lower case
-	Target string // what was connected to, as configured
-	At     time.Time
-	// Complete says that the addresses of the target were looked up: there are no
-	// others.
-	Complete  bool
-	Addresses []Reached
-}
-
-// A Reached is one address of an endpoint.
-type Reached struct {
-	Address string        // such as "192.0.2.1:443"
-	Error   string        // why it could not be reached; "" if it was
-	Served  []ServedChain // at least one if it was: one for each kind of key
-	// Partial says that it may serve others, which it did not show this time.
-	Partial bool
-}
-
-// A ServedChain is what an address serves to a client.
-type ServedChain struct {
-	Chain      pins.Chain
-	Leaf       []byte   // DER
-	Issuers    [][]byte // the other certificates that it sends
-	CommonName string
-	// Certificate describes the leaf: ID, names, key, issuer, matches and dates.
-	Certificate ctwatch.Certificate
-	// Accepted says that clients accept it: its chain leads to a root that they trust,
-	// and it is for the host. So a CA has checked its names.
-	Accepted bool
-}
-
-// A HostTarget names an endpoint.
-type HostTarget struct{ Host, Target string }
-
-func (e HostTarget) String() string { return e.Host + " at " + e.Target }
-
-// Observe notes what an endpoint serves. What an address that was not reached
-// served before stays. That a certificate is served is told once for each host; its
-// key and that of its issuer become known, and by that no more than seen.
-func (db Endpoints) Observe(ctx context.Context, l Look) error {
-	e := HostTarget{text(l.Host), text(l.Target)}
+// Observe records a look at an endpoint. Addresses that were not reached keep what they
+// served before. The first time that a host serves a certificate is an event; its key and
+// that of its issuer become known, but not trusted.
+//
+// describe returns what a leaf certificate says, given its DER: its ID, names, key,
+// matches and dates.
+func (db Endpoints) Observe(ctx context.Context, l pins.Look, describe func(der []byte) ctwatch.Certificate) error {
+	e := endpointOf(l.Endpoint)
 	return db.write(ctx, fmt.Sprintf("noting what %v serves", e), func(t *tx) error {
-		o := observation{tx: t, HostTarget: e, at: l.At}
+		o := observation{tx: t, endpoint: e, at: l.At, describe: describe}
 		if err := o.load(); err != nil {
 			return err
 		}
-		for _, r := range l.Addresses {
-			if err := o.address(r); err != nil {
-				return fmt.Errorf("address %s: %w", r.Address, err)
+		for _, a := range l.Addresses {
+			if err := o.address(a); err != nil {
+				return fmt.Errorf("address %s: %w", a.Addr, err)
 			}
 		}
-		if l.Complete {
+		if l.Complete() {
 			if err := o.dropOthers(l.Addresses); err != nil {
 				return err
 			}
@@ -81,20 +47,27 @@ func (db Endpoints) Observe(ctx context.Context, l Look) error {
 	})
 }
 
+// An endpoint is what the database knows an endpoint by.
+type endpoint struct{ host, target string }
+
+func endpointOf(e pins.Endpoint) endpoint { return endpoint{text(e.Host), text(e.HostPort())} }
+
+func (e endpoint) String() string { return e.host + " at " + e.target }
+
 // KeepOnly drops what was seen at endpoints other than these: they are not looked at
 // any more. Where there are none nothing is written.
-func (db Endpoints) KeepOnly(ctx context.Context, keep []HostTarget) error {
+func (db Endpoints) KeepOnly(ctx context.Context, keep []pins.Endpoint) error {
 	const what = "forgetting endpoints"
-	var gone []HostTarget
+	var gone []endpoint
 	err := db.read(ctx, what, func(t readTx) error {
 		rows, err := t.query(`SELECT DISTINCT host, target FROM served ORDER BY host, target`)
-		all, err := collect(rows, err, func(r *sql.Rows) (e HostTarget, err error) {
-			err = r.Scan(&e.Host, &e.Target)
+		all, err := collect(rows, err, func(r *sql.Rows) (e endpoint, err error) {
+			err = r.Scan(&e.host, &e.target)
 			return e, err
 		})
-		kept := make(map[HostTarget]bool, len(keep))
+		kept := make(map[endpoint]bool, len(keep))
 		for _, e := range keep {
-			kept[HostTarget{text(e.Host), text(e.Target)}] = true
+			kept[endpointOf(e)] = true
 		}
 		for _, e := range all {
 			if !kept[e] {
@@ -108,7 +81,7 @@ func (db Endpoints) KeepOnly(ctx context.Context, keep []HostTarget) error {
 	}
 	return db.write(ctx, what, func(t *tx) error {
 		for _, e := range gone {
-			o := observation{tx: t, HostTarget: e, at: t.now}
+			o := observation{tx: t, endpoint: e, at: t.now}
 			if err := o.load(); err != nil {
 				return err
 			}
@@ -139,8 +112,9 @@ type servedRow struct {
 // An observation is a transaction that notes what an endpoint serves.
 type observation struct {
 	*tx
-	HostTarget
-	at time.Time
+	endpoint
+	at       time.Time
+	describe func(der []byte) ctwatch.Certificate
 
 	first   bool                  // no look at the host, at any target, succeeded before
 	served  bool                  // this one did
@@ -150,12 +124,12 @@ type observation struct {
 }
 
 func (o *observation) load() error {
-	if err := o.queryRow(`SELECT NOT EXISTS (SELECT 1 FROM first_looks WHERE host = ?)`, o.Host).Scan(&o.first); err != nil {
+	if err := o.queryRow(`SELECT NOT EXISTS (SELECT 1 FROM first_looks WHERE host = ?)`, o.host).Scan(&o.first); err != nil {
 		return err
 	}
 	rows, err := o.query(`
 		SELECT address, leaf_hash, chain, open, named, certificate, algorithm, common_name, not_before, not_after
-		FROM served WHERE host = ? AND target = ? ORDER BY address, leaf_hash`, o.Host, o.Target)
+		FROM served WHERE host = ? AND target = ? ORDER BY address, leaf_hash`, o.host, o.target)
 	o.rows, err = collect(rows, err, func(r *sql.Rows) (s servedRow, err error) {
 		var chain []byte
 		err = r.Scan(&s.address, &s.leafHash, &chain, &s.open, &s.named, &s.certificate, &s.algorithm, &s.commonName, &s.notBefore, &s.notAfter)
@@ -165,7 +139,7 @@ func (o *observation) load() error {
 	if err != nil {
 		return err
 	}
-	rows, err = o.query(`SELECT DISTINCT certificate FROM served WHERE host = ?`, o.Host)
+	rows, err = o.query(`SELECT DISTINCT certificate FROM served WHERE host = ?`, o.host)
 	ids, err := collect(rows, err, func(r *sql.Rows) (id ctwatch.Hash, err error) {
 		err = r.Scan(&id)
 		return id, err
@@ -178,39 +152,44 @@ func (o *observation) load() error {
 }
 
 // address notes what one address serves.
-func (o *observation) address(r Reached) error {
-	r.Address = text(r.Address)
-	if r.Error == "" && len(r.Served) == 0 {
-		r.Error = "it served no certificate"
+func (o *observation) address(a pins.Address) error {
+	address := text(a.Addr)
+	if a.Err == nil && len(a.Served) == 0 {
+		a.Err = errors.New("it served no certificate")
 	}
-	if r.Error != "" {
+	if a.Err != nil {
 		_, err := o.exec(`UPDATE served SET last_error = ?4 WHERE host = ?1 AND target = ?2 AND address = ?3`,
-			o.Host, o.Target, r.Address, ctwatch.Printable(r.Error, 1000))
+			o.host, o.target, address, ctwatch.Printable(a.Err.Error(), 1000))
 		return err
 	}
 	before := make(map[ctwatch.Hash]servedRow)
 	for _, s := range o.rows {
-		if s.address == r.Address {
+		if s.address == address {
 			before[s.leafHash] = s
 		}
 	}
 	now := make(map[ctwatch.Hash]bool)
-	for i := range r.Served {
-		row := rowOf(o.Host, r.Address, &r.Served[i])
+	kinds := make(map[string]bool) // of the keys that are served now
+	for i := range a.Served {
+		c := o.chain(&a.Served[i])
+		row := c.row(o.host, address)
+		kinds[keyKind(row.algorithm)] = true
 		if now[row.leafHash] {
 			continue
 		}
 		now[row.leafHash], o.served = true, true
-		if err := o.noteServed(&r.Served[i]); err != nil {
+		if err := o.noteServed(c); err != nil {
 			return err
 		}
 		old, known := before[row.leafHash]
-		if err := o.serve(row, &r.Served[i], known && old == row, known); err != nil {
+		if err := o.serve(row, c, known && old == row, known); err != nil {
 			return err
 		}
 	}
 	for hash, s := range before {
-		if !now[hash] && !(r.Partial && otherKind(s, r.Served)) {
+		// What was served before may still be, if its key is of a kind that was asked for
+		// in vain: an RSA one beside an ECDSA one.
+		if !now[hash] && (a.Partial == nil || s.algorithm == "" || kinds[keyKind(s.algorithm)]) {
 			if err := o.drop(s); err != nil {
 				return err
 			}
@@ -219,23 +198,36 @@ func (o *observation) address(r Reached) error {
 	return nil
 }
 
-// otherKind reports whether what was served before has a key of another kind than
-// all that is served now: an RSA one beside an ECDSA one.
-func otherKind(s servedRow, now []ServedChain) bool {
-	kind, _, _ := strings.Cut(s.algorithm, " ")
-	return !slices.ContainsFunc(now, func(c ServedChain) bool { return strings.HasPrefix(c.Certificate.Key.Algorithm, kind) })
+// keyKind returns the kind of a key, without its size, such as "RSA".
+func keyKind(algorithm string) string {
+	kind, _, _ := strings.Cut(algorithm, " ")
+	return kind
 }
 
-func rowOf(host, address string, s *ServedChain) servedRow {
+// A servedChain is a chain that is served, with the description of its leaf.
+type servedChain struct {
+	*pins.Served
+	leaf ctwatch.Certificate
+}
+
+func (o *observation) chain(s *pins.Served) servedChain {
+	c := o.describe(s.Certificates[0])
+	c.Issuer.Pin = s.Chain.Issuer()
+	c.Verdict, c.FirstSeen = ctwatch.Unreviewed, o.at
+	c.SetPins()
+	return servedChain{s, c}
+}
+
+func (s servedChain) row(host, address string) servedRow {
 	row := servedRow{
-		address: address, leafHash: sha256.Sum256(s.Leaf), chain: string(joinPins(s.Chain.Pins)), open: s.Chain.Open,
-		named: slices.Contains(s.Certificate.Names, host), certificate: s.Certificate.ID, algorithm: text(s.Certificate.Key.Algorithm),
+		address: address, leafHash: sha256.Sum256(s.Certificates[0]), chain: string(joinPins(s.Chain.Pins)), open: s.Chain.Open,
+		named: slices.Contains(s.leaf.Names, host), certificate: s.leaf.ID, algorithm: text(s.leaf.Key.Algorithm),
 		commonName: text(s.CommonName),
 	}
-	if t := s.Certificate.NotBefore; !t.IsZero() {
+	if t := s.leaf.NotBefore; !t.IsZero() {
 		row.notBefore = sql.NullInt64{Int64: ms(t), Valid: true}
 	}
-	if t := s.Certificate.NotAfter; !t.IsZero() {
+	if t := s.leaf.NotAfter; !t.IsZero() {
 		row.notAfter = sql.NullInt64{Int64: ms(t), Valid: true}
 	}
 	return row
@@ -254,23 +246,23 @@ const (
 )
 
 // serve notes that an address serves a certificate.
-func (o *observation) serve(row servedRow, s *ServedChain, same, known bool) error {
+func (o *observation) serve(row servedRow, s servedChain, same, known bool) error {
 	if same {
-		_, err := o.exec(sqlServedAgain, o.Host, o.Target, row.address, row.leafHash[:], ms(o.at))
+		_, err := o.exec(sqlServedAgain, o.host, o.target, row.address, row.leafHash[:], ms(o.at))
 		return err
 	}
-	_, err := o.exec(sqlServe, o.Host, o.Target, row.address, row.leafHash[:], blob(s.Leaf), []byte(row.chain), row.open, row.certificate[:],
+	_, err := o.exec(sqlServe, o.host, o.target, row.address, row.leafHash[:], blob(s.Certificates[0]), []byte(row.chain), row.open, row.certificate[:],
 		row.algorithm, row.commonName, row.named, row.notBefore, row.notAfter, ms(o.at))
 	if err != nil {
 		return err
 	}
 	o.changed = true
 	o.touched = append(o.touched, row.certificate)
-	if err := o.keepIssuers(s.Issuers); err != nil {
+	if err := o.keepIssuers(s.Certificates[1:]); err != nil {
 		return err
 	}
 
-	place := servedAt{o.Host, row.address}
+	place := servedAt{o.host, row.address}
 	reason := "first seen at " + ctwatch.Printable(place.String(), 300)
 	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.algorithm, pins.ByProbe, reason); err != nil {
 		return err
@@ -304,22 +296,22 @@ const keyServed = "key_served"
 // the key: at the first look, with the names of the certificate if a CA has checked
 // them; and later, if its certificate is expected for another reason. Anyone who takes
 // a host over can serve a key, and obtain certificates for it.
-func (o *observation) noteServed(s *ServedChain) error {
+func (o *observation) noteServed(s servedChain) error {
 	pin := s.Chain.Leaf()
 	switch {
 	case pin.IsZero():
 		return nil
 	case !o.first:
-		_, err := o.exec(sqlServedLater, pin[:], o.Host, ms(o.at), s.Certificate.ID[:], string(ctwatch.Expected), `"`+keyServed+`"`)
+		_, err := o.exec(sqlServedLater, pin[:], o.host, ms(o.at), s.leaf.ID[:], string(ctwatch.Expected), `"`+keyServed+`"`)
 		return err
 	}
 	var names []string
-	if s.Accepted {
-		for _, p := range certifiedNames(s.Certificate.Names) {
+	if s.Problem == "" {
+		for _, p := range certifiedNames(s.leaf.Names) {
 			names = append(names, p.String())
 		}
 	}
-	_, err := o.exec(sqlServedFirst, pin[:], o.Host, ms(o.at), list(names))
+	_, err := o.exec(sqlServedFirst, pin[:], o.host, ms(o.at), list(names))
 	return err
 }
 
@@ -329,20 +321,20 @@ func (o *observation) endFirst() error {
 	if !o.first || !o.served {
 		return nil
 	}
-	_, err := o.exec(`INSERT INTO first_looks (host, at) VALUES (?, ?)`, o.Host, ms(o.at))
+	_, err := o.exec(`INSERT INTO first_looks (host, at) VALUES (?, ?)`, o.host, ms(o.at))
 	return err
 }
 
 // tellDeployed tells that a certificate is served for a host now.
-func (o *observation) tellDeployed(s *ServedChain, place servedAt) error {
-	if err := o.deploy([]ctwatch.Hash{s.Certificate.ID}, o.at); err != nil {
+func (o *observation) tellDeployed(s servedChain, place servedAt) error {
+	if err := o.deploy([]ctwatch.Hash{s.leaf.ID}, o.at); err != nil {
 		return err
 	}
-	seq, known, err := o.certificateSeq(s.Certificate.ID)
+	seq, known, err := o.certificateSeq(s.leaf.ID)
 	if err != nil {
 		return err
 	}
-	c := presentableCertificate(s.Certificate, o.now)
+	c := presentableCertificate(s.leaf, o.now)
 	at := stored(o.at)
 	c.Deployed, c.DeployedAt = true, &at
 	if known {
@@ -359,17 +351,17 @@ func (o *observation) tellDeployed(s *ServedChain, place servedAt) error {
 
 // drop notes that an address serves a certificate no more.
 func (o *observation) drop(s servedRow) error {
-	_, err := o.exec(`DELETE FROM served WHERE host = ? AND target = ? AND address = ? AND leaf_hash = ?`, o.Host, o.Target, s.address, s.leafHash[:])
+	_, err := o.exec(`DELETE FROM served WHERE host = ? AND target = ? AND address = ? AND leaf_hash = ?`, o.host, o.target, s.address, s.leafHash[:])
 	o.changed = true
 	o.touched = append(o.touched, s.certificate)
 	return err
 }
 
 // dropOthers drops the addresses that the endpoint has no more.
-func (o *observation) dropOthers(keep []Reached) error {
+func (o *observation) dropOthers(keep []pins.Address) error {
 	kept := make(map[string]bool, len(keep))
-	for _, r := range keep {
-		kept[text(r.Address)] = true
+	for _, a := range keep {
+		kept[text(a.Addr)] = true
 	}
 	for _, s := range o.rows {
 		if !kept[s.address] {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -32,12 +33,16 @@ func servedNow(t testing.TB, db *store.DB) (out []string) {
 func TestObservationsReplaceWhatWasReached(t *testing.T) {
 	const h, a1, a2 = "api.example.com", "192.0.2.1:443", "[2001:db8::1]:443"
 	db := open(t)
-	reached := func(a string, ns ...int) store.Reached { return look(h, a, ns...).Addresses[0] }
-	failed := func(a string) store.Reached { return store.Reached{Address: a, Error: "connection refused"} }
+	reached := func(a string, ns ...int) pins.Address { return look(h, a, ns...).Addresses[0] }
+	failed := func(a string) pins.Address { return pins.Address{Addr: a, Err: errors.New("connection refused")} }
 	step := 0
-	see := func(complete bool, want []string, rs ...store.Reached) {
+	see := func(complete bool, want []string, all ...pins.Address) {
 		t.Helper()
-		must(t, db.Endpoints.Observe(t.Context(), store.Look{Host: h, Target: h + ":443", At: epoch.Add(time.Duration(step) * time.Hour), Complete: complete, Addresses: rs}))
+		l := at(time.Duration(step)*time.Hour, pins.Look{Endpoint: pins.Endpoint{Host: h}, Addresses: all})
+		if !complete {
+			l.More = 1
+		}
+		observe(t, db, l)
 		step++
 		if diff := cmp.Diff(want, servedNow(t, db)); diff != "" {
 			t.Fatalf("step %d (-want +got):\n%s", step, diff)
@@ -52,7 +57,7 @@ func TestObservationsReplaceWhatWasReached(t *testing.T) {
 	see(true, []string{h + " " + a1 + " 2 0s 1h0m0s", h + " " + a2 + " 2 0s 1h0m0s", h + " " + a2 + " 3 0s 1h0m0s"}, reached(a1, 1), reached(a2, 1, 2))
 	see(true, []string{h + " " + a1 + " 2 0s 1h0m0s", h + " " + a2 + " 2 0s 2h0m0s", h + " " + a2 + " 3 0s 2h0m0s"}, failed(a1), reached(a2, 1, 2))
 	see(false, []string{h + " " + a1 + " 2 0s 1h0m0s", h + " " + a2 + " 2 0s 2h0m0s", h + " " + a2 + " 3 0s 2h0m0s"}, failed(a2))
-	see(false, []string{h + " " + a1 + " 2 0s 1h0m0s", h + " " + a2 + " 2 0s 2h0m0s", h + " " + a2 + " 3 0s 2h0m0s"}, store.Reached{Address: a2})
+	see(false, []string{h + " " + a1 + " 2 0s 1h0m0s", h + " " + a2 + " 2 0s 2h0m0s", h + " " + a2 + " 3 0s 2h0m0s"}, pins.Address{Addr: a2})
 	if revision(t, db) != rev {
 		t.Error("looks that showed what was shown before changed the revision")
 	}
@@ -62,7 +67,7 @@ func TestObservationsReplaceWhatWasReached(t *testing.T) {
 	}
 
 	observe(t, db, look("other.example", a1, 4))
-	keep := []store.HostTarget{{Host: h, Target: h + ":443"}, {Host: "other.example", Target: "other.example:443"}}
+	keep := []pins.Endpoint{{Host: h}, {Host: "other.example", Target: "other.example:443"}}
 	writesNothing(t, db, "forgetting nothing", func() { must(t, db.Endpoints.KeepOnly(t.Context(), keep)) })
 	must(t, db.Endpoints.KeepOnly(t.Context(), keep[1:]))
 	if diff := cmp.Diff([]string{"other.example " + a1 + " 5 0s 0s"}, servedNow(t, db)); diff != "" {

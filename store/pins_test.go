@@ -123,28 +123,39 @@ func eventsOf(t testing.TB, db *store.DB, et ctwatch.EventType) (out []ctwatch.E
 	return out
 }
 
-// served is certificate n as a server has it, below its issuer and a root.
-func served(n int) store.ServedChain {
+// served is certificate n as a server has it, below its issuer and a root that clients do
+// not trust.
+func served(n int) pins.Served {
+	c := certificate(n)
+	return pins.Served{
+		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, pin("root")}}, Certificates: [][]byte{fmt.Appendf(nil, "leaf %d", n)},
+		CommonName: c.Names[0], Problem: "an unknown root",
+	}
+}
+
+// describe describes what served makes.
+func describe(der []byte) ctwatch.Certificate {
+	var n int
+	if _, err := fmt.Sscanf(string(der), "leaf %d", &n); err != nil {
+		panic(err)
+	}
 	c := certificate(n)
 	c.Matches = nil
-	return store.ServedChain{
-		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, pin("root")}}, Leaf: fmt.Appendf(nil, "leaf %d", n),
-		CommonName: c.Names[0], Certificate: c,
-	}
+	return c
 }
 
 // look is what host h serves at address a.
-func look(h, a string, ns ...int) store.Look {
-	r := store.Reached{Address: a}
+func look(h, a string, ns ...int) pins.Look {
+	addr := pins.Address{Addr: a}
 	for _, n := range ns {
-		r.Served = append(r.Served, served(n))
+		addr.Served = append(addr.Served, served(n))
 	}
-	return store.Look{Host: h, Target: h + ":443", At: epoch, Complete: true, Addresses: []store.Reached{r}}
+	return pins.Look{Endpoint: pins.Endpoint{Host: h}, At: epoch, Addresses: []pins.Address{addr}}
 }
 
-func observe(t testing.TB, db *store.DB, l store.Look) {
+func observe(t testing.TB, db *store.DB, l pins.Look) {
 	t.Helper()
-	must(t, db.Endpoints.Observe(t.Context(), l))
+	must(t, db.Endpoints.Observe(t.Context(), l, describe))
 }
 
 func settle(t testing.TB, db *store.DB, shipped ...pins.Pin) int {

@@ -174,8 +174,8 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 		},
 		"probe": strangers(func(rt *rapid.T) {
 			l := look("w0.example.com", fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), drawCerts.Draw(rt, "certificates")...)
-			l.Complete, l.At = rapid.Bool().Draw(rt, "complete"), w.clock.Now()
-			must(w.t, w.db.Endpoints.Observe(ctx, l))
+			l.More, l.At = rapid.IntRange(0, 1).Draw(rt, "more addresses"), w.clock.Now()
+			must(w.t, w.db.Endpoints.Observe(ctx, l, describe))
 		}),
 		"forget": strangers(func(*rapid.T) { must(w.t, w.db.Endpoints.KeepOnly(ctx, nil)) }),
 		"settle": strangers(func(rt *rapid.T) {

@@ -28,6 +28,7 @@ import (
 	"ctwatch/notify/nats"
 	"ctwatch/notify/nats/embedded"
 	"ctwatch/notify/stdout"
+	"ctwatch/pins"
 	"ctwatch/pins/probe"
 	"ctwatch/pins/publish"
 	"ctwatch/store"
@@ -38,8 +39,8 @@ type daemon struct {
 	cfg    *configs.Config  // as it was at the start
 	first  *setup.Inventory // by cfg
 	logger *slog.Logger
-	probe  func(context.Context, probe.Endpoint) probe.Look // optional; by the network
-	now    func() time.Time                                 // optional; by the system's clock: for the store and pin documents
+	probe  func(context.Context, pins.Endpoint) pins.Look // optional; by the network
+	now    func() time.Time                               // optional; by the system's clock: for the store and pin documents
 
 	out   io.Writer // where the stdout sender writes
 	json  bool

@@ -52,13 +52,12 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = db.Endpoints.Observe(t.Context(), store.Look{
-			Host: host, Target: host + ":443", At: time.Now(), Complete: true,
-			Addresses: []store.Reached{{Address: "192.0.2.1:443", Served: []store.ServedChain{{
-				Chain: pins.Chain{Pins: []pins.Pin{issued.LeafPin, issued.IssuerPin}, Open: true}, Leaf: der, Issuers: [][]byte{by.Intermediate},
-				Certificate: ctwatch.Certificate{ID: issued.ID, Names: []string{host}},
+		err = db.Endpoints.Observe(t.Context(), pins.Look{
+			Endpoint: pins.Endpoint{Host: host}, At: time.Now(),
+			Addresses: []pins.Address{{Addr: "192.0.2.1:443", Served: []pins.Served{{
+				Chain: pins.Chain{Pins: []pins.Pin{issued.LeafPin, issued.IssuerPin}, Open: true}, Certificates: [][]byte{der, by.Intermediate},
 			}}}},
-		})
+		}, func([]byte) ctwatch.Certificate { return ctwatch.Certificate{ID: issued.ID, Names: []string{host}} })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,12 +22,12 @@ func (d *daemon) plan(ctx context.Context) error {
 	}
 	look := d.probe
 	if look == nil {
-		look = probe.New(probe.Config{}).Look
+		look = newProber().Look
 	}
 	var err error
 	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
 		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
-		Endpoints: func() []probe.Endpoint {
+		Endpoints: func() []pins.Endpoint {
 			inv := d.inventory.Load()
 			if d.cfg.Probe.Interval == 0 || inv.Config.Probe.Interval == 0 { // to turn it on takes a restart
 				return nil
@@ -61,7 +61,7 @@ func (d *daemon) inLine(ctx context.Context, inv *setup.Inventory) error {
 	if err := inv.Apply(ctx, d.db, d.verdicts); err != nil {
 		return err
 	}
-	return d.db.Endpoints.KeepOnly(ctx, inv.Targets())
+	return d.db.Endpoints.KeepOnly(ctx, inv.Endpoints)
 }
 
 // pinDocuments serves the pins of apps to everybody.

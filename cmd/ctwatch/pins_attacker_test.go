@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
-	"ctwatch/store"
 )
 
 // The attacker's keys, and the owner's.
@@ -116,10 +116,7 @@ func (a *attack) actions() map[string]func(*rapid.T) {
 			a.observe(host, fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address")), rapid.Bool().Draw(rt, "complete"), a.chain(key, c, host))
 		},
 		"no answer": func(rt *rapid.T) {
-			a.check(a.db.Endpoints.Observe(a.t.Context(), store.Look{
-				Host: apiHost, Target: "127.0.0.1:1", At: time.Now(), Complete: rapid.Bool().Draw(rt, "complete"),
-				Addresses: []store.Reached{{Address: "192.0.2.9:443", Error: "refused"}},
-			}))
+			a.sees(apiHost, rapid.Bool().Draw(rt, "complete"), pins.Address{Addr: "192.0.2.9:443", Err: errors.New("refused")})
 		},
 		"the owner looks":    func(*rapid.T) { a.honestLook() },
 		"the owner restarts": func(*rapid.T) { a.restart() },

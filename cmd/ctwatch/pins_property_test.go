@@ -64,15 +64,16 @@ type roleKey struct {
 // A pinWorld is a store and a configuration to which everything happens that changes
 // what is trusted.
 type pinWorld struct {
-	t       *testing.T
-	dir     string
-	config  string
-	db      *store.DB    // of the daemon; commands open their own beside it
-	rules   *policy.Live // of the daemon: those of the configuration when it was read last
-	log     ctwatch.Log
-	entries uint64
-	served  time.Time
-	made    map[string]int // what there was to look at
+	t         *testing.T
+	dir       string
+	config    string
+	db        *store.DB    // of the daemon; commands open their own beside it
+	rules     *policy.Live // of the daemon: those of the configuration when it was read last
+	log       ctwatch.Log
+	entries   uint64
+	served    time.Time
+	made      map[string]int                 // what there was to look at
+	described map[string]ctwatch.Certificate // what servers serve, by DER
 
 	// By what was asked for here, and not by what the store says:
 	vouched  map[roleKey]map[pins.Pattern]bool // by persons
@@ -160,7 +161,7 @@ func newPinWorld(t *testing.T, dir string) *pinWorld {
 		t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), served: time.Now().Add(-time.Hour),
 		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[roleKey]bool), poisoned: make(map[pins.Pin]bool),
 		logged: make(map[pins.Pin][]ctwatch.Certificate), judged: make(map[ctwatch.Hash]ctwatch.Verdict),
-		rejected: make(map[ctwatch.Hash]bool),
+		rejected: make(map[ctwatch.Hash]bool), described: make(map[string]ctwatch.Certificate),
 	}
 	w.configure(nil, nil)
 	w.open()
@@ -215,16 +216,26 @@ func (w *pinWorld) prove() {
 }
 
 // chain is a certificate as a server has it.
-func (w *pinWorld) chain(leaf string, c ctwatch.Certificate, host string) store.ServedChain {
-	return store.ServedChain{
-		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, worldPin("root")}}, Leaf: leafDER(leaf, c.ID), CommonName: host, Certificate: c,
+func (w *pinWorld) chain(leaf string, c ctwatch.Certificate, host string) pins.Served {
+	der := leafDER(leaf, c.ID)
+	w.described[string(der)] = c
+	return pins.Served{
+		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, worldPin("root")}}, Certificates: [][]byte{der}, CommonName: host,
+		Problem: "an unknown root",
 	}
 }
 
-func (w *pinWorld) observe(host, address string, complete bool, served ...store.ServedChain) {
-	w.check(w.db.Endpoints.Observe(w.t.Context(), store.Look{
-		Host: host, Target: "127.0.0.1:1", At: time.Now(), Complete: complete, Addresses: []store.Reached{{Address: address, Served: served}},
-	}))
+func (w *pinWorld) observe(host, address string, complete bool, served ...pins.Served) {
+	w.sees(host, complete, pins.Address{Addr: address, Served: served})
+}
+
+// sees records a look, which is complete or leaves another address out.
+func (w *pinWorld) sees(host string, complete bool, address pins.Address) {
+	l := pins.Look{Endpoint: pins.Endpoint{Host: host, Target: "127.0.0.1:1"}, At: time.Now(), Addresses: []pins.Address{address}}
+	if !complete {
+		l.More = 1
+	}
+	w.check(w.db.Endpoints.Observe(w.t.Context(), l, func(der []byte) ctwatch.Certificate { return w.described[string(der)] }))
 }
 
 func (w *pinWorld) approve(rt *rapid.T, name string, role pins.Role, host string) {
@@ -272,7 +283,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 		"a look": func(rt *rapid.T) {
 			host := drawServed.Draw(rt, "host")
 			address := fmt.Sprintf("192.0.2.%d:443", rapid.IntRange(1, 2).Draw(rt, "address"))
-			var served []store.ServedChain
+			var served []pins.Served
 			for range rapid.IntRange(0, 1).Draw(rt, "chains") {
 				c, leaf := w.drawCertificate(rt)
 				served = append(served, w.chain(leaf, c, host))

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +15,6 @@ import (
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 	"ctwatch/pins/probe"
-	"ctwatch/store"
 )
 
 func (a *app) probeCommand() *cobra.Command {
@@ -42,9 +39,9 @@ looked. Without a host it looks at all endpoints of the configuration.`,
 }
 
 func (a *app) probe(ctx context.Context, args []string, name string, record bool) error {
-	var endpoints []probe.Endpoint
+	var endpoints []pins.Endpoint
 	for _, arg := range args {
-		e, err := probe.ParseEndpoint(arg)
+		e, err := pins.ParseEndpoint(arg)
 		if err != nil {
 			return &usageError{err}
 		}
@@ -53,7 +50,7 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 			if err != nil || p.Reach != pins.Exact {
 				return usagef("--servername %s: want a host name", ctwatch.Printable(name, 100))
 			}
-			e = probe.Endpoint{Host: p.Name, Target: setup.Target(e), Configured: true}
+			e = pins.Endpoint{Host: p.Name, Target: e.HostPort(), Configured: true}
 		}
 		endpoints = append(endpoints, e)
 	}
@@ -67,7 +64,7 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		for i, e := range endpoints {
 			// Recorded under the target that the configuration knows it by.
 			for _, known := range d.inv.Endpoints {
-				if known.Host == e.Host && setup.Target(known) == setup.Target(e) {
+				if known.Host == e.Host && known.HostPort() == e.HostPort() {
 					endpoints[i] = known
 				}
 			}
@@ -81,7 +78,7 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		looks := look(ctx, endpoints)
 		list := watchlist.New(d.inv.Rules())
 		for _, l := range looks {
-			if err := d.db.Endpoints.Observe(ctx, observation(l, list)); err != nil {
+			if err := d.db.Endpoints.Observe(ctx, l, list.Describe); err != nil {
 				return err
 			}
 		}
@@ -93,9 +90,9 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 }
 
 // look looks at endpoints, a few at once.
-func look(ctx context.Context, endpoints []probe.Endpoint) []probe.Look {
-	p := probe.New(probe.Config{})
-	looks := make([]probe.Look, len(endpoints))
+func look(ctx context.Context, endpoints []pins.Endpoint) []pins.Look {
+	p := newProber()
+	looks := make([]pins.Look, len(endpoints))
 	free := make(chan struct{}, 8)
 	var wg sync.WaitGroup
 	for i, e := range endpoints {
@@ -109,138 +106,62 @@ func look(ctx context.Context, endpoints []probe.Endpoint) []probe.Look {
 	return looks
 }
 
-// A shownLook is what "probe --json" prints of one host.
-type shownLook struct {
-	Host      string         `json:"host"`
-	Endpoint  string         `json:"endpoint"`
-	At        time.Time      `json:"at"`
-	Addresses []shownAddress `json:"addresses"`
-	Error     string         `json:"error,omitempty"`
-}
-
-type shownAddress struct {
-	Address string       `json:"address"`
-	Chains  []shownChain `json:"chains"`
-	Error   string       `json:"error,omitempty"`
-}
-
-type shownChain struct {
-	Certificate string     `json:"certificate"` // ID
-	Algorithm   string     `json:"algorithm"`
-	Pins        []pins.Pin `json:"pins"` // leaf first, as far as the chain is known
-	Complete    bool       `json:"complete"`
-	Names       []string   `json:"names"`
-	NotBefore   time.Time  `json:"not_before"`
-	NotAfter    time.Time  `json:"not_after"`
-	Version     string     `json:"tls_version"`
-	Problem     string     `json:"problem,omitempty"`
-}
-
-func (a *app) showLooks(looks []probe.Look) error {
-	var shown []shownLook
-	failed := false
-	for _, l := range looks {
-		s := shownLook{Host: l.Endpoint.Host, Endpoint: l.Endpoint.String(), At: l.At.UTC(), Addresses: []shownAddress{}}
-		if l.Err != nil {
-			s.Error = l.Err.Error()
-		}
-		failed = failed || l.Failure() != nil
-		for _, addr := range l.Addresses {
-			sa := shownAddress{Address: addr.Addr.String(), Chains: []shownChain{}}
-			if err := errors.Join(addr.Err, addr.Partial); err != nil {
-				sa.Error = err.Error()
-			}
-			for _, c := range addr.Served {
-				sc := shownChain{
-					Algorithm: c.Algorithm, Pins: c.Chain.Pins, Complete: !c.Chain.Open, Names: c.Names,
-					NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Version: c.Version, Problem: c.Problem,
-				}
-				if tbs, err := entry.TBS(c.Certificates[0]); err == nil {
-					if id, _, err := entry.Identity(tbs); err == nil {
-						sc.Certificate = id.String()
-					}
-				}
-				sa.Chains = append(sa.Chains, sc)
-			}
-			s.Addresses = append(s.Addresses, sa)
-		}
-		shown = append(shown, s)
-	}
+func (a *app) showLooks(looks []pins.Look) error {
+	show := a.printLooks
 	if a.json {
-		if err := a.printJSON(shown); err != nil {
-			return err
-		}
-	} else if err := a.printLooks(shown); err != nil {
+		show = func(looks []pins.Look) error { return a.printJSON(looks) }
+	}
+	if err := show(looks); err != nil {
 		return err
 	}
-	if failed {
+	if slices.ContainsFunc(looks, func(l pins.Look) bool { return l.Failure() != nil }) {
 		return errTold
 	}
 	return nil
 }
 
-func (a *app) printLooks(shown []shownLook) error {
+func (a *app) printLooks(looks []pins.Look) error {
 	t := a.table("ENDPOINT", "ADDRESS", "KEY", "NOT AFTER", "PINS, LEAF FIRST")
-	for _, s := range shown {
-		if s.Error != "" {
-			t.row(s.Endpoint, "-", "-", "-", s.Error)
+	for _, l := range looks {
+		endpoint := l.Endpoint.String()
+		if l.Err != nil {
+			t.row(endpoint, "-", "-", "-", l.Err.Error())
 		}
-		for _, addr := range s.Addresses {
-			for _, c := range addr.Chains {
-				for i, pin := range c.Pins {
-					t.row(first(i, s.Endpoint), first(i, addr.Address), first(i, c.Algorithm), first(i, day(c.NotAfter)), pin.String())
+		for _, addr := range l.Addresses {
+			for _, s := range addr.Served {
+				for i, pin := range s.Chain.Pins {
+					t.row(first(i, endpoint), first(i, addr.Addr), first(i, s.Algorithm), first(i, day(s.NotAfter)), pin.String())
 				}
-				if c.Problem != "" {
-					t.row("", "", "", "", "! "+c.Problem)
+				if s.Problem != "" {
+					t.row("", "", "", "", "! "+s.Problem)
 				}
 			}
-			if addr.Error != "" {
-				t.row(s.Endpoint, addr.Address, "-", "-", addr.Error)
+			if err := addr.Problem(); err != nil {
+				t.row(endpoint, addr.Addr, "-", "-", err.Error())
 			}
 		}
 	}
 	return t.flush()
 }
 
-// observation is what the store keeps of a look.
-func observation(l probe.Look, list *watchlist.List) store.Look {
-	out := store.Look{Host: l.Endpoint.Host, Target: setup.Target(l.Endpoint), At: l.At, Complete: l.Err == nil && l.More == 0}
-	for _, addr := range l.Addresses {
-		r := store.Reached{Address: addr.Addr.String(), Partial: addr.Partial != nil}
-		if addr.Err != nil {
-			r.Error = addr.Err.Error()
+// newProber returns what looks at servers, from this machine.
+func newProber() *probe.Prober {
+	return probe.New(probe.Config{ID: func(der []byte) string {
+		tbs, err := entry.TBS(der)
+		if err != nil {
+			return ""
 		}
-		for _, s := range addr.Served {
-			r.Served = append(r.Served, store.ServedChain{
-				Chain: s.Chain, Leaf: s.Certificates[0], Issuers: s.Certificates[1:], CommonName: s.CommonName, Certificate: describeServed(s, list, l.At),
-				Accepted: s.Problem == "",
-			})
+		id, _, err := entry.Identity(tbs)
+		if err != nil {
+			return ""
 		}
-		out.Addresses = append(out.Addresses, r)
-	}
-	return out
-}
-
-// describeServed describes the leaf of a chain that is served.
-func describeServed(s probe.Served, list *watchlist.List, at time.Time) ctwatch.Certificate {
-	der := s.Certificates[0]
-	tbs, err := entry.TBS(der)
-	if err != nil {
-		tbs = der // what can be read of it is
-	}
-	c := entry.Describe(tbs)
-	c.Matches = list.Matches(append(c.Names[:len(c.Names):len(c.Names)], c.IPAddresses...))
-	c.Issuer.Pin = s.Chain.Issuer()
-	sum := ctwatch.Hash(sha256.Sum256(der))
-	c.Fingerprints.Certificate = &sum
-	c.Verdict, c.FirstSeen = ctwatch.Unreviewed, at
-	c.SetPins()
-	return c
+		return id.String()
+	}})
 }
 
 // record keeps what the daemon saw of an endpoint.
-func (d *daemon) record(ctx context.Context, l probe.Look) error {
-	if err := d.db.Endpoints.Observe(ctx, observation(l, d.list.Current())); err != nil {
+func (d *daemon) record(ctx context.Context, l pins.Look) error {
+	if err := d.db.Endpoints.Observe(ctx, l, d.list.Current().Describe); err != nil {
 		return fmt.Errorf("%s: %w", strings.TrimSpace(l.Endpoint.String()), err)
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"ctwatch/pins/probe"
+	"ctwatch/pins"
 )
 
 // A lookout notes who is looked at instead of looking.
@@ -20,11 +20,11 @@ type lookout struct {
 	seen map[string]int
 }
 
-func (l *lookout) look(_ context.Context, e probe.Endpoint) probe.Look {
+func (l *lookout) look(_ context.Context, e pins.Endpoint) pins.Look {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen[e.Host]++
-	return probe.Look{Endpoint: e, At: time.Now()}
+	return pins.Look{Endpoint: e, At: time.Now()}
 }
 
 func (l *lookout) looks(host string) int {

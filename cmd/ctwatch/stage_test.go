@@ -20,6 +20,7 @@ import (
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/pins"
 	"ctwatch/pins/probe"
 	"ctwatch/store"
 )
@@ -311,7 +312,7 @@ func (s *stage) start(config string) *testDaemon {
 	return r
 }
 
-type lookFunc = func(context.Context, probe.Endpoint) probe.Look
+type lookFunc = func(context.Context, pins.Endpoint) pins.Look
 
 func (s *stage) lookFunc() lookFunc {
 	if s.look != nil {
@@ -322,11 +323,11 @@ func (s *stage) lookFunc() lookFunc {
 
 // lookAtConfigured looks at endpoints that the configuration names, and finds nothing
 // at others: what the world serves for a watched name is no matter of a test.
-func lookAtConfigured() func(context.Context, probe.Endpoint) probe.Look {
+func lookAtConfigured() func(context.Context, pins.Endpoint) pins.Look {
 	prober := probe.New(probe.Config{})
-	return func(ctx context.Context, e probe.Endpoint) probe.Look {
+	return func(ctx context.Context, e pins.Endpoint) pins.Look {
 		if !e.Configured {
-			return probe.Look{Endpoint: e, At: time.Now()}
+			return pins.Look{Endpoint: e, At: time.Now()}
 		}
 		return prober.Look(ctx, e)
 	}

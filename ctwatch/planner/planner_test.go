@@ -97,11 +97,12 @@ func (l *lab) certificate(leaf string, from time.Time, life time.Duration) ctwat
 // serves has api serve a certificate from now on.
 func (l *lab) serves(c ctwatch.Certificate) {
 	l.t.Helper()
-	l.check(l.db.Endpoints.Observe(l.t.Context(), store.Look{
-		Host: api, Target: api + ":443", At: l.now, Complete: true, Addresses: []store.Reached{{Address: "192.0.2.1:443", Served: []store.ServedChain{{
-			Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, pin("CA"), pin("root")}}, Leaf: c.ID[:], CommonName: api, Certificate: c,
+	l.check(l.db.Endpoints.Observe(l.t.Context(), pins.Look{
+		Endpoint: pins.Endpoint{Host: api}, At: l.now, Addresses: []pins.Address{{Addr: "192.0.2.1:443", Served: []pins.Served{{
+			Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, pin("CA"), pin("root")}}, Certificates: [][]byte{c.ID[:]}, CommonName: api,
+			Problem: "an unknown root",
 		}}}},
-	}))
+	}, func([]byte) ctwatch.Certificate { return c }))
 }
 
 // logged has a log show a certificate.

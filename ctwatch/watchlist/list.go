@@ -3,6 +3,7 @@ package watchlist
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"strings"
 
@@ -195,6 +196,19 @@ func (l *List) matchPattern(name []byte) bool {
 
 // maxMatches bounds what Matches returns.
 const maxMatches = 1 << 16
+
+// Describe returns what a certificate says, given its DER, and which rules match it.
+func (l *List) Describe(der []byte) ctwatch.Certificate {
+	tbs, err := entry.TBS(der)
+	if err != nil {
+		tbs = der // as much as can be read
+	}
+	c := entry.Describe(tbs)
+	c.Matches = l.Matches(slices.Concat(c.Names, c.IPAddresses))
+	sum := ctwatch.Hash(sha256.Sum256(der))
+	c.Fingerprints.Certificate = &sum
+	return c
+}
 
 // Matches returns which rules match which of a certificate's names and addresses,
 // these written out: in the order of the rules, and for one rule in that of the

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"ctwatch/pins"
 )
 
 // A Resolver finds the addresses of a name. A *net.Resolver is one.
@@ -16,8 +18,8 @@ type Resolver interface {
 }
 
 // resolve returns the addresses to look at, and how many more there are.
-func (p *Prober) resolve(ctx context.Context, e Endpoint) (addrs []netip.AddrPort, more int, err error) {
-	host, port, err := e.target()
+func (p *Prober) resolve(ctx context.Context, e pins.Endpoint) (addrs []netip.AddrPort, more int, err error) {
+	host, port, err := e.Dial()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -74,7 +76,7 @@ func inTurns(ips []netip.Addr) []netip.Addr {
 }
 
 // refusal returns an error for an address that an endpoint must not lead to.
-func refusal(e Endpoint, addr netip.AddrPort) error {
+func refusal(e pins.Endpoint, addr netip.AddrPort) error {
 	if e.Configured || public(addr.Addr()) {
 		return nil
 	}

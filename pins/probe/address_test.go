@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"ctwatch/pins"
 	"ctwatch/pins/probe"
 )
 
@@ -36,17 +37,17 @@ func TestOnlyPublicAddressesAreDialledUnlessConfigured(t *testing.T) {
 					return nil, errNotDialled
 				},
 			})
-			l := p.Look(t.Context(), probe.Endpoint{Host: host})
+			l := p.Look(t.Context(), pins.Endpoint{Host: host})
 			if dialled != public || len(l.Addresses) != 1 {
 				t.Errorf("dialled: %v, want %v: %+v", dialled, public, l)
 			}
 			if !public {
 				mustFail(t, l.Err, host, "no public address", "name the endpoint in the configuration")
-				mustFail(t, l.Addresses[0].Err, l.Addresses[0].Addr.String())
+				mustFail(t, l.Addresses[0].Err, l.Addresses[0].Addr)
 			}
 
 			dialled = false
-			if p.Look(t.Context(), probe.Endpoint{Host: host, Configured: true}); !dialled {
+			if p.Look(t.Context(), pins.Endpoint{Host: host, Configured: true}); !dialled {
 				t.Error("configured, and not dialled")
 			}
 		})
@@ -63,7 +64,7 @@ func TestAPrivateAddressAmongPublicOnesIsLeftOut(t *testing.T) {
 			return nil, errNotDialled
 		},
 	})
-	l := p.Look(t.Context(), probe.Endpoint{Host: host, Target: host + ":8443"})
+	l := p.Look(t.Context(), pins.Endpoint{Host: host, Target: host + ":8443"})
 	if l.Err != nil || len(l.Addresses) != 3 {
 		t.Fatalf("%+v", l)
 	}
@@ -71,7 +72,7 @@ func TestAPrivateAddressAmongPublicOnesIsLeftOut(t *testing.T) {
 		mustFail(t, l.Addresses[i].Err, want)
 	}
 	// Nor is an address that is private itself, or a target, without a person's word.
-	for _, e := range []probe.Endpoint{{Host: "10.0.0.1"}, {Host: host, Target: "[::1]:443"}} {
+	for _, e := range []pins.Endpoint{{Host: "10.0.0.1"}, {Host: host, Target: "[::1]:443"}} {
 		mustFail(t, p.Look(t.Context(), e).Err, "no public address")
 	}
 }

@@ -3,11 +3,13 @@ package probe
 import (
 	"container/heap"
 	"time"
+
+	"ctwatch/pins"
 )
 
 // A job is an endpoint that is looked at for ever.
 type job struct {
-	endpoint Endpoint
+	endpoint pins.Endpoint
 
 	due     time.Time // of the next look; the zero time is before all others
 	begun   time.Time // the last look
@@ -24,15 +26,15 @@ type job struct {
 
 // An agenda knows which endpoint to look at next.
 type agenda struct {
-	jobs  map[Endpoint]*job
+	jobs  map[pins.Endpoint]*job
 	order order // those that are not running
 }
 
-func newAgenda() *agenda { return &agenda{jobs: make(map[Endpoint]*job)} }
+func newAgenda() *agenda { return &agenda{jobs: make(map[pins.Endpoint]*job)} }
 
 // update makes the agenda one of these endpoints. The new ones are due at once.
-func (a *agenda) update(endpoints []Endpoint, now time.Time) {
-	listed := make(map[Endpoint]bool, len(endpoints))
+func (a *agenda) update(endpoints []pins.Endpoint, now time.Time) {
+	listed := make(map[pins.Endpoint]bool, len(endpoints))
 	for _, e := range endpoints {
 		listed[e] = true
 		if j := a.jobs[e]; j != nil {

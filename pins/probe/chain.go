@@ -11,17 +11,19 @@ import (
 	"strings"
 	"time"
 
+	"ctwatch/pins"
 	"ctwatch/pins/chain"
 )
 
 // served describes what a server sent.
-func (p *Prober) served(host string, state tls.ConnectionState) Served {
+func (p *Prober) served(host, address string, state tls.ConnectionState) pins.Served {
 	sent := state.PeerCertificates
 	extra := max(0, len(sent)-p.cfg.MaxCertificates)
 	sent = sent[:len(sent)-extra]
 	leaf := sent[0]
 
-	s := Served{
+	s := pins.Served{
+		Host: host, Address: address, ID: p.cfg.ID(leaf.Raw),
 		Algorithm:  chain.Algorithm(leaf.PublicKey),
 		NotBefore:  leaf.NotBefore,
 		NotAfter:   leaf.NotAfter,

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ctwatch/pins"
 	"ctwatch/pins/probe"
 )
 
@@ -196,7 +197,7 @@ func TestConnectionsThatFailSayWhy(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	e := probe.Endpoint{Host: host, Target: at.String(), Configured: true}
+	e := pins.Endpoint{Host: host, Target: at.String(), Configured: true}
 	mustFail(t, probe.New(probe.Config{Dial: hangs}).Look(ctx, e).Failure(), at.String(), "was ended")
 }
 

@@ -21,11 +21,12 @@ func TestTellsTheLeafAndTheWholeChain(t *testing.T) {
 	f := newFamily(t)
 	at := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}})
 	now := time.Now()
-	l := look(t, probe.Config{Roots: f.roots(), Now: func() time.Time { return now }}, at)
+	l := look(t, probe.Config{Roots: f.roots(), Now: func() time.Time { return now }, ID: func([]byte) string { return "ID" }}, at)
 	if !l.At.Equal(now) || l.Failure() != nil || l.More != 0 {
 		t.Errorf("look at %s, failure %v, %d more", l.At, l.Failure(), l.More)
 	}
-	want := []probe.Served{{
+	want := []pins.Served{{
+		Host: host, Address: at.String(), ID: "ID",
 		Certificates: [][]byte{f.leaf.cert.Raw, f.intermediate.cert.Raw},
 		Algorithm:    "ECDSA P-256",
 		NotBefore:    f.leaf.cert.NotBefore, NotAfter: f.leaf.cert.NotAfter,
@@ -101,7 +102,7 @@ func TestAsksForTheHostByName(t *testing.T) {
 	}})
 	p := probe.New(probe.Config{Roots: f.roots()})
 	for of, want := range map[string]identity{host: f.leaf, "127.0.0.1": other} {
-		l := p.Look(t.Context(), probe.Endpoint{Host: of, Target: at.String(), Configured: true})
+		l := p.Look(t.Context(), pins.Endpoint{Host: of, Target: at.String(), Configured: true})
 		if err := l.Failure(); err != nil {
 			t.Fatal(err)
 		}
@@ -138,13 +139,13 @@ func TestLooksAtEveryAddress(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		},
 	})
-	l := p.Look(t.Context(), probe.Endpoint{Host: host, Configured: true})
+	l := p.Look(t.Context(), pins.Endpoint{Host: host, Configured: true})
 	if l.Err != nil || l.Failure() != nil {
 		t.Fatal(l.Err, l.Failure())
 	}
 	var got []string
 	for _, a := range l.Addresses {
-		got = append(got, a.Addr.String())
+		got = append(got, a.Addr)
 	}
 	if diff := cmp.Diff([]string{"127.0.0.1:443", "[::1]:443", "127.0.0.9:443"}, got); diff != "" {
 		t.Fatalf("addresses (-want +got):\n%s", diff)
@@ -178,7 +179,7 @@ func TestAddressesOfAHostAreBounded(t *testing.T) {
 			return nil, errNotDialled
 		},
 	})
-	l := p.Look(t.Context(), probe.Endpoint{Host: host})
+	l := p.Look(t.Context(), pins.Endpoint{Host: host})
 	if l.More != 196 || len(l.Addresses) != 4 {
 		t.Errorf("%d addresses, %d more, want 4 and 196", len(l.Addresses), l.More)
 	}
@@ -191,15 +192,15 @@ func TestAddressesOfAHostAreBounded(t *testing.T) {
 
 func TestWhatHasNoAddressIsAnErrorOfTheLook(t *testing.T) {
 	p := probe.New(probe.Config{Resolver: names{}})
-	mustFail(t, p.Look(t.Context(), probe.Endpoint{Host: host}).Err, host, "no such name", "check the spelling")
-	mustFail(t, p.Look(t.Context(), probe.Endpoint{Host: "UPPER\x1b[1m"}).Err, "endpoint")
-	mustFail(t, p.Look(t.Context(), probe.Endpoint{Host: host, Target: "x:0"}).Err, "port")
+	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: host}).Err, host, "no such name", "check the spelling")
+	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: "UPPER\x1b[1m"}).Err, "endpoint")
+	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: host, Target: "x:0"}).Err, "port")
 
 	slow := probe.New(probe.Config{Resolver: never{}, ResolveTimeout: 20 * time.Millisecond})
-	mustFail(t, slow.Look(t.Context(), probe.Endpoint{Host: host}).Err, host, "no answer in time")
+	mustFail(t, slow.Look(t.Context(), pins.Endpoint{Host: host}).Err, host, "no answer in time")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	mustFail(t, slow.Look(ctx, probe.Endpoint{Host: host}).Err, host, "ended")
+	mustFail(t, slow.Look(ctx, pins.Endpoint{Host: host}).Err, host, "ended")
 }
 
 // never is a resolver that does not answer.

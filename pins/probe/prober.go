@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"ctwatch/pins"
 )
 
 // Config is what a Prober works with. All of it is optional.
@@ -19,6 +21,8 @@ type Config struct {
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	Now   func() time.Time // default time.Now
 	Roots *x509.CertPool   // by which chains are judged and completed; default the system's
+	// ID returns the ID of a certificate, in hex, given its DER. Default: all are "".
+	ID func(der []byte) string
 
 	ResolveTimeout   time.Duration // for all addresses of a name; default 10 s
 	DialTimeout      time.Duration // for one connection; default 5 s
@@ -45,6 +49,9 @@ func New(cfg Config) *Prober {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.ID == nil {
+		cfg.ID = func([]byte) string { return "" }
+	}
 	setDefault(&cfg.ResolveTimeout, 10*time.Second)
 	setDefault(&cfg.DialTimeout, 5*time.Second)
 	setDefault(&cfg.HandshakeTimeout, 5*time.Second)
@@ -65,8 +72,8 @@ func setDefault[T int | time.Duration](v *T, def T) {
 // Look resolves an endpoint and asks each of its addresses what it serves. It takes
 // no longer than Config.Timeout. What cannot be reached is part of what was seen, so
 // Look has no error of its own; if ctx ends, what is missing has ctx's error.
-func (p *Prober) Look(ctx context.Context, e Endpoint) Look {
-	l := Look{Endpoint: e, At: p.cfg.Now()}
+func (p *Prober) Look(ctx context.Context, e pins.Endpoint) pins.Look {
+	l := pins.Look{Endpoint: e, At: p.cfg.Now()}
 	if l.Err = e.Check(); l.Err != nil {
 		return l
 	}
@@ -77,12 +84,12 @@ func (p *Prober) Look(ctx context.Context, e Endpoint) Look {
 		return l
 	}
 
-	l.Addresses = make([]Address, len(addrs))
+	l.Addresses = make([]pins.Address, len(addrs))
 	refused := 0
 	var looks errgroup.Group
 	looks.SetLimit(p.cfg.Parallel)
 	for i, addr := range addrs {
-		l.Addresses[i].Addr = addr
+		l.Addresses[i].Addr = addr.String()
 		if err := refusal(e, addr); err != nil {
 			l.Addresses[i].Err = err
 			refused++
@@ -101,8 +108,8 @@ func (p *Prober) Look(ctx context.Context, e Endpoint) Look {
 }
 
 // address asks one address for every certificate it has.
-func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) Address {
-	a := Address{Addr: addr}
+func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) pins.Address {
+	a := pins.Address{Addr: addr.String()}
 	var leaves []*x509.Certificate
 	for _, o := range offers() {
 		if slices.ContainsFunc(leaves, o.gives) {
@@ -113,7 +120,7 @@ func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) 
 			leaf := state.PeerCertificates[0]
 			if !slices.ContainsFunc(leaves, leaf.Equal) {
 				leaves = append(leaves, leaf)
-				a.Served = append(a.Served, p.served(host, state))
+				a.Served = append(a.Served, p.served(host, a.Addr, state))
 			}
 			continue
 		}

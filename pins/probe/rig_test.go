@@ -218,25 +218,25 @@ func piped(t testing.TB, serve func(net.Conn)) (dial func(context.Context, strin
 }
 
 // look looks at a server that a person configured.
-func look(t testing.TB, cfg probe.Config, at netip.AddrPort) probe.Look {
+func look(t testing.TB, cfg probe.Config, at netip.AddrPort) pins.Look {
 	t.Helper()
 	for _, d := range []*time.Duration{&cfg.DialTimeout, &cfg.HandshakeTimeout, &cfg.Timeout} {
 		if *d == 0 {
 			*d = patience
 		}
 	}
-	l := probe.New(cfg).Look(t.Context(), probe.Endpoint{Host: host, Target: at.String(), Configured: true})
+	l := probe.New(cfg).Look(t.Context(), pins.Endpoint{Host: host, Target: at.String(), Configured: true})
 	if l.Err != nil {
 		t.Fatal(l.Err)
 	}
-	if len(l.Addresses) != 1 || l.Addresses[0].Addr != at {
+	if len(l.Addresses) != 1 || l.Addresses[0].Addr != at.String() {
 		t.Fatalf("addresses: %+v, want one, %s", l.Addresses, at)
 	}
 	return l
 }
 
 // served looks at a server that serves one chain.
-func served(t testing.TB, cfg probe.Config, at netip.AddrPort) probe.Served {
+func served(t testing.TB, cfg probe.Config, at netip.AddrPort) pins.Served {
 	t.Helper()
 	a := look(t, cfg, at).Addresses[0]
 	if a.Err != nil || a.Partial != nil {

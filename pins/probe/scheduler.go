@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"ctwatch/pins"
 )
 
 // gap is the shortest time between two looks at one endpoint, however often one is
@@ -21,14 +23,14 @@ const gather = 100 * time.Millisecond
 // required.
 type ScheduleConfig struct {
 	// Look looks at an endpoint, as Prober.Look does.
-	Look func(context.Context, Endpoint) Look
+	Look func(context.Context, pins.Endpoint) pins.Look
 	// Endpoints lists what to look at now. It is called at the start, each tenth of
 	// Interval and after Now, and never twice at once. The list is not kept.
-	Endpoints func() []Endpoint
+	Endpoints func() []pins.Endpoint
 	// Record keeps what was seen, and what was not. It is called by several
 	// goroutines at once, but by one for each endpoint, and perhaps once more after
 	// an endpoint left the list. An error ends Run.
-	Record func(context.Context, Look) error
+	Record func(context.Context, pins.Look) error
 	Logger *slog.Logger
 	Now    func() time.Time // default time.Now
 
@@ -194,7 +196,7 @@ func (s *Scheduler) pause(j *job, failed bool) time.Duration {
 }
 
 // tell logs the looks after which an endpoint is no longer, or again, reached.
-func (s *Scheduler) tell(j *job, look Look) {
+func (s *Scheduler) tell(j *job, look pins.Look) {
 	err := look.Failure()
 	switch {
 	case err != nil && !j.failing:

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ctwatch/pins"
 	"ctwatch/pins/probe"
 )
 
@@ -24,7 +25,7 @@ type world struct {
 	t *testing.T
 
 	mu        sync.Mutex
-	endpoints []probe.Endpoint
+	endpoints []pins.Endpoint
 	down      map[string]bool
 	takes     time.Duration
 	begun     map[string][]time.Time
@@ -41,13 +42,13 @@ func (w *world) schedule(interval time.Duration, looks int) (s *probe.Scheduler,
 	w.begun, w.recorded = make(map[string][]time.Time), make(map[string]int)
 	s, err := probe.NewScheduler(probe.ScheduleConfig{
 		Look: w.look,
-		Endpoints: func() []probe.Endpoint {
+		Endpoints: func() []pins.Endpoint {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.readings++
 			return w.endpoints
 		},
-		Record: func(_ context.Context, l probe.Look) error {
+		Record: func(_ context.Context, l pins.Look) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.recorded[l.Endpoint.Host]++
@@ -70,12 +71,12 @@ func (w *world) schedule(interval time.Duration, looks int) (s *probe.Scheduler,
 	return s, done
 }
 
-func (w *world) look(ctx context.Context, e probe.Endpoint) probe.Look {
+func (w *world) look(ctx context.Context, e pins.Endpoint) pins.Look {
 	w.mu.Lock()
 	w.begun[e.Host] = append(w.begun[e.Host], time.Now())
 	w.running++
 	w.most = max(w.most, w.running)
-	l := probe.Look{Endpoint: e, At: time.Now()}
+	l := pins.Look{Endpoint: e, At: time.Now()}
 	if w.down[e.Host] {
 		l.Err = errNotDialled
 	}
@@ -105,7 +106,7 @@ func (w *world) list(hosts ...string) {
 	defer w.mu.Unlock()
 	w.endpoints = nil
 	for _, h := range hosts {
-		w.endpoints = append(w.endpoints, probe.Endpoint{Host: h})
+		w.endpoints = append(w.endpoints, pins.Endpoint{Host: h})
 	}
 }
 
@@ -278,8 +279,8 @@ func TestRunEnds(t *testing.T) {
 			defer cancel()
 			w.begun = make(map[string][]time.Time)
 			s, err := probe.NewScheduler(probe.ScheduleConfig{
-				Look: w.look, Endpoints: func() []probe.Endpoint { return w.endpoints }, Logger: slog.New(slog.DiscardHandler),
-				Record: func(context.Context, probe.Look) error {
+				Look: w.look, Endpoints: func() []pins.Endpoint { return w.endpoints }, Logger: slog.New(slog.DiscardHandler),
+				Record: func(context.Context, pins.Look) error {
 					t.Error("a look that was cut short is recorded")
 					return nil
 				},
@@ -348,9 +349,9 @@ func TestARoundOfAThousandEndpointsIsBounded(t *testing.T) {
 		Resolver: names{"two.example.test": {"127.0.0.1", "127.0.0.2"}},
 	})
 
-	var list []probe.Endpoint
+	var list []pins.Endpoint
 	for i, h := range hosts(endpoints) {
-		e := probe.Endpoint{Host: h, Target: servers[i%len(servers)], Configured: true}
+		e := pins.Endpoint{Host: h, Target: servers[i%len(servers)], Configured: true}
 		switch {
 		case i%20 == 0:
 			e.Target = hangs.String()
@@ -368,8 +369,8 @@ func TestARoundOfAThousandEndpointsIsBounded(t *testing.T) {
 	reached := 0
 	s, err := probe.NewScheduler(probe.ScheduleConfig{
 		Look:      p.Look,
-		Endpoints: func() []probe.Endpoint { return list },
-		Record: func(_ context.Context, l probe.Look) error {
+		Endpoints: func() []pins.Endpoint { return list },
+		Record: func(_ context.Context, l pins.Look) error {
 			mu.Lock()
 			defer mu.Unlock()
 			seen[l.Endpoint.Host] = true

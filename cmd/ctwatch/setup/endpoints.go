@@ -2,15 +2,12 @@ package setup
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
-	"ctwatch/pins/probe"
-	"ctwatch/store"
 )
 
 // findEndpoints lists where watched names and the hosts of apps are served: the endpoints
@@ -28,12 +25,12 @@ func (inv *Inventory) findEndpoints(wrong *configs.Mistakes) {
 	}
 	for _, h := range hosts {
 		if !covered[h] && !inv.silenced(pins.Pattern{Name: h}) {
-			inv.addEndpoint(probe.Endpoint{Host: h})
+			inv.addEndpoint(pins.Endpoint{Host: h})
 		}
 	}
 }
 
-func (inv *Inventory) addEndpoint(ep probe.Endpoint) {
+func (inv *Inventory) addEndpoint(ep pins.Endpoint) {
 	if !slices.Contains(inv.Endpoints, ep) {
 		inv.Endpoints = append(inv.Endpoints, ep)
 	}
@@ -50,10 +47,10 @@ func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mis
 		return
 	}
 	if w.entry.Endpoints == nil { // auto
-		w.Endpoints = []probe.Endpoint{{Host: rule.Name}}
+		w.Endpoints = []pins.Endpoint{{Host: rule.Name}}
 	}
 	for i, s := range w.entry.Endpoints {
-		ep, err := probe.ParseEndpoint(s)
+		ep, err := pins.ParseEndpoint(s)
 		if err != nil {
 			wrong.At(err, "%s", w.Where.sub("endpoints[%d]", i))
 			continue
@@ -69,7 +66,7 @@ func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mis
 			}
 		}
 		for _, h := range ask {
-			w.Endpoints = append(w.Endpoints, probe.Endpoint{Host: h, Target: Target(ep), Configured: true})
+			w.Endpoints = append(w.Endpoints, pins.Endpoint{Host: h, Target: ep.HostPort(), Configured: true})
 		}
 	}
 }
@@ -77,7 +74,7 @@ func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mis
 // namesEndpoint reports whether a line names an endpoint of exactly this name.
 func (w *Watched) namesEndpoint(host string) bool {
 	return slices.ContainsFunc(w.entry.Endpoints, func(s string) bool {
-		ep, err := probe.ParseEndpoint(s)
+		ep, err := pins.ParseEndpoint(s)
 		return err == nil && ep.Host == host
 	})
 }
@@ -91,7 +88,7 @@ func (inv *Inventory) silenced(host pins.Pattern) bool {
 // Unprobed reports whether probing of a pattern's hosts is turned off: everywhere, or for
 // their domain.
 func (inv *Inventory) Unprobed(p pins.Pattern) bool {
-	return inv.Config.Probe.Interval == 0 || inv.silenced(p) && !slices.ContainsFunc(inv.Endpoints, func(ep probe.Endpoint) bool { return p.Matches(ep.Host) })
+	return inv.Config.Probe.Interval == 0 || inv.silenced(p) && !slices.ContainsFunc(inv.Endpoints, func(ep pins.Endpoint) bool { return p.Matches(ep.Host) })
 }
 
 // Probing says in a sentence which endpoints are probed, and why those that no line names.
@@ -139,15 +136,6 @@ func (inv *Inventory) appHosts() []string {
 	return out
 }
 
-// Targets returns the endpoints as the store has them.
-func (inv *Inventory) Targets() []store.HostTarget {
-	var out []store.HostTarget
-	for _, ep := range inv.Endpoints {
-		out = append(out, store.HostTarget{Host: ep.Host, Target: Target(ep)})
-	}
-	return out
-}
-
 // HostsFor returns the endpoints' hosts that a certificate's names cover.
 func (inv *Inventory) HostsFor(names []pins.Pattern) []string {
 	var out []string
@@ -160,12 +148,4 @@ func (inv *Inventory) HostsFor(names []pins.Pattern) []string {
 		}
 	}
 	return out
-}
-
-// Target returns the "host:port" that is dialed for an endpoint.
-func Target(ep probe.Endpoint) string {
-	if ep.Target != "" {
-		return ep.Target
-	}
-	return net.JoinHostPort(ep.Host, "443")
 }

@@ -11,7 +11,6 @@ import (
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/files"
 	"ctwatch/pins"
-	"ctwatch/pins/probe"
 	"ctwatch/store"
 )
 
@@ -23,7 +22,7 @@ type Inventory struct {
 	Watched   []Watched        // the watch list of the configuration, in its order
 	Listed    []watchlist.Rule // of watch files, and of the command line: names without a policy
 	Apps      []pins.App       // with the versions that the configuration names
-	Endpoints []probe.Endpoint // those of Watched, and those that only apps name; each once
+	Endpoints []pins.Endpoint  // those of Watched, and those that only apps name; each once
 }
 
 // Watched is one line of a configuration's watch list, with all that follows from it.
@@ -31,7 +30,7 @@ type Watched struct {
 	Rule      watchlist.Rule
 	Policy    policy.Rule         // who may issue
 	Grants    []store.PolicyGrant // the keys that the line trusts
-	Endpoints []probe.Endpoint    // where what it watches is served
+	Endpoints []pins.Endpoint     // where what it watches is served
 	Where     Place
 
 	entry configs.Watch

@@ -14,7 +14,6 @@ import (
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
-	"ctwatch/pins/probe"
 )
 
 // Warnings lists what a configuration without mistakes probably does not mean, each with
@@ -63,10 +62,10 @@ func (w *warner) watched(line *Watched) {
 	for i, k := range line.entry.Keys {
 		keys.look(w, line.Where.sub("keys[%d]", i), k, k.String())
 	}
-	endpoints := seenTwice[probe.Endpoint]{}
+	endpoints := seenTwice[pins.Endpoint]{}
 	for i, s := range line.entry.Endpoints {
 		at := line.Where.sub("endpoints[%d]", i)
-		ep, err := probe.ParseEndpoint(s)
+		ep, err := pins.ParseEndpoint(s)
 		if err != nil {
 			continue
 		}
@@ -136,7 +135,7 @@ func (w *warner) app(i int) {
 		}
 		if inv.Unprobed(p) {
 			w.say(at, "probing of %s is off, so that its pins are withheld from signed documents (%s) as long as nobody looks at it: ctwatch probe --record", p, pins.NotProbed)
-		} else if !slices.ContainsFunc(inv.Endpoints, func(ep probe.Endpoint) bool {
+		} else if !slices.ContainsFunc(inv.Endpoints, func(ep pins.Endpoint) bool {
 			return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(inv.Apps[i].Hosts, pins.Pattern{Name: ep.Host}))
 		}) {
 			w.say(at, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)

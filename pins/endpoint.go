@@ -1,4 +1,4 @@
-package probe
+package pins
 
 import (
 	"errors"
@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"ctwatch/pins"
 )
 
 // defaultPort is where servers are looked for unless something else is said.
@@ -20,12 +18,12 @@ type Endpoint struct {
 	// lower case and punycode. An IP address, without brackets, is asked for
 	// without SNI.
 	Host string
-	// Target is the "host:port" that is resolved and dialled. Empty means Host, at
-	// port 443.
+	// Target is the "host:port" that is resolved and dialed. Empty means Host, at port
+	// 443.
 	Target string
-	// Configured says that a person named the endpoint. Only then may it be at an
-	// address that is not public, such as 10.0.0.1 or ::1: whoever controls the DNS
-	// of a name could otherwise make this machine connect to its neighbours.
+	// Configured is set if a person named the endpoint. Only then may it be at an address
+	// that is not public, such as 10.0.0.1 or ::1: anyone who controls the DNS of a name
+	// could otherwise make this machine connect to its neighbors.
 	Configured bool
 }
 
@@ -67,7 +65,7 @@ func (e Endpoint) Check() error {
 // String names the endpoint: "host" or "host:port", as ParseEndpoint reads it, or
 // "host at target" where it is served under another name.
 func (e Endpoint) String() string {
-	host, port, err := e.target()
+	host, port, err := e.Dial()
 	switch {
 	case err != nil:
 		return strconv.Quote(e.Host) + " at " + strconv.Quote(e.Target)
@@ -81,12 +79,20 @@ func (e Endpoint) String() string {
 	return host
 }
 
-// target returns what is dialled.
-func (e Endpoint) target() (host string, port uint16, err error) {
+// Dial returns the host and the port that are dialed.
+func (e Endpoint) Dial() (host string, port uint16, err error) {
 	if e.Target == "" {
 		return e.Host, defaultPort, nil
 	}
 	return splitTarget(e.Target)
+}
+
+// HostPort returns Target, or what it stands for when it is empty.
+func (e Endpoint) HostPort() string {
+	if e.Target == "" {
+		return joinTarget(e.Host, defaultPort)
+	}
+	return e.Target
 }
 
 // joinTarget is the reverse of splitTarget.
@@ -136,7 +142,7 @@ func cleanHost(s string) (string, error) {
 		}
 		return ip.Unmap().String(), nil
 	}
-	host, err := pins.ParseHost(s)
+	host, err := ParseHost(s)
 	if err != nil {
 		return "", fmt.Errorf("the host %w", err)
 	}
