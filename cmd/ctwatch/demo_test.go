@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"ctwatch/cmd/ctwatch/demo"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
@@ -52,52 +53,75 @@ func TestDemoCannotPretend(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
-		sabotage func(*demo)
+		sabotage func(*demo.Demo, *configs.Config)
 		says     string
 		// hopeless reports that what the demo waits for can no longer come; nil where it
 		// waits for nothing.
-		hopeless func(d *demo, told, data string) bool
+		hopeless func(d *demo.Demo, told, data string) bool
 	}{
-		{"nobody is watched", func(d *demo) {
-			d.configure = func(c *configs.Config) { c.Watch = []configs.Watch{{Domain: "elsewhere.example"}} }
-		}, "no certificate.issued for", func(_ *demo, told, data string) bool {
-			return strings.Contains(told, "1. A precertificate is logged") && allTold(data, 1001)
-		}},
-		{"too much is watched", func(d *demo) {
-			d.configure = func(c *configs.Config) {
+		{
+			"nobody is watched",
+			func(_ *demo.Demo, c *configs.Config) { c.Watch = []configs.Watch{{Domain: "elsewhere.example"}} },
+			"no certificate.issued for",
+			func(_ *demo.Demo, told, data string) bool {
+				return strings.Contains(told, "1. A precertificate is logged") && allTold(data, 1001)
+			},
+		},
+		{
+			"too much is watched",
+			func(_ *demo.Demo, c *configs.Config) {
 				c.Watch = append(c.Watch, configs.Watch{Domain: "other.example", Subdomains: true})
-			}
-		}, "a certificate that nobody watches was told of: www.other.example", nil},
-		{"Slack is not told", func(d *demo) {
-			d.configure = func(c *configs.Config) { c.Slack = nil }
-		}, "no Slack message about event", func(_ *demo, told, data string) bool {
-			return strings.Contains(told, "certificate.unexpected  ctwatch.certificate.unexpected.example.shop") && allTold(data, 0)
-		}},
-		{"Slack is told of everything", func(d *demo) {
-			d.configure = func(c *configs.Config) { c.Slack.Severity = "debug" }
-		}, "an expected certificate was told to Slack", nil},
-		{"Slack shows no updates", func(d *demo) {
-			d.configure = func(*configs.Config) { d.slack.refuse = "chat.update" }
-		}, "no Slack message was updated to say", func(_ *demo, told, _ string) bool {
-			return strings.Contains(told, "reply in the thread")
-		}},
-		{"no rule says who may issue", func(d *demo) {
-			d.configure = func(c *configs.Config) { c.Watch[0].Issuers = nil }
-		}, "is unreviewed, not expected", nil},
-		{"the other CA may issue", func(d *demo) {
-			d.configure = func(c *configs.Config) { c.Watch[0].Issuers = append(c.Watch[0].Issuers, issuerPin(d.otherCA)) }
-		}, "is expected, not unexpected", nil},
-		{"a log is not read", func(d *demo) {
-			d.configure = func(c *configs.Config) { c.Logs.Extra = c.Logs.Extra[:1] }
-		}, "no certificate.logged for", func(d *demo, told, _ string) bool {
-			return strings.Contains(told, "2. The final certificate appears") && d.rfc.Size() == 1002
-		}},
-		{"a log lies", func(d *demo) {
-			d.configure = func(*configs.Config) { d.rfc.SetFault(ctlogtest.AlterEntry(500, nil)) }
-		}, "no pin.candidate for", func(_ *demo, told, _ string) bool { // a key is not proposed for what is not proven
-			_, act, _ := strings.Cut(told, "3. A wildcard certificate")
-			return strings.Contains(act, "certificate.issued")
-		}},
+			},
+			"a certificate that nobody watches was told of: www.other.example", nil,
+		},
+		{
+			"Slack is not told",
+			func(_ *demo.Demo, c *configs.Config) { c.Slack = nil },
+			"no Slack message about event",
+			func(_ *demo.Demo, told, data string) bool {
+				return strings.Contains(told, "certificate.unexpected  ctwatch.certificate.unexpected.example.shop") && allTold(data, 0)
+			},
+		},
+		{
+			"Slack is told of everything",
+			func(_ *demo.Demo, c *configs.Config) { c.Slack.Severity = "debug" },
+			"an expected certificate was told to Slack", nil,
+		},
+		{
+			"Slack shows no updates",
+			func(d *demo.Demo, _ *configs.Config) { d.RefuseSlack("chat.update") },
+			"no Slack message was updated to say",
+			func(_ *demo.Demo, told, _ string) bool { return strings.Contains(told, "reply in the thread") },
+		},
+		{
+			"no rule says who may issue",
+			func(_ *demo.Demo, c *configs.Config) { c.Watch[0].Issuers = nil },
+			"is unreviewed, not expected", nil,
+		},
+		{
+			"the other CA may issue",
+			func(d *demo.Demo, c *configs.Config) {
+				c.Watch[0].Issuers = append(c.Watch[0].Issuers, issuerPin(d.OtherCA))
+			},
+			"is expected, not unexpected", nil,
+		},
+		{
+			"a log is not read",
+			func(_ *demo.Demo, c *configs.Config) { c.Logs.Extra = c.Logs.Extra[:1] },
+			"no certificate.logged for",
+			func(d *demo.Demo, told, _ string) bool {
+				return strings.Contains(told, "2. The final certificate appears") && d.RFC.Size() == 1002
+			},
+		},
+		{
+			"a log lies",
+			func(d *demo.Demo, _ *configs.Config) { d.RFC.SetFault(ctlogtest.AlterEntry(500, nil)) },
+			"no pin.candidate for",
+			func(_ *demo.Demo, told, _ string) bool { // a key is not proposed for what is not proven
+				_, act, _ := strings.Cut(told, "3. A wildcard certificate")
+				return strings.Contains(act, "certificate.issued")
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,22 +129,23 @@ func TestDemoCannotPretend(t *testing.T) {
 			a := &app{environment: environment{Stdout: &out, Stderr: io.Discard, LookupEnv: os.LookupEnv}}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			d, data := a.newDemo(ctx), t.TempDir()
-			defer d.close()
-			d.patience = patience
-			tt.sabotage(d)
+			data := t.TempDir()
 			var watching sync.WaitGroup
-			if tt.hopeless != nil {
-				configure := d.configure // which is called when there are logs
-				d.configure = func(c *configs.Config) {
-					configure(c)
-					watching.Go(func() {
-						_ = until(ctx, func() (bool, error) { return tt.hopeless(d, out.String(), data), nil })
-						cancel()
-					})
+			o := a.demoOptions()
+			o.Patience = patience
+			o.Configure = func(d *demo.Demo, c *configs.Config) {
+				tt.sabotage(d, c)
+				if tt.hopeless == nil {
+					return
 				}
+				watching.Go(func() {
+					_ = until(ctx, func() (bool, error) { return tt.hopeless(d, out.String(), data), nil })
+					cancel()
+				})
 			}
-			err := d.play(data)
+			d := demo.New(ctx, o)
+			defer d.Close()
+			err := d.Play(data)
 			cancel()
 			watching.Wait()
 			if err == nil {

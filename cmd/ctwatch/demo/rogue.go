@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ import (
 // The acts of the demo about certificates that no rule allows.
 
 // rogue is logged: the name of its issuer is right, and the issuer's key is not.
-func (d *demo) rogue() error {
+func (d *Demo) rogue() error {
 	d.title("9. Another CA, which gave itself the same name, issues for a stranger: the issuer's key tells, and Slack is told at once")
 	i, err := d.issueByOther()
 	if err != nil {
@@ -34,8 +34,8 @@ func (d *demo) rogue() error {
 }
 
 // issueByOther has the other CA issue for the demo's host.
-func (d *demo) issueByOther() (*ctlogtest.Issued, error) {
-	i, err := d.otherCA.Issue(ctlogtest.Request{Names: []string{demoHost}})
+func (d *Demo) issueByOther() (*ctlogtest.Issued, error) {
+	i, err := d.OtherCA.Issue(ctlogtest.Request{Names: []string{demoHost}})
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (d *demo) issueByOther() (*ctlogtest.Issued, error) {
 }
 
 // alarmed logs a certificate that should not exist, and waits for the alarm.
-func (d *demo) alarmed(i *ctlogtest.Issued) (m slackMessage, err error) {
+func (d *Demo) alarmed(i *ctlogtest.Issued) (m slackMessage, err error) {
 	begun := time.Now()
 	if _, _, err := d.static.AddPrecert(i); err != nil {
 		return m, err
@@ -73,24 +73,24 @@ func (d *demo) alarmed(i *ctlogtest.Issued) (m slackMessage, err error) {
 }
 
 // show prints a message as it is read in Slack.
-func (d *demo) show(m slackMessage) {
+func (d *Demo) show(m slackMessage) {
 	for _, line := range m.words() {
 		d.say("    │ %s", line)
 	}
 }
 
 // refusedAsPin tries to have the stranger's key pinned, in every way there is.
-func (d *demo) refusedAsPin() error {
+func (d *Demo) refusedAsPin() error {
 	d.title("10. Its key is refused as a pin: it cannot be approved, and is in no plan, no export and no pin document")
 	i := d.alarms[0]
-	out, err := d.command(exitFailed, "pins", "approve", i.LeafPin.String(), "--host", demoHost, "--reason", "it was in the log")
+	out, err := d.command(failed, "pins", "approve", i.LeafPin.String(), "--host", demoHost, "--reason", "it was in the log")
 	if err != nil {
 		return err
 	}
 	if !strings.Contains(out, "should not exist") {
 		return errors.New("the refusal does not say why")
 	}
-	if _, err := d.command(exitDone, "pins", "plan"); err != nil {
+	if _, err := d.command(done, "pins", "plan"); err != nil {
 		return err
 	}
 	if err := d.inNoExport(i.LeafPin); err != nil {
@@ -101,10 +101,10 @@ func (d *demo) refusedAsPin() error {
 
 // inNoExport looks for a key in everything that an app could take pins from, where the
 // key that is served must be found.
-func (d *demo) inNoExport(pin pins.Pin) error {
+func (d *Demo) inNoExport(pin pins.Pin) error {
 	var looked []string
 	for _, name := range format.Names() {
-		out, err := d.silently(exitDone, "pins", "export", "--app", "shop", "--format", name)
+		out, err := d.silently(done, "pins", "export", "--app", "shop", "--format", name)
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (d *demo) inNoExport(pin pins.Pin) error {
 		}
 		looked = append(looked, name)
 	}
-	out, err := d.silently(exitDone, "pins", "plan", "--json")
+	out, err := d.silently(done, "pins", "plan", "--json")
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (d *demo) inNoExport(pin pins.Pin) error {
 }
 
 // hasOnly wants the key that is served in a text, and not the stranger's.
-func (d *demo) hasOnly(what, text string, stranger pins.Pin) error {
+func (d *Demo) hasOnly(what, text string, stranger pins.Pin) error {
 	if holdsPin(text, stranger) {
 		return fmt.Errorf("%s has the stranger's key", what)
 	}
@@ -151,7 +151,7 @@ func holdsPin(text string, pin pins.Pin) bool {
 func bare(pin pins.Pin) string { return strings.TrimPrefix(pin.String(), "sha256/") }
 
 // gatesStop tries to ship the key of a certificate, and to serve it.
-func (d *demo) gatesStop(i *ctlogtest.Issued) error {
+func (d *Demo) gatesStop(i *ctlogtest.Issued) error {
 	d.say("A release manager who copies its pin into the next version, and an operator who deploys it, are stopped:")
 	xml, err := os.ReadFile(filepath.Join(d.dir, "network_security_config.xml"))
 	if err != nil {
@@ -165,20 +165,20 @@ func (d *demo) gatesStop(i *ctlogtest.Issued) error {
 	if err := os.WriteFile(draft, []byte(forged), 0o600); err != nil {
 		return err
 	}
-	if _, err := d.command(exitNo, "pins", "check", "--app", "shop", draft); err != nil {
+	if _, err := d.command(no, "pins", "check", "--app", "shop", draft); err != nil {
 		return err
 	}
 	chain, err := d.fullchain("stranger.pem", i)
 	if err != nil {
 		return err
 	}
-	_, err = d.command(exitNo, "pins", "gate", chain)
+	_, err = d.command(no, "pins", "gate", chain)
 	return err
 }
 
 // rejection: a person says that the stranger's certificate should not exist. What
 // becomes known of it later goes into the thread of the alarm.
-func (d *demo) rejection() error {
+func (d *Demo) rejection() error {
 	d.title("11. A person rejects it; what becomes known later goes into the alarm's thread, and updates the alarm")
 	i := d.alarms[0]
 	root, err := d.alarmOf(i)
@@ -186,7 +186,7 @@ func (d *demo) rejection() error {
 		return err
 	}
 	begun := time.Now()
-	if _, err := d.command(exitDone, "certs", "reject", i.ID.String()[:12], "--reason", "nobody here asked for it"); err != nil {
+	if _, err := d.command(done, "certs", "reject", i.ID.String()[:12], "--reason", "nobody here asked for it"); err != nil {
 		return err
 	}
 	if err := d.judged(begun, i, ctwatch.Unexpected, root, "Rejected by"); err != nil {
@@ -198,7 +198,7 @@ func (d *demo) rejection() error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := d.rfc.AddFinal(i, der); err != nil {
+	if _, _, err := d.RFC.AddFinal(i, der); err != nil {
 		return err
 	}
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateLogged, i.ID)
@@ -210,7 +210,7 @@ func (d *demo) rejection() error {
 		return err
 	}
 	d.say("The audit trail:")
-	out, err := d.command(exitDone, "pins", "history", i.LeafPin.String())
+	out, err := d.command(done, "pins", "history", i.LeafPin.String())
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (d *demo) rejection() error {
 }
 
 // alarmOf returns Slack's message about a certificate that raised an alarm.
-func (d *demo) alarmOf(i *ctlogtest.Issued) (slackMessage, error) {
+func (d *Demo) alarmOf(i *ctlogtest.Issued) (slackMessage, error) {
 	events := d.nats.all()
 	n := slices.IndexFunc(events, func(e ctwatch.Event) bool {
 		return e.Type == ctwatch.CertificateUnexpected && e.Data.Certificate.ID == i.ID
@@ -234,7 +234,7 @@ func (d *demo) alarmOf(i *ctlogtest.Issued) (slackMessage, error) {
 
 // inThread waits until an event is told in the thread of a message, and the message
 // was updated and says something.
-func (d *demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, says string) error {
+func (d *Demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, says string) error {
 	reply, err := d.slack.wait(d.ctx, e.ID)
 	if err != nil {
 		return err
@@ -261,7 +261,7 @@ func (d *demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, say
 }
 
 // authorisation: the other CA issues for a partner, and a person says so.
-func (d *demo) authorisation() error {
+func (d *Demo) authorisation() error {
 	d.title("12. That CA issues again, this time for a partner's CDN: an alarm as well, until a person authorises it")
 	i, err := d.issueByOther()
 	if err != nil {
@@ -273,14 +273,14 @@ func (d *demo) authorisation() error {
 	}
 	begun := time.Now()
 	d.authorized = begun
-	if _, err := d.command(exitDone, "certs", "authorize", i.ID.String()[:12], "--reason", "the CDN of our partner, ticket 4711"); err != nil {
+	if _, err := d.command(done, "certs", "authorize", i.ID.String()[:12], "--reason", "the CDN of our partner, ticket 4711"); err != nil {
 		return err
 	}
 	return d.judged(begun, i, ctwatch.Expected, root, "✅")
 }
 
 // judged waits until NATS, and the alarm in Slack, tell of a person's verdict.
-func (d *demo) judged(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict, root slackMessage, says string) error {
+func (d *Demo) judged(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict, root slackMessage, says string) error {
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateJudged, i.ID)
 	if err != nil {
 		return err
@@ -294,7 +294,7 @@ func (d *demo) judged(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict
 
 // shipsPartner: the key that was authorised may be pinned, and has to be before it is
 // deployed.
-func (d *demo) shipsPartner() error {
+func (d *Demo) shipsPartner() error {
 	d.title("13. Its key may be pinned now, and must be before it is deployed: version 1.0 does not know it")
 	i := d.alarms[1]
 	e, err := d.nats.wait(d.ctx, ctwatch.PinMissing, i.ID)
@@ -311,7 +311,7 @@ func (d *demo) shipsPartner() error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.command(exitNo, "pins", "gate", chain); err != nil {
+	if _, err := d.command(no, "pins", "gate", chain); err != nil {
 		return err
 	}
 	next := filepath.Join(d.dir, "next.xml")
@@ -323,7 +323,7 @@ func (d *demo) shipsPartner() error {
 		{"pins", "gate", chain},
 		{"pins", "plan"},
 	} {
-		if _, err := d.command(exitDone, args...); err != nil {
+		if _, err := d.command(done, args...); err != nil {
 			return err
 		}
 	}

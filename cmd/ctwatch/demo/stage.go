@@ -1,13 +1,11 @@
-package main
+package demo
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
-	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 )
@@ -46,8 +44,8 @@ func (t *teller) fail(err error) {
 
 func (t *teller) onClose(f func()) { t.closers = append(t.closers, f) }
 
-// close ends everything, the last first.
-func (d *demo) close() {
+// Close ends everything, the last first.
+func (d *Demo) Close() {
 	if d.nats != nil {
 		d.nats.disconnect()
 	}
@@ -68,24 +66,14 @@ type runningDaemon struct {
 	err     error // once done is closed
 }
 
-// startDaemon starts the same daemon that "ctwatch run" is, and returns once it is
-// connected inside.
-func startDaemon(ctx context.Context, cfg *configs.Config, logger *slog.Logger) (*runningDaemon, error) {
-	inv, err := setup.Read(cfg)
-	if err != nil {
-		return nil, err
-	}
+// startDaemon starts the daemon, and returns once it is connected inside.
+func startDaemon(ctx context.Context, o Options, cfg *configs.Config) (*runningDaemon, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &runningDaemon{cancel: cancel, done: make(chan struct{})}
 	url := make(chan string, 1)
-	d := &daemon{
-		cfg: cfg, first: inv, logger: logger, out: io.Discard,
-		onHTTP: func(u string) { r.httpURL = u },
-		onNATS: func(u string) { url <- u },
-	}
 	go func() {
 		defer close(r.done)
-		r.err = d.run(ctx)
+		r.err = o.Daemon(ctx, cfg, o.Logger, func(u string) { r.httpURL = u }, func(u string) { url <- u })
 	}()
 	select {
 	case r.natsURL = <-url:

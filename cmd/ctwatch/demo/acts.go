@@ -1,13 +1,13 @@
-package main
+package demo
 
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
 	"ctwatch/store"
@@ -15,7 +15,7 @@ import (
 
 // The acts of the demo, in their order.
 
-func (d *demo) firstCertificate() error {
+func (d *Demo) firstCertificate() error {
 	d.title("1. A precertificate is logged, by the CA that the rule allows: NATS is told, and no person is disturbed")
 	i, err := d.issue(nil, "api."+demoDomain)
 	if err != nil {
@@ -26,7 +26,7 @@ func (d *demo) firstCertificate() error {
 
 // logged puts a precertificate that the rule expects into a log, and waits for all
 // that must follow.
-func (d *demo) logged(l *ctlogtest.Log, i *ctlogtest.Issued, newKey bool) error {
+func (d *Demo) logged(l *ctlogtest.Log, i *ctlogtest.Issued, newKey bool) error {
 	begun := time.Now()
 	if _, _, err := l.AddPrecert(i); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (d *demo) logged(l *ctlogtest.Log, i *ctlogtest.Issued, newKey bool) error 
 
 // told waits until NATS has told of a new certificate that the rule expects, and Slack
 // was passed over; and shows it.
-func (d *demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
+func (d *Demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
 	c, err := d.toldIssued(begun, i, ctwatch.Expected)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (d *demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
 }
 
 // toldIssued waits until NATS has told of a new certificate, with its verdict.
-func (d *demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict) (*ctwatch.Certificate, error) {
+func (d *Demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict) (*ctwatch.Certificate, error) {
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateIssued, i.ID)
 	if err != nil {
 		return nil, err
@@ -78,10 +78,10 @@ func (d *demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Ver
 // silent makes sure that Slack was not told of a certificate since it is expected:
 // every sender has gone past all events, so that what is not there by now never will
 // be.
-func (d *demo) silent(i *ctlogtest.Issued) error {
-	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
+func (d *Demo) silent(i *ctlogtest.Issued) error {
+	ctx, cancel := context.WithTimeout(d.ctx, d.o.Patience)
 	defer cancel()
-	db, err := store.OpenReadOnly(ctx, filepath.Join(d.cfg.DataDir, "ctwatch.db"))
+	db, err := store.OpenReadOnly(ctx, setup.Database(d.cfg))
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func (d *demo) silent(i *ctlogtest.Issued) error {
 	return nil
 }
 
-func (d *demo) finalCertificate() error {
+func (d *Demo) finalCertificate() error {
 	d.title("2. The final certificate appears, in the other log: the same certificate, seen again")
 	begun := time.Now()
 	i := d.issued[d.first+1]
-	sct, _, err := d.rfc.AddPrecert(i)
+	sct, _, err := d.RFC.AddPrecert(i)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (d *demo) finalCertificate() error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := d.rfc.AddFinal(i, der); err != nil {
+	if _, _, err := d.RFC.AddFinal(i, der); err != nil {
 		return err
 	}
 	for {
@@ -130,16 +130,16 @@ func (d *demo) finalCertificate() error {
 	}
 }
 
-func (d *demo) wildcard() error {
+func (d *Demo) wildcard() error {
 	d.title("3. A wildcard certificate with a new key: expected as well")
 	i, err := d.issue(nil, "*."+demoDomain, demoDomain)
 	if err != nil {
 		return err
 	}
-	return d.logged(d.rfc, i, true)
+	return d.logged(d.RFC, i, true)
 }
 
-func (d *demo) renewal() error {
+func (d *Demo) renewal() error {
 	d.title("4. A renewal with the same key: no new pin to ship, and Slack stays silent")
 	i, err := d.issue(d.issued[d.first+1].Key, "api."+demoDomain)
 	if err != nil {
@@ -148,7 +148,7 @@ func (d *demo) renewal() error {
 	return d.logged(d.static, i, false)
 }
 
-func (d *demo) unwatched() error {
+func (d *Demo) unwatched() error {
 	d.title("5. A certificate that nobody watches, among 500 others")
 	i, err := d.ca.Issue(ctlogtest.Request{Names: []string{"www.other.example"}})
 	if err != nil {
@@ -164,7 +164,7 @@ func (d *demo) unwatched() error {
 	return nil
 }
 
-func (d *demo) outage() error {
+func (d *Demo) outage() error {
 	d.title("6. The daemon is stopped, a certificate is issued, and the daemon starts again")
 	if err := d.daemon.stop(); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (d *demo) outage() error {
 	if err != nil {
 		return err
 	}
-	for _, l := range []*ctlogtest.Log{d.static, d.rfc} {
+	for _, l := range []*ctlogtest.Log{d.static, d.RFC} {
 		if _, _, err := l.AddPrecert(i); err != nil {
 			return err
 		}
@@ -186,16 +186,16 @@ func (d *demo) outage() error {
 }
 
 // proof waits until all that was read is proven to be what the logs signed.
-func (d *demo) proof() error {
+func (d *Demo) proof() error {
 	d.title("14. Every entry read is proven: the trees rebuilt have the roots that the logs signed")
-	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
+	ctx, cancel := context.WithTimeout(d.ctx, d.o.Patience)
 	defer cancel()
-	db, err := store.OpenReadOnly(ctx, filepath.Join(d.cfg.DataDir, "ctwatch.db"))
+	db, err := store.OpenReadOnly(ctx, setup.Database(d.cfg))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	for _, l := range []*ctlogtest.Log{d.static, d.rfc} {
+	for _, l := range []*ctlogtest.Log{d.static, d.RFC} {
 		head, err := l.Publish()
 		if err != nil {
 			return err
@@ -245,7 +245,7 @@ func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint
 }
 
 // reckoning compares what arrived with what was issued.
-func (d *demo) reckoning() error {
+func (d *Demo) reckoning() error {
 	d.title("15. The reckoning")
 	// No event waits in the outbox any more, so what has not arrived by now never
 	// will.
@@ -308,7 +308,7 @@ func (d *demo) reckoning() error {
 
 // reckonSlack makes sure that Slack was told of each event at most once, of each alarm
 // in a single message, and of no expected certificate that raised none.
-func (d *demo) reckonSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash]int) error {
+func (d *Demo) reckonSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash]int) error {
 	if twice := d.slack.twice(); twice != "" {
 		return fmt.Errorf("event %s was posted to Slack twice", twice)
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // command runs a command of this very program, shows it with what it prints, and
 // wants an exit status.
-func (d *demo) command(want int, args ...string) (string, error) {
+func (d *Demo) command(want int, args ...string) (string, error) {
 	fmt.Fprintf(d.w, "  %s\n", d.style("36", "$ ctwatch "+shellLine(args)))
 	out, err := d.silently(want, args...)
 	for _, line := range strings.Split(strings.TrimRight(out, "\n"), "\n") {
@@ -52,7 +52,7 @@ func (d *demo) command(want int, args ...string) (string, error) {
 			d.say("    %s", strings.ReplaceAll(line, d.dir+string(filepath.Separator), ""))
 		}
 	}
-	if err == nil && want != exitDone {
+	if err == nil && want != done {
 		d.say("    exit status %d", want)
 	}
 	return out, err
@@ -60,11 +60,9 @@ func (d *demo) command(want int, args ...string) (string, error) {
 
 // silently runs a command of this very program, wants an exit status, and returns
 // what it prints.
-func (d *demo) silently(want int, args ...string) (string, error) {
+func (d *Demo) silently(want int, args ...string) (string, error) {
 	var out, errs bytes.Buffer
-	status := run(d.ctx, environment{
-		Args: append(args, "--config", filepath.Join(d.dir, "ctwatch.yaml")), Stdout: &out, Stderr: &errs, LookupEnv: func(string) (string, bool) { return "", false },
-	})
+	status := d.o.Command(d.ctx, append(args, "--config", filepath.Join(d.dir, "ctwatch.yaml")), &out, &errs)
 	out.Write(errs.Bytes())
 	if status != want {
 		return out.String(), fmt.Errorf("ctwatch %s: exit status %d, not %d", shellLine(args), status, want)
@@ -94,7 +92,7 @@ func jsonInto(b []byte, v any) error {
 }
 
 // file writes a file of the demo and returns its path.
-func (d *demo) file(name, blockType string, blocks ...[]byte) (string, error) {
+func (d *Demo) file(name, blockType string, blocks ...[]byte) (string, error) {
 	var b bytes.Buffer
 	for _, der := range blocks {
 		if err := pem.Encode(&b, &pem.Block{Type: blockType, Bytes: der}); err != nil {
@@ -106,7 +104,7 @@ func (d *demo) file(name, blockType string, blocks ...[]byte) (string, error) {
 }
 
 // fullchain writes a certificate with its chain, as an ACME client does.
-func (d *demo) fullchain(name string, i *ctlogtest.Issued) (string, error) {
+func (d *Demo) fullchain(name string, i *ctlogtest.Issued) (string, error) {
 	final, err := i.Final()
 	if err != nil {
 		return "", err
@@ -116,13 +114,13 @@ func (d *demo) fullchain(name string, i *ctlogtest.Issued) (string, error) {
 
 // appShips: the app ships the key that is served, and one declared before anything
 // is issued for it.
-func (d *demo) appShips() error {
+func (d *Demo) appShips() error {
 	d.title("7. An app ships the keys that the policy vouches for, and the next one, declared before anything is issued")
 	if err := d.logged(d.static, d.served, true); err != nil {
 		return err
 	}
 	d.say("Nobody has to approve the key served now: the policy did.")
-	out, err := d.command(exitDone, "pins", "history", d.served.LeafPin.String())
+	out, err := d.command(done, "pins", "history", d.served.LeafPin.String())
 	if err != nil {
 		return err
 	}
@@ -148,7 +146,7 @@ func (d *demo) appShips() error {
 		{"pins", "import", "--app", "shop", "--version", "1.0", shipped},
 		{"pins", "plan"},
 	} {
-		if _, err := d.command(exitDone, args...); err != nil {
+		if _, err := d.command(done, args...); err != nil {
 			return err
 		}
 	}
@@ -162,7 +160,7 @@ func (d *demo) appShips() error {
 
 // document fetches the app's signed pin document and checks it as an app would. It
 // has to have the key that is served.
-func (d *demo) document(served *ctlogtest.Issued) (payload []byte, err error) {
+func (d *Demo) document(served *ctlogtest.Issued) (payload []byte, err error) {
 	var keys jose.JSONWebKeySet
 	if err := d.get("pins/jwks.json", func(b []byte) error { return jsonInto(b, &keys) }); err != nil {
 		return nil, err
@@ -190,8 +188,8 @@ func (d *demo) document(served *ctlogtest.Issued) (payload []byte, err error) {
 
 // get fetches from the daemon's HTTP listener until use accepts the reply: plans
 // are made anew twice a second.
-func (d *demo) get(path string, use func([]byte) error) error {
-	deadline := time.Now().Add(d.patience)
+func (d *Demo) get(path string, use func([]byte) error) error {
+	deadline := time.Now().Add(d.o.Patience)
 	for {
 		err := func() error {
 			r, err := http.Get(d.daemon.httpURL + path)
@@ -216,20 +214,20 @@ func (d *demo) get(path string, use func([]byte) error) error {
 }
 
 // goodRotation rotates to the declared key.
-func (d *demo) goodRotation() error {
+func (d *Demo) goodRotation() error {
 	d.title("8. The certificate is renewed with the declared key: expected, let through, deployed")
 	i, err := d.issue(d.nextKey, demoHost)
 	if err != nil {
 		return err
 	}
-	if err := d.logged(d.rfc, i, false); err != nil {
+	if err := d.logged(d.RFC, i, false); err != nil {
 		return err
 	}
 	chain, err := d.fullchain("next.pem", i)
 	if err != nil {
 		return err
 	}
-	if _, err := d.command(exitDone, "pins", "gate", chain); err != nil {
+	if _, err := d.command(done, "pins", "gate", chain); err != nil {
 		return err
 	}
 	begun := time.Now()
