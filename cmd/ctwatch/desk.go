@@ -22,7 +22,7 @@ type desk struct {
 	inv    *setup.Inventory
 	policy *policy.Live
 	db     *store.DB
-	plan   *planStore
+	plan   *planner.FactStore
 	apps   []pins.App
 	view   *pins.View
 
@@ -74,8 +74,8 @@ func (d *desk) refresh(ctx context.Context) error {
 }
 
 func (d *desk) look(ctx context.Context) error {
-	if d.plan == nil || d.plan.Plans != d.db.Plans {
-		d.plan = &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: d.inv.Unprobed}
+	if d.plan == nil || d.plan.Store != d.db.Plans {
+		d.plan = &planner.FactStore{Store: d.db.Plans, CAs: d.db.Issuers, Unprobed: d.inv.Unprobed}
 	}
 	facts, err := d.plan.Facts(ctx)
 	if err != nil {

@@ -19,13 +19,13 @@ import (
 // one that can be built by signature from the file, and note says why it ends there; ""
 // if it does not.
 func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]byte) (chains []pins.Chain, note string, err error) {
-	known, err := d.plan.issuers(ctx)
+	known, err := d.plan.Certificates(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	sent, err := parseAll(certs)
 	if err == nil {
-		chains, err = chain.Verified(sent, chain.Options{Roots: d.plan.roots, Known: known, At: validAt(sent[0], time.Now())})
+		chains, err = chain.Verified(sent, chain.Options{Roots: d.plan.Roots, Known: known, At: validAt(sent[0], time.Now())})
 	}
 	if err == nil {
 		return chains, "", nil

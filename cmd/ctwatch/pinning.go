@@ -40,7 +40,12 @@ func (d *daemon) plan(ctx context.Context) error {
 	}
 	unreadable := "" // what was logged of it; the planner asks for apps one time after the other
 	d.planner = &planner.Planner{
-		Store: &planStore{Plans: d.db.Plans, shown: d.db.Issuers, unprobed: func(p pins.Pattern) bool { return d.inventory.Load().Unprobed(p) }}, Logger: d.logger, Subject: func(host pins.Pattern) string { return d.inventory.Load().Subject(host) },
+		Store: &planner.FactStore{
+			Store: d.db.Plans, CAs: d.db.Issuers,
+			Unprobed: func(p pins.Pattern) bool { return d.inventory.Load().Unprobed(p) },
+		},
+		Logger:  d.logger,
+		Subject: func(host pins.Pattern) string { return d.inventory.Load().Subject(host) },
 		Apps: func(ctx context.Context) ([]pins.App, error) {
 			apps, err := d.inventory.Load().AllApps(ctx, d.db)
 			logUnreadable(d.logger, apps, &unreadable)

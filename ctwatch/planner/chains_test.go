@@ -1,4 +1,4 @@
-package main
+package planner
 
 import (
 	"crypto/x509"
@@ -41,7 +41,7 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s := &planStore{Plans: db.Plans, shown: db.Issuers, roots: roots}
+	s := &FactStore{Store: db.Plans, CAs: db.Issuers, Roots: roots}
 	serve := func(by *ctlogtest.CA) pins.Pin {
 		t.Helper()
 		issued, err := by.Issue(ctlogtest.Request{Names: []string{host}})
