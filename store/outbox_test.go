@@ -115,9 +115,9 @@ func TestSenderStatus(t *testing.T) {
 	got, err := db.Senders.List(t.Context())
 	must(t, err)
 	at := epoch
-	want := []store.SenderStatus{
-		{Name: "a", RegisteredAt: epoch, Backlog: 5, OldestPending: &at, LastError: "504", Attempts: 2},
-		{Name: "b", RegisteredAt: epoch, Backlog: 3, OldestPending: &at, DeadLetters: 1, LastSuccess: &at},
+	want := []ctwatch.SenderStatus{
+		{Name: "a", RegisteredAt: epoch, Backlog: 5, OldestPending: &at, LastError: "504", Attempts: 2, Warnings: []ctwatch.SenderWarning{}},
+		{Name: "b", RegisteredAt: epoch, Backlog: 3, OldestPending: &at, DeadLetters: 1, LastSuccess: &at, Warnings: []ctwatch.SenderWarning{}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)

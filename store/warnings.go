@@ -7,20 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ctwatch/ctwatch"
 )
-
-// A SenderWarning is something that is wrong with a sender's service though it takes events.
-type SenderWarning struct {
-	Sender string
-	Code   string // the sender's own
-	Text   string // the newest
-	Since  time.Time
-	Last   time.Time // of the newest
-	Times  int64
-}
 
 // keepWarnings is how long what happened once is shown.
 const keepWarnings = 90 * 24 * time.Hour
@@ -44,20 +35,25 @@ func (db Senders) ResolveWarning(ctx context.Context, sender, code string) error
 	})
 }
 
-// Warnings returns the warnings about all senders, by sender and code.
-func (db Senders) Warnings(ctx context.Context) ([]SenderWarning, error) {
-	var out []SenderWarning
-	err := db.read(ctx, "reading what is wrong with senders", func(t readTx) error {
-		rows, err := t.query(`SELECT sender, code, text, since, at, times FROM sender_warnings WHERE at > ? ORDER BY sender, code`, ms(db.now().Add(-keepWarnings)))
-		out, err = collect(rows, err, func(r *sql.Rows) (w SenderWarning, err error) {
-			var since, at int64
-			err = r.Scan(&w.Sender, &w.Code, &w.Text, &since, &at, &w.Times)
-			w.Since, w.Last = fromMS(since), fromMS(at)
-			return w, err
-		})
-		return err
+// addWarnings adds their warnings to senders, by code.
+func (db Senders) addWarnings(t readTx, senders []ctwatch.SenderStatus) error {
+	type warning struct {
+		sender string
+		ctwatch.SenderWarning
+	}
+	rows, err := t.query(`SELECT sender, code, text, since, at, times FROM sender_warnings WHERE at > ? ORDER BY sender, code`, ms(db.now().Add(-keepWarnings)))
+	all, err := collect(rows, err, func(r *sql.Rows) (w warning, err error) {
+		var since, at int64
+		err = r.Scan(&w.sender, &w.Code, &w.Text, &since, &at, &w.Times)
+		w.Since, w.Last = fromMS(since), fromMS(at)
+		return w, err
 	})
-	return out, err
+	for _, w := range all {
+		if i := slices.IndexFunc(senders, func(s ctwatch.SenderStatus) bool { return s.Name == w.sender }); i >= 0 {
+			senders[i].Warnings = append(senders[i].Warnings, w.SenderWarning)
+		}
+	}
+	return err
 }
 
 // SetNote keeps a note of a sender's own, in place of the last.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ctwatch/store"
+	"ctwatch/ctwatch"
 )
 
 // What is wrong with a sender is shown once for each code, with how often it was, until it is
@@ -23,17 +23,22 @@ func TestSenderWarnings(t *testing.T) {
 	must(t, db.Senders.AddWarning(t.Context(), "other", "stream", "limits"))
 	must(t, db.Senders.ResolveWarning(t.Context(), "other", "stream"))
 	must(t, db.Senders.ResolveWarning(t.Context(), "other", "never said"))
-	got, err := db.Senders.Warnings(t.Context())
+	must(t, db.Outbox.Register(t.Context(), "nats"))
+	must(t, db.Outbox.Register(t.Context(), "other"))
+	got, err := db.Senders.List(t.Context())
 	must(t, err)
-	want := []store.SenderWarning{
-		{Sender: "nats", Code: "planted_message", Text: "two\uFFFD", Since: epoch, Last: epoch.Add(time.Hour), Times: 2},
-		{Sender: "nats", Code: "stream", Text: "limits", Since: epoch.Add(time.Hour), Last: epoch.Add(time.Hour), Times: 1},
+	want := []ctwatch.SenderWarning{
+		{Code: "planted_message", Text: "two\uFFFD", Since: epoch, Last: epoch.Add(time.Hour), Times: 2},
+		{Code: "stream", Text: "limits", Since: epoch.Add(time.Hour), Last: epoch.Add(time.Hour), Times: 1},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got[0].Warnings); diff != "" {
 		t.Error(diff)
 	}
+	if len(got[1].Warnings) > 0 {
+		t.Errorf("a resolved warning: %+v", got[1])
+	}
 	c.Add(91 * 24 * time.Hour)
-	if got, err = db.Senders.Warnings(t.Context()); err != nil || got != nil {
+	if got, err = db.Senders.List(t.Context()); err != nil || len(got[0].Warnings) > 0 {
 		t.Errorf("after 91 days: %+v, %v", got, err)
 	}
 }

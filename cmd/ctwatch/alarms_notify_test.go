@@ -32,11 +32,11 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	s.untilTold()
 
 	name := "hook:" + path
-	status := func() senderObject {
+	status := func() ctwatch.SenderStatus {
 		t.Helper()
-		var all []senderObject
+		var all []ctwatch.SenderStatus
 		s.check(json.Unmarshal([]byte(p.does(exitDone, "notify", "status", "--json")), &all))
-		i := slices.IndexFunc(all, func(x senderObject) bool { return x.Sender == name })
+		i := slices.IndexFunc(all, func(x ctwatch.SenderStatus) bool { return x.Name == name })
 		if i < 0 {
 			t.Fatalf("notify status lacks %s", name)
 		}

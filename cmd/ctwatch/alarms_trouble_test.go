@@ -114,7 +114,7 @@ func (s *stage) backlog(but ...string) (n int64) {
 }
 
 // senders is how everybody who is told stands.
-func (s *stage) senders() (all []store.SenderStatus) {
+func (s *stage) senders() (all []ctwatch.SenderStatus) {
 	s.t.Helper()
 	s.read(func(db *store.DB) (err error) {
 		all, err = db.Senders.List(s.ctx)

@@ -172,7 +172,7 @@ func allTold(data string, size uint64) bool {
 		return false
 	}
 	senders, err := db.Senders.List(ctx)
-	return err == nil && !slices.ContainsFunc(senders, func(s store.SenderStatus) bool { return s.Backlog > 0 })
+	return err == nil && !slices.ContainsFunc(senders, func(s ctwatch.SenderStatus) bool { return s.Backlog > 0 })
 }
 
 // issuerPin is the pin of the key by which a CA issues, as the configuration has it.

@@ -77,7 +77,7 @@ func (d *daemon) newMetrics() (*metrics.Metrics, error) {
 	m, err := metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.senderStates, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, LogList: d.logList.Load},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.db.Senders.List, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, LogList: d.logList.Load},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -97,32 +97,6 @@ func (d *daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) 
 		if d.logs.Has(s.ID) {
 			out = append(out, s)
 		}
-	}
-	return out, nil
-}
-
-// senderStates returns how the delivery of events stands.
-func (d *daemon) senderStates(ctx context.Context) ([]metrics.Sender, error) {
-	all, err := d.db.Senders.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	wrong, err := d.db.Senders.Warnings(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []metrics.Sender
-	for _, s := range all {
-		x := metrics.Sender{
-			Name: s.Name, Backlog: s.Backlog, DeadLetters: s.DeadLetters,
-			Failing: s.LastError != "", LastSuccess: s.LastSuccess, Warnings: make(map[string]int64),
-		}
-		for _, w := range wrong {
-			if w.Sender == s.Name {
-				x.Warnings[w.Code] = w.Times
-			}
-		}
-		out = append(out, x)
 	}
 	return out, nil
 }

@@ -64,10 +64,10 @@ func TestStreamThatOthersTouch(t *testing.T) {
 	}
 	warned := func(code string) bool {
 		t.Helper()
-		var all []senderObject
+		var all []ctwatch.SenderStatus
 		s.check(json.Unmarshal([]byte(p.does(exitDone, "notify", "status", "--json")), &all))
-		n := slices.IndexFunc(all, func(x senderObject) bool { return x.Sender == "nats" })
-		return n >= 0 && slices.ContainsFunc(all[n].Warnings, func(w warningObject) bool { return w.Code == code && w.Times == 1 })
+		n := slices.IndexFunc(all, func(x ctwatch.SenderStatus) bool { return x.Name == "nats" })
+		return n >= 0 && slices.ContainsFunc(all[n].Warnings, func(w ctwatch.SenderWarning) bool { return w.Code == code && w.Times == 1 })
 	}
 	if !warned("planted_message") || warned("stream_lost") {
 		t.Errorf("notify status: %s", p.does(exitDone, "notify", "status"))

@@ -74,56 +74,17 @@ func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
 	return names, nil
 }
 
-// A senderObject is how a sender stands, as --json prints it.
-type senderObject struct {
-	Sender        string     `json:"sender"`
-	Configured    bool       `json:"configured"` // false: it was once
-	Backlog       int64      `json:"backlog"`    // events that wait
-	OldestPending *time.Time `json:"oldest_pending"`
-	LastSuccess   *time.Time `json:"last_success"`
-	LastError     string     `json:"last_error"` // "" when the last try succeeded
-	Attempts      int64      `json:"attempts"`   // failures since the last success, each reason once
-	DeadLetters   int64      `json:"dead_letters"`
-
-	Warnings []warningObject `json:"warnings"` // what is wrong with its service though it takes events
-}
-
-// A warningObject is a warning about a sender's service, as --json prints it.
-type warningObject struct {
-	Code  string    `json:"code"`
-	Text  string    `json:"text"` // the newest
-	Since time.Time `json:"since"`
-	Last  time.Time `json:"last"`
-	Times int64     `json:"times"`
-}
-
 func (a *app) printSenders(ctx context.Context, db *store.DB, configured []string) error {
-	states, err := db.Senders.List(ctx)
-	if err != nil {
-		return err
-	}
-	all := []senderObject{}
-	for _, s := range states {
-		all = append(all, senderObject{
-			Sender: s.Name, Configured: slices.Contains(configured, s.Name), Backlog: s.Backlog, OldestPending: s.OldestPending,
-			LastSuccess: s.LastSuccess, LastError: s.LastError, Attempts: s.Attempts, DeadLetters: s.DeadLetters,
-		})
-	}
-	warnings, err := db.Senders.Warnings(ctx)
+	all, err := db.Senders.List(ctx)
 	if err != nil {
 		return err
 	}
 	for i := range all {
-		all[i].Warnings = []warningObject{}
-		for _, w := range warnings {
-			if w.Sender == all[i].Sender {
-				all[i].Warnings = append(all[i].Warnings, warningObject{w.Code, w.Text, w.Since, w.Last, w.Times})
-			}
-		}
+		all[i].Configured = slices.Contains(configured, all[i].Name)
 	}
 	for _, name := range configured {
-		if !slices.ContainsFunc(all, func(s senderObject) bool { return s.Sender == name }) {
-			all = append(all, senderObject{Sender: name, Configured: true, Warnings: []warningObject{}})
+		if !slices.ContainsFunc(all, func(s ctwatch.SenderStatus) bool { return s.Name == name }) {
+			all = append(all, ctwatch.SenderStatus{Name: name, Configured: true, Warnings: []ctwatch.SenderWarning{}})
 		}
 	}
 	if a.json {
@@ -131,7 +92,7 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 	}
 	t := a.table("SENDER", "WAITING", "SINCE", "LAST SUCCESS", "DEAD LETTERS", "ERROR")
 	for _, s := range all {
-		name := s.Sender
+		name := s.Name
 		if !s.Configured {
 			name += " (no longer configured)"
 		}
@@ -146,7 +107,7 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 			if w.Times > 1 {
 				times = fmt.Sprintf(", %d times", w.Times)
 			}
-			fmt.Fprintf(a.Stdout, "\nWarning about %s (%s, since %s%s): %s\n", s.Sender, w.Code, moment(w.Since), times, ctwatch.Printable(w.Text, 2000))
+			fmt.Fprintf(a.Stdout, "\nWarning about %s (%s, since %s%s): %s\n", s.Name, w.Code, moment(w.Since), times, ctwatch.Printable(w.Text, 2000))
 		}
 	}
 	return nil

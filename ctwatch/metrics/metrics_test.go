@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func nothing() Sources {
 	return Sources{
 		Logs:    func(context.Context) ([]ctwatch.LogStatus, error) { return nil, nil },
-		Senders: func(context.Context) ([]Sender, error) { return nil, nil },
+		Senders: func(context.Context) ([]ctwatch.SenderStatus, error) { return nil, nil },
 	}
 }
 
@@ -86,8 +86,11 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 				TreeSize: 1000, Position: 900, Verified: 800, LagEntries: 100, LagSeconds: 2.5, LastHeadAt: &at,
 			}}, nil
 		},
-		Senders: func(context.Context) ([]Sender, error) {
-			return []Sender{{Name: "nats", Backlog: 3, DeadLetters: 1, LastSuccess: &at, Warnings: map[string]int64{"planted_message": 2}}, {Name: "slack", Failing: true}}, nil
+		Senders: func(context.Context) ([]ctwatch.SenderStatus, error) {
+			return []ctwatch.SenderStatus{
+				{Name: "nats", Backlog: 3, DeadLetters: 1, LastSuccess: &at, Warnings: []ctwatch.SenderWarning{{Code: "planted_message", Times: 2}}},
+				{Name: "slack", LastError: "503"},
+			}, nil
 		},
 		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} },
 		Held:  func(context.Context) (map[ctwatch.LogID]int64, error) { return map[ctwatch.LogID]int64{l.ID: 295}, nil },

@@ -18,7 +18,7 @@ type Sources struct {
 	// Logs returns where the logs stand that are followed.
 	Logs func(context.Context) ([]ctwatch.LogStatus, error)
 	// Senders returns how delivery stands.
-	Senders func(context.Context) ([]Sender, error)
+	Senders func(context.Context) ([]ctwatch.SenderStatus, error)
 	// Rates returns how many requests a second the logs of each operator may be
 	// asked now, by the operator's name; optional.
 	Rates func() map[string]float64
@@ -57,18 +57,6 @@ type Host struct {
 type Open struct {
 	Watch                  string
 	Unexpected, Unreviewed int64
-}
-
-// A Sender is how the delivery by one sender stands.
-type Sender struct {
-	Name        string
-	Backlog     int64      // events that wait for it
-	DeadLetters int64      // events that it will never take
-	Failing     bool       // whether the last try failed
-	LastSuccess *time.Time // nil before the first
-	// Warnings are what is wrong with its service though it takes events, by a code of the
-	// sender, and how often that was reported.
-	Warnings map[string]int64
 }
 
 // state is a prometheus.Collector of what its sources say.
@@ -142,7 +130,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	g := gauges(out)
 	logs, err := s.sources.Logs(ctx)
 	if err == nil {
-		var senders []Sender
+		var senders []ctwatch.SenderStatus
 		if senders, err = s.sources.Senders(ctx); err == nil {
 			s.logs(g, logs)
 			s.senders(g, senders)
@@ -238,14 +226,14 @@ func (s *state) logs(g gauges, logs []ctwatch.LogStatus) {
 	}
 }
 
-func (s *state) senders(g gauges, senders []Sender) {
+func (s *state) senders(g gauges, senders []ctwatch.SenderStatus) {
 	for _, x := range senders {
 		g.put(s.backlog, float64(x.Backlog), x.Name)
 		g.put(s.dead, float64(x.DeadLetters), x.Name)
-		g.put(s.failing, truth(x.Failing), x.Name)
+		g.put(s.failing, truth(x.LastError != ""), x.Name)
 		g.time(s.successAt, x.LastSuccess, x.Name)
-		for code, times := range x.Warnings {
-			g.put(s.wrong, float64(times), x.Name, label(code))
+		for _, w := range x.Warnings {
+			g.put(s.wrong, float64(w.Times), x.Name, label(w.Code))
 		}
 	}
 }
