@@ -1,8 +1,6 @@
 package configs
 
 import (
-	"fmt"
-	"log/slog"
 	"net"
 	"net/mail"
 	"net/url"
@@ -12,85 +10,6 @@ import (
 
 	"ctwatch/pins"
 )
-
-// A URL may carry a user name and a password, or a token in their place; printing
-// it hides them. Convert it to string to use it.
-type URL string
-
-// Redacted returns the URL with what stands before an "@" hidden, in each of
-// several URLs separated by commas. It is still a URL.
-func (u URL) Redacted() string {
-	return redact(string(u), func(string) bool { return false })
-}
-
-// redact hides what stands before an "@" unless it may be kept. It does not parse,
-// so that nothing is too malformed to be hidden.
-func redact(urls string, keep func(user string) bool) string {
-	parts := strings.Split(urls, ",")
-	for i, part := range parts {
-		start := 0
-		if scheme := strings.Index(part, "://"); scheme >= 0 {
-			start = scheme + len("://")
-		}
-		end := len(part)
-		if n := strings.IndexAny(part[start:], "/?#"); n >= 0 {
-			end = start + n
-		}
-		if at := strings.LastIndexByte(part[:end], '@'); at >= start && !keep(part[start:at]) {
-			parts[i] = part[:start] + "xxxxx" + part[at:]
-		}
-	}
-	return strings.Join(parts, ",")
-}
-
-// Format implements fmt.Formatter for every verb, with Redacted.
-func (u URL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Redacted()) }
-
-// String returns Redacted.
-func (u URL) String() string { return u.Redacted() }
-
-// MarshalText returns Redacted.
-func (u URL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
-
-// LogValue returns Redacted.
-func (u URL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
-
-// A SecretURL is a URL of which everything behind the host may be secret, as with
-// incoming webhooks: printing it hides that, and what stands before an "@". Convert it
-// to string to use it.
-type SecretURL string
-
-// Redacted returns the URL with what may be secret hidden. It is still a URL.
-func (u SecretURL) Redacted() string {
-	return redactSecret(string(u), func(string) bool { return false })
-}
-
-// redactSecret is redact for a SecretURL.
-func redactSecret(url string, keep func(secret string) bool) string {
-	url = redact(url, keep)
-	start := 0
-	if scheme := strings.Index(url, "://"); scheme >= 0 {
-		start = scheme + len("://")
-	}
-	if n := strings.IndexAny(url[start:], "/?#"); n >= 0 {
-		if secret := strings.Trim(url[start+n:], "/"); secret != "" && !keep(secret) {
-			url = url[:start+n] + "/xxxxx"
-		}
-	}
-	return url
-}
-
-// Format implements fmt.Formatter for every verb, with Redacted.
-func (u SecretURL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Redacted()) }
-
-// String returns Redacted.
-func (u SecretURL) String() string { return u.Redacted() }
-
-// MarshalText returns Redacted.
-func (u SecretURL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
-
-// LogValue returns Redacted.
-func (u SecretURL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
 
 func (c checker) url(path, value string, schemes ...string) {
 	if wrong := wrongURL(value, schemes...); wrong != "" {

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
@@ -21,8 +22,6 @@ const minInterval = 100 * time.Millisecond
 
 // maxTailWait bounds how late an alert may be for the sake of fewer requests.
 const maxTailWait = 10 * time.Minute
-
-var states = []string{"pending", "qualified", "usable", "readonly", "retired", "rejected"}
 
 // A checker judges what each value means, once the file has been decoded.
 type checker struct{ *decoder }
@@ -68,9 +67,9 @@ func check(cfg *Config, d *decoder) {
 	}
 	c.atLeast("signing.refresh", cfg.Signing.Refresh, time.Minute)
 	if cfg.Signing.Expires <= cfg.Signing.Refresh {
-		c.bad("signing.expires", "%s is not longer than refresh; want several times that, since devices go dark when a document expires", formatDuration(cfg.Signing.Expires))
+		c.bad("signing.expires", "%s is not longer than refresh; want several times that, since devices go dark when a document expires", ctwatch.FormatDuration(cfg.Signing.Expires))
 	}
-	c.oneOf("fleet.role", cfg.Fleet.Role, RoleAll, RoleCoordinator)
+	oneOf(c, "fleet.role", cfg.Fleet.Role, RoleAll, RoleCoordinator)
 }
 
 func (c checker) watch(list []Watch) {
@@ -99,12 +98,6 @@ func (c checker) watch(list []Watch) {
 		if w.MaxValidity != 0 {
 			c.atLeast(at+".max_validity", w.MaxValidity, time.Hour)
 		}
-		for j, name := range w.Never {
-			p := index(at+".never", j)
-			if _, err := pins.ParsePattern(name); err != nil {
-				c.bad(p, "%s %s, or a pattern such as \"*.example.com\", or \".example.com\" for it and all below", c.shown(p, name), err)
-			}
-		}
 		for j, algorithm := range w.Algorithms {
 			c.required(index(at+".algorithms", j), algorithm, "a kind of key, such as \"ECDSA P-256\" or \"RSA\"")
 		}
@@ -126,10 +119,9 @@ func (c checker) apps(list []App) {
 		}
 		c.notEmpty(at+".hosts", len(a.Hosts), "at least one host, or pattern such as \"*.example.com\"")
 		for j, h := range a.Hosts {
-			p := index(at+".hosts", j)
-			c.pattern(p, h, c.shown(p, h))
+			c.host(index(at+".hosts", j), h)
 		}
-		c.oneOf(at+".pin", string(a.Pin), string(pins.RoleLeaf), string(pins.RoleIssuer))
+		oneOf(c, at+".pin", a.Pin, pins.RoleLeaf, pins.RoleIssuer)
 		if a.Min < 1 {
 			c.bad(at+".min_pins", "%d is too few; want at least 1", a.Min)
 		}
@@ -144,8 +136,8 @@ func (c checker) apps(list []App) {
 				c.bad(at, "has both or neither of file and pins; want one")
 			}
 			for host, list := range s.Pins {
-				p := at + ".pins[" + host + "]"
-				c.pattern(p, host, quote(host))
+				p := at + ".pins[" + host.String() + "]"
+				c.host(p, host)
 				c.notEmpty(p, len(list), "at least one pin")
 			}
 		}
@@ -158,7 +150,7 @@ func (c checker) logs(l Logs) {
 		if strings.Contains(l.List, "://") {
 			c.url("logs.list", l.List, "http", "https", "file")
 		}
-		c.notEmpty("logs.states", len(l.States), "at least one of "+strings.Join(states, ", "))
+		c.notEmpty("logs.states", len(l.States), "at least one of "+strings.Join(ctwatch.LogStates(), ", "))
 	case len(l.Extra) == 0:
 		c.bad("logs.list", "there is no list and no log in logs.extra; want one of the two")
 	}
@@ -169,7 +161,7 @@ func (c checker) logs(l Logs) {
 	}
 	c.within("logs.tail_wait", l.TailWait, 0, maxTailWait)
 	for i, s := range l.States {
-		c.oneOf(index("logs.states", i), s, states...)
+		oneOf(c, index("logs.states", i), s, ctwatch.LogStates()...)
 	}
 	for i, s := range l.Only {
 		c.required(index("logs.only", i), s, "a log's name or ID, or an operator")
@@ -180,13 +172,13 @@ func (c checker) logs(l Logs) {
 		if c.required(at+".name", x.Name, "a name") {
 			c.unique(names, x.Name, at+".name", "%s is the name of another log", c.shown(at+".name", x.Name))
 		}
-		c.oneOf(at+".kind", x.Kind, KindRFC6962, KindStatic)
+		oneOf(c, at+".kind", x.Kind, ctwatch.LogKinds()...)
 		schemes := []string{"http", "https"}
-		if x.Kind == KindStatic {
+		if x.Kind == ctwatch.KindStatic {
 			schemes = append(schemes, "file")
 		}
 		c.url(at+".url", x.URL, schemes...)
-		if x.SubmissionURL != "" && x.Kind == KindRFC6962 {
+		if x.SubmissionURL != "" && x.Kind == ctwatch.KindRFC6962 {
 			c.bad(at+".submission_url", "is set for a log of kind rfc6962; want it only for kind static")
 		}
 		c.optionalURL(at+".submission_url", x.SubmissionURL, "http", "https")
@@ -235,13 +227,10 @@ func (c checker) nats(n NATS) {
 	}
 }
 
-// pattern checks a host that an app pins: a host name, or "*." and a domain.
-func (c checker) pattern(path, value, shown string) {
+// host checks which hosts a pattern of an app stands for.
+func (c checker) host(path string, p pins.Pattern) {
 	const want = "want a host, or a pattern such as \"*.example.com\""
-	p, err := pins.ParsePattern(value)
-	switch {
-	case err != nil:
-		c.bad(path, "%s %s, or a pattern such as \"*.example.com\"", shown, err)
+	switch shown := c.shown(path, p.String()); {
 	case p.Reach == pins.AllBelow:
 		c.bad(path, "%s begins with a dot; "+want, shown)
 	case p.Reach == pins.OneBelow && !strings.Contains(p.Name, "."):
@@ -280,26 +269,31 @@ func (c checker) unique(seen map[string]string, key, path, format string, args .
 	seen[key] = path
 }
 
-func (c checker) oneOf(path, value string, allowed ...string) {
+// oneOf checks a value that has a list of its own.
+func oneOf[T ~string](c checker, path string, value T, allowed ...T) {
+	want := make([]string, len(allowed))
+	for i, a := range allowed {
+		want[i] = string(a)
+	}
 	switch {
 	case slices.Contains(allowed, value):
 	case value == "":
-		c.bad(path, "is missing or empty; want %s", strings.Join(allowed, ", "))
+		c.bad(path, "is missing or empty; want %s", strings.Join(want, ", "))
 	default:
-		c.bad(path, "%s is not known; want %s", c.shown(path, value), strings.Join(allowed, ", "))
+		c.bad(path, "%s is not known; want %s", c.shown(path, string(value)), strings.Join(want, ", "))
 	}
 }
 
 func (c checker) atLeast(path string, d, least time.Duration) {
 	if d < least {
-		c.bad(path, "%s is too short; want at least %s", formatDuration(d), formatDuration(least))
+		c.bad(path, "%s is too short; want at least %s", ctwatch.FormatDuration(d), ctwatch.FormatDuration(least))
 	}
 }
 
 func (c checker) within(path string, d, least, most time.Duration) {
 	c.atLeast(path, d, least)
 	if d > most {
-		c.bad(path, "%s is too long; want at most %s", formatDuration(d), formatDuration(most))
+		c.bad(path, "%s is too long; want at most %s", ctwatch.FormatDuration(d), ctwatch.FormatDuration(most))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"ctwatch/ctwatch"
 )
 
 // maxHookTimeout bounds how long one event may hold up those that come after it.
@@ -36,7 +38,7 @@ func (c checker) senders(cfg *Config) {
 		c.required(index("hooks", i), h, "the name of an executable, or of a directory of them")
 	}
 	c.within("hook_timeout", cfg.HookTimeout, time.Second, maxHookTimeout)
-	c.oneOf("hook_severity", cfg.HookSeverity, severities...)
+	oneOf(c, "hook_severity", cfg.HookSeverity, ctwatch.Severities()...)
 	c.atLeast("heartbeat.interval", cfg.Heartbeat.Interval, time.Second)
 }
 
@@ -56,13 +58,13 @@ func (c checker) slack(s *Slack) {
 		}
 	}
 	c.optionalURL("slack.api_url", s.APIURL, "http", "https")
-	c.oneOf("slack.severity", s.Severity, severities...)
+	oneOf(c, "slack.severity", s.Severity, ctwatch.Severities()...)
 	seen := map[string]string{}
 	for i, r := range s.Routes {
 		at := index("slack.routes", i)
 		switch {
 		case r.Severity != "":
-			c.oneOf(at+".severity", r.Severity, severities...)
+			oneOf(c, at+".severity", r.Severity, ctwatch.Severities()...)
 		case len(r.Watch)+len(r.Types) == 0:
 			c.bad(at, "does not say which events it is for; want a severity, watch or types")
 		}
@@ -87,7 +89,7 @@ func (c checker) email(e *Email) {
 	if e.Port < 1 || e.Port > 65535 {
 		c.bad("email.port", "%d is no port; want 1 to 65535", e.Port)
 	}
-	c.oneOf("email.tls", e.TLS, TLSStart, TLSImplicit, TLSNone)
+	oneOf(c, "email.tls", e.TLS, TLSStart, TLSImplicit, TLSNone)
 	if e.TLS == TLSNone {
 		if ip := net.ParseIP(e.Host); e.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			c.bad("email.tls", "none is only for a mail server on this machine; want starttls or implicit")
@@ -148,7 +150,7 @@ func (c checker) senderName(seen map[string]string, path, name string) {
 }
 
 func (c checker) filter(at string, f Filter) {
-	c.oneOf(at+".severity", f.Severity, severities...)
+	oneOf(c, at+".severity", f.Severity, ctwatch.Severities()...)
 	c.patterns(at, f.Types, f.Watch)
 }
 

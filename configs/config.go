@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 )
@@ -41,9 +42,9 @@ type Config struct {
 	// HookTimeout is how long a hook may run for one event; 1 s to 10 min.
 	HookTimeout time.Duration `yaml:"hook_timeout"`
 	// HookSeverity is the least urgent severity that hooks are run for.
-	HookSeverity string    `yaml:"hook_severity"`
-	Stdout       bool      `yaml:"stdout"`
-	Heartbeat    Heartbeat `yaml:"heartbeat"`
+	HookSeverity ctwatch.Severity `yaml:"hook_severity"`
+	Stdout       bool             `yaml:"stdout"`
+	Heartbeat    Heartbeat        `yaml:"heartbeat"`
 
 	DNS     DNS     `yaml:"dns"`
 	HTTP    HTTP    `yaml:"http"`
@@ -80,7 +81,7 @@ type Watch struct {
 	Wildcards *bool `yaml:"wildcards"`
 	// Never are names, or patterns such as "*.example.com" and ".example.com", that
 	// are never to be issued for.
-	Never []string `yaml:"never,omitempty"`
+	Never []pins.Pattern `yaml:"never,omitempty"`
 	// Endpoints (host:port) are where the domain is served, and looked at. Nil is "auto":
 	// the name itself on port 443. Empty and not nil means that nothing is looked at.
 	Endpoints []string `yaml:"endpoints,auto,omitempty"`
@@ -102,10 +103,10 @@ func (w *Watch) setDefaults() { w.Subdomains = true }
 // An App ships pins for some hosts.
 type App struct {
 	Name string `yaml:"name"`
-	// Hosts are domain names or patterns whose first label is "*".
-	Hosts []string  `yaml:"hosts"`
-	Pin   pins.Role `yaml:"pin"`      // default leaf
-	Min   int       `yaml:"min_pins"` // pins to ship per host, at least 1; default 2
+	// Hosts are host names, or patterns whose first label is "*".
+	Hosts []pins.Pattern `yaml:"hosts"`
+	Pin   pins.Role      `yaml:"pin"`      // default leaf
+	Min   int            `yaml:"min_pins"` // pins to ship per host, at least 1; default 2
 	// LeadTime is how long it takes from a new pin to an app version that most
 	// people run; default 14 days.
 	LeadTime time.Duration `yaml:"lead_time"`
@@ -119,9 +120,9 @@ func (a *App) setDefaults() {
 // A Shipped says what one released version of an app carries: exactly one of File
 // and Pins is set.
 type Shipped struct {
-	Version string                `yaml:"version"`
-	File    string                `yaml:"file,path,omitempty"` // in any format that can be imported
-	Pins    map[string][]pins.Pin `yaml:"pins,omitempty"`      // by host or pattern
+	Version string                      `yaml:"version"`
+	File    string                      `yaml:"file,path,omitempty"` // in any format that can be imported
+	Pins    map[pins.Pattern][]pins.Pin `yaml:"pins,omitempty"`      // by host or pattern
 }
 
 // Logs says which logs are read, and how.
@@ -133,12 +134,11 @@ type Logs struct {
 	// published key, or "" for an unsigned list.
 	ListKey string        `yaml:"list_key,listkey"`
 	Refresh time.Duration `yaml:"refresh"` // of the list; at least 100 ms
-	// States are the states of the logs that are read: pending, qualified, usable,
-	// readonly, retired, rejected.
+	// States are the states of the logs that are read (ctwatch.LogStates).
 	States []string      `yaml:"states"`
 	Only   []string      `yaml:"only"` // names, IDs or operators; empty means all
 	Extra  []ExtraLog    `yaml:"extra"`
-	Start  Start         `yaml:"start"`
+	Start  ctwatch.Start `yaml:"start"`
 	Poll   time.Duration `yaml:"poll"` // between tree heads; at least 100 ms
 	// MaxRate is the most requests per second to the logs of one operator, all
 	// together; from 1 to 10,000.
@@ -151,16 +151,10 @@ type Logs struct {
 	Contact string `yaml:"contact"`
 }
 
-// The kinds of an ExtraLog.
-const (
-	KindRFC6962 = "rfc6962"
-	KindStatic  = "static"
-)
-
 // An ExtraLog is a log that is on no list.
 type ExtraLog struct {
-	Name string `yaml:"name"`
-	Kind string `yaml:"kind"` // KindRFC6962 or KindStatic
+	Name string          `yaml:"name"`
+	Kind ctwatch.LogKind `yaml:"kind"`
 	// URL is what entries are read from; http or https, or file for a static log.
 	URL string `yaml:"url"`
 	// SubmissionURL is the submission prefix of a static log, if it differs from
@@ -243,13 +237,13 @@ func Default() *Config {
 		DataDir: DefaultDataDir,
 		Logs: Logs{
 			List: DefaultLogList, ListKey: "google", Refresh: time.Hour,
-			States: []string{"qualified", "usable", "readonly", "retired"},
+			States: []string{ctwatch.LogQualified, ctwatch.LogUsable, ctwatch.LogReadOnly, ctwatch.LogRetired},
 			Poll:   30 * time.Second, MaxRate: 200,
 		},
 		NATS:   NATS{Listen: "127.0.0.1:4222", Stream: "CTWATCH", Subject: "ctwatch"},
 		Notify: Notify{Storm: 20},
 
-		HookTimeout: 30 * time.Second, HookSeverity: defaultSeverity,
+		HookTimeout: 30 * time.Second, HookSeverity: ctwatch.Info,
 		Stdout:    true,
 		Heartbeat: Heartbeat{Interval: 5 * time.Minute},
 

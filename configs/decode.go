@@ -1,22 +1,13 @@
 package configs
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml/ast"
-
-	"ctwatch/pins"
 )
-
-// maxAliased bounds how many values aliases may expand to.
-const maxAliased = 10_000
 
 // A decoder fills a Config from a YAML document, by the tags of its fields. It is
 // our own because the YAML library's stops at the first mistake and forgets where
@@ -28,12 +19,9 @@ const maxAliased = 10_000
 // or the word "auto" for nil; an empty list is not nil), and omitempty, for Show. A field of type Secret has two settings, NAME and NAME_file.
 type decoder struct {
 	*source
-	env      Env
-	dir      string // of the file, absolute as far as known
-	anchors  map[string]ast.Node
-	inAlias  int // how many aliases the current value is within
-	expanded int // values decoded within aliases
-	errs     Errors
+	env  Env
+	dir  string // of the file, absolute as far as known
+	errs Errors
 }
 
 // fail records a mistake about the setting at path.
@@ -57,10 +45,6 @@ func (d *decoder) taint(path string) {
 
 // document decodes the whole file.
 func (d *decoder) document(root ast.Node, c *Config) {
-	if root == nil {
-		return
-	}
-	root, _ = d.follow("", root)
 	switch root := root.(type) {
 	case nil, *ast.NullNode:
 	case ast.MapNode:
@@ -70,49 +54,10 @@ func (d *decoder) document(root ast.Node, c *Config) {
 	}
 }
 
-// follow looks behind anchors and aliases. It returns nil, with the mistake
-// recorded, where there is nothing to be found.
-func (d *decoder) follow(path string, n ast.Node) (_ ast.Node, aliased bool) {
-	for range maxDepth {
-		switch a := n.(type) {
-		case *ast.AnchorNode:
-			n = a.Value
-		case *ast.AliasNode:
-			name := a.Value.GetToken().Value
-			target, ok := d.anchors[name]
-			if !ok {
-				d.fail(path, "no anchor for the alias %s; want &NAME at the value that *NAME stands for", quote("*"+name))
-				return nil, false
-			}
-			n, aliased = target, true
-		default:
-			return n, aliased
-		}
-	}
-	d.fail(path, "an alias for itself; want a value")
-	return nil, false
-}
-
 // value decodes one node into v. The options are those of the field that v is, or
 // is an element of. Depth is bounded by the schema, since every level of a value is
-// one of v's type; what aliases multiply is bounded by a budget.
+// one of v's type.
 func (d *decoder) value(path string, n ast.Node, v reflect.Value, opts string) {
-	n, aliased := d.follow(path, n)
-	if n == nil {
-		return
-	}
-	if aliased {
-		d.inAlias++
-		defer func() { d.inAlias-- }()
-	}
-	if d.inAlias > 0 {
-		if d.expanded++; d.expanded > maxAliased {
-			if d.expanded == maxAliased+1 {
-				d.fail(path, "aliases stand for more than %d values; want them written out, or in watch_files", maxAliased)
-			}
-			return
-		}
-	}
 	t := v.Type()
 	_, isNull := n.(*ast.NullNode)
 	switch {
@@ -196,7 +141,7 @@ func (d *decoder) object(path string, m ast.MapNode, v reflect.Value) {
 	}
 }
 
-// mapping decodes a mapping with free keys, whose values are lists.
+// mapping decodes a mapping with keys of a leaf's type.
 func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
 	m, ok := n.(ast.MapNode)
 	if !ok {
@@ -205,16 +150,22 @@ func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for iter := m.MapRange(); iter.Next(); {
-		key, at := d.key(iter.Key())
-		sub := path + "[" + key + "]"
-		if v.MapIndex(reflect.ValueOf(key)).IsValid() {
+		text, at := d.key(iter.Key())
+		key := reflect.New(v.Type().Key()).Elem()
+		l, _ := leafOf(key)
+		if err := l.read(text); err != nil {
+			d.failAt(at, "%s[%s]: %s", path, text, l.wrong(text, err))
+			continue
+		}
+		sub := path + "[" + l.text() + "]"
+		if v.MapIndex(key).IsValid() {
 			d.failAt(at, "%s: is set twice; want one (the other is on line %d)", sub, d.places[sub].line)
 			continue
 		}
 		d.places[sub] = at
 		elem := reflect.New(v.Type().Elem()).Elem()
 		d.value(sub, iter.Value(), elem, "")
-		v.SetMapIndex(reflect.ValueOf(key), elem)
+		v.SetMapIndex(key, elem)
 	}
 }
 
@@ -260,8 +211,13 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value, opts string) 
 		d.fail(path, "%s", err)
 		return
 	}
-	if err := set(v, text, quoted && !fromEnv); err != nil {
-		d.fail(path, "%s is not valid; %s", quote(raw), err)
+	l, _ := leafOf(v)
+	err = l.read(text)
+	if k := v.Kind(); quoted && !fromEnv && (k == reflect.Bool || k == reflect.Int) {
+		err = errInvalid
+	}
+	if err != nil {
+		d.fail(path, "%s", l.wrong(raw, err))
 		return
 	}
 	isPath := false
@@ -282,57 +238,9 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value, opts string) 
 		v.SetString(resolved)
 	}
 	if fromEnv {
-		value := fmt.Sprint(plain(v))
+		value := l.text()
 		d.written[path] = written{raw, func(s string) bool { return s == value }}
 	}
-}
-
-// set gives v the value that text stands for. The error says what was expected.
-func set(v reflect.Value, text string, quoted bool) error {
-	want := fmt.Errorf("want %s", expected(v.Type()))
-	switch p := v.Addr().Interface().(type) {
-	case *time.Duration:
-		dur, err := parseDuration(text)
-		*p = dur
-		return err
-	case *Start:
-		s, err := parseStart(text)
-		*p = s
-		return err
-	case *pins.Pin:
-		pin, err := pins.Parse(text)
-		if noKey := new(pins.NoKeyError); errors.As(err, &noKey) {
-			return fmt.Errorf("no key has this pin: it is %s; want the pin of a key", noKey.What)
-		} else if err != nil {
-			return want
-		}
-		*p = pin
-		return nil
-	case *[]byte:
-		b, err := base64.StdEncoding.DecodeString(text)
-		if err != nil || len(b) == 0 {
-			return want
-		}
-		*p = b
-		return nil
-	}
-	switch v.Kind() {
-	case reflect.Bool:
-		b := strings.EqualFold(text, "true")
-		if quoted || !b && !strings.EqualFold(text, "false") {
-			return want
-		}
-		v.SetBool(b)
-	case reflect.Int:
-		i, err := strconv.Atoi(text)
-		if quoted || err != nil {
-			return want
-		}
-		v.SetInt(int64(i))
-	default:
-		v.SetString(text)
-	}
-	return nil
 }
 
 // key returns a mapping's key and its place.

@@ -32,8 +32,8 @@ func TestOneReaderOfHostNames(t *testing.T) {
 		"probe HOST:PORT":                    func(s string) (string, error) { return endpoint(s + ":8443") },
 		"watch":                              fromConfig("watch: [%q]", func(c *configs.Config) (string, error) { return rule(c.Watch[0].Domain) }),
 		"endpoints":                          fromConfig(`watch: [{domain: a.example, endpoints: ["%s:443"]}]`, func(c *configs.Config) (string, error) { return endpoint(c.Watch[0].Endpoints[0]) }),
-		"never":                              fromConfig("watch: [{domain: a.example, never: [%q]}]", func(c *configs.Config) (string, error) { return pattern(c.Watch[0].Never[0]) }),
-		"hosts of an app":                    fromConfig("apps: [{name: a, hosts: [%q]}]", func(c *configs.Config) (string, error) { return pattern(c.Apps[0].Hosts[0]) }),
+		"never":                              fromConfig("watch: [{domain: a.example, never: [%q]}]", func(c *configs.Config) (string, error) { return c.Watch[0].Never[0].Name, nil }),
+		"hosts of an app":                    fromConfig("apps: [{name: a, hosts: [%q]}]", func(c *configs.Config) (string, error) { return c.Apps[0].Hosts[0].Name, nil }),
 		"one name in a file of watch_files":  func(s string) (string, error) { return fromFile(s) },
 		"names below in a file of its lines": func(s string) (string, error) { return fromFile("." + s) },
 	}

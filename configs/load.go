@@ -173,11 +173,10 @@ func inspect(name string, data []byte, env Env) (*Config, error) {
 		env: env,
 		dir: filepath.Dir(env.abs(name)),
 	}
-	root, anchors, err := parse(name, data)
+	root, err := parse(name, data)
 	if err != nil {
 		return nil, err
 	}
-	d.anchors = anchors
 	c := Default()
 	c.DataDir = defaultDataDir(env)
 	c.src = d.source

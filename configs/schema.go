@@ -5,9 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
-
-	"ctwatch/pins"
 )
 
 // A field is a setting of a struct.
@@ -107,48 +104,23 @@ func distance(a, b string) int {
 	return min(row[len(b)], 3)
 }
 
-// isLeaf reports whether values of a type are written as a single value.
-func isLeaf(t reflect.Type) bool {
-	switch t {
-	case reflect.TypeFor[Start](), reflect.TypeFor[pins.Pin](), reflect.TypeFor[[]byte](), reflect.TypeFor[Secret]():
-		return true
-	}
-	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
-		return true
-	}
-	return false
-}
-
 // expected says what is expected of a type.
 func expected(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[time.Duration]():
-		return strings.TrimPrefix(errDuration.Error(), "want ")
-	case reflect.TypeFor[Start]():
-		return `"now", "beginning" or a duration`
-	case reflect.TypeFor[pins.Pin]():
-		return `a pin: "sha256/" and the base64 of a SHA-256, 44 characters`
-	case reflect.TypeFor[[]byte]():
-		return "base64"
-	case reflect.TypeFor[Watch]():
+	if l, ok := leafOf(reflect.New(t).Elem()); ok {
+		return l.want
+	}
+	if t == reflect.TypeFor[Watch]() {
 		return "a domain, or a mapping with \"domain\""
 	}
 	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int:
-		return "a whole number"
 	case reflect.Pointer:
 		return expected(t.Elem())
 	case reflect.Struct:
 		return "a mapping with " + strings.Join(names(fieldsOf(t)), ", ")
 	case reflect.Map:
 		return "a mapping"
-	case reflect.Slice:
-		return "a list"
 	}
-	return "a text"
+	return "a list"
 }
 
 // newDefault returns a pointer to a new value with its defaults.
@@ -158,19 +130,6 @@ func newDefault(t reflect.Type) reflect.Value {
 		v.setDefaults()
 	}
 	return p
-}
-
-// plain returns a leaf as the configuration writes it.
-func plain(v reflect.Value) any {
-	switch x := v.Interface().(type) {
-	case time.Duration:
-		return formatDuration(x)
-	case URL:
-		return string(x)
-	case SecretURL:
-		return string(x)
-	}
-	return v.Interface()
 }
 
 // quote writes text from the file into an error: escaped, and not too long.

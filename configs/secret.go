@@ -107,9 +107,6 @@ func oneLine(s string) (string, error) {
 
 // secret decodes NAME or NAME_file of a Secret without reading it.
 func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) {
-	if n, _ = d.follow(path, n); n == nil {
-		return
-	}
 	text, _, ok := scalarText(n)
 	if !ok {
 		d.fail(path, "is %s; want %s", describe(n), secretWant(asFile))

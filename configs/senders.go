@@ -1,13 +1,12 @@
 package configs
 
-import "time"
+import (
+	"time"
+
+	"ctwatch/ctwatch"
+)
 
 // How people, and programs of theirs, are told of events.
-
-// severities, the least urgent first, as settings name them.
-var severities = []string{"debug", "info", "warning", "critical"}
-
-const defaultSeverity = "info"
 
 // Notify says how all senders work.
 type Notify struct {
@@ -21,13 +20,13 @@ type Notify struct {
 //
 // In patterns a star stands for any characters, as path.Match has it.
 type Filter struct {
-	Severity string   `yaml:"severity"`        // the least urgent; default info
-	Types    []string `yaml:"types,omitempty"` // patterns of event types; empty means any
+	Severity ctwatch.Severity `yaml:"severity"`        // the least urgent; default info
+	Types    []string         `yaml:"types,omitempty"` // patterns of event types; empty means any
 	// Watch are patterns of watched domains, hosts and log IDs; empty means any.
 	Watch []string `yaml:"watch,omitempty"`
 }
 
-func (f *Filter) setDefaults() { f.Severity = defaultSeverity }
+func (f *Filter) setDefaults() { f.Severity = ctwatch.Info }
 
 // Slack sends events to Slack, by a bot's token (with a channel) or by an incoming
 // webhook: exactly one of Token and WebhookURL is set.
@@ -38,23 +37,23 @@ type Slack struct {
 	APIURL  string `yaml:"api_url"`
 	Channel string `yaml:"channel"`
 	// Severity is the least urgent that is posted at all; default info.
-	Severity string       `yaml:"severity"`
-	Routes   []SlackRoute `yaml:"routes"` // only with Token
+	Severity ctwatch.Severity `yaml:"severity"`
+	Routes   []SlackRoute     `yaml:"routes"` // only with Token
 	// AppToken is for Socket Mode, by which Approvers, who are user IDs, judge
 	// certificates by buttons: both are set, with Token, or neither.
 	AppToken  Secret   `yaml:"app_token"`
 	Approvers []string `yaml:"approvers,omitempty"`
 }
 
-func (s *Slack) setDefaults() { s.Severity = defaultSeverity }
+func (s *Slack) setDefaults() { s.Severity = ctwatch.Info }
 
 // A SlackRoute sends the events that meet all of its conditions to another channel.
 // It has at least one condition. They are those of Filter, but for the default.
 type SlackRoute struct {
-	Severity string   `yaml:"severity,omitempty"` // the least urgent; "" means any
-	Watch    []string `yaml:"watch,omitempty"`
-	Types    []string `yaml:"types,omitempty"`
-	Channel  string   `yaml:"channel"`
+	Severity ctwatch.Severity `yaml:"severity,omitempty"` // the least urgent; "" means any
+	Watch    []string         `yaml:"watch,omitempty"`
+	Types    []string         `yaml:"types,omitempty"`
+	Channel  string           `yaml:"channel"`
 }
 
 // How the connection to a mail server is protected.

@@ -2,27 +2,23 @@ package configs
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Show writes the effective configuration as YAML that Load accepts again, with
 // paths made absolute. Secrets appear as the configuration has them: a file's name
 // or ${NAME}, as does every other value that came from the environment. User names
 // and passwords in URLs are hidden.
-func (c *Config) Show() ([]byte, error) {
+func (c *Config) Show() []byte {
 	s := shower{src: c.src}
 	s.object("", reflect.ValueOf(c).Elem(), 0)
-	if s.err != nil {
-		return nil, s.err
-	}
-	return s.Bytes(), nil
+	return s.Bytes()
 }
 
 // A shower writes YAML in block style. It is our own for the sake of the places
@@ -30,7 +26,6 @@ func (c *Config) Show() ([]byte, error) {
 type shower struct {
 	bytes.Buffer
 	src *source
-	err error
 }
 
 // object writes the settings of a struct, each on lines of its own.
@@ -55,9 +50,11 @@ func (s *shower) object(path string, v reflect.Value, indent int) {
 
 // value writes what follows a key, up to the end of the last line.
 func (s *shower) value(path string, v reflect.Value, indent int) {
+	if l, ok := leafOf(v); ok {
+		fmt.Fprintf(s, " %s\n", s.scalar(path, v, l))
+		return
+	}
 	switch {
-	case isLeaf(v.Type()):
-		fmt.Fprintf(s, " %s\n", s.scalar(path, v))
 	case v.Kind() == reflect.Struct:
 		before := s.Len()
 		s.WriteByte('\n')
@@ -70,11 +67,15 @@ func (s *shower) value(path string, v reflect.Value, indent int) {
 		s.WriteString(" []\n")
 	case v.Kind() == reflect.Map:
 		s.WriteByte('\n')
-		keys := v.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-		for _, k := range keys {
-			s.line(indent+2, quoteYAML(k.String())+":")
-			s.value(path+"["+k.String()+"]", v.MapIndex(k), indent+2)
+		values := make(map[string]reflect.Value)
+		for key, list := range v.Seq2() {
+			value := reflect.New(list.Type()).Elem() // addressable
+			value.Set(list)
+			values[fmt.Sprint(key)] = value
+		}
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			s.line(indent+2, quoteYAML(key)+":")
+			s.value(path+"["+key+"]", values[key], indent+2)
 		}
 	default:
 		s.WriteByte('\n')
@@ -86,8 +87,8 @@ func (s *shower) value(path string, v reflect.Value, indent int) {
 
 // element writes one element of a list. That of a struct begins on the dash's line.
 func (s *shower) element(path string, v reflect.Value, indent int) {
-	if isLeaf(v.Type()) {
-		s.line(indent, "- "+s.scalar(path, v)+"\n")
+	if l, ok := leafOf(v); ok {
+		s.line(indent, "- "+s.scalar(path, v, l)+"\n")
 		return
 	}
 	start := s.Len()
@@ -114,37 +115,21 @@ func (s *shower) line(indent int, text string) {
 }
 
 // scalar writes a single value.
-func (s *shower) scalar(path string, v reflect.Value) string {
+func (s *shower) scalar(path string, v reflect.Value, l leaf) string {
+	text, keep := escape(l.text()), keepNothing
+	w, written := written{}, false
 	if s.src != nil {
-		if w, ok := s.src.written[path]; ok && w.is(fmt.Sprint(plain(v))) {
-			switch v.Interface().(type) {
-			case URL:
-				return quoteYAML(redact(w.text, onlyReferences))
-			case SecretURL:
-				return quoteYAML(redactSecret(w.text, onlyReferences))
-			}
-			return quoteYAML(w.text)
-		}
+		w, written = s.src.written[path]
 	}
-	switch x := v.Interface().(type) {
-	case time.Duration:
-		return formatDuration(x)
-	case URL:
-		return quoteYAML(escape(x.Redacted()))
-	case SecretURL:
-		return quoteYAML(escape(x.Redacted()))
-	case []byte:
-		return quoteYAML(base64.StdEncoding.EncodeToString(x))
-	case bool, int, Start:
-		return fmt.Sprint(x)
-	case fmt.Stringer:
-		return quoteYAML(x.String())
+	if written && w.is(l.text()) {
+		text, keep = w.text, onlyReferences
+	} else if l.bare {
+		return text
 	}
-	if v.Kind() == reflect.String {
-		return quoteYAML(escape(v.String()))
+	if secret, ok := v.Interface().(redacter); ok {
+		text = secret.redact(text, keep)
 	}
-	s.err = fmt.Errorf("showing %s: no way to write a %s", path, v.Type())
-	return ""
+	return quoteYAML(text)
 }
 
 // onlyReferences reports whether the secret in a URL's user part is from the

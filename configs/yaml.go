@@ -23,44 +23,43 @@ const maxDepth = 32
 // quadratic in that, too, for some files.
 const maxTokens = 50_000
 
-// parse reads a file's one document and its anchors. The document is nil when the
-// file is empty.
-func parse(name string, data []byte) (root ast.Node, anchors map[string]ast.Node, err error) {
+// parse reads a file's one document. It is nil when the file is empty.
+func parse(name string, data []byte) (root ast.Node, err error) {
 	fail := func(line, column int, format string, args ...any) error {
 		return Errors{{File: name, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)}}
 	}
 	if len(data) > maxFile {
-		return nil, nil, fail(0, 0, "is larger than %d bytes; want a configuration file (long lists of domains belong in watch_files)", maxFile)
+		return nil, fail(0, 0, "is larger than %d bytes; want a configuration file (long lists of domains belong in watch_files)", maxFile)
 	}
 	if data, err = files.Text(data); err != nil {
-		return nil, nil, fail(0, 0, "cannot be read: %v", err)
+		return nil, fail(0, 0, "cannot be read: %v", err)
 	}
 	if line, column := invalidText(data); line > 0 {
-		return nil, nil, fail(line, column, "not readable as text; want UTF-8 without control characters")
+		return nil, fail(line, column, "not readable as text; want UTF-8 without control characters")
 	}
 	// A parser of this size is not free of panics on hostile text, and a bad file
 	// must not end a daemon that reloads it.
 	defer func() {
 		if r := recover(); r != nil {
-			root, anchors, err = nil, nil, fail(0, 0, "cannot be parsed: %v; want YAML", r)
+			root, err = nil, fail(0, 0, "cannot be parsed: %v; want YAML", r)
 		}
 	}()
 	tokens := lexer.Tokenize(string(data))
 	if len(tokens) > maxTokens {
 		p := tokens[maxTokens].Position
-		return nil, nil, fail(p.Line, p.Column, "more than %d words and signs come before this; want long lists of domains in watch_files", maxTokens)
+		return nil, fail(p.Line, p.Column, "more than %d words and signs come before this; want long lists of domains in watch_files", maxTokens)
 	}
-	if tk, wrong := tooDeep(tokens); tk != nil {
-		return nil, nil, fail(tk.Position.Line, tk.Position.Column, "%s", wrong)
+	if tk, wrong := refused(tokens); tk != nil {
+		return nil, fail(tk.Position.Line, tk.Position.Column, "%s", wrong)
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		var ye yaml.Error
 		if !errors.As(err, &ye) || ye.GetToken() == nil {
-			return nil, nil, fail(0, 0, "cannot be parsed: %v; want YAML", err)
+			return nil, fail(0, 0, "cannot be parsed: %v; want YAML", err)
 		}
 		p := ye.GetToken().Position
-		return nil, nil, fail(p.Line, p.Column, "%s; want YAML%s", ye.GetMessage(), syntaxHint(ye.GetToken()))
+		return nil, fail(p.Line, p.Column, "%s; want YAML%s", ye.GetMessage(), syntaxHint(ye.GetToken()))
 	}
 	for _, doc := range file.Docs {
 		if doc.Body == nil {
@@ -68,15 +67,11 @@ func parse(name string, data []byte) (root ast.Node, anchors map[string]ast.Node
 		}
 		if root != nil {
 			p := nodePlace(doc.Body)
-			return nil, nil, fail(p.line, p.column, "a second document; want one document per file")
+			return nil, fail(p.line, p.column, "a second document; want one document per file")
 		}
 		root = doc.Body
 	}
-	found := anchorFinder{}
-	if root != nil {
-		ast.Walk(found, root)
-	}
-	return root, found, nil
+	return root, nil
 }
 
 // syntaxHint helps with the mistake that ${NAME} invites: braces have a meaning
@@ -108,11 +103,11 @@ func invalidText(data []byte) (line, column int) {
 	return 0, 0
 }
 
-// tooDeep finds the first token that the parser must not be given, and what is
-// wrong with it: a tag, a merge key, or anything nested too deep. In block style
+// refused finds the first token that the parser must not be given, and what is
+// wrong with it: a tag, an anchor, an alias, a merge key, or anything nested too deep. In block style
 // every level costs a column, or an indicator on the same line, so it is enough to
 // bound brackets, columns of indicators, and runs of indicators.
-func tooDeep(tokens token.Tokens) (*token.Token, string) {
+func refused(tokens token.Tokens) (*token.Token, string) {
 	const wrong = "nested too deep; want the settings of the example file"
 	brackets, run, line := 0, 0, 0
 	for _, tk := range tokens {
@@ -123,7 +118,9 @@ func tooDeep(tokens token.Tokens) (*token.Token, string) {
 		case token.TagType:
 			return tk, "a tag; want plain YAML without tags (quote a value that begins with \"!\")"
 		case token.MergeKeyType:
-			return tk, "a merge key; want the settings written out, or an alias for a whole value"
+			return tk, "a merge key; want the settings written out"
+		case token.AnchorType, token.AliasType:
+			return tk, "an anchor or alias; want the value written out (quote a value that begins with \"*\" or \"&\")"
 		case token.MappingStartType, token.SequenceStartType:
 			brackets++
 			run = 0
@@ -132,7 +129,7 @@ func tooDeep(tokens token.Tokens) (*token.Token, string) {
 			run = 0
 		case token.CollectEntryType:
 			run = 0
-		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.AnchorType, token.AliasType:
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
 			run++
 			if tk.Position.IndentNum > 8*maxDepth {
 				return tk, wrong
@@ -143,17 +140,6 @@ func tooDeep(tokens token.Tokens) (*token.Token, string) {
 		}
 	}
 	return nil, ""
-}
-
-// anchorFinder collects the anchors of a document.
-type anchorFinder map[string]ast.Node
-
-// Visit implements ast.Visitor.
-func (f anchorFinder) Visit(n ast.Node) ast.Visitor {
-	if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil && a.Value != nil {
-		f[a.Name.GetToken().Value] = a.Value
-	}
-	return f
 }
 
 // scalarText returns a scalar as it is written, so that the version 5.10 is not
@@ -175,7 +161,7 @@ func scalarText(n ast.Node) (text string, quoted, ok bool) {
 // of several lines or is not there.
 func placeOf(n ast.Node, key place) place {
 	switch n.(type) {
-	case *ast.NullNode, *ast.SequenceNode, ast.MapNode, *ast.AnchorNode:
+	case *ast.NullNode, *ast.SequenceNode, ast.MapNode:
 		return key
 	}
 	return nodePlace(n)

@@ -58,6 +58,9 @@ const (
 	Critical Severity = "critical"
 )
 
+// Severities lists the severities, least urgent first.
+func Severities() []Severity { return []Severity{Debug, Info, Warning, Critical} }
+
 // AtLeast reports whether s is as urgent as other, or more.
 func (s Severity) AtLeast(other Severity) bool { return s.rank() >= other.rank() }
 

@@ -59,6 +59,9 @@ const (
 	KindStatic  LogKind = "static"
 )
 
+// LogKinds lists the kinds of logs.
+func LogKinds() []LogKind { return []LogKind{KindRFC6962, KindStatic} }
+
 // The states of a log in a log list (version 3). A log without a state has the
 // empty one.
 const (
@@ -69,6 +72,11 @@ const (
 	LogRetired   = "retired"
 	LogRejected  = "rejected"
 )
+
+// LogStates lists the states of logs.
+func LogStates() []string {
+	return []string{LogPending, LogQualified, LogUsable, LogReadOnly, LogRetired, LogRejected}
+}
 
 // A Log is what a log list, or the configuration, says about one log.
 type Log struct {
@@ -96,13 +104,6 @@ type Log struct {
 	FinalSize uint64
 	// FinalRoot is the root at FinalSize.
 	FinalRoot Hash
-}
-
-// A Start says where to begin reading the logs that there are at the first run. The
-// zero Start is "now": at their sizes then.
-type Start struct {
-	Beginning bool          // at the first entry
-	Back      time.Duration // this long ago; 0 unless positive, never with Beginning
 }
 
 // A LogStatus is where the reading of one log stands. Positions count entries

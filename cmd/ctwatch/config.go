@@ -47,11 +47,7 @@ hosts of apps that nothing watches or looks at, and what is listed twice.`,
 			if err != nil {
 				return err
 			}
-			b, err := cfg.Show()
-			if err != nil {
-				return err
-			}
-			_, err = a.Stdout.Write(b)
+			_, err = a.Stdout.Write(cfg.Show())
 			return err
 		},
 	}

@@ -17,7 +17,6 @@ import (
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
-	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
 	"ctwatch/ctwatch/metrics"
@@ -130,7 +129,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.logs = follow.NewLogSet(ctwatch.Start(d.cfg.Logs.Start), stored)
+	d.logs = follow.NewLogSet(d.cfg.Logs.Start, stored)
 	if d.metrics, err = d.newMetrics(); err != nil {
 		return err
 	}

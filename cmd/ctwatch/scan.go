@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,7 +124,8 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 
 // findLog finds out which log is meant.
 func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logger *slog.Logger) (ctwatch.Log, error) {
-	if j.kind != "" && j.kind != configs.KindRFC6962 && j.kind != configs.KindStatic {
+	kind := ctwatch.LogKind(j.kind)
+	if kind != "" && !slices.Contains(ctwatch.LogKinds(), kind) {
 		return ctwatch.Log{}, usagef("--kind %s: want rfc6962 or static", ctwatch.Printable(j.kind, 40))
 	}
 	if strings.Contains(j.log, "://") {
@@ -134,7 +136,6 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		if err != nil {
 			return ctwatch.Log{}, err
 		}
-		kind := ctwatch.LogKind(j.kind)
 		if strings.HasPrefix(j.log, "file:") && kind == "" {
 			kind = ctwatch.KindStatic
 		}

@@ -172,10 +172,10 @@ func (d *Demo) setUp(dir string) error {
 	d.cfg.NATS.Listen = "127.0.0.1:0"
 	d.cfg.HTTP.Listen = "127.0.0.1:0"
 	d.cfg.Slack = &configs.Slack{Token: configs.NewSecret("xoxb-demo"), APIURL: d.slack.url, Channel: slackChannel}
-	d.cfg.Logs = configs.Logs{Start: configs.Start{Beginning: true}, Poll: 200 * time.Millisecond, MaxRate: 100}
+	d.cfg.Logs = configs.Logs{Start: ctwatch.Start{Beginning: true}, Poll: 200 * time.Millisecond, MaxRate: 100}
 	for _, l := range []*ctlogtest.Log{d.static, d.RFC} {
 		i := l.Info()
-		d.cfg.Logs.Extra = append(d.cfg.Logs.Extra, configs.ExtraLog{Name: i.Name, Kind: string(i.Kind), URL: i.URL, SubmissionURL: i.SubmissionURL, Key: i.Key})
+		d.cfg.Logs.Extra = append(d.cfg.Logs.Extra, configs.ExtraLog{Name: i.Name, Kind: i.Kind, URL: i.URL, SubmissionURL: i.SubmissionURL, Key: i.Key})
 	}
 	if d.o.Configure != nil {
 		d.o.Configure(d, d.cfg)

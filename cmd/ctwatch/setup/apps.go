@@ -22,13 +22,9 @@ func configuredApps(cfg *configs.Config, wrong *configs.Mistakes) []pins.App {
 	for i, c := range cfg.Apps {
 		at := fmt.Sprintf("apps[%d]", i)
 		app := pins.App{Name: c.Name, Role: c.Pin, MinPins: c.Min, LeadTime: c.LeadTime}
-		seen := make(map[pins.Pattern]bool)
-		for j, h := range c.Hosts {
-			p, err := ParseHost(h)
-			wrong.At(err, "%s.hosts[%d]", at, j)
-			if err == nil && !seen[p] {
-				seen[p] = true
-				app.Hosts = append(app.Hosts, p)
+		for _, h := range c.Hosts {
+			if h.Name != "" && !slices.Contains(app.Hosts, h) { // else a mistake
+				app.Hosts = append(app.Hosts, h)
 			}
 		}
 		for j, s := range c.Shipped {
@@ -51,15 +47,7 @@ func shippedRules(s configs.Shipped) (pins.Rules, error) {
 		_, rules, err := ParsePinFile(s.File, data, "")
 		return rules, err
 	}
-	of := make(map[pins.Pattern][]pins.Pin)
-	for host, list := range s.Pins {
-		p, err := ParseHost(host)
-		if err != nil {
-			return nil, err
-		}
-		of[p] = append(of[p], list...)
-	}
-	return format.Listed(of), nil
+	return format.Listed(s.Pins), nil
 }
 
 // ParseHost reads a host, or a pattern such as "*.example.com", that a person wrote.

@@ -88,7 +88,7 @@ func readWatched(entry configs.Watch, where Place, cas *policy.CAs, wrong *confi
 	w.Rule, err = entry.Rule()
 	wrong.At(err, "%s", where.sub("domain"))
 	w.Policy = NoPolicy(w.Rule)
-	w.Policy.Keys, w.Policy.MaxValidity, w.Policy.Wildcards, w.Policy.CAA = entry.Keys, entry.MaxValidity, entry.Wildcards, entry.CAA
+	w.Policy.Keys, w.Policy.Never, w.Policy.MaxValidity, w.Policy.Wildcards, w.Policy.CAA = entry.Keys, entry.Never, entry.MaxValidity, entry.Wildcards, entry.CAA
 	for i, s := range entry.Issuers {
 		issuer, err := policy.ParseIssuer(s)
 		if err == nil {
@@ -100,12 +100,6 @@ func readWatched(entry configs.Watch, where Place, cas *policy.CAs, wrong *confi
 	for i, s := range entry.Algorithms {
 		wrong.At(policy.CheckAlgorithm(s), "%s", where.sub("algorithms[%d]", i))
 		w.Policy.Algorithms = append(w.Policy.Algorithms, s)
-	}
-	for i, s := range entry.Never {
-		var never pins.Pattern
-		err := never.UnmarshalText([]byte(s))
-		wrong.At(err, "%s", where.sub("never[%d]", i))
-		w.Policy.Never = append(w.Policy.Never, never)
 	}
 	w.Grants = grants(entry, w.Rule)
 	return w

@@ -22,7 +22,7 @@ func ExtraLogs(cfg *configs.Config) ([]ctwatch.Log, error) {
 	wrong := configs.Mistakes{Config: cfg}
 	for i, x := range cfg.Logs.Extra {
 		l, err := loglist.Extra{
-			Name: x.Name, Kind: ctwatch.LogKind(x.Kind), URL: x.URL, SubmissionURL: x.SubmissionURL,
+			Name: x.Name, Kind: x.Kind, URL: x.URL, SubmissionURL: x.SubmissionURL,
 			Key: base64.StdEncoding.EncodeToString(x.Key),
 		}.Log()
 		wrong.At(err, "logs.extra[%d]", i)

@@ -128,7 +128,7 @@ func (m *senderMaker) addHooks(cfg *configs.Config, logger *slog.Logger) {
 // add adds a sender, unless it could not be made, behind its filter.
 func (m *senderMaker) add(at string, s notify.Sender, err error, f configs.Filter) {
 	if err == nil {
-		s, err = notify.Filtered(s, notify.Filter{MinSeverity: ctwatch.Severity(f.Severity), Types: f.Types, Subjects: f.Watch})
+		s, err = notify.Filtered(s, notify.Filter{MinSeverity: f.Severity, Types: f.Types, Subjects: f.Watch})
 	}
 	if err != nil {
 		m.wrong.At(err, "%s", at)
@@ -143,7 +143,7 @@ func Outward(private bool) outward.Options {
 }
 
 func slackOptions(s *configs.Slack, with SenderOptions) slack.Options {
-	o := slack.Options{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: ctwatch.Severity(s.Severity), Logger: with.Logger}
+	o := slack.Options{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: s.Severity, Logger: with.Logger}
 	if s.Token.IsSet() {
 		o.Token = s.Token.Reveal
 	}
@@ -151,7 +151,7 @@ func slackOptions(s *configs.Slack, with SenderOptions) slack.Options {
 		o.WebhookURL = s.WebhookURL.Reveal
 	}
 	for _, r := range s.Routes {
-		o.Routes = append(o.Routes, slack.Route{Severity: ctwatch.Severity(r.Severity), Watch: r.Watch, Types: r.Types, Channel: r.Channel})
+		o.Routes = append(o.Routes, slack.Route{Severity: r.Severity, Watch: r.Watch, Types: r.Types, Channel: r.Channel})
 	}
 	if with.DB == nil {
 		return o

@@ -121,11 +121,7 @@ func (w *warner) files() {
 func (w *warner) app(i int) {
 	inv := w.inv
 	hosts := seenTwice[pins.Pattern]{}
-	for j, h := range inv.Config.Apps[i].Hosts {
-		p, err := ParseHost(h)
-		if err != nil {
-			continue
-		}
+	for j, p := range inv.Config.Apps[i].Hosts {
 		at := fmt.Sprintf("apps[%d].hosts[%d]", i, j)
 		if hosts.look(w, at, p, p.String()) {
 			continue
@@ -145,9 +141,8 @@ func (w *warner) app(i int) {
 		}
 	}
 	for j, v := range inv.Config.Apps[i].Shipped {
-		for _, h := range slices.Sorted(maps.Keys(v.Pins)) {
-			p, err := ParseHost(h)
-			if err == nil && !slices.ContainsFunc(inv.Apps[i].Hosts, func(host pins.Pattern) bool { return host.Covers(p) || p.Covers(host) }) {
+		for _, p := range slices.SortedFunc(maps.Keys(v.Pins), func(a, b pins.Pattern) int { return strings.Compare(a.String(), b.String()) }) {
+			if !slices.ContainsFunc(inv.Apps[i].Hosts, func(host pins.Pattern) bool { return host.Covers(p) || p.Covers(host) }) {
 				w.say(fmt.Sprintf("apps[%d].shipped[%d].pins", i, j), "%s is none of the app's hosts, so that nothing is checked for it: add it to hosts, or correct the name", p)
 			}
 		}
