@@ -51,7 +51,7 @@ func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
 		// A trust store may have intermediates, too: clients go on to the root.
 		fresh := false
 		for _, path := range paths {
-			if last := path[len(path)-1]; !selfSigned(last) && !slices.ContainsFunc(added, last.Equal) {
+			if last := path[len(path)-1]; !SelfSigned(last) && !slices.ContainsFunc(added, last.Equal) {
 				others.AddCert(last)
 				added, fresh = append(added, last), true
 			}
@@ -105,9 +105,26 @@ func Above(o Options) map[pins.Pin][]pins.Chain {
 	return out
 }
 
-// selfSigned reports whether a certificate is signed by its own key. SHA-1 will do: the
+// BySignature returns the path from the leaf that can be built from what was sent, in
+// whatever order that was. What signed nothing on the path, anyone may have put there.
+func BySignature(sent []*x509.Certificate) []*x509.Certificate {
+	path, rest := sent[:1:1], slices.Clone(sent[1:])
+	for !SelfSigned(path[len(path)-1]) {
+		last := path[len(path)-1]
+		i := slices.IndexFunc(rest, func(c *x509.Certificate) bool {
+			return bytes.Equal(last.RawIssuer, c.RawSubject) && last.CheckSignatureFrom(c) == nil
+		})
+		if i < 0 {
+			break
+		}
+		path, rest = append(path, rest[i]), slices.Delete(rest, i, i+1)
+	}
+	return path
+}
+
+// SelfSigned reports whether a certificate is signed by its own key. SHA-1 will do: the
 // signature of a root protects nothing.
-func selfSigned(c *x509.Certificate) bool {
+func SelfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 

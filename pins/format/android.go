@@ -37,38 +37,31 @@ func android() Format {
 // encodeAndroid writes one domain-config for all hosts with the same pins. No
 // pin-set expires: when it did, devices would silently pin nothing.
 func encodeAndroid(set pins.Set) ([]byte, error) {
-	hosts, notes, err := expand("android", set, never) // includeSubdomains is all levels, and the name itself
-	if err != nil {
-		return nil, err
-	}
-	var b strings.Builder
-	b.WriteString(xml.Header + xmlComment(append(header(set), notes...)) + "<network-security-config>\n")
-	written := make([]bool, len(hosts))
-	for i, h := range hosts {
-		if written[i] {
-			continue
-		}
-		b.WriteString("  <domain-config>\n")
-		for j, same := range hosts[i:] {
-			if slices.Equal(same.Pins, h.Pins) {
-				fmt.Fprintf(&b, "    <domain includeSubdomains=\"false\">%s</domain>\n", same.Pattern.Name)
-				written[i+j] = true
+	// includeSubdomains is all levels, and the name itself.
+	return encode("android", set, noPattern, decodeAndroid, func(hosts []hostPins, comment []string) ([]byte, error) {
+		var b strings.Builder
+		b.WriteString(xml.Header + xmlComment(comment) + "<network-security-config>\n")
+		written := make([]bool, len(hosts))
+		for i, h := range hosts {
+			if written[i] {
+				continue
 			}
+			b.WriteString("  <domain-config>\n")
+			for j, same := range hosts[i:] {
+				if slices.Equal(same.Pins, h.Pins) {
+					fmt.Fprintf(&b, "    <domain includeSubdomains=\"false\">%s</domain>\n", same.Pattern.Name)
+					written[i+j] = true
+				}
+			}
+			b.WriteString("    <pin-set>\n")
+			for _, p := range h.Pins {
+				fmt.Fprintf(&b, "      <pin digest=\"SHA-256\">%s</pin>\n", base64Of(p))
+			}
+			b.WriteString("    </pin-set>\n  </domain-config>\n")
 		}
-		b.WriteString("    <pin-set>\n")
-		for _, p := range h.Pins {
-			fmt.Fprintf(&b, "      <pin digest=\"SHA-256\">%s</pin>\n", base64Of(p))
-		}
-		b.WriteString("    </pin-set>\n  </domain-config>\n")
-	}
-	b.WriteString("</network-security-config>\n")
-
-	data := []byte(b.String())
-	rules, err := decodeAndroid(data)
-	if err != nil {
-		return nil, fmt.Errorf("android: reading back what was written: %w", err)
-	}
-	return proven("android", set, hosts, rules, data)
+		b.WriteString("</network-security-config>\n")
+		return []byte(b.String()), nil
+	})
 }
 
 func decodeAndroid(data []byte) (pins.Rules, error) {
@@ -94,13 +87,6 @@ type androidDomain struct {
 	subdomains bool
 	pos        position
 	config     *androidConfig
-}
-
-func (d androidDomain) pattern() pins.Pattern {
-	if d.subdomains {
-		return pins.Pattern{Name: d.name, Reach: pins.AllBelow}
-	}
-	return pins.Pattern{Name: d.name}
 }
 
 // An androidConfig is a domain-config.
@@ -350,7 +336,7 @@ func (p *androidParser) rules() (pins.Rules, error) {
 		} else if err := checkHost(d.name); err != nil {
 			return nil, d.pos.client("%w", err)
 		} else {
-			r.patterns = append(r.patterns, d.pattern())
+			r.patterns = append(r.patterns, subtree(d.name, d.subdomains))
 		}
 		r.exact[d.name] = set
 		if d.subdomains {

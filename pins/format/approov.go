@@ -1,8 +1,6 @@
 package format
 
 import (
-	"fmt"
-
 	"ctwatch/pins"
 )
 
@@ -27,25 +25,15 @@ func approov() Format {
 const managed = "*"
 
 func encodeApproov(set pins.Set) ([]byte, error) {
-	hosts, _, err := expand("approov", set, never)
-	if err != nil {
-		return nil, err
-	}
-	domains := make(map[string][]string, len(hosts))
-	for _, h := range hosts {
-		for _, p := range h.Pins {
-			domains[h.Pattern.Name] = append(domains[h.Pattern.Name], base64Of(p))
+	return encode("approov", set, noPattern, decodeApproov, func(hosts []hostPins, _ []string) ([]byte, error) {
+		domains := make(map[string][]string, len(hosts))
+		for _, h := range hosts {
+			for _, p := range h.Pins {
+				domains[h.Pattern.Name] = append(domains[h.Pattern.Name], base64Of(p))
+			}
 		}
-	}
-	data, err := writeJSON(domains)
-	if err != nil {
-		return nil, fmt.Errorf("approov: %w", err)
-	}
-	rules, err := decodeApproov(data)
-	if err != nil {
-		return nil, fmt.Errorf("approov: reading back what was written: %w", err)
-	}
-	return proven("approov", set, hosts, rules, data)
+		return writeJSON(domains)
+	})
 }
 
 func decodeApproov(data []byte) (pins.Rules, error) {

@@ -70,7 +70,6 @@ func decodeCurl(data []byte) (pins.Rules, error) {
 	}
 	value := strings.TrimRight(string(data), "\r\n") // as "$(cat file)" leaves it
 	var list []pins.Pin
-	seen := make(map[pins.Pin]bool)
 	at := 0
 	for one := range strings.SplitSeq(value, ";") {
 		b64, ok := strings.CutPrefix(one, curlPrefix)
@@ -81,13 +80,10 @@ func decodeCurl(data []byte) (pins.Rules, error) {
 		if err != nil {
 			return nil, clientErrAt(data, at, "%w", err)
 		}
-		if !seen[p] {
-			seen[p] = true
-			list = append(list, p)
-		}
+		list = append(list, p)
 		at += len(one) + 1
 	}
-	return everywhere{{At: pins.AtLeaf, Pins: list}}, nil
+	return everywhere{{At: pins.AtLeaf, Pins: distinct(list)}}, nil
 }
 
 // everywhere are rules that name no host and hold for all.

@@ -44,41 +44,34 @@ const (
 func encodeIOS(set pins.Set) ([]byte, error) {
 	// The format can say "a name and those one below", if all of them have the same
 	// pins: it would unite different ones.
-	hosts, notes, err := expand("ios", set, func(h pins.HostSet) bool {
+	withApex := func(h pins.HostSet) bool {
 		return alone(set, h) && slices.ContainsFunc(set.Hosts, func(apex pins.HostSet) bool {
 			return apex.Pattern == pins.Pattern{Name: h.Pattern.Name} && samePins(apex.Pins, h.Pins)
 		})
-	})
-	if err != nil {
-		return nil, err
 	}
 	list := leafKey
 	if set.Role == pins.RoleIssuer {
 		list = caKey
 	}
-	var b strings.Builder
-	b.WriteString(plistHead + xmlComment(append(header(set), notes...)) + "<plist version=\"1.0\">\n<dict>\n")
-	b.WriteString("  <key>" + atsKey + "</key>\n  <dict>\n    <key>" + pinnedKey + "</key>\n    <dict>\n")
-	for i, h := range hosts {
-		if h.Pattern.Reach == pins.OneBelow {
-			continue // written with its apex, which sorts before it
+	return encode("ios", set, withApex, decodeIOS, func(hosts []hostPins, comment []string) ([]byte, error) {
+		var b strings.Builder
+		b.WriteString(plistHead + xmlComment(comment) + "<plist version=\"1.0\">\n<dict>\n")
+		b.WriteString("  <key>" + atsKey + "</key>\n  <dict>\n    <key>" + pinnedKey + "</key>\n    <dict>\n")
+		for i, h := range hosts {
+			if h.Pattern.Reach == pins.OneBelow {
+				continue // written with its apex, which sorts before it
+			}
+			below := i+1 < len(hosts) && hosts[i+1].Pattern == pins.Pattern{Name: h.Pattern.Name, Reach: pins.OneBelow}
+			fmt.Fprintf(&b, "      <key>%s</key>\n      <dict>\n        <key>%s</key>\n        <%t/>\n", h.Pattern.Name, includesKey, below)
+			fmt.Fprintf(&b, "        <key>%s</key>\n        <array>\n", list)
+			for _, p := range h.Pins {
+				fmt.Fprintf(&b, "          <dict>\n            <key>%s</key>\n            <string>%s</string>\n          </dict>\n", spkiKey, base64Of(p))
+			}
+			b.WriteString("        </array>\n      </dict>\n")
 		}
-		below := i+1 < len(hosts) && hosts[i+1].Pattern == pins.Pattern{Name: h.Pattern.Name, Reach: pins.OneBelow}
-		fmt.Fprintf(&b, "      <key>%s</key>\n      <dict>\n        <key>%s</key>\n        <%t/>\n", h.Pattern.Name, includesKey, below)
-		fmt.Fprintf(&b, "        <key>%s</key>\n        <array>\n", list)
-		for _, p := range h.Pins {
-			fmt.Fprintf(&b, "          <dict>\n            <key>%s</key>\n            <string>%s</string>\n          </dict>\n", spkiKey, base64Of(p))
-		}
-		b.WriteString("        </array>\n      </dict>\n")
-	}
-	b.WriteString("    </dict>\n  </dict>\n</dict>\n</plist>\n")
-
-	data := []byte(b.String())
-	rules, err := decodeIOS(data)
-	if err != nil {
-		return nil, fmt.Errorf("ios: reading back what was written: %w", err)
-	}
-	return proven("ios", set, hosts, rules, data)
+		b.WriteString("    </dict>\n  </dict>\n</dict>\n</plist>\n")
+		return []byte(b.String()), nil
+	})
 }
 
 func decodeIOS(data []byte) (pins.Rules, error) {

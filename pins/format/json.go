@@ -46,34 +46,25 @@ type document struct {
 }
 
 func encodeJSON(set pins.Set) ([]byte, error) {
-	hosts, _, err := expand("json", set, func(pins.HostSet) bool { return true })
-	if err != nil {
-		return nil, err
-	}
-	doc := document{
-		App:     set.App,
-		Pin:     set.Role,
-		Plan:    set.Plan,
-		AsOf:    set.AsOf.UTC().Truncate(time.Second),
-		Hosts:   make(map[string][]pins.Pin, len(hosts)),
-		Revoked: append([]pins.Pin{}, set.Revoked...), // [] rather than null
-	}
-	if !set.Until.IsZero() {
-		until := set.Until.UTC().Truncate(time.Second)
-		doc.Until = &until
-	}
-	for _, h := range hosts {
-		doc.Hosts[h.Pattern.String()] = h.Pins
-	}
-	data, err := writeJSON(doc)
-	if err != nil {
-		return nil, fmt.Errorf("json: %w", err)
-	}
-	rules, err := decodeJSON(data)
-	if err != nil {
-		return nil, fmt.Errorf("json: reading back what was written: %w", err)
-	}
-	return proven("json", set, hosts, rules, data)
+	always := func(pins.HostSet) bool { return true }
+	return encode("json", set, always, decodeJSON, func(hosts []hostPins, _ []string) ([]byte, error) {
+		doc := document{
+			App:     set.App,
+			Pin:     set.Role,
+			Plan:    set.Plan,
+			AsOf:    set.AsOf.UTC().Truncate(time.Second),
+			Hosts:   make(map[string][]pins.Pin, len(hosts)),
+			Revoked: append([]pins.Pin{}, set.Revoked...), // [] rather than null
+		}
+		if !set.Until.IsZero() {
+			until := set.Until.UTC().Truncate(time.Second)
+			doc.Until = &until
+		}
+		for _, h := range hosts {
+			doc.Hosts[h.Pattern.String()] = h.Pins
+		}
+		return writeJSON(doc)
+	})
 }
 
 // writeJSON writes a value for people and machines: indented, the members of maps
@@ -165,11 +156,10 @@ func (r *jsonReader) hosts(where map[pins.Pin]int) ([]hostPins, error) {
 	return hosts, err
 }
 
-// pins reads an array of pins, each once. Where each pin was met is noted if where
-// is not nil.
+// pins reads an array of pins, each once, and notes where it met each pin if where is
+// not nil.
 func (r *jsonReader) pins(what string, parse func(string) (pins.Pin, error), where map[pins.Pin]int) ([]pins.Pin, error) {
 	var list []pins.Pin
-	seen := make(map[pins.Pin]bool)
 	err := r.texts(what, func(text string, at int) error {
 		p, err := parse(text)
 		if err != nil {
@@ -178,13 +168,10 @@ func (r *jsonReader) pins(what string, parse func(string) (pins.Pin, error), whe
 		if where != nil {
 			where[p] = at
 		}
-		if !seen[p] {
-			seen[p] = true
-			list = append(list, p)
-		}
+		list = append(list, p)
 		return nil
 	})
-	return list, err
+	return distinct(list), err
 }
 
 // parseHost reads "h" or "*.h" as clients compare it: byte by byte.

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -32,31 +31,26 @@ func okhttp() Format {
 }
 
 func encodeOkHttp(set pins.Set) ([]byte, error) {
-	hosts, notes, err := expand("okhttp", set, func(h pins.HostSet) bool {
+	wildcard := func(h pins.HostSet) bool {
 		// Before 4.3, "*.h" stood for h itself, too, if there was no dot in h.
 		return alone(set, h) && strings.Contains(h.Pattern.Name, ".")
-	})
-	if err != nil {
-		return nil, err
 	}
-	var b bytes.Buffer
-	for _, line := range slices.Concat(header(set), notes) {
-		fmt.Fprintf(&b, "// %s\n", line)
-	}
-	b.WriteString("\nimport okhttp3.CertificatePinner\n\nval certificatePinner: CertificatePinner = CertificatePinner.Builder()\n")
-	for _, h := range hosts {
-		fmt.Fprintf(&b, "    .add(\n        %s", kotlinText(h.Pattern.String()))
-		for _, p := range h.Pins {
-			fmt.Fprintf(&b, ",\n        %s", kotlinText(p.String()))
+	return encode("okhttp", set, wildcard, decodeOkHttp, func(hosts []hostPins, comment []string) ([]byte, error) {
+		var b bytes.Buffer
+		for _, line := range comment {
+			fmt.Fprintf(&b, "// %s\n", line)
 		}
-		b.WriteString("\n    )\n")
-	}
-	b.WriteString("    .build()\n")
-	rules, err := decodeOkHttp(b.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("okhttp: reading back what was written: %w", err)
-	}
-	return proven("okhttp", set, hosts, rules, b.Bytes())
+		b.WriteString("\nimport okhttp3.CertificatePinner\n\nval certificatePinner: CertificatePinner = CertificatePinner.Builder()\n")
+		for _, h := range hosts {
+			fmt.Fprintf(&b, "    .add(\n        %s", kotlinText(h.Pattern.String()))
+			for _, p := range h.Pins {
+				fmt.Fprintf(&b, ",\n        %s", kotlinText(p.String()))
+			}
+			b.WriteString("\n    )\n")
+		}
+		b.WriteString("    .build()\n")
+		return b.Bytes(), nil
+	})
 }
 
 // kotlinText writes a string literal of Kotlin, in which a $ begins a template.

@@ -243,8 +243,7 @@ func (s *source) checkMember(name string, in int32, d *declaration) error {
 		if s.among(i-1, "=", "+", ".") || s.among(i+1, ".", "(") {
 			continue // it is used, or a function
 		}
-		line, column := place(s.data, s.tokens[i].at)
-		return fmt.Errorf("%s may be something else, by what stands at %d:%d", name, line, column)
+		return fmt.Errorf("%s may be something else, by what stands at %s", name, place(s.data, s.tokens[i].at))
 	}
 	return nil
 }
@@ -262,8 +261,7 @@ func (s *source) checkLocal(name string, use int, sc scope, d *declaration) erro
 		if (d == nil || !s.isList(d)) && s.sign(i+1, ".") {
 			continue
 		}
-		line, column := place(s.data, s.tokens[i].at)
-		return fmt.Errorf("%s may be something else, or changed, by what stands at %d:%d", name, line, column)
+		return fmt.Errorf("%s may be something else, or changed, by what stands at %s", name, place(s.data, s.tokens[i].at))
 	}
 	if d != nil && d.index > use {
 		return fmt.Errorf("%s is declared below", name)

@@ -49,8 +49,7 @@ func (s *source) place(start int) (int32, error) {
 }
 
 func (s *source) uncertain(at, by int) error {
-	line, column := place(s.data, s.tokens[max(by, 0)].at)
-	return s.fail(at, "it is not certain that an app uses this pinner, by what stands at %d:%d; %s", line, column, onePinner)
+	return s.fail(at, "it is not certain that an app uses this pinner, by what stands at %s; %s", place(s.data, s.tokens[max(by, 0)].at), onePinner)
 }
 
 // callStart returns where the expression begins that ends by calling the function at
@@ -84,14 +83,12 @@ func (s *source) callStart(i int) int {
 func (s *source) checkBlock(sc scope, start, at int) error {
 	switch sc.kind {
 	case scopeOpaque:
-		line, column := place(s.data, s.tokens[sc.open].at)
-		return s.fail(at, "it is not certain what happens to this pinner in the block that begins at %d:%d; %s", line, column, onePinner)
+		return s.fail(at, "it is not certain what happens to this pinner in the block that begins at %s; %s", place(s.data, s.tokens[sc.open].at), onePinner)
 	case scopeFunction:
 		s.work += at - sc.open
 		for i := sc.open + 1; i < at; i++ {
 			if i != start-1 && s.among(i, "return", "throw", "break", "continue", "yield", "TODO", "error", "exitProcess") && !s.sign(i-1, ".") {
-				line, column := place(s.data, s.tokens[i].at)
-				return s.fail(at, "it is not certain that this pinner is made, by %s at %d:%d; %s", s.name(i), line, column, onePinner)
+				return s.fail(at, "it is not certain that this pinner is made, by %s at %s; %s", s.name(i), place(s.data, s.tokens[i].at), onePinner)
 			}
 		}
 		if sc.method != "" {
@@ -165,8 +162,7 @@ func (s *source) checkHolder(equal int) error {
 			continue // another declaration
 		}
 		if j != i && s.sign(j+1, "=") && (s.java || !s.tokens[j].inner) {
-			line, column := place(s.data, s.tokens[j].at)
-			return s.fail(i, "it is not certain that %s has these pins, since it is assigned to at %d:%d, too; %s", name, line, column, onePinner)
+			return s.fail(i, "it is not certain that %s has these pins, since it is assigned to at %s, too; %s", name, place(s.data, s.tokens[j].at), onePinner)
 		}
 	}
 	return nil
@@ -245,8 +241,7 @@ func (s *source) comparePinners(all []pinner) error {
 	}
 	for _, p := range all[1:] {
 		if key(p) != key(all[0]) {
-			line, column := place(s.data, s.tokens[all[0].index].at)
-			return s.fail(p.index, "this pinner has other pins than that at %d:%d, and it is not certain which of them an app uses; write each in a file of its own", line, column)
+			return s.fail(p.index, "this pinner has other pins than that at %s, and it is not certain which of them an app uses; write each in a file of its own", place(s.data, s.tokens[all[0].index].at))
 		}
 	}
 	return nil

@@ -38,22 +38,27 @@ func newTable(at pins.Position, hosts []hostPins, unites bool) *table {
 	return t
 }
 
+// Listed returns the rules of a client of no particular kind that has some pins for
+// some hosts: any of them anywhere in the chain will do, and the entry that fits a
+// host best counts alone. It is what a bare list of pins means.
+func Listed(of map[pins.Pattern][]pins.Pin) pins.Rules {
+	var hosts []hostPins
+	for p, list := range of {
+		hosts = append(hosts, hostPins{p, list})
+	}
+	return newTable(pins.Anywhere, hosts, false)
+}
+
 // ask prepares what is asked of the hosts of a pattern that have no narrower one.
 func (t *table) ask(at pins.Position, own map[pins.Pattern][]pins.Pin, p pins.Pattern, unites bool) {
 	var all []pins.Pin
-	seen := make(map[pins.Pin]bool)
 	for q := range covering(p) {
-		for _, pin := range own[q] {
-			if !seen[pin] {
-				seen[pin] = true
-				all = append(all, pin)
-			}
-		}
+		all = append(all, own[q]...)
 		if !unites && len(all) > 0 {
 			break
 		}
 	}
-	t.asked[p] = []pins.Requirement{{At: at, Pins: all}}
+	t.asked[p] = []pins.Requirement{{At: at, Pins: distinct(all)}}
 }
 
 // covering yields the patterns that stand for every host of p, the narrowest first.
@@ -91,6 +96,14 @@ func (t *table) Requirements(host string, _ time.Time) []pins.Requirement {
 func (t *table) Ends(string) time.Time { return time.Time{} }
 
 func (t *table) Patterns() []pins.Pattern { return t.patterns }
+
+// subtree returns the pattern of a name, with all names below it or without.
+func subtree(name string, below bool) pins.Pattern {
+	if below {
+		return pins.Pattern{Name: name, Reach: pins.AllBelow}
+	}
+	return pins.Pattern{Name: name}
+}
 
 // comparePatterns sorts by name, and the narrowest first.
 func comparePatterns(a, b pins.Pattern) int {

@@ -46,38 +46,32 @@ const (
 )
 
 func encodeTLSA(set pins.Set) ([]byte, error) {
-	hosts, notes, err := expand("tlsa", set, never)
-	if err != nil {
-		return nil, err
-	}
-	usage := daneEE
-	advice := []string{
-		"Before a server gets its next key: publish the record of that key beside these,",
-		"wait for two TTLs, and only then deploy the key (RFC 7671 §8.1).",
-		"The zone must be signed (DNSSEC).",
-	}
-	if set.Role == pins.RoleIssuer {
-		usage = daneTA
-		advice = append(advice, "The servers must send the certificate whose key is named here (RFC 7671 §5.2).")
-	}
-	var b bytes.Buffer
-	for _, line := range slices.Concat(header(set), notes, advice) {
-		fmt.Fprintf(&b, "; %s\n", line)
-	}
-	for _, h := range hosts {
-		owner := "_443._tcp." + h.Pattern.Name
-		if len(owner) > 253 {
-			return nil, &RefusedError{Format: "tlsa", Host: h.Pattern.Name, Reason: "with _443._tcp before it the name is longer than DNS allows"}
+	return encode("tlsa", set, noPattern, decodeTLSA, func(hosts []hostPins, comment []string) ([]byte, error) {
+		usage := daneEE
+		advice := []string{
+			"Before a server gets its next key: publish the record of that key beside these,",
+			"wait for two TTLs, and only then deploy the key (RFC 7671 §8.1).",
+			"The zone must be signed (DNSSEC).",
 		}
-		for _, p := range h.Pins {
-			fmt.Fprintf(&b, "%s. IN TLSA %d 1 1 %x\n", owner, usage, p[:])
+		if set.Role == pins.RoleIssuer {
+			usage = daneTA
+			advice = append(advice, "The servers must send the certificate whose key is named here (RFC 7671 §5.2).")
 		}
-	}
-	rules, err := decodeTLSA(b.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("tlsa: reading back what was written: %w", err)
-	}
-	return proven("tlsa", set, hosts, rules, b.Bytes())
+		var b bytes.Buffer
+		for _, line := range slices.Concat(comment, advice) {
+			fmt.Fprintf(&b, "; %s\n", line)
+		}
+		for _, h := range hosts {
+			owner := "_443._tcp." + h.Pattern.Name
+			if len(owner) > 253 {
+				return nil, &RefusedError{Format: "tlsa", Host: h.Pattern.Name, Reason: "with _443._tcp before it the name is longer than DNS allows"}
+			}
+			for _, p := range h.Pins {
+				fmt.Fprintf(&b, "%s. IN TLSA %d 1 1 %x\n", owner, usage, p[:])
+			}
+		}
+		return b.Bytes(), nil
+	})
 }
 
 // decodeTLSA reads the TLSA records of a zone file, and no others. Servers of one

@@ -62,46 +62,39 @@ const (
 // encodeTrustKit writes sets that do not expire, and that report to nobody: the
 // default report URI is a third party's.
 func encodeTrustKit(set pins.Set) ([]byte, error) {
-	hosts, notes, err := expand("trustkit", set, never) // TSKIncludeSubdomains is all levels, and the name itself
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range hosts {
-		if err := checkRegistry(h.Pattern.Name, false); err != nil {
-			return nil, &RefusedError{Format: "trustkit", Host: h.Pattern.String(), Reason: err.Error()}
-		}
-		if len(h.Pins) < 2 {
-			return nil, &RefusedError{
-				Format: "trustkit", Host: h.Pattern.String(),
-				Reason: "an app with fewer than two pins for a host crashes at launch; declare or approve a backup key",
+	// TSKIncludeSubdomains is all levels, and the name itself.
+	return encode("trustkit", set, noPattern, decodeTrustKit, func(hosts []hostPins, comment []string) ([]byte, error) {
+		for _, h := range hosts {
+			if err := checkRegistry(h.Pattern.Name, false); err != nil {
+				return nil, &RefusedError{Format: "trustkit", Host: h.Pattern.String(), Reason: err.Error()}
+			}
+			if len(h.Pins) < 2 {
+				return nil, &RefusedError{
+					Format: "trustkit", Host: h.Pattern.String(),
+					Reason: "an app with fewer than two pins for a host crashes at launch; declare or approve a backup key",
+				}
 			}
 		}
-	}
-	var b strings.Builder
-	b.WriteString(plistHead + xmlComment(append(header(set), notes...)) + "<plist version=\"1.0\">\n<dict>\n")
-	fmt.Fprintf(&b, "  <key>%s</key>\n  <dict>\n    <key>%s</key>\n    <false/>\n    <key>%s</key>\n    <dict>\n", tskKey, tskSwizzleKey, tskDomainsKey)
-	for _, h := range hosts {
-		fmt.Fprintf(&b, "      <key>%s</key>\n      <dict>\n", h.Pattern.Name)
-		for _, setting := range []struct {
-			key string
-			on  bool
-		}{{tskIncludesKey, false}, {tskEnforceKey, true}, {tskReportKey, true}} {
-			fmt.Fprintf(&b, "        <key>%s</key>\n        <%t/>\n", setting.key, setting.on)
+		var b strings.Builder
+		b.WriteString(plistHead + xmlComment(comment) + "<plist version=\"1.0\">\n<dict>\n")
+		fmt.Fprintf(&b, "  <key>%s</key>\n  <dict>\n    <key>%s</key>\n    <false/>\n    <key>%s</key>\n    <dict>\n", tskKey, tskSwizzleKey, tskDomainsKey)
+		for _, h := range hosts {
+			fmt.Fprintf(&b, "      <key>%s</key>\n      <dict>\n", h.Pattern.Name)
+			for _, setting := range []struct {
+				key string
+				on  bool
+			}{{tskIncludesKey, false}, {tskEnforceKey, true}, {tskReportKey, true}} {
+				fmt.Fprintf(&b, "        <key>%s</key>\n        <%t/>\n", setting.key, setting.on)
+			}
+			fmt.Fprintf(&b, "        <key>%s</key>\n        <array>\n", tskHashesKey)
+			for _, p := range h.Pins {
+				fmt.Fprintf(&b, "          <string>%s</string>\n", base64Of(p))
+			}
+			b.WriteString("        </array>\n      </dict>\n")
 		}
-		fmt.Fprintf(&b, "        <key>%s</key>\n        <array>\n", tskHashesKey)
-		for _, p := range h.Pins {
-			fmt.Fprintf(&b, "          <string>%s</string>\n", base64Of(p))
-		}
-		b.WriteString("        </array>\n      </dict>\n")
-	}
-	b.WriteString("    </dict>\n  </dict>\n</dict>\n</plist>\n")
-
-	data := []byte(b.String())
-	rules, err := decodeTrustKit(data)
-	if err != nil {
-		return nil, fmt.Errorf("trustkit: reading back what was written: %w", err)
-	}
-	return proven("trustkit", set, hosts, rules, data)
+		b.WriteString("    </dict>\n  </dict>\n</dict>\n</plist>\n")
+		return []byte(b.String()), nil
+	})
 }
 
 func decodeTrustKit(data []byte) (pins.Rules, error) {
@@ -184,7 +177,7 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 		if subdomains {
 			r.below[name] = d
 		}
-		r.patterns = append(r.patterns, d.pattern(subdomains))
+		r.patterns = append(r.patterns, subtree(name, subdomains))
 		return d.read(v)
 	})
 	if err != nil {
@@ -209,13 +202,6 @@ type tskDomain struct {
 	excluded     bool               // from what is above it: not pinned
 	requirements []pins.Requirement // none, or one
 	expires      time.Time          // zero for never
-}
-
-func (d *tskDomain) pattern(subdomains bool) pins.Pattern {
-	if subdomains {
-		return pins.Pattern{Name: d.name, Reach: pins.AllBelow}
-	}
-	return pins.Pattern{Name: d.name}
 }
 
 func (d *tskDomain) read(v *plistValue) error {

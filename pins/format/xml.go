@@ -17,18 +17,6 @@ import (
 // apps ship have a dozen levels.
 const maxDepth = 100
 
-// A position is a place in a text; zero in a binary file.
-type position struct{ line, column int }
-
-func (p position) errorf(format string, args ...any) error {
-	return &SyntaxError{Line: p.line, Column: p.column, Err: fmt.Errorf(format, args...)}
-}
-
-// client returns an error about what the client of a format makes of a place.
-func (p position) client(format string, args ...any) error {
-	return &SyntaxError{Line: p.line, Column: p.column, Err: &ClientError{fmt.Errorf(format, args...)}}
-}
-
 // An xmlReader reads XML 1.0 strictly, in one pass and in bounded depth. There are
 // no entities but XML's own five, so nothing is fetched and nothing grows.
 type xmlReader struct {

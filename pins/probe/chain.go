@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
@@ -43,11 +42,10 @@ func (p *Prober) served(host, address string, state tls.ConnectionState) pins.Se
 	path, err := p.verify(sent)
 	s.Problem = p.problem(host, leaf, err)
 	if err != nil {
-		path = bySignature(sent)
-		s.Chain.Open = !selfSigned(path[len(path)-1])
+		path = chain.BySignature(sent)
 	}
-	keys := chain.Of(path)
-	s.Chain.Pins, s.Chain.Algorithms = keys.Pins, keys.Algorithms
+	s.Chain = chain.Of(path)
+	s.Chain.Open = err != nil && !chain.SelfSigned(path[len(path)-1])
 	return s
 }
 
@@ -64,29 +62,6 @@ func (p *Prober) verify(sent []*x509.Certificate) ([]*x509.Certificate, error) {
 		return nil, err
 	}
 	return slices.MinFunc(paths, func(a, b []*x509.Certificate) int { return cmp.Compare(len(a), len(b)) }), nil
-}
-
-// bySignature returns the path from the leaf that can be built from what was sent, in
-// whatever order that was. What signed nothing on the path, anyone may have put there.
-func bySignature(sent []*x509.Certificate) []*x509.Certificate {
-	path, rest := sent[:1:1], slices.Clone(sent[1:])
-	for !selfSigned(path[len(path)-1]) {
-		last := path[len(path)-1]
-		i := slices.IndexFunc(rest, func(c *x509.Certificate) bool {
-			return bytes.Equal(last.RawIssuer, c.RawSubject) && last.CheckSignatureFrom(c) == nil
-		})
-		if i < 0 {
-			break
-		}
-		path, rest = append(path, rest[i]), slices.Delete(rest, i, i+1)
-	}
-	return path
-}
-
-// selfSigned reports whether a certificate is signed by its own key. SHA-1 will do:
-// the signature of a root protects nothing.
-func selfSigned(c *x509.Certificate) bool {
-	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
 // problem says why clients would not accept the leaf for a host, given the error of

@@ -3,6 +3,8 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,4 +47,48 @@ type Withheld struct {
 
 func (w *Withheld) Error() string {
 	return "the pins are withheld: " + strings.Join(w.Reasons, "; ")
+}
+
+// A PlanSource is a Source of the documents for the plans that were made last.
+type PlanSource struct {
+	Issuer *Issuer
+	// Latest returns the newest plans; a nil View before there are any.
+	Latest func() (*pins.View, []pins.App)
+}
+
+// Publication implements Source. Its reasons are for everybody; the details, which name
+// keys and commands, are logged.
+func (s *PlanSource) Publication(ctx context.Context, name string) (*Publication, error) {
+	view, apps := s.Latest()
+	if view == nil {
+		return nil, &Withheld{Reasons: []string{"ctwatch has just started"}}
+	}
+	n := slices.IndexFunc(apps, func(a pins.App) bool { return a.Name == name })
+	if n < 0 {
+		return nil, ErrNoApp
+	}
+	p, err := s.Issuer.Publish(ctx, view, &apps[n])
+	if errors.Is(err, ErrClock) { // the clock logs it itself
+		return nil, &Withheld{Reasons: []string{"the clock of the server is not known to be right"}}
+	}
+	if refusals, ok := errors.AsType[pins.Refusals](err); ok {
+		s.Issuer.logChange(name, refusals, nil)
+		return nil, withheld(refusals)
+	}
+	if err == nil {
+		s.Issuer.logChange(name, p.Set.Withheld, p.Set.Warnings)
+	}
+	return p, err
+}
+
+// withheld returns the public reasons for refusals; nil if there are none.
+func withheld(refusals []pins.Refusal) *Withheld {
+	if len(refusals) == 0 {
+		return nil
+	}
+	w := &Withheld{}
+	for _, r := range refusals {
+		w.Reasons = append(w.Reasons, fmt.Sprintf("%s: %s: its operator has to look at it", r.Host, r.Code))
+	}
+	return w
 }

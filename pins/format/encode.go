@@ -1,11 +1,8 @@
 package format
 
 import (
-	"encoding/base64"
 	"fmt"
-	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -17,6 +14,29 @@ import (
 type hostPins struct {
 	Pattern pins.Pattern
 	Pins    []pins.Pin
+}
+
+// encode writes a set in a format: the hosts that expand lists, and lines for the
+// file's comment. It reads the file back before it returns it.
+func encode(name string, set pins.Set, expressible func(pins.HostSet) bool, decode func([]byte) (pins.Rules, error),
+	write func(hosts []hostPins, comment []string) ([]byte, error),
+) ([]byte, error) {
+	hosts, notes, err := expand(name, set, expressible)
+	if err != nil {
+		return nil, err
+	}
+	data, err := write(hosts, append(header(set), notes...))
+	if err != nil {
+		return nil, err
+	}
+	rules, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: reading back what was written: %w", name, err)
+	}
+	if err := prove(name, set, hosts, rules); err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // checkSet fails unless a set is one that any client can be given: every host has
@@ -64,8 +84,8 @@ func checkSet(name string, set pins.Set) error {
 	return nil
 }
 
-// never is for expand in a format without any pattern for exactly one level.
-func never(pins.HostSet) bool { return false }
+// noPattern reports for expand that a format has no pattern for exactly one level.
+func noPattern(pins.HostSet) bool { return false }
 
 // alone reports whether no host that is named by itself, and that the pattern of h
 // stands for, has other pins than h. It is for expand in a format whose clients
@@ -163,11 +183,10 @@ func samePins(a, b []pins.Pin) bool {
 	return true
 }
 
-// proven returns the file that was written for a set if the rules, decoded from it,
-// ask of each host exactly what the set says, for ever, and ask nothing of the
-// hosts next to it; hosts are those that expand gave. An error is a mistake of
-// ours, and better told here than by an app.
-func proven(name string, set pins.Set, hosts []hostPins, rules pins.Rules, data []byte) ([]byte, error) {
+// prove fails unless the rules that were read back ask of each host exactly what the
+// set says, forever, and ask nothing of the hosts next to it; hosts are those of
+// expand. An error is a bug of ours, and better found here than by an app.
+func prove(name string, set pins.Set, hosts []hostPins, rules pins.Rules) error {
 	said := make(map[pins.Pattern][]pins.Pin, len(hosts))
 	for _, h := range hosts {
 		said[h.Pattern] = h.Pins
@@ -199,15 +218,15 @@ func proven(name string, set pins.Set, hosts []hostPins, rules pins.Rules, data 
 	}
 	for _, host := range probe {
 		if err := check(host); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, h := range hosts {
 		if err := hashable(name, set, h, rules); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return data, nil
+	return nil
 }
 
 // hashable refuses a set in which a host has the pin of a key that the client cannot
@@ -247,85 +266,4 @@ func asks(rules pins.Rules, set pins.Set, host string, want []pins.Pin) error {
 		return fmt.Errorf("ends at %v", rules.Ends(host))
 	}
 	return nil
-}
-
-// checkHost fails, with what to write instead, for a name that no client ever
-// connects to, and that a client would therefore silently not pin.
-func checkHost(name string) error {
-	if pins.ValidHost(name) {
-		return nil
-	}
-	switch lower := strings.ToLower(name); {
-	case strings.Contains(name, "*"):
-		return fmt.Errorf("the name %s has a wildcard, which this format does not know: the client would pin nothing", quote(name))
-	case pins.ValidHost(lower):
-		return fmt.Errorf("the name %s would never match: write %q", quote(name), lower)
-	case pins.ValidHost(strings.TrimSuffix(lower, ".")):
-		return fmt.Errorf("the name %s would never match: write it without the dot at its end", quote(name))
-	}
-	if host, err := pins.ParseHost(name); err == nil {
-		return fmt.Errorf("the name %s would never match: write it in punycode, %q", quote(name), host)
-	}
-	return fmt.Errorf("%s is no host name; want one such as \"api.example.com\", without scheme, port or path", quote(name))
-}
-
-// barePin reads a pin in a format that has its base64 alone.
-func barePin(s string) (pins.Pin, error) {
-	if strings.HasPrefix(s, "sha256/") {
-		return pins.Pin{}, fmt.Errorf(`the pin %s: the base64 alone belongs here, without "sha256/"`, quote(s))
-	}
-	p, err := pins.ParseAny("sha256/" + s)
-	if err != nil {
-		return p, fmt.Errorf(`the pin %s is not the base64 of a SHA-256, which is 44 characters that end in "="`, quote(s))
-	}
-	return p, p.Check()
-}
-
-// base64Of writes a pin as formats do that have its base64 alone.
-func base64Of(p pins.Pin) string { return base64.StdEncoding.EncodeToString(p[:]) }
-
-// quote quotes text from a file for a message.
-func quote(s string) string { return strconv.Quote(brief(s)) }
-
-// brief cuts text to no more of it than tells where it is.
-func brief(s string) string {
-	const most = 100
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}
-
-// distinct returns the pins of a list, each once.
-func distinct(list []pins.Pin) []pins.Pin {
-	seen := make(map[pins.Pin]bool, len(list))
-	return slices.DeleteFunc(list, func(p pins.Pin) bool {
-		again := seen[p]
-		seen[p] = true
-		return again
-	})
-}
-
-// parseDay reads the day on which pins end, as 00:00 UTC.
-func parseDay(s string) (time.Time, error) {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil || t.IsZero() {
-		return time.Time{}, noDay(s)
-	}
-	return t, nil
-}
-
-func noDay(s string) error { return fmt.Errorf("%s is no date such as 2027-06-30", quote(s)) }
-
-// parents yields the names above a host, the longest first.
-func parents(host string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for {
-			_, above, ok := strings.Cut(host, ".")
-			if !ok || !yield(above) {
-				return
-			}
-			host = above
-		}
-	}
 }

@@ -63,14 +63,14 @@ func TestNothingInAnAppsNameEndsAComment(t *testing.T) {
 func TestProvenFindsWhatAFormatLosesOrWidens(t *testing.T) {
 	a, b := []pins.Pin{testPin(1), testPin(2)}, []pins.Pin{testPin(3)}
 	set := leafSet(host(t, "*.b.test", a, "x.b.test"), host(t, "a.test", b))
-	hosts, _, err := expand("test", set, never)
+	hosts, _, err := expand("test", set, noPattern)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rules := func(list ...hostPins) pins.Rules { return newTable(pins.Anywhere, list, false) }
 	exact := func(name string, list []pins.Pin) hostPins { return hostPins{pins.Pattern{Name: name}, list} }
 	good := []hostPins{exact("a.test", b), exact("x.b.test", a)}
-	if _, err := proven("test", set, hosts, rules(good...), nil); err != nil {
+	if err := prove("test", set, hosts, rules(good...)); err != nil {
 		t.Error(err)
 	}
 	for name, c := range map[string]pins.Rules{
@@ -85,7 +85,7 @@ func TestProvenFindsWhatAFormatLosesOrWidens(t *testing.T) {
 		"it ends":                   ending{rules(good...)},
 		"asked for twice":           bothRules{rules(good...), rules(good...)},
 	} {
-		if _, err := proven("test", set, hosts, c, nil); err == nil {
+		if err := prove("test", set, hosts, c); err == nil {
 			t.Errorf("%s, and nobody noticed", name)
 		}
 	}
