@@ -22,8 +22,8 @@ type Found struct {
 	DER         []byte // the certificate or precertificate; nil when the log does not give it
 	// Chain are the certificates above it in DER, that of the issuer first, as the log
 	// gives them: the log's signature does not cover them. ChainFingerprints name
-	// them where the log has to be asked for each. A Reader keeps at most MaxChain, and
-	// leaves out what is longer than MaxChainCertificate.
+	// them where the log has to be asked for each. There are at most MaxChain
+	// of either, and none in Chain that is longer than MaxChainCertificate.
 	Chain             [][]byte
 	ChainFingerprints []Hash
 	// Incomplete says that the log did not serve all that proves the issuer or that its

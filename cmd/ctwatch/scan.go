@@ -285,7 +285,7 @@ func (s *scanRun) run(ctx context.Context) error {
 func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error) {
 	p := newProgress(s.a, s.to-s.from)
 	defer p.end()
-	row := follow.NewRow(s.from)
+	joined := follow.NewJoiner(s.from)
 	for b, err := range s.reader.Read(ctx, s.from, s.to, size) {
 		if err != nil {
 			return nil, err
@@ -305,11 +305,11 @@ func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error)
 		s.matches += len(b.Found)
 		s.malformed += len(b.Malformed)
 		p.set(s.entries)
-		if err := row.Add(b); err != nil {
+		if err := joined.Add(b); err != nil {
 			return nil, err
 		}
 	}
-	return row.Range(), nil
+	return joined.Range(), nil
 }
 
 // verify holds what was read against the tree head.

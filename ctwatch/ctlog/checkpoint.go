@@ -3,6 +3,7 @@ package ctlog
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	ct "github.com/google/certificate-transparency-go"
+	"github.com/google/certificate-transparency-go/tls"
 	"golang.org/x/mod/sumdb/note"
 
 	"ctwatch/ctwatch"
@@ -96,4 +99,37 @@ func (n *noteVerifier) Verify(_, sig []byte) bool {
 	}
 	n.head.Timestamp = time.UnixMilli(int64(timestamp)).UTC()
 	return true
+}
+
+// A verifier checks signatures of tree heads (RFC 6962 §3.5) under one log's key,
+// ECDSA or RSA.
+type verifier struct{ sv *ct.SignatureVerifier }
+
+func newVerifier(key []byte) (*verifier, error) {
+	pub, err := x509.ParsePKIXPublicKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	sv, err := ct.NewSignatureVerifier(pub)
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return &verifier{sv}, nil
+}
+
+// verify checks a TreeHeadSignature, given as the TLS encoding of a
+// DigitallySigned (RFC 5246 §4.7).
+func (v *verifier) verify(size, timestamp uint64, root ctwatch.Hash, signature []byte) error {
+	var ds ct.DigitallySigned
+	rest, err := tls.Unmarshal(signature, &ds)
+	if err != nil {
+		return fmt.Errorf("signature: %w", err)
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("signature: %d bytes too many", len(rest))
+	}
+	return v.sv.VerifySTHSignature(ct.SignedTreeHead{
+		Version: ct.V1, TreeSize: size, Timestamp: timestamp,
+		SHA256RootHash: ct.SHA256Hash(root), TreeHeadSignature: ds,
+	})
 }

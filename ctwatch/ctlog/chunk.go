@@ -97,14 +97,12 @@ type Entry struct {
 type Extra struct {
 	Precert []byte // the precertificate in DER; nil for a final certificate
 	// Chain are the certificates above the entry's in DER, that of the issuer first,
-	// as an RFC 6962 log gives them; nil when it gives none. At most 16.
+	// as an RFC 6962 log gives them; nil when it gives none. At most ctwatch.MaxChain.
 	Chain [][]byte
-	// ChainFingerprints name them, as a static log does, for Log.Issuer. At most 16.
+	// ChainFingerprints name them, as a static log does, for Log.Issuer. At most
+	// ctwatch.MaxChain.
 	ChainFingerprints []ctwatch.Hash
 }
-
-// maxChain bounds the certificates above one entry that are looked at.
-const maxChain = 16
 
 // Extra decodes what came with the entry. It is not decoded before, since only a
 // match needs it.

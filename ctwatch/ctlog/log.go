@@ -14,9 +14,9 @@ package ctlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
+	"log/slog"
+	"net/http"
 
 	"ctwatch/ctwatch"
 )
@@ -56,55 +56,46 @@ type Log interface {
 	Span() uint64
 }
 
-// A SignatureError is a tree head that is not signed by the log's key.
-type SignatureError struct {
-	Raw []byte // the reply
-	Err error
+// Options are what a log is read with.
+type Options struct {
+	Client *http.Client // required
+	Logger *slog.Logger // required
+	// UserAgent is sent with each request, so that operators know whom to ask;
+	// the default is "ctwatch".
+	UserAgent string
+	// Pace is how fast the log may be asked; nil sets no limits.
+	Pace *LogPace
+	// Budget bounds the memory that replies take; nil sets no bounds.
+	Budget *Budget
+	// Issuers are shared with other logs; nil keeps those of this one by itself.
+	Issuers *Issuers
 }
 
-func (e *SignatureError) Error() string { return "tree head: " + e.Err.Error() }
-func (e *SignatureError) Unwrap() error { return e.Err }
-
-// An InconsistencyError is a proof that fails: the log does not extend what it
-// signed, or will not show that it does.
-type InconsistencyError struct {
-	Size uint64       // of the smaller tree
-	Root ctwatch.Hash // of the smaller tree, as known here
-	Head ctwatch.Head
-	Err  error
-}
-
-func (e *InconsistencyError) Error() string {
-	return fmt.Sprintf("tree of size %d with root %v is no prefix of the tree head of size %d: %v", e.Size, e.Root, e.Head.Size, e.Err)
-}
-func (e *InconsistencyError) Unwrap() error { return e.Err }
-
-// A StatusError is an HTTP status other than 200.
-type StatusError struct {
-	URL        string
-	Code       int
-	RetryAfter time.Duration // what the log asked for; 0 when it did not
-	Body       string        // the beginning of the reply, printable
-}
-
-func (e *StatusError) Error() string {
-	s := fmt.Sprintf("%s: status %d", e.URL, e.Code)
-	if e.Body != "" {
-		s += ": " + e.Body
+// Open returns a reader of the log that l describes. It makes no request. The
+// key, the kind and the URL of l are required, and its ID must be the key's.
+func Open(l ctwatch.Log, o Options) (Log, error) {
+	if o.UserAgent == "" {
+		o.UserAgent = "ctwatch"
 	}
-	return s
-}
-
-// isStatus reports whether err is a reply with one of the statuses.
-func isStatus(err error, codes ...int) bool {
-	var se *StatusError
-	if !errors.As(err, &se) {
-		return false
+	if l.ID != ctwatch.LogIDOf(l.Key) {
+		return nil, fmt.Errorf("log %q: its ID %v is not the hash of its key", l.Name, l.ID)
 	}
-	for _, c := range codes {
-		if se.Code == c {
-			return true
+	v, err := newVerifier(l.Key)
+	if err != nil {
+		return nil, fmt.Errorf("log %q: %w", l.Name, err)
+	}
+	g, err := newGetter(l.URL, o)
+	if err != nil {
+		return nil, fmt.Errorf("log %q: %w", l.Name, err)
+	}
+	switch l.Kind {
+	case ctwatch.KindRFC6962:
+		if g.dir != "" {
+			return nil, fmt.Errorf("log %q: only a static log can be read from files", l.Name)
 		}
+		return newRFC6962(l, g, v), nil
+	case ctwatch.KindStatic:
+		return newStatic(l, g, v, o), nil
 	}
-	return false
+	return nil, fmt.Errorf("log %q: kind %q is neither %q nor %q", l.Name, l.Kind, ctwatch.KindRFC6962, ctwatch.KindStatic)
 }

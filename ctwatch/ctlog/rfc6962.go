@@ -153,7 +153,7 @@ func decodeExtraData(b64 []byte, precert bool) (Extra, error) {
 	if !ok || len(rest) > 0 {
 		return x, errors.New("extra_data: the chain's length is wrong")
 	}
-	for len(chain) > 0 && len(x.Chain) < maxChain {
+	for len(chain) > 0 && len(x.Chain) < ctwatch.MaxChain {
 		var certificate []byte
 		if certificate, chain, ok = vector(chain, 3); !ok {
 			return x, fmt.Errorf("extra_data: chain %w", errShort)

@@ -16,7 +16,7 @@ type staticExtra struct {
 
 func (x staticExtra) decode() Extra {
 	e := Extra{Precert: x.precert}
-	for rest := x.chain; len(rest) > 0 && len(e.ChainFingerprints) < maxChain; rest = rest[len(ctwatch.Hash{}):] {
+	for rest := x.chain; len(rest) > 0 && len(e.ChainFingerprints) < ctwatch.MaxChain; rest = rest[len(ctwatch.Hash{}):] {
 		e.ChainFingerprints = append(e.ChainFingerprints, ctwatch.Hash(rest))
 	}
 	return e

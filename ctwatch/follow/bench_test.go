@@ -170,16 +170,16 @@ func readAll(b *testing.B, r *follow.Reader) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	row := follow.NewRow(0)
+	joined := follow.NewJoiner(0)
 	for batch, err := range r.Read(b.Context(), 0, head.Size, head.Size) {
 		if err == nil {
-			err = row.Add(batch)
+			err = joined.Add(batch)
 		}
 		if err != nil {
 			b.Fatal(err)
 		}
 	}
-	if root, err := ctlog.Root(ctwatch.Tree{Size: row.End(), Range: row.Range()}); err != nil || root != head.Root {
+	if root, err := ctlog.Root(ctwatch.Tree{Size: joined.End(), Range: joined.Range()}); err != nil || root != head.Root {
 		b.Fatalf("root %v (%v), signed is %v", root, err, head.Root)
 	}
 }

@@ -60,12 +60,12 @@ func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 	f.tree, f.intact = f.verified, true
 	for f.tree.Size < f.position && f.intact {
 		next := min(f.tree.Size+stride, f.position)
-		row, err := f.stride(ctx, f.tree.Size, next, head.Size, false)
+		joined, err := f.stride(ctx, f.tree.Size, next, head.Size, false)
 		if err != nil {
 			f.intact = false
 			return err
 		}
-		if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
+		if f.tree, err = ctlog.Append(f.tree, next, joined.Range()); err != nil {
 			return err
 		}
 		if err := f.prove(ctx, head); err != nil {

@@ -262,11 +262,10 @@ func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 // the log fails to serve: the certificate is incomplete then.
 func (r *Reader) complete(ctx context.Context, f *ctwatch.Found) {
 	defer func() {
-		f.Chain = f.Chain[:min(len(f.Chain), ctwatch.MaxChain)]
 		f.Chain = slices.DeleteFunc(f.Chain, func(der []byte) bool { return len(der) > ctwatch.MaxChainCertificate })
 	}()
 	issuer := &f.Certificate.Issuer
-	for i, fingerprint := range f.ChainFingerprints[:min(len(f.ChainFingerprints), ctwatch.MaxChain)] {
+	for i, fingerprint := range f.ChainFingerprints {
 		if i == 2 && !issuer.Proven {
 			return // no more certificates help
 		}

@@ -14,7 +14,7 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 	var wrong error // a reply that keeps nobody from reading on
 	for f.position < head.Size {
 		next := min(f.position+stride, head.Size)
-		row, err := f.stride(ctx, f.position, next, head.Size, true)
+		joined, err := f.stride(ctx, f.position, next, head.Size, true)
 		if err != nil && f.Reader.Lenient && isContent(err) {
 			wrong = err
 			if err := f.around(ctx, next, head); err != nil {
@@ -23,10 +23,10 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 			continue
 		}
 		if err != nil {
-			return f.salvage(ctx, head, row, err)
+			return f.salvage(ctx, head, joined, err)
 		}
 		if f.intact {
-			if f.tree, err = ctlog.Append(f.tree, next, row.Range()); err != nil {
+			if f.tree, err = ctlog.Append(f.tree, next, joined.Range()); err != nil {
 				return err
 			}
 		}
@@ -71,17 +71,17 @@ func (f *Follower) proveOrKeep(ctx context.Context, head ctwatch.Head) error {
 // salvage keeps what a stride that failed has read in order. All the rest is to be read
 // again: it may be different then, and must not be verified together with what it was
 // before.
-func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cause error) error {
+func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, joined *Joiner, cause error) error {
 	if !f.intact || ctx.Err() != nil || isRecorder(cause) {
 		return cause
 	}
-	if row.End() > f.position {
-		tree, err := ctlog.Append(f.tree, row.End(), row.Range())
+	if joined.End() > f.position {
+		tree, err := ctlog.Append(f.tree, joined.End(), joined.Range())
 		if err != nil {
 			return errors.Join(cause, err)
 		}
-		f.tree, f.position = tree, row.End()
-		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: row.End(), End: row.End()}, row.End()); err != nil {
+		f.tree, f.position = tree, joined.End()
+		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: joined.End(), End: joined.End()}, joined.End()); err != nil {
 			return record(err)
 		}
 		if err := f.proveOrKeep(ctx, head); isRecorder(err) || !f.intact {
@@ -99,34 +99,70 @@ func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, row *Row, cau
 	return cause
 }
 
-// stride reads [start, end), records it, and returns it as a row, which after an
+// stride reads [start, end), records it, and returns it joined, which after an
 // error is not whole. The read position moves with what has been read without a
 // hole, where it is to move at all.
-func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) (*Row, error) {
+func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) (*Joiner, error) {
 	position := f.position
-	row := NewRow(start)
+	joined := NewJoiner(start)
 	last := f.Now()
 	for b, err := range f.Reader.Read(ctx, start, end, size) {
 		if err == nil {
-			err = row.Add(b)
+			err = joined.Add(b)
 		}
 		if err != nil {
-			return row, err
+			return joined, err
 		}
 		if move {
-			position = row.End()
+			position = joined.End()
 		}
 		// A match is told at once, even while entries before it are missing; a
 		// position alone can wait for a second, or for the end of the stride.
-		if len(b.Found) > 0 || len(b.Malformed) > 0 || row.End() == end || f.Now().Sub(last) >= time.Second {
+		if len(b.Found) > 0 || len(b.Malformed) > 0 || joined.End() == end || f.Now().Sub(last) >= time.Second {
 			begun := time.Now()
 			err := f.Recorder.Record(ctx, b, position)
 			f.Reader.Hooks.took(StageRecord, begun)
 			if err != nil {
-				return row, record(err)
+				return joined, record(err)
 			}
 			last = f.Now()
 		}
 	}
-	return row, nil
+	return joined, nil
 }
+
+// A Row puts batches, which arrive in any order, into a joined, and computes the
+// compact range over the part of it that has no hole.
+type Joiner struct {
+	start, end uint64
+	hashes     []ctwatch.Hash           // over [start, end)
+	early      map[uint64]ctwatch.Batch // by Start: read, but not yet in the row
+}
+
+// NewJoiner returns an empty row that begins at an index.
+func NewJoiner(start uint64) *Joiner {
+	return &Joiner{start: start, end: start, early: make(map[uint64]ctwatch.Batch)}
+}
+
+// Add adds a batch. An error means that the batch's range is none.
+func (r *Joiner) Add(b ctwatch.Batch) error {
+	r.early[b.Start] = ctwatch.Batch{Start: b.Start, End: b.End, Range: b.Range}
+	for {
+		next, ok := r.early[r.end]
+		if !ok {
+			return nil
+		}
+		hashes, err := ctlog.Merge(r.start, r.end, r.hashes, next.End, next.Range)
+		if err != nil {
+			return err
+		}
+		delete(r.early, r.end)
+		r.hashes, r.end = hashes, next.End
+	}
+}
+
+// End is the index after the last entry of the row.
+func (r *Joiner) End() uint64 { return r.end }
+
+// Range is the compact range over the row.
+func (r *Joiner) Range() []ctwatch.Hash { return r.hashes }

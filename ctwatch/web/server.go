@@ -1,3 +1,11 @@
+// Package web is the daemon's HTTP listener: who may ask for what, for how long,
+// and how it ends. It knows nothing of the rest of the daemon; what is served is
+// given to it as handlers.
+//
+// Whatever is handed to Handle is guarded: it needs a token (RFC 6750) as soon as
+// others than this machine may reach the listener, itself or by a proxy, and changing
+// anything always does. Only what is handed to HandlePublic is for everyone. Clients are hostile:
+// headers, bodies, connections and the time spent on each are bounded.
 package web
 
 import (
@@ -13,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"ctwatch/files"
 )
 
 // Limits of what clients may take up.
@@ -151,4 +161,43 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // unless the handler knows better
 	s.mux.ServeHTTP(w, r)
+}
+
+// TLS returns the configuration of a server with a certificate chain and its key,
+// both in PEM files, which are read again when they have changed. Files that cannot
+// be used then are logged, and the certificate before them still serves.
+func TLS(certFile, keyFile string, logger *slog.Logger) (*tls.Config, error) {
+	pair, err := newFresh(logger, func() (*tls.Certificate, error) {
+		c, err := KeyPair(certFile, keyFile)
+		return &c, err
+	}, certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get(), nil },
+	}, nil
+}
+
+// maxPEM bounds a file of a certificate chain or a key, in bytes.
+const maxPEM = 1 << 20
+
+// KeyPair reads a certificate with its chain, and its key, from PEM files.
+func KeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	var text [2][]byte
+	for i, name := range []string{certFile, keyFile} {
+		data, err := files.Read(name, maxPEM)
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		if text[i], err = files.Text(data); err != nil {
+			return tls.Certificate{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	c, err := tls.X509KeyPair(text[0], text[1])
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s with %s: %w", certFile, keyFile, err)
+	}
+	return c, nil
 }

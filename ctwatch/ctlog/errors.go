@@ -1,0 +1,99 @@
+package ctlog
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"ctwatch/ctwatch"
+)
+
+// A SignatureError is a tree head that is not signed by the log's key.
+type SignatureError struct {
+	Raw []byte // the reply
+	Err error
+}
+
+func (e *SignatureError) Error() string { return "tree head: " + e.Err.Error() }
+func (e *SignatureError) Unwrap() error { return e.Err }
+
+// An InconsistencyError is a proof that fails: the log does not extend what it
+// signed, or will not show that it does.
+type InconsistencyError struct {
+	Size uint64       // of the smaller tree
+	Root ctwatch.Hash // of the smaller tree, as known here
+	Head ctwatch.Head
+	Err  error
+}
+
+func (e *InconsistencyError) Error() string {
+	return fmt.Sprintf("tree of size %d with root %v is no prefix of the tree head of size %d: %v", e.Size, e.Root, e.Head.Size, e.Err)
+}
+func (e *InconsistencyError) Unwrap() error { return e.Err }
+
+// A StatusError is an HTTP status other than 200.
+type StatusError struct {
+	URL        string
+	Code       int
+	RetryAfter time.Duration // what the log asked for; 0 when it did not
+	Body       string        // the beginning of the reply, printable
+}
+
+func (e *StatusError) Error() string {
+	s := fmt.Sprintf("%s: status %d", e.URL, e.Code)
+	if e.Body != "" {
+		s += ": " + e.Body
+	}
+	return s
+}
+
+// isStatus reports whether err is a reply with one of the statuses.
+func isStatus(err error, codes ...int) bool {
+	var se *StatusError
+	if !errors.As(err, &se) {
+		return false
+	}
+	for _, c := range codes {
+		if se.Code == c {
+			return true
+		}
+	}
+	return false
+}
+
+// A ContentError is a reply that came whole, in the form that such replies have, and says
+// what it must not: entries that cannot be told apart, or that say they are others; hashes
+// that are not those of the signed tree. One may be a mishap on the way. A log that serves
+// nothing else breaks its promises.
+type ContentError struct {
+	Path string       // of the reply, below the log's URL
+	Hash ctwatch.Hash // SHA-256 of the reply, after decompression
+	Want string       // what it has to be
+	// Start and End are the entries that cannot be read for it; equal where it is not
+	// about entries.
+	Start, End uint64
+	Err        error
+}
+
+func (e *ContentError) Error() string { return fmt.Sprintf("%s: %v", e.Path, e.Err) }
+func (e *ContentError) Unwrap() error { return e.Err }
+
+// A source is what was read, for a ContentError.
+type source struct {
+	path, want string
+	body       []byte
+	end        uint64 // of the entries that cannot be read if one cannot; 0: only that one
+}
+
+func (s *source) wrong(index uint64, err error) error {
+	end := s.end
+	if end == 0 {
+		end = index + 1
+	}
+	return &ContentError{Path: s.path, Hash: sha256.Sum256(s.body), Want: s.want, Start: index, End: end, Err: fmt.Errorf("entry %d: %w", index, err)}
+}
+
+func (s *source) wrongProof(err error) error {
+	return &ContentError{Path: s.path, Hash: sha256.Sum256(s.body), Want: s.want, Err: err}
+}
