@@ -2,7 +2,13 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"ctwatch/ctwatch"
 )
@@ -39,4 +45,128 @@ func (db Senders) List(ctx context.Context) ([]ctwatch.SenderStatus, error) {
 		return db.addWarnings(t, out)
 	})
 	return out, err
+}
+
+// keepWarnings is how long what happened once is shown.
+const keepWarnings = 90 * 24 * time.Hour
+
+// AddWarning notes that something is wrong with a sender's service, for people to see, until
+// ResolveWarning takes it back or 90 days have passed since it was noted last.
+func (db Senders) AddWarning(ctx context.Context, sender, code, msg string) error {
+	return db.jot(ctx, "noting what is wrong with "+sender, func(t *tx) error {
+		_, err := t.exec(`
+			INSERT INTO sender_warnings (sender, code, text, since, at, times) VALUES (?1, ?2, ?3, ?4, ?4, 1)
+			ON CONFLICT DO UPDATE SET text = ?3, at = ?4, times = times + 1`, sender, code, text(msg), ms(t.now))
+		return err
+	})
+}
+
+// ResolveWarning takes a warning back.
+func (db Senders) ResolveWarning(ctx context.Context, sender, code string) error {
+	return db.jot(ctx, "noting what is right again with "+sender, func(t *tx) error {
+		_, err := t.exec(`DELETE FROM sender_warnings WHERE sender = ? AND code = ?`, sender, code)
+		return err
+	})
+}
+
+// addWarnings adds their warnings to senders, by code.
+func (db Senders) addWarnings(t readTx, senders []ctwatch.SenderStatus) error {
+	type warning struct {
+		sender string
+		ctwatch.SenderWarning
+	}
+	rows, err := t.query(`SELECT sender, code, text, since, at, times FROM sender_warnings WHERE at > ? ORDER BY sender, code`, ms(db.now().Add(-keepWarnings)))
+	all, err := collect(rows, err, func(r *sql.Rows) (w warning, err error) {
+		var since, at int64
+		err = r.Scan(&w.sender, &w.Code, &w.Text, &since, &at, &w.Times)
+		w.Since, w.Last = fromMS(since), fromMS(at)
+		return w, err
+	})
+	for _, w := range all {
+		if i := slices.IndexFunc(senders, func(s ctwatch.SenderStatus) bool { return s.Name == w.sender }); i >= 0 {
+			senders[i].Warnings = append(senders[i].Warnings, w.SenderWarning)
+		}
+	}
+	return err
+}
+
+// SetNote keeps a note of a sender's own, in place of the last.
+func (db Senders) SetNote(ctx context.Context, sender, note string) error {
+	return db.jot(ctx, "keeping a note of "+sender, func(t *tx) error {
+		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, "note "+sender, text(note))
+		return err
+	})
+}
+
+// Note returns the note of a sender; "" if there is none.
+func (db Senders) Note(ctx context.Context, sender string) (note string, err error) {
+	err = db.read(ctx, "reading the note of "+sender, func(t readTx) error {
+		err := t.queryRow(`SELECT value FROM meta WHERE key = ?`, "note "+sender).Scan(&note)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return note, err
+}
+
+// Secret returns a secret of 32 bytes for some purpose. It is made when it is first asked for,
+// and the same from then on, as long as the database is.
+func (db Senders) Secret(ctx context.Context, purpose string) ([]byte, error) {
+	var secret []byte
+	err := db.write(ctx, "reading the secret for "+purpose, func(t *tx) error {
+		key := "secret " + purpose
+		var value string
+		err := t.queryRow(`SELECT value FROM meta WHERE key = ?`, key).Scan(&value)
+		if errors.Is(err, sql.ErrNoRows) {
+			fresh := make([]byte, 32)
+			rand.Read(fresh) // never fails
+			value = hex.EncodeToString(fresh)
+			_, err = t.exec(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, value)
+		}
+		if err != nil {
+			return err
+		}
+		if secret, err = hex.DecodeString(value); err != nil { // err may show it
+			return fmt.Errorf("the secret for %s in the database is damaged", ctwatch.Printable(purpose, 40))
+		}
+		return nil
+	})
+	return secret, err
+}
+
+// Threads remembers, for one sender, which of its messages is about what. It is
+// safe for concurrent use.
+type Threads struct {
+	db     *database
+	sender string
+}
+
+// Threads returns the threads of a sender, which need not be registered.
+func (db Senders) Threads(sender string) *Threads { return &Threads{db.database, sender} }
+
+// Thread returns what SetThread was last given for a key; ok is false if that never
+// was, or more than 400 days ago.
+func (s *Threads) Thread(ctx context.Context, key string) (channel, ts string, ok bool, err error) {
+	err = s.db.read(ctx, "looking for a thread of "+s.sender, func(t readTx) error {
+		err := t.queryRow(`SELECT channel, ts FROM threads WHERE sender = ? AND key = ? AND at >= ?`,
+			s.sender, key, ms(s.db.now().Add(-keepThreads))).Scan(&channel, &ts)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		ok = err == nil
+		return err
+	})
+	return channel, ts, ok, err
+}
+
+// SetThread notes which message, of a channel, is about what a key says.
+func (s *Threads) SetThread(ctx context.Context, key, channel, ts string) error {
+	return s.db.jot(ctx, "noting a thread of "+s.sender, func(t *tx) error {
+		_, err := t.exec(`
+			INSERT INTO threads (sender, key, channel, ts, at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET channel = excluded.channel, ts = excluded.ts, at = excluded.at`,
+			s.sender, text(key), text(channel), text(ts), ms(t.now))
+		return err
+	})
 }
