@@ -1,5 +1,7 @@
 package ctwatch
 
+import "strings"
+
 // A Condition is something that holds now, and is told when it comes to be. Two are
 // the same if kind, app, host and what are.
 type Condition struct {
@@ -9,4 +11,39 @@ type Condition struct {
 	// Event makes the event that tells of it. The episode counts how often it came
 	// to be.
 	Event func(episode int64) Event
+}
+
+// A ConditionKey tells conditions apart.
+type ConditionKey struct {
+	Kind            EventType
+	App, Host, What string
+}
+
+// Key returns what tells the condition apart from others.
+func (c *Condition) Key() ConditionKey {
+	text := func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") } // as the database keeps it
+	return ConditionKey{c.Kind, text(c.App), text(c.Host), text(c.What)}
+}
+
+// CompareConditions returns which conditions hold that were not active, each once and in
+// the order given, and which were active and no longer hold.
+func CompareConditions(active []ConditionKey, holding []Condition) (begun []Condition, ended []ConditionKey) {
+	known := make(map[ConditionKey]bool, len(active))
+	for _, k := range active {
+		known[k] = true
+	}
+	holds := make(map[ConditionKey]bool, len(holding))
+	for _, c := range holding {
+		k := c.Key()
+		if !holds[k] && !known[k] {
+			begun = append(begun, c)
+		}
+		holds[k] = true
+	}
+	for _, k := range active {
+		if !holds[k] {
+			ended = append(ended, k)
+		}
+	}
+	return begun, ended
 }

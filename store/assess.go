@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"ctwatch/ctwatch"
@@ -29,7 +28,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	if t.db.rules == nil {
 		return nil, nil
 	}
-	past, err := t.judgments(c.ID)
+	past, err := t.pastOf(c.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -37,96 +36,73 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	if err != nil {
 		return nil, err
 	}
-	j := t.db.rules(c, known)
-	if past.byPerson {
-		if c.Verdict == ctwatch.Unexpected {
-			return nil, nil // what rules vouched for by it when a person rejected it stays in memory
-		}
-		// The verdict stands, and what rules vouched for lasts as long as they do.
-		return nil, t.vouch(seq, c, j, false, found)
-	}
-	before := c.Verdict
-	conflict := slices.Contains(j.Reasons, ctwatch.ReasonIssuerConflict) && !slices.Contains(c.Reasons, ctwatch.ReasonIssuerConflict)
-	if before != j.Verdict || !slices.Equal(c.Reasons, j.Reasons) || c.Issuer.CAA != text(j.CAA) {
-		c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = j.Verdict, textList(j.Reasons), text(j.CAA), true
-		_, err := t.exec(sqlSetVerdict,
-			seq, string(c.Verdict), list(c.Reasons), c.Issuer.CAA)
-		if err != nil {
+	j := t.judge(c, known)
+	change := ctwatch.ApplyRules(c, j, past, found, t.now)
+	if change.Verdict {
+		if err := t.setVerdict(seq, c, j.Verdict, j.Reasons, j.CAA); err != nil {
 			return nil, err
 		}
 	}
-	if j.Records != "" && j.Records != known.CAA {
+	if !past.ByPerson && j.Records != "" && j.Records != known.CAA {
 		if _, err := t.exec(sqlSetCAA, text(j.Records), seq); err != nil {
 			return nil, err
 		}
 	}
-	news := before != c.Verdict
-	if conflict && c.Verdict == ctwatch.Unexpected {
-		news, before = true, ctwatch.Unreviewed // an alarm of its own, whatever was told before
-	}
-	why := ctwatch.Printable(strings.Join(j.Details, " "), maxWhy)
-	if news && !(found && c.Verdict == ctwatch.Expected) { // what is expected from the start is no news
-		err := t.record(pins.Record{
-			Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict),
-			Actor: pins.Policy, By: byPolicy, Reason: why,
-		})
-		if err != nil {
+	why := whyOf(j)
+	if change.Audit {
+		if err := t.recordVerdict(c, pins.Policy, byPolicy, why); err != nil {
 			return nil, err
 		}
 	}
-	if err := t.vouch(seq, c, j, news, found); err != nil {
-		return nil, err
+	if change.Grants {
+		if err := t.vouch(seq, c, j, change.New, found); err != nil {
+			return nil, err
+		}
 	}
-	ended := !c.NotAfter.IsZero() && !c.NotAfter.After(t.now)
-	if !news || found && c.Verdict != ctwatch.Unexpected || !found && ended {
+	if !change.Event {
 		return nil, nil
 	}
-	e, err := t.verdictEvent(*c, before, why, "", past)
+	e, err := withTrustedKey(t, ctwatch.VerdictEvent(*c, change.Before, why, "", past, t.now))
 	e.Data.ReportTo = j.ReportTo
 	return &e, err
 }
 
-// leafRole is the role of a pin in a record about a certificate's key.
-func leafRole(pin pins.Pin) pins.Role {
-	if pin.IsZero() {
-		return ""
+// judge has the rules judge a certificate.
+func (t *tx) judge(c *ctwatch.Certificate, known ctwatch.Standing) ctwatch.Judgment {
+	j := t.db.rules(c, known)
+	j.Reasons, j.CAA = textList(j.Reasons), text(j.CAA)
+	return j
+}
+
+// whyOf returns what rules say of a certificate, for people.
+func whyOf(j ctwatch.Judgment) string { return ctwatch.Printable(strings.Join(j.Details, " "), maxWhy) }
+
+// setVerdict writes down the verdict on a certificate.
+func (t *tx) setVerdict(seq int64, c *ctwatch.Certificate, v ctwatch.Verdict, reasons []string, caa string) error {
+	c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = v, reasons, caa, true
+	_, err := t.exec(sqlSetVerdict, seq, string(v), list(reasons), caa)
+	return err
+}
+
+// recordVerdict adds the verdict on a certificate to the audit trail.
+func (t *tx) recordVerdict(c *ctwatch.Certificate, actor pins.Actor, by, why string) error {
+	r := pins.Record{
+		Pin: c.Key.Pin, Action: "judge", Certificate: c.ID.String(), Verdict: string(c.Verdict), Actor: actor, By: by, Reason: why,
 	}
-	return pins.RoleLeaf
+	if !r.Pin.IsZero() {
+		r.Role = pins.RoleLeaf
+	}
+	return t.record(r)
 }
 
-// A past is how often a certificate was judged before.
-type past struct {
-	byPerson          bool // by a person, whose verdict stands
-	unexpected, times int64
-}
-
-func (t *tx) judgments(id ctwatch.Hash) (p past, err error) {
-	err = t.queryRow(sqlJudgments, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&p.byPerson, &p.unexpected, &p.times)
+func (t *tx) pastOf(id ctwatch.Hash) (p ctwatch.Past, err error) {
+	err = t.queryRow(sqlPast, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&p.ByPerson, &p.Unexpected, &p.Times)
 	return p, err
 }
 
-const sqlJudgments = `
+const sqlPast = `
 	SELECT count(*) FILTER (WHERE actor = ?3) > 0, count(*) FILTER (WHERE verdict = ?2), count(*)
 	FROM audit WHERE certificate = ?1 AND action = 'judge'`
-
-// verdictEvent tells of a new verdict, each time under an ID of its own. Of what should
-// not exist it says, too, if the key is a trusted one.
-func (t *tx) verdictEvent(c ctwatch.Certificate, before ctwatch.Verdict, why, by string, p past) (ctwatch.Event, error) {
-	if c.Verdict != ctwatch.Unexpected {
-		return ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now), nil
-	}
-	var e ctwatch.Event
-	if before != ctwatch.Unexpected {
-		e = ctwatch.UnexpectedEvent(c, text(why), t.now)
-		if p.unexpected > 0 {
-			e.ID = ctwatch.NewEventID(e.Type, e.ID, strconv.FormatInt(p.unexpected, 10))
-		}
-		e.Data.By = text(by)
-	} else {
-		e = ctwatch.JudgedEvent(c, before, text(why), text(by), p.times, t.now)
-	}
-	return withTrustedKey(t, e)
-}
 
 // Standing returns what rules go by when they judge a certificate, besides what it
 // says itself. It fails with ErrNotFound.
@@ -253,7 +229,7 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, 
 	if may, err := rulesMayVouch(t, k.Pin, len(have) > 0); err != nil || !may {
 		return err
 	}
-	return t.grantByRule(k, without(j.Grants, have), why)
+	return t.grantByRule(k, pins.Without(j.Grants, have), why)
 }
 
 // grantedByRule returns what rules granted to a key. What they granted to one that has
@@ -283,12 +259,6 @@ func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
 	})
 }
 
-// without returns the patterns of a list that are not in another.
-func without(list, other []pins.Pattern) []pins.Pattern {
-	there := pins.NewPatternSet(other...) // there may be one for each of a certificate's names
-	return slices.DeleteFunc(slices.Clone(list), func(p pins.Pattern) bool { return there[p] })
-}
-
 // syncVouched brings what a leaf key is approved for by its certificates in line
 // with what rules say of them.
 func (t *tx) syncVouched(pin pins.Pin, why string) error {
@@ -310,10 +280,10 @@ func (t *tx) syncVouched(pin pins.Pin, why string) error {
 	if err != nil {
 		return err
 	}
-	if err := t.grantByRule(k, without(want, have), why); err != nil {
+	if err := t.grantByRule(k, pins.Without(want, have), why); err != nil {
 		return err
 	}
-	if stale := without(have, want); len(stale) > 0 {
+	if stale := pins.Without(have, want); len(stale) > 0 {
 		return t.withdrawPolicy(k, sourceRule, stale)
 	}
 	return nil

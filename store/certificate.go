@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -136,23 +135,8 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	if issuer, err = t.mergeIssuer(seq, &c.Issuer, &more, f.Incomplete); err != nil {
 		return c, false, err
 	}
-	changed := issuer
-	changed = fill(&c.Issuer.Name, more.Issuer.Name) || changed
-	changed = fill(&c.Issuer.CAA, more.Issuer.CAA) || changed
-	if final && more.Fingerprints.Certificate != nil {
-		c.Fingerprints.Certificate, changed = more.Fingerprints.Certificate, true
-	}
-	changed = fill(&c.Fingerprints.Precertificate, more.Fingerprints.Precertificate) || changed
-	for _, p := range more.Problems {
-		if !slices.Contains(c.Problems, p) {
-			c.Problems, changed = append(c.Problems, p), true
-		}
-	}
-	if n := len(c.Problems); c.Issuer.Proven {
-		c.Problems = slices.DeleteFunc(c.Problems, aboutIssuer)
-		changed = changed || len(c.Problems) < n
-	}
-	if changed {
+	changed, matches := c.Merge(&more, final)
+	if changed || issuer {
 		t.changed = true
 		c.SetPins()
 		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA,
@@ -162,19 +146,8 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 		}
 	}
 
-	old := make(map[ctwatch.Match]bool, len(c.Matches))
-	for _, m := range c.Matches {
-		old[m] = true
-	}
-	n := len(c.Matches)
-	for _, m := range more.Matches {
-		if !old[m] {
-			old[m] = true
-			c.Matches = append(c.Matches, m)
-		}
-	}
-	t.changed = t.changed || len(c.Matches) > n
-	return c, issuer, t.insertMatches(seq, n, c.Matches[n:])
+	t.changed = t.changed || len(matches) > 0
+	return c, issuer, t.insertMatches(seq, len(c.Matches)-len(matches), matches)
 }
 
 // mergeIssuer has a proven issuer take the place of one that is not: nobody can keep
@@ -200,22 +173,10 @@ func (t *tx) mergeIssuer(seq int64, issuer *ctwatch.Issuer, more *ctwatch.Certif
 		}
 		return true, nil
 	}
-	return fill(&issuer.Pin, more.Issuer.Pin), nil
-}
-
-// aboutIssuer reports whether a problem says why the issuer is not proven.
-func aboutIssuer(problem string) bool {
-	return problem == ctwatch.ProblemNoIssuer || strings.HasPrefix(problem, ctwatch.ProblemUnproven)
-}
-
-// fill sets what is unknown, and reports whether it did.
-func fill[T comparable](to *T, from T) bool {
-	var unknown T
-	if *to != unknown || from == unknown {
-		return false
+	if changed = issuer.Pin.IsZero() && !more.Issuer.Pin.IsZero(); changed {
+		issuer.Pin = more.Issuer.Pin
 	}
-	*to = from
-	return true
+	return changed, nil
 }
 
 // keepDER keeps the bytes of a certificate, and reports whether those are the final

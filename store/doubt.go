@@ -40,14 +40,11 @@ func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
 }
 
 // rulesMayVouch reports whether rules vouch for a leaf key by the certificates that they
-// expect. They begin with no key that became known by a certificate that should not
-// exist: who made that one may have made others. One that they vouch for already, they
-// go on with; but not if a person rejects a certificate by which they do, since then
-// they cannot tell whose the key is.
+// expect (pins.Evidence). already means that they do.
 func rulesMayVouch(q querier, leaf pins.Pin, already bool) (bool, error) {
-	var contradicted, roguesFirst bool
-	err := q.queryRow(sqlDoubt, leaf[:], `"`+ctwatch.ReasonIssuerConflict+`"`).Scan(&contradicted, &roguesFirst)
-	return !contradicted && (already || !roguesFirst), err
+	var e pins.Evidence
+	err := q.queryRow(sqlDoubt, leaf[:], `"`+ctwatch.ReasonIssuerConflict+`"`).Scan(&e.Contradicted, &e.UnexpectedFirst)
+	return e.RulesMayGrant(already), err
 }
 
 // checkDoubt sees to it that a person who approves a leaf key which has a certificate
@@ -107,17 +104,9 @@ func retiredByPerson(q querier, k *keyRow) (bool, error) {
 	rows, err := q.query(`
 		SELECT actor, to_state FROM audit WHERE pin = ? AND role = ? AND action = 'state' ORDER BY seq DESC LIMIT 2`,
 		k.Pin[:], string(k.Role))
-	type step struct {
-		by pins.Actor
-		to pins.State
-	}
-	last, err := collect(rows, err, func(r *sql.Rows) (s step, err error) {
-		err = r.Scan(&s.by, &s.to)
+	last, err := collect(rows, err, func(r *sql.Rows) (s pins.Record, err error) {
+		err = r.Scan(&s.Actor, &s.To)
 		return s, err
 	})
-	if err != nil || len(last) == 0 || last[0].by != pins.ByPlan {
-		return true, err // a person, or policy with what a person had ordered
-	}
-	// By the plan: once it was on its way out, by a person's order or by itself.
-	return len(last) < 2 || last[1].by == pins.Person && last[1].to == pins.StateRetiring, nil
+	return pins.RetiredByPerson(last), err
 }

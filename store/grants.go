@@ -140,36 +140,36 @@ func (t *tx) approveKey(k *keyRow, a Approval) error {
 // trust brings a key to a trusted state, if it is in none, or calls a retirement
 // off.
 func (t *tx) trust(k *keyRow, a Approval) error {
-	switch {
-	case k.seq == 0:
-		k.Algorithm = a.Algorithm
-		return t.move(k, pins.StateDeclared, a.Actor, a.By, a.Reason)
-	case k.State == pins.StateRetired && a.Actor == pins.Policy:
-		byPerson, err := retiredByPerson(t, k)
-		if err != nil {
+	from, byPerson := k.State, false
+	back := from == pins.StateRetired && a.Actor == pins.Policy
+	if back {
+		var err error
+		if byPerson, err = retiredByPerson(t, k); err != nil {
 			return err
 		}
-		if !byPerson { // which the law does not know of
-			if err := t.move(k, pins.StateSeen, pins.ByPlan, string(pins.ByPlan), "no person retired it, and it is vouched for: "+a.Reason); err != nil {
-				return err
-			}
-		}
-		return t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason)
-	case !k.State.Trusted():
-		if err := t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason); err != nil {
-			return err
-		}
-		return t.dropStale(k, a)
-	case k.State == pins.StateRetiring && a.Actor == pins.Person:
-		return t.move(k, pins.StateApproved, a.Actor, a.By, a.Reason)
 	}
-	return nil
+	for _, to := range pins.Approving(from, a.Actor, byPerson) {
+		actor, by, reason := a.Actor, a.By, a.Reason
+		switch to {
+		case pins.StateDeclared:
+			k.Algorithm = a.Algorithm
+		case pins.StateSeen:
+			actor, by, reason = pins.ByPlan, string(pins.ByPlan), "no person retired it, and it is vouched for: "+a.Reason
+		}
+		if err := t.move(k, to, actor, by, reason); err != nil {
+			return err
+		}
+	}
+	if from == pins.StateUnknown || from.Trusted() || back {
+		return nil
+	}
+	return t.dropStale(k, a)
 }
 
 // dropStale withdraws what persons granted to a key before it was retired.
 func (t *tx) dropStale(k *keyRow, a Approval) error {
 	granted, err := patterns(t.query(sqlGrants, k.seq, string(pins.Person)))
-	stale := without(granted, a.Hosts)
+	stale := pins.Without(granted, a.Hosts)
 	if err != nil || len(stale) == 0 {
 		return err
 	}
@@ -233,17 +233,12 @@ func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, r
 		}
 		for i := range keys {
 			k := &keys[i]
-			switch {
-			case compromised && k.State != pins.StateCompromised:
-				err = t.move(k, pins.StateCompromised, pins.Person, by, reason)
-			case compromised:
-			case k.State.Trusted() && !(k.State == pins.StateRetiring && k.ordered):
-				k.ordered = true
-				err = t.move(k, pins.StateRetiring, pins.Person, by, reason)
-			case k.State == pins.StateSeen:
-				err = t.move(k, pins.StateRetired, pins.Person, by, reason)
+			to, ok := pins.Retiring(k.State, compromised, k.ordered)
+			if !ok {
+				continue
 			}
-			if err != nil {
+			k.ordered = k.ordered || to == pins.StateRetiring
+			if err := t.move(k, to, pins.Person, by, reason); err != nil {
 				return err
 			}
 		}

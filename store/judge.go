@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -37,7 +36,7 @@ func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons [
 }
 
 // judge notes a verdict, and does what is to be done with it.
-func (db *database) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
+func (db Certificates) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	err := db.write(ctx, what, func(t *tx) error {
 		seq, known, err := t.certificateSeq(id)
@@ -51,7 +50,7 @@ func (db *database) judge(ctx context.Context, what string, id ctwatch.Hash, ver
 			return err
 		}
 		before := c.Verdict
-		if err := t.judge(seq, &c, verdict, textList(reasons), by, reason); err != nil {
+		if err := t.setByPerson(seq, &c, verdict, textList(reasons), by, reason); err != nil {
 			return err
 		}
 		if with != nil {
@@ -68,39 +67,35 @@ func (db *database) judge(ctx context.Context, what string, id ctwatch.Hash, ver
 	return c, err
 }
 
-func (t *tx) judge(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, reasons []string, by, reason string) error {
-	past, err := t.judgments(c.ID)
+// setByPerson notes a person's verdict, with what follows from it.
+func (t *tx) setByPerson(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, reasons []string, by, reason string) error {
+	past, err := t.pastOf(c.ID)
 	if err != nil {
 		return err
 	}
 	before := c.Verdict
-	if past.byPerson && before == verdict && slices.Equal(c.Reasons, reasons) {
+	change := ctwatch.ApplyPerson(c, verdict, reasons, past)
+	if !change.Verdict {
 		return nil
 	}
-	if _, err := t.exec(`UPDATE certificates SET verdict = ?, reasons = ? WHERE seq = ?`, string(verdict), list(reasons), seq); err != nil {
+	if err := t.setVerdict(seq, c, verdict, reasons, c.Issuer.CAA); err != nil {
 		return err
 	}
-	if verdict == ctwatch.Unexpected && before == verdict && !past.byPerson {
-		// The person agrees with the rules, and contradicts nothing that they vouch for.
+	if change.DropGrants {
 		if _, err := t.exec(sqlVouch, seq, list(nil)); err != nil {
 			return err
 		}
 	}
-	c.Verdict, c.Reasons, t.changed = verdict, reasons, true
-	err = t.record(pins.Record{
-		Pin: c.Key.Pin, Role: leafRole(c.Key.Pin), Action: "judge", Certificate: c.ID.String(), Verdict: string(verdict),
-		Actor: pins.Person, By: by, Reason: reason,
-	})
-	if err != nil {
+	if err := t.recordVerdict(c, pins.Person, by, reason); err != nil {
 		return err
 	}
 	if err := t.syncVouched(c.Key.Pin, reason); err != nil {
 		return err
 	}
-	if before == verdict && verdict != ctwatch.Unexpected {
-		return nil // that an alarm is confirmed is news; that all is well is not
+	if !change.Event {
+		return nil
 	}
-	e, err := t.verdictEvent(*c, before, reason, by, past)
+	e, err := withTrustedKey(t, ctwatch.VerdictEvent(*c, before, text(reason), text(by), past, t.now))
 	if err != nil {
 		return err
 	}

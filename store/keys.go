@@ -110,11 +110,8 @@ func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
 // ID of this certificate only. The key of a certificate that should not exist is no
 // candidate by it, and one that rules may not vouch for is none at all.
 func (t *tx) candidate(c *ctwatch.Certificate) error {
-	if c.Key.Pin.IsZero() || c.Verdict == ctwatch.Unexpected {
+	if !ctwatch.MayBeCandidate(c) {
 		return nil
-	}
-	if !slices.ContainsFunc(c.Sightings, func(s ctwatch.Sighting) bool { return s.Verified }) {
-		return nil // it is told once an entry is proven to be in a log's tree
 	}
 	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
 	if err != nil {
@@ -136,18 +133,14 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	for _, m := range c.Matches {
-		k.Hosts = append(k.Hosts, m.Name)
-	}
-	slices.Sort(k.Hosts)
-	k.Hosts = slices.Compact(k.Hosts)
+	k.Hosts = c.MatchedHosts()
 	k.Certificates = append(k.Certificates, c.ID.String())
 	if k.State.Trusted() {
-		beforehand := k.Key
-		if beforehand.ApprovedFor, _, err = approvedFor(t, k.Pin); err != nil {
+		beforehand, _, err := approvedFor(t, k.Pin)
+		if err != nil {
 			return err
 		}
-		if approvedForAll(&beforehand) {
+		if ctwatch.ApprovedForAll(beforehand, k.Hosts) {
 			return nil // declared, and now it has come
 		}
 		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
@@ -164,15 +157,6 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 		}
 	}
 	return t.event(e)
-}
-
-// approvedForAll reports whether a key is approved for all its hosts.
-func approvedForAll(k *pins.Key) bool {
-	approved := pins.NewPatternSet(k.ApprovedFor...)
-	return !slices.ContainsFunc(k.Hosts, func(h string) bool {
-		host, err := pins.PatternOf(h)
-		return err != nil || !approved.Covers(host)
-	})
 }
 
 // tellRetired tells that a key is retired or compromised, and what it was before. That

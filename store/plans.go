@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -127,31 +126,17 @@ func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]
 					return nil, err
 				}
 			}
-			if s.facts.Replaced, err = replaced(q, &s.key, hosts); err != nil {
+			mine, err := patterns(q.query(`SELECT DISTINCT pattern FROM grants WHERE key = ?`, s.key.seq))
+			if err != nil {
 				return nil, err
 			}
+			s.facts.Replaced = pins.Replaced(mine, hosts)
 		}
 		if to, _, _ := pins.Settle(s.key.State, s.facts); to != s.key.State {
 			out = append(out, s)
 		}
 	}
 	return out, nil
-}
-
-// replaced reports whether all hosts that a leaf key is approved for, and at least one,
-// are served with other trusted keys, as far as anything is known of them.
-func replaced(q querier, k *keyRow, hosts map[string]bool) (bool, error) {
-	mine, err := patterns(q.query(`SELECT DISTINCT pattern FROM grants WHERE key = ?`, k.seq))
-	any := false
-	for host, trusted := range hosts {
-		if slices.ContainsFunc(mine, func(p pins.Pattern) bool { return p.Matches(host) }) {
-			if !trusted {
-				return false, err
-			}
-			any = true
-		}
-	}
-	return any, err
 }
 
 // trustedHosts returns the hosts that were seen, and of each whether all leaf keys that
@@ -166,7 +151,7 @@ func trustedHosts(q querier) (map[string]bool, error) {
 		var s string
 		if err = r.Scan(&pin, &s); err == nil {
 			var p pins.Pattern
-			p, err = pins.PatternOf(s)
+			p, err = pins.ParsePattern(s)
 			granted[pin] = append(granted[pin], p)
 		}
 		return struct{}{}, err
@@ -174,22 +159,8 @@ func trustedHosts(q querier) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err = q.query(`SELECT DISTINCT host, chain FROM served`)
-	hosts := make(map[string]bool)
-	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
-		var host string
-		var chain []byte
-		if err = r.Scan(&host, &chain); err == nil {
-			leaf := pins.Chain{Pins: splitPins(chain)}.Leaf()
-			trusted := slices.ContainsFunc(granted[leaf], func(p pins.Pattern) bool { return p.Matches(host) })
-			if before, known := hosts[host]; known {
-				trusted = trusted && before
-			}
-			hosts[host] = trusted
-		}
-		return struct{}{}, err
-	})
-	return hosts, err
+	served, err := loadServed(q)
+	return pins.HostsTrusted(served, granted), err
 }
 
 // A withColumns scans more columns than it is asked for.
@@ -228,15 +199,6 @@ func servedPins(q querier) (leaves, issuers map[pins.Pin]servedAt, err error) {
 	return leaves, issuers, rows.Err()
 }
 
-type conditionKey struct {
-	kind            ctwatch.EventType
-	app, host, what string
-}
-
-func keyOfCondition(c *ctwatch.Condition) conditionKey {
-	return conditionKey{c.Kind, text(c.App), text(c.Host), text(c.What)}
-}
-
 // SyncConditions takes all conditions that hold now, and tells of those that did not hold the
 // last time. Where nothing changed nothing is written.
 func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition) error {
@@ -257,18 +219,18 @@ func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition)
 		}
 		for _, k := range ended {
 			_, err := t.exec(`UPDATE conditions SET active = 0, since = ?5 WHERE kind = ?1 AND app = ?2 AND host = ?3 AND what = ?4`,
-				string(k.kind), k.app, k.host, k.what, ms(t.now))
+				string(k.Kind), k.App, k.Host, k.What, ms(t.now))
 			if err != nil {
 				return err
 			}
 		}
 		for i := range begun {
-			k := keyOfCondition(&begun[i])
+			k := begun[i].Key()
 			var episode int64
 			err := t.queryRow(`
 				INSERT INTO conditions (kind, app, host, what, active, episode, since) VALUES (?, ?, ?, ?, 1, 1, ?)
 				ON CONFLICT DO UPDATE SET active = 1, episode = episode + 1, since = excluded.since
-				RETURNING episode`, string(k.kind), k.app, k.host, k.what, ms(t.now)).Scan(&episode)
+				RETURNING episode`, string(k.Kind), k.App, k.Host, k.What, ms(t.now)).Scan(&episode)
 			if err != nil {
 				return err
 			}
@@ -280,33 +242,13 @@ func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition)
 	})
 }
 
-// compareConditions returns which conditions hold that did not, each once and in
-// the order given, and which no longer hold that did.
-func compareConditions(q querier, holding []ctwatch.Condition) (begun []ctwatch.Condition, ended []conditionKey, err error) {
+// compareConditions compares the conditions that hold with those that did the last time.
+func compareConditions(q querier, holding []ctwatch.Condition) (begun []ctwatch.Condition, ended []ctwatch.ConditionKey, err error) {
 	rows, err := q.query(`SELECT kind, app, host, what FROM conditions WHERE active = 1 ORDER BY kind, app, host, what`)
-	active, err := collect(rows, err, func(r *sql.Rows) (k conditionKey, err error) {
-		err = r.Scan(&k.kind, &k.app, &k.host, &k.what)
+	active, err := collect(rows, err, func(r *sql.Rows) (k ctwatch.ConditionKey, err error) {
+		err = r.Scan(&k.Kind, &k.App, &k.Host, &k.What)
 		return k, err
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	known := make(map[conditionKey]bool, len(active))
-	for _, k := range active {
-		known[k] = true
-	}
-	holds := make(map[conditionKey]bool, len(holding))
-	for _, c := range holding {
-		k := keyOfCondition(&c)
-		if !holds[k] && !known[k] {
-			begun = append(begun, c)
-		}
-		holds[k] = true
-	}
-	for _, k := range active {
-		if !holds[k] {
-			ended = append(ended, k)
-		}
-	}
-	return begun, ended, nil
+	begun, ended = ctwatch.CompareConditions(active, holding)
+	return begun, ended, err
 }

@@ -158,18 +158,17 @@ func policyChanges(q querier, want []PolicyGrant) (policyChange, error) {
 }
 
 // mayApprove reports whether policy may approve a key, given all roles that its pin
-// is known in. What a certificate of the key is judged to be does not matter.
+// is known in.
 func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
+	states := make([]pins.State, 0, len(known))
 	for _, other := range known {
-		if other.State == pins.StateCompromised {
-			return false, nil
-		}
+		states = append(states, other.State)
 	}
 	if k.State != pins.StateRetired {
-		return true, nil
+		return pins.PolicyMayApprove(k.State, states, false), nil
 	}
 	byPerson, err := retiredByPerson(q, &k)
-	return !byPerson, err
+	return pins.PolicyMayApprove(k.State, states, byPerson), err
 }
 
 // withdrawPolicy takes hosts from a key that policy approved it for, and the trust

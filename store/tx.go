@@ -20,7 +20,7 @@ var hotStatements = []string{
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
 	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump,
-	sqlJudgments, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlDoubt, sqlKeys,
+	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlDoubt, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 	sqlUnproven, sqlHeldVerified,
 	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold,

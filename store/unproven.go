@@ -6,35 +6,13 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
 )
 
-// An alarm is cheap while nothing that is hard to forge stands behind it: no entry with
-// the certificate is proven to be in its log's tree, and no CA that is known by its keys
-// is proven to have issued it. Anyone who can change what a log serves can cause any
-// number of such alarms, and hide a true one among them.
-const (
-	// maxAlone is how many cheap alarms of one log people get by themselves within
-	// aloneEvery. Those that were proven since do not count.
-	maxAlone   = 5
-	aloneEvery = time.Hour
-	// The others wait for digestAfter, in which most true ones are proven, and are told
-	// together, at most once in digestEvery.
-	digestAfter = time.Minute
-	digestEvery = 10 * time.Minute
-	// digestDomains is the most watched domains that a digest names.
-	digestDomains = 100
-)
-
-// The states of the table unproven.
-const (
-	alarmAlone  = "alone"
-	alarmHeld   = "held"
-	alarmDigest = "digest"
-)
+// digestDomains is the most watched domains that a digest names.
+const digestDomains = 100
 
 const (
 	sqlUnproven = `SELECT state FROM unproven WHERE certificate = ?`
@@ -73,38 +51,37 @@ const (
 // in a digest. An alarm that is cheap takes one of the places that its log has; what is
 // no alarm goes the way that the last alarm went.
 func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool, err error) {
-	var state string
+	var state ctwatch.AlarmState
 	if err := t.queryRow(sqlUnproven, seq).Scan(&state); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
-	if !alarm || state == alarmAlone {
-		return state == alarmHeld || state == alarmDigest, nil
+	if !alarm || state == ctwatch.AlarmAlone {
+		return state.InDigest(), nil
 	}
 	cheap, _, err := t.cheap(seq, c)
 	if err != nil {
 		return false, err
 	}
-	if !cheap {
-		_, err := t.exec(`DELETE FROM unproven WHERE certificate = ?`, seq)
-		return false, err
-	}
 	var log int64
 	var alone int
-	if err := t.queryRow(sqlSuspectLog, seq).Scan(&log); err != nil {
-		return false, err
+	if cheap {
+		if err := t.queryRow(sqlSuspectLog, seq).Scan(&log); err != nil {
+			return false, err
+		}
+		if err := t.queryRow(sqlAlone, log, ms(t.now.Add(-ctwatch.AloneEvery))).Scan(&alone); err != nil {
+			return false, err
+		}
 	}
-	if err := t.queryRow(sqlAlone, log, ms(t.now.Add(-aloneEvery))).Scan(&alone); err != nil {
-		return false, err
+	state = ctwatch.NextAlarm(cheap, alone)
+	if state == ctwatch.AlarmNone {
+		_, err = t.exec(`DELETE FROM unproven WHERE certificate = ?`, seq)
+	} else {
+		_, err = t.exec(sqlHold, seq, log, ms(t.now), string(state))
 	}
-	if alone < maxAlone {
-		_, err := t.exec(sqlHold, seq, log, ms(t.now), alarmAlone)
-		return false, err
+	if err == nil && state == ctwatch.AlarmHeld {
+		_, err = t.exec(sqlCountHeld, log)
 	}
-	if _, err := t.exec(sqlHold, seq, log, ms(t.now), alarmHeld); err != nil {
-		return false, err
-	}
-	_, err = t.exec(sqlCountHeld, log)
-	return true, err
+	return state.InDigest(), err
 }
 
 // cheap reports whether an alarm about a certificate is cheap, and returns what the rules
@@ -123,13 +100,10 @@ func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, e
 	if err != nil {
 		return false, j, err
 	}
-	j = t.db.rules(c, known)
-	if len(known.OtherIssuers) > 0 && c.Verdict == ctwatch.Unexpected {
-		known.OtherIssuers = nil
-		if t.db.rules(c, known).Verdict != ctwatch.Unexpected {
-			err := t.queryRow(sqlConflictInTree, seq, c.Issuer.Pin[:]).Scan(&inTree)
-			return !inTree, j, err
-		}
+	j = t.judge(c, known)
+	if ctwatch.OnlyConflict(c, known, t.db.rules) {
+		err := t.queryRow(sqlConflictInTree, seq, c.Issuer.Pin[:]).Scan(&inTree)
+		return !inTree, j, err
 	}
 	return !inTree && !j.IssuerKnown, j, nil
 }
@@ -137,7 +111,7 @@ func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, e
 // proven notes that a certificate is proven now, if it is, and raises the alarm about it
 // if people heard of it only in a digest, or were to.
 func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
-	var state string
+	var state ctwatch.AlarmState
 	if err := t.queryRow(sqlUnproven, seq).Scan(&state); errors.Is(err, sql.ErrNoRows) {
 		return nil
 	} else if err != nil {
@@ -148,17 +122,14 @@ func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
 		return err
 	}
 	var at int64
-	if err := t.queryRow(sqlProven, seq).Scan(&state, &at); err != nil || state == alarmAlone {
+	if err := t.queryRow(sqlProven, seq).Scan(&state, &at); err != nil {
 		return err
 	}
-	past, err := t.judgments(c.ID)
-	if err != nil || past.byPerson {
-		return err // who decided knows of it
+	past, err := t.pastOf(c.ID)
+	if err != nil || !ctwatch.RaiseProven(state, c.Verdict, past) {
+		return err
 	}
-	if c.Verdict != ctwatch.Unexpected {
-		return nil
-	}
-	e := ctwatch.UnexpectedEvent(*c, ctwatch.Printable(strings.Join(j.Details, " "), maxWhy), t.now)
+	e := ctwatch.UnexpectedEvent(*c, whyOf(j), t.now)
 	e.Data.ReportTo, e.Data.AfterDigest = j.ReportTo, true
 	e.ID = ctwatch.NewEventID(e.Type, e.ID, "proven", strconv.FormatInt(at, 10))
 	if e, err = withTrustedKey(t, e); err != nil {
@@ -186,7 +157,7 @@ func (t *tx) allProven(seqs []int64) error {
 func (db Outbox) AddDigests(ctx context.Context) error {
 	const what = "telling of unproven entries"
 	due := func(q querier, now time.Time) ([]ctwatch.LogID, error) {
-		rows, err := q.query(sqlDigestsDue, ms(now.Add(-digestAfter)), ms(now.Add(-digestEvery)))
+		rows, err := q.query(sqlDigestsDue, ms(now.Add(-ctwatch.DigestAfter)), ms(now.Add(-ctwatch.DigestEvery)))
 		return collect(rows, err, func(r *sql.Rows) (id ctwatch.LogID, err error) {
 			err = r.Scan(&id)
 			return id, err
