@@ -116,7 +116,7 @@ func (c *Certificate) MatchedHosts() []string {
 func ApprovedForAll(approved []pins.Pattern, hosts []string) bool {
 	set := pins.NewPatternSet(approved...)
 	return !slices.ContainsFunc(hosts, func(h string) bool {
-		host, err := pins.ParsePattern(h)
+		host, err := pins.PatternOf(h)
 		return err != nil || !set.Covers(host)
 	})
 }

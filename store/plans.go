@@ -151,7 +151,7 @@ func trustedHosts(q querier) (map[string]bool, error) {
 		var s string
 		if err = r.Scan(&pin, &s); err == nil {
 			var p pins.Pattern
-			p, err = pins.ParsePattern(s)
+			p, err = pins.PatternOf(s)
 			granted[pin] = append(granted[pin], p)
 		}
 		return struct{}{}, err
