@@ -8,17 +8,17 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Digest tells of many events in one message, and names each of them. Its text is
-// as a Notice's: printable, bounded, and escaped for no medium.
+// A Digest is one message about many events, which names each of them. Like a Notice's,
+// its text is printable, bounded, and not escaped for any medium.
 type Digest struct {
 	Severity ctwatch.Severity // the greatest
 	Title    string           // how many events of which severity; ours
 	Lines    []DigestLine     // one for each event, in the order in which they happened
-	// ID is a hash of the IDs of the events: the same digest told again has the same.
+	// ID is a hash of the IDs of the events: the same events have the same.
 	ID string
 }
 
-// A DigestLine tells of one event.
+// A DigestLine is about one event.
 type DigestLine struct {
 	Severity ctwatch.Severity
 	Head     string // when, how urgent, what; ours
@@ -29,8 +29,8 @@ type DigestLine struct {
 // maxLine is how much of an event's summary a digest has, in runes.
 const maxLine = 400
 
-// NewDigest words the first events, as many as a text of limit runes holds, or all if
-// limit is 0. It takes at least one.
+// NewDigest returns a digest of the first events: as many as fit into a text of limit
+// runes, at least one, or all if limit is 0.
 func NewDigest(events []ctwatch.Event, limit int) Digest {
 	var d Digest
 	const around = 200 // the title, and the line of hidden counts
@@ -64,12 +64,13 @@ func NewDigest(events []ctwatch.Event, limit int) Digest {
 	return d
 }
 
+// NewDigestLine returns the line about an event.
 func NewDigestLine(e ctwatch.Event) DigestLine {
 	l := DigestLine{
 		Severity: e.Data.Severity,
-		Head:     fmt.Sprintf("%s %s %s", Time(e.Time), strings.ToUpper(Printable(string(e.Data.Severity), 20)), Printable(EventTitle(e.Type), 60)),
+		Head:     fmt.Sprintf("%s %s %s", Stamp(e.Time), strings.ToUpper(OrDash(string(e.Data.Severity), 20)), OrDash(EventTitle(e.Type), 60)),
 		Text:     ctwatch.ShownName(noticeSubject(e), 150) + ": " + ctwatch.ShownText(e.Data.Summary, maxLine),
-		Foot:     "event " + Printable(e.ID, 100),
+		Foot:     "event " + OrDash(e.ID, 100),
 	}
 	if c := e.Data.Certificate; c != nil {
 		l.Foot = "certificate " + c.ID.String() + ", " + l.Foot
@@ -77,14 +78,14 @@ func NewDigestLine(e ctwatch.Event) DigestLine {
 	return l
 }
 
-// Text writes the digest as plain text, each event on a line.
+// Text returns the digest as plain text, each event on a line.
 func (d Digest) Text() string {
 	return d.text(func(s string) string { return s })
 }
 
 func (d Digest) text(escape func(string) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, told together because there were so many.\n\n", strings.ToUpper(Printable(string(d.Severity), 20)), d.Title)
+	fmt.Fprintf(&b, "%s: %s, grouped because many events arrived at once.\n\n", strings.ToUpper(OrDash(string(d.Severity), 20)), d.Title)
 	for _, l := range d.Lines {
 		b.WriteString(l.text(escape) + "\n")
 	}
@@ -95,6 +96,16 @@ func (l DigestLine) text(escape func(string) string) string {
 	return fmt.Sprintf("- %s: %s (%s)", l.Head, escape(l.Text), l.Foot)
 }
 
-// Chat writes the digest for services that may find markup in plain text, in at most
+// Chat returns the digest for services that may find markup in plain text, in at most
 // limit runes.
 func (d Digest) Chat(limit int) string { return cut(d.text(chatText), limit) }
+
+// Bare returns the digest without any text that others chose.
+func (d Digest) Bare() Digest {
+	lines := make([]DigestLine, len(d.Lines))
+	for i, l := range d.Lines {
+		lines[i] = DigestLine{Severity: l.Severity, Head: l.Head, Text: "the service refused this text", Foot: l.Foot}
+	}
+	d.Lines = lines
+	return d
+}

@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
-// EventTitle says in a few words what happened.
+// EventTitle returns what happened, in a few words.
 func EventTitle(t ctwatch.EventType) string {
 	switch t {
 	case ctwatch.CertificateIssued:
@@ -40,7 +41,7 @@ func EventTitle(t ctwatch.EventType) string {
 	case ctwatch.EntryMalformed:
 		return "Unreadable entry"
 	case ctwatch.EntryUnproven:
-		return "Certificates that nothing proves"
+		return "Unproven certificates"
 	case ctwatch.WatchGap:
 		return "Entries not read"
 	case ctwatch.LogListRefused:
@@ -59,112 +60,108 @@ func EventTitle(t ctwatch.EventType) string {
 	return string(t)
 }
 
-// actions says what to do about an event.
+// actions returns what a person can do about an event, a sentence each.
 func actions(e ctwatch.Event) []string {
 	c, d := e.Data.Certificate, e.Data
 	switch e.Type {
 	case ctwatch.CertificateUnexpected:
-		switch {
-		case c == nil:
+		if c == nil {
 			return nil
-		case d.Key != nil: // of ours: to expect the certificate would be to trust who issued it
-			keep := "If the key is yours, the certificate was issued for it without you: keep the pin"
-			if !slices.Contains(c.Reasons, "rejected") {
-				keep += ", and reject the certificate: ctwatch certs reject " + c.ID.String() + " --reason TEXT"
-			}
-			return append([]string{
-				keep, "If the key is not yours, retire it: ctwatch pins retire " + d.Key.Pin.String() + " --reason TEXT, with --compromised to end it at once.",
-			}, report(d)...)
-		case d.By != "": // a person has decided already
-			return append(report(d), "If it is yours after all: ctwatch certs authorize "+c.ID.String()+" --reason TEXT")
 		}
-		return append([]string{
-			"Ask who requested it. If it is yours: ctwatch certs authorize " + c.ID.String() + " --reason TEXT",
-			"If nobody did: ctwatch certs reject " + c.ID.String() + " --reason TEXT, and find out who controls the name's DNS and web server, by which the CA was convinced.",
-		}, report(d)...)
+		return unexpected(c, d)
 	case ctwatch.CertificateIssued, ctwatch.CertificateLogged, ctwatch.CertificateJudged:
 		switch {
 		case c == nil:
 		case c.Verdict == ctwatch.Unexpected:
-			return report(d)
+			return []string{revoke(d.ReportTo)}
 		case c.Verdict == ctwatch.Unreviewed && e.Type != ctwatch.CertificateLogged:
 			return []string{
-				"No rule says whether it should exist. To write one: ctwatch certs list --verdict unreviewed --suggest",
-				"For this one alone: ctwatch certs authorize " + c.ID.String() + " --reason TEXT, or ctwatch certs reject.",
+				"No rule covers it. To write one: " + Shell("ctwatch", "certs", "list", "--verdict", string(ctwatch.Unreviewed), "--suggest"),
+				"For this certificate only: " + certCommand(pins.AuthorizeCert, c) + ", or ctwatch certs reject",
 			}
 		}
 	case ctwatch.CertificateExpiring:
-		return []string{"Renew it, or look for what keeps the renewal from happening."}
+		return []string{"Renew it, or find out why its renewal fails."}
 	case ctwatch.PinCandidate:
+		plan := Command(pins.Action{Do: pins.ShowPlan, App: d.App})
 		if d.App != "" && c == nil {
-			return []string{"Ship the key in the next release: ctwatch pins plan --app " + shellWord(d.App)}
+			return []string{"Ship the key in the next release: " + plan}
 		}
 		if d.Key != nil {
-			next := "If apps pin the name, add the key's pin to them before it is deployed."
+			next := "If apps pin the name, add the key's pin to them before you deploy it."
 			if d.App != "" {
-				next = "Then see what the app has to ship by when: ctwatch pins plan --app " + shellWord(d.App)
+				next = "Then see which release has to ship it, and by when: " + plan
 			}
-			return []string{"If the key is yours: ctwatch pins approve " + d.Key.Pin.String(), next}
+			return []string{"If the key is yours: " + Command(pins.Action{Do: pins.Approve, Pin: d.Key.Pin}), next}
 		}
 	case ctwatch.PinMissing:
-		return []string{"Do not deploy before apps have the pin. What to do by when: ctwatch pins plan" + appFlag(d.App)}
+		return []string{"Do not deploy it before apps have its pin. See what to release, and by when: " + Command(pins.Action{Do: pins.ShowPlan, App: d.App})}
 	case ctwatch.LogMisbehaved:
+		where := "the event has all of it"
 		if d.Evidence != nil && d.Evidence.Omitted != nil {
-			return []string{"Keep the evidence, of which the event has no room for all: the rest is in the table evidence of ctwatch.db. Report it to the log's operator and to browsers' CT teams."}
+			where = "the event has a part of it, and the table evidence of ctwatch.db has all"
 		}
-		return []string{"Keep the evidence, which the event carries in full, and report it to the log's operator and to browsers' CT teams."}
+		return []string{"Keep the evidence: " + where + ". Report it to the log's operator and to the browsers' CT teams."}
 	case ctwatch.LogUnhealthy:
-		return []string{"Certificates in this log are seen late. If it lasts: ctwatch logs"}
+		return []string{"Certificates in this log are detected late. If it lasts: " + Shell("ctwatch", "logs")}
 	case ctwatch.EntryMalformed:
-		return []string{"Look at the entry by hand: it may be a certificate for a watched name."}
+		return []string{"Inspect the entry: it may be a certificate for a watched name."}
 	case ctwatch.EntryUnproven:
 		if d.Log == nil || d.Unproven == nil {
 			return nil
 		}
 		return []string{
 			"List them: " + ctwatch.UnprovenCommand(*d.Log, *d.Unproven),
-			"If they do not disappear from that list, the log serves entries that it never signed, or somebody on the way to it does: compare what other networks see.",
+			"If they stay in that list, the log serves entries that it never signed, or someone on the way to it does: compare with what other networks see.",
 		}
 	case ctwatch.WatchGap:
-		return []string{"Look the watched names up elsewhere, such as crt.sh, for the time that is missing."}
+		return []string{"Look the watched names up elsewhere, such as at crt.sh, for the missing period."}
 	case ctwatch.LogListRefused:
-		return []string{"Find out who serves that list, and to whom: reading goes on with the last good one. If it is right after all, save it, look it through, and name the file in logs.list, with list_key: \"\"."}
+		return []string{"Find out who serves that list, and to whom; ctwatch continues with the last good one. If it is right after all, save it, review it, and name the file in logs.list, with list_key: \"\"."}
 	case ctwatch.LogListOutdated:
 		return []string{"Check that the address in logs.list serves the newest list to this machine, and look for a newer version of ctwatch."}
 	case ctwatch.WatchStalled:
-		return []string{"Look at the daemon's log, and at ctwatch logs: until logs are read again, nobody learns of new certificates."}
+		return []string{"Check the daemon's log, and " + Shell("ctwatch", "logs") + ": until logs are read again, new certificates go unnoticed."}
 	}
 	return nil
 }
 
-// report says where to report a certificate that should not exist. The Baseline
-// Requirements for TLS certificates (§4.9.1.1, §4.9.5) bind CAs to react within a day.
-func report(d ctwatch.EventData) []string {
-	if d.ReportTo != "" {
-		return []string{"Ask the CA to revoke it: " + Printable(d.ReportTo, 200) + ". It has to answer within 24 hours."}
+// unexpected returns what to do about an unexpected certificate. For a trusted key it does not propose to authorize the certificate: that
+// would be to trust whoever had it issued.
+func unexpected(c *ctwatch.Certificate, d ctwatch.EventData) []string {
+	authorize, reject := certCommand(pins.AuthorizeCert, c), certCommand(pins.RejectCert, c)
+	switch {
+	case d.Key != nil:
+		keep := "If the key is yours, someone else had this certificate issued for it: keep the pin"
+		if !slices.Contains(c.Reasons, "rejected") {
+			keep += ", and reject the certificate: " + reject
+		}
+		return []string{keep, "If the key is not yours, retire it: " + Command(pins.Action{Do: pins.RetireKey, Pin: d.Key.Pin}) + " (with --compromised, it ends at once)", revoke(d.ReportTo)}
+	case d.By != "": // a person has decided already
+		return []string{revoke(d.ReportTo), "If it is yours after all: " + authorize}
 	}
-	return []string{"Ask the CA to revoke it: its problem-reporting address is in its certification practice statement, and at https://www.ccadb.org/. It has to answer within 24 hours."}
+	return []string{
+		"Ask who requested it. If it is yours: " + authorize,
+		"If nobody did: " + reject + ", and check who controls the name's DNS and web server: the CA accepted them as proof.",
+		revoke(d.ReportTo),
+	}
 }
 
-func appFlag(app string) string {
-	if app == "" {
-		return ""
-	}
-	return " --app " + shellWord(app)
+func certCommand(do pins.Verb, c *ctwatch.Certificate) string {
+	return Command(pins.Action{Do: do, Certificate: c.ID.String()})
 }
 
-// shellWord quotes the name of an app for a command that people copy.
-func shellWord(s string) string {
-	s = Printable(s, 100)
-	if strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-	}) < 0 {
-		return s
+// revoke returns where to report a certificate. The Baseline Requirements for TLS
+// certificates (§4.9.1.1, §4.9.5) bind CAs to respond within a day.
+func revoke(reportTo string) string {
+	where := "its problem-reporting address is in its certification practice statement, and at https://www.ccadb.org/"
+	if reportTo != "" {
+		where = OrDash(reportTo, 200)
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return "Ask the CA to revoke it: " + where + ". It must respond within 24 hours."
 }
 
-// reasonsText spells reasons as words: each is a code, such as "issuer_not_allowed",
+// reasonsText writes reasons as words: each is a code, such as "issuer_not_allowed",
 // which may be followed by a colon and details.
 func reasonsText(reasons []string) []string {
 	if len(reasons) == 0 {

@@ -9,9 +9,9 @@ import (
 	"ctwatch/pins"
 )
 
-// TestAlarmForATrustedKeyProposesNoTrust: the certificate may have been issued for our key
-// without us.
-func TestAlarmForATrustedKeyProposesNoTrust(t *testing.T) {
+// An alarm about a trusted key does not propose to authorize the certificate: it may have
+// been issued for our key without us.
+func TestAlarmForTrustedKeyProposesNoTrust(t *testing.T) {
 	c := notifytest.Certificate()
 	c.Verdict = ctwatch.Unexpected
 	k := pins.Key{Pin: c.Key.Pin, Role: pins.RoleLeaf, State: pins.StateDeployed}
@@ -29,6 +29,17 @@ func TestAlarmForATrustedKeyProposesNoTrust(t *testing.T) {
 		n := NewNotice(tt.event(ctwatch.UnexpectedEvent(c, "it is so", c.FirstSeen)))
 		if text := strings.Join(n.Actions, "\n"); !strings.Contains(text, tt.has) || strings.Contains(text, tt.lacks) {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// The commands in notices pass the name of an app as one word, whatever it is.
+func TestNoticeQuotesApp(t *testing.T) {
+	for _, app := range []string{"shop", "my app", "it's; touch pwned", "$(touch pwned)", "-n"} {
+		e := ctwatch.PinMissingEvent(app, "a.example.com", "example.com", nil, pins.Pin{}, "why", 1, notifytest.Time)
+		text := strings.Join(NewNotice(e).Actions, "\n")
+		if want := "ctwatch pins plan --app " + Quote(app); !strings.Contains(text, want) {
+			t.Errorf("%s is not in %s", want, text)
 		}
 	}
 }

@@ -10,10 +10,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Notice is what a person is told about an event, made once and shown by every
-// medium in its own way. All text in it is printable, without newlines, control or
-// bidirectional characters, and bounded. It is escaped for no medium: each does that
-// itself, in one place.
+// A Notice is an event in English, made once and shown by every medium in its own way.
+// All text in it is printable, without newlines, control or bidirectional characters,
+// and bounded. It is not escaped: each medium does that itself, in one place.
 //
 // Title, Summary and the values of fields hold text that others chose. Labels, links
 // and actions are ours.
@@ -39,7 +38,7 @@ type Field struct {
 	Link   string   // what the field links to: an https URL, or ""
 }
 
-// Bounds of what a Notice says, in runes.
+// Bounds of a Notice: MaxNames values in a field; the others in runes.
 const (
 	MaxNames   = 10
 	maxName    = 100
@@ -47,13 +46,13 @@ const (
 	MaxSummary = 1500
 )
 
-// NewNotice words an event.
+// NewNotice returns the notice of an event.
 func NewNotice(e ctwatch.Event) Notice {
 	n := Notice{
 		Severity: e.Data.Severity,
-		Title:    Printable(EventTitle(e.Type), 60) + ": " + ctwatch.ShownName(noticeSubject(e), 150),
+		Title:    OrDash(EventTitle(e.Type), 60) + ": " + ctwatch.ShownName(noticeSubject(e), 150),
 		Summary:  ctwatch.ShownText(e.Data.Summary, MaxSummary),
-		Time:     e.Time.UTC(), EventID: Printable(e.ID, 100), Thread: threadOf(e),
+		Time:     e.Time.UTC(), EventID: OrDash(e.ID, 100), Thread: threadOf(e),
 	}
 	if d := e.Data; d.App != "" {
 		n.add("App", ctwatch.ShownText(d.App, maxText))
@@ -70,7 +69,7 @@ func NewNotice(e ctwatch.Event) Notice {
 		n.certificate(c)
 	}
 	if k := e.Data.Key; k != nil {
-		n.add("Key", string(k.Role)+" "+k.Pin.String(), Printable(string(k.State), 40))
+		n.add("Key", string(k.Role)+" "+k.Pin.String(), OrDash(string(k.State), 40))
 		n.list("Certified for", k.Hosts, k.Omitted["hosts"], ctwatch.ShownName)
 	}
 	if l := e.Data.Log; l != nil {
@@ -82,6 +81,23 @@ func NewNotice(e ctwatch.Event) Notice {
 	return n
 }
 
+// Bare returns the notice without any text that others chose, for a service that refused
+// the notice. refusal is what the service answered, if anything.
+func (n Notice) Bare(e ctwatch.Event, refusal string) Notice {
+	b := Notice{
+		Severity: n.Severity, Time: n.Time, EventID: n.EventID, Thread: n.Thread, Actions: n.Actions,
+		Title:   OrDash(EventTitle(e.Type), 60) + ": " + OrDash(e.Subject, 150),
+		Summary: "The service refused the text of this event: look the event up with ctwatch.",
+	}
+	if refusal != "" {
+		b.add("Refused with", refusal)
+	}
+	if c := e.Data.Certificate; c != nil {
+		b.add("Certificate", c.ID.String())
+	}
+	return b
+}
+
 // add adds a field of values that are printable already; empty ones are left out.
 func (n *Notice) add(label string, values ...string) {
 	values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
@@ -90,8 +106,8 @@ func (n *Notice) add(label string, values ...string) {
 	}
 }
 
-// list adds a field of the first values, and how many there are beyond, those included that
-// the event has no room for.
+// list adds a field of the first values, and how many more there are, including those
+// that the event had no room for.
 func (n *Notice) list(label string, all []string, omitted int, show func(string, int) string) {
 	first, more := First(all, MaxNames)
 	if len(first) == 0 {
@@ -105,7 +121,7 @@ func (n *Notice) list(label string, all []string, omitted int, show func(string,
 
 func (n *Notice) certificate(c *ctwatch.Certificate) {
 	if c.Verdict != "" {
-		n.add("Verdict", strings.Join(append([]string{Printable(string(c.Verdict), 40)}, reasonsText(c.Reasons)...), ": "))
+		n.add("Verdict", strings.Join(append([]string{OrDash(string(c.Verdict), 40)}, reasonsText(c.Reasons)...), ": "))
 	}
 	n.list("Watched", watchLines(c), 0, ctwatch.ShownName)
 	omitted := c.Omitted["names"] + c.Omitted["ip_addresses"]
@@ -124,12 +140,12 @@ func (n *Notice) certificate(c *ctwatch.Certificate) {
 	if !c.Key.Pin.IsZero() {
 		pin = c.Key.Pin.String()
 	}
-	n.add("Key", Printable(c.Key.Algorithm, maxName), pin)
+	n.add("Key", OrDash(c.Key.Algorithm, maxName), pin)
 	if len(c.Sightings) > 0 {
 		s := c.Sightings[len(c.Sightings)-1]
-		n.add("Log", fmt.Sprintf("%s, %s %d, %s", ctwatch.ShownText(s.Log, maxName), kindText(s.Kind), s.Index, Time(s.Timestamp)))
+		n.add("Log", fmt.Sprintf("%s, %s %d, %s", ctwatch.ShownText(s.Log, maxName), kindText(s.Kind), s.Index, Stamp(s.Timestamp)))
 	}
-	n.add("Serial", Printable(c.Serial, maxName))
+	n.add("Serial", OrDash(c.Serial, maxName))
 	f := Field{Label: "Certificate", Values: []string{c.ID.String()}}
 	if fp := c.Fingerprints.Certificate; fp != nil {
 		f.Link = "https://crt.sh/?q=" + fp.String()
@@ -152,14 +168,14 @@ func (n *Notice) log(l *ctwatch.LogStatus) {
 	}
 }
 
-// position tells where in a log something happened.
+// position adds where in a log something happened.
 func (n *Notice) position(d ctwatch.EventData) {
 	if len(d.Indexes) > 0 {
 		all := make([]string, 0, len(d.Indexes))
 		for _, i := range d.Indexes {
 			all = append(all, strconv.FormatUint(i, 10))
 		}
-		n.list("Entries", all, d.Omitted["indexes"], Printable)
+		n.list("Entries", all, d.Omitted["indexes"], OrDash)
 	} else if d.Index != nil {
 		n.add("Entry", strconv.FormatUint(*d.Index, 10))
 	}
@@ -167,7 +183,7 @@ func (n *Notice) position(d ctwatch.EventData) {
 		n.add("Entries", fmt.Sprintf("%d to %d", *d.Start, *d.End-1))
 	}
 	if ev := d.Evidence; ev != nil {
-		n.add("Cause", Printable(ev.Cause, 60))
+		n.add("Cause", OrDash(ev.Cause, 60))
 		if r := ev.Computed; r != nil {
 			n.add("Computed root", fmt.Sprintf("%s at size %d", r.Root, r.Size))
 		}
@@ -177,17 +193,17 @@ func (n *Notice) position(d ctwatch.EventData) {
 	}
 }
 
-// unproven tells what a digest of alarms stands for.
+// unproven adds what a digest of alarms is about.
 func (n *Notice) unproven(u *ctwatch.Unproven) {
 	if u == nil {
 		return
 	}
 	n.add("Certificates", strconv.FormatInt(u.Count, 10))
 	n.list("Domains", u.Domains, u.MoreDomains, ctwatch.ShownName)
-	n.add("Seen", Time(u.First)+" to "+Time(u.Last))
+	n.add("Seen", Stamp(u.First)+" to "+Stamp(u.Last))
 }
 
-// noticeSubject is what an event is about, for a title.
+// noticeSubject returns what an event is about, for a title.
 func noticeSubject(e ctwatch.Event) string {
 	if l := e.Data.Log; l != nil && e.Subject == l.ID.Hex() {
 		return l.Name
@@ -195,7 +211,7 @@ func noticeSubject(e ctwatch.Event) string {
 	return e.Subject
 }
 
-// threadOf names what an event belongs to: the certificate, the key, or the log.
+// threadOf returns a name of what an event belongs to: the certificate, key or log.
 func threadOf(e ctwatch.Event) string {
 	switch d := e.Data; {
 	case d.Certificate != nil:
@@ -208,16 +224,16 @@ func threadOf(e ctwatch.Event) string {
 	return "event-" + ctwatch.NewEventID("", e.ID)
 }
 
-// Printable makes text printable, in at most limit runes; text of nothing visible
-// is a dash.
-func Printable(s string, limit int) string {
+// OrDash returns text as printable, in at most limit runes, or a dash if nothing of it
+// is visible.
+func OrDash(s string, limit int) string {
 	if s = strings.TrimSpace(ctwatch.Printable(s, limit)); s == "" {
 		return "–"
 	}
 	return s
 }
 
-// watchLines lists the lines of the watch list that match, each once.
+// watchLines returns the lines of the watch list that match, each once.
 func watchLines(c *ctwatch.Certificate) (lines []string) {
 	seen := make(map[string]bool)
 	for _, m := range c.Matches {
@@ -236,11 +252,13 @@ func kindText(k ctwatch.SightingKind) string {
 	return "certificate, entry"
 }
 
+// Date returns a date of a certificate, which may be missing.
 func Date(t time.Time) string {
 	if t.IsZero() {
 		return "an unreadable date"
 	}
-	return t.UTC().Format(time.DateOnly)
+	return Day(t)
 }
 
-func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+// Stamp returns a time, in UTC.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -51,6 +51,12 @@ func few[T fmt.Stringer](values []T) string {
 	return List(out)
 }
 
+// First returns a copy of the first names, at most n, and how many are left out.
+func First(names []string, n int) (first []string, more int) {
+	n = min(n, len(names))
+	return append(first, names[:n]...), len(names) - n
+}
+
 // Day writes a date, in UTC.
 func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 

@@ -57,7 +57,7 @@ func (s *Sender) message(severity ctwatch.Severity, title, id, thread, text, htm
 // headerText makes text safe for a header: one line, bounded, and nothing that reads
 // as an encoded word (RFC 2047). What is not ASCII is encoded by go-mail.
 func headerText(s string) string {
-	return strings.ReplaceAll(words.Printable(s, 200), "=?", "=\u00A0?")
+	return strings.ReplaceAll(words.OrDash(s, 200), "=?", "=\u00A0?")
 }
 
 // headerID makes the left side of a Message-ID (RFC 5322 §3.6.4).
@@ -92,7 +92,7 @@ var (
 <html lang="en"><head><meta charset="utf-8"><title>{{.Title}}</title></head>
 <body style="font-family:sans-serif">
 <h2 style="margin:0 0 .5em">{{.Severity}}: {{.Title}}</h2>
-<p>They are told together because there were so many.</p>
+<p>Grouped because many events arrived at once.</p>
 <ul>
 {{range .Lines}}<li><strong>{{.Head}}</strong>: <code>{{.Text}}</code> <small>({{.Foot}})</small></li>
 {{end}}</ul>

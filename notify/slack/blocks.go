@@ -143,7 +143,7 @@ func linkText(link string) string {
 // footBlock ends a message: how urgent it is, when it was, and the event's ID.
 func footBlock(n words.Notice) slack.Block {
 	return slack.NewContextBlock("", markdown(fmt.Sprintf("%s · %s · event %s",
-		codeSpan(string(n.Severity), 20), words.Time(n.Time), codeSpan(n.EventID, 100))))
+		codeSpan(string(n.Severity), 20), words.Stamp(n.Time), codeSpan(n.EventID, 100))))
 }
 
 func headerBlock(mark string, n words.Notice) slack.Block {
@@ -164,7 +164,7 @@ func statusLines(e ctwatch.Event, judge string) (lines []string) {
 	if c.Deployed {
 		line := "Deployed"
 		if c.DeployedAt != nil {
-			line += " since " + words.Time(*c.DeployedAt)
+			line += " since " + words.Stamp(*c.DeployedAt)
 		}
 		if e.Type == ctwatch.CertificateDeployed && e.Data.Endpoint != "" {
 			line += " at " + codeSpan(e.Data.Endpoint, 200)

@@ -15,11 +15,11 @@ import (
 	"ctwatch/pins"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestMessagesLookAsTheyDid holds what Slack is sent against golden files, which
 // Slack's Block Kit Builder shows as people see them. The files are rewritten by
-// go test ./notify -run MessagesLook -update: read the difference.
+// go test ./notify/slack -run MessagesLook -update: read the difference.
 func TestMessagesLookAsTheyDid(t *testing.T) {
 	s := &Sender{o: Options{Buttons: &Buttons{}, MinSeverity: ctwatch.Info}}
 	c := notifytest.NewStory("api.example.com")
