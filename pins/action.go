@@ -52,9 +52,11 @@ const (
 // What has to be done elsewhere.
 const (
 	ShipPins         Verb = "ship"              // Pins, with the next version
-	OmitPins         Verb = "omit"              // Pins, from the next version
+	AddPin           Verb = "add_pin"           // Pin, to the file
+	OmitPins         Verb = "omit"              // Pins, from the next version: it can do without
+	LeaveOut         Verb = "leave_out"         // Pin, which must not be shipped
 	ServeKey         Verb = "serve"             // one of Pins, or another key that is shipped
-	RenewCert        Verb = "renew"             // with the same key, or with one of Pins
+	RenewCert        Verb = "renew"             // with the key Pin that it has, or with one of Pins
 	DoNotDeploy      Verb = "do_not_deploy"     // the certificate, or not while Versions are in use
 	ReleaseVersion   Verb = "release"           // a version without what is wrong
 	UpdateUsers      Verb = "update_users"      // to Version
@@ -64,7 +66,9 @@ const (
 	ListEndpoints    Verb = "list_endpoints"    // of Host, in the watch list
 	ListHosts        Verb = "list_hosts"        // of the app, one by one
 	SuspectIntercept Verb = "suspect_intercept" // somebody may be between the reader and the server
+	NewKey           Verb = "new_key"           // have a CA that is shipped certify a new key, and serve that
 	SendIssuer       Verb = "send_issuer"       // add the issuer's certificate to the file
+	GiveChain        Verb = "give_chain"        // whole, or the roots that it ends at
 	MovePin          Verb = "move_pin"          // to where the client looks for keys of its Role
 	ReplaceKey       Verb = "replace_key"       // by one of Algorithms
 )

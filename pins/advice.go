@@ -1,69 +1,65 @@
 package pins
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 )
 
-// Doubt says why a key is not trusted in a role for a pattern's hosts, and what to do
-// about it if it is the reader's own; "" if it is trusted. Nobody is advised to approve
-// a key that was given up, or that has a certificate which should not exist.
-func (v *View) Doubt(pin Pin, role Role, p Pattern) string {
-	if err := pin.Check(); err != nil {
-		return capital(err.Error()) + "."
-	}
+// Doubt returns why a key is not trusted in a role for a pattern's hosts, and what to do
+// about it if it is the reader's own; nil if it is trusted. No action approves a key that
+// was retired or compromised, or for which a certificate was rejected.
+func (v *View) Doubt(pin Pin, role Role, p Pattern) *Finding {
 	if v.Trusted(pin, role, p) != nil {
-		return ""
+		return nil
 	}
-	if state := v.givenUp(pin); state != "" {
-		return fmt.Sprintf("%s is %s: leave it out.", pin, state)
-	}
-	if slices.ContainsFunc(v.issuedFor[pin], func(c *Issued) bool { return c.Rejected }) {
-		return fmt.Sprintf("%s is the key of a certificate that should not exist: leave it out.", pin)
-	}
+	f := &Finding{Code: KeyUnapproved, Host: p, Role: role, Pin: pin}
 	k := v.Key(pin, role)
 	switch {
+	case pin.Check() != nil:
+		return impossible(pin)
+	case v.givenUp(pin) != "":
+		f.Code, f.State = KeyGivenUp, v.givenUp(pin)
+	case slices.ContainsFunc(v.issuedFor[pin], func(c *Issued) bool { return c.Rejected }):
+		f.Code, f.Certificate = KeyRejected, v.rejectedID(pin)
 	case k == nil && v.anyKey(pin) != nil:
-		known := "a server"
-		if role == RoleLeaf {
-			known = "a CA"
-		}
-		return fmt.Sprintf("%s is known as the key of %s only. If it is %s: %s.", pin, known, role.words(), v.approve(pin, role, p))
+		f.Code = KeyOtherRole
 	case k == nil:
-		return fmt.Sprintf("Nobody has declared %s. If it is %s: %s.", pin, role.words(), v.approve(pin, role, p))
+		f.Code = KeyUndeclared
 	case k.State.Trusted():
-		return fmt.Sprintf("%s is approved for %s and not for %s. If it is for that, too: %s.", pin, patternList(k.ApprovedFor), p, v.approve(pin, role, p))
+		f.Code, f.Scope = KeyOtherHosts, k.ApprovedFor
 	}
-	return fmt.Sprintf("Nobody has approved %s. If it is %s: %s.", pin, role.words(), v.approve(pin, role, p))
+	if f.Code == KeyGivenUp || f.Code == KeyRejected {
+		f.Do = []Action{{Do: LeaveOut, Pin: pin}}
+	} else {
+		f.Do = []Action{v.approve(pin, role, p)}
+	}
+	return f
 }
 
-func (r Role) words() string {
-	if r == RoleIssuer {
-		return "the key of a CA that you trust"
+// impossible returns the finding that no key has a pin.
+func impossible(pin Pin) *Finding {
+	f := &Finding{Code: KeyImpossible, Pin: pin}
+	if noKey := new(NoKeyError); errors.As(pin.Check(), &noKey) {
+		f.Detail = noKey.What
 	}
-	return "yours"
+	return f
 }
 
-// approve is the command by which a person approves a key in a role: one that is known
-// in it is approved, and any other declared. The one refuses what the other is for.
-func (v *View) approve(pin Pin, role Role, p Pattern) string {
-	host := shellWord(p.String())
-	switch {
-	case v.Key(pin, role) != nil:
-		return fmt.Sprintf("ctwatch pins approve %s --host %s --reason TEXT", pin, host)
-	case role == RoleIssuer:
-		return fmt.Sprintf("ctwatch certs authorize %s --issuer --domain %s --reason TEXT", pin, host)
-	}
-	return fmt.Sprintf("ctwatch certs authorize %s --domain %s --reason TEXT", pin, host)
+// rejectedID returns the ID of the certificate for which a key is refused.
+func (v *View) rejectedID(pin Pin) string {
+	all := v.issuedFor[pin]
+	return all[slices.IndexFunc(all, func(i *Issued) bool { return i.Rejected })].ID
 }
 
-// declareAnother is the command by which a person declares a backup. A certificate
-// signing request is of no use for an app that pins issuers.
-func declareAnother(role Role, p Pattern) string {
-	if role == RoleIssuer {
-		return fmt.Sprintf("ctwatch certs authorize CA.pem --issuer --domain %s --reason TEXT", shellWord(p.String()))
+// approve returns the action by which a person approves a key in a role, if it is theirs:
+// one that is known in the role is approved, and any other is declared. Each command
+// refuses the keys that the other is for.
+func (v *View) approve(pin Pin, role Role, p Pattern) Action {
+	a := Action{Do: Declare, If: Ours, Pin: pin, Role: role, Host: p}
+	if v.Key(pin, role) != nil {
+		a.Do = Approve
 	}
-	return fmt.Sprintf("ctwatch certs authorize KEY.csr --domain %s --reason TEXT", shellWord(p.String()))
+	return a
 }
 
 // givenUp returns the state of a key that a person, or its end, took out of use, in

@@ -1,7 +1,6 @@
 package pins_test
 
 import (
-	"strings"
 	"testing"
 
 	"ctwatch/pins"
@@ -23,27 +22,38 @@ func TestDoubtAdvisesNoKeyThatWasGivenUp(t *testing.T) {
 	for _, c := range []struct {
 		key    string
 		role   pins.Role
-		says   string
-		advice string // the command; "" for none
+		code   pins.Code // "" if it is trusted
+		advice pins.Verb // by which it is trusted; "" for none
 	}{
 		{"trusted", pins.RoleLeaf, "", ""},
-		{"elsewhere", pins.RoleLeaf, "not for " + api, "ctwatch pins approve PIN --host " + api},
-		{"seen", pins.RoleLeaf, "Nobody has approved", "ctwatch pins approve PIN --host " + api},
-		{"seen", pins.RoleIssuer, "as the key of a server only", "ctwatch certs authorize PIN --issuer --domain " + api},
-		{"ca", pins.RoleIssuer, "Nobody has approved", "ctwatch pins approve PIN --host " + api},
-		{"ca", pins.RoleLeaf, "as the key of a CA only", "ctwatch certs authorize PIN --domain " + api},
-		{"new", pins.RoleLeaf, "Nobody has declared", "ctwatch certs authorize PIN --domain " + api},
-		{"new", pins.RoleIssuer, "Nobody has declared", "ctwatch certs authorize PIN --issuer --domain " + api},
-		{"rogue", pins.RoleLeaf, "should not exist: leave it out", ""},
-		{"retired", pins.RoleLeaf, "is retired: leave it out", ""},
-		{"leaked", pins.RoleLeaf, "is compromised: leave it out", ""},
-		{"leaked", pins.RoleIssuer, "is compromised: leave it out", ""},
-		{"", pins.RoleLeaf, "SHA-256 of nothing", ""},
+		{"elsewhere", pins.RoleLeaf, pins.KeyOtherHosts, pins.Approve},
+		{"seen", pins.RoleLeaf, pins.KeyUnapproved, pins.Approve},
+		{"seen", pins.RoleIssuer, pins.KeyOtherRole, pins.Declare},
+		{"ca", pins.RoleIssuer, pins.KeyUnapproved, pins.Approve},
+		{"ca", pins.RoleLeaf, pins.KeyOtherRole, pins.Declare},
+		{"new", pins.RoleLeaf, pins.KeyUndeclared, pins.Declare},
+		{"new", pins.RoleIssuer, pins.KeyUndeclared, pins.Declare},
+		{"rogue", pins.RoleLeaf, pins.KeyRejected, ""},
+		{"retired", pins.RoleLeaf, pins.KeyGivenUp, ""},
+		{"leaked", pins.RoleLeaf, pins.KeyGivenUp, ""},
+		{"leaked", pins.RoleIssuer, pins.KeyGivenUp, ""},
+		{"", pins.RoleLeaf, pins.KeyImpossible, ""},
 	} {
-		got := v.Doubt(pin(c.key), c.role, host)
-		advice := strings.ReplaceAll(c.advice, "PIN", pin(c.key).String())
-		if !strings.Contains(got, c.says) || !strings.Contains(got, advice) || c.advice == "" && strings.Contains(got, "ctwatch ") || c.says == "" && got != "" {
-			t.Errorf("%q as %s: %q, want %q and %q", c.key, c.role, got, c.says, advice)
+		var code pins.Code
+		var advice pins.Verb
+		if f := v.Doubt(pin(c.key), c.role, host); f != nil {
+			code = f.Code
+			for _, a := range f.Do {
+				if a.Do != pins.LeaveOut {
+					advice = a.Do
+				}
+				if a.Do == pins.LeaveOut && a.Pin != pin(c.key) || a.Do != pins.LeaveOut && (a.If != pins.Ours || a.Pin != pin(c.key) || a.Role != c.role || a.Host != host) {
+					t.Errorf("%q as %s: %+v", c.key, c.role, a)
+				}
+			}
+		}
+		if code != c.code || advice != c.advice {
+			t.Errorf("%q as %s: %q and %q, want %q and %q", c.key, c.role, code, advice, c.code, c.advice)
 		}
 	}
 }

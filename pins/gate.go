@@ -1,62 +1,104 @@
 package pins
 
 import (
-	"fmt"
+	"cmp"
+	"reflect"
 	"slices"
+	"time"
 )
 
-// A Problem is a reason of a gate to say no.
-type Problem struct {
-	App     string  `json:"app"`
-	Version string  `json:"version,omitempty"` // the version concerned; "" for all
-	Host    Pattern `json:"host,omitzero"`     // zero where it concerns the file as a whole
-	Place   string  `json:"place,omitempty"`   // in the file: "line:column"; "" where it has none
-	Why     string  `json:"why"`               // what would happen, and what to do
+// An Answer is what a gate says. It is safe to go on if there is neither a problem nor
+// anything unknown.
+type Answer struct {
+	Problems []Finding // reasons to say no
+	Warnings []Finding // what a person should know, and no reason to say no
+	Unknown  []Finding // what would have to be known to say yes
+	Hosts    int       // of apps, that were compared
 }
 
-// Gate judges a certificate that is about to be served: which supported versions
-// of an app would refuse it, at which of the app's hosts. It says nothing of hosts
-// that none of the certificate's names covers; concerned counts the others.
-//
-// Chains are those that clients may build for the certificate, at least one. Which of
-// several a client builds nobody knows: each has to be accepted.
-func (v *View) Gate(app *App, names []Pattern, chains ...Chain) (problems []Problem, concerned int) {
-	chains = v.completeSent(chains)
-	versions := slices.Clone(app.Versions)
-	SortVersions(versions)
-	for _, p := range app.Hosts {
-		if !namesCover(names, p) {
-			continue
-		}
-		concerned++
-		if state := v.givenUp(chains[0].Leaf()); state != "" {
-			// Whether or not a version ships its pin: it is in no set and no signed document.
-			problems = append(problems, Problem{App: app.Name, Host: p, Why: fmt.Sprintf("Its key %s is %s.", chains[0].Leaf(), state)})
-			continue
-		}
-		t := v.target(app, p)
-		hosts := t.orSample()
-		if p.Reach == OneBelow {
-			// Of the hosts below, those that the certificate names count, known or not.
-			for _, n := range names {
-				if own := (Pattern{Name: n.Name}); n == own && p.Matches(n.Name) && !slices.Contains(hosts, n.Name) && !slices.Contains(app.Hosts, own) {
-					hosts = append(slices.Clip(hosts), n.Name)
-				}
+// Safe reports whether it is known that nothing is wrong.
+func (a *Answer) Safe() bool { return len(a.Problems)+len(a.Unknown) == 0 }
+
+// A Candidate is a certificate that is about to be served.
+type Candidate struct {
+	Names    []Pattern
+	NotAfter time.Time // zero if it has no end that can be read
+	// Chains are those that clients may build for it, at least one. Which of several a
+	// client builds is not known: each has to be accepted.
+	Chains []Chain
+}
+
+// Gate judges a certificate that is about to be served: which supported versions of apps
+// would refuse it, at which of the apps' hosts. It says nothing of hosts that none of the
+// certificate's names covers.
+func (v *View) Gate(apps []App, c Candidate) (a Answer) {
+	c.Chains = v.completeSent(c.Chains)
+	var asked []string
+	for i := range apps {
+		app, before := &apps[i], a.Hosts
+		asked = append(asked, app.Name)
+		for _, p := range app.Hosts {
+			if namesCover(c.Names, p) {
+				a.Hosts++
+				a.Problems = append(a.Problems, v.gate(app, p, &c)...)
 			}
 		}
-		for _, ver := range versions {
-			for _, h := range hosts {
-				if !slices.ContainsFunc(names, func(n Pattern) bool { return n.Matches(h) }) {
-					continue
-				}
-				if why := v.refusal(ver.Rules.Requirements(h, v.now), chains, h); why != "" {
-					problems = append(problems, Problem{App: app.Name, Version: ver.Name, Host: p, Why: why})
-					break
-				}
+		if a.Hosts == before {
+			continue
+		}
+		for _, p := range app.Hosts {
+			if !c.NotAfter.IsZero() && v.now.After(c.NotAfter) && slices.ContainsFunc(c.Names, func(n Pattern) bool { return n.Covers(p) }) {
+				a.Problems = append(a.Problems, Finding{Code: CertificateEnded, App: app.Name, Host: p, Until: c.NotAfter})
+			}
+		}
+		a.Unknown = append(a.Unknown, Unreadables(app)...)
+		if len(app.Versions)+len(app.Unreadable) == 0 {
+			a.Unknown = append(a.Unknown, NoReleasedVersion(app))
+		}
+	}
+	if a.Hosts == 0 {
+		a.Unknown = append(a.Unknown, Finding{Code: NoHostConcerned, Names: asked})
+	}
+	return a
+}
+
+// gate returns why versions of an app refuse a certificate at a pattern's hosts.
+func (v *View) gate(app *App, p Pattern, c *Candidate) (problems []Finding) {
+	add := func(f Finding) {
+		f.App, f.Host = app.Name, p
+		problems = append(problems, f)
+	}
+	leaf := c.Chains[0].Leaf()
+	if state := v.givenUp(leaf); state != "" {
+		// Whether or not a version ships its pin: it is in no set and no signed document.
+		add(Finding{Code: KeyGivenUp, Pin: leaf, State: state})
+		return problems
+	}
+	t := v.target(app, p)
+	hosts := t.orSample()
+	if p.Reach == OneBelow {
+		// Of the hosts below, those that the certificate names count, known or not.
+		for _, n := range c.Names {
+			if own := (Pattern{Name: n.Name}); n == own && p.Matches(n.Name) && !slices.Contains(hosts, n.Name) && !slices.Contains(app.Hosts, own) {
+				hosts = append(slices.Clip(hosts), n.Name)
 			}
 		}
 	}
-	return problems, concerned
+	versions := slices.Clone(app.Versions)
+	SortVersions(versions)
+	for _, ver := range versions {
+		for _, h := range hosts {
+			if !slices.ContainsFunc(c.Names, func(n Pattern) bool { return n.Matches(h) }) {
+				continue
+			}
+			if f := v.refusal(ver.Rules.Requirements(h, v.now), c.Chains, h); f != nil {
+				f.Versions = []string{ver.Name}
+				add(*f)
+				break
+			}
+		}
+	}
+	return problems
 }
 
 // completeSent completes chains that a server sends.
@@ -70,9 +112,9 @@ func (v *View) completeSent(chains []Chain) (out []Chain) {
 	return out
 }
 
-// refusal says why requirements refuse one of the chains that a client may build; ""
+// refusal returns why requirements refuse one of the chains that a client may build; nil
 // if they accept all.
-func (v *View) refusal(rs []Requirement, chains []Chain, host string) string {
+func (v *View) refusal(rs []Requirement, chains []Chain, host string) *Finding {
 	for _, c := range chains {
 		c = v.described(rs, c)
 		for _, r := range rs {
@@ -80,34 +122,34 @@ func (v *View) refusal(rs []Requirement, chains []Chain, host string) string {
 			if met {
 				continue
 			}
-			why := r.refusal(c, crash, host)
-			if len(chains) > 1 && c.Root != "" {
-				why += fmt.Sprintf(" This is so in the chain that ends at the root %s; clients may build that one or another.", c.Root)
+			f := r.refusal(c, crash)
+			f.Names = []string{host}
+			if len(chains) > 1 {
+				f.Root = c.Root
 			}
-			return why
+			return &f
 		}
 	}
-	return ""
+	return nil
 }
 
-// refusal says why a requirement refuses a chain. Where crash is not negative, it is
-// the key of the chain at which the app crashes.
-func (r Requirement) refusal(c Chain, crash int, host string) string {
-	unsure := ""
-	if c.Open && r.At != AtLeaf {
-		unsure = " The chain is not known to its end: if it is one of a higher CA's keys that is pinned, give the whole chain."
+// refusal returns why a requirement refuses a chain. Where crash is not negative, it is the
+// index of the key at which the app crashes.
+func (r Requirement) refusal(c Chain, crash int) Finding {
+	if crash >= 0 {
+		return Finding{Code: ChainCrashes, Pin: c.Pins[crash], Algorithm: c.algorithm(crash), Algorithms: r.Algorithms}
 	}
+	f := Finding{Code: ChainRefused, At: r.At, Pins: r.Pins, Pin: c.Leaf()}
 	switch {
-	case crash >= 0:
-		return fmt.Sprintf("At %s the app crashes at the key %s of the chain: it is %s, and its client can hash only %s.", host, c.Pins[crash], c.algorithm(crash), wordList(r.Algorithms))
 	case r.At == AtLeaf:
-		return fmt.Sprintf("At %s it wants a leaf key of %s; this one is %s.", host, pinList(r.Pins), c.Leaf())
 	case r.At == AtIssuers, r.At == AtSent && r.Leaves == 0 && !r.unsent(c):
-		return fmt.Sprintf("At %s it wants an issuer key of %s, which this chain does not show.%s", host, pinList(r.Pins), unsure)
+		f.Open = c.Open
 	case r.unsent(c):
-		return fmt.Sprintf("At %s it wants the server to send a certificate of the issuer key it names, of %s, and the file does not have it: add that certificate to the file.", host, pinList(r.Pins))
+		f.Code, f.Do = IssuerNotSent, []Action{{Do: SendIssuer}}
+	default:
+		f.At, f.Open = Anywhere, c.Open
 	}
-	return fmt.Sprintf("At %s it wants one of %s; this key is %s.%s", host, pinList(r.Pins), c.Leaf(), unsure)
+	return f
 }
 
 // unsent reports whether it is only for not being sent that no pin matches.
@@ -117,31 +159,27 @@ func (r Requirement) unsent(c Chain) bool {
 	return r.MetBy(sent)
 }
 
-// Check judges rules that an app is about to be released with: whether they pin
-// each of its hosts, accept what is served now and what is approved to come, have
-// a backup, do not end before they are replaced, and name no key that is not
-// approved for its host. Warnings are what a person should know, and no reason to
-// say no.
-func (v *View) Check(app *App, rules Rules) (problems, warnings []Problem) {
+// Check judges rules that an app is about to be released with: whether they pin each of
+// its hosts, accept what is served now and what is approved to come, have a backup, do not
+// end before they are replaced, and name no key that is not approved for its host. What is
+// served is unknown for a host that was never reached.
+func (v *View) Check(app *App, rules Rules) (a Answer) {
 	for _, p := range app.Hosts {
 		c := checker{v: v, app: app, target: v.target(app, p), rules: rules}
 		c.check()
-		problems = append(problems, c.problems...)
-		warnings = append(warnings, c.warnings...)
+		a.Hosts++
+		a.Problems = append(a.Problems, c.problems...)
+		a.Warnings = append(a.Warnings, c.warnings...)
 	}
-	return problems, warnings
-}
-
-// Unseen lists the hosts and patterns of an app of which nothing is known to be served,
-// so that Check could compare nothing with the rules there.
-func (v *View) Unseen(app *App) []Pattern {
-	var out []Pattern
 	for _, p := range app.Hosts {
+		if at := v.LastLook(app, p); !at.IsZero() {
+			a.Warnings = append(a.Warnings, lastProbed(app, p, at))
+		}
 		if t := v.target(app, p); len(t.served) == 0 {
-			out = append(out, p)
+			a.Unknown = append(a.Unknown, v.unseen(app, p))
 		}
 	}
-	return out
+	return a
 }
 
 type checker struct {
@@ -150,21 +188,16 @@ type checker struct {
 	target
 	rules Rules
 
-	problems, warnings []Problem
+	problems, warnings []Finding
 }
 
-func (c *checker) bad(format string, args ...any) {
-	c.add(&c.problems, format, args...)
-}
+func (c *checker) bad(f Finding)  { c.add(&c.problems, f) }
+func (c *checker) warn(f Finding) { c.add(&c.warnings, f) }
 
-func (c *checker) warn(format string, args ...any) {
-	c.add(&c.warnings, format, args...)
-}
-
-func (c *checker) add(to *[]Problem, format string, args ...any) {
-	p := Problem{App: c.app.Name, Host: c.Pattern, Why: fmt.Sprintf(format, args...)}
-	if !slices.Contains(*to, p) {
-		*to = append(*to, p)
+func (c *checker) add(to *[]Finding, f Finding) {
+	f.App, f.Host, f.Role = c.app.Name, c.Pattern, cmp.Or(f.Role, c.app.Role)
+	if !slices.ContainsFunc(*to, func(o Finding) bool { return reflect.DeepEqual(o, f) }) {
+		*to = append(*to, f)
 	}
 }
 
@@ -173,119 +206,118 @@ func (c *checker) check() {
 	for _, h := range c.orSample() {
 		rs := c.rules.Requirements(h, v.now)
 		if len(rs) == 0 {
-			c.bad("%s", unpinned(c.rules, h, v.now))
+			c.bad(notPinning(c.rules, h, v.now))
 			continue
 		}
 		for _, r := range rs {
 			c.checkKeys(r)
 		}
 		for _, s := range v.served[h] {
-			if d, leaked := v.danger(s); d == compromised && !v.accepts(rs, s.Chain) {
-				c.warn("It refuses what %s serves now at %s, where the key %s is compromised: serve another one.", h, s.Address, leaked)
-			} else if !v.accepts(rs, s.Chain) {
-				c.bad("It refuses what %s serves now at %s: %s.", h, s.Address, v.mismatch(rs, s.Chain, role))
+			if v.accepts(rs, s.Chain) {
+				continue
+			}
+			f := Finding{Names: []string{h}, Address: s.Address}
+			if d, leaked := v.danger(s); d == compromised {
+				f.Code, f.Pin, f.Do = FileRefusesCompromised, leaked, []Action{{Do: ServeKey}}
+				c.warn(f)
+			} else {
+				f.Code, f.Because = FileRefusesServed, []Finding{v.mismatch(rs, s.Chain, role)}
+				c.bad(f)
 			}
 		}
 		c.checkBackup(h, rs)
 		if end := c.rules.Ends(h); !end.IsZero() && end.Before(v.now.Add(c.app.LeadTime)) {
-			c.bad("Its pins for %s end on %s, before a version after this one can be out (lead time %s): from then on it does not pin.", h, day(end), c.app.LeadTime)
+			c.bad(Finding{Code: FilePinsEnd, Names: []string{h}, Until: end, Lead: c.app.LeadTime})
 		}
 		for _, next := range v.coming(&c.target) {
-			if v.accepts(rs, next.Chain) || !namesCover(next.Names, Pattern{Name: h}) && !namesCover(next.Names, c.Pattern) {
-				continue
-			}
-			pin := next.Chain.Of(role)
-			if v.Trusted(pin, role, c.Pattern) != nil {
-				c.bad("It refuses the certificate issued on %s (%s), whose key %s is approved: add it.", day(next.NotBefore), shortID(next.ID), pin)
-			} else if state := v.givenUp(pin); state != "" {
-				c.warn("It refuses the certificate issued on %s (%s), whose %s is %s: do not deploy that.", day(next.NotBefore), shortID(next.ID), keyWords(pin, role), state)
-			} else {
-				c.warn("It refuses the certificate issued on %s (%s), whose %s nobody has approved. Do not deploy that, or approve its key and add it.", day(next.NotBefore), shortID(next.ID), keyWords(pin, role))
+			if !v.accepts(rs, next.Chain) && (namesCover(next.Names, Pattern{Name: h}) || namesCover(next.Names, c.Pattern)) {
+				c.refusesComing(next)
 			}
 		}
 	}
 }
 
-// mismatch says in what a chain that is served does not meet requirements.
-func (v *View) mismatch(rs []Requirement, c Chain, role Role) string {
+// refusesComing adds that the file refuses a certificate that may be deployed next. It is a
+// problem if its key is approved.
+func (c *checker) refusesComing(next *Issued) {
+	pin := next.Chain.Of(c.app.Role)
+	f := Finding{Code: FileRefusesComing, From: next.NotBefore, Certificate: next.ID, Pin: pin}
+	if c.v.Trusted(pin, c.app.Role, c.Pattern) != nil {
+		f.State, f.Do = StateApproved, []Action{{Do: AddPin, Pin: pin}}
+		c.bad(f)
+		return
+	}
+	f.State, f.Do = c.v.givenUp(pin), []Action{{Do: DoNotDeploy, Certificate: next.ID}}
+	if f.State == "" && !pin.IsZero() {
+		f.Do = append(f.Do, c.v.approve(pin, c.app.Role, c.Pattern), Action{Do: AddPin, If: Ours, Pin: pin})
+	}
+	c.warn(f)
+}
+
+// mismatch returns in what a chain that is served does not meet requirements.
+func (v *View) mismatch(rs []Requirement, c Chain, role Role) Finding {
 	for _, full := range v.complete(c) {
 		full = v.described(rs, full)
 		for _, r := range rs {
 			if crash, _ := r.meet(full); crash >= 0 {
-				return fmt.Sprintf("the app crashes at the key %s of the chain, which is %s", full.Pins[crash], full.algorithm(crash))
+				return Finding{Code: ChainCrashes, Pin: full.Pins[crash], Algorithm: full.algorithm(crash), Algorithms: r.Algorithms}
 			}
 		}
 	}
-	return fmt.Sprintf("none of its pins is that of %s", keyWords(c.Of(role), role))
+	return Finding{Code: ChainUnmatched, Pin: c.Of(role), Role: role}
 }
 
-// checkKeys refuses pins that the client can make no use of, and those that nobody
-// vouches for.
+// checkKeys refuses pins that the client cannot use, and those of keys that are not
+// trusted.
 func (c *checker) checkKeys(r Requirement) {
 	for i, pin := range r.Pins {
 		useless, unsure := c.v.unusable(r, i)
 		switch {
-		case useless != "":
-			c.bad("%s", useless)
+		case useless != nil:
+			c.bad(*useless)
 		case !c.v.trustedAt(pin, r.Place(i), c.Pattern):
-			c.bad("%s", c.untrusted(pin, r.Place(i)))
-		case unsure != "":
-			c.warn("%s", unsure)
+			c.bad(c.untrusted(pin, r.Place(i)))
+		case unsure != nil:
+			c.warn(*unsure)
 		}
 	}
 }
 
-// untrusted says why a pin that nobody vouches for at the host is not to be shipped.
-func (c *checker) untrusted(pin Pin, place Position) string {
+// untrusted returns why a pin whose key is not trusted for the host must not be shipped.
+func (c *checker) untrusted(pin Pin, place Position) Finding {
 	k, role := c.v.anyKey(pin), c.app.Role
 	if !place.Takes(role) {
 		role = map[Role]Role{RoleLeaf: RoleIssuer, RoleIssuer: RoleLeaf}[role]
 	}
-	switch {
-	case k == nil:
-		return fmt.Sprintf("It pins %s, a key that nobody has declared. If it is %s: %s.", pin, role.words(), c.v.approve(pin, role, c.Pattern))
-	case c.v.givenUp(pin) != "":
-		return fmt.Sprintf("It pins %s, which is %s: leave it out.", pin, c.v.givenUp(pin))
-	case k.State.Trusted():
-		return fmt.Sprintf("It pins %s, which is approved for %s and not for %s.", pin, patternList(k.ApprovedFor), c.Pattern)
-	case k.State == StateSeen && slices.ContainsFunc(c.v.issuedFor[pin], func(i *Issued) bool { return i.Rejected }):
-		return fmt.Sprintf("It pins %s, the key of a certificate that should not exist (%s), and nobody has approved it. If the key is not yours, leave it out. If it is, the certificate was issued for it without you: approve the key (ctwatch pins approve %s --host %s --reason TEXT), and reject the certificate.",
-			pin, shortID(c.rejectedID(pin)), pin, shellWord(c.Pattern.String()))
-	case k.State == StateSeen:
-		return fmt.Sprintf("It pins %s, which was seen in a certificate and approved by nobody. If it is %s: %s.", pin, role.words(), c.v.approve(pin, role, c.Pattern))
+	if k != nil && k.State.Trusted() && c.v.givenUp(pin) == "" {
+		return Finding{Code: KeyOtherHosts, Pin: pin, Role: k.Role, Scope: k.ApprovedFor}
 	}
-	return fmt.Sprintf("It pins %s, which is %s: leave it out.", pin, k.State)
-}
-
-// rejectedID returns the ID of the certificate for which a key is refused.
-func (c *checker) rejectedID(pin Pin) string {
-	all := c.v.issuedFor[pin]
-	return all[slices.IndexFunc(all, func(i *Issued) bool { return i.Rejected })].ID
+	f := *c.v.Doubt(pin, role, c.Pattern)
+	if f.Code == KeyRejected { // anyone can have a certificate issued for our key
+		f.Do = []Action{
+			{Do: LeaveOut, If: NotOurs, Pin: pin},
+			{Do: Approve, If: Ours, Pin: pin, Role: role, Host: c.Pattern},
+			{Do: RejectCert, If: Ours, Certificate: f.Certificate},
+		}
+	}
+	return f
 }
 
 // checkBackup wants a pin that is not in the chain, for each requirement.
 func (c *checker) checkBackup(host string, rs []Requirement) {
 	for _, r := range rs {
-		if n := len(AllPins([]Requirement{r})); n < c.app.MinPins {
-			c.bad("It has %d of the %d %ss for %s that %s wants.", n, c.app.MinPins, r.At.pinWord(), host, c.app.Name)
+		f := Finding{Names: []string{host}, At: r.At, Want: c.app.MinPins, Have: len(AllPins([]Requirement{r}))}
+		if f.Have < c.app.MinPins {
+			f.Code = FileFewPins
+			c.bad(f)
 		}
 		served := c.v.served[host]
 		if c.app.MinPins < 2 || len(served) == 0 {
 			continue
 		}
 		if !c.v.hasUsable(r, func(p Pin) bool { return !inChains(served, p) }) {
-			c.bad("Each %s for %s is in the chain served now: there is no backup.", r.At.pinWord(), host)
+			f.Code = FileNoBackup
+			c.bad(f)
 		}
 	}
-}
-
-func patternList(ps []Pattern) string {
-	var out []string
-	for _, p := range ps[:min(3, len(ps))] {
-		out = append(out, p.String())
-	}
-	if n := len(ps) - 3; n > 0 {
-		out = append(out, fmt.Sprintf("%d more", n))
-	}
-	return wordList(out)
 }

@@ -1,6 +1,7 @@
 package pins_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestGate(t *testing.T) {
 		},
 		"a leaf alone, where an issuer is pinned": {
 			versions: []pins.Version{ships("5.2", api, "I", "J")}, names: api, chain: chain(true, "X"),
-			concerned: 1, refused: []string{"5.2 " + api}, why: "give the whole chain",
+			concerned: 1, refused: []string{"5.2 " + api}, why: "Open:true",
 		},
 		"a certificate for others": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, names: "www.example.com", chain: chain(true, "X", "I"),
@@ -60,7 +61,7 @@ func TestGate(t *testing.T) {
 		},
 		"a compromised key": {
 			versions: []pins.Version{ships("5.2", api, "C", "L")}, keys: []pins.Key{key(t, "C", pins.StateCompromised, api)},
-			names: api, chain: chain(true, "C", "I"), concerned: 1, refused: []string{" " + api}, why: "compromised",
+			names: api, chain: chain(true, "C", "I"), concerned: 1, refused: []string{" " + api}, why: "State:compromised",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,16 +71,23 @@ func TestGate(t *testing.T) {
 			}
 			app := pins.App{Name: "shop", Hosts: patterns(t, hosts...), Role: pins.RoleLeaf, MinPins: 2, Versions: c.versions}
 			v := pins.NewView(&pins.Facts{Now: now, Keys: append(c.keys, L), Served: []pins.Served{served(api, days(60), "L", "I", "R")}})
-			problems, concerned := v.Gate(&app, patterns(t, strings.Fields(c.names)...), c.chain)
+			a := v.Gate([]pins.App{app}, pins.Candidate{Names: patterns(t, strings.Fields(c.names)...), Chains: []pins.Chain{c.chain}})
 			var got []string
-			for _, p := range problems {
-				got = append(got, p.Version+" "+p.Host.String())
-				if !strings.Contains(p.Why, c.why) {
-					t.Errorf("why does not say %q: %s", c.why, p.Why)
+			for _, f := range a.Problems {
+				got = append(got, strings.Join(f.Versions, "")+" "+f.Host.String())
+				if !strings.Contains(data(f), c.why) {
+					t.Errorf("no %q: %s", c.why, data(f))
 				}
 			}
-			if strings.Join(got, ",") != strings.Join(c.refused, ",") || concerned != c.concerned {
-				t.Errorf("refused %q, %d hosts concerned; want %q, %d", got, concerned, c.refused, c.concerned)
+			if strings.Join(got, ",") != strings.Join(c.refused, ",") || a.Hosts != c.concerned {
+				t.Errorf("refused %q, %d hosts concerned; want %q, %d", got, a.Hosts, c.refused, c.concerned)
+			}
+			var unknown []string
+			if c.concerned == 0 {
+				unknown = []string{string(pins.NoHostConcerned)}
+			}
+			if !slices.Equal(codes(a.Unknown), unknown) {
+				t.Errorf("unknown: %s", data(a.Unknown...))
 			}
 		})
 	}
@@ -99,54 +107,55 @@ func TestCheck(t *testing.T) {
 		warnings []string
 	}{
 		"safe":                       {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, served: well},
-		"it lacks the served key":    {file: ships("", api, "N", "B"), keys: []pins.Key{L, B, N}, served: well, problems: []string{"refuses what api.example.com serves now"}},
-		"it pins an undeclared key":  {file: ships("", api, "L", "X"), keys: []pins.Key{L}, served: well, problems: []string{"nobody has declared"}},
-		"it pins a rejected key":     {file: ships("", api, "L", "X"), keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well, issued: []pins.Issued{rejected(issued(t, "9", api, "X", "I"))}, problems: []string{"a certificate that should not exist"}},
-		"it pins a seen key":         {file: ships("", api, "L", "X"), keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well, problems: []string{"approved by nobody"}},
-		"it pins another host's key": {file: ships("", api, "L", "W"), keys: []pins.Key{L, key(t, "W", pins.StateApproved, "www.example.com")}, served: well, problems: []string{"approved for www.example.com"}},
-		"it pins a retired key":      {file: ships("", api, "L", "O"), keys: []pins.Key{L, key(t, "O", pins.StateRetired, api)}, served: well, problems: []string{"is retired"}},
-		"it does not pin the host":   {file: ships("", "www.example.com", "L", "B"), keys: []pins.Key{L, B}, served: well, problems: []string{"does not pin api.example.com"}},
-		"it has too few pins":        {file: ships("", api, "L"), keys: []pins.Key{L}, served: well, problems: []string{"1 of the 2", "no backup"}},
+		"it lacks the served key":    {file: ships("", api, "N", "B"), keys: []pins.Key{L, B, N}, served: well, problems: []string{"Code:file_refuses_served"}},
+		"it pins an undeclared key":  {file: ships("", api, "L", "X"), keys: []pins.Key{L}, served: well, problems: []string{"Code:key_undeclared"}},
+		"it pins a rejected key":     {file: ships("", api, "L", "X"), keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well, issued: []pins.Issued{rejected(issued(t, "9", api, "X", "I"))}, problems: []string{"Code:key_rejected"}},
+		"it pins a seen key":         {file: ships("", api, "L", "X"), keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, served: well, problems: []string{"Code:key_unapproved"}},
+		"it pins another host's key": {file: ships("", api, "L", "W"), keys: []pins.Key{L, key(t, "W", pins.StateApproved, "www.example.com")}, served: well, problems: []string{"Code:key_other_hosts"}},
+		"it pins a retired key":      {file: ships("", api, "L", "O"), keys: []pins.Key{L, key(t, "O", pins.StateRetired, api)}, served: well, problems: []string{"State:retired"}},
+		"it does not pin the host":   {file: ships("", "www.example.com", "L", "B"), keys: []pins.Key{L, B}, served: well, problems: []string{"Code:file_not_pinning"}},
+		"it has too few pins":        {file: ships("", api, "L"), keys: []pins.Key{L}, served: well, problems: []string{"Code:file_few_pins", "Code:file_no_backup"}},
 		"it has no backup": {
 			file: ships("", api, "L", "E"), keys: []pins.Key{L, key(t, "E", pins.StateDeployed, api)},
-			served: []pins.Served{well[0], served(api, days(60), "E", "I")}, problems: []string{"there is no backup"},
+			served: []pins.Served{well[0], served(api, days(60), "E", "I")}, problems: []string{"Code:file_no_backup"},
 		},
-		"its pins end too soon": {file: until(ships("", api, "L", "B"), days(10)), keys: []pins.Key{L, B}, served: well, problems: []string{"end on 2026-12-03"}},
+		"its pins end too soon": {file: until(ships("", api, "L", "B"), days(10)), keys: []pins.Key{L, B}, served: well, problems: []string{"Code:file_pins_end"}},
 		"it lacks an approved key that is coming": {
 			file: ships("", api, "L", "B"), keys: []pins.Key{L, B, N}, served: well,
-			issued: []pins.Issued{issued(t, "next", api, "N", "I")}, problems: []string{"is approved: add it"},
+			issued: []pins.Issued{issued(t, "next", api, "N", "I")}, problems: []string{"State:approved"},
 		},
 		"it lacks a key that nobody approved": {
 			file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, served: well,
-			issued: []pins.Issued{issued(t, "rogue", api, "X", "I")}, warnings: []string{"nobody has approved"},
+			issued: []pins.Issued{issued(t, "rogue", api, "X", "I")}, warnings: []string{"Code:file_refuses_coming"},
 		},
 		"it lacks a served key that leaked": {
 			file: ships("", api, "B", "N"), keys: []pins.Key{key(t, "L", pins.StateCompromised, api), B, N}, served: well,
-			warnings: []string{"is compromised: serve another one"},
+			warnings: []string{"Code:file_refuses_compromised"},
 		},
 		"nobody looked": {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: 14 * 24 * time.Hour}
 			v := pins.NewView(&pins.Facts{Now: now, Keys: c.keys, Served: c.served, Issued: c.issued})
-			problems, warnings := v.Check(&app, c.file.Rules)
-			expectProblems(t, "problems", problems, c.problems)
-			expectProblems(t, "warnings", warnings, c.warnings)
-			if unseen := v.Unseen(&app); (len(unseen) > 0) != (len(c.served) == 0) {
-				t.Errorf("unseen %v", unseen)
+			a := v.Check(&app, c.file.Rules)
+			expectFindings(t, "problems", a.Problems, c.problems)
+			expectFindings(t, "warnings", a.Warnings, c.warnings)
+			if (len(a.Unknown) > 0) != (len(c.served) == 0) {
+				t.Errorf("unknown: %s", data(a.Unknown...))
 			}
 		})
 	}
 }
 
-func expectProblems(t *testing.T, what string, got []pins.Problem, want []string) {
+// expectFindings fails unless there is one finding for each text, whose data holds it.
+func expectFindings(t *testing.T, what string, got []pins.Finding, want []string) {
 	t.Helper()
 	if len(got) != len(want) {
-		t.Fatalf("%s %v, want %q", what, got, want)
+		t.Fatalf("%s %s, want %q", what, data(got...), want)
 	}
 	for i, w := range want {
-		if !strings.Contains(got[i].Why, w) {
-			t.Errorf("%s do not say %q: %s", what, w, got[i].Why)
+		if !strings.Contains(data(got[i]), w) {
+			t.Errorf("%s: no %q: %s", what, w, data(got[i]))
 		}
 	}
 }
@@ -205,12 +214,12 @@ func TestWhatIsCalledOKConnectsAndWhatIsCalledBrokenDoesNot(t *testing.T) {
 			never = never || len(w.facts.Served) == 0 && len(v.Unusable(&w.app, ver.Rules)) > 0
 		}
 		if refused != (p.Status == pins.StatusBroken) && !(never && p.Status == pins.StatusBroken) {
-			rt.Fatalf("refused: %v, status %s: %s", refused, p.Status, p.Why)
+			rt.Fatalf("refused: %v, status %s: %s", refused, p.Status, planData(p))
 		}
 		if p.Status == pins.StatusOK && (len(w.app.Versions) == 0 || len(w.facts.Served) == 0) {
 			rt.Fatalf("ok, and too little is known: %+v", p)
 		}
-		if p.Why == "" {
+		if p.Findings[0].Code == "" {
 			rt.Fatal("no reason")
 		}
 	})
@@ -243,15 +252,16 @@ func TestNothingUntrustedIsAddedRecommendedOrPassedByTheGates(t *testing.T) {
 		}
 		// The release gate lets the set pass that the plan recommends.
 		file := testRules{of: map[string][]pins.Requirement{api: of}}
-		if problems, _ := v.Check(&w.app, file); len(problems) > 0 {
-			rt.Fatalf("the set recommended is not safe to ship: %v", problems)
+		if a := v.Check(&w.app, file); len(a.Problems) > 0 {
+			rt.Fatalf("the set recommended is not safe to ship: %s", data(a.Problems...))
 		}
 		// A version that ships it makes the deployment of its keys pass the other.
 		w.app.Versions = []pins.Version{{Name: "next", Rules: file}}
 		for _, p := range set.Hosts[0].Pins {
 			chain := pins.Chain{Pins: []pins.Pin{p, p}}
-			if problems, _ := v.Gate(&w.app, w.app.Hosts, chain); len(problems) > 0 {
-				rt.Fatalf("the deployment of a recommended key is stopped: %v", problems)
+			a := v.Gate([]pins.App{w.app}, pins.Candidate{Names: w.app.Hosts, Chains: []pins.Chain{chain}})
+			if len(a.Problems) > 0 {
+				rt.Fatalf("the deployment of a recommended key is stopped: %s", data(a.Problems...))
 			}
 		}
 	})

@@ -1,61 +1,65 @@
 package pins
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
 // The judge looks from the mildest finding to the worst; a later one replaces an
 // earlier one.
 
-func (j *judge) found(s Status, what, toDo string) {
-	j.why = finding{status: s, what: what, toDo: toDo}
+func (j *judge) found(s Status, f Finding) { j.status, j.worst = s, f }
+
+// about begins a finding about the app and the host.
+func (j *judge) about(code Code) Finding {
+	return Finding{Code: code, App: j.app.Name, Host: j.Pattern, Role: j.app.Role}
 }
 
 // findUnknown begins with ok, or with what is missing for a judgment.
 func (j *judge) findUnknown() {
+	f, status := j.about(Accepted), StatusUnknown
 	switch {
 	case len(j.app.Unreadable) > 0:
-		j.found(StatusUnknown, unreadable(j.app), "")
+		f = unreadable(j.app)
 	case len(j.versions) == 0:
-		j.found(StatusUnknown, fmt.Sprintf("No version of %s is known.", j.app.Name),
-			fmt.Sprintf("Tell what the released ones ship: ctwatch pins import --app %s --version VERSION FILE.", shellWord(j.app.Name)))
+		f = NoReleasedVersion(j.app)
 	case j.pinning == 0:
-		j.found(StatusUnknown, fmt.Sprintf("No supported version of %s pins %s.", j.app.Name, j.Pattern), "Export pins for it, and ship them.")
-	case len(j.served) == 0 && j.v.Unprobed(j.Pattern):
-		j.found(StatusUnknown, fmt.Sprintf("What %s serves is not looked at: probing is off.", j.Pattern), howToLook(j.Pattern))
-	case len(j.served) == 0 && j.Pattern.Reach != Exact:
-		j.found(StatusUnknown, fmt.Sprintf("No host of %s is known.", j.Pattern), "Name its endpoints in the watch list.")
+		f.Code, f.Do = NotPinned, []Action{{Do: ExportPins, App: j.app.Name}}
 	case len(j.served) == 0:
-		j.found(StatusUnknown, fmt.Sprintf("What %s serves is not known.", j.Pattern),
-			fmt.Sprintf("Look: ctwatch probe --record %s.", j.Pattern))
+		f = j.v.unseen(j.app, j.Pattern)
 	default:
-		j.found(StatusOK, fmt.Sprintf("Every supported version of %s accepts what %s serves%s.", j.app.Name, j.Pattern, j.fallback()), "")
+		f.Want, status = j.app.MinPins, StatusOK
 	}
+	j.found(status, f)
 }
 
-// unreadable says which versions of an app cannot be judged, why, and what to do.
-func unreadable(app *App) string {
-	u := app.Unreadable[0]
-	what := fmt.Sprintf("What was imported for version %s cannot be read: %s.", u.Name, strings.TrimRight(u.Why, "."))
-	if n := len(app.Unreadable) - 1; n > 0 {
-		what += fmt.Sprintf(" So it is with %d other versions.", n)
-	}
-	return what + fmt.Sprintf(" Import it again (ctwatch pins import --app %s --version %s --replace FILE), or take it out (ctwatch pins drop --app %[1]s --version %[2]s).", shellWord(app.Name), shellWord(u.Name))
+// unreadable returns which versions of an app cannot be judged, and why the first of them.
+func unreadable(app *App) Finding {
+	f := Unreadables(app)[0]
+	f.Have = len(app.Unreadable)
+	return f
 }
 
-func (j *judge) fallback() string {
-	if j.app.MinPins > 1 {
-		return ", and has another pin to fall back on"
+// Unreadables returns a finding for each supported version of an app whose file cannot be
+// read.
+func Unreadables(app *App) (out []Finding) {
+	for _, u := range app.Unreadable {
+		out = append(out, Finding{
+			Code: VersionUnreadable, App: app.Name, Versions: []string{u.Name}, Detail: u.Why, Have: 1,
+			Do: []Action{{Do: ReimportVersion, App: app.Name, Version: u.Name}, {Do: DropVersion, App: app.Name, Version: u.Name}},
+		})
 	}
-	return ""
+	return out
 }
 
-// findNoBackup looks for a version that cannot accept another key than those served
-// now: each of its other pins is one that nobody vouches for, or is on its way out
-// (RFC 7469 §4.3). Where pins at two positions have to match, each needs its own.
+// NoReleasedVersion returns the finding that no version of an app is recorded.
+func NoReleasedVersion(app *App) Finding {
+	return Finding{Code: NoVersion, App: app.Name, Do: []Action{{Do: ImportVersion, App: app.Name}}}
+}
+
+// findNoBackup looks for a version that cannot accept another key than those served now:
+// each of its other pins is of a key that is not trusted, or is on its way out (RFC 7469
+// §4.3). Where pins at two positions have to match, each position needs its own backup.
 func (j *judge) findNoBackup(p *HostPlan) {
 	if j.app.MinPins < 2 {
 		return
@@ -67,41 +71,33 @@ func (j *judge) findNoBackup(p *HostPlan) {
 					continue
 				}
 				j.noBackup = true
-				what := fmt.Sprintf("Each %s that version %s ships for %s is in the chain served now, or is no backup: when the key changes, the app breaks.", r.At.pinWord(), ver.Name, h)
+				f := j.about(NoBackupPin)
 				if len(j.served) == 0 {
-					what = fmt.Sprintf("Version %s ships a single %s for %s: when the key changes, the app breaks.", ver.Name, r.At.pinWord(), h)
+					f.Code = SinglePin
 				}
-				toDo := j.addOrDeclare(p)
+				f.Names, f.Versions, f.At = []string{h}, []string{ver.Name}, r.At
+				f.Because = j.v.doubts(r, h, j.served)
 				if i > 0 { // a newer version has one
-					toDo = fmt.Sprintf("Version %s has one: have users update, and drop version %s (ctwatch pins drop --app %s --version %s) when it is no longer used.",
-						j.versions[0].Name, ver.Name, shellWord(j.app.Name), shellWord(ver.Name))
+					f.Do = []Action{
+						{Do: UpdateUsers, App: j.app.Name, Version: j.versions[0].Name},
+						{Do: DropVersion, App: j.app.Name, Version: ver.Name},
+					}
+				} else {
+					f.Do = j.addOrDeclare(p)
 				}
-				j.found(StatusNoBackup, what+j.v.doubts(r, h, j.served), toDo)
+				j.found(StatusNoBackup, f)
 				return
 			}
 		}
 	}
 }
 
-func (at Position) pinWord() string {
-	switch at {
-	case AtLeaf:
-		return "leaf pin"
-	case AtIssuers, AtSent:
-		return "issuer pin"
-	}
-	return "pin"
-}
-
-// addOrDeclare says how to get a backup.
-func (j *judge) addOrDeclare(p *HostPlan) string {
+// addOrDeclare returns how to get a backup.
+func (j *judge) addOrDeclare(p *HostPlan) []Action {
 	if len(p.Add) > 0 {
-		return "Ship " + pinList(p.Add) + " in the next version."
+		return []Action{{Do: ShipPins, Pins: p.Add}}
 	}
-	if j.app.Role == RoleIssuer {
-		return fmt.Sprintf("Choose the CA that you would change to, declare its key (%s), and ship its pin.", declareAnother(RoleIssuer, j.Pattern))
-	}
-	return fmt.Sprintf("Make the next key now, declare it (%s), and ship its pin.", declareAnother(RoleLeaf, j.Pattern))
+	return []Action{{Do: Declare, Role: j.app.Role, Host: j.Pattern}, {Do: ShipPins}}
 }
 
 // findExpiring looks for pins that end by themselves, and for a certificate that
@@ -111,14 +107,11 @@ func (j *judge) findExpiring() {
 	for _, ver := range j.versions {
 		for _, h := range j.asked {
 			if end := ver.Rules.Ends(h); !end.IsZero() && end.Before(soon) {
-				verb := "end"
-				if end.Before(j.v.now) {
-					verb = "ended"
-				}
-				j.found(StatusExpiring,
-					fmt.Sprintf("The pins that version %s ships for %s %s on %s: after that it does not pin at all.", ver.Name, h, verb, day(end)),
-					"Release a version with a later date, or with none.")
-				j.why.ends = end
+				f := j.about(PinsEnd)
+				f.Names, f.Versions, f.Until, f.Past = []string{h}, []string{ver.Name}, end, end.Before(j.v.now)
+				f.Do = []Action{{Do: ReleaseVersion, App: j.app.Name}}
+				j.found(StatusExpiring, f)
+				j.ends = end
 				return
 			}
 		}
@@ -127,41 +120,31 @@ func (j *judge) findExpiring() {
 		if !j.v.expiring(s, j.app.LeadTime) || j.succeeded(s) {
 			continue
 		}
-		verb := "ends"
-		if s.NotAfter.Before(j.v.now) {
-			verb = "ended"
-		}
-		j.found(StatusExpiring,
-			fmt.Sprintf("The certificate that %s serves at %s %s on %s, and no successor that every supported version accepts is known.", s.Host, s.Address, verb, day(s.NotAfter)),
-			j.renew(s))
+		f := j.at(CertificateEnds, s)
+		f.Until, f.Past, f.Do = s.NotAfter, s.NotAfter.Before(j.v.now), []Action{j.renew(s)}
+		j.found(StatusExpiring, f)
 		return
 	}
 }
 
-// renew says with which key to renew a certificate that is served.
-func (j *judge) renew(s *Served) string {
-	var with []string
+// at begins a finding about what is served.
+func (j *judge) at(code Code, s *Served) Finding {
+	f := j.about(code)
+	f.Names, f.Address, f.Certificate = []string{s.Host}, s.Address, s.ID
+	return f
+}
+
+// renew returns with which key to renew a certificate that is served.
+func (j *judge) renew(s *Served) Action {
+	a := Action{Do: RenewCert, Role: j.app.Role, Certificate: s.ID, Pins: j.spares()}
 	keys := j.v.pinnable(j.Pattern, []*Served{s}, j.app.Role)
 	if len(keys) > 0 && !slices.ContainsFunc(keys, func(pin Pin) bool {
 		k := j.v.Trusted(pin, j.app.Role, j.Pattern)
 		return k == nil || !k.State.Coming()
 	}) {
-		with = append(with, "the same "+j.app.Role.keyWord())
+		a.Pin = keys[0]
 	}
-	if spares := j.spares(); len(spares) > 0 {
-		with = append(with, "one that every supported version has, "+pinList(spares))
-	}
-	if with == nil {
-		return "Renew it with a key that is shipped."
-	}
-	return "Renew it with " + strings.Join(with, ", or with ") + "."
-}
-
-func (r Role) keyWord() string {
-	if r == RoleIssuer {
-		return "issuer's key"
-	}
-	return "key"
+	return a
 }
 
 // succeeded reports whether a certificate is known that outlives what is served, and
@@ -200,32 +183,39 @@ func (j *judge) findWillBreak(p *HostPlan) {
 			}
 		}
 		if len(next.Refused) > 0 {
-			what := fmt.Sprintf("A certificate was issued on %s (%s) with the %s, which %s not accept: deployed at %s, it breaks %s.",
-				day(c.NotBefore), shortID(c.ID), keyWords(next.Pin, j.app.Role), versionsDo(next.Refused), j.Pattern, themOrIt(next.Refused))
-			toDo := j.aboutComing(c, &next)
-			next.Why = what + " " + toDo
+			f := j.about(ComingRefused)
+			f.Certificate, f.From, f.Pin, f.Versions = c.ID, c.NotBefore, pin, next.Refused
+			f.Because, f.Do = j.aboutComing(&next)
+			next.Finding = &f
 			if worst == nil || worst.Trusted && !next.Trusted {
 				worst = &next
-				j.found(StatusWillBreak, what, toDo)
+				j.found(StatusWillBreak, f)
 			}
 		}
 		p.Coming = append(p.Coming, next)
 	}
 }
 
-// aboutComing says what to do about a certificate that would cut apps off.
-func (j *judge) aboutComing(c *Issued, next *Coming) string {
+// aboutComing returns what is wrong with the key of a certificate that would break apps,
+// and what to do.
+func (j *judge) aboutComing(next *Coming) (because []Finding, do []Action) {
+	hold := Action{Do: DoNotDeploy, Certificate: next.Certificate}
 	switch {
 	case next.Pin.IsZero():
-		return fmt.Sprintf("Do not deploy it before its issuer's key is known: ctwatch certs show %s.", shortID(c.ID))
+		return nil, []Action{hold, {Do: ShowCert, Certificate: next.Certificate}}
 	case next.Trusted:
-		return fmt.Sprintf("Ship %s, and do not deploy the certificate while %s in use.", next.Pin, versionsAre(next.Refused))
+		hold.Versions = next.Refused
+		return nil, []Action{{Do: ShipPins, Pins: []Pin{next.Pin}}, hold}
 	}
 	if state := j.v.givenUp(next.Pin); state != "" {
-		return fmt.Sprintf("This key is %s: do not deploy the certificate.", state)
+		return []Finding{{Code: KeyGivenUp, Pin: next.Pin, State: state}}, []Action{hold}
 	}
-	return fmt.Sprintf("Nobody has approved this key for %s. If it is %s, do not deploy it yet: approve it (%s) and ship its pin first. If it is not, reject the certificate (ctwatch certs reject %s --reason TEXT).",
-		j.Pattern, j.app.Role.words(), j.v.approve(next.Pin, j.app.Role, j.Pattern), shortID(c.ID))
+	return []Finding{{Code: KeyUnapproved, Pin: next.Pin, Host: j.Pattern}}, []Action{
+		hold,
+		j.v.approve(next.Pin, j.app.Role, j.Pattern),
+		{Do: ShipPins, If: Ours, Pins: []Pin{next.Pin}},
+		{Do: RejectCert, If: NotOurs, Certificate: next.Certificate},
+	}
 }
 
 // findDanger looks for what is served and has to be replaced, even if every version accepts it.
@@ -235,25 +225,25 @@ func (j *judge) findDanger() {
 		if d == safe {
 			continue
 		}
-		change := "Every key that its versions share is served already: declare another, and ship its pin."
+		change := []Action{{Do: Declare, Role: j.app.Role, Host: j.Pattern}, {Do: ShipPins}}
 		if j.app.Role == RoleIssuer && pin == s.Chain.Leaf() {
-			change = "Have a certificate issued for a new key by a CA that is shipped, and serve that."
+			change = []Action{{Do: NewKey}}
 		} else if spares := j.spares(); len(spares) > 0 {
-			change = "Every supported version has " + pinList(spares) + ": serve that."
+			change = []Action{{Do: ServeKey, Pins: spares}}
 		}
-		what, toDo := fmt.Sprintf("%s at %s serves the key %s, which is compromised: anyone who has it can pose as the server.", s.Host, s.Address, pin), change
+		f := j.at(ServedCompromised, s)
 		if d == rejected {
-			what = fmt.Sprintf("%s at %s serves the certificate %s, with the key %s, which was rejected.", s.Host, s.Address, shortID(s.ID), pin)
-			toDo = "If it is not yours, somebody is between you and the server. " + change
+			f.Code, change = ServedRejected, append([]Action{{Do: SuspectIntercept, If: NotOurs}}, change...)
 		}
-		j.found(StatusWillBreak, what, toDo)
-		j.why.urgent = true
+		f.Pin, f.Do = pin, change
+		j.found(StatusWillBreak, f)
+		j.urgent = true
 		return
 	}
 }
 
-// findLeaked looks for versions that accept a key which is compromised, served or not.
-func (j *judge) findLeaked() {
+// findCompromised looks for versions that accept a compromised key, served or not.
+func (j *judge) findCompromised() {
 	for _, k := range j.v.leaked {
 		var names []string
 		for i, ver := range j.versions {
@@ -267,28 +257,22 @@ func (j *judge) findLeaked() {
 		if len(names) == 0 {
 			continue
 		}
-		what := fmt.Sprintf("The key %s is compromised, and %s it for %s: anyone who has the key can pose as the server.", k.Pin, versionsAccept(names), j.Pattern)
-		const toDo = "Release a version without it, and have users update."
-		if j.why.status != StatusOK {
-			j.more = append(j.more, what, toDo)
+		f := j.about(ShippedCompromised)
+		f.Pin, f.Versions = k.Pin, names
+		f.Do = []Action{{Do: ReleaseVersion, App: j.app.Name, Pin: k.Pin}}
+		if j.status != StatusOK {
+			j.more = append(j.more, f)
 			return
 		}
-		j.found(StatusWillBreak, what, toDo)
-		j.why.urgent = true
+		j.found(StatusWillBreak, f)
+		j.urgent = true
 		return
 	}
 }
 
-func versionsAccept(names []string) string {
-	if len(names) == 1 {
-		return "version " + names[0] + " accepts"
-	}
-	return "versions " + wordList(names) + " accept"
-}
-
-// findNever looks for a version whose client can make no use of any of its pins for a
-// host: it refuses every server. Of a host that was seen, what it serves decides.
-func (j *judge) findNever() {
+// findUnusable looks for a version whose client cannot use any of its pins for a host: it
+// refuses every server. For a host that was seen, what it serves decides.
+func (j *judge) findUnusable() {
 	for i, ver := range j.versions {
 		for n, h := range j.asked {
 			if len(j.v.served[h]) > 0 {
@@ -299,8 +283,10 @@ func (j *judge) findNever() {
 					continue
 				}
 				why, _ := j.v.unusable(r, 0)
-				j.found(StatusBroken, fmt.Sprintf("The client of version %s can make no use of any %s for %s: connections fail, whatever is served. %s", ver.Name, r.At.pinWord(), h, why),
-					"Release a version whose pins are right: ctwatch pins export writes them.")
+				f := j.about(PinsUnusable)
+				f.Names, f.Versions, f.At, f.Because = []string{h}, []string{ver.Name}, r.At, []Finding{*why}
+				f.Do = []Action{{Do: ExportPins, App: j.app.Name}}
+				j.found(StatusBroken, f)
 				return
 			}
 		}
@@ -315,124 +301,59 @@ func (j *judge) findBroken(p *HostPlan) {
 			continue
 		}
 		pin := s.Chain.Of(j.app.Role)
-		unsure := ""
-		if s.Chain.Open {
-			unsure = " (its chain is known only as far as the server sends it)"
-		}
-		what := fmt.Sprintf("%s at %s serves the %s%s, which %s not accept: connections fail.",
-			s.Host, s.Address, keyWords(pin, j.app.Role), unsure, versionsDo(names))
-		toDo := "Serve a key that is shipped again, until a version with the new pin is out."
-		d, key := j.v.danger(s)
-		switch {
+		f := j.at(ServedRefused, s)
+		f.Pin, f.Versions, f.Open = pin, names, s.Chain.Open
+		serve := Action{Do: ServeKey}
+		switch d, key := j.v.danger(s); {
 		case d == compromised:
-			toDo = fmt.Sprintf("The key %s is compromised. Serve another one that is shipped.", key)
+			f.Because, f.Do = []Finding{{Code: KeyGivenUp, Pin: key, State: StateCompromised}}, []Action{serve}
 		case d == rejected:
-			toDo = "Its certificate was rejected. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again."
+			f.Because = []Finding{{Code: KeyRejected, Pin: key, Certificate: s.ID}}
+			f.Do = []Action{{Do: SuspectIntercept, If: NotOurs}, serve}
 		case pin.IsZero():
+			f.Do = []Action{serve}
 		case j.v.givenUp(pin) != "":
-			toDo = fmt.Sprintf("This key is %s. Serve another one that is shipped.", j.v.givenUp(pin))
+			f.Because, f.Do = []Finding{{Code: KeyGivenUp, Pin: pin, State: j.v.givenUp(pin)}}, []Action{serve}
 		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
-			toDo = fmt.Sprintf("Nobody has approved this key for %s. If it is not yours, somebody is between you and the server. If it is, serve a key that is shipped again, approve this one (%s) and ship its pin.",
-				j.Pattern, j.v.approve(pin, j.app.Role, j.Pattern))
-		case slices.Contains(p.Add, pin):
-			toDo = fmt.Sprintf("Serve a key that is shipped again, until a version with %s is out.", pin)
+			f.Because = []Finding{{Code: KeyUnapproved, Pin: pin, Host: j.Pattern}}
+			f.Do = []Action{
+				serve,
+				{Do: SuspectIntercept, If: NotOurs},
+				j.v.approve(pin, j.app.Role, j.Pattern),
+				{Do: ShipPins, If: Ours, Pins: []Pin{pin}},
+			}
+		default:
+			f.Do = []Action{serve}
+			if slices.Contains(p.Add, pin) {
+				f.Do = append(f.Do, Action{Do: ShipPins, Pins: []Pin{pin}})
+			}
 		}
 		if p.Broken == nil {
-			j.found(StatusBroken, what, toDo)
-			j.why.urgent = true
+			j.found(StatusBroken, f)
+			j.urgent = true
 		}
-		p.Broken = append(p.Broken, Broken{s, pin, names, what + " " + toDo})
+		p.Broken = append(p.Broken, Broken{s, f})
 	}
 }
 
-// sentence joins what is wrong, what to do and by when.
-func (j *judge) sentence(p *HostPlan) string {
-	parts := []string{j.why.what}
-	if j.why.toDo != "" {
-		parts = append(parts, j.why.toDo)
+// conclude fills in all findings, the worst first, and what to release by when.
+func (j *judge) conclude(p *HostPlan) {
+	p.Findings = append([]Finding{j.worst}, j.more...)
+	if len(j.unpinned) > 0 && j.pinning > 0 {
+		f := j.about(VersionsUnpinned)
+		f.Versions = j.unpinned
+		p.Findings = append(p.Findings, f)
 	}
 	if (p.Status == StatusOK || p.Status == StatusExpiring) && len(p.Add) > 0 {
-		parts = append(parts, "Ship "+pinList(p.Add)+" in the next version.")
+		p.Do = append(p.Do, Action{Do: ShipPins, Pins: p.Add})
 	}
 	if len(p.Remove) > 0 {
-		parts = append(parts, "Leave out "+pinList(p.Remove)+".")
+		p.Do = append(p.Do, Action{Do: OmitPins, Pins: p.Remove})
 	}
-	parts = append(parts, j.more...)
-	if len(j.lax) > 0 && j.pinning > 0 {
-		parts = append(parts, fmt.Sprintf("%s not pin %s.", capital(versionsDo(j.lax)), j.Pattern))
-	}
-	if p.Deadline != nil {
-		if j.why.urgent {
-			parts = append(parts, "Do it now.")
-		} else if p.Deadline.After(j.v.now) {
-			parts = append(parts, fmt.Sprintf("Release by %s.", day(*p.Deadline)))
-		} else {
-			parts = append(parts, fmt.Sprintf("The time to release was %s: do it now.", day(*p.Deadline)))
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-
-func shortID(id string) string { return id[:min(16, len(id))] }
-
-func keyWords(p Pin, r Role) string {
 	switch {
-	case p.IsZero():
-		return "key of an issuer that is not known"
-	case r == RoleIssuer:
-		return "issuer key " + p.String()
+	case j.urgent:
+		p.Do = append(p.Do, Action{Do: ActNow})
+	case p.Deadline != nil:
+		p.Do = append(p.Do, Action{Do: ReleaseBy, Until: *p.Deadline, Past: !p.Deadline.After(j.v.now)})
 	}
-	return "key " + p.String()
-}
-
-func pinList(ps []Pin) string {
-	const most = 3
-	var out []string
-	for _, p := range ps[:min(most, len(ps))] {
-		out = append(out, p.String())
-	}
-	if n := len(ps) - most; n > 0 {
-		out = append(out, fmt.Sprintf("%d more", n))
-	}
-	return wordList(out)
-}
-
-func wordList(words []string) string {
-	if n := len(words); n > 1 {
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-	return strings.Join(words, "")
-}
-
-func versionsDo(names []string) string {
-	if len(names) == 1 {
-		return "version " + names[0] + " does"
-	}
-	return "versions " + wordList(names) + " do"
-}
-
-func versionsAre(names []string) string {
-	if len(names) == 1 {
-		return "version " + names[0] + " is"
-	}
-	return "versions " + wordList(names) + " are"
-}
-
-func themOrIt(names []string) string {
-	if len(names) == 1 {
-		return "it"
-	}
-	return "them"
-}
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
-
-// shellWord quotes a word for a shell where it needs to be.
-func shellWord(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+=,") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

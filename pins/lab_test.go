@@ -2,6 +2,7 @@ package pins_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,20 @@ import (
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const api = "api.example.com"
+
+// data writes findings with all that they hold, to be searched for what a test wants.
+func data(fs ...pins.Finding) string { return fmt.Sprintf("%+v", fs) }
+
+// planData writes what a plan found, and what to do.
+func planData(p pins.HostPlan) string { return data(p.Findings...) + fmt.Sprintf(" %+v", p.Do) }
+
+// codes lists the codes of findings.
+func codes(fs []pins.Finding) (out []string) {
+	for _, f := range fs {
+		out = append(out, string(f.Code))
+	}
+	return out
+}
 
 func days(n int) time.Time { return now.Add(time.Duration(n) * 24 * time.Hour) }
 

@@ -13,7 +13,7 @@ type NoKeyError struct {
 }
 
 func (e *NoKeyError) Error() string {
-	return fmt.Sprintf("pin %s is no key's: it is %s; compute the pin again", e.Pin.text(), e.What)
+	return fmt.Sprintf("pin %s is no key's: it is %s; compute the pin again", e.Pin.Text(), e.What)
 }
 
 // Check returns a *NoKeyError for a pin that no key can have, such as the SHA-256 of

@@ -81,16 +81,12 @@ func TestPinOfNoKeyIsNeverTrusted(t *testing.T) {
 		t.Errorf("a set was made: %+v", set)
 	}
 	if p := v.Plan(app)[0]; p.Status != pins.StatusNoBackup || len(p.Add) > 0 {
-		t.Errorf("the plan says %s: %s; add %v", p.Status, p.Why, p.Add)
+		t.Errorf("the plan says %s: %s; add %v", p.Status, planData(p), p.Add)
 	}
-	problems, _ := v.Check(app, app.Versions[0].Rules)
-	var all strings.Builder
-	for _, p := range problems {
-		all.WriteString(p.Why + "\n")
-	}
-	for _, want := range []string{"SHA-256 of nothing", "there is no backup"} {
-		if !strings.Contains(all.String(), want) {
-			t.Errorf("Check says %q, without %q", all.String(), want)
+	found := data(v.Check(app, app.Versions[0].Rules).Problems...)
+	for _, want := range []string{"SHA-256 of nothing", "Code:file_no_backup"} {
+		if !strings.Contains(found, want) {
+			t.Errorf("Check finds %s, without %q", found, want)
 		}
 	}
 }

@@ -60,11 +60,11 @@ func (p Pin) String() string {
 	if p.IsZero() {
 		return ""
 	}
-	return p.text()
+	return p.Text()
 }
 
-// text writes any pin as "sha256/" and base64, also the zero one.
-func (p Pin) text() string { return prefix + base64.StdEncoding.EncodeToString(p[:]) }
+// Text writes any pin as "sha256/" and base64, also the zero one.
+func (p Pin) Text() string { return prefix + base64.StdEncoding.EncodeToString(p[:]) }
 
 // IsZero reports whether the pin is unknown.
 func (p Pin) IsZero() bool { return p == Pin{} }

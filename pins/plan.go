@@ -13,7 +13,7 @@ const (
 	StatusBroken    Status = "broken"     // a supported version refuses what is served now
 	StatusWillBreak Status = "will_break" // a supported version will refuse what may be deployed next, or what is served has to be replaced
 	StatusExpiring  Status = "expiring"   // pins end before a new version could help, or what is served ends and nothing follows
-	StatusNoBackup  Status = "no_backup"  // a version has no pin to fall back on that somebody vouches for
+	StatusNoBackup  Status = "no_backup"  // a version has no backup pin whose key is trusted
 	StatusUnknown   Status = "unknown"    // too little is known of what is served or shipped
 	StatusOK        Status = "ok"         // accepted by every supported version, with another pin to fall back on
 )
@@ -33,13 +33,15 @@ type HostPlan struct {
 	// the certificate that is served ends, or the pins end, less the lead time. Nil
 	// when no version has to be released, or no end is known.
 	Deadline *time.Time `json:"deadline"`
-	// Withheld and Warning are the Code of a Refusal: why signed documents say
-	// nothing new of the host, and what is wrong with what they say. At most one is
-	// not empty.
-	Withheld string `json:"withheld,omitempty"`
-	Warning  string `json:"warning,omitempty"`
-	Why      string `json:"why"` // for a person: what is wrong, and what to do
+	// Withheld says why signed documents have no new pins for the host, and Warning
+	// what is wrong with those that they have. At most one is not empty.
+	Withheld Code `json:"withheld,omitempty"`
+	Warning  Code `json:"warning,omitempty"`
 
+	// Findings has at least one, from which Status follows, and then the others. Do is
+	// what to do besides what they say.
+	Findings []Finding `json:"-"`
+	Do       []Action  `json:"-"`
 	// Broken are the chains served now that a version refuses.
 	Broken []Broken `json:"-"`
 }
@@ -47,9 +49,7 @@ type HostPlan struct {
 // A Broken is a chain that is served now, and that versions of an app refuse.
 type Broken struct {
 	Served  *Served
-	Pin     Pin      // in the role that the app pins; zero when it is not known
-	Refused []string // the versions, newest first
-	Why     string   // what is wrong, and what to do
+	Finding Finding // its Pin is in the role that the app pins; zero when it is not known
 }
 
 // A Coming is a certificate that may be deployed next.
@@ -58,10 +58,10 @@ type Coming struct {
 	Certificate string    `json:"certificate"`
 	NotBefore   time.Time `json:"not_before"`
 
-	// Refused are the versions that would refuse it, newest first, and Why says what
-	// that leads to.
+	// Refused are the versions that would refuse it, newest first, and Finding says what
+	// to do about that; nil if none would.
 	Refused []string `json:"refused_by,omitempty"`
-	Why     string   `json:"-"`
+	Finding *Finding `json:"-"`
 	// Trusted says that its key is approved for the host.
 	Trusted bool `json:"approved"`
 }
@@ -90,10 +90,14 @@ type judge struct {
 	wants    [][]Requirement // of each version and host, in the order of both
 
 	pinning  int      // how many versions pin one of the hosts
-	lax      []string // versions that pin none
+	unpinned []string // versions that pin none
 	noBackup bool     // a version lacks one
-	more     []string // other sentences: what to keep, and how signed documents stand
-	why      finding  // the worst
+
+	status Status
+	worst  Finding   // from which status follows
+	more   []Finding // what else there is: what to keep, and how signed documents stand
+	ends   time.Time // when the pins end; zero if that is not what is wrong
+	urgent bool      // the harm is done already: there is no time to wait for
 }
 
 // ask has every version say what it requires of each host.
@@ -109,15 +113,6 @@ func (j *judge) ask() {
 // requirements returns what version i requires of host n.
 func (j *judge) requirements(i, n int) []Requirement { return j.wants[i*len(j.asked)+n] }
 
-// A finding is a status and the reason for it.
-type finding struct {
-	status Status
-	what   string    // what is wrong, in a sentence
-	toDo   string    // what to do about it
-	ends   time.Time // when the pins end; zero if that is not what is wrong
-	urgent bool      // the harm is done already: there is no time to wait for
-}
-
 func (j *judge) plan() HostPlan {
 	p := HostPlan{
 		App: j.app.Name, Host: j.Pattern, Shipped: make(map[string][]Pin, len(j.versions)),
@@ -132,7 +127,7 @@ func (j *judge) plan() HostPlan {
 		if len(all) > 0 {
 			j.pinning++
 		} else {
-			j.lax = append(j.lax, ver.Name)
+			j.unpinned = append(j.unpinned, ver.Name)
 		}
 	}
 	j.change(&p)
@@ -141,41 +136,39 @@ func (j *judge) plan() HostPlan {
 	j.findNoBackup(&p)
 	j.findExpiring()
 	j.findWillBreak(&p)
-	j.findLeaked()
+	j.findCompromised()
 	j.findDanger()
-	j.findNever()
+	j.findUnusable()
 	j.findBroken(&p)
-	p.Status = j.why.status
+	p.Status = j.status
 	if len(j.app.Unreadable) > 0 && p.Status != StatusUnknown {
 		j.more = append(j.more, unreadable(j.app))
 	}
 	p.Deadline = j.deadline(&p)
 	j.document(&p)
 	j.noteLastLook()
-	p.Why = j.sentence(&p)
+	j.conclude(&p)
 	return p
 }
 
-// document says how the host stands in signed documents. Where all is well otherwise,
-// nothing else tells what to do.
+// document adds how the host stands in signed documents. Where all is well otherwise,
+// nothing else says what to do.
 func (j *judge) document(p *HostPlan) {
 	_, withheld, warning := j.v.publishable(j.app, &j.target)
-	say := func(how string, r *Refusal) {
-		if p.Status == StatusOK {
-			how += ": " + r.Why
-		} else {
-			how += " (" + r.Code + ")."
-		}
-		j.more = append(j.more, how)
-	}
+	f := j.about(DocumentReduced)
 	switch {
 	case withheld != nil:
-		p.Withheld = withheld.Code
-		say("Its pins are withheld from signed documents", withheld)
+		p.Withheld, f.Code, f.Because = withheld.Code, DocumentWithheld, []Finding{*withheld}
 	case warning != nil:
-		p.Warning = warning.Code
-		say("Signed documents have the pins that are left", warning)
+		p.Warning, f.Because = warning.Code, []Finding{*warning}
+	default:
+		return
 	}
+	f.Detail = string(f.Because[0].Code)
+	if p.Status != StatusOK {
+		f.Because = nil
+	}
+	j.more = append(j.more, f)
 }
 
 // change fills in what to add to the newest version, and what to remove from it.
@@ -209,15 +202,15 @@ func (j *judge) refusing(host string, c Chain) (names []string) {
 // for a later certificate than the one served), a time that has passed, or one that a
 // certificate gives which never outlives the lead time, says nothing.
 func (j *judge) deadline(p *HostPlan) *time.Time {
-	if j.why.urgent {
+	if j.urgent {
 		now := j.v.now.UTC()
 		return &now
 	}
-	must := j.noBackup || !j.why.ends.IsZero() || p.Status == StatusBroken || p.Status == StatusWillBreak
+	must := j.noBackup || !j.ends.IsZero() || p.Status == StatusBroken || p.Status == StatusWillBreak
 	if p.Status == StatusUnknown || !must && len(p.Add) == 0 {
 		return nil
 	}
-	end := j.why.ends
+	end := j.ends
 	for _, s := range j.served {
 		at := s.NotAfter
 		if !must {

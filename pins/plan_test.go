@@ -33,7 +33,7 @@ func TestPlan(t *testing.T) {
 		add    []pins.Pin
 		remove []pins.Pin
 		due    time.Time
-		why    []string // each in Why
+		why    []string // each in the data of its findings
 		coming int
 	}{
 		"served key and a backup are shipped": {
@@ -47,20 +47,20 @@ func TestPlan(t *testing.T) {
 		},
 		"nobody looked at the host": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")},
-			status:   pins.StatusUnknown, why: []string{"ctwatch probe"},
+			status:   pins.StatusUnknown, why: []string{"Code:not_reached", "Do:probe"},
 		},
 		"no version is known": {
 			served: well, keys: []pins.Key{L, B},
-			status: pins.StatusUnknown, add: pinsOf("L", "B"), why: []string{"pins import"},
+			status: pins.StatusUnknown, add: pinsOf("L", "B"), why: []string{"Code:no_version", "Do:import"},
 		},
 		"no version pins the host": {
 			versions: []pins.Version{ships("5.2", "other.example.com", "L", "B")}, served: well,
-			status: pins.StatusUnknown, why: []string{"No supported version of shop pins"},
+			status: pins.StatusUnknown, why: []string{"Code:not_pinned"},
 		},
 		"a served key outside the shipped set": {
 			versions: []pins.Version{ships("5.1", api, "L", "B"), ships("5.10", api, "X", "L"), ships("5.9", api, "L")},
 			served:   []pins.Served{served(api, days(60), "X", "I", "R")},
-			status:   pins.StatusBroken, due: days(0), why: []string{"Do it now.", "versions 5.9 and 5.1 do not accept", "connections fail", "Nobody has approved this key"},
+			status:   pins.StatusBroken, due: days(0), why: []string{"Do:act_now", "Versions:[5.9 5.1]", "Code:served_refused", "Code:key_unapproved"},
 		},
 		"one of two addresses serves another key": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: []pins.Served{well[0], served(api, days(50), "X", "I")},
@@ -68,7 +68,7 @@ func TestPlan(t *testing.T) {
 		},
 		"every pin is in the current chain": {
 			versions: []pins.Version{ships("5.2", api, "L", "I")}, served: well, keys: []pins.Key{L, B},
-			status: pins.StatusNoBackup, add: pinsOf("B"), due: days(46), why: []string{"Ship " + pin("B").String()},
+			status: pins.StatusNoBackup, add: pinsOf("B"), due: days(46), why: []string{"Do:ship", "Pins:[" + pin("B").String() + "]"},
 		},
 		"one pin is enough for an app that says so": {
 			versions: []pins.Version{ships("5.2", api, "L")}, min: 1, served: well, keys: []pins.Key{L},
@@ -76,7 +76,7 @@ func TestPlan(t *testing.T) {
 		},
 		"a CA pin is no backup for a leaf pin": {
 			versions: []pins.Version{leafAndIssuer("5.2", pinsOf("L"), pinsOf("I", "J"))}, served: well, keys: []pins.Key{L},
-			status: pins.StatusNoBackup, due: days(46), why: []string{"leaf pin"},
+			status: pins.StatusNoBackup, due: days(46), why: []string{"Code:no_backup_pin", fmt.Sprint("At:", pins.AtLeaf)},
 		},
 		"leaf and CA pins each have a backup": {
 			versions: []pins.Version{leafAndIssuer("5.2", pinsOf("L", "B"), pinsOf("I", "J"))}, served: well, keys: []pins.Key{L, B, issuerKey(t, "J", pins.StateApproved, api)},
@@ -90,7 +90,7 @@ func TestPlan(t *testing.T) {
 		"an undeclared key was issued": {
 			versions: []pins.Version{ships("5.2", api, "L", "B"), ships("5.1", api, "L", "X")},
 			served:   well, keys: []pins.Key{L, key(t, "X", pins.StateSeen)}, issued: []pins.Issued{issued(t, "rogue", api, "X", "I")},
-			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"version 5.2 does not accept", "Nobody has approved", "certs reject rogue"},
+			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"Code:coming_refused", "Versions:[5.2]", "Code:key_unapproved", "Do:reject If:not_ours"},
 		},
 		"a key that was rotated away from is not going to be deployed again": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{L, B, key(t, "O", pins.StateRetiring, api)},
@@ -110,12 +110,12 @@ func TestPlan(t *testing.T) {
 		"an approved key that an old version lacks": {
 			versions: []pins.Version{ships("5.2", api, "L", "B"), ships("5.1", api, "L", "C")}, served: well, keys: []pins.Key{L, B},
 			issued: []pins.Issued{issued(t, "next", api, "B", "I")},
-			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"while version 5.1 is in use"},
+			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"Do:do_not_deploy", "Versions:[5.1]"},
 		},
 		"an issuer change behind an issuer pin": {
 			versions: []pins.Version{ships("5.2", api, "I", "J")}, role: pins.RoleIssuer, served: well, keys: []pins.Key{issuerKey(t, "I", pins.StateDeployed, api)},
 			issued: []pins.Issued{issued(t, "next", api, "B", "K")},
-			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"issuer key " + pin("K").String()},
+			status: pins.StatusWillBreak, coming: 1, due: days(46), why: []string{"Role:issuer", "Pin:" + pin("K").String()},
 		},
 		"a new leaf behind an issuer pin is no action": {
 			versions: []pins.Version{ships("5.2", api, "I", "J")}, role: pins.RoleIssuer, served: well,
@@ -129,11 +129,11 @@ func TestPlan(t *testing.T) {
 		},
 		"the pins' own end is near": {
 			versions: []pins.Version{until(ships("5.2", api, "L", "B"), days(10))}, served: well, keys: []pins.Key{L, B},
-			status: pins.StatusExpiring, due: days(-4), why: []string{"does not pin at all", "do it now"},
+			status: pins.StatusExpiring, due: days(-4), why: []string{"Code:pins_end", "Do:release_by", "Past:true"},
 		},
 		"the certificate ends and nothing follows": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: []pins.Served{served(api, days(10), "L", "I", "R")}, keys: []pins.Key{L, B},
-			status: pins.StatusExpiring, why: []string{"no successor", "Renew it with the same key"},
+			status: pins.StatusExpiring, why: []string{"Code:certificate_ends", "Do:renew", "Pin:" + pin("L").String()},
 		},
 		"the backup's last certificate has ended": {
 			versions: []pins.Version{ships("5.2", api, "L", "O")}, served: well, keys: []pins.Key{L, ended},
@@ -161,7 +161,7 @@ func TestPlan(t *testing.T) {
 		},
 		"a declared key is to be added before anything is issued": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, served: well, keys: []pins.Key{L, B, key(t, "N", pins.StateDeclared, ".example.com")},
-			status: pins.StatusOK, add: pinsOf("N"), due: days(46), why: []string{"Ship " + pin("N").String()},
+			status: pins.StatusOK, add: pinsOf("N"), due: days(46), why: []string{"Do:ship", "Pins:[" + pin("N").String() + "]"},
 		},
 		"a retiring key may be left out once it is not served": {
 			versions: []pins.Version{ships("5.2", api, "L", "B", "O")}, served: well, keys: []pins.Key{L, B, key(t, "O", pins.StateRetiring, api)},
@@ -179,7 +179,7 @@ func TestPlan(t *testing.T) {
 			v := pins.NewView(&pins.Facts{Now: now, Keys: c.keys, Served: c.served, Issued: c.issued})
 			p := v.Plan(&app)[0]
 			if p.Status != c.status {
-				t.Errorf("status %s, want %s: %s", p.Status, c.status, p.Why)
+				t.Errorf("status %s, want %s: %s", p.Status, c.status, planData(p))
 			}
 			slices.SortFunc(c.add, func(a, b pins.Pin) int { return slices.Compare(a[:], b[:]) })
 			if !slices.Equal(p.Add, c.add) {
@@ -195,11 +195,10 @@ func TestPlan(t *testing.T) {
 				t.Errorf("deadline %v, want %v", p.Deadline, c.due)
 			}
 			for _, w := range c.why {
-				if !strings.Contains(p.Why, w) {
-					t.Errorf("why does not say %q: %s", w, p.Why)
+				if !strings.Contains(planData(p), w) {
+					t.Errorf("no %q: %s", w, planData(p))
 				}
 			}
-			t.Log(p.Why)
 		})
 	}
 }
@@ -223,10 +222,10 @@ func TestAPatternIsJudgedByTheHostsBelowIt(t *testing.T) {
 		t.Errorf("with no host known: %s", got)
 	}
 	if got := view("a=A", "b=A", "special=S").Plan(&app); got[0].Status != pins.StatusOK || got[1].Status != pins.StatusOK {
-		t.Errorf("with all as pinned: %s, %s", got[0].Why, got[1].Why)
+		t.Errorf("with all as pinned: %s, %s", planData(got[0]), planData(got[1]))
 	}
 	if got := view("a=A", "b=X", "special=S").Plan(&app); got[0].Status != pins.StatusBroken || got[1].Status != pins.StatusOK {
-		t.Errorf("with one host broken: %s, %s", got[0].Why, got[1].Why)
+		t.Errorf("with one host broken: %s, %s", planData(got[0]), planData(got[1]))
 	}
 }
 
@@ -255,7 +254,7 @@ func BenchmarkPlan(b *testing.B) {
 		for i := range apps {
 			for _, p := range v.Plan(&apps[i]) {
 				if p.Status != pins.StatusOK {
-					b.Fatal(p.Why)
+					b.Fatal(p.Findings)
 				}
 			}
 		}

@@ -51,8 +51,8 @@ func (v *View) Publish(app *App, before Published) (Set, error) {
 	if len(set.Withheld) == len(app.Hosts) && len(set.Revoked) == 0 {
 		return Set{}, Refusals(set.Withheld)
 	}
-	for _, list := range [][]Refusal{set.Withheld, set.Warnings} {
-		slices.SortFunc(list, func(a, b Refusal) int { return strings.Compare(a.Host.String(), b.Host.String()) })
+	for _, list := range [][]Finding{set.Withheld, set.Warnings} {
+		slices.SortFunc(list, func(a, b Finding) int { return strings.Compare(a.Host.String(), b.Host.String()) })
 	}
 	v.date(app, &set)
 	return set, nil
@@ -60,15 +60,12 @@ func (v *View) Publish(app *App, before Published) (Set, error) {
 
 // publishable chooses the pins of a target's hosts for a signed document, unless they
 // are to be withheld, and says what is wrong with those that are not.
-func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *Refusal) {
+func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *Finding) {
 	hs, wrong := v.recommend(app, t)
 	switch {
 	case wrong == nil && len(t.served) == 0:
-		why := "What it serves is not known, so that a document could break the app. Look: ctwatch probe --record."
-		if v.Unprobed(t.Pattern) {
-			why = "What it serves is not looked at, since probing is off, so that a document could break the app. " + howToLook(t.Pattern)
-		}
-		return hs, &Refusal{App: app.Name, Host: t.Pattern, Code: NotProbed, Why: why}, nil
+		unseen := v.unseen(app, t.Pattern)
+		return hs, &Finding{Code: NotProbed, App: app.Name, Host: t.Pattern, Role: app.Role, Because: []Finding{unseen}, Do: unseen.Do}, nil
 	case wrong == nil:
 		return hs, nil, nil
 	case len(hs.Pins) > 0 && len(t.served) > 0 && v.afterCompromise(app, t, wrong):
@@ -79,7 +76,7 @@ func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *
 
 // afterCompromise reports whether what is wrong with a target's pins is what the
 // compromise of a key leads to.
-func (v *View) afterCompromise(app *App, t *target, wrong *Refusal) bool {
+func (v *View) afterCompromise(app *App, t *target, wrong *Finding) bool {
 	switch wrong.Code {
 	case KeyCompromised:
 		return true

@@ -43,20 +43,20 @@ func TestPublish(t *testing.T) {
 		"all is well": {hosts: api + " " + www, keys: []pins.Key{L, B, W, V}, served: []pins.Served{apiL, wwwW}, want: map[string][]pins.Pin{api: pinsOf("L", "B"), www: pinsOf("W", "V")}},
 		"one host without a key": {
 			hosts: api + " " + www, keys: []pins.Key{L, B}, served: []pins.Served{apiL, wwwW},
-			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + pins.NotApproved,
+			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + string(pins.NotApproved),
 		},
 		"one host that nobody looked at": {
 			hosts: api + " " + www, keys: []pins.Key{L, B, W, V}, served: []pins.Served{apiL},
-			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + pins.NotProbed,
+			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + string(pins.NotProbed),
 		},
 		"one host with too few": {
 			hosts: api + " " + www, keys: []pins.Key{L, B, W}, served: []pins.Served{apiL, wwwW},
-			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + pins.BelowMinPins,
+			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + string(pins.BelowMinPins),
 		},
 		"all withheld, nothing revoked": {keys: []pins.Key{L}, served: []pins.Served{apiL}, before: before, refused: true},
 		"the backup leaks": {
 			keys: []pins.Key{L, leakedB}, served: []pins.Served{apiL}, before: before,
-			want: map[string][]pins.Pin{api: pinsOf("L")}, warnings: api + "=" + pins.BelowMinPins, revoked: pinsOf("B"),
+			want: map[string][]pins.Pin{api: pinsOf("L")}, warnings: api + "=" + string(pins.BelowMinPins), revoked: pinsOf("B"),
 		},
 		"one of three leaks": {
 			keys: []pins.Key{L, leakedB, key(t, "C", pins.StateApproved, api)}, served: []pins.Served{apiL},
@@ -64,32 +64,32 @@ func TestPublish(t *testing.T) {
 		},
 		"the served key leaks": {
 			keys: []pins.Key{leakedL, B}, served: []pins.Served{apiL}, before: before,
-			want: map[string][]pins.Pin{api: pinsOf("B")}, warnings: api + "=" + pins.KeyCompromised, revoked: pinsOf("L"),
+			want: map[string][]pins.Pin{api: pinsOf("B")}, warnings: api + "=" + string(pins.KeyCompromised), revoked: pinsOf("L"),
 		},
 		"one of two served keys leaks": {
 			keys: []pins.Key{leakedL, key(t, "E", pins.StateDeployed, api)}, served: []pins.Served{apiL, served(api, days(60), "E", "I")},
-			want: map[string][]pins.Pin{api: pinsOf("E")}, warnings: api + "=" + pins.KeyCompromised, revoked: pinsOf("L"),
+			want: map[string][]pins.Pin{api: pinsOf("E")}, warnings: api + "=" + string(pins.KeyCompromised), revoked: pinsOf("L"),
 		},
 		"the only key leaks": {
 			min: 1, keys: []pins.Key{leakedL}, served: []pins.Served{apiL}, before: before,
-			withheld: api + "=" + pins.KeyCompromised, revoked: pinsOf("L"),
+			withheld: api + "=" + string(pins.KeyCompromised), revoked: pinsOf("L"),
 		},
 		"a leak, and another host goes on": {
 			hosts: api + " " + www, min: 1, keys: []pins.Key{leakedL, W}, served: []pins.Served{apiL, wwwW}, before: before,
-			want: map[string][]pins.Pin{www: pinsOf("W")}, withheld: api + "=" + pins.KeyCompromised, revoked: pinsOf("L"),
+			want: map[string][]pins.Pin{www: pinsOf("W")}, withheld: api + "=" + string(pins.KeyCompromised), revoked: pinsOf("L"),
 		},
 		"a foreign key: the pins before stay": {
 			hosts: api + " " + www, keys: []pins.Key{L, B, W, V, key(t, "N", pins.StateApproved, api)},
 			served: []pins.Served{served(api, days(60), "X", "I"), wwwW}, before: before,
-			want: map[string][]pins.Pin{api: pinsOf("L", "B"), www: pinsOf("W", "V")}, withheld: api + "=" + pins.NotApproved,
+			want: map[string][]pins.Pin{api: pinsOf("L", "B"), www: pinsOf("W", "V")}, withheld: api + "=" + string(pins.NotApproved),
 		},
 		"a foreign key beside ours": {
 			hosts: api + " " + www, keys: []pins.Key{L, B, W, V}, served: []pins.Served{apiL, served(api, days(60), "X", "I"), wwwW},
-			want: map[string][]pins.Pin{www: pinsOf("W", "V")}, withheld: api + "=" + pins.NotApproved,
+			want: map[string][]pins.Pin{www: pinsOf("W", "V")}, withheld: api + "=" + string(pins.NotApproved),
 		},
 		"a foreign key, and a leak": {
 			keys: []pins.Key{L, leakedB}, served: []pins.Served{served(api, days(60), "X", "I")}, before: before,
-			want: map[string][]pins.Pin{api: pinsOf("L")}, withheld: api + "=" + pins.NotApproved, revoked: pinsOf("B"),
+			want: map[string][]pins.Pin{api: pinsOf("L")}, withheld: api + "=" + string(pins.NotApproved), revoked: pinsOf("B"),
 		},
 		"a leak before, of which only the document tells": {
 			keys: []pins.Key{L, B, key(t, "A", pins.StateCompromised)}, served: []pins.Served{apiL}, before: before,
@@ -110,7 +110,7 @@ func TestPublish(t *testing.T) {
 		"hosts of a pattern differ": {
 			hosts: "*.example.com", keys: []pins.Key{key(t, "L", pins.StateDeployed, "*.example.com"), key(t, "W", pins.StateDeployed, "*.example.com"), leakedB},
 			served: []pins.Served{apiL, wwwW}, before: pins.Published{Hosts: map[pins.Pattern][]pins.Pin{{Name: "example.com", Reach: pins.OneBelow}: pinsOf("L", "B")}},
-			want: map[string][]pins.Pin{"*.example.com": pinsOf("L")}, withheld: "*.example.com=" + pins.KeysDiffer, revoked: pinsOf("B"),
+			want: map[string][]pins.Pin{"*.example.com": pinsOf("L")}, withheld: "*.example.com=" + string(pins.KeysDiffer), revoked: pinsOf("B"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,8 +140,8 @@ func TestPublish(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("hosts (-want +got):\n%s", diff)
 			}
-			if codes(set.Withheld) != c.withheld || codes(set.Warnings) != c.warnings || !slices.Equal(set.Revoked, c.revoked) {
-				t.Errorf("withheld %s, warnings %s, revoked %v", codes(set.Withheld), codes(set.Warnings), set.Revoked)
+			if hostCodes(set.Withheld) != c.withheld || hostCodes(set.Warnings) != c.warnings || !slices.Equal(set.Revoked, c.revoked) {
+				t.Errorf("withheld %s, warnings %s, revoked %v", hostCodes(set.Withheld), hostCodes(set.Warnings), set.Revoked)
 			}
 			// What was said goes on being said, and the plan says the same of each host.
 			again := pins.Published{Hosts: make(map[pins.Pattern][]pins.Pin), Revoked: set.Revoked}
@@ -151,17 +151,17 @@ func TestPublish(t *testing.T) {
 			if next, err := v.Publish(&app, again); err != nil || next.Plan != set.Plan {
 				t.Errorf("after itself: %+v, %v", next, err)
 			}
-			var inPlan []pins.Refusal
+			var inPlan []pins.Finding
 			for _, p := range v.Plan(&app) {
 				if code := p.Withheld + p.Warning; code != "" {
-					inPlan = append(inPlan, pins.Refusal{Host: p.Host, Code: code})
-					if !strings.Contains(p.Why, code) && p.Status != pins.StatusOK {
-						t.Errorf("it does not say %q: %s", code, p.Why)
+					inPlan = append(inPlan, pins.Finding{Host: p.Host, Code: code})
+					if !strings.Contains(planData(p), "Detail:"+string(code)) {
+						t.Errorf("no %q: %s", code, planData(p))
 					}
 				}
 			}
-			if codes(inPlan) != codes(append(set.Withheld, set.Warnings...)) {
-				t.Errorf("the plan says %s", codes(inPlan))
+			if hostCodes(inPlan) != hostCodes(append(set.Withheld, set.Warnings...)) {
+				t.Errorf("the plan says %s", hostCodes(inPlan))
 			}
 			// A file is made only if nothing is withheld, and then it has the same pins.
 			file, unseen, err := v.Recommend(&app)
@@ -174,7 +174,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-func codes(list []pins.Refusal) string {
+func hostCodes(list []pins.Finding) string {
 	var out []string
 	for _, r := range list {
 		out = append(out, fmt.Sprintf("%s=%s", r.Host, r.Code))

@@ -10,35 +10,15 @@ import (
 	"time"
 )
 
-// A Refusal says why no pin set is made for a host.
-type Refusal struct {
-	App  string  `json:"app"`
-	Host Pattern `json:"host"`
-	Code string  `json:"code"` // one of the constants below
-	Why  string  `json:"why"`  // what is wrong, and what to do
-}
+// Refusals are all the reasons for which no pin set is made. Their codes are among the
+// constants from KeysDiffer to NotProbed.
+type Refusals []Finding
 
-// The codes of refusals, which programs and apps may go by.
-const (
-	KeysDiffer     = "keys_differ"             // hosts of one pattern serve different keys
-	NotApproved    = "served_key_not_approved" // nobody vouches for a key that is served
-	ChainNotKnown  = "chain_not_known"         // the issuer's key of what is served is not known
-	KeyCompromised = "served_key_compromised"  // a key that is served leaked
-	NoKey          = "no_approved_key"         // nobody vouches for any key
-	BelowMinPins   = "below_min_pins"          // there are fewer keys than the app's min_pins
-	NoBackupKey    = "no_backup"               // all keys are in the chains that are served
-	NotProbed      = "not_probed"              // what is served is not known
-)
-
-func (r Refusal) Error() string { return fmt.Sprintf("%s: %s: %s", r.App, r.Host, r.Why) }
-
-// Refusals are all the reasons against a pin set.
-type Refusals []Refusal
-
+// Error lists hosts, codes and pins.
 func (rs Refusals) Error() string {
 	var lines []string
 	for _, r := range rs {
-		lines = append(lines, r.Error())
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s: %s: %s %s", r.App, r.Host, r.Code, r.Pin)))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -75,19 +55,20 @@ func (v *View) Recommend(app *App) (set Set, unseen []Pattern, err error) {
 	return set, unseen, nil
 }
 
-// recommend chooses the pins of a target's hosts, and says what is wrong with them, the
-// worst first; nil if nothing is. Unless hosts differ, the pins are there all the same:
-// those of all keys that somebody vouches for.
-func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
+// recommend chooses the pins of a target's hosts, and returns what is wrong with them, the
+// worst alone; nil if nothing is. Unless hosts differ, the pins are there all the same:
+// those of all trusted keys.
+func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Finding) {
 	p := t.Pattern
-	refuse := func(code, format string, args ...any) {
+	refuse := func(f Finding) {
 		if refusal == nil {
-			refusal = &Refusal{App: app.Name, Host: p, Code: code, Why: fmt.Sprintf(format, args...)}
+			f.App, f.Host, f.Role = app.Name, p, app.Role
+			refusal = &f
 		}
 	}
 	hs = HostSet{Pattern: p}
-	if why := v.differ(app, t); why != "" {
-		refuse(KeysDiffer, "%s", why)
+	if names := v.differ(app, t); names != nil {
+		refuse(Finding{Code: KeysDiffer, Names: names, Do: []Action{{Do: ListHosts, App: app.Name}}})
 		return hs, refusal
 	}
 	served, leaked := v.pinnable(p, t.served, app.Role), Pin{}
@@ -96,20 +77,20 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
 		case v.isCompromised(pin):
 			leaked = pin
 		case v.givenUp(pin) != "":
-			refuse(NotApproved, "The key served now, %s, is %s. Serve another one first.", pin, v.givenUp(pin))
+			refuse(Finding{Code: NotApproved, Pin: pin, State: v.givenUp(pin), Do: []Action{{Do: ServeKey}}})
 		case v.Trusted(pin, app.Role, p) != nil:
 			hs.Pins = append(hs.Pins, pin)
 		case v.isRejected(pin):
-			refuse(NotApproved, "The key served now, %s, is that of a certificate that was rejected: serve another one.", pin)
+			refuse(Finding{Code: NotApproved, Pin: pin, Certificate: v.rejectedID(pin), Do: []Action{{Do: ServeKey}}})
 		default:
-			refuse(NotApproved, "The key served now, %s, is not approved for it. If it is %s: %s.", pin, app.Role.words(), v.approve(pin, app.Role, p))
+			refuse(Finding{Code: NotApproved, Pin: pin, Do: []Action{v.approve(pin, app.Role, p)}})
 		}
 	}
 	if len(t.served) > 0 && len(served) == 0 {
-		refuse(ChainNotKnown, "The chain served now does not show its issuer's key.")
+		refuse(Finding{Code: ChainNotKnown})
 	}
 	if !leaked.IsZero() {
-		refuse(KeyCompromised, "The key served now, %s, is compromised. Serve another one first.", leaked)
+		refuse(Finding{Code: KeyCompromised, Pin: leaked, Do: []Action{{Do: ServeKey}}})
 	}
 	count, backup := len(hs.Pins), false
 	for _, k := range v.TrustedFor(p, app.Role) {
@@ -122,13 +103,18 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
 			backup = backup || !inChains(t.served, k.Pin)
 		}
 	}
+	few := Finding{Have: count, Want: app.MinPins}
 	switch {
 	case count == 0:
-		refuse(NoKey, "No key is approved for it.%s", v.perhaps(app, t))
+		few.Code = NoKey
 	case count < app.MinPins:
-		refuse(BelowMinPins, "%s needs %d pins (min_pins), and %s approved for it.%s", app.Name, app.MinPins, keysAre(count), v.perhaps(app, t))
+		few.Code = BelowMinPins
 	case !backup && app.MinPins > 1 && len(served) > 0:
-		refuse(NoBackupKey, "All keys approved for it are served now: none is a backup.%s", v.perhaps(app, t))
+		few.Code = NoBackupKey
+	}
+	if few.Code != "" && refusal == nil {
+		few.Because, few.Do = v.another(app, t)
+		refuse(few)
 	}
 	if p.Reach == OneBelow {
 		hs.Names = slices.Clone(t.hosts)
@@ -147,23 +133,24 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Refusal) {
 	return hs, refusal
 }
 
-// differ tells of hosts of one pattern that serve different keys: they must not
-// share pins.
-func (v *View) differ(app *App, t *target) string {
+// differ returns two hosts of one pattern that serve different keys, which must not share
+// pins; nil if there are none.
+func (v *View) differ(app *App, t *target) []string {
 	var first []Pin
 	for i, h := range t.hosts {
 		keys := v.pinnable(t.Pattern, v.served[h], app.Role)
 		if i == 0 {
 			first = keys
 		} else if !slices.Equal(first, keys) {
-			return fmt.Sprintf("%s and %s serve different keys, which are not to share pins. Name the hosts one by one among the app's hosts.", t.hosts[0], h)
+			return []string{t.hosts[0], h}
 		}
 	}
-	return ""
+	return nil
 }
 
-// perhaps names keys that are known for a host and approved by nobody.
-func (v *View) perhaps(app *App, t *target) string {
+// another returns how to get another key: which ones are known for a host and wait for
+// approval, or that one has to be declared.
+func (v *View) another(app *App, t *target) (because []Finding, do []Action) {
 	p := t.Pattern
 	var waiting []Pin
 	for _, c := range v.coming(t) {
@@ -171,14 +158,15 @@ func (v *View) perhaps(app *App, t *target) string {
 			waiting = append(waiting, pin)
 		}
 	}
-	if len(waiting) == 0 {
-		return fmt.Sprintf(" Declare another: %s.", declareAnother(app.Role, p))
+	switch len(waiting) {
+	case 0:
+		return nil, []Action{{Do: Declare, Role: app.Role, Host: p}}
+	case 1:
+		do = []Action{v.approve(waiting[0], app.Role, p)}
+	default:
+		do = []Action{{Do: Approve, If: Ours, Role: app.Role, Host: p, Pins: waiting}}
 	}
-	command := fmt.Sprintf("ctwatch pins approve PIN --host %s --reason TEXT", shellWord(p.String()))
-	if len(waiting) == 1 {
-		command = v.approve(waiting[0], app.Role, p)
-	}
-	return fmt.Sprintf(" Certificates were issued for %s, which nobody has approved: if that is %s, %s.", pinList(waiting), app.Role.words(), command)
+	return []Finding{{Code: KeysWaiting, Pins: waiting}}, do
 }
 
 // date fills in what the set rests on and for how long.
@@ -219,11 +207,4 @@ func (v *View) date(app *App, set *Set) {
 	}
 	io.WriteString(digest, fmt.Sprint(set.Revoked))
 	set.Plan = hex.EncodeToString(digest.Sum(nil)[:8])
-}
-
-func keysAre(n int) string {
-	if n == 1 {
-		return "only 1 key is"
-	}
-	return fmt.Sprintf("only %d keys are", n)
 }

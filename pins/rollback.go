@@ -1,7 +1,6 @@
 package pins
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -74,21 +73,23 @@ func (j *judge) retract(p *HostPlan, newest []Pin) {
 		}
 		if foreign {
 			// What is served may be somebody else's, and this the key to go back to.
-			j.keep(p, pin, fmt.Sprintf("Keep %s while %s serves a key that nobody has approved.", pin, j.Pattern))
+			j.keep(p, pin, KeepWhileForeign, time.Time{}, time.Time{})
 			continue
 		}
 		k := j.v.anyKey(pin)
 		if until := j.v.rollback(j.app, &j.target, k); !until.IsZero() {
-			j.keep(p, pin, fmt.Sprintf("Keep %s, which was served until %s, until %s: a rollback needs it.", pin, day(k.ChangedAt), day(until)))
+			j.keep(p, pin, KeepForRollback, k.ChangedAt, until)
 			continue
 		}
 		p.Remove = append(p.Remove, pin)
 	}
 }
 
-func (j *judge) keep(p *HostPlan, pin Pin, why string) {
+func (j *judge) keep(p *HostPlan, pin Pin, why Code, from, until time.Time) {
 	p.Keep = append(p.Keep, pin)
-	j.more = append(j.more, why)
+	f := j.about(why)
+	f.Pin, f.From, f.Until = pin, from, until
+	j.more = append(j.more, f)
 }
 
 // useless reports whether a pin that is not served is no fallback any more: it was

@@ -30,7 +30,7 @@ type Set struct {
 	// wrong with those that are: sorted by host. A host that is withheld is among Hosts
 	// with what was published of it before, less what is not good any more; or not at
 	// all, if nothing is left of that.
-	Withheld, Warnings []Refusal
+	Withheld, Warnings []Finding
 }
 
 // A HostSet is the pins of one host, or of all hosts that a pattern stands for.

@@ -1,21 +1,24 @@
 package pins
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Unprobed reports whether the configuration turns off looking at what a pattern's hosts
 // serve. What is known of them then is what a person had looked at.
 func (v *View) Unprobed(p Pattern) bool { return v.unprobed != nil && v.unprobed(p) }
 
-// howToLook says what to do about hosts that are not looked at.
-func howToLook(p Pattern) string {
-	const on = "Turn it on (endpoints of its domain, and probe.interval)"
-	if p.Reach != Exact {
-		return on + "."
+// unseen returns why it is not known what a pattern's hosts serve.
+func (v *View) unseen(app *App, p Pattern) Finding {
+	f := Finding{Code: NotReached, App: app.Name, Host: p, Role: app.Role, Do: []Action{{Do: ProbeHost, Host: p}}}
+	switch {
+	case v.Unprobed(p):
+		f.Code, f.Do = ProbingOff, []Action{{Do: EnableProbing, Host: p}}
+		if p.Reach == Exact {
+			f.Do = append(f.Do, Action{Do: ProbeHost, Host: p})
+		}
+	case p.Reach != Exact:
+		f.Code, f.Do = NoKnownHost, []Action{{Do: ListEndpoints, Host: p}}
 	}
-	return fmt.Sprintf("%s, or look once: ctwatch probe --record %s.", on, p)
+	return f
 }
 
 // LastLook says when a pattern's hosts were looked at, the oldest look first, if looking
@@ -29,17 +32,20 @@ func (v *View) LastLook(app *App, p Pattern) (at time.Time) {
 	return oldest(t.served)
 }
 
-// noteLastLook says of hosts that are not looked at, whatever else is said of them, of when
-// it is what is known of them.
+// noteLastLook adds, for a host that is not probed, when what is known of it was seen.
 func (j *judge) noteLastLook() {
-	at := j.v.LastLook(j.app, j.Pattern)
-	switch {
-	case !j.v.Unprobed(j.Pattern):
-	case !at.IsZero():
-		j.more = append(j.more, fmt.Sprintf("What it serves was last looked at on %s: probing is off.", day(at)))
-	case j.why.status != StatusUnknown || j.pinning == 0:
-		j.more = append(j.more, "What it serves is not looked at: probing is off.")
+	if !j.v.Unprobed(j.Pattern) {
+		return
 	}
+	if at := j.v.LastLook(j.app, j.Pattern); !at.IsZero() {
+		j.more = append(j.more, lastProbed(j.app, j.Pattern, at))
+	} else if j.status != StatusUnknown || j.pinning == 0 {
+		j.more = append(j.more, j.about(ProbingOff))
+	}
+}
+
+func lastProbed(app *App, p Pattern, at time.Time) Finding {
+	return Finding{Code: LastProbed, App: app.Name, Host: p, From: at}
 }
 
 func oldest(served []*Served) (at time.Time) {

@@ -25,25 +25,25 @@ func TestProbingOffIsSaid(t *testing.T) {
 		Name: "shop", Hosts: patterns(t, api, www, "*.example.com", "*.cdn.example.com"), Role: pins.RoleLeaf, MinPins: 1,
 		Versions: []pins.Version{ships("1.0", api, "L", "B"), ships("0.9", "*.example.com", "W", "V")},
 	}
-	const notLooked, lastLook = "is not looked at: probing is off", "last looked at on 2026-11-03: probing is off"
+	const notLooked, lastLook = "Code:probing_off", "Code:last_probed"
 	plans := view().Plan(app)
 	for i, want := range []string{notLooked, lastLook, notLooked, ""} {
-		if why := plans[i].Why; want != "" && !strings.Contains(why, want) || want == "" && strings.Contains(why, "probing") {
+		if why := planData(plans[i]); want != "" && !strings.Contains(why, want) || want == "" && strings.Contains(why, "prob") {
 			t.Errorf("%s: %s", plans[i].Host, why)
 		}
 	}
-	if plans[0].Status != pins.StatusUnknown || !strings.Contains(plans[0].Why, "probe --record "+api) {
-		t.Errorf("%s: %s", plans[0].Status, plans[0].Why)
+	if plans[0].Status != pins.StatusUnknown || !strings.Contains(planData(plans[0]), "Do:probe") {
+		t.Errorf("%s: %s", plans[0].Status, planData(plans[0]))
 	}
 	set, err := view().Publish(&pins.App{Name: "shop", Hosts: patterns(t, api, www), Role: pins.RoleLeaf, MinPins: 1}, pins.Published{})
-	if err != nil || len(set.Withheld) != 1 || set.Withheld[0].Code != pins.NotProbed || !strings.Contains(set.Withheld[0].Why, "probing is off") {
+	if err != nil || len(set.Withheld) != 1 || set.Withheld[0].Code != pins.NotProbed || !strings.Contains(data(set.Withheld[0]), notLooked) {
 		t.Errorf("%v: %+v", err, set.Withheld)
 	}
 
 	off = false
 	for _, p := range view().Plan(app) {
-		if strings.Contains(p.Why, "probing") {
-			t.Errorf("%s: %s", p.Host, p.Why)
+		if strings.Contains(planData(p), notLooked) || strings.Contains(planData(p), lastLook) {
+			t.Errorf("%s: %s", p.Host, planData(p))
 		}
 	}
 	if at := view().LastLook(app, app.Hosts[1]); !at.IsZero() {

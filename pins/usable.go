@@ -1,7 +1,6 @@
 package pins
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -11,27 +10,29 @@ import (
 // compared with what is known of the keys. Gates, plans and imports all ask here;
 // exports ask Requirement.Hashes.
 
-// unusable says why a client can make no use of the pin of a requirement with an
-// index; "" if it can, as far as is known. Unsure says what is not known of the key
-// and would have to be for that; "" for nothing.
-func (v *View) unusable(r Requirement, i int) (why, unsure string) {
+// unusable returns why a client cannot use the pin of a requirement with an index; nil if
+// it can, as far as is known. Unsure is what is not known of the key and would have to be
+// known for that; nil for nothing.
+func (v *View) unusable(r Requirement, i int) (why, unsure *Finding) {
 	pin, place := r.Pins[i], r.Place(i)
-	if err := pin.Check(); err != nil {
-		return fmt.Sprintf("It pins a value that no app should: %v.", err), ""
+	if pin.Check() != nil {
+		return impossible(pin), nil
 	}
 	roles := v.rolesOf(pin)
-	switch algorithm := v.algorithm(pin); {
+	f := &Finding{Pin: pin, At: place, Algorithm: v.algorithm(pin), Algorithms: r.Algorithms}
+	switch {
 	case len(roles) > 0 && !slices.ContainsFunc(roles, place.Takes):
-		if place == AtLeaf {
-			return fmt.Sprintf("It has %s, the key of a CA, where the client compares only the key of the server's own certificate: it never matches. Pin the leaf's key there, or move this one to where the client looks for those of CAs.", pin), ""
-		}
-		return fmt.Sprintf("It has %s, the key of a server's own certificate, where the client compares only the keys of CAs: it never matches. Move it to where the client looks for the leaf's key, or pin a CA's key there.", pin), ""
-	case !r.Hashes(algorithm):
-		return fmt.Sprintf("It pins %s, whose algorithm is %s: the app crashes when it meets such a key. Its client can hash %s: use one of these.", pin, algorithm, wordList(r.Algorithms)), ""
-	case r.Algorithms != nil && algorithm == "":
-		return "", fmt.Sprintf("The algorithm of %s is not known: the app crashes when it meets a key that is not one of %s.", pin, wordList(r.Algorithms))
+		f.Code, f.Role = PinMisplaced, roles[0]
+		f.Do = []Action{{Do: MovePin, Role: roles[0]}}
+	case !r.Hashes(f.Algorithm):
+		f.Code, f.Do = KeyUnhashable, []Action{{Do: ReplaceKey, Algorithms: r.Algorithms}}
+	case r.Algorithms != nil && f.Algorithm == "":
+		f.Code = AlgorithmUnknown
+		return nil, f
+	default:
+		return nil, nil
 	}
-	return "", ""
+	return f, nil
 }
 
 // rolesOf lists the roles that a key is known in: those in which it is trusted, and
@@ -89,7 +90,7 @@ func (v *View) pinnable(p Pattern, served []*Served, r Role) (out []Pin) {
 // and of which ok holds.
 func (v *View) hasUsable(r Requirement, ok func(Pin) bool) bool {
 	for i, pin := range r.Pins {
-		if why, _ := v.unusable(r, i); why == "" && ok(pin) {
+		if why, _ := v.unusable(r, i); why == nil && ok(pin) {
 			return true
 		}
 	}
@@ -98,15 +99,15 @@ func (v *View) hasUsable(r Requirement, ok func(Pin) bool) bool {
 
 // Unusable lists the pins of an app's hosts that its client can make no use of,
 // whatever is served.
-func (v *View) Unusable(app *App, rules Rules) (problems []Problem) {
+func (v *View) Unusable(app *App, rules Rules) (problems []Finding) {
 	for _, p := range app.Hosts {
 		t := v.target(app, p)
 		c := checker{app: app, target: t}
 		for _, h := range t.orSample() {
 			for _, r := range rules.Requirements(h, v.now) {
 				for i := range r.Pins {
-					if why, _ := v.unusable(r, i); why != "" {
-						c.bad("%s", why)
+					if why, _ := v.unusable(r, i); why != nil {
+						c.bad(*why)
 					}
 				}
 			}
@@ -123,27 +124,25 @@ type Explainer interface {
 	Unpinned(host string, at time.Time) string
 }
 
-// unpinned says that rules do not pin a host, and why.
-func unpinned(rules Rules, host string, at time.Time) string {
-	why := fmt.Sprintf("The file does not pin %s.", host)
+// notPinning returns the finding that a file does not pin a host, and why.
+func notPinning(rules Rules, host string, at time.Time) Finding {
+	f := Finding{Code: FileNotPinning, Names: []string{host}}
 	if e, ok := rules.(Explainer); ok {
-		if more := e.Unpinned(host, at); more != "" {
-			return why + " " + more
-		}
+		f.Detail = e.Unpinned(host, at)
 	}
-	return why
+	return f
 }
 
-// Pins reports whether rules pin any of an app's hosts now. Where they do not, why
-// has a sentence for each host.
-func (v *View) Pins(app *App, rules Rules) (yes bool, why []string) {
+// Pins reports whether rules pin any of an app's hosts now. Where they do not, why has a
+// finding for each host.
+func (v *View) Pins(app *App, rules Rules) (yes bool, why []Finding) {
 	for _, p := range app.Hosts {
 		t := v.target(app, p)
 		for _, h := range t.orSample() {
 			if len(rules.Requirements(h, v.now)) > 0 {
 				return true, nil
 			}
-			why = append(why, unpinned(rules, h, v.now))
+			why = append(why, notPinning(rules, h, v.now))
 		}
 	}
 	return false, why

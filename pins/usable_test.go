@@ -31,23 +31,23 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 		"leaf keys anywhere":            {pins.Requirement{Pins: pinsOf("L", "B")}, []pins.Key{L, B}, nil, nil},
 		"CA keys among the issuers":     {pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J")}, []pins.Key{I, J}, nil, nil},
 		"CA keys among those sent":      {pins.Requirement{At: pins.AtSent, Pins: pinsOf("I", "J")}, []pins.Key{I, J}, nil, nil},
-		"leaf keys among the issuers":   {pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("L", "B")}, []pins.Key{L, B}, []string{"only the keys of CAs", "only the keys of CAs", "no backup"}, nil},
-		"a leaf key among those sent":   {pins.Requirement{At: pins.AtSent, Pins: pinsOf("L", "I", "J")}, []pins.Key{L, I, J}, []string{"only the keys of CAs"}, nil},
-		"a CA key for the leaf":         {pins.Requirement{At: pins.AtLeaf, Pins: pinsOf("L", "B", "I")}, []pins.Key{L, B, I}, []string{"the key of a CA"}, nil},
+		"leaf keys among the issuers":   {pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("L", "B")}, []pins.Key{L, B}, []string{"Code:pin_misplaced", "Code:pin_misplaced", "Code:file_no_backup"}, nil},
+		"a leaf key among those sent":   {pins.Requirement{At: pins.AtSent, Pins: pinsOf("L", "I", "J")}, []pins.Key{L, I, J}, []string{"Code:pin_misplaced"}, nil},
+		"a CA key for the leaf":         {pins.Requirement{At: pins.AtLeaf, Pins: pinsOf("L", "B", "I")}, []pins.Key{L, B, I}, []string{"Code:pin_misplaced"}, nil},
 		"each of both kinds":            {pins.Requirement{At: pins.AtSent, Pins: pinsOf("L", "I"), Leaves: 1}, []pins.Key{L, I}, nil, nil},
-		"each of both kinds, swapped":   {pins.Requirement{At: pins.AtSent, Pins: pinsOf("I", "L"), Leaves: 1}, []pins.Key{L, I}, []string{"the key of a CA", "only the keys of CAs", "no backup"}, nil},
-		"a leaf key that was only seen": {pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "X")}, []pins.Key{I, J, key(t, "X", pins.StateSeen)}, []string{"only the keys of CAs"}, nil},
+		"each of both kinds, swapped":   {pins.Requirement{At: pins.AtSent, Pins: pinsOf("I", "L"), Leaves: 1}, []pins.Key{L, I}, []string{"Code:pin_misplaced", "Code:pin_misplaced", "Code:file_no_backup"}, nil},
+		"a leaf key that was only seen": {pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "X")}, []pins.Key{I, J, key(t, "X", pins.StateSeen)}, []string{"Code:pin_misplaced"}, nil},
 		// Anyone can have a log show our key as that of an issuer.
 		"a leaf key seen as an issuer's": {
 			pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "L")},
 			[]pins.Key{I, J, L, issuerKey(t, "L", pins.StateSeen)},
-			[]string{"only the keys of CAs"},
+			[]string{"Code:pin_misplaced"},
 			nil,
 		},
 		"an issuer key of another host": {
 			pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("I", "J", "K")},
 			[]pins.Key{I, J, issuerKey(t, "K", pins.StateApproved, "www.example.com")},
-			[]string{"approved for www.example.com"},
+			[]string{"Code:key_other_hosts"},
 			nil,
 		},
 		"keys that it can hash": {
@@ -56,14 +56,14 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 		"a key that it cannot hash": {
 			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few},
 			[]pins.Key{withAlgorithm(L, "RSA 2048"), withAlgorithm(B, "Ed25519")},
-			[]string{"whose algorithm is Ed25519: the app crashes"},
+			[]string{"Algorithm:Ed25519"},
 			nil,
 		},
 		"a bare pin": {
 			pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: few},
 			[]pins.Key{withAlgorithm(L, "RSA 2048"), B},
 			nil,
-			[]string{"is not known: the app crashes when"},
+			[]string{"Code:algorithm_unknown"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,17 +72,18 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 			facts := pins.Facts{Now: now, Keys: c.keys}
 			ver := asking(c.want)
 			v := pins.NewView(&facts)
-			problems, warnings := v.Check(&app, ver.Rules)
-			problems = slices.DeleteFunc(problems, func(p pins.Problem) bool { return strings.Contains(p.Why, "no backup") })
-			expectProblems(t, "problems", problems, slices.DeleteFunc(slices.Clone(c.problems), func(s string) bool { return s == "no backup" }))
-			expectProblems(t, "warnings", warnings, c.warnings)
+			a := v.Check(&app, ver.Rules)
+			const noBackup = "Code:file_no_backup"
+			problems := slices.DeleteFunc(a.Problems, func(f pins.Finding) bool { return f.Code == pins.FileNoBackup })
+			expectFindings(t, "problems", problems, slices.DeleteFunc(slices.Clone(c.problems), func(s string) bool { return s == noBackup }))
+			expectFindings(t, "warnings", a.Warnings, c.warnings)
 
 			// What is served changes nothing of it.
 			facts.Served = []pins.Served{served(api, end, "L", "I", "R")}
-			served, _ := pins.NewView(&facts).Check(&app, ver.Rules)
-			for _, p := range problems {
-				if !slices.Contains(served, p) {
-					t.Errorf("once a host is served, it does not say %q", p.Why)
+			served := data(pins.NewView(&facts).Check(&app, ver.Rules).Problems...)
+			for _, f := range problems {
+				if !strings.Contains(served, strings.Trim(data(f), "[]")) {
+					t.Errorf("once a host is served, it does not say %s", data(f))
 				}
 			}
 		})
@@ -96,8 +97,8 @@ func TestPlanIsBrokenByPinsOfNoUse(t *testing.T) {
 	app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2}
 	app.Versions = []pins.Version{asking(pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("L", "B")})}
 	v := pins.NewView(&pins.Facts{Now: now, Keys: []pins.Key{L, B}})
-	if p := v.Plan(&app)[0]; p.Status != pins.StatusBroken || !strings.Contains(p.Why, "only the keys of CAs") {
-		t.Errorf("status %s: %s", p.Status, p.Why)
+	if p := v.Plan(&app)[0]; p.Status != pins.StatusBroken || !strings.Contains(planData(p), "Code:pin_misplaced") {
+		t.Errorf("status %s: %s", p.Status, planData(p))
 	}
 	if got := v.Unusable(&app, app.Versions[0].Rules); len(got) != 2 {
 		t.Errorf("of no use: %v", got)
@@ -109,7 +110,7 @@ func TestPlanIsBrokenByPinsOfNoUse(t *testing.T) {
 		Now: now, Keys: []pins.Key{withAlgorithm(L, "RSA 2048"), withAlgorithm(B, "Ed25519")}, Served: []pins.Served{served(api, days(60), "L", "I")},
 	})
 	if p := v.Plan(&app)[0]; p.Status != pins.StatusNoBackup {
-		t.Errorf("status %s: %s", p.Status, p.Why)
+		t.Errorf("status %s: %s", p.Status, planData(p))
 	}
 }
 
@@ -130,25 +131,25 @@ func TestGateAsksAboutEachChain(t *testing.T) {
 		"the one root is pinned":             {pins.Requirement{Pins: pinsOf("R")}, []pins.Chain{chain("L", "I", "R")}, nil, ""},
 		"both roots are":                     {pins.Requirement{Pins: pinsOf("R", "S")}, []pins.Chain{chain("L", "I", "R"), chain("L", "I", "S")}, nil, ""},
 		"the intermediate is":                {pins.Requirement{Pins: pinsOf("I")}, []pins.Chain{chain("L", "I", "R"), chain("L", "I", "S")}, nil, ""},
-		"one of the two":                     {pins.Requirement{Pins: pinsOf("R")}, []pins.Chain{chain("L", "I", "R"), chain("L", "I", "S")}, nil, "ends at the root CN=S"},
+		"one of the two":                     {pins.Requirement{Pins: pinsOf("R")}, []pins.Chain{chain("L", "I", "R"), chain("L", "I", "S")}, nil, "Root:CN=S"},
 		"what is above is known":             {pins.Requirement{Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I"), Open: true}}, map[pins.Pin][]pins.Chain{pin("I"): {chain("R")}}, ""},
-		"what is above is known in two ways": {pins.Requirement{Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I"), Open: true}}, map[pins.Pin][]pins.Chain{pin("I"): {chain("R"), chain("S")}}, "ends at the root CN=S"},
-		"a root that is not sent":            {pins.Requirement{At: pins.AtSent, Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I", "R"), Added: 1}}, nil, "add that certificate"},
+		"what is above is known in two ways": {pins.Requirement{Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I"), Open: true}}, map[pins.Pin][]pins.Chain{pin("I"): {chain("R"), chain("S")}}, "Root:CN=S"},
+		"a root that is not sent":            {pins.Requirement{At: pins.AtSent, Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I", "R"), Added: 1}}, nil, "Code:issuer_not_sent"},
 		"a root that is sent":                {pins.Requirement{At: pins.AtSent, Pins: pinsOf("R")}, []pins.Chain{chain("L", "I", "R")}, nil, ""},
-		"a root that the gate adds":          {pins.Requirement{At: pins.AtSent, Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I"), Open: true}}, map[pins.Pin][]pins.Chain{pin("I"): {chain("R")}}, "add that certificate"},
+		"a root that the gate adds":          {pins.Requirement{At: pins.AtSent, Pins: pinsOf("R")}, []pins.Chain{{Pins: pinsOf("L", "I"), Open: true}}, map[pins.Pin][]pins.Chain{pin("I"): {chain("R")}}, "Code:issuer_not_sent"},
 		"an Ed25519 leaf below a pinned CA":  {pins.Requirement{Pins: pinsOf("I"), Algorithms: few}, []pins.Chain{of(chain("L", "I"), "Ed25519", "RSA 2048")}, nil, ""},
-		"a P-521 CA above a pinned leaf":     {pins.Requirement{Pins: pinsOf("L"), Algorithms: few}, []pins.Chain{of(chain("L", "I"), "RSA 2048", "ECDSA P-521")}, nil, "crashes at the key"},
+		"a P-521 CA above a pinned leaf":     {pins.Requirement{Pins: pinsOf("L"), Algorithms: few}, []pins.Chain{of(chain("L", "I"), "RSA 2048", "ECDSA P-521")}, nil, "Code:chain_crashes"},
 		"a CA whose algorithm is not known":  {pins.Requirement{Pins: pinsOf("L"), Algorithms: few}, []pins.Chain{of(chain("L", "I"), "RSA 2048", "")}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleIssuer, MinPins: 1, Versions: []pins.Version{asking(c.want)}}
 			v := pins.NewView(&pins.Facts{Now: now, Above: c.above})
-			problems, _ := v.Gate(&app, patterns(t, api), c.chains...)
+			a := v.Gate([]pins.App{app}, pins.Candidate{Names: patterns(t, api), Chains: c.chains})
 			var want []string
 			if c.why != "" {
 				want = []string{c.why}
 			}
-			expectProblems(t, "problems", problems, want)
+			expectFindings(t, "problems", a.Problems, want)
 		})
 	}
 }
@@ -165,10 +166,10 @@ func TestRecommendTakesARootForItsChain(t *testing.T) {
 		why    string
 	}{
 		"the root is approved":          {[]pins.Key{R, S}, well, pinsOf("R", "S"), ""},
-		"another intermediate is":       {[]pins.Key{issuerKey(t, "J", pins.StateDeclared, api), S}, well, nil, "not approved"},
+		"another intermediate is":       {[]pins.Key{issuerKey(t, "J", pins.StateDeclared, api), S}, well, nil, string(pins.NotApproved)},
 		"the intermediate and the root": {[]pins.Key{R, S, issuerKey(t, "I", pins.StateDeclared, api)}, well, pinsOf("I", "R", "S"), ""},
-		"the root, of another chain":    {[]pins.Key{S}, well, nil, "not approved"},
-		"a compromised intermediate":    {[]pins.Key{R, S, issuerKey(t, "I", pins.StateCompromised, api)}, well, nil, "compromised"},
+		"the root, of another chain":    {[]pins.Key{S}, well, nil, string(pins.NotApproved)},
+		"a compromised intermediate":    {[]pins.Key{R, S, issuerKey(t, "I", pins.StateCompromised, api)}, well, nil, string(pins.KeyCompromised)},
 		"two intermediates of one root": {[]pins.Key{R, S}, []pins.Served{well[0], served(api, days(60), "M", "J", "R")}, pinsOf("R", "S"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

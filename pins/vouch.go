@@ -1,9 +1,6 @@
 package pins
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // A pin is of use to an app only if somebody vouches for its key: a person, or a rule
 // that a person wrote, for the very host. This file says who vouches, and what stands
@@ -24,7 +21,7 @@ func (v *View) vouched(pin Pin, place Position, host string) bool {
 // that is not in the chains served.
 func (v *View) isBackup(r Requirement, i int, host string, served []*Served) bool {
 	useless, _ := v.unusable(r, i)
-	return useless == "" && !inChains(served, r.Pins[i]) && v.vouched(r.Pins[i], r.Place(i), host)
+	return useless == nil && !inChains(served, r.Pins[i]) && v.vouched(r.Pins[i], r.Place(i), host)
 }
 
 // hasBackup reports whether a requirement has a pin to fall back on.
@@ -37,47 +34,44 @@ func (v *View) hasBackup(r Requirement, host string, served []*Served) bool {
 	return false
 }
 
-// doubts says of the pins of a requirement that are not served why they are no backup.
-func (v *View) doubts(r Requirement, host string, served []*Served) (out string) {
-	const most = 3
-	n := 0
+// doubts returns why each pin of a requirement that is not served is no backup.
+func (v *View) doubts(r Requirement, host string, served []*Served) (out []Finding) {
 	for i, pin := range r.Pins {
-		if inChains(served, pin) || v.isBackup(r, i, host, served) {
-			continue
+		if !inChains(served, pin) && !v.isBackup(r, i, host, served) {
+			out = append(out, v.doubt(r, i, host))
 		}
-		if n++; n > most {
-			return out + " Nor do others."
-		}
-		out += fmt.Sprintf(" %s does not count: %s.", pin, v.doubt(r, i, host))
 	}
 	return out
 }
 
-// doubt says why a pin that no chain shows is no backup, as the end of a sentence.
-func (v *View) doubt(r Requirement, i int, host string) string {
+// doubt returns why a pin that no chain shows is no backup.
+func (v *View) doubt(r Requirement, i int, host string) Finding {
 	pin := r.Pins[i]
 	k := v.anyKey(pin)
 	if other := v.keys[pin].issuer; other != nil && r.Place(i).Takes(RoleIssuer) && !k.State.Trusted() {
 		k = other
 	}
 	useless, _ := v.unusable(r, i)
+	f := Finding{Pin: pin, Host: Pattern{Name: host}}
 	switch {
 	case pin.Check() != nil:
-		return "no key can have it"
+		return *impossible(pin)
 	case k == nil:
-		return "nobody has declared it"
+		f.Code = KeyUndeclared
 	case v.isCompromised(pin):
-		return "it is compromised"
+		f.Code, f.State = KeyGivenUp, StateCompromised
 	case v.isRejected(pin):
-		return "its certificate is rejected"
-	case useless != "":
-		return "its client can make no use of it"
+		f.Code, f.Certificate = KeyRejected, v.rejectedID(pin)
+	case useless != nil:
+		f.Code, f.Because = KeyUnusable, []Finding{*useless}
 	case k.State == StateSeen:
-		return "nobody has approved it"
+		f.Code = KeyUnapproved
 	case !k.State.Coming():
-		return "it is " + string(k.State)
+		f.Code, f.State = KeyGivenUp, k.State
+	default:
+		f.Code, f.Scope = KeyOtherHosts, k.ApprovedFor
 	}
-	return fmt.Sprintf("it is approved for %s and not for %s", patternList(k.ApprovedFor), host)
+	return f
 }
 
 // isCompromised reports whether a pin's key leaked. One that leaked is of no use in

@@ -1,6 +1,8 @@
 package pins_test
 
 import (
+	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +17,6 @@ func planOf(t *testing.T, f *pins.Facts, versions ...pins.Version) pins.HostPlan
 	app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: 14 * 24 * time.Hour, Versions: versions}
 	f.Now = now
 	p := pins.NewView(f).Plan(&app)[0]
-	t.Log(p.Why)
 	return p
 }
 
@@ -32,17 +33,17 @@ func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
 		ok      bool
 		why     string
 	}{
-		"32 random bytes":           {why: "nobody has declared it"},
-		"the pin of nothing":        {version: pins.Version{Name: "1", Rules: testRules{of: map[string][]pins.Requirement{api: {{Pins: []pins.Pin{pin("L"), pins.FromSPKI(nil)}}}}}}, why: "no key can have it"},
-		"a key that was only seen":  {keys: []pins.Key{key(t, "X", pins.StateSeen)}, why: "nobody has approved it"},
-		"of a rejected certificate": {keys: []pins.Key{key(t, "X", pins.StateSeen)}, issued: []pins.Issued{rogue}, why: "its certificate is rejected"},
-		"approved for another host": {keys: []pins.Key{key(t, "X", pins.StateApproved, "www.example.com")}, why: "approved for www.example.com and not for"},
-		"retired":                   {keys: []pins.Key{key(t, "X", pins.StateRetired, api)}, why: "it is retired"},
-		"retiring":                  {keys: []pins.Key{key(t, "X", pins.StateRetiring, api)}, why: "it is retiring"},
-		"compromised":               {keys: []pins.Key{key(t, "X", pins.StateCompromised, api)}, why: "it is compromised"},
+		"32 random bytes":           {why: "Code:key_undeclared"},
+		"the pin of nothing":        {version: pins.Version{Name: "1", Rules: testRules{of: map[string][]pins.Requirement{api: {{Pins: []pins.Pin{pin("L"), pins.FromSPKI(nil)}}}}}}, why: "Code:key_impossible"},
+		"a key that was only seen":  {keys: []pins.Key{key(t, "X", pins.StateSeen)}, why: "Code:key_unapproved"},
+		"of a rejected certificate": {keys: []pins.Key{key(t, "X", pins.StateSeen)}, issued: []pins.Issued{rogue}, why: "Code:key_rejected"},
+		"approved for another host": {keys: []pins.Key{key(t, "X", pins.StateApproved, "www.example.com")}, why: "Code:key_other_hosts"},
+		"retired":                   {keys: []pins.Key{key(t, "X", pins.StateRetired, api)}, why: "State:retired"},
+		"retiring":                  {keys: []pins.Key{key(t, "X", pins.StateRetiring, api)}, why: "State:retiring"},
+		"compromised":               {keys: []pins.Key{key(t, "X", pins.StateCompromised, api)}, why: "State:compromised"},
 		"a CA's among leaf pins": {
 			version: leafAndIssuer("1", pinsOf("L", "X"), pinsOf("I")), keys: []pins.Key{issuerKey(t, "X", pins.StateApproved, api)},
-			why: "its client can make no use of it",
+			why: "Code:key_unusable",
 		},
 		"declared":                    {keys: []pins.Key{key(t, "X", pins.StateDeclared, ".example.com")}, ok: true},
 		"approved":                    {keys: []pins.Key{key(t, "X", pins.StateApproved, api)}, ok: true},
@@ -64,7 +65,7 @@ func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
 			if name == "the pin of nothing" && !slices.Equal(p.Remove, []pins.Pin{pins.FromSPKI(nil)}) {
 				t.Errorf("remove %v", p.Remove)
 			}
-			if p.Status != pins.StatusNoBackup || !strings.Contains(p.Why, " does not count: ") || !strings.Contains(p.Why, c.why) {
+			if p.Status != pins.StatusNoBackup || !strings.Contains(planData(p), c.why) {
 				t.Errorf("status %s, want %s and %q", p.Status, pins.StatusNoBackup, c.why)
 			}
 		})
@@ -82,16 +83,17 @@ func TestDangerousKeyServedIsNeverOK(t *testing.T) {
 		keys   []pins.Key
 		issued []pins.Issued
 		why    string
+		pin    string // L
 	}{
-		"compromised":              {keys: []pins.Key{key(t, "L", pins.StateCompromised, api)}, why: "which is compromised"},
-		"its issuer's compromised": {keys: []pins.Key{key(t, "L", pins.StateDeployed, api), issuerKey(t, "I", pins.StateCompromised, api)}, why: pin("I").String() + ", which is compromised"},
-		"compromised in any role":  {keys: []pins.Key{key(t, "L", pins.StateSeen), issuerKey(t, "L", pins.StateCompromised)}, why: "which is compromised"},
-		"the certificate rejected": {keys: []pins.Key{key(t, "L", pins.StateDeployed, api)}, issued: []pins.Issued{ofServed}, why: "which was rejected"},
-		"the key rejected":         {keys: []pins.Key{key(t, "L", pins.StateSeen)}, issued: []pins.Issued{rejected(issued(t, "9", api, "L", "I"))}, why: "which was rejected"},
+		"compromised":              {keys: []pins.Key{key(t, "L", pins.StateCompromised, api)}, why: "Code:served_compromised"},
+		"its issuer's compromised": {keys: []pins.Key{key(t, "L", pins.StateDeployed, api), issuerKey(t, "I", pins.StateCompromised, api)}, why: "Code:served_compromised", pin: "I"},
+		"compromised in any role":  {keys: []pins.Key{key(t, "L", pins.StateSeen), issuerKey(t, "L", pins.StateCompromised)}, why: "Code:served_compromised"},
+		"the certificate rejected": {keys: []pins.Key{key(t, "L", pins.StateDeployed, api)}, issued: []pins.Issued{ofServed}, why: "Code:served_rejected"},
+		"the key rejected":         {keys: []pins.Key{key(t, "L", pins.StateSeen)}, issued: []pins.Issued{rejected(issued(t, "9", api, "L", "I"))}, why: "Code:served_rejected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := planOf(t, &pins.Facts{Keys: append(c.keys, B), Served: served, Issued: c.issued}, ships("1", api, "L", "B"))
-			if p.Status != pins.StatusWillBreak || !strings.Contains(p.Why, c.why) || !strings.Contains(p.Why, pin("B").String()+": serve that") {
+			if p.Status != pins.StatusWillBreak || !strings.Contains(planData(p), c.why) || !strings.Contains(planData(p), "Pin:"+pin(cmp.Or(c.pin, "L")).String()) || !serves(p, "B") {
 				t.Errorf("status %s", p.Status)
 			}
 			if slices.Contains(p.Remove, pin("B")) {
@@ -101,9 +103,16 @@ func TestDangerousKeyServedIsNeverOK(t *testing.T) {
 	}
 	t.Run("refused, too", func(t *testing.T) {
 		p := planOf(t, &pins.Facts{Keys: []pins.Key{key(t, "L", pins.StateCompromised, api), B}, Served: served}, ships("1", api, "B", "C"))
-		if p.Status != pins.StatusBroken || strings.Contains(p.Why, "pins approve "+pin("L").String()) {
+		if p.Status != pins.StatusBroken || strings.Contains(planData(p), "Do:approve") {
 			t.Errorf("status %s", p.Status)
 		}
+	})
+}
+
+// serves reports whether a plan says to serve a key.
+func serves(p pins.HostPlan, key string) bool {
+	return slices.ContainsFunc(p.Findings[0].Do, func(a pins.Action) bool {
+		return a.Do == pins.ServeKey && slices.Contains(a.Pins, pin(key))
 	})
 }
 
@@ -120,7 +129,7 @@ func TestForeignKeyRemovesNothing(t *testing.T) {
 	if want := pinsOf("C"); !slices.Equal(p.Remove, want) {
 		t.Errorf("remove %v, want %v", p.Remove, want)
 	}
-	if want := pinsOf("L", "O"); !slices.Equal(p.Keep, want) || !strings.Contains(p.Why, "Keep "+pin("L").String()+" while") {
+	if want := pinsOf("L", "O"); !slices.Equal(p.Keep, want) || !strings.Contains(planData(p), "Code:keep_while_foreign") {
 		t.Errorf("keep %v, want %v", p.Keep, want)
 	}
 	p = planOf(t, &pins.Facts{Keys: keys, Served: []pins.Served{served(api, days(60), "B", "I")}}, version)
@@ -146,13 +155,13 @@ func TestRotationLeavesTimeToRollBack(t *testing.T) {
 		issued  []pins.Issued
 		keep    bool
 		export  bool
-		because string
+		because time.Time // until then
 	}{
-		"out since today":                    {out: 0, keep: true, export: true, because: "until 2026-12-07"},
-		"out for almost the lead time":       {out: lead - 1, keep: true, export: true, because: "until 2026-11-24"},
+		"out since today":                    {out: 0, keep: true, export: true, because: days(14)},
+		"out for almost the lead time":       {out: lead - 1, keep: true, export: true, because: days(1)},
 		"out for the lead time":              {out: lead},
 		"out for long":                       {out: 200},
-		"a certificate is good still":        {out: 200, issued: []pins.Issued{certificate(api, days(30))}, keep: true, export: true, because: "until 2026-12-23"},
+		"a certificate is good still":        {out: 200, issued: []pins.Issued{certificate(api, days(30))}, keep: true, export: true, because: days(30)},
 		"it is rejected":                     {out: 200, issued: []pins.Issued{rejected(certificate(api, days(30)))}},
 		"it is for another host":             {out: 200, issued: []pins.Issued{certificate("www.example.com", days(30))}},
 		"a person retired it":                {by: "alice", out: 0, issued: []pins.Issued{certificate(api, days(30))}},
@@ -186,8 +195,8 @@ func TestRotationLeavesTimeToRollBack(t *testing.T) {
 			if p.Status != want || slices.Contains(p.Keep, pin("O")) != c.keep || slices.Contains(p.Remove, pin("O")) == c.keep {
 				t.Errorf("status %s, keep %v, remove %v", p.Status, p.Keep, p.Remove)
 			}
-			if !strings.Contains(p.Why, c.because) {
-				t.Errorf("it does not say %q", c.because)
+			if !c.because.IsZero() && !slices.ContainsFunc(p.Findings, func(f pins.Finding) bool { return f.Code == pins.KeepForRollback && f.Until.Equal(c.because) }) {
+				t.Errorf("it is not kept until %v: %s", c.because, planData(p))
 			}
 			if slices.Contains(p.Add, pin("O")) {
 				t.Error("it is to be added")
@@ -213,7 +222,7 @@ func TestExportCountsNoServedKeyAsBackup(t *testing.T) {
 		Now: now, Served: []pins.Served{served(api, days(60), "L", "I", "R")},
 		Keys: []pins.Key{issuerKey(t, "I", pins.StateDeployed, api), issuerKey(t, "R", pins.StateDeployed, api)},
 	}
-	if set, _, err := pins.NewView(f).Recommend(&app); err == nil || !strings.Contains(err.Error(), "none is a backup") {
+	if set, _, err := pins.NewView(f).Recommend(&app); err == nil || !strings.Contains(err.Error(), string(pins.NoBackupKey)) {
 		t.Errorf("%v, %v", set.Hosts, err)
 	}
 }
@@ -229,8 +238,8 @@ func TestShippedLeakIsNeverOK(t *testing.T) {
 	if p.Status != pins.StatusWillBreak || p.Deadline == nil || !p.Deadline.Equal(days(0)) {
 		t.Errorf("status %s, deadline %v", p.Status, p.Deadline)
 	}
-	if !strings.Contains(p.Why, "version 1 accepts it") || !strings.Contains(p.Why, "Do it now.") {
-		t.Errorf("it says %q", p.Why)
+	if f := p.Findings[0]; f.Code != pins.ShippedCompromised || !slices.Equal(f.Versions, []string{"1"}) || !strings.Contains(planData(p), "Do:act_now") {
+		t.Errorf("found %s", planData(p))
 	}
 }
 
@@ -242,8 +251,9 @@ func TestOldVersionWithoutBackupIsDropped(t *testing.T) {
 		Served: []pins.Served{served(api, days(60), "L", "I")},
 	}
 	p := planOf(t, f, ships("2", api, "L", "B"), ships("1", api, "L"))
-	if p.Status != pins.StatusNoBackup || !strings.Contains(p.Why, "Version 2 has one") || !strings.Contains(p.Why, "ctwatch pins drop --app shop --version 1") {
-		t.Errorf("status %s: %s", p.Status, p.Why)
+	want := []pins.Action{{Do: pins.UpdateUsers, App: "shop", Version: "2"}, {Do: pins.DropVersion, App: "shop", Version: "1"}}
+	if p.Status != pins.StatusNoBackup || !reflect.DeepEqual(p.Findings[0].Do, want) {
+		t.Errorf("status %s: %s", p.Status, planData(p))
 	}
 }
 
@@ -253,9 +263,9 @@ func TestGateRefusesKeysGivenUp(t *testing.T) {
 	for _, state := range []pins.State{pins.StateRetired, pins.StateCompromised} {
 		f := &pins.Facts{Now: now, Keys: []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "X", state, api)}}
 		app := pins.App{Name: "shop", Hosts: []pins.Pattern{{Name: api}}, Role: pins.RoleLeaf, Versions: []pins.Version{ships("1", api, "L", "X")}}
-		problems, concerned := pins.NewView(f).Gate(&app, []pins.Pattern{{Name: api}}, pins.Chain{Pins: pinsOf("X", "I")})
-		if concerned != 1 || len(problems) != 1 || !strings.Contains(problems[0].Why, string(state)) {
-			t.Errorf("%s: %v", state, problems)
+		a := pins.NewView(f).Gate([]pins.App{app}, pins.Candidate{Names: app.Hosts, Chains: []pins.Chain{{Pins: pinsOf("X", "I")}}})
+		if a.Hosts != 1 || len(a.Problems) != 1 || a.Problems[0].Code != pins.KeyGivenUp || a.Problems[0].State != state {
+			t.Errorf("%s: %s", state, data(a.Problems...))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
 	"ctwatch/pins/publish"
@@ -108,7 +109,7 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 	}
 	var refusals pins.Refusals
 	if errors.As(err, &refusals) {
-		return fmt.Errorf("nothing was written:\n%w", err)
+		return fmt.Errorf("nothing was written:\n%s", words.Refusals(refusals))
 	} else if err != nil {
 		return err
 	}
@@ -146,10 +147,10 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 		return nil, err
 	}
 	for _, r := range doc.Set.Withheld {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is withheld (%s): %s\n", r.Host, r.Code, r.Why)
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is withheld (%s): %s\n", r.Host, r.Code, words.Finding(r))
 	}
 	for _, r := range doc.Set.Warnings {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is published all the same (%s): %s\n", r.Host, r.Code, r.Why)
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is published all the same (%s): %s\n", r.Host, r.Code, words.Finding(r))
 	}
 	if o.format == formatWultra {
 		return publish.Wultra(doc.Leaves, key)

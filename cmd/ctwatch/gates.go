@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,27 +52,15 @@ probing is off.
 					return err
 				}
 				_, f, rules, err := a.readPinFile(args[0], formatName)
-				r := answer{File: args[0], Format: f.Name}
+				var found pins.Answer
 				if p, ok := clientProblem(name, err); ok {
-					r.Problems = append(r.Problems, p)
+					found.Problems = append(found.Problems, p)
 				} else if err != nil {
 					return err
 				} else {
-					r.Problems, r.Warnings = d.view.Check(app, rules)
-					for _, p := range app.Hosts {
-						if at := d.view.LastLook(app, p); !at.IsZero() {
-							r.Warnings = append(r.Warnings, pins.Problem{App: name, Host: p, Why: fmt.Sprintf("It was compared with what was served on %s: probing is off.", day(at))})
-						}
-					}
-					for _, p := range d.view.Unseen(app) {
-						if d.view.Unprobed(p) {
-							r.unknown("%s is not looked at: probing is off. Look once: ctwatch probe --record HOST", p)
-							continue
-						}
-						r.unknown("%s could not be checked: no connection to it has succeeded yet. Try one: ctwatch probe --record", p)
-					}
+					found = d.view.Check(app, rules)
 				}
-				return a.answer(d, r, allow, answerWords{
+				return a.answer(d, answer{File: args[0], Format: f.Name}, found, allow, answerWords{
 					yes:     fmt.Sprintf("%s is safe to ship with %s.", args[0], name),
 					no:      fmt.Sprintf("%s is not safe to ship with %s:", args[0], name),
 					unknown: fmt.Sprintf("It is unknown whether %s is safe to ship with %s:", args[0], name),
@@ -132,21 +118,16 @@ func (a *app) gateFlags(c *cobra.Command, allow *bool) *cobra.Command {
 
 // An answer is what a gate prints with --json.
 type answer struct {
-	Safe        bool           `json:"safe"`    // known to be safe
-	Unknown     bool           `json:"unknown"` // too little is known to say that it is safe
-	Why         []string       `json:"why"`     // it is unknown
-	File        string         `json:"file"`
-	Format      string         `json:"format,omitempty"`
-	Certificate string         `json:"certificate,omitempty"` // ID
-	Pin         string         `json:"pin,omitempty"`         // of its key
-	Concerned   *int           `json:"hosts_concerned,omitempty"`
-	Problems    []pins.Problem `json:"problems"`
-	Warnings    []pins.Problem `json:"warnings"`
-}
-
-// unknown notes why it is not known that something is safe.
-func (r *answer) unknown(format string, args ...any) {
-	r.Unknown, r.Why = true, append(r.Why, ctwatch.Printable(fmt.Sprintf(format, args...), 1000))
+	Safe        bool            `json:"safe"`    // known to be safe
+	Unknown     bool            `json:"unknown"` // too little is known to say that it is safe
+	Why         []string        `json:"why"`     // it is unknown
+	File        string          `json:"file"`
+	Format      string          `json:"format,omitempty"`
+	Certificate string          `json:"certificate,omitempty"` // ID
+	Pin         string          `json:"pin,omitempty"`         // of its key
+	Concerned   *int            `json:"hosts_concerned,omitempty"`
+	Problems    []words.Problem `json:"problems"`
+	Warnings    []words.Problem `json:"warnings"`
 }
 
 // answerWords are the first line of an answer for people.
@@ -154,26 +135,22 @@ type answerWords struct{ yes, no, unknown string }
 
 // answer prints the answer of a gate, and returns errNo unless something is safe, or
 // unknown and allowed.
-func (a *app) answer(d *desk, r answer, allow bool, words answerWords) error {
+func (a *app) answer(d *desk, r answer, found pins.Answer, allow bool, first answerWords) error {
 	if d.missing != nil {
 		fmt.Fprintf(a.Stderr, "ctwatch: note: %v; only the configuration was considered\n", d.missing)
-		r.unknown("There is no database: what was imported, approved, reported as compromised and seen to be served is not known.")
+		found.Unknown = append(found.Unknown, pins.Finding{Code: pins.NoDatabase})
 	}
-	r.Safe = len(r.Problems) == 0 && !r.Unknown
-	for _, list := range []*[]pins.Problem{&r.Problems, &r.Warnings} {
-		if *list == nil {
-			*list = []pins.Problem{}
-		}
-	}
-	if r.Why == nil {
-		r.Why = []string{}
+	r.Safe, r.Unknown = found.Safe(), len(found.Unknown) > 0
+	r.Problems, r.Warnings, r.Why = words.Problems(found.Problems), words.Problems(found.Warnings), []string{}
+	for _, f := range found.Unknown {
+		r.Why = append(r.Why, ctwatch.Printable(words.Finding(f).String(), 1000))
 	}
 	if a.json {
 		if err := a.printJSON(r); err != nil {
 			return err
 		}
 	} else {
-		a.printAnswer(r, words)
+		a.printAnswer(r, first)
 	}
 	if len(r.Problems) > 0 || r.Unknown && !allow {
 		return errNo
@@ -181,61 +158,47 @@ func (a *app) answer(d *desk, r answer, allow bool, words answerWords) error {
 	return nil
 }
 
-func (a *app) printAnswer(r answer, words answerWords) {
-	head := words.no
+func (a *app) printAnswer(r answer, first answerWords) {
+	head := first.no
 	switch {
 	case r.Safe:
-		head = words.yes
+		head = first.yes
 	case len(r.Problems) == 0:
-		head = words.unknown
+		head = first.unknown
 	}
 	fmt.Fprintln(a.Stdout, ctwatch.Printable(head, 500))
 	for _, p := range r.Problems {
-		fmt.Fprintln(a.Stdout, paragraph("- "+problemWords(p)))
+		fmt.Fprintln(a.Stdout, paragraph("- "+p.String()))
 	}
 	for _, why := range r.Why {
 		fmt.Fprintln(a.Stdout, paragraph("- (unknown) "+why))
 	}
 	for _, p := range r.Warnings {
-		fmt.Fprintln(a.Stdout, paragraph("(note) "+problemWords(p)))
+		fmt.Fprintln(a.Stdout, paragraph("(note) "+p.String()))
 	}
-}
-
-func problemWords(p pins.Problem) string {
-	who := p.App
-	if p.Version != "" {
-		who += " " + p.Version
-	}
-	if p.Host != (pins.Pattern{}) {
-		who += ", " + p.Host.String()
-	}
-	if p.Place != "" {
-		who += ", line " + p.Place
-	}
-	return who + ": " + p.Why
 }
 
 // clientProblem returns what is wrong with a file that can be read, and that its client
 // would ignore or crash on, or that pins what no key has; ok is false for another error, or none.
-func clientProblem(app string, err error) (p pins.Problem, ok bool) {
+func clientProblem(app string, err error) (f pins.Finding, ok bool) {
 	var client *format.ClientError
 	var noKey *pins.NoKeyError
 	switch {
 	case errors.As(err, &client):
-		p = pins.Problem{App: app, Why: client.Error()}
+		f = pins.Finding{Code: pins.FileUnreadable, App: app, Detail: client.Error()}
 	case errors.As(err, &noKey):
-		p = pins.Problem{App: app, Why: noKey.Error()}
+		f = pins.Finding{Code: pins.FileUnreadable, App: app, Detail: noKey.Error()}
 	default:
-		return p, false
+		return f, false
 	}
 	var at *format.SyntaxError
 	if errors.As(err, &at) {
-		p.Why = at.Err.Error()
+		f.Detail = at.Err.Error()
 		if at.Line > 0 {
-			p.Place = fmt.Sprintf("%d:%d", at.Line, at.Column)
+			f.Place = fmt.Sprintf("%d:%d", at.Line, at.Column)
 		}
 	}
-	return p, true
+	return f, true
 }
 
 func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, certs [][]byte, allow bool) error {
@@ -250,7 +213,7 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 	case len(c.Names) == 0:
 		return fmt.Errorf("%s: the certificate names no host: want the one that a server is to serve, with its chain", file)
 	}
-	chains, note, err := d.possibleChains(ctx, c.ID, certs)
+	chains, incomplete, err := d.possibleChains(ctx, c.ID, certs)
 	if err != nil {
 		return err
 	}
@@ -260,47 +223,15 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 			names = append(names, p)
 		}
 	}
-	r := answer{File: file, Certificate: c.ID.String(), Pin: c.Key.Pin.String(), Concerned: new(int)}
-	for i := range apps {
-		problems, concerned := d.view.Gate(&apps[i], names, chains...)
-		*r.Concerned += concerned
-		r.Problems = append(r.Problems, problems...)
-		if now := time.Now(); concerned > 0 && !c.NotAfter.IsZero() && now.After(c.NotAfter) {
-			for _, h := range apps[i].Hosts {
-				if slices.ContainsFunc(names, func(n pins.Pattern) bool { return n.Covers(h) }) {
-					r.Problems = append(r.Problems, pins.Problem{App: apps[i].Name, Host: h, Why: fmt.Sprintf("It ended on %s: every client refuses it.", c.NotAfter.UTC().Format(time.DateOnly))})
-				}
-			}
-		}
-		for _, u := range apps[i].Unreadable {
-			if concerned > 0 {
-				r.unknown("What was imported for version %s of %s cannot be read (%s), so it was not checked. Import it again with --replace, or take it out: ctwatch pins drop", u.Name, apps[i].Name, u.Why)
-			}
-		}
-		if concerned > 0 && len(apps[i].Versions)+len(apps[i].Unreadable) == 0 {
-			r.unknown("No released version of %s is recorded, so nothing was checked for it. Record one: ctwatch pins import, or shipped in the configuration.", apps[i].Name)
-		}
+	found := d.view.Gate(apps, pins.Candidate{Names: names, NotAfter: c.NotAfter, Chains: chains})
+	if len(found.Problems) > 0 && incomplete != nil {
+		incomplete.App, incomplete.Host = found.Problems[0].App, found.Problems[0].Host
+		found.Warnings = append(found.Warnings, *incomplete)
 	}
-	if len(r.Problems) > 0 && note != "" {
-		r.Warnings = append(r.Warnings, pins.Problem{App: r.Problems[0].App, Host: r.Problems[0].Host, Why: note})
-	}
-	if *r.Concerned == 0 {
-		var asked []string
-		for i := range apps {
-			asked = append(asked, apps[i].Name)
-		}
-		r.unknown("No name of the certificate is a host of an app (%s), so nothing was checked.", words.Short(asked, 5))
-	}
-	return a.answer(d, r, allow, answerWords{
-		yes:     fmt.Sprintf("%s is safe to deploy: every supported app version accepts it (%s checked).", file, appHosts(*r.Concerned)),
+	r := answer{File: file, Certificate: c.ID.String(), Pin: c.Key.Pin.String(), Concerned: &found.Hosts}
+	return a.answer(d, r, found, allow, answerWords{
+		yes:     fmt.Sprintf("%s is safe to deploy: every supported app version accepts it (%s checked).", file, words.Count(found.Hosts, "app host")),
 		no:      fmt.Sprintf("Deploying %s would break these apps:", file),
 		unknown: fmt.Sprintf("It is unknown whether deploying %s would break an app:", file),
 	})
-}
-
-func appHosts(n int) string {
-	if n == 1 {
-		return "1 app host"
-	}
-	return fmt.Sprintf("%d app hosts", n)
 }

@@ -12,6 +12,7 @@ import (
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
 	"ctwatch/store"
@@ -70,7 +71,7 @@ type imported struct {
 	Hosts      []pins.Pattern        `json:"hosts"` // that the file speaks of
 	Pins       map[string][]pins.Pin `json:"pins"`  // by host of the app
 	Unapproved []pins.Pin            `json:"unapproved"`
-	Useless    []pins.Problem        `json:"useless"`            // pins that the client can make no use of
+	Useless    []words.Problem       `json:"useless"`            // pins that the client can make no use of
 	Replaced   []string              `json:"replaced,omitempty"` // what differs from what was recorded before
 }
 
@@ -87,13 +88,13 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 		return err
 	}
 	if yes, why := d.view.Pins(app, rules); !yes {
-		return fmt.Errorf("%s pins none of the hosts of %s: %s", o.file, o.app, strings.Join(why, " "))
+		return fmt.Errorf("%s pins none of the hosts of %s: %s", o.file, o.app, words.Sentences(why...))
 	}
 	before, err := recorded(ctx, d.db, o.app, o.version)
 	if err != nil {
 		return err
 	}
-	out := imported{App: o.app, Version: o.version, Format: f.Name, Hosts: rules.Patterns(), Pins: make(map[string][]pins.Pin), Unapproved: []pins.Pin{}, Useless: []pins.Problem{}}
+	out := imported{App: o.app, Version: o.version, Format: f.Name, Hosts: rules.Patterns(), Pins: make(map[string][]pins.Pin), Unapproved: []pins.Pin{}, Useless: []words.Problem{}}
 	same := false
 	if before != nil {
 		same = before.Format == f.Name && bytes.Equal(before.Content, data)
@@ -114,7 +115,7 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 			return err
 		}
 	}
-	out.Useless = append(out.Useless, d.view.Unusable(app, rules)...)
+	out.Useless = append(out.Useless, words.Problems(d.view.Unusable(app, rules))...)
 	return a.printImported(d, f, out)
 }
 
@@ -205,14 +206,14 @@ func (a *app) printImported(d *desk, f format.Format, out imported) error {
 		out.Pins[p.Host.String()] = p.Shipped[out.Version]
 		for _, pin := range p.Shipped[out.Version] {
 			leaf, issuer := d.view.Doubt(pin, pins.RoleLeaf, p.Host), d.view.Doubt(pin, pins.RoleIssuer, p.Host)
-			if leaf == "" || issuer == "" || slices.Contains(out.Unapproved, pin) {
+			if leaf == nil || issuer == nil || slices.Contains(out.Unapproved, pin) {
 				continue
 			}
 			out.Unapproved = append(out.Unapproved, pin)
 			if app.Role == pins.RoleIssuer {
 				leaf = issuer
 			}
-			doubts = append(doubts, leaf)
+			doubts = append(doubts, words.Finding(*leaf).String())
 		}
 	}
 	if a.json {
@@ -239,7 +240,7 @@ func (a *app) printImported(d *desk, f format.Format, out imported) error {
 		fmt.Fprintln(a.Stdout, ctwatch.Printable(doubt, 1000))
 	}
 	for _, p := range out.Useless {
-		fmt.Fprintln(a.Stdout, paragraph(problemWords(p)))
+		fmt.Fprintln(a.Stdout, paragraph(p.String()))
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -16,23 +15,23 @@ import (
 
 // possibleChains lists the chains that clients may build for a certificate that is about
 // to be served, by the trust anchors of this machine. Where these verify none, it is the
-// one that can be built by signature from the file, and note says why it ends there; ""
-// if it does not.
-func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]byte) (chains []pins.Chain, note string, err error) {
+// one that can be built by signature from the file, and incomplete says why it ends there;
+// nil if it does not.
+func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]byte) (chains []pins.Chain, incomplete *pins.Finding, err error) {
 	known, err := d.plan.Certificates(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	sent, err := parseAll(certs)
 	if err == nil {
 		chains, err = chain.Verified(sent, chain.Options{Roots: d.plan.Roots, Known: known, At: validAt(sent[0], time.Now())})
 	}
 	if err == nil {
-		return chains, "", nil
+		return chains, nil, nil
 	}
 	c := chainOf(certs)
 	if c.Open {
-		note = fmt.Sprintf("The chain was not completed, since no root that this machine trusts verifies it: %v. Give the whole chain, install the public roots (ca-certificates), or name a file of roots in SSL_CERT_FILE.", err)
+		incomplete = &pins.Finding{Code: pins.ChainIncomplete, Detail: err.Error(), Do: []pins.Action{{Do: pins.GiveChain}}}
 	}
 	if len(c.Pins) == 1 {
 		// A log that has the certificate tells of its issuer, too.
@@ -40,10 +39,10 @@ func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]by
 		if err == nil && !known.Issuer.Pin.IsZero() {
 			c.Pins = append(c.Pins, known.Issuer.Pin)
 		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, "", err
+			return nil, nil, err
 		}
 	}
-	return []pins.Chain{c}, note, nil
+	return []pins.Chain{c}, incomplete, nil
 }
 
 // validAt is when a certificate that is about to be served has to be valid: now, or when

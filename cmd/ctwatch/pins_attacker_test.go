@@ -141,12 +141,12 @@ func (a *attack) checkTrust(rt *rapid.T) {
 		for _, p := range d.view.Plan(app) {
 			for _, pin := range theirs {
 				if slices.Contains(p.Add, pin) {
-					rt.Fatalf("%s, %s: the attacker's key is to be added: %s", app.Name, p.Host, p.Why)
+					rt.Fatalf("%s, %s: the attacker's key is to be added: %v", app.Name, p.Host, p.Findings)
 				}
 			}
 			for _, key := range ourKeys {
 				if slices.Contains(p.Remove, worldPin(key)) {
-					rt.Fatalf("%s, %s: %s of ours is to be removed: %s", app.Name, p.Host, key, p.Why)
+					rt.Fatalf("%s, %s: %s of ours is to be removed: %v", app.Name, p.Host, key, p.Findings)
 				}
 			}
 		}

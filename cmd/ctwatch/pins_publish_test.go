@@ -29,7 +29,7 @@ func TestRevocationIsPublishedAtOnce(t *testing.T) {
 	if !slices.Equal(got.Revoked, []pins.Pin{backup}) || got.Serial <= before.Serial || len(got.Withheld) > 0 {
 		t.Errorf("%+v", got)
 	}
-	if r := d.fetch("pins/" + shop + ".xml"); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, apiHost+": "+pins.BelowMinPins) {
+	if r := d.fetch("pins/" + shop + ".xml"); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, apiHost+": "+string(pins.BelowMinPins)) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if plan := p.plan(); plan.Warning != pins.BelowMinPins || plan.Withheld != "" || plan.Status != pins.StatusNoBackup || !slices.Contains(plan.Remove, backup) {
@@ -102,7 +102,7 @@ apps:
 	// One of them has never had a key.
 	p.does(exitDone, "pins", "approve", api.LeafPin.String(), "--host", apiHost, "--reason", "ours")
 	got := d.untilPublished(s, api.LeafPin)
-	if len(got.Hosts) != 1 || got.Withheld[other] != pins.NotApproved {
+	if len(got.Hosts) != 1 || got.Withheld[other] != string(pins.NotApproved) {
 		t.Errorf("%+v", got)
 	}
 	metric := func(host string) string { return fmt.Sprintf("ctwatch_pins_withheld{app=%q,host=%q}", shop, host) }
@@ -116,7 +116,7 @@ apps:
 	if out[other].Withheld != pins.NotApproved || out[apiHost].Withheld != "" {
 		t.Errorf("%+v", out)
 	}
-	if text := p.does(exitDone, "pins", "plan"); !strings.Contains(text, pins.NotApproved) {
+	if text := p.does(exitDone, "pins", "plan"); !strings.Contains(text, string(pins.NotApproved)) {
 		t.Errorf("the plan does not say so: %s", text)
 	}
 
@@ -128,12 +128,12 @@ apps:
 	})
 	foreign := s.issue(ctlogtest.Request{Names: []string{other}, CommonName: other})
 	s.deploy(wwwServer, foreign)
-	s.eventually("it is withheld", func() bool { got, _ = d.jws(); return got.Withheld[other] == pins.NotApproved })
+	s.eventually("it is withheld", func() bool { got, _ = d.jws(); return got.Withheld[other] == string(pins.NotApproved) })
 	if !slices.Equal(got.Hosts[other], []pins.Pin{www.LeafPin}) || !slices.Equal(got.Hosts[apiHost], []pins.Pin{api.LeafPin}) {
 		t.Errorf("%+v", got)
 	}
 	r := d.fetch("pins/" + shop + ".plist")
-	if r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, other+": "+pins.NotApproved) || strings.Contains(r.body, apiHost) {
+	if r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, other+": "+string(pins.NotApproved)) || strings.Contains(r.body, apiHost) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	wultra := d.fetch("pins/" + shop + "/wultra")
@@ -141,7 +141,7 @@ apps:
 		t.Errorf("%d %s", wultra.status, wultra.body)
 	}
 	status, _, errs := p.tries("pins", "export", "--app", shop, "--format", "jws")
-	if status != exitDone || !strings.Contains(errs, other+" is withheld ("+pins.NotApproved+")") {
+	if status != exitDone || !strings.Contains(errs, other+" is withheld ("+string(pins.NotApproved)+")") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 	if status, _, errs := p.tries("pins", "export", "--app", shop, "--format", "jws", "--host", apiHost); status != exitUsage {

@@ -88,7 +88,7 @@ func TestARotationToADeclaredKeyCutsNobodyOff(t *testing.T) {
 	p.untilState(first.LeafPin, pins.StateRetiring)
 	// The old key stays for a rollback, until a person ends that.
 	d.untilPublished(s, first.LeafPin, next, spare)
-	if plan := p.plan(); plan.Status != pins.StatusNoBackup || !strings.Contains(plan.Why, "version 1.0 ships") || len(plan.Remove) > 0 || !slices.Contains(plan.Keep, first.LeafPin) {
+	if plan := p.plan(); plan.Status != pins.StatusNoBackup || !strings.Contains(plan.Why, "Version 1.0 has no backup") || len(plan.Remove) > 0 || !slices.Contains(plan.Keep, first.LeafPin) {
 		t.Errorf("after the rotation: %s, remove %v, keep %v: %s", plan.Status, plan.Remove, plan.Keep, plan.Why)
 	}
 	p.does(exitDone, "pins", "retire", first.LeafPin.String(), "--reason", "nobody is going to roll back")

@@ -24,6 +24,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -150,10 +151,10 @@ func (p person) does(want int, args ...string) (stdout string) {
 }
 
 // plan is the plan for the app's only host.
-func (p person) plan() pins.HostPlan {
+func (p person) plan() words.Plan {
 	p.t.Helper()
 	_, out, errs := p.tries("pins", "plan", "--json")
-	var plans []pins.HostPlan
+	var plans []words.Plan
 	if err := json.Unmarshal([]byte(out), &plans); err != nil || len(plans) != 1 {
 		p.t.Fatalf("pins plan: %v: %s%s", err, out, errs)
 	}

@@ -62,7 +62,7 @@ func (a *app) printPlans(plans []pins.HostPlan) error {
 		bad = bad || p.Status == pins.StatusBroken || p.Status == pins.StatusWillBreak
 	}
 	if a.json {
-		if err := a.printJSON(plans); err != nil {
+		if err := a.printJSON(words.Plans(plans)); err != nil {
 			return err
 		}
 	} else {
@@ -79,7 +79,7 @@ func (a *app) printPlans(plans []pins.HostPlan) error {
 		}
 		for _, p := range plans {
 			if p.Status != pins.StatusOK || len(p.Add)+len(p.Remove)+len(p.Keep) > 0 || p.Withheld+p.Warning != "" {
-				fmt.Fprintf(a.Stdout, "\n%s\n", paragraph(fmt.Sprintf("%s, %s: %s", p.App, p.Host, p.Why)))
+				fmt.Fprintf(a.Stdout, "\n%s\n", paragraph(fmt.Sprintf("%s, %s: %s", p.App, p.Host, words.Why(p))))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -95,7 +96,8 @@ func TestUnreadableVersionIsNeverOK(t *testing.T) {
 	host := pins.Pattern{Name: apiHost}
 	app := pins.App{Name: "shop", Hosts: []pins.Pattern{host}, Role: pins.RoleLeaf, MinPins: 1, Unreadable: []pins.Unreadable{{Name: "1.0", Why: "bad"}, {Name: "0.9", Why: "worse"}}}
 	plan := pins.NewView(&facts).Plan(&app)[0]
-	if plan.Status != pins.StatusUnknown || !strings.Contains(plan.Why, "version 1.0 cannot be read: bad.") || !strings.Contains(plan.Why, "1 other version") {
-		t.Errorf("%s: %s", plan.Status, plan.Why)
+	why := words.Why(plan)
+	if plan.Status != pins.StatusUnknown || !strings.Contains(why, "version 1.0 of shop cannot be read: bad.") || !strings.Contains(why, "1 other version") {
+		t.Errorf("%s: %s", plan.Status, why)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -35,7 +36,7 @@ func (p *Planner) conditions(ctx context.Context, r *Result, at time.Time) ([]ct
 // missing lists what an app's versions refuse: what is served, and what may be.
 func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
 	var out []ctwatch.Condition
-	add := func(what, id string, pin pins.Pin, why string) {
+	add := func(what, id string, f pins.Finding) {
 		if slices.ContainsFunc(out, func(c ctwatch.Condition) bool { return c.What == what }) {
 			return // the same key at another address
 		}
@@ -47,7 +48,7 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 				if c, err := p.Store.Certificate(ctx, id); err == nil {
 					cert = &c
 				}
-				e := ctwatch.PinMissingEvent(plan.App, host, subject, cert, pin, why, episode, at)
+				e := ctwatch.PinMissingEvent(plan.App, host, subject, cert, f.Pin, words.Finding(f).String(), episode, at)
 				// Of one certificate it is told twice: when it is issued, and when it is
 				// served all the same.
 				e.ID = ctwatch.NewEventID(e.Type, e.ID, what)
@@ -56,7 +57,7 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 		})
 	}
 	for _, b := range plan.Broken {
-		add("served "+b.Served.Chain.Leaf().String()+" "+b.Pin.String(), b.Served.ID, b.Pin, b.Why)
+		add("served "+b.Served.Chain.Leaf().String()+" "+b.Finding.Pin.String(), b.Served.ID, b.Finding)
 	}
 	for _, c := range plan.Coming {
 		if len(c.Refused) > 0 {
@@ -64,7 +65,7 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 			if c.Pin.IsZero() {
 				what = "coming " + c.Certificate
 			}
-			add(what, c.Certificate, c.Pin, c.Why)
+			add(what, c.Certificate, *c.Finding)
 		}
 	}
 	return out
@@ -85,14 +86,14 @@ func (p *Planner) candidates(r *Result, plan *pins.HostPlan, subject string, at 
 			}
 		}
 		host := plan.Host.String()
-		why := "The key " + pin.String() + " is approved for " + host + ", and the newest version of " + plan.App + " does not ship it: add it to the next one."
+		f := pins.Finding{Code: pins.KeyToShip, App: plan.App, Host: plan.Host, Pin: pin, Do: []pins.Action{{Do: pins.ShipPins}}}
 		if plan.Deadline != nil {
-			why += " Release that by " + plan.Deadline.Format(time.DateOnly) + "."
+			f.Do = append(f.Do, pins.Action{Do: pins.ReleaseBy, Until: *plan.Deadline, Past: !plan.Deadline.After(at)})
 		}
 		out = append(out, ctwatch.Condition{
 			Kind: ctwatch.PinCandidate, App: plan.App, Host: host, What: pin.String(),
 			Event: func(episode int64) ctwatch.Event {
-				return ctwatch.PinCandidateForApp(plan.App, host, subject, k, why, episode, at)
+				return ctwatch.PinCandidateForApp(plan.App, host, subject, k, words.Finding(f).String(), episode, at)
 			},
 		})
 	}

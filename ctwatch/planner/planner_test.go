@@ -181,7 +181,7 @@ func TestExpiringIsToldWhenRenewalIsDue(t *testing.T) {
 					l.now = begin.Add(time.Duration(age) * day)
 					p, due := l.plan(), age >= from
 					if want := map[bool]pins.Status{true: pins.StatusExpiring, false: pins.StatusOK}[due]; p.Status != want {
-						t.Fatalf("day %d: %s, want %s: %s", age, p.Status, want, p.Why)
+						t.Fatalf("day %d: %s, want %s: %v", age, p.Status, want, p.Findings)
 					}
 					events := l.told(ctwatch.CertificateExpiring)
 					told += len(events)
@@ -207,7 +207,7 @@ func TestMissingPinIsToldOnceForEachTime(t *testing.T) {
 		l.serves(c)
 		p := l.plan()
 		if (p.Status == pins.StatusBroken) != (c.ID == foreign.ID) {
-			t.Errorf("%s: %s", p.Status, p.Why)
+			t.Errorf("%s: %v", p.Status, p.Findings)
 		}
 		if c.ID == foreign.ID && (len(p.Remove) > 0 || p.Withheld != pins.NotApproved) {
 			t.Errorf("remove %v, withheld %q", p.Remove, p.Withheld)
@@ -222,7 +222,7 @@ func TestMissingPinIsToldOnceForEachTime(t *testing.T) {
 // A key to add is told with the time by which to release it, unless that says nothing:
 // a certificate that never outlives the lead time sets no deadline.
 func TestCandidateHasADeadlineOnlyIfItMeansSomething(t *testing.T) {
-	for life, want := range map[int]string{6: "", 90: "Release that by 2027-02-04"} {
+	for life, want := range map[int]string{6: "", 90: "Release by 2027-02-04"} {
 		l := newLab(t, shop("L", "B"))
 		l.approves("L")
 		l.approves("B")

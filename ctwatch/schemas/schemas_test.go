@@ -13,6 +13,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/schemas"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -246,7 +247,8 @@ func TestPlansAreWhatTheirSchemaSays(t *testing.T) {
 			ID: strings.Repeat("ab", 32), Names: []pins.Pattern{host}, Chain: pins.Chain{Pins: []pins.Pin{key}, Open: true}, NotBefore: at, NotAfter: at.AddDate(0, 1, 0),
 		}},
 	})
-	for _, p := range v.Plan(&pins.App{Name: "shop", Hosts: []pins.Pattern{host, {Name: "cdn.example.com", Reach: pins.OneBelow}}, Role: pins.RoleLeaf, MinPins: 2}) {
+	app := pins.App{Name: "shop", Hosts: []pins.Pattern{host, {Name: "cdn.example.com", Reach: pins.OneBelow}}, Role: pins.RoleLeaf, MinPins: 2}
+	for _, p := range words.Plans(v.Plan(&app)) {
 		if err := validate(t, s, marshal(t, p)); err != nil {
 			t.Errorf("%s: %v", p.Host, err)
 		}

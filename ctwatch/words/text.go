@@ -39,16 +39,17 @@ func Short(words []string, most int) string {
 }
 
 // few lists at most three values, and how many more there are.
-func few[T fmt.Stringer](values []T) string {
+func few[T fmt.Stringer](values []T) string { return List(some(values)) }
+
+func some[T fmt.Stringer](values []T) (out []string) {
 	const most = 3
-	var out []string
 	for _, v := range values[:min(most, len(values))] {
 		out = append(out, v.String())
 	}
 	if n := len(values) - most; n > 0 {
 		out = append(out, fmt.Sprintf("%d more", n))
 	}
-	return List(out)
+	return out
 }
 
 // First returns a copy of the first names, at most n, and how many are left out.
@@ -59,6 +60,15 @@ func First(names []string, n int) (first []string, more int) {
 
 // Day writes a date, in UTC.
 func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// span writes a length of time, in days if it is some.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= day && d%day == 0 {
+		return Count(int(d/day), "day")
+	}
+	return d.String()
+}
 
 // ShortID returns the first digits of a certificate's ID, enough to name it in a command.
 func ShortID(id string) string { return id[:min(16, len(id))] }
@@ -128,11 +138,11 @@ func Command(a pins.Action) string {
 	case pins.RetireKey:
 		return Shell("ctwatch", "pins", "retire", a.Pin.String(), "--reason", "TEXT")
 	case pins.AuthorizeCert:
-		return Shell("ctwatch", "certs", "authorize", a.Certificate, "--reason", "TEXT")
+		return Shell("ctwatch", "certs", "authorize", ShortID(a.Certificate), "--reason", "TEXT")
 	case pins.RejectCert:
-		return Shell("ctwatch", "certs", "reject", a.Certificate, "--reason", "TEXT")
+		return Shell("ctwatch", "certs", "reject", ShortID(a.Certificate), "--reason", "TEXT")
 	case pins.ShowCert:
-		return Shell("ctwatch", "certs", "show", a.Certificate)
+		return Shell("ctwatch", "certs", "show", ShortID(a.Certificate))
 	case pins.ShowPlan:
 		if a.App == "" {
 			return Shell("ctwatch", "pins", "plan")

@@ -186,14 +186,14 @@ func TestPlansAgreeWithEveryFormat(t *testing.T) {
 				}
 			}
 			if (len(refused) > 0) != (p.Status == pins.StatusBroken) {
-				rt.Fatalf("%s is %s, and refused by %v: %s", p.Host, p.Status, refused, p.Why)
+				rt.Fatalf("%s is %s, and refused by %v: %v", p.Host, p.Status, refused, p.Findings)
 			}
 			if p.Status == pins.StatusOK && served == 0 {
-				rt.Fatalf("%s is ok, and nothing is served: %s", p.Host, p.Why)
+				rt.Fatalf("%s is ok, and nothing is served: %v", p.Host, p.Findings)
 			}
 			named := make(map[string]bool)
 			for _, b := range p.Broken {
-				for _, version := range b.Refused {
+				for _, version := range b.Finding.Versions {
 					named[version] = true
 				}
 			}
@@ -267,7 +267,7 @@ func BenchmarkPlan500Apps(b *testing.B) {
 		for i := range apps {
 			for _, p := range v.Plan(&apps[i]) {
 				if p.Status != pins.StatusOK {
-					b.Fatal(p.Why)
+					b.Fatal(p.Findings)
 				}
 			}
 		}

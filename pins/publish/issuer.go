@@ -168,11 +168,11 @@ func (i *Issuer) set(ctx context.Context, v *pins.View, app *pins.App) (pins.Set
 // leaves returns the certificates of an app's hosts, except withheld ones, for clients
 // that pin certificates: those served now, and those in logs whose keys are approved.
 // Devices keep the fingerprints that are left out.
-func (i *Issuer) leaves(ctx context.Context, v *pins.View, app *pins.App, withheld []pins.Refusal) ([]pins.Leaf, error) {
+func (i *Issuer) leaves(ctx context.Context, v *pins.View, app *pins.App, withheld []pins.Finding) ([]pins.Leaf, error) {
 	var hosts []pins.Pattern
 	var trusted []pins.Pin
 	for _, p := range app.Hosts {
-		if slices.ContainsFunc(withheld, func(r pins.Refusal) bool { return r.Host == p }) {
+		if slices.ContainsFunc(withheld, func(r pins.Finding) bool { return r.Host == p }) {
 			continue
 		}
 		hosts = append(hosts, p)

@@ -315,8 +315,8 @@ func TestPlanSourceSaysWhatIsWithheld(t *testing.T) {
 	}
 	wantReason("before the first plan", "just started")
 	view, app = r.plan("A")
-	wantReason("without a backup key", apiHost+": "+pins.BelowMinPins)
-	wantReason("again", apiHost+": "+pins.BelowMinPins)
+	wantReason("without a backup key", apiHost+": "+string(pins.BelowMinPins))
+	wantReason("again", apiHost+": "+string(pins.BelowMinPins))
 	if n := strings.Count(r.log.String(), "pins are withheld"); n != 1 {
 		t.Errorf("it was logged %d times:\n%s", n, r.log.String())
 	}

@@ -88,7 +88,7 @@ func Payload(set pins.Set, serial int64, issued, refreshAfter, expires time.Time
 		if p.Withheld == nil {
 			p.Withheld = make(map[string]string, len(set.Withheld))
 		}
-		p.Withheld[w.Host.String()] = w.Code
+		p.Withheld[w.Host.String()] = string(w.Code)
 	}
 	return writeJSON(p)
 }

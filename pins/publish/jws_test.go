@@ -126,8 +126,8 @@ func TestPayloadIsWhatTheContractSays(t *testing.T) {
 // has pins; what a payload says can be read back.
 func TestPayloadSaysWhatIsWithheld(t *testing.T) {
 	set := shop(t)
-	set.Withheld = []pins.Refusal{{App: "shop", Host: pattern(t, "www.example.com"), Code: pins.NotApproved, Why: "secret"}}
-	set.Warnings = []pins.Refusal{{App: "shop", Host: pattern(t, "api.example.com"), Code: pins.BelowMinPins, Why: "secret"}}
+	set.Withheld = []pins.Finding{{App: "shop", Host: pattern(t, "www.example.com"), Code: pins.NotApproved, Detail: "secret"}}
+	set.Warnings = []pins.Finding{{App: "shop", Host: pattern(t, "api.example.com"), Code: pins.BelowMinPins, Detail: "secret"}}
 	got := document(t, set, 7).Payload
 	if !bytes.HasSuffix(got, []byte(`,"withheld":{"www.example.com":"served_key_not_approved"}}`)) || bytes.Contains(got, []byte("secret")) {
 		t.Errorf("%s", got)
@@ -177,8 +177,8 @@ func TestPayloadsThatWouldCutOffOrUnpinAreRefused(t *testing.T) {
 		"no app":           {func(s *pins.Set) { s.App = "" }, 1, now, hour, hour, "no name"},
 		"no UTF-8":         {func(s *pins.Set) { s.App = "\xff" }, 1, now, hour, hour, "no name"},
 		"no hosts":         {func(s *pins.Set) { s.Hosts = nil }, 1, now, hour, hour, "no hosts"},
-		"all withheld":     {func(s *pins.Set) { s.Withheld, s.Hosts, s.Revoked = []pins.Refusal{{Code: "x"}}, nil, nil }, 1, now, hour, hour, "no hosts"},
-		"withheld, no why": {func(s *pins.Set) { s.Withheld = []pins.Refusal{{Host: s.Hosts[0].Pattern}} }, 1, now, hour, hour, "nothing says why"},
+		"all withheld":     {func(s *pins.Set) { s.Withheld, s.Hosts, s.Revoked = []pins.Finding{{Code: "x"}}, nil, nil }, 1, now, hour, hour, "no hosts"},
+		"withheld, no why": {func(s *pins.Set) { s.Withheld = []pins.Finding{{Host: s.Hosts[0].Pattern}} }, 1, now, hour, hour, "nothing says why"},
 		"no pins":          {func(s *pins.Set) { s.Hosts[1].Pins = nil }, 1, now, hour, hour, "api.example.com: It has no pins"},
 		"empty pin":        {func(s *pins.Set) { s.Hosts[1].Pins[0] = pins.Pin{} }, 1, now, hour, hour, "empty"},
 		"revoked pin":      {func(s *pins.Set) { s.Revoked = append(s.Revoked, pin(1)) }, 1, now, hour, hour, "revoked"},

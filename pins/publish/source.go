@@ -82,7 +82,7 @@ func (s *PlanSource) Publication(ctx context.Context, name string) (*Publication
 }
 
 // withheld returns the public reasons for refusals; nil if there are none.
-func withheld(refusals []pins.Refusal) *Withheld {
+func withheld(refusals []pins.Finding) *Withheld {
 	if len(refusals) == 0 {
 		return nil
 	}
