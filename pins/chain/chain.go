@@ -1,8 +1,8 @@
-// Package chain builds the certificate chains that clients may build: from what a
-// server sends, to the trust anchors of a machine (RFC 5280 §6.1). Servers leave out
-// the root, and clients add it from their own trust stores. It does no I/O itself: which
-// roots are trusted is up to crypto/x509, which on Unix reads those of the system, or of
-// SSL_CERT_FILE and SSL_CERT_DIR.
+// Package chain builds the certificate chains that clients may build, from what a server
+// sends to the trust anchors of a machine (RFC 5280 §6.1). Servers leave out the root,
+// and clients add it from their own trust stores. The package does no I/O itself:
+// crypto/x509 reads the trusted roots, on Unix those of the system, or of SSL_CERT_FILE
+// and SSL_CERT_DIR.
 package chain
 
 import (
@@ -18,24 +18,23 @@ import (
 	"ctwatch/pins"
 )
 
-// Options say which chains are valid.
+// Options decide which chains are valid.
 type Options struct {
-	// Roots are the trust anchors; nil stands for those of the system.
+	// Roots are the trust anchors; nil means those of the system.
 	Roots *x509.CertPool
-	// Known are certificates of CAs that clients may have from elsewhere. Optional.
+	// Known are CA certificates that clients may have from elsewhere. Optional.
 	Known []*x509.Certificate
-	// At is the time at which chains have to be valid.
+	// At is when chains have to be valid.
 	At time.Time
 }
 
-// maxAnchors bounds how many intermediates of a trust store are gone beyond, one after
-// another.
+// maxAnchors bounds how often Verified continues beyond intermediates in a trust store.
 const maxAnchors = 8
 
-// Verified returns every valid chain for TLS servers from a leaf to a trust anchor,
-// the shortest first and those of the same keys once. Sent are the certificates that the
-// server sends, the leaf first and the others in any order. Of a CA that is cross-signed
-// there are several chains, and which of them a client builds depends on the client.
+// Verified returns every valid chain for TLS servers from a leaf to a trust anchor, the
+// shortest first, and chains of the same keys once. sent are the certificates that the
+// server sends, the leaf first and the others in any order. A cross-signed CA has several
+// chains, and which of them a client builds depends on the client.
 func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
 	others := x509.NewCertPool()
 	for _, c := range slices.Concat(sent[1:], o.Known) {
@@ -48,7 +47,7 @@ func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
 		if paths, err = sent[0].Verify(x509.VerifyOptions{Roots: o.Roots, Intermediates: others, CurrentTime: o.At}); err != nil {
 			return nil, err
 		}
-		// A trust store may have intermediates, too: clients go on to the root.
+		// A trust store may have intermediates, too: clients continue to the root.
 		fresh := false
 		for _, path := range paths {
 			if last := path[len(path)-1]; !SelfSigned(last) && !slices.ContainsFunc(added, last.Equal) {
@@ -83,8 +82,8 @@ func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
 	return out, nil
 }
 
-// Above returns what may follow the key of each CA's certificate in Known, up to a trust
-// anchor: pins.Facts has it of the same name. What no trust anchor verifies is left out.
+// Above returns, for pins.Facts.Above, what may follow the key of each CA certificate in
+// Known, up to a trust anchor. It leaves out what no trust anchor verifies.
 func Above(o Options) map[pins.Pin][]pins.Chain {
 	out := make(map[pins.Pin][]pins.Chain)
 	for _, c := range o.Known {
@@ -105,8 +104,8 @@ func Above(o Options) map[pins.Pin][]pins.Chain {
 	return out
 }
 
-// BySignature returns the path from the leaf that can be built from what was sent, in
-// whatever order that was. What signed nothing on the path, anyone may have put there.
+// BySignature returns the path from the leaf that can be built from what a server sent,
+// in any order. Certificates that signed nothing on the path are left out.
 func BySignature(sent []*x509.Certificate) []*x509.Certificate {
 	path, rest := sent[:1:1], slices.Clone(sent[1:])
 	for !SelfSigned(path[len(path)-1]) {
@@ -122,8 +121,8 @@ func BySignature(sent []*x509.Certificate) []*x509.Certificate {
 	return path
 }
 
-// SelfSigned reports whether a certificate is signed by its own key. SHA-1 will do: the
-// signature of a root protects nothing.
+// SelfSigned reports whether a certificate is signed by its own key. SHA-1 is accepted:
+// the signature of a root protects nothing.
 func SelfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawIssuer, c.RawSubject) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
@@ -138,7 +137,7 @@ func Of(path []*x509.Certificate) (c pins.Chain) {
 }
 
 // Algorithm names the kind and the size of a key, such as "ECDSA P-256", "RSA 2048" or
-// "Ed25519"; "" for a kind that crypto/x509 does not know.
+// "Ed25519"; "" for a kind that crypto/x509 does not support.
 func Algorithm(key any) string {
 	switch key := key.(type) {
 	case *rsa.PublicKey:

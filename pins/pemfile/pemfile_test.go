@@ -22,9 +22,9 @@ var (
 	ca   = block("CERTIFICATE", "its issuer's")
 )
 
-// TestReadTakesWhatPeopleHave: marks at the beginning, foreign line ends and text between
+// TestReadAcceptsCommonFiles: marks at the beginning, foreign line ends and text between
 // blocks hide nothing.
-func TestReadTakesWhatPeopleHave(t *testing.T) {
+func TestReadAcceptsCommonFiles(t *testing.T) {
 	for name, data := range map[string]string{
 		"plain":               leaf + ca,
 		"byte order mark":     mark + leaf + ca,

@@ -10,14 +10,14 @@ import (
 	"ctwatch/pins"
 )
 
-// A Resolver finds the addresses of a name. A *net.Resolver is one.
+// A Resolver looks up the addresses of a name, as *net.Resolver does.
 type Resolver interface {
-	// LookupNetIP is asked with the network "ip", and with a trailing dot behind
-	// names that have a dot, so that no search list applies to them.
+	// LookupNetIP is called with the network "ip", and with a trailing dot after names
+	// that contain a dot, so that no search list applies to them.
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// resolve returns the addresses to look at, and how many more there are.
+// resolve returns the addresses to probe, and how many more there are.
 func (p *Prober) resolve(ctx context.Context, e pins.Endpoint) (addrs []netip.AddrPort, more int, err error) {
 	host, port, err := e.Dial()
 	if err != nil {
@@ -37,10 +37,10 @@ func (p *Prober) resolve(ctx context.Context, e pins.Endpoint) (addrs []netip.Ad
 			return nil, 0, resolveFailure(host, err)
 		}
 		if len(ips) == 0 {
-			return nil, 0, &failure{text: host + ": the name has no address: check that DNS has an A or AAAA record for it"}
+			return nil, 0, &failure{text: host + ": the name has no address; check that DNS has an A or AAAA record for it"}
 		}
 	}
-	ips = inTurns(ips)
+	ips = interleave(ips)
 	more = max(0, len(ips)-p.cfg.MaxAddresses)
 	for _, ip := range ips[:len(ips)-more] {
 		addrs = append(addrs, netip.AddrPortFrom(ip, port))
@@ -48,10 +48,9 @@ func (p *Prober) resolve(ctx context.Context, e pins.Endpoint) (addrs []netip.Ad
 	return addrs, more, nil
 }
 
-// inTurns orders addresses in a way that does not depend on the order in which DNS
-// returned them, IPv4 and IPv6 in turns: what a bound leaves out is always the same,
-// and never all of a family.
-func inTurns(ips []netip.Addr) []netip.Addr {
+// interleave sorts addresses and alternates IPv4 and IPv6. So a bound always leaves out
+// the same addresses, whatever the order of the DNS reply, and never a whole family.
+func interleave(ips []netip.Addr) []netip.Addr {
 	var four, six []netip.Addr
 	for _, ip := range ips {
 		if ip = ip.Unmap(); ip.Is4() {
@@ -75,24 +74,24 @@ func inTurns(ips []netip.Addr) []netip.Addr {
 	return out
 }
 
-// refusal returns an error for an address that an endpoint must not lead to.
+// refusal returns an error if an endpoint must not lead to an address.
 func refusal(e pins.Endpoint, addr netip.AddrPort) error {
 	if e.Configured || public(addr.Addr()) {
 		return nil
 	}
-	return &failure{text: fmt.Sprintf("%s: not connected to, since this is no public address: name the endpoint in the configuration if it is meant to be there", addr)}
+	return &failure{text: fmt.Sprintf("%s: not connected to, since this is not a public address; if the endpoint is meant to be there, name it in the configuration", addr)}
 }
 
-// public reports whether an address is one that the public Internet routes to a
-// single machine, by the registries of special-purpose addresses (RFC 6890). Of
-// IPv6, nothing outside of what is assigned as global unicast is.
+// public reports whether the public Internet routes an address to a single machine, by
+// the registries of special-purpose addresses (RFC 6890). Of IPv6, only global unicast
+// addresses are public.
 func public(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if ip.Zone() != "" {
 		return false
 	}
 	if nat64 := netip.MustParsePrefix("64:ff9b::/96"); nat64.Contains(ip) {
-		// Where there is no IPv4, DNS64 writes its addresses so (RFC 6052 §2.1).
+		// DNS64 writes IPv4 addresses so where there is only IPv6 (RFC 6052 §2.1).
 		b := ip.As16()
 		return public(netip.AddrFrom4([4]byte(b[12:])))
 	}
@@ -104,14 +103,14 @@ func public(ip netip.Addr) bool {
 	})
 }
 
-// special are the blocks that are no public addresses: all special ones of IPv4, and
-// those of IPv6 inside of 2000::/3.
+// special are the blocks without public addresses: all special blocks of IPv4, and those
+// of IPv6 inside 2000::/3.
 var special = []string{
 	"0.0.0.0/8",       // this network (RFC 791)
 	"10.0.0.0/8",      // private (RFC 1918)
-	"100.64.0.0/10",   // carriers' shared space (RFC 6598)
+	"100.64.0.0/10",   // shared by carriers (RFC 6598)
 	"127.0.0.0/8",     // loopback (RFC 1122)
-	"169.254.0.0/16",  // link-local, and clouds' metadata services (RFC 3927)
+	"169.254.0.0/16",  // link-local, and the metadata services of clouds (RFC 3927)
 	"172.16.0.0/12",   // private (RFC 1918)
 	"192.0.0.0/24",    // protocol assignments (RFC 6890)
 	"192.0.2.0/24",    // documentation (RFC 5737)

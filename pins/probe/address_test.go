@@ -9,9 +9,9 @@ import (
 	"ctwatch/pins/probe"
 )
 
-// DNS answers are a stranger's: of an endpoint that nobody configured they must not
-// lead to the inside of a network.
-func TestOnlyPublicAddressesAreDialledUnlessConfigured(t *testing.T) {
+// TestOnlyConfiguredEndpointsMayBePrivate: only an endpoint that a person named may lead
+// to an address that is not public.
+func TestOnlyConfiguredEndpointsMayBePrivate(t *testing.T) {
 	for ip, public := range map[string]bool{
 		"1.1.1.1": true, "8.8.8.8": true, "100.63.255.255": true, "100.128.0.1": true, "172.15.0.1": true, "172.32.0.1": true,
 		"192.0.1.1": true, "198.17.0.1": true, "198.20.0.1": true, "223.255.255.254": true, "11.0.0.1": true, "126.255.255.255": true,
@@ -29,50 +29,52 @@ func TestOnlyPublicAddressesAreDialledUnlessConfigured(t *testing.T) {
 		"2606:4700::1%eth0": false, "fec0::1": false, "ff02::1": false, "ff0e::1": false,
 	} {
 		t.Run(ip, func(t *testing.T) {
-			dialled := false
+			dialed := false
 			p := probe.New(probe.Config{
 				Resolver: names{host: {ip}},
 				Dial: func(context.Context, string, string) (net.Conn, error) {
-					dialled = true
-					return nil, errNotDialled
+					dialed = true
+					return nil, errNotDialed
 				},
 			})
 			l := p.Look(t.Context(), pins.Endpoint{Host: host})
-			if dialled != public || len(l.Addresses) != 1 {
-				t.Errorf("dialled: %v, want %v: %+v", dialled, public, l)
+			if dialed != public || len(l.Addresses) != 1 {
+				t.Errorf("dialed: %v, want %v: %+v", dialed, public, l)
 			}
 			if !public {
-				mustFail(t, l.Err, host, "no public address", "name the endpoint in the configuration")
+				mustFail(t, l.Err, host, "not a public address", "name it in the configuration")
 				mustFail(t, l.Addresses[0].Err, l.Addresses[0].Addr)
 			}
 
-			dialled = false
-			if p.Look(t.Context(), pins.Endpoint{Host: host, Configured: true}); !dialled {
-				t.Error("configured, and not dialled")
+			dialed = false
+			if p.Look(t.Context(), pins.Endpoint{Host: host, Configured: true}); !dialed {
+				t.Error("configured, and not dialed")
 			}
 		})
 	}
 }
 
-func TestAPrivateAddressAmongPublicOnesIsLeftOut(t *testing.T) {
+// TestPrivateAddressAmongPublicOnes: of a host with public and private addresses, only
+// the public ones are dialed.
+func TestPrivateAddressAmongPublicOnes(t *testing.T) {
 	p := probe.New(probe.Config{
 		Resolver: names{host: {"127.0.0.1", "1.1.1.1", "fd00::1"}},
 		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
 			if address != "1.1.1.1:8443" {
-				t.Errorf("dialled %s", address)
+				t.Errorf("dialed %s", address)
 			}
-			return nil, errNotDialled
+			return nil, errNotDialed
 		},
 	})
 	l := p.Look(t.Context(), pins.Endpoint{Host: host, Target: host + ":8443"})
 	if l.Err != nil || len(l.Addresses) != 3 {
 		t.Fatalf("%+v", l)
 	}
-	for i, want := range []string{"not dialled", "no public address", "no public address"} {
+	for i, want := range []string{"not dialed", "not a public address", "not a public address"} {
 		mustFail(t, l.Addresses[i].Err, want)
 	}
 	// Nor is an address that is private itself, or a target, without a person's word.
 	for _, e := range []pins.Endpoint{{Host: "10.0.0.1"}, {Host: host, Target: "[::1]:443"}} {
-		mustFail(t, p.Look(t.Context(), e).Err, "no public address")
+		mustFail(t, p.Look(t.Context(), e).Err, "not a public address")
 	}
 }

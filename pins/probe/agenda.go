@@ -7,24 +7,24 @@ import (
 	"ctwatch/pins"
 )
 
-// A job is an endpoint that is looked at for ever.
+// A job is an endpoint that is probed again and again.
 type job struct {
 	endpoint pins.Endpoint
 
-	due     time.Time // of the next look; the zero time is before all others
-	begun   time.Time // the last look
-	running bool      // a look is under way
-	again   bool      // asked for meanwhile
-	gone    bool      // left the list meanwhile
+	due     time.Time // when the next look is due; the zero time comes first
+	begun   time.Time // when the last look began
+	running bool      // a look is in progress
+	again   bool      // requested while running
+	gone    bool      // removed from the list while running
 
-	retry   time.Duration // the last pause after a look that reached nothing; 0 after one that did
-	spread  bool          // no longer in step with the others
-	failing bool          // said to be
+	retry   time.Duration // the last pause after a failed look; 0 after a successful one
+	spread  bool          // the next look has a random offset from the others
+	failing bool          // as logged
 
-	place int // in the agenda's order; meaningless while running
+	place int // in the agenda's order; not valid while running
 }
 
-// An agenda knows which endpoint to look at next.
+// An agenda is a queue of endpoints, ordered by when they are due.
 type agenda struct {
 	jobs  map[pins.Endpoint]*job
 	order order // those that are not running
@@ -32,7 +32,7 @@ type agenda struct {
 
 func newAgenda() *agenda { return &agenda{jobs: make(map[pins.Endpoint]*job)} }
 
-// update makes the agenda one of these endpoints. The new ones are due at once.
+// update sets the endpoints of the agenda. New ones are due at once.
 func (a *agenda) update(endpoints []pins.Endpoint, now time.Time) {
 	listed := make(map[pins.Endpoint]bool, len(endpoints))
 	for _, e := range endpoints {
@@ -61,8 +61,8 @@ func (a *agenda) remove(j *job) {
 	heap.Remove(&a.order, j.place)
 }
 
-// hurry makes endpoints due before all others: all of them, or those of some hosts.
-func (a *agenda) hurry(all bool, hosts map[string]bool, now time.Time) {
+// expedite makes endpoints due before all others: all of them, or those of some hosts.
+func (a *agenda) expedite(all bool, hosts map[string]bool, now time.Time) {
 	for _, j := range a.jobs {
 		switch {
 		case !all && !hosts[j.endpoint.Host]:
@@ -75,15 +75,15 @@ func (a *agenda) hurry(all bool, hosts map[string]bool, now time.Time) {
 	}
 }
 
-// soonest returns when a job that is in a hurry is due.
+// soonest returns the earliest time at which a job may run again.
 func (j *job) soonest(now time.Time) time.Time {
-	if at := j.begun.Add(gap); at.After(now) {
+	if at := j.begun.Add(minPause); at.After(now) {
 		return at
 	}
 	return time.Time{}
 }
 
-// next takes out the endpoint that is to be looked at now, if there is one.
+// next removes and returns the endpoint that is due now; nil if none is.
 func (a *agenda) next(now time.Time) *job {
 	if len(a.order) == 0 || a.order[0].due.After(now) {
 		return nil
@@ -93,7 +93,7 @@ func (a *agenda) next(now time.Time) *job {
 	return j
 }
 
-// done puts an endpoint back that has been looked at.
+// done puts an endpoint back after a look.
 func (a *agenda) done(j *job, pause time.Duration, now time.Time) {
 	j.running = false
 	if j.gone {
@@ -108,7 +108,7 @@ func (a *agenda) done(j *job, pause time.Duration, now time.Time) {
 	heap.Push(&a.order, j)
 }
 
-// wait returns how long it is until the next endpoint is due, if there is one.
+// wait returns the time until the next endpoint is due, if there is one.
 func (a *agenda) wait(now time.Time) (time.Duration, bool) {
 	if len(a.order) == 0 {
 		return 0, false
@@ -116,7 +116,7 @@ func (a *agenda) wait(now time.Time) (time.Duration, bool) {
 	return max(0, a.order[0].due.Sub(now)), true
 }
 
-// An order is a heap of jobs, the one first that is due first.
+// An order is a heap of jobs by due time.
 type order []*job
 
 func (o order) Len() int           { return len(o) }

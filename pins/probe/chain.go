@@ -14,7 +14,7 @@ import (
 	"ctwatch/pins/chain"
 )
 
-// served describes what a server sent.
+// served describes the chain that a server sent.
 func (p *Prober) served(host, address string, state tls.ConnectionState) pins.Served {
 	sent := state.PeerCertificates
 	extra := max(0, len(sent)-p.cfg.MaxCertificates)
@@ -49,9 +49,8 @@ func (p *Prober) served(host, address string, state tls.ConnectionState) pins.Se
 	return s
 }
 
-// verify returns the path from the leaf to one of the roots. Of several it is the
-// shortest, since that is where clients stop that find an anchor they trust. The
-// leaf's names do not matter for it.
+// verify returns the shortest path from the leaf to one of the roots, since clients stop
+// at the first anchor that they trust. It ignores the leaf's names.
 func (p *Prober) verify(sent []*x509.Certificate) ([]*x509.Certificate, error) {
 	others := x509.NewCertPool()
 	for _, c := range sent[1:] {
@@ -64,8 +63,8 @@ func (p *Prober) verify(sent []*x509.Certificate) ([]*x509.Certificate, error) {
 	return slices.MinFunc(paths, func(a, b []*x509.Certificate) int { return cmp.Compare(len(a), len(b)) }), nil
 }
 
-// problem says why clients would not accept the leaf for a host, given the error of
-// verify; "" if they would.
+// problem returns why clients would reject the leaf for a host, given the error of
+// verify; "" if they would not.
 func (p *Prober) problem(host string, leaf *x509.Certificate, err error) string {
 	var (
 		invalid x509.CertificateInvalidError
@@ -81,9 +80,9 @@ func (p *Prober) problem(host string, leaf *x509.Certificate, err error) string 
 		if p.cfg.Now().Before(invalid.Cert.NotBefore) {
 			return fmt.Sprintf("%s is not valid before %s", whose, invalid.Cert.NotBefore.UTC().Format(time.RFC3339))
 		}
-		return fmt.Sprintf("%s ended on %s", whose, invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("%s expired on %s", whose, invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 	case errors.As(err, &unknown):
-		return fmt.Sprintf("what it sends leads to no trusted root: the issuer %q is unknown, or a certificate between is missing", printable(leaf.Issuer.CommonName))
+		return fmt.Sprintf("its chain leads to no trusted root: the issuer %q is unknown, or an intermediate certificate is missing", printable(leaf.Issuer.CommonName))
 	default:
 		return "its certificate does not verify: " + printable(err.Error())
 	}
@@ -93,7 +92,7 @@ func (p *Prober) problem(host string, leaf *x509.Certificate, err error) string 
 	return ""
 }
 
-// someNames lists the first names that a certificate is for.
+// someNames lists the first names of a certificate.
 func someNames(leaf *x509.Certificate) string {
 	names := slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {
@@ -102,7 +101,7 @@ func someNames(leaf *x509.Certificate) string {
 	const enough = 5
 	switch n := len(names); {
 	case n == 0:
-		return "no name at all"
+		return "no name"
 	case n > enough:
 		names = append(names[:enough:enough], fmt.Sprintf("%d more", n-enough))
 	}

@@ -15,7 +15,9 @@ import (
 	"ctwatch/pins/probe"
 )
 
-func TestChainIsWhatSignatureLinks(t *testing.T) {
+// TestChainFollowsSignatures: a chain has the certificates that signed one another, in
+// whatever order they are sent.
+func TestChainFollowsSignatures(t *testing.T) {
 	f, foreign := newFamily(t), newFamily(t)
 	selfSigned := issue(t, identity{}, ecdsaKey(t), nil)
 	// Of the right name, but of another key: it signed nothing here.
@@ -79,7 +81,8 @@ func TestChainIsWhatSignatureLinks(t *testing.T) {
 	}
 }
 
-func TestSaysInASentenceWhatIsWrong(t *testing.T) {
+// TestProblemIsASentence: a look says in a sentence why clients would reject a chain.
+func TestProblemIsASentence(t *testing.T) {
 	f := newFamily(t)
 	day := func(n int) time.Time { return time.Date(2020, 1, n, 0, 0, 0, 0, time.UTC) }
 	oldCA := issue(t, f.root, ecdsaKey(t), func(c *x509.Certificate) {
@@ -94,14 +97,14 @@ func TestSaysInASentenceWhatIsWrong(t *testing.T) {
 		many = append(many, fmt.Sprintf("h%d.example.test", i))
 	}
 	for want, sent := range map[string][]identity{
-		"its certificate ended on 2020-01-02T00:00:00Z": leaf(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = day(1), day(2) }),
+		"its certificate expired on 2020-01-02T00:00:00Z": leaf(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = day(1), day(2) }),
 		"its certificate is not valid before ": leaf(func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 		}),
-		`the certificate of its issuer "Old �[31mCA" ended on 2020-01-02T00:00:00Z`:                                                                       {issue(t, oldCA, ecdsaKey(t), nil), oldCA},
+		`the certificate of its issuer "Old �[31mCA" expired on 2020-01-02T00:00:00Z`:                                                                     {issue(t, oldCA, ecdsaKey(t), nil), oldCA},
 		"its certificate is not for api.example.test but for h0.example.test, h1.example.test, h2.example.test, h3.example.test, h4.example.test, 4 more": leaf(func(c *x509.Certificate) { c.DNSNames = many }),
 		"its certificate is not for api.example.test but for 10.0.0.1":                                                                                    leaf(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, []net.IP{{10, 0, 0, 1}} }),
-		"its certificate is not for api.example.test but for no name at all":                                                                              leaf(func(c *x509.Certificate) { c.DNSNames = nil }),
+		"its certificate is not for api.example.test but for no name":                                                                                     leaf(func(c *x509.Certificate) { c.DNSNames = nil }),
 		"its certificate does not verify: x509: certificate specifies an incompatible key usage": leaf(func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 		}),
@@ -115,17 +118,18 @@ func TestSaysInASentenceWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestJudgesByTheClockItIsGiven(t *testing.T) {
+// TestProblemUsesGivenClock: chains are judged by the clock of the configuration.
+func TestProblemUsesGivenClock(t *testing.T) {
 	f := newFamily(t)
 	at := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}})
 	later := time.Now().AddDate(1, 0, 0)
 	s := served(t, probe.Config{Roots: f.roots(), Now: func() time.Time { return later }}, at)
-	if !strings.HasPrefix(s.Problem, "its certificate ended on ") || !s.Chain.Open {
+	if !strings.HasPrefix(s.Problem, "its certificate expired on ") || !s.Chain.Open {
 		t.Errorf("problem %q, chain %+v", s.Problem, s.Chain)
 	}
 }
 
-func TestTextOfACertificateIsMadePrintable(t *testing.T) {
+func TestTextFromCertificateIsPrintable(t *testing.T) {
 	f := newFamily(t)
 	bad := issue(t, f.intermediate, ecdsaKey(t), func(c *x509.Certificate) {
 		c.Subject.CommonName = "\u202eevil\x1b[2J\n" + strings.Repeat("x", 10_000)

@@ -10,19 +10,18 @@ import (
 	"strings"
 )
 
-// An offer is what one handshake offers, and so which certificate it asks for.
+// An offer is what a handshake offers, which decides the certificate it asks for.
 type offer struct {
 	maxVersion uint16
 	suites     []uint16
-	// gives reports whether a certificate is what this asks for: once one is known,
-	// the handshake can be left out.
-	gives func(*x509.Certificate) bool
+	// asksFor reports whether the offer asks for a certificate like this one: once one is
+	// known, the handshake can be left out.
+	asksFor func(*x509.Certificate) bool
 }
 
-// offers are the handshakes to try, in order. In TLS 1.2 the cipher suite decides
-// about the kind of certificate (RFC 5246 §7.4.2; for Ed25519 see RFC 8422 §5.10).
-// Nothing is sent over these connections, so that suites without forward secrecy do
-// no harm.
+// offers returns the handshakes to try, in order. In TLS 1.2 the cipher suite selects the
+// kind of certificate (RFC 5246 §7.4.2; for Ed25519 see RFC 8422 §5.10). Nothing is sent
+// over these connections, so suites without forward secrecy are harmless.
 func offers() []offer {
 	return []offer{
 		{tls.VersionTLS13, nil, func(*x509.Certificate) bool { return true }},
@@ -41,8 +40,8 @@ func offers() []offer {
 	}
 }
 
-// handshake connects once. What it returns was sent by a server that has shown to have
-// the leaf's key. Its error is a *failure.
+// handshake connects once and returns what a server sent that has proven to have the
+// leaf's key. Its error is a *failure.
 func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort, o offer) (tls.ConnectionState, error) {
 	conn, err := p.dial(ctx, addr)
 	if err != nil {
@@ -51,10 +50,10 @@ func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort
 	defer conn.Close()
 
 	var seen tls.ConnectionState
-	wantsOurs := false
+	wantsClientCert := false
 	client := tls.Client(&bounded{conn, p.cfg.MaxBytes}, &tls.Config{
 		ServerName:         host, // crypto/tls leaves IP addresses out of the SNI
-		InsecureSkipVerify: true, // what does not verify is to be seen, too: see served
+		InsecureSkipVerify: true, // chains that do not verify are reported, too: see served
 		MinVersion:         tls.VersionTLS12,
 		MaxVersion:         o.maxVersion,
 		CipherSuites:       o.suites,
@@ -66,7 +65,7 @@ func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort
 			return nil
 		},
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			wantsOurs = true
+			wantsClientCert = true
 			return new(tls.Certificate), nil
 		},
 	})
@@ -74,13 +73,13 @@ func (p *Prober) handshake(ctx context.Context, host string, addr netip.AddrPort
 	defer cancel()
 	err = client.HandshakeContext(hctx)
 	if err == nil {
-		client.Close() // says good-bye, which fits into any socket buffer
+		client.Close() // sends an alert, which fits into any socket buffer
 		return client.ConnectionState(), nil
 	}
-	// A server that turns us away because we have no certificate of our own has shown
-	// its key before: in TLS 1.2 its alert answers our Finished, and what it signed
-	// was checked by then (RFC 5246 §7.4.3), unless the key exchange needs no signature.
-	if wantsOurs && isAlert(err) && !strings.HasPrefix(tls.CipherSuiteName(seen.CipherSuite), "TLS_RSA_") {
+	// A server that refuses us because we have no client certificate has already proven
+	// its key: in TLS 1.2 its alert answers our Finished, and its signature was checked by
+	// then (RFC 5246 §7.4.3), unless the key exchange needs no signature.
+	if wantsClientCert && isAlert(err) && !strings.HasPrefix(tls.CipherSuiteName(seen.CipherSuite), "TLS_RSA_") {
 		return seen, nil
 	}
 	return tls.ConnectionState{}, p.handshakeFailure(ctx, addr, err)
@@ -97,7 +96,7 @@ func (p *Prober) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error
 	return conn, nil
 }
 
-// bounded is a connection that ends when it has given so many bytes.
+// bounded is a connection that fails after a number of bytes.
 type bounded struct {
 	net.Conn
 	left int

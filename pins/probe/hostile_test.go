@@ -49,7 +49,9 @@ func answer(b []byte) func(net.Conn) {
 	}
 }
 
-func TestHostileServersAreBoundedInTimeAndBytes(t *testing.T) {
+// TestHostileServersAreBounded: no server can hold a look up beyond its time limits, or
+// send more than its bytes.
+func TestHostileServersAreBounded(t *testing.T) {
 	serverHello := message(2, slices.Concat([]byte{3, 3}, make([]byte, 32), []byte{0, 0xc0, 0x2b, 0})...)
 	for name, c := range map[string]struct {
 		serve func(net.Conn)
@@ -121,18 +123,19 @@ func TestLongChainsAreBounded(t *testing.T) {
 	mustFail(t, look(t, probe.Config{}, at).Failure(), at.String(), "handshake failed")
 }
 
-func TestACertificateThatCannotBeReadIsSaidSo(t *testing.T) {
+// TestUnparsableCertificate: a certificate that cannot be parsed is an error of its
+// address.
+func TestUnparsableCertificate(t *testing.T) {
 	f := newFamily(t)
 	unreadable := chain(f.leaf, f.intermediate)
 	unreadable.Certificate = append(unreadable.Certificate, []byte("\x30\x03\x02\x01\x00"))
 	at := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{unreadable}})
-	mustFail(t, look(t, probe.Config{}, at).Failure(), at.String(), "cannot be read", "have it replaced")
+	mustFail(t, look(t, probe.Config{}, at).Failure(), at.String(), "cannot be parsed", "have it replaced")
 }
 
-// The bytes of someone else's certificate are public. That of a server which does
-// not show that it has the key must not count, even where the server cuts the
-// handshake short by wanting a certificate of ours.
-func TestACertificateWithoutItsKeyIsNotServed(t *testing.T) {
+// TestCertificateWithoutKeyIsNotServed: a server that does not have the key of the
+// certificate that it sends serves nothing.
+func TestCertificateWithoutKeyIsNotServed(t *testing.T) {
 	f := newFamily(t)
 	der := f.leaf.cert.Raw
 	list := append([]byte{byte(len(der) >> 16), byte(len(der) >> 8), byte(len(der))}, der...)
@@ -155,7 +158,9 @@ func TestACertificateWithoutItsKeyIsNotServed(t *testing.T) {
 	mustFail(t, look(t, probe.Config{Roots: f.roots()}, at).Failure(), "handshake")
 }
 
-func TestAServerThatAnswersOnlySometimesIsPartial(t *testing.T) {
+// TestPartialAnswer: an address that answers some handshakes and not others is marked as
+// partial.
+func TestPartialAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFamily(t)
 		config := &tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}}
@@ -178,7 +183,7 @@ func TestAServerThatAnswersOnlySometimesIsPartial(t *testing.T) {
 	})
 }
 
-func TestConnectionsThatFailSayWhy(t *testing.T) {
+func TestFailedConnectionsSayWhy(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -193,17 +198,16 @@ func TestConnectionsThatFailSayWhy(t *testing.T) {
 	}
 	at = netip.MustParseAddrPort("192.0.2.1:443")
 	mustFail(t, look(t, probe.Config{Dial: hangs, DialTimeout: 10 * time.Millisecond}, at).Failure(), at.String(), "no answer within 10ms", "firewall")
-	mustFail(t, look(t, probe.Config{Dial: hangs, Timeout: 10 * time.Millisecond}, at).Failure(), at.String(), "longer than 10ms")
+	mustFail(t, look(t, probe.Config{Dial: hangs, Timeout: 10 * time.Millisecond}, at).Failure(), at.String(), "10ms at most")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	e := pins.Endpoint{Host: host, Target: at.String(), Configured: true}
-	mustFail(t, probe.New(probe.Config{Dial: hangs}).Look(ctx, e).Failure(), at.String(), "was ended")
+	mustFail(t, probe.New(probe.Config{Dial: hangs}).Look(ctx, e).Failure(), at.String(), "was canceled")
 }
 
-// A name constraint for each of thousands of names makes verifying slow; the bound
-// on bytes keeps it short.
-func TestManyNamesDoNotTakeLong(t *testing.T) {
+// TestManyNamesAreFast: a certificate with very many names does not slow a look down.
+func TestManyNamesAreFast(t *testing.T) {
 	f := newFamily(t)
 	var many []string
 	for i := range 3000 {

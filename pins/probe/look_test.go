@@ -17,7 +17,9 @@ import (
 	"ctwatch/pins/probe"
 )
 
-func TestTellsTheLeafAndTheWholeChain(t *testing.T) {
+// TestLookReturnsLeafAndChain: a look returns the leaf and the whole chain, up to the
+// root that the server does not send.
+func TestLookReturnsLeafAndChain(t *testing.T) {
 	f := newFamily(t)
 	at := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}})
 	now := time.Now()
@@ -41,7 +43,8 @@ func TestTellsTheLeafAndTheWholeChain(t *testing.T) {
 	}
 }
 
-func TestTellsRSAAndECDSAApart(t *testing.T) {
+// TestRSAAndECDSA: a look finds the RSA and the ECDSA certificate of a server.
+func TestRSAAndECDSA(t *testing.T) {
 	f := newFamily(t)
 	rsaLeaf := issue(t, f.intermediate, rsaKey(), nil)
 	edLeaf := issue(t, f.intermediate, ed25519Key(t), nil)
@@ -85,7 +88,8 @@ func TestTellsRSAAndECDSAApart(t *testing.T) {
 	}
 }
 
-func TestAsksForTheHostByName(t *testing.T) {
+// TestServerNameIndication: the host is sent as SNI, unless it is an address.
+func TestServerNameIndication(t *testing.T) {
 	f := newFamily(t)
 	other := issue(t, f.root, ecdsaKey(t), func(c *x509.Certificate) {
 		c.DNSNames, c.IPAddresses = nil, []net.IP{{127, 0, 0, 1}}
@@ -112,7 +116,7 @@ func TestAsksForTheHostByName(t *testing.T) {
 	}
 }
 
-func TestLooksAtEveryAddress(t *testing.T) {
+func TestEveryAddressIsProbed(t *testing.T) {
 	f := newFamily(t)
 	six := issue(t, f.intermediate, ecdsaKey(t), nil)
 	at4 := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}})
@@ -134,7 +138,7 @@ func TestLooksAtEveryAddress(t *testing.T) {
 			case "[::1]:443":
 				address = at6.String()
 			default:
-				return nil, &net.OpError{Op: "dial", Net: network, Err: errNotDialled}
+				return nil, &net.OpError{Op: "dial", Net: network, Err: errNotDialed}
 			}
 			return new(net.Dialer).DialContext(ctx, network, address)
 		},
@@ -156,7 +160,7 @@ func TestLooksAtEveryAddress(t *testing.T) {
 	if a := l.Addresses[1]; len(a.Served) != 1 || a.Served[0].Chain.Leaf() != six.pin() {
 		t.Errorf("%s: %+v", a.Addr, a)
 	}
-	mustFail(t, l.Addresses[2].Err, "127.0.0.9:443", "not dialled")
+	mustFail(t, l.Addresses[2].Err, "127.0.0.9:443", "not dialed")
 }
 
 func TestAddressesOfAHostAreBounded(t *testing.T) {
@@ -168,39 +172,41 @@ func TestAddressesOfAHostAreBounded(t *testing.T) {
 	}
 	slices.Reverse(four)
 	var mu sync.Mutex
-	var dialled []string
+	var dialed []string
 	p := probe.New(probe.Config{
 		Resolver:     names{host: append(four, six...)},
 		MaxAddresses: 4,
 		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			dialled = append(dialled, address)
-			return nil, errNotDialled
+			dialed = append(dialed, address)
+			return nil, errNotDialed
 		},
 	})
 	l := p.Look(t.Context(), pins.Endpoint{Host: host})
 	if l.More != 196 || len(l.Addresses) != 4 {
 		t.Errorf("%d addresses, %d more, want 4 and 196", len(l.Addresses), l.More)
 	}
-	slices.Sort(dialled)
-	if diff := cmp.Diff([]string{"1.1.1.1:443", "1.1.1.2:443", "[2606:4700::1]:443", "[2606:4700::2]:443"}, dialled); diff != "" {
-		t.Errorf("dialled (-want +got):\n%s", diff)
+	slices.Sort(dialed)
+	if diff := cmp.Diff([]string{"1.1.1.1:443", "1.1.1.2:443", "[2606:4700::1]:443", "[2606:4700::2]:443"}, dialed); diff != "" {
+		t.Errorf("dialed (-want +got):\n%s", diff)
 	}
 	mustFail(t, l.Failure(), "1.1.1.1:443", "at 3 more")
 }
 
-func TestWhatHasNoAddressIsAnErrorOfTheLook(t *testing.T) {
+// TestUnresolvableNameFailsTheLook: a name without addresses is an error of the look
+// itself.
+func TestUnresolvableNameFailsTheLook(t *testing.T) {
 	p := probe.New(probe.Config{Resolver: names{}})
 	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: host}).Err, host, "no such name", "check the spelling")
 	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: "UPPER\x1b[1m"}).Err, "endpoint")
 	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: host, Target: "x:0"}).Err, "port")
 
 	slow := probe.New(probe.Config{Resolver: never{}, ResolveTimeout: 20 * time.Millisecond})
-	mustFail(t, slow.Look(t.Context(), pins.Endpoint{Host: host}).Err, host, "no answer in time")
+	mustFail(t, slow.Look(t.Context(), pins.Endpoint{Host: host}).Err, host, "did not answer in time")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	mustFail(t, slow.Look(ctx, pins.Endpoint{Host: host}).Err, host, "ended")
+	mustFail(t, slow.Look(ctx, pins.Endpoint{Host: host}).Err, host, "canceled")
 }
 
 // never is a resolver that does not answer.

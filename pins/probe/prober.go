@@ -14,28 +14,28 @@ import (
 	"ctwatch/pins"
 )
 
-// Config is what a Prober works with. All of it is optional.
+// Config configures a Prober. Every field is optional.
 type Config struct {
 	Resolver Resolver // default net.DefaultResolver
 	// Dial connects to "ip:port" in the network "tcp". Default that of a net.Dialer.
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	Now   func() time.Time // default time.Now
-	Roots *x509.CertPool   // by which chains are judged and completed; default the system's
+	Roots *x509.CertPool   // which verify and complete chains; default the system's
 	// ID returns the ID of a certificate, in hex, given its DER. Default: all are "".
 	ID func(der []byte) string
 
 	ResolveTimeout   time.Duration // for all addresses of a name; default 10 s
-	DialTimeout      time.Duration // for one connection; default 5 s
-	HandshakeTimeout time.Duration // for one handshake; default 5 s
+	DialTimeout      time.Duration // for a connection; default 5 s
+	HandshakeTimeout time.Duration // for a handshake; default 5 s
 	Timeout          time.Duration // for a whole look; default 30 s
 
-	Parallel        int // connections of one look that are open at once; default 2
+	Parallel        int // open connections of a look; default 2
 	MaxAddresses    int // of a host; default 16
 	MaxCertificates int // of a chain; default 16
-	MaxBytes        int // that are read from one connection; default 128 KiB
+	MaxBytes        int // read from a connection; default 128 KiB
 }
 
-// A Prober looks at endpoints. It may be used concurrently.
+// A Prober probes endpoints. It may be used concurrently.
 type Prober struct{ cfg Config }
 
 // New returns a Prober with the configuration's defaults filled in.
@@ -69,9 +69,9 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Look resolves an endpoint and asks each of its addresses what it serves. It takes
-// no longer than Config.Timeout. What cannot be reached is part of what was seen, so
-// Look has no error of its own; if ctx ends, what is missing has ctx's error.
+// Look resolves an endpoint and returns what each of its addresses serves. It takes no
+// longer than Config.Timeout. Failures are part of the result; if ctx ends, what is
+// missing has ctx's error.
 func (p *Prober) Look(ctx context.Context, e pins.Endpoint) pins.Look {
 	l := pins.Look{Endpoint: e, At: p.cfg.Now()}
 	if l.Err = e.Check(); l.Err != nil {
@@ -107,13 +107,13 @@ func (p *Prober) Look(ctx context.Context, e pins.Endpoint) pins.Look {
 	return l
 }
 
-// address asks one address for every certificate it has.
+// address returns every certificate that an address serves.
 func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) pins.Address {
 	a := pins.Address{Addr: addr.String()}
 	var leaves []*x509.Certificate
 	for _, o := range offers() {
-		if slices.ContainsFunc(leaves, o.gives) {
-			continue // it is known already
+		if slices.ContainsFunc(leaves, o.asksFor) {
+			continue // known already
 		}
 		state, err := p.handshake(ctx, host, addr, o)
 		if err == nil {
@@ -133,7 +133,7 @@ func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) 
 		}
 	}
 	if len(leaves) > 0 {
-		a.Err = nil // that it has no certificate of the other kind is no failure
+		a.Err = nil // to have no certificate of the other kind is not a failure
 	} else {
 		a.Partial = nil
 	}

@@ -278,4 +278,4 @@ func mustFail(t testing.TB, err error, want ...string) {
 	}
 }
 
-var errNotDialled = errors.New("not dialled in this test")
+var errNotDialed = errors.New("not dialed in this test")

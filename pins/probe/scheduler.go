@@ -12,57 +12,56 @@ import (
 	"ctwatch/pins"
 )
 
-// gap is the shortest time between two looks at one endpoint, however often one is
-// asked for: strangers can have certificates logged, and each asks for a look.
-const gap = 5 * time.Second
+// minPause is the shortest time between two looks at one endpoint, however often one is
+// requested: anyone can have certificates logged, and each requests a look.
+const minPause = 5 * time.Second
 
-// gather is how long more is waited for, once something was asked for.
-const gather = 100 * time.Millisecond
+// debounce is how long the scheduler waits for further requests after the first.
+const debounce = 100 * time.Millisecond
 
-// ScheduleConfig is what a Scheduler needs. Look, Endpoints, Record and Logger are
-// required.
+// ScheduleConfig configures a Scheduler. Look, Endpoints, Record and Logger are required.
 type ScheduleConfig struct {
-	// Look looks at an endpoint, as Prober.Look does.
+	// Look probes an endpoint, as Prober.Look does.
 	Look func(context.Context, pins.Endpoint) pins.Look
-	// Endpoints lists what to look at now. It is called at the start, each tenth of
-	// Interval and after Now, and never twice at once. The list is not kept.
+	// Endpoints lists what to probe now. It is called at the start, every tenth of
+	// Interval and after Now, and never concurrently. The list is not retained.
 	Endpoints func() []pins.Endpoint
-	// Record keeps what was seen, and what was not. It is called by several
-	// goroutines at once, but by one for each endpoint, and perhaps once more after
-	// an endpoint left the list. An error ends Run.
+	// Record records a look, successful or not. Several goroutines call it at once, but
+	// only one for each endpoint, and perhaps once more after an endpoint left the list.
+	// An error ends Run.
 	Record func(context.Context, pins.Look) error
 	Logger *slog.Logger
 	Now    func() time.Time // default time.Now
 
-	// Interval is between two looks at an endpoint, 10 % more or less. Default 10 min.
+	// Interval is the time between two looks at an endpoint, ±10 %. Default 10 min.
 	Interval time.Duration
-	// Looks is how many are under way at once. Each has up to Config.Parallel
-	// connections open; so the defaults of both make 32 connections at most. Default 16.
+	// Looks is how many looks run at once. Each has up to Config.Parallel connections
+	// open, so that the defaults of both make 32 connections at most. Default 16.
 	Looks int
 }
 
-// A Scheduler looks at endpoints for ever.
+// A Scheduler probes endpoints periodically.
 //
-// Each is looked at as soon as it is in the list, and then once in an interval. The
-// second looks are spread over the interval, and so are all after them. A look that
-// reached nothing is repeated after a tenth of the interval, but not within 5 s, and
-// then after twice as long each time, until the pause is an interval again.
+// It probes each endpoint as soon as it is in the list, and then once in an interval.
+// The second looks are spread over the interval, and so are all after them. A failed look
+// is repeated after a tenth of the interval, but not within 5 s, and then after twice as
+// long each time, up to an interval.
 //
-// A round, which is one look at each of n endpoints, takes no longer than
-// Config.Timeout × n ÷ Looks, whatever the servers do.
+// One look at each of n endpoints takes at most Config.Timeout × n ÷ Looks, whatever the
+// servers do.
 type Scheduler struct {
 	cfg ScheduleConfig
 
-	asked sync.Mutex
-	all   bool            // every endpoint is asked for
+	mu    sync.Mutex
+	all   bool            // every endpoint is requested
 	hosts map[string]bool // or the endpoints of these hosts
-	wake  chan struct{}   // holds one when something is asked for
+	wake  chan struct{}   // has an element when something is requested
 }
 
-// NewScheduler checks the configuration and fills in its defaults.
+// NewScheduler returns a Scheduler with the configuration's defaults filled in.
 func NewScheduler(cfg ScheduleConfig) (*Scheduler, error) {
 	if cfg.Look == nil || cfg.Endpoints == nil || cfg.Record == nil || cfg.Logger == nil {
-		return nil, errors.New("a scheduler of looks needs Look, Endpoints, Record and Logger")
+		return nil, errors.New("probe scheduler: Look, Endpoints, Record and Logger are required")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -72,14 +71,14 @@ func NewScheduler(cfg ScheduleConfig) (*Scheduler, error) {
 	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}, nil
 }
 
-// Now asks for a look at all endpoints of some hosts, spelled as Endpoint.Host is,
-// before any other; or at all endpoints if it names none. It does not wait, and what
-// is asked for within a tenth of a second is taken together. An endpoint that is being looked at
-// is looked at once more afterwards, but none twice within 5 s. Hosts that are not in
-// the list of endpoints, which is read anew, are ignored.
+// Now requests looks at all endpoints of some hosts, as in Endpoint.Host, before any
+// other; or at all endpoints without arguments. It does not wait, and combines requests
+// within a tenth of a second. An endpoint whose look is in progress gets another one
+// afterwards, but no two within 5 s. The list of endpoints is read again, and hosts that
+// are not in it are ignored.
 func (s *Scheduler) Now(hosts ...string) {
-	s.asked.Lock()
-	defer s.asked.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.hosts == nil {
 		s.hosts = make(map[string]bool)
 	}
@@ -93,18 +92,18 @@ func (s *Scheduler) Now(hosts ...string) {
 	}
 }
 
-// taken returns what was asked for since it was called last.
-func (s *Scheduler) taken() (all bool, hosts map[string]bool) {
-	s.asked.Lock()
-	defer s.asked.Unlock()
+// takeRequests returns what was requested since the last call.
+func (s *Scheduler) takeRequests() (all bool, hosts map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	all, hosts = s.all, s.hosts
 	s.all, s.hosts = false, nil
 	return all, hosts
 }
 
-// Run looks at endpoints until ctx ends, and returns nil then, after all looks have
-// ended. Looks that were cut short by that are not recorded. Otherwise it returns the
-// error of Record. It is called once.
+// Run probes endpoints until ctx ends, and then returns nil, after all looks have ended.
+// Looks that were interrupted by that are not recorded. Otherwise it returns the error of
+// Record. It must be called only once.
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -116,7 +115,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		failed bool
 		err    error // of Record
 	}
-	results := make(chan result, s.cfg.Looks) // so that no look waits for us
+	results := make(chan result, s.cfg.Looks) // so that no look blocks
 	free := s.cfg.Looks
 
 	jobs := newAgenda()
@@ -138,7 +137,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 				r := result{job: j, failed: look.Failure() != nil}
 				if ctx.Err() == nil {
 					r.err = s.cfg.Record(ctx, look)
-					s.tell(j, look)
+					s.logChange(j, look)
 				}
 				results <- r
 			})
@@ -157,13 +156,13 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			jobs.update(s.cfg.Endpoints(), s.cfg.Now())
 		case <-s.wake:
 			if gathered == nil {
-				gathered = time.After(gather)
+				gathered = time.After(debounce)
 			}
 		case <-gathered:
 			gathered = nil
-			all, hosts := s.taken()
+			all, hosts := s.takeRequests()
 			jobs.update(s.cfg.Endpoints(), s.cfg.Now())
-			jobs.hurry(all, hosts, s.cfg.Now())
+			jobs.expedite(all, hosts, s.cfg.Now())
 		case r := <-results:
 			free++
 			if r.err != nil {
@@ -182,12 +181,12 @@ func (s *Scheduler) pause(j *job, failed bool) time.Duration {
 	const jitter = 0.1
 	every := s.cfg.Interval
 	if failed {
-		j.retry = min(max(every/10, gap, 2*j.retry), every)
+		j.retry = min(max(every/10, minPause, 2*j.retry), every)
 		every = j.retry
 	} else {
 		j.retry = 0
 		if !j.spread {
-			// All begin together. From here on they do not.
+			// The first looks all begin at once; the second ones are spread.
 			j.spread = true
 			return time.Duration(float64(every) * (jitter + (1-jitter)*rand.Float64()))
 		}
@@ -195,12 +194,12 @@ func (s *Scheduler) pause(j *job, failed bool) time.Duration {
 	return time.Duration(float64(every) * (1 - jitter + 2*jitter*rand.Float64()))
 }
 
-// tell logs the looks after which an endpoint is no longer, or again, reached.
-func (s *Scheduler) tell(j *job, look pins.Look) {
+// logChange logs when an endpoint can no longer be reached, and when it can again.
+func (s *Scheduler) logChange(j *job, look pins.Look) {
 	err := look.Failure()
 	switch {
 	case err != nil && !j.failing:
-		level := slog.LevelInfo // not every domain is served
+		level := slog.LevelInfo // not every domain has a server
 		if j.endpoint.Configured {
 			level = slog.LevelWarn
 		}

@@ -78,7 +78,7 @@ func (w *world) look(ctx context.Context, e pins.Endpoint) pins.Look {
 	w.most = max(w.most, w.running)
 	l := pins.Look{Endpoint: e, At: time.Now()}
 	if w.down[e.Host] {
-		l.Err = errNotDialled
+		l.Err = errNotDialed
 	}
 	w.mu.Unlock()
 	select {
@@ -118,7 +118,9 @@ func hosts(n int) []string {
 	return out
 }
 
-func TestLooksAtOnceThenSpreadOverTheInterval(t *testing.T) {
+// TestLooksSpreadOverTheInterval: the first looks are at once, and later ones spread over
+// the interval.
+func TestLooksSpreadOverTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, takes: 100 * time.Millisecond}
 		w.list(hosts(100)...)
@@ -152,7 +154,8 @@ func TestLooksAtOnceThenSpreadOverTheInterval(t *testing.T) {
 	})
 }
 
-func TestALookThatReachedNothingIsRepeatedSoonerThenMoreSlowly(t *testing.T) {
+// TestFailedLookBacksOff: a failed look is repeated early, and then at growing intervals.
+func TestFailedLookBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, down: map[string]bool{host: true}}
 		w.list(host)
@@ -179,7 +182,8 @@ func TestALookThatReachedNothingIsRepeatedSoonerThenMoreSlowly(t *testing.T) {
 	})
 }
 
-func TestNowLooksAtOnceButNotAllTheTime(t *testing.T) {
+// TestNowIsRateLimited: Now leads to a look at once, but not more often than every 5 s.
+func TestNowIsRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, takes: time.Second}
 		w.list(host, "other.example.test")
@@ -220,7 +224,7 @@ func TestNowLooksAtOnceButNotAllTheTime(t *testing.T) {
 	})
 }
 
-func TestNowGoesBeforeTheRound(t *testing.T) {
+func TestNowComesBeforeTheRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, takes: time.Second}
 		w.list(append(hosts(1000), "urgent.example.test")...)
@@ -233,7 +237,7 @@ func TestNowGoesBeforeTheRound(t *testing.T) {
 	})
 }
 
-func TestTheListMayChange(t *testing.T) {
+func TestEndpointsMayChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t}
 		w.list("old.example.test", host)
@@ -312,7 +316,7 @@ func TestRunEnds(t *testing.T) {
 
 // A round of a thousand endpoints, of which many are on servers that do their worst,
 // never has more connections open than it may, and makes no more than it has to.
-func TestARoundOfAThousandEndpointsIsBounded(t *testing.T) {
+func TestRoundOfThousandEndpointsIsBounded(t *testing.T) {
 	const (
 		endpoints = 1000
 		looks     = 16

@@ -167,7 +167,9 @@ func TestClientsGetTheirOwnFormats(t *testing.T) {
 	}
 }
 
-func TestAJWSIsServedInTheSerializationThatIsAskedFor(t *testing.T) {
+// TestAcceptSelectsTheSerialization: a JWS is served compact or as general JSON, as the
+// Accept header asks.
+func TestAcceptSelectsTheSerialization(t *testing.T) {
 	doc := document(t, shop(t), 7)
 	s := serve(t, source{"shop": doc}, newRing(t))
 	if _, err := Rotate(s.ring.path); err != nil {
@@ -205,7 +207,9 @@ func TestAJWSIsServedInTheSerializationThatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestBytesAreStableUntilSomethingChanges(t *testing.T) {
+// TestBytesAreStable: a page is the same bytes, with the same ETag, until something in it
+// changes.
+func TestBytesAreStable(t *testing.T) {
 	doc := document(t, shop(t), 7)
 	all := source{"shop": doc}
 	s := serve(t, all, newRing(t))
@@ -262,7 +266,8 @@ func TestBytesAreStableUntilSomethingChanges(t *testing.T) {
 	}
 }
 
-func TestWhatAClientHasIsNotSentAgain(t *testing.T) {
+// TestNotModified: a client that has a page gets 304.
+func TestNotModified(t *testing.T) {
 	s := serve(t, source{"shop": document(t, shop(t), 7)}, newRing(t))
 	for _, path := range []string{"/pins/shop.jws", "/pins/shop/wultra", "/pins/shop.json", "/pins/jwks.json"} {
 		full := s.get(t, path)
@@ -298,7 +303,7 @@ func TestWhatAClientHasIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestDocumentsCanOnlyBeRead(t *testing.T) {
+func TestOnlyGetAndHead(t *testing.T) {
 	s := serve(t, source{"shop": document(t, shop(t), 7)}, newRing(t))
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "NONSENSE"} {
 		for _, path := range []string{"/pins/shop.jws", "/pins/shop/wultra", "/pins/jwks.json", "/pins/none"} {
@@ -311,7 +316,8 @@ func TestDocumentsCanOnlyBeRead(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotPublishedSaysWhy(t *testing.T) {
+// TestErrorsSayWhy: whatever is not published is an error with its reasons.
+func TestErrorsSayWhy(t *testing.T) {
 	expired := document(t, shop(t), 7)
 	expired.Expires = now
 	s := serve(t, source{
@@ -355,9 +361,9 @@ func TestWhatIsNotPublishedSaysWhy(t *testing.T) {
 	}
 }
 
-// While a host is withheld, files are, with the reason for each; signed documents are
-// not, unless they have nothing to say.
-func TestFilesAreWithheldIfAHostIs(t *testing.T) {
+// TestFilesAreWithheldWithAHost: unsigned files are withheld as soon as one host is,
+// signed documents are not.
+func TestFilesAreWithheldWithAHost(t *testing.T) {
 	part := document(t, shop(t), 7)
 	part.NoFiles = &Withheld{[]string{"www.example.com: not_probed"}}
 	none := document(t, shop(t), 7)
@@ -383,7 +389,7 @@ func TestFilesAreWithheldIfAHostIs(t *testing.T) {
 	}
 }
 
-func TestCachesKeepNothingBeyondItsEnd(t *testing.T) {
+func TestCachesKeepNothingExpired(t *testing.T) {
 	doc := document(t, shop(t), 7)
 	doc.Expires = now.Add(90 * time.Second)
 	s := serve(t, source{"shop": doc}, newRing(t))
@@ -392,7 +398,7 @@ func TestCachesKeepNothingBeyondItsEnd(t *testing.T) {
 	}
 }
 
-func TestNamesOfAppsAreFreeText(t *testing.T) {
+func TestAppNamesAreFreeText(t *testing.T) {
 	names := map[string]string{
 		"a.b.c": "a.b.c", "a/b": "a%2Fb", "Läden & Söhne": "L%C3%A4den%20&%20S%C3%B6hne", "jwks": "jwks", "wultra": "wultra",
 		"100%": "100%25", "a?b#c": "a%3Fb%23c", "a//../b": "a%2F%2F..%2Fb", "shop.json": "shop.json", "pins": "pins", ";": ";",
@@ -418,7 +424,7 @@ func TestNamesOfAppsAreFreeText(t *testing.T) {
 	}
 }
 
-func TestChallengesAreAnsweredOnce(t *testing.T) {
+func TestChallengesAreNotCached(t *testing.T) {
 	s := serve(t, source{"shop": document(t, shop(t), 7), "cut": &Withheld{}}, newRing(t))
 	public, _ := s.ring.Keys().Active.WultraPublicKey()
 	const challenge = "AAECAwQFBgcICQoLDA0ODw=="
@@ -473,7 +479,7 @@ func (s stuck) Publication(ctx context.Context, app string) (*Publication, error
 	return s.source.Publication(ctx, app)
 }
 
-func TestClientsThatLeaveAreNotLogged(t *testing.T) {
+func TestGoneClientsAreNotLogged(t *testing.T) {
 	var log bytes.Buffer
 	h := NewHandler(Options{Source: stuck{}, Ring: newRing(t), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -484,7 +490,9 @@ func TestClientsThatLeaveAreNotLogged(t *testing.T) {
 	}
 }
 
-func TestRequestsOfAllKindsAtOnceWhileKeysAreReplaced(t *testing.T) {
+// TestConcurrentRequestsAndKeyChanges: requests of all kinds are answered while keys are
+// replaced.
+func TestConcurrentRequestsAndKeyChanges(t *testing.T) {
 	all := source{}
 	for i := range 4 {
 		set := shop(t)

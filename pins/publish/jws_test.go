@@ -108,7 +108,8 @@ func compacts(t testing.TB, general []byte) (out [][]byte) {
 	return out
 }
 
-func TestPayloadIsWhatTheContractSays(t *testing.T) {
+// TestPayload: the payload has the documented members.
+func TestPayload(t *testing.T) {
 	got := string(document(t, shop(t), 1_795_521_600).Payload)
 	want := fmt.Sprintf(`{"app":"shop","serial":1795521600,"iat":1795521600,"refresh_after":1795608000,"exp":1796731200,`+
 		`"hosts":{"*.cdn.example.com":["%s","%s"],"api.example.com":["%s","%s"]},"revoked":["%s"]}`, pin(3), pin(4), pin(1), pin(2), pin(9))
@@ -124,7 +125,7 @@ func TestPayloadIsWhatTheContractSays(t *testing.T) {
 
 // What is withheld is said with its reason, and what is revoked is said though no host
 // has pins; what a payload says can be read back.
-func TestPayloadSaysWhatIsWithheld(t *testing.T) {
+func TestPayloadListsWithheldHosts(t *testing.T) {
 	set := shop(t)
 	set.Withheld = []pins.Finding{{App: "shop", Host: pattern(t, "www.example.com"), Code: pins.NotApproved, Detail: "secret"}}
 	set.Warnings = []pins.Finding{{App: "shop", Host: pattern(t, "api.example.com"), Code: pins.BelowMinPins, Detail: "secret"}}
@@ -166,7 +167,9 @@ func TestOurOwnFormatReadsPayloads(t *testing.T) {
 	}
 }
 
-func TestPayloadsThatWouldCutOffOrUnpinAreRefused(t *testing.T) {
+// TestUnsafePayloadsAreRefused: a payload that would break apps, or leave a host without
+// pins, is refused.
+func TestUnsafePayloadsAreRefused(t *testing.T) {
 	hour := now.Add(time.Hour)
 	for name, test := range map[string]struct {
 		change                   func(*pins.Set)
@@ -240,9 +243,9 @@ func TestDocumentsAreVerifiedByAnotherLibrary(t *testing.T) {
 	}
 }
 
-// A device that was built when there was only the first key follows the documents
-// through all of a replacement, and so does one that was built later.
-func TestDevicesFollowAKeyThatIsReplaced(t *testing.T) {
+// TestDevicesFollowKeyReplacement: a device that trusts the active key follows its
+// replacement.
+func TestDevicesFollowKeyReplacement(t *testing.T) {
 	payload := document(t, shop(t), 7).Payload
 	r := newRing(t)
 	trust := func() []publicKey { return parseJWKS(t, r.Keys().JWKS()) }
@@ -296,7 +299,7 @@ func TestDevicesFollowAKeyThatIsReplaced(t *testing.T) {
 	want("the old key dropped, the JWKS fetched", trust(), true, 1)
 }
 
-func TestADocumentNeedsAKey(t *testing.T) {
+func TestDocumentNeedsAKey(t *testing.T) {
 	if _, err := General([]byte("{}")); err == nil {
 		t.Error("signed by nobody")
 	}

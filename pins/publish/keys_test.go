@@ -24,7 +24,8 @@ import (
 	"testing"
 )
 
-func TestCreatedKeysAreReadBackAndNeverReplaced(t *testing.T) {
+// TestCreatedKeysAreNeverReplaced: a created key is read back, and never replaced.
+func TestCreatedKeysAreNeverReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key.pem")
 	made, err := CreateKey(path)
 	if err != nil {
@@ -51,7 +52,8 @@ func TestCreatedKeysAreReadBackAndNeverReplaced(t *testing.T) {
 	}
 }
 
-func TestKeysOfOthersAreNoted(t *testing.T) {
+// TestReadableKeyFileIsNoted: a key file that others can read leads to a note.
+func TestReadableKeyFileIsNoted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key.pem")
 	if _, err := CreateKey(path); err != nil {
 		t.Fatal(err)
@@ -86,7 +88,9 @@ func TestKeysAreNamedByTheirThumbprint(t *testing.T) {
 	}
 }
 
-func TestOtherKeyFilesAreRefusedWithTheReason(t *testing.T) {
+// TestOtherKeyFilesAreRefused: files with anything but one usable key are refused with
+// the reason.
+func TestOtherKeyFilesAreRefused(t *testing.T) {
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	rsa2048, _ := rsa.GenerateKey(rand.Reader, 2048)

@@ -40,8 +40,8 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// TestMarkThatCannotBeRead: it is never reset silently, and the error says what to do.
-func TestMarkThatCannotBeRead(t *testing.T) {
+// TestUnreadableMark: it is never reset silently, and the error says what to do.
+func TestUnreadableMark(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty":           "",
 		"not JSON":        "shop 12",
@@ -71,8 +71,8 @@ func TestMarkThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestMarkBesideAKeyThatCannotBeWritten: the next file is written, and both count.
-func TestMarkBesideAKeyThatCannotBeWritten(t *testing.T) {
+// TestMarkBesideReadOnlyKey: the next file is written, and both count.
+func TestMarkBesideReadOnlyKey(t *testing.T) {
 	const closed = "/sys/ctwatch-test" // also for root
 	err := os.WriteFile(closed, nil, 0o600)
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPagesAreKeptWithinABound(t *testing.T) {
+func TestCachedPagesAreBounded(t *testing.T) {
 	r := rendered{pages: make(map[[2]string]*kept)}
 	body := make([]byte, 1<<20)
 	made := 0

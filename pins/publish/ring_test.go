@@ -33,7 +33,9 @@ func wantKeys(t testing.TB, k *Keys, signing, known []string) {
 	}
 }
 
-func TestAKeyIsReplacedInTwoStepsWithoutARestart(t *testing.T) {
+// TestKeyReplacementNeedsNoRestart: a key is replaced in two steps, which a running ring
+// notices.
+func TestKeyReplacementNeedsNoRestart(t *testing.T) {
 	r := newRing(t)
 	a := r.Keys().Active.ID()
 	wantKeys(t, r.Keys(), []string{a}, []string{a})
@@ -81,7 +83,7 @@ func TestAKeyIsReplacedInTwoStepsWithoutARestart(t *testing.T) {
 
 // Finish copies the active key to the old one and then renames the next one: these
 // are the states that a crash can leave.
-func TestACrashLosesNoKey(t *testing.T) {
+func TestCrashLosesNoKey(t *testing.T) {
 	keyFile := func(t *testing.T, path string) string {
 		k, err := CreateKey(path)
 		if err != nil {
@@ -124,7 +126,7 @@ func TestACrashLosesNoKey(t *testing.T) {
 	}
 }
 
-func TestARingOpensOnlyWithAnActiveKey(t *testing.T) {
+func TestRingNeedsAnActiveKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key.pem")
 	if _, err := OpenRing(path, false, discard()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without any: %v", err)
@@ -159,7 +161,9 @@ func TestARingOpensOnlyWithAnActiveKey(t *testing.T) {
 	}
 }
 
-func TestChangedFilesThatCannotBeUsedChangeNothing(t *testing.T) {
+// TestUnusableFilesChangeNothing: when the key files change and cannot be used, the keys
+// before stay.
+func TestUnusableFilesChangeNothing(t *testing.T) {
 	var log bytes.Buffer
 	r := newRing(t)
 	r.log = slog.New(slog.NewTextHandler(&log, nil))
@@ -194,7 +198,7 @@ func TestChangedFilesThatCannotBeUsedChangeNothing(t *testing.T) {
 	wantKeys(t, r.Keys(), []string{before.Active.ID()}, []string{before.Active.ID()})
 }
 
-func TestChangesOfARingExcludeEachOther(t *testing.T) {
+func TestRingChangesAreExclusive(t *testing.T) {
 	r := newRing(t)
 	err := changing(r.path, func() error {
 		_, err := Rotate(r.path)

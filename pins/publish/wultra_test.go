@@ -62,7 +62,9 @@ var (
 	}
 )
 
-func TestTheTextThatIsSignedIsTheSDKs(t *testing.T) {
+// TestSignedTextIsThatOfTheSDK: the text that is signed is the one that Wultra's SDK
+// verifies.
+func TestSignedTextIsThatOfTheSDK(t *testing.T) {
 	v := staticVector
 	if !verifyWultra(t, v.public, v.entry.text(), v.signature) {
 		t.Errorf("the signature is not of %q", v.entry.text())
@@ -145,7 +147,8 @@ func TestAnswerToAChallenge(t *testing.T) {
 	}
 }
 
-func TestWhatTheSDKWouldNotTakeIsRefused(t *testing.T) {
+// TestSDKLimitsAreRefused: what Wultra's SDK would reject is refused with the reason.
+func TestSDKLimitsAreRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ed.pem")
 	ed25519File(t, path)
 	ed, p256 := load(t, path), newRing(t).Keys().Active
