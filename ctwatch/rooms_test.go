@@ -87,7 +87,7 @@ func TestRoomsImportOnlyWhatTheirRowAllows(t *testing.T) {
 		case !ok:
 			t.Errorf("%s has no row in ARCHITECTURE.md", room)
 			continue
-		case room == "cmd/ctwatch": // it wires all of them together
+		case room == "cmd/ctwatch": // its commands use all of them
 			continue
 		}
 		does := ours(p.Imports...)

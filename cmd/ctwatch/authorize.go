@@ -249,15 +249,13 @@ func aboutAlarm(err error) error {
 }
 
 // slackJudge records the verdicts that people give by Slack's buttons.
-func slackJudge(db *store.DB) func(ctx context.Context, id string, authorize bool, by string) error {
-	return func(ctx context.Context, id string, authorize bool, by string) error {
-		c, err := db.Certificates.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if !authorize {
-			return rejectCertificate(ctx, db, &c, by, "rejected in Slack")
-		}
-		return authorizeCertificate(ctx, db, &c, nil, by, "authorised in Slack")
+func slackJudge(ctx context.Context, db *store.DB, id string, authorize bool, by string) error {
+	c, err := db.Certificates.Get(ctx, id)
+	if err != nil {
+		return err
 	}
+	if !authorize {
+		return rejectCertificate(ctx, db, &c, by, "rejected in Slack")
+	}
+	return authorizeCertificate(ctx, db, &c, nil, by, "authorised in Slack")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/daemon"
 	"ctwatch/cmd/ctwatch/demo"
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
@@ -61,7 +62,7 @@ func (a *app) demoOptions() demo.Options {
 			if err != nil {
 				return err
 			}
-			return (&daemon{cfg: cfg, first: inv, logger: logger, out: io.Discard, onHTTP: onHTTP, onNATS: onNATS}).run(ctx)
+			return daemon.New(daemon.Options{Inventory: inv, Logger: logger, Out: io.Discard, OnHTTP: onHTTP, OnNATS: onNATS}).Run(ctx)
 		},
 		Command: func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return run(ctx, environment{Args: args, Stdout: stdout, Stderr: stderr, LookupEnv: func(string) (string, bool) { return "", false }})

@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
-	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
-	"ctwatch/pins/probe"
 )
 
 func (a *app) probeCommand() *cobra.Command {
@@ -91,7 +87,7 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 
 // look looks at endpoints, a few at once.
 func look(ctx context.Context, endpoints []pins.Endpoint) []pins.Look {
-	p := newProber()
+	p := setup.Prober()
 	looks := make([]pins.Look, len(endpoints))
 	free := make(chan struct{}, 8)
 	var wg sync.WaitGroup
@@ -142,27 +138,4 @@ func (a *app) printLooks(looks []pins.Look) error {
 		}
 	}
 	return t.flush()
-}
-
-// newProber returns what looks at servers, from this machine.
-func newProber() *probe.Prober {
-	return probe.New(probe.Config{ID: func(der []byte) string {
-		tbs, err := entry.TBS(der)
-		if err != nil {
-			return ""
-		}
-		id, _, err := entry.Identity(tbs)
-		if err != nil {
-			return ""
-		}
-		return id.String()
-	}})
-}
-
-// record keeps what the daemon saw of an endpoint.
-func (d *daemon) record(ctx context.Context, l pins.Look) error {
-	if err := d.db.Endpoints.Observe(ctx, l, d.list.Current().Describe); err != nil {
-		return fmt.Errorf("%s: %w", strings.TrimSpace(l.Endpoint.String()), err)
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/daemon"
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch/watchlist"
@@ -61,11 +62,11 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	d := &daemon{
-		cfg: inv.Config, first: inv, logger: logger, hangup: hangup, reread: func() (*setup.Inventory, error) { return a.inventory(domains) },
-		out: a.Stdout, json: a.json || !terminal, color: color,
-	}
-	return d.run(ctx)
+	return daemon.New(daemon.Options{
+		Inventory: inv, Logger: logger,
+		Reread: func() (*setup.Inventory, error) { return a.inventory(domains) }, Hangup: hangup,
+		Out: a.Stdout, JSON: a.json || !terminal, Color: color, Judge: slackJudge,
+	}).Run(ctx)
 }
 
 // errNothingWatched is what a daemon without a watch list ends with.
@@ -89,7 +90,7 @@ func (a *app) inventory(domains []string) (*setup.Inventory, error) {
 	switch err := wrong.Err(); {
 	case err != nil:
 		return nil, err
-	case len(inv.Watched)+len(inv.Listed) == 0:
+	case inv.Len() == 0:
 		return nil, &usageError{errNothingWatched}
 	}
 	return inv, nil

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"ctwatch/cmd/ctwatch/daemon"
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
@@ -275,17 +276,17 @@ func (s *stage) start(config string) *testDaemon {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &testDaemon{t: s.t, log: &safeBuffer{}, out: &safeBuffer{}, cancel: cancel, done: make(chan struct{})}
 	url := make(chan string, 1)
-	d := &daemon{
-		cfg: cfg, first: inv, out: r.out, json: true, onNATS: func(u string) { url <- u },
-		logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		probe:  s.lookFunc(), now: s.now, hangup: s.hangup, silence: s.silence, backoff: 2 * time.Second,
-		reread: func() (*setup.Inventory, error) {
+	d := daemon.New(daemon.Options{
+		Inventory: inv, Out: r.out, JSON: true, OnNATS: func(u string) { url <- u },
+		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Look:   s.lookFunc(), Now: s.now, Hangup: s.hangup, Silence: s.silence, BackoffMax: 2 * time.Second, Judge: slackJudge,
+		Reread: func() (*setup.Inventory, error) {
 			return (&app{configFile: config, environment: environment{LookupEnv: os.LookupEnv}}).inventory(nil)
 		},
-	}
+	})
 	go func() {
 		defer close(r.done)
-		r.err = d.run(ctx)
+		r.err = d.Run(ctx)
 	}()
 	s.alive = func() error {
 		select {
@@ -311,6 +312,9 @@ func (s *stage) start(config string) *testDaemon {
 	}
 	return r
 }
+
+// notReloaded is what the daemon logs when it refuses a changed configuration.
+const notReloaded = "the configuration was not reloaded, and the one before stays in force"
 
 type lookFunc = func(context.Context, pins.Endpoint) pins.Look
 

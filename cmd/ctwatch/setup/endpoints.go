@@ -6,8 +6,10 @@ import (
 	"slices"
 
 	"ctwatch/configs"
+	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
+	"ctwatch/pins/probe"
 )
 
 // findEndpoints lists where watched names and the hosts of apps are served: the endpoints
@@ -148,4 +150,19 @@ func (inv *Inventory) HostsFor(names []pins.Pattern) []string {
 		}
 	}
 	return out
+}
+
+// Prober returns what looks at servers from this machine.
+func Prober() *probe.Prober {
+	return probe.New(probe.Config{ID: func(der []byte) string {
+		tbs, err := entry.TBS(der)
+		if err != nil {
+			return ""
+		}
+		id, _, err := entry.Identity(tbs)
+		if err != nil {
+			return ""
+		}
+		return id.String()
+	}})
 }

@@ -155,12 +155,15 @@ func Pattern(r watchlist.Rule) (p pins.Pattern, named bool) {
 
 // Rules returns all that is watched: the configuration's watch list first.
 func (inv *Inventory) Rules() []watchlist.Rule {
-	out := make([]watchlist.Rule, 0, len(inv.Watched)+len(inv.Listed))
+	out := make([]watchlist.Rule, 0, inv.Len())
 	for _, w := range inv.Watched {
 		out = append(out, w.Rule)
 	}
 	return append(out, inv.Listed...)
 }
+
+// Len returns how many names and networks are watched.
+func (inv *Inventory) Len() int { return len(inv.Watched) + len(inv.Listed) }
 
 // Policies returns the policies of the configuration's watch list, in its order.
 func (inv *Inventory) Policies() []policy.Rule {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const filesEvery = 2 * time.Second
 
 // reloads reads the configuration again whenever it is asked to, and when one of its
 // files has changed and changes no more.
-func (d *daemon) reloads(ctx context.Context) error {
+func (d *Daemon) reloads(ctx context.Context) error {
 	tick := time.NewTicker(filesEvery)
 	defer tick.Stop()
 	used := stamps(d.inventory.Load())
@@ -28,7 +28,7 @@ func (d *daemon) reloads(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.hangup:
+		case <-d.o.Hangup:
 			asked = true
 		case <-tick.C:
 		}
@@ -39,13 +39,13 @@ func (d *daemon) reloads(ctx context.Context) error {
 			continue
 		}
 		used = now
-		if d.reread != nil {
+		if d.o.Reread != nil {
 			if err := d.reload(ctx); err != nil {
 				return err
 			}
 		}
 		if asked {
-			d.looks.Now()
+			d.prober.Now()
 		}
 		used = stamps(d.inventory.Load())
 		before = used
@@ -86,24 +86,24 @@ const notReloaded = "the configuration was not reloaded, and the one before stay
 // reload puts the configuration in force as it is in the files now: watch list, rules,
 // apps and notifications. One that cannot be used is logged, and changes nothing. An
 // error is one of the store.
-func (d *daemon) reload(ctx context.Context) error {
-	next, err := d.reread()
+func (d *Daemon) reload(ctx context.Context) error {
+	next, err := d.o.Reread()
 	if err != nil {
 		d.refuse(err)
 		return nil
 	}
-	senders, err := setup.Senders(next.Config, d.senderOptions())
+	senders, err := d.configuredSenders(next.Config)
 	if err != nil {
 		d.refuse(err)
 		return nil
 	}
-	if err := d.senders.Replace(ctx, senders); err != nil {
+	if err := d.senders.Load().Replace(ctx, senders); err != nil {
 		d.refuse(err)
 		return nil
 	}
-	d.verdicts.Replace(next.Policies())
-	d.list.Replace(watchlist.New(next.Rules()))
-	if err := d.inLine(ctx, next); err != nil {
+	d.policy.Replace(next.Policies())
+	d.watched.Replace(watchlist.New(next.Rules()))
+	if err := d.apply(ctx, next); err != nil {
 		return err
 	}
 	for _, setting := range fixedSettings(d.cfg, next.Config) {
@@ -115,12 +115,12 @@ func (d *daemon) reload(ctx context.Context) error {
 	d.inventory.Store(next)
 	d.planner.Again()
 	d.metrics.Reloaded(true)
-	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", len(next.Watched)+len(next.Listed), "apps", len(next.Apps))
+	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", next.Len(), "apps", len(next.Apps))
 	return nil
 }
 
 // refuse says why a configuration is not put in force.
-func (d *daemon) refuse(err error) {
+func (d *Daemon) refuse(err error) {
 	d.metrics.Reloaded(false)
 	var all configs.Errors
 	if !errors.As(err, &all) {

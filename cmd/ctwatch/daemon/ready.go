@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -15,8 +15,6 @@ type readiness struct {
 	logger *slog.Logger
 	ready  atomic.Bool
 }
-
-func newReadiness(logger *slog.Logger) *readiness { return &readiness{logger: logger} }
 
 // headVerified is called for each tree head whose signature was good. With the
 // first the daemon is ready: it has reached a log and can tell true from false.

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 // beat tells that the daemon does its work, by events and by calling a URL, and raises
 // an alarm when it does not.
-func (d *daemon) beat(ctx context.Context) error {
+func (d *Daemon) beat(ctx context.Context) error {
 	url, err := d.cfg.Heartbeat.URL.Reveal()
 	if err != nil {
 		return err
@@ -29,12 +29,12 @@ func (d *daemon) beat(ctx context.Context) error {
 	return h.Run(ctx)
 }
 
-func (d *daemon) tellBeat(ctx context.Context) error {
+func (d *Daemon) tellBeat(ctx context.Context) error {
 	return d.db.Outbox.Add(ctx, ctwatch.HeartbeatEvent(time.Now()))
 }
 
 // tellPulse records that the daemon does its work no more, or again.
-func (d *daemon) tellPulse(ctx context.Context, reason error, since time.Time) error {
+func (d *Daemon) tellPulse(ctx context.Context, reason error, since time.Time) error {
 	if reason != nil {
 		return d.db.Outbox.Add(ctx, ctwatch.StalledEvent(reason.Error(), time.Now()))
 	}

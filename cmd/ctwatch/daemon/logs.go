@@ -1,7 +1,8 @@
-package main
+package daemon
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"ctwatch/cmd/ctwatch/setup"
@@ -9,14 +10,15 @@ import (
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
 	"ctwatch/ctwatch/loglist"
+	"ctwatch/ctwatch/metrics"
 	"ctwatch/ctwatch/scan"
 )
 
-// watchList returns the function that keeps d.logs up to date with the log list.
-func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, error) {
+// openLogList makes what keeps d.logs up to date with the log list.
+func (d *Daemon) openLogList(ctx context.Context) error {
 	extra, err := setup.ExtraLogs(d.cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	replace := func(ctx context.Context, logs []ctwatch.Log, listed bool) {
 		d.liveness.SetLogs(logs, d.cfg.Logs.Poll)
@@ -24,11 +26,12 @@ func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, er
 		d.logs.Replace(ctx, logs, listed)
 	}
 	if d.cfg.Logs.List == "" {
-		return func(ctx context.Context) error { replace(ctx, extra, true); return nil }, nil
+		d.listing = func(ctx context.Context) error { replace(ctx, extra, true); return nil }
+		return nil
 	}
 	source, err := setup.LogListSource(d.cfg, d.client, d.logger, d.listAlarms(ctx))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	use := func(ctx context.Context, l *loglist.List) {
 		chosen, unmatched := loglist.Choose(l.Logs, loglist.Choice{States: d.cfg.Logs.States, Only: d.cfg.Logs.Only, Now: time.Now()})
@@ -41,7 +44,7 @@ func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, er
 		}
 		replace(ctx, all, true)
 	}
-	return func(ctx context.Context) error {
+	d.listing = func(ctx context.Context) error {
 		if len(extra) > 0 {
 			replace(ctx, extra, false) // they need not wait for the list
 		}
@@ -56,15 +59,23 @@ func (d *daemon) watchList(ctx context.Context) (func(context.Context) error, er
 		}
 		source.Run(ctx, func(l *loglist.List) { use(ctx, l) })
 		return nil
-	}, nil
+	}
+	return nil
 }
+
+func (d *Daemon) readLogList(ctx context.Context) error { return d.listing(ctx) }
 
 // repliesAtOnce is how many replies with entries are in memory at once, besides one
 // for each log. A reply takes about one MiB, and more are of no use to so few cores.
 const repliesAtOnce = 8
 
+// followLogs follows the logs of the log list.
+func (d *Daemon) followLogs(ctx context.Context) error {
+	return (&follow.Group{New: d.follower(), Leave: d.leave, Logger: d.logger}).Run(ctx, d.logs.Changes())
+}
+
 // follower returns how to follow a log.
-func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
+func (d *Daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 	budget := ctlog.NewBudget(repliesAtOnce)
 	issuers := &ctlog.Issuers{Stored: d.db.Issuers.Certificate}
 	return func(l ctwatch.Log) (*follow.Follower, error) {
@@ -79,7 +90,7 @@ func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 		start, limit := d.logs.Start(l.ID)
 		return follow.New(follow.Options{
 			Reader: &follow.Reader{
-				Log: log, Scanner: &scan.Scanner{Log: l, List: d.list}, Logger: d.logger, Pace: pace,
+				Log: log, Scanner: &scan.Scanner{Log: l, List: d.watched}, Logger: d.logger, Pace: pace,
 				Hooks: follow.Hooks{
 					Batch: counters.Batch, Failed: counters.Failed, Refused: counters.Refused,
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },
@@ -97,6 +108,44 @@ func (d *daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 }
 
 // leave notes that a log is no longer followed.
-func (d *daemon) leave(ctx context.Context, l ctwatch.Log) error {
+func (d *Daemon) leave(ctx context.Context, l ctwatch.Log) error {
 	return d.db.Logs.Unfollow(ctx, l.ID, "it left the log list, or its state is not one of logs.states")
+}
+
+// listAlarms returns what is called with all that is wrong with the log list: it is
+// shown in the metrics, and told once for each cause.
+func (d *Daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time) {
+	return func(alarms []loglist.Alarm, published time.Time) {
+		state := &metrics.LogList{Published: published, Alarms: make(map[string]bool)}
+		for _, code := range loglist.Codes() {
+			state.Alarms[code] = false
+		}
+		var details []string
+		for _, a := range alarms {
+			details = append(details, a.Detail)
+			state.Alarms[a.Code] = true
+			// The outbox takes an event once for its ID, which is the cause's. That the
+			// store is broken shows elsewhere, and ends the daemon.
+			if err := d.db.Outbox.Add(ctx, a.Event(d.now())); err != nil && ctx.Err() == nil {
+				d.logger.Error("an alarm about the log list could not be recorded", "error", err)
+			}
+		}
+		d.listState.metrics.Store(state)
+		d.listState.wrong.Store(&details)
+	}
+}
+
+// A listState is what is wrong with the log list.
+type listState struct {
+	metrics atomic.Pointer[metrics.LogList] // nil before the log list was asked for
+	wrong   atomic.Pointer[[]string]        // the same in words
+}
+
+// details says what is wrong with the log list. The daemon is ready all the same: it reads
+// what was good before, and serves pin documents.
+func (s *listState) details() []string {
+	if details := s.wrong.Load(); details != nil {
+		return *details
+	}
+	return nil
 }

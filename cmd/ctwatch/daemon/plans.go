@@ -1,12 +1,10 @@
-package main
+package daemon
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
-	"time"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch/planner"
@@ -15,18 +13,10 @@ import (
 	"ctwatch/pins/publish"
 )
 
-// plan makes what keeps plans current: the looks at what is served, and the planner.
-func (d *daemon) plan(ctx context.Context) error {
-	if err := d.inLine(ctx, d.inventory.Load()); err != nil {
-		return err
-	}
-	look := d.probe
-	if look == nil {
-		look = newProber().Look
-	}
-	var err error
-	d.looks, err = probe.NewScheduler(probe.ScheduleConfig{
-		Look: look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
+// makeProber makes what looks at the endpoints of the inventory in force.
+func (d *Daemon) makeProber(context.Context) (err error) {
+	d.prober, err = probe.NewScheduler(probe.ScheduleConfig{
+		Look: d.o.Look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
 		Endpoints: func() []pins.Endpoint {
 			inv := d.inventory.Load()
 			if d.cfg.Probe.Interval == 0 || inv.Config.Probe.Interval == 0 { // to turn it on takes a restart
@@ -35,9 +25,21 @@ func (d *daemon) plan(ctx context.Context) error {
 			return inv.Endpoints
 		},
 	})
-	if err != nil {
-		return err
+	return err
+}
+
+// record keeps what the daemon saw of an endpoint.
+func (d *Daemon) record(ctx context.Context, l pins.Look) error {
+	if err := d.db.Endpoints.Observe(ctx, l, d.watched.Current().Describe); err != nil {
+		return fmt.Errorf("%s: %w", strings.TrimSpace(l.Endpoint.String()), err)
 	}
+	return nil
+}
+
+func (d *Daemon) probe(ctx context.Context) error { return d.prober.Run(ctx) }
+
+// makePlanner makes what plans for the apps of the inventory in force.
+func (d *Daemon) makePlanner(context.Context) error {
 	unreadable := "" // what was logged of it; the planner asks for apps one time after the other
 	d.planner = &planner.Planner{
 		Store: &planner.FactStore{
@@ -53,61 +55,34 @@ func (d *daemon) plan(ctx context.Context) error {
 		},
 		Look: func(names []pins.Pattern) {
 			if hosts := d.inventory.Load().HostsFor(names); len(hosts) > 0 {
-				d.looks.Now(hosts...)
+				d.prober.Now(hosts...)
 			}
 		},
 	}
 	return nil
 }
 
-// inLine brings the store in line with the configuration: who is trusted by it, what
-// its rules say, and where to look.
-func (d *daemon) inLine(ctx context.Context, inv *setup.Inventory) error {
-	if err := inv.Apply(ctx, d.db, d.verdicts); err != nil {
-		return err
-	}
-	return d.db.Endpoints.KeepOnly(ctx, inv.Endpoints)
-}
+func (d *Daemon) plan(ctx context.Context) error { return d.planner.Run(ctx) }
 
-// pinDocuments serves the pins of apps to everybody.
-func (d *daemon) pinDocuments() (http.Handler, error) {
+// makeDocuments makes what issues and serves the pin documents of apps.
+func (d *Daemon) makeDocuments(context.Context) error {
 	ring, err := setup.OpenRing(d.cfg, true, d.logger)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	o := setup.IssuerOptions(d.db, d.cfg, d.logger)
 	o.Now, o.Clock = d.now, d.clock.Check
-	d.issuer = publish.NewIssuer(o)
+	d.documents = publish.NewIssuer(o)
 	latest := func() (*pins.View, []pins.App) {
 		if r := d.planner.Latest(); r != nil {
 			return r.View, r.Apps
 		}
 		return nil, nil
 	}
-	return publish.NewHandler(publish.Options{
-		Source: &publish.PlanSource{Issuer: d.issuer, Latest: latest}, Ring: ring, Logger: d.logger,
-	}), nil
-}
-
-// wakeForOthers has senders look for events whenever another process, such as
-// "ctwatch certs reject", has changed what is trusted: events may have come of it.
-func (d *daemon) wakeForOthers(ctx context.Context) error {
-	const often = 500 * time.Millisecond
-	tick := time.NewTicker(often)
-	defer tick.Stop()
-	last := int64(-1)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		// A store that fails ends the daemon elsewhere.
-		if now, err := d.db.Plans.Revision(ctx); err == nil && now != last {
-			last = now
-			d.senders.Wake()
-		}
-	}
+	d.pages = publish.NewHandler(publish.Options{
+		Source: &publish.PlanSource{Issuer: d.documents, Latest: latest}, Ring: ring, Logger: d.logger,
+	})
+	return nil
 }
 
 // logUnreadable logs the versions that cannot be read whenever they are others than

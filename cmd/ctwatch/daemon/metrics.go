@@ -1,14 +1,48 @@
-package main
+package daemon
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/metrics"
 )
 
+// makeMetrics makes the metrics, which read the state of logs and senders from the store.
+func (d *Daemon) makeMetrics(context.Context) (err error) {
+	v := setup.BuildVersion()
+	d.metrics, err = metrics.New(metrics.Options{
+		Registry: prometheus.NewRegistry(), Logger: d.logger,
+		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.db.Senders.List, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, LogList: d.listState.metrics.Load},
+	})
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
+}
+
+// followedLogs returns how those logs stand that are followed now: the store knows
+// others, which left the list.
+func (d *Daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) {
+	all, err := d.db.Logs.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []ctwatch.LogStatus
+	for _, s := range all {
+		if d.logs.Has(s.ID) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
 // appHosts returns how the hosts of apps stand; nothing before the first plan.
-func (d *daemon) appHosts() (out []metrics.Host) {
+func (d *Daemon) appHosts() (out []metrics.Host) {
 	r := d.planner.Latest()
 	if r == nil {
 		return nil
@@ -26,14 +60,14 @@ func (d *daemon) appHosts() (out []metrics.Host) {
 
 // appDocuments returns of each app whether its signed document is withheld; nothing where
 // none are served, and before the first plan.
-func (d *daemon) appDocuments(ctx context.Context) (map[string]bool, error) {
+func (d *Daemon) appDocuments(ctx context.Context) (map[string]bool, error) {
 	r := d.planner.Latest()
-	if r == nil || d.issuer == nil {
+	if r == nil || d.documents == nil {
 		return nil, nil
 	}
 	out := make(map[string]bool, len(r.Apps))
 	for i := range r.Apps {
-		withheld, err := d.issuer.Withholds(ctx, r.View, &r.Apps[i])
+		withheld, err := d.documents.Withholds(ctx, r.View, &r.Apps[i])
 		if err != nil {
 			return out, err
 		}
@@ -49,7 +83,7 @@ const maxWatchLabels = 500
 const otherLines = "(other)"
 
 // openVerdicts counts what waits for a person's verdict, by lines of the watch list.
-func (d *daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
+func (d *Daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
 	counts, err := d.db.Certificates.CountOpen(ctx)
 	if err != nil {
 		return nil, err
