@@ -1,6 +1,10 @@
 package ctwatch
 
-import "ctwatch/pins"
+import (
+	"time"
+
+	"ctwatch/pins"
+)
 
 // A Standing is what is known of a certificate's key when the certificate is
 // judged, apart from what rules say of the certificate itself.
@@ -23,20 +27,19 @@ type Standing struct {
 	CAA string
 }
 
-// A Judgment is a verdict with its grounds.
+// A Judgment is a verdict on a certificate, and why.
 type Judgment struct {
 	Verdict Verdict
-	Reasons []string // codes such as "issuer_not_allowed", in Certificate.Reasons
-	Details []string // a sentence for each, for a person
-	// Grants are the names for which the rules vouch for the key by this certificate. Only
-	// a certificate that is expected has any, or would be but for another entry that names
-	// another issuer; and only one whose issuer is proven.
+	Reasons []Reason // worst first, each code once
+	// Grants are the names for whose hosts the rules approve the key because of this
+	// certificate. Only a certificate that is expected has any, or would be but for another
+	// entry that names another issuer; and only one whose issuer is proven.
 	Grants []pins.Pattern
-	// Records are the CAA records that it goes by, if the Standing had none: to be kept
+	// Records are the CAA records that were used, if the Standing had none: to be stored
 	// with the certificate.
 	Records string
 	// IssuerKnown says that a signature proves the issuer's key, and that the key is one of
-	// a CA that is known by its keys, or that a rule lists: nobody else can forge that.
+	// a CA that is known by its keys, or that a rule lists: no one else can forge that.
 	IssuerKnown bool
 	// CAA is the CAA identity of the issuer, if its key is known to be that CA's.
 	CAA string
@@ -44,13 +47,75 @@ type Judgment struct {
 	ReportTo string
 }
 
+// Codes returns the codes of the reasons, for Certificate.Reasons.
+func (j Judgment) Codes() []string {
+	var out []string
+	for _, r := range j.Reasons {
+		out = append(out, r.Code)
+	}
+	return out
+}
+
+// The codes of reasons, worst first. The first group makes a certificate unexpected, the
+// second unreviewed, and the third says why it is expected.
+const (
+	ReasonNameNever           = "name_never"            // a name that must never be issued
+	ReasonKeyCompromised      = "key_compromised"       // others have the private key
+	ReasonIssuerConflict      = "issuer_conflict"       // entries with one TBSCertificate name different issuers
+	ReasonIssuerNotAllowed    = "issuer_not_allowed"    // not a CA that the rule allows
+	ReasonIssuerUnproven      = "issuer_unproven"       // the rule names issuers, and no CA's signature proves who issued
+	ReasonKeyNotAllowed       = "key_not_allowed"       // the rule lists keys, and not this one
+	ReasonCAAForbids          = "caa_forbids"           // the domain's CAA records do not permit the CA
+	ReasonWildcardNotAllowed  = "wildcard_not_allowed"  // a name with a wildcard
+	ReasonAlgorithmNotAllowed = "algorithm_not_allowed" // of the key
+	ReasonValidityTooLong     = "validity_too_long"     // from notBefore to notAfter
+
+	ReasonIssuerUnknown = "issuer_unknown" // the issuer's key is needed for a verdict, and is not known
+	ReasonNoRule        = "no_rule"        // nothing says that it may exist, nor that it may not
+
+	ReasonKeyAuthorized = "key_authorized" // by a rule, or by a person for this name
+	ReasonKeyServed     = "key_served"     // for this name by an endpoint of ours, already before
+	ReasonIssuerAllowed = "issuer_allowed" // a CA that the rule allows
+	ReasonCAAUnknown    = "caa_unknown"    // the records could not be looked up; decides nothing
+)
+
+// A Reason is one ground of a verdict, as data: its code, and what else the rules found.
+// Fields that do not concern the code are zero. Package words writes it as a sentence.
+type Reason struct {
+	Code string
+	// Name is the first of the names it concerns, and Names counts them. Name is "" if
+	// it concerns the whole certificate.
+	Name  string
+	Names int
+	// Rule says where the rule is written, such as "example.com in the watch list"; "" if
+	// no rule is involved.
+	Rule string
+	// Allowed lists what the rule allows: issuers or algorithms, as it names them.
+	Allowed []string
+	// MaxValidity is the longest validity that the rule allows.
+	MaxValidity time.Duration
+	// Never is what must never be issued.
+	Never pins.Pattern
+	// CAs are the names of the CAs that have the issuer's key; of an issuer that is not
+	// known, the one to which an earlier version assigned it.
+	CAs []string
+	// OtherIssuers are the keys that other entries name.
+	OtherIssuers []pins.Pin
+	// CAA are the records that forbid.
+	CAA CAALimit
+}
+
+// A CAALimit is what the CAA records at a domain say about who may issue (RFC 8659).
+type CAALimit struct {
+	Domain    string
+	DNSSEC    bool     // the resolver authenticated them
+	Critical  string   // a critical tag that is not known: no CA may issue
+	Permitted []string // the identities of the CAs that may issue
+}
+
 // A Judge says whether a certificate should exist. It asks no network and no store,
 // since it is called while a batch is written.
 type Judge func(c *Certificate, k Standing) Judgment
-
-// ReasonIssuerConflict is the reason of an alarm: entries with one TBSCertificate name
-// the keys of different issuers.
-const ReasonIssuerConflict = "issuer_conflict"
 
 // CAARecords are the CAA records found for a certificate's names, as JSON that the
 // policy writes and reads (Standing.CAA).

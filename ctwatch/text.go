@@ -29,3 +29,50 @@ func Printable(s string, limit int) string {
 	}
 	return b.String()
 }
+
+// maxDN is how much of a distinguished name is read.
+const maxDN = 4096
+
+// DNValues returns the values of the attributes of one type in a distinguished name as
+// RFC 2253 writes it, by the type's name or its OID. Values written in hex are left out.
+func DNValues(dn, name, oid string) []string {
+	dn = dn[:min(len(dn), maxDN)]
+	var out []string
+	for len(dn) > 0 {
+		var attribute string
+		attribute, dn = cutAttribute(dn)
+		key, value, ok := strings.Cut(attribute, "=")
+		if key = strings.TrimSpace(key); ok && (strings.EqualFold(key, name) || key == oid) && !strings.HasPrefix(value, "#") {
+			out = append(out, unescape(strings.TrimSpace(value)))
+		}
+	}
+	return out
+}
+
+// cutAttribute cuts a distinguished name behind its first attribute.
+func cutAttribute(dn string) (attribute, rest string) {
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',', '+', ';':
+			return dn[:i], dn[i+1:]
+		}
+	}
+	return dn, ""
+}
+
+// unescape takes the backslashes before special characters away.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

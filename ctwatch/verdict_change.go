@@ -39,14 +39,15 @@ func ApplyRules(c *Certificate, j Judgment, past Past, found bool, now time.Time
 		change.Grants = c.Verdict != Unexpected
 		return change
 	}
-	conflict := slices.Contains(j.Reasons, ReasonIssuerConflict) && !slices.Contains(c.Reasons, ReasonIssuerConflict)
+	codes := j.Codes()
+	conflict := slices.Contains(codes, ReasonIssuerConflict) && !slices.Contains(c.Reasons, ReasonIssuerConflict)
 	alarm := conflict && j.Verdict == Unexpected
 	if alarm {
 		change.Before = Unreviewed
 	}
 	expired := !c.NotAfter.IsZero() && !c.NotAfter.After(now)
 	change.Grants = true
-	change.Verdict = c.Verdict != j.Verdict || !slices.Equal(c.Reasons, j.Reasons) || c.Issuer.CAA != j.CAA
+	change.Verdict = c.Verdict != j.Verdict || !slices.Equal(c.Reasons, codes) || c.Issuer.CAA != j.CAA
 	change.New = c.Verdict != j.Verdict || alarm
 	change.Audit = change.New && !(found && j.Verdict == Expected)
 	if found {

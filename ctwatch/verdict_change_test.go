@@ -11,6 +11,14 @@ import (
 	"ctwatch/pins"
 )
 
+// reasons are those of these codes.
+func reasons(codes ...string) (out []ctwatch.Reason) {
+	for _, code := range codes {
+		out = append(out, ctwatch.Reason{Code: code})
+	}
+	return out
+}
+
 // TestApplyRules: what follows from a judgment depends on the verdict before, on who
 // gave it, and on whether the certificate is new or has expired.
 func TestApplyRules(t *testing.T) {
@@ -49,7 +57,7 @@ func TestApplyRules(t *testing.T) {
 			want: change{Grants: true, Before: expected},
 		},
 		"the same for other reasons": {
-			before: expected, had: []string{"a"}, j: ctwatch.Judgment{Verdict: expected, Reasons: []string{"b"}},
+			before: expected, had: []string{"a"}, j: ctwatch.Judgment{Verdict: expected, Reasons: reasons("b")},
 			want: change{Grants: true, Verdict: true, Before: expected},
 		},
 		"the same with a CA": {
@@ -69,15 +77,15 @@ func TestApplyRules(t *testing.T) {
 			want: change{Grants: true, Verdict: true, New: true, Audit: true, Before: expected},
 		},
 		"two issuers, unexpected before": {
-			before: unexpected, had: []string{"a"}, j: ctwatch.Judgment{Verdict: unexpected, Reasons: []string{"a", conflict}},
+			before: unexpected, had: []string{"a"}, j: ctwatch.Judgment{Verdict: unexpected, Reasons: reasons("a", conflict)},
 			want: change{Grants: true, Verdict: true, New: true, Audit: true, Event: true, Before: unreviewed},
 		},
 		"two issuers, known before": {
-			before: unexpected, had: []string{conflict}, j: ctwatch.Judgment{Verdict: unexpected, Reasons: []string{conflict}},
+			before: unexpected, had: []string{conflict}, j: ctwatch.Judgment{Verdict: unexpected, Reasons: reasons(conflict)},
 			want: change{Grants: true, Before: unexpected},
 		},
 		"two issuers, and expected": {
-			before: expected, j: ctwatch.Judgment{Verdict: expected, Reasons: []string{conflict}},
+			before: expected, j: ctwatch.Judgment{Verdict: expected, Reasons: reasons(conflict)},
 			want: change{Grants: true, Verdict: true, Before: expected},
 		},
 		"authorized by a person": {

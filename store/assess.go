@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -39,7 +39,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 	j := t.judge(c, known)
 	change := ctwatch.ApplyRules(c, j, past, found, t.now)
 	if change.Verdict {
-		if err := t.setVerdict(seq, c, j.Verdict, j.Reasons, j.CAA); err != nil {
+		if err := t.setVerdict(seq, c, j.Verdict, j.Codes(), j.CAA); err != nil {
 			return nil, err
 		}
 	}
@@ -48,7 +48,7 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 			return nil, err
 		}
 	}
-	why := whyOf(j)
+	why := whyOf(c, j)
 	if change.Audit {
 		if err := t.recordVerdict(c, pins.Policy, byPolicy, why); err != nil {
 			return nil, err
@@ -70,12 +70,14 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 // judge has the rules judge a certificate.
 func (t *tx) judge(c *ctwatch.Certificate, known ctwatch.Standing) ctwatch.Judgment {
 	j := t.db.rules(c, known)
-	j.Reasons, j.CAA = textList(j.Reasons), text(j.CAA)
+	j.CAA = text(j.CAA)
 	return j
 }
 
-// whyOf returns what rules say of a certificate, for people.
-func whyOf(j ctwatch.Judgment) string { return ctwatch.Printable(strings.Join(j.Details, " "), maxWhy) }
+// whyOf returns the reasons for a verdict, for people.
+func whyOf(c *ctwatch.Certificate, j ctwatch.Judgment) string {
+	return ctwatch.Printable(words.Reasons(c, j.Reasons), maxWhy)
+}
 
 // setVerdict writes down the verdict on a certificate.
 func (t *tx) setVerdict(seq int64, c *ctwatch.Certificate, v ctwatch.Verdict, reasons []string, caa string) error {
@@ -213,7 +215,7 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, 
 	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil || !inTree {
 		return err
 	}
-	why := strings.Join(j.Details, " ")
+	why := whyOf(c, j)
 	if !found || c.Verdict != ctwatch.Expected {
 		return t.syncVouched(c.Key.Pin, why)
 	}

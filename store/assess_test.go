@@ -17,6 +17,14 @@ import (
 	"ctwatch/store"
 )
 
+// reasons are those of these codes.
+func reasons(codes ...string) (out []ctwatch.Reason) {
+	for _, code := range codes {
+		out = append(out, ctwatch.Reason{Code: code})
+	}
+	return out
+}
+
 // issuerRule is a rule: certificates of the issuer are expected, others are not; a
 // key that is authorised or served makes one expected, too.
 func issuerRule(issuer string) ctwatch.Judge {
@@ -27,15 +35,15 @@ func issuerRule(issuer string) ctwatch.Judge {
 		}
 		switch {
 		case k.Compromised:
-			return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"key_compromised"}, Details: []string{"Its key is compromised."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("key_compromised")}
 		case c.Issuer.Pin == pin(issuer):
-			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Details: []string{"Its issuer is allowed."}, Grants: names}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: reasons("issuer_allowed"), Grants: names}
 		case len(k.ApprovedFor) > 0:
-			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"key_authorized"}, Details: []string{"Its key is authorised."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: reasons("key_authorized")}
 		case len(k.ServedFor) > 0:
-			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"key_served"}, Details: []string{"Its key is served."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: reasons("key_served")}
 		}
-		return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Its issuer is not allowed."}, ReportTo: "abuse@ca.test"}
+		return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("issuer_not_allowed"), ReportTo: "abuse@ca.test"}
 	}
 }
 
@@ -44,7 +52,7 @@ func issuerRule(issuer string) ctwatch.Judge {
 func unlessServed(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 	j := issuerRule("nobody")(c, k)
 	if j.Verdict == ctwatch.Unexpected && !k.Compromised {
-		j = ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule"}, Details: []string{"No rule says."}}
+		j = ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: reasons("no_rule")}
 	}
 	return j
 }
@@ -80,7 +88,7 @@ func TestRulesJudgeWhatIsFoundAndVouchForItsKey(t *testing.T) {
 		t.Errorf("the rogue's key is %s", s)
 	}
 	es := eventsOf(t, db, ctwatch.CertificateUnexpected)
-	if len(es) != 1 || es[0].Data.Certificate.ID != certificate(2).ID || es[0].Data.ReportTo != "abuse@ca.test" || !strings.Contains(es[0].Data.Summary, "Its issuer is not allowed") {
+	if len(es) != 1 || es[0].Data.Certificate.ID != certificate(2).ID || es[0].Data.ReportTo != "abuse@ca.test" || !strings.Contains(es[0].Data.Summary, "It was issued by") {
 		t.Fatalf("events %+v", es)
 	}
 	for _, e := range eventsOf(t, db, ctwatch.CertificateIssued) {
@@ -253,11 +261,11 @@ func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
 		Logger: discard(), Now: c.Now, Judge: func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 			switch k.CAA {
 			case "":
-				return ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: []string{"no_rule", "caa_unknown"}}
+				return ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: reasons("no_rule", "caa_unknown")}
 			case "forbids":
-				return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"caa_forbids"}}
+				return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("caa_forbids")}
 			}
-			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
+			return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: reasons("issuer_allowed")}
 		},
 	})
 	must(t, err)
@@ -375,7 +383,7 @@ func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
 	known := false
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if !known {
-			return ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: []string{"issuer_unknown"}}
+			return ctwatch.Judgment{Verdict: ctwatch.Unreviewed, Reasons: reasons("issuer_unknown")}
 		}
 		j := issuerRule("issuer")(c, k)
 		j.CAA = "ca.test"
@@ -489,7 +497,7 @@ func TestRecordsThatRulesWentByAreKept(t *testing.T) {
 	var asked []string
 	db := judging(t, "", func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		asked = append(asked, k.CAA)
-		return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}, Records: "remembered"}
+		return ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: reasons("issuer_allowed"), Records: "remembered"}
 	})
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))

@@ -42,7 +42,7 @@ func (l *learner) judge(c *ctwatch.Certificate, _ ctwatch.Standing) ctwatch.Judg
 	if slices.ContainsFunc(l.known, func(k ctwatch.IssuerKey) bool { return k.Pin == c.Issuer.Pin }) {
 		return ctwatch.Judgment{Verdict: ctwatch.Expected}
 	}
-	return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}}
+	return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("issuer_not_allowed")}
 }
 
 func learning(t *testing.T, path string, l *learner) *store.DB {

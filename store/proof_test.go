@@ -16,11 +16,11 @@ import (
 func provenRule(issuer string) ctwatch.Judge {
 	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if c.Issuer.Pin == pin(issuer) && !c.Issuer.Proven {
-			return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_unproven"}, Details: []string{"Its issuer is not proven."}}
+			return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("issuer_unproven")}
 		}
 		j := issuerRule(issuer)(c, k)
 		if len(k.OtherIssuers) > 0 {
-			j.Verdict, j.Reasons = ctwatch.Unexpected, append([]string{ctwatch.ReasonIssuerConflict}, j.Reasons...)
+			j.Verdict, j.Reasons = ctwatch.Unexpected, append(reasons(ctwatch.ReasonIssuerConflict), j.Reasons...)
 		}
 		return j
 	}

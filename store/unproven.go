@@ -129,7 +129,7 @@ func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
 	if err != nil || !ctwatch.RaiseProven(state, c.Verdict, past) {
 		return err
 	}
-	e := ctwatch.UnexpectedEvent(*c, whyOf(j), t.now)
+	e := ctwatch.UnexpectedEvent(*c, whyOf(c, j), t.now)
 	e.Data.ReportTo, e.Data.AfterDigest = j.ReportTo, true
 	e.ID = ctwatch.NewEventID(e.Type, e.ID, "proven", strconv.FormatInt(at, 10))
 	if e, err = withTrustedKey(t, e); err != nil {

@@ -19,12 +19,12 @@ func suspicious(t *testing.T, path string, c *clock) *store.DB {
 	t.Helper()
 	prepare(t, path)
 	db, err := store.Open(context.Background(), path, store.Options{Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
-		j := ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}, Details: []string{"Not ours."}}
+		j := ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("issuer_not_allowed")}
 		if c.Issuer.Pin == pin("allowed") {
-			j = ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: []string{"issuer_allowed"}}
+			j = ctwatch.Judgment{Verdict: ctwatch.Expected, Reasons: reasons("issuer_allowed")}
 		}
 		if len(k.OtherIssuers) > 0 {
-			j.Verdict, j.Reasons = ctwatch.Unexpected, append(j.Reasons, ctwatch.ReasonIssuerConflict)
+			j.Verdict, j.Reasons = ctwatch.Unexpected, append(j.Reasons, ctwatch.Reason{Code: ctwatch.ReasonIssuerConflict})
 		}
 		j.IssuerKnown = c.Issuer.Proven && (c.Issuer.Pin == pin("known") || c.Issuer.Pin == pin("allowed"))
 		return j

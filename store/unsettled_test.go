@@ -96,7 +96,7 @@ func TestLearnedIsJudgedByAfterACrash(t *testing.T) {
 		if known {
 			return ctwatch.Judgment{Verdict: ctwatch.Expected}
 		}
-		return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: []string{"issuer_not_allowed"}}
+		return ctwatch.Judgment{Verdict: ctwatch.Unexpected, Reasons: reasons("issuer_not_allowed")}
 	}
 	db := judging(t, path, rule)
 	l := started(t, db, 1)

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -96,25 +95,9 @@ func (r CAAResult) permitted(wildcard bool) (out []string) {
 	return out
 }
 
-// describe says what forbids, for a person.
-func (r CAAResult) describe(wildcard bool) string {
-	const most = 5
-	at := ctwatch.Printable(r.Domain, maxText)
-	if r.DNSSEC {
-		at += ", authenticated by DNSSEC,"
-	}
-	if r.Critical != "" {
-		return fmt.Sprintf("those at %s have the critical property %q, which is not known", at, ctwatch.Printable(r.Critical, 20))
-	}
-	who := r.permitted(wildcard)
-	if len(who) == 0 {
-		return fmt.Sprintf("those at %s permit nobody", at)
-	}
-	more := ""
-	if n := len(who) - most; n > 0 {
-		who, more = who[:most], fmt.Sprintf(" and %d more", n)
-	}
-	return fmt.Sprintf("those at %s permit %s%s", at, ctwatch.Printable(strings.Join(who, ", "), 3*maxText), more)
+// limit says who may issue by the records.
+func (r CAAResult) limit(wildcard bool) ctwatch.CAALimit {
+	return ctwatch.CAALimit{Domain: r.Domain, DNSSEC: r.DNSSEC, Critical: r.Critical, Permitted: r.permitted(wildcard)}
 }
 
 // add takes in one record of a CAA record set.

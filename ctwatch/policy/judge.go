@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
@@ -12,23 +11,22 @@ import (
 // Judge says whether a certificate should exist. It reads the names, matches, issuer,
 // key and validity, and neither the certificate's present verdict nor its CAA
 // identity. What its chain shows about the issuer (CAs.Shown) has to be learned
-// before. What the details quote of a certificate is printable, but escaped for no
-// medium.
+// before.
 func (p *Policy) Judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 	j := p.judging(c, k)
 	if c.Issuer.Proven { // else its key is only what a log says
 		j.issuers = j.owners
 	}
 	if k.Compromised {
-		j.note(keyCompromised, "", nil)
+		j.note(ctwatch.ReasonKeyCompromised, "", nil)
 	}
 	if len(k.OtherIssuers) > 0 {
-		j.note(issuerConflict, "", nil)
+		j.note(ctwatch.ReasonIssuerConflict, "", nil)
 	}
 	j.bans()
 	p.parts(c, j.part)
 	if !j.any {
-		j.note(noRule, "", nil)
+		j.note(ctwatch.ReasonNoRule, "", nil)
 	}
 	return j.conclude()
 }
@@ -58,29 +56,31 @@ type judging struct {
 	issuers []*CA // the same, if a signature proves that it issued the certificate
 	any     bool  // a name has been judged
 
-	found  [codes]finding
+	found  map[string]*finding // by code
 	grants []pins.Pattern
 }
 
-// A finding is a reason, and the names it was found at.
+// A finding is a reason under way, by the first name and rule that it was found at.
 type finding struct {
-	times int
-	name  string // the first of them
-	rule  *Rule  // by which rule; nil if by none
-	where string // and where it stands
-	more  string
+	ctwatch.Reason
+	rule *Rule // nil if by none
 }
 
-func (j *judging) note(c code, name string, r *Rule) *finding {
-	f := &j.found[c]
-	if f.times == 0 {
-		f.name, f.rule = name, r
+// note adds a name to a reason. It returns the reason, and whether it is new.
+func (j *judging) note(code, name string, r *Rule) (f *finding, first bool) {
+	f = j.found[code]
+	if f == nil {
+		f = &finding{ctwatch.Reason{Code: code, Name: name}, r}
 		if r != nil {
-			f.where = r.Where
+			f.Rule = r.where()
 		}
+		if j.found == nil {
+			j.found = make(map[string]*finding)
+		}
+		j.found[code] = f
 	}
-	f.times++
-	return f
+	f.Names++
+	return f, f.Names == 1
 }
 
 // bans looks for names that are never to be issued.
@@ -91,8 +91,8 @@ func (j *judging) bans() {
 	for _, name := range j.c.Names {
 		for _, b := range j.p.never {
 			if overlaps(b.pattern, name) {
-				if f := j.note(nameNever, name, nil); f.times == 1 {
-					f.where, f.more = b.where, b.pattern.String()
+				if f, first := j.note(ctwatch.ReasonNameNever, name, nil); first {
+					f.Rule, f.Never = b.where, b.pattern
 				}
 				break
 			}
@@ -105,37 +105,37 @@ func (j *judging) part(t *part) {
 	j.any = true
 	trusted, served := j.trusted(t), j.served(t)
 	if trusted {
-		j.note(keyAuthorized, t.name, nil)
+		j.note(ctwatch.ReasonKeyAuthorized, t.name, nil)
 	}
 	if served {
-		j.note(keyServed, t.name, nil)
+		j.note(ctwatch.ReasonKeyServed, t.name, nil)
 	}
 	expected, granted, decided := trusted || served, false, false
 	for _, r := range t.rule {
 		j.manner(t, r)
 		listed := !j.c.Key.Pin.IsZero() && slices.Contains(r.Keys, j.c.Key.Pin)
 		if listed {
-			j.note(keyAuthorized, t.name, r)
+			j.note(ctwatch.ReasonKeyAuthorized, t.name, r)
 			expected, granted = true, true
 		}
 		switch j.issuer(r) {
-		case issuerAllowed:
-			j.note(issuerAllowed, t.name, r)
+		case ctwatch.ReasonIssuerAllowed:
+			j.note(ctwatch.ReasonIssuerAllowed, t.name, r)
 			expected = true
 			// Where a person lists the keys, no others are to be pinned.
 			granted = granted || len(r.Keys) == 0
-		case issuerNotAllowed:
-			j.note(issuerNotAllowed, t.name, r)
+		case ctwatch.ReasonIssuerNotAllowed:
+			j.note(ctwatch.ReasonIssuerNotAllowed, t.name, r)
 			decided = true
-		case issuerUnproven:
-			j.note(issuerUnproven, t.name, r)
+		case ctwatch.ReasonIssuerUnproven:
+			j.note(ctwatch.ReasonIssuerUnproven, t.name, r)
 			decided = true
-		case issuerUnknown:
-			j.note(issuerUnknown, t.name, r)
+		case ctwatch.ReasonIssuerUnknown:
+			j.note(ctwatch.ReasonIssuerUnknown, t.name, r)
 			decided = true
-		case noRule:
+		case ctwatch.ReasonNoRule:
 			if len(r.Keys) > 0 && !listed && !trusted {
-				j.note(keyNotAllowed, t.name, r)
+				j.note(ctwatch.ReasonKeyNotAllowed, t.name, r)
 				decided = true
 			}
 		}
@@ -148,22 +148,22 @@ func (j *judging) part(t *part) {
 		if len(t.rule) > 0 {
 			r = t.rule[0]
 		}
-		j.note(noRule, t.name, r)
+		j.note(ctwatch.ReasonNoRule, t.name, r)
 	}
 }
 
 // manner looks at how a certificate was issued, whoever has its key.
 func (j *judging) manner(t *part, r *Rule) {
 	if t.wild && r.Wildcards != nil && !*r.Wildcards {
-		j.note(wildcardNotAllowed, t.name, r)
+		j.note(ctwatch.ReasonWildcardNotAllowed, t.name, r)
 	}
 	if !r.allowsAlgorithm(j.c.Key.Algorithm) {
-		j.note(algorithmNotAllowed, t.name, r)
+		j.note(ctwatch.ReasonAlgorithmNotAllowed, t.name, r)
 	}
 	if r.MaxValidity > 0 {
 		from, to := j.c.NotBefore, j.c.NotAfter
 		if from.IsZero() || to.IsZero() || to.Sub(from) > r.MaxValidity {
-			j.note(validityTooLong, t.name, r)
+			j.note(ctwatch.ReasonValidityTooLong, t.name, r)
 		}
 	}
 	if r.CAA {
@@ -171,12 +171,12 @@ func (j *judging) manner(t *part, r *Rule) {
 	}
 }
 
-// issuer compares the issuer with those that a rule allows. It returns noRule if the
+// issuer compares the issuer with those that a rule allows. It returns ctwatch.ReasonNoRule if the
 // rule names none. An issuer that no signature proves is never allowed, whatever the
 // entry says.
-func (j *judging) issuer(r *Rule) code {
+func (j *judging) issuer(r *Rule) string {
 	if len(r.Issuers) == 0 {
-		return noRule
+		return ctwatch.ReasonNoRule
 	}
 	pin := j.c.Issuer.Pin
 	owners := j.owners
@@ -191,13 +191,13 @@ func (j *judging) issuer(r *Rule) code {
 	}
 	switch {
 	case !j.c.Issuer.Proven && (allowed || claimed || pin.IsZero()):
-		return issuerUnproven
+		return ctwatch.ReasonIssuerUnproven
 	case allowed:
-		return issuerAllowed
+		return ctwatch.ReasonIssuerAllowed
 	case claimed:
-		return issuerUnknown
+		return ctwatch.ReasonIssuerUnknown
 	}
-	return issuerNotAllowed // by what the entry itself says, proven or not
+	return ctwatch.ReasonIssuerNotAllowed // by what the entry itself says, proven or not
 }
 
 // guess returns the CA that issued as far as nothing but a name says: that in the
@@ -216,7 +216,7 @@ func (j *judging) guess() (*CA, bool) {
 func (j *judging) caa(t *part, r *Rule) {
 	result, ok := j.records()[t.host]
 	if !ok {
-		j.note(caaUnknown, t.name, r)
+		j.note(ctwatch.ReasonCAAUnknown, t.name, r)
 		return
 	}
 	issuers := j.issuers
@@ -229,7 +229,7 @@ func (j *judging) caa(t *part, r *Rule) {
 	}
 	if !result.Forbids(identities, t.wild) {
 		if len(j.issuers) == 0 && len(issuers) > 0 && result.Forbids(nil, t.wild) {
-			j.note(issuerUnknown, t.name, r) // it may be permitted, if it is who it says
+			j.note(ctwatch.ReasonIssuerUnknown, t.name, r) // it may be permitted, if it is who it says
 		}
 		return
 	}
@@ -237,11 +237,11 @@ func (j *judging) caa(t *part, r *Rule) {
 	if len(issuers) == 0 && slices.ContainsFunc(result.permitted(t.wild), func(identity string) bool {
 		return !j.c.Issuer.Proven || !j.p.cas.knows(identity)
 	}) {
-		j.note(issuerUnknown, t.name, r)
+		j.note(ctwatch.ReasonIssuerUnknown, t.name, r)
 		return
 	}
-	if f := j.note(caaForbids, t.name, r); f.times == 1 {
-		f.more = result.describe(t.wild)
+	if f, first := j.note(ctwatch.ReasonCAAForbids, t.name, r); first {
+		f.CAA = result.limit(t.wild)
 	}
 }
 
@@ -268,25 +268,25 @@ func (j *judging) served(t *part) bool {
 func (j *judging) conclude() ctwatch.Judgment {
 	out := ctwatch.Judgment{Verdict: ctwatch.Expected}
 	besides := ctwatch.Expected // the verdict without the entries that name other issuers
-	for c := range codes {
-		f := &j.found[c]
-		if f.times == 0 {
+	for i, code := range codes() {
+		f := j.found[code]
+		if f == nil {
 			continue
 		}
-		if c.forbids() {
+		forbids, undecided := i < forbidding, i < deciding
+		if forbids {
 			out.Verdict = ctwatch.Unexpected
-		} else if c.undecided() && out.Verdict == ctwatch.Expected {
+		} else if undecided && out.Verdict == ctwatch.Expected {
 			out.Verdict = ctwatch.Unreviewed
 		}
-		if c != issuerConflict && (c.forbids() || c.undecided()) {
+		if code != ctwatch.ReasonIssuerConflict && undecided {
 			besides = ctwatch.Unexpected
 		}
-		out.Reasons = append(out.Reasons, c.String())
-		out.Details = append(out.Details, j.detail(c, f))
+		out.Reasons = append(out.Reasons, j.reason(f))
 	}
 	// What CAA records may yet forbid makes no key a trusted one. An entry that names
 	// another issuer is an alarm, and takes nothing: anyone who runs a log can make one.
-	if besides == ctwatch.Expected && j.c.Issuer.Proven && j.found[caaUnknown].times == 0 {
+	if besides == ctwatch.Expected && j.c.Issuer.Proven && j.found[ctwatch.ReasonCAAUnknown] == nil {
 		out.Grants = unique(j.grants)
 	}
 	if j.c.Issuer.Proven {
@@ -312,13 +312,54 @@ func unique(ps []pins.Pattern) []pins.Pattern {
 	})
 }
 
-// others says how many names a reason was found at besides the first.
-func (f *finding) others() string {
-	switch {
-	case f.times > 2:
-		return fmt.Sprintf(" (and %d more)", f.times-1)
-	case f.times == 2:
-		return " (and one more)"
+// reason fills in what the code concerns.
+func (j *judging) reason(f *finding) ctwatch.Reason {
+	r := f.Reason
+	switch r.Code {
+	case ctwatch.ReasonIssuerNotAllowed, ctwatch.ReasonIssuerAllowed, ctwatch.ReasonCAAForbids:
+		r.CAs = caNames(j.issuers)
+	case ctwatch.ReasonIssuerConflict:
+		r.CAs, r.OtherIssuers = caNames(j.issuers), j.known.OtherIssuers
+	case ctwatch.ReasonIssuerUnproven:
+		r.CAs = caNames(j.owners)
+	case ctwatch.ReasonIssuerUnknown:
+		if ca, ok := j.guess(); ok && j.c.Issuer.Proven {
+			r.CAs = []string{ca.Name}
+		}
+	case ctwatch.ReasonValidityTooLong:
+		r.MaxValidity = f.rule.MaxValidity
+	case ctwatch.ReasonAlgorithmNotAllowed:
+		r.Allowed = f.rule.Algorithms
 	}
-	return ""
+	if r.Code == ctwatch.ReasonIssuerNotAllowed {
+		for _, i := range f.rule.Issuers {
+			r.Allowed = append(r.Allowed, i.String())
+		}
+	}
+	return r
+}
+
+func caNames(cas []*CA) (names []string) {
+	for _, ca := range cas {
+		names = append(names, ca.Name)
+	}
+	return names
+}
+
+// How many codes make a certificate unexpected, and how many keep it from being expected.
+const (
+	forbidding = 10
+	deciding   = 12
+)
+
+// codes lists the codes of reasons, worst first.
+func codes() [16]string {
+	return [...]string{
+		ctwatch.ReasonNameNever, ctwatch.ReasonKeyCompromised, ctwatch.ReasonIssuerConflict, ctwatch.ReasonIssuerNotAllowed, ctwatch.ReasonIssuerUnproven,
+		ctwatch.ReasonKeyNotAllowed, ctwatch.ReasonCAAForbids, ctwatch.ReasonWildcardNotAllowed, ctwatch.ReasonAlgorithmNotAllowed, ctwatch.ReasonValidityTooLong,
+
+		ctwatch.ReasonIssuerUnknown, ctwatch.ReasonNoRule,
+
+		ctwatch.ReasonKeyAuthorized, ctwatch.ReasonKeyServed, ctwatch.ReasonIssuerAllowed, ctwatch.ReasonCAAUnknown,
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 
 	"github.com/google/go-cmp/cmp"
@@ -212,14 +213,16 @@ func TestVerdicts(t *testing.T) {
 			if got.Verdict != tt.want {
 				t.Errorf("verdict %s, want %s", got.Verdict, tt.want)
 			}
-			if diff := cmp.Diff(strings.Fields(tt.reasons), got.Reasons); diff != "" {
+			if diff := cmp.Diff(strings.Fields(tt.reasons), got.Codes()); diff != "" {
 				t.Errorf("reasons (-want +got):\n%s", diff)
 			}
-			if len(got.Details) != len(got.Reasons) || slices.Contains(got.Details, "") {
-				t.Errorf("details %q do not go with the reasons %q", got.Details, got.Reasons)
+			for _, r := range got.Reasons {
+				if s := words.Reason(tt.cert, r); s == "" || strings.Contains(s, "  ") || strings.Contains(s, "()") || strings.Contains(s, "Its verdict has the reason") {
+					t.Errorf("%s is written as %q", r.Code, s)
+				}
 			}
 			// An entry that names another issuer is an alarm, and takes no trust away.
-			conflict := slices.Contains(got.Reasons, policy.IssuerConflict)
+			conflict := slices.Contains(got.Codes(), ctwatch.ReasonIssuerConflict)
 			if tt.want != ctwatch.Expected && !conflict && len(got.Grants) > 0 {
 				t.Errorf("the key of a certificate that is %s is granted %v", tt.want, got.Grants)
 			}

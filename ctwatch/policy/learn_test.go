@@ -8,6 +8,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/words"
 )
 
 // TestSignerOwnsLearnedKey: the name in a CA's certificate gives its key to nobody.
@@ -112,7 +113,7 @@ func TestSecondOwnerIsLearned(t *testing.T) {
 		t.Errorf("judged %+v", j)
 	}
 	other := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "sectigo.com") })
-	if j := policy.New([]policy.Rule{other}, w.cas).Judge(cert, ctwatch.Standing{}); j.Verdict != ctwatch.Unexpected || !strings.Contains(j.Details[0], "DigiCert and Let's Encrypt") {
+	if j := policy.New([]policy.Rule{other}, w.cas).Judge(cert, ctwatch.Standing{}); j.Verdict != ctwatch.Unexpected || !strings.Contains(words.Reasons(cert, j.Reasons), "DigiCert and Let's Encrypt") {
 		t.Errorf("judged %+v", j)
 	}
 }
@@ -127,7 +128,7 @@ func TestPosingCAIsUnexpected(t *testing.T) {
 	for _, allowed := range []string{"letsencrypt.org", "Let's Encrypt"} {
 		r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers = issuers(t, allowed) })
 		j := policy.New([]policy.Rule{r}, w.cas).Judge(cert, ctwatch.Standing{})
-		if j.Verdict != ctwatch.Unexpected || len(j.Grants) > 0 || !strings.Contains(j.Details[0], "DigiCert") {
+		if j.Verdict != ctwatch.Unexpected || len(j.Grants) > 0 || !strings.Contains(words.Reasons(cert, j.Reasons), "DigiCert") {
 			t.Errorf("where %s may issue: %+v", allowed, j)
 		}
 	}

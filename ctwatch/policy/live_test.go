@@ -71,9 +71,9 @@ func TestApplyRecallsBeforeJudging(t *testing.T) {
 	if diff := cmp.Diff([]string{"Keys", "Claims", "RejudgeAll", "RejudgeNew"}, s.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	for pin, want := range map[pins.Pin]string{sub: policy.IssuerAllowed, claimed: policy.IssuerUnknown, nobody: policy.IssuerNotAllowed} {
-		if j := l.Judge(from(certificate("a.example.com"), pin, "CN=x"), ctwatch.Standing{}); !slices.Contains(j.Reasons, want) {
-			t.Errorf("issued by %v: %q, want %s", pin, j.Reasons, want)
+	for pin, want := range map[pins.Pin]string{sub: ctwatch.ReasonIssuerAllowed, claimed: ctwatch.ReasonIssuerUnknown, nobody: ctwatch.ReasonIssuerNotAllowed} {
+		if j := l.Judge(from(certificate("a.example.com"), pin, "CN=x"), ctwatch.Standing{}); !slices.Contains(j.Codes(), want) {
+			t.Errorf("issued by %v: %q, want %s", pin, j.Codes(), want)
 		}
 	}
 }
@@ -157,23 +157,23 @@ func TestLiveUsesRememberedRecords(t *testing.T) {
 	judge := func(want, records string, standing ctwatch.Standing) {
 		t.Helper()
 		j := l.Judge(c, standing)
-		if !slices.Contains(j.Reasons, want) || (j.Records != "") != (records != "") {
-			t.Errorf("reasons %q, want %s; records %q", j.Reasons, want, j.Records)
+		if !slices.Contains(j.Codes(), want) || (j.Records != "") != (records != "") {
+			t.Errorf("reasons %q, want %s; records %q", j.Codes(), want, j.Records)
 		}
 	}
-	judge(policy.CAAUnknown, "", ctwatch.Standing{})
+	judge(ctwatch.ReasonCAAUnknown, "", ctwatch.Standing{})
 	for i, name := range c.Names {
 		if _, err := l.CAA.Lookup(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			judge(policy.CAAUnknown, "", ctwatch.Standing{}) // those of b are missing
+			judge(ctwatch.ReasonCAAUnknown, "", ctwatch.Standing{}) // those of b are missing
 		}
 	}
-	judge(policy.CAAForbids, "some", ctwatch.Standing{})
+	judge(ctwatch.ReasonCAAForbids, "some", ctwatch.Standing{})
 	stored := policy.EncodeCAA(map[string]policy.CAAResult{"a.example.com": {}, "b.example.com": {}})
-	judge(policy.IssuerAllowed, "", ctwatch.Standing{CAA: stored})
-	if got := l.Judge(c, ctwatch.Standing{CAA: l.Judge(c, ctwatch.Standing{}).Records}); !slices.Contains(got.Reasons, policy.CAAForbids) {
-		t.Errorf("by the records that were returned: %q", got.Reasons)
+	judge(ctwatch.ReasonIssuerAllowed, "", ctwatch.Standing{CAA: stored})
+	if got := l.Judge(c, ctwatch.Standing{CAA: l.Judge(c, ctwatch.Standing{}).Records}); !slices.Contains(got.Codes(), ctwatch.ReasonCAAForbids) {
+		t.Errorf("by the records that were returned: %q", got.Codes())
 	}
 }

@@ -33,7 +33,7 @@ func TestJudgingWorkGrowsWithNames(t *testing.T) {
 		j := p.Judge(c, ctwatch.Standing{})
 		runtime.ReadMemStats(&after)
 		if j.Verdict != ctwatch.Expected || len(j.Grants) != n {
-			t.Errorf("%d names: %s, %v, %d grants", n, j.Verdict, j.Details, len(j.Grants))
+			t.Errorf("%d names: %s, %v, %d grants", n, j.Verdict, j.Codes(), len(j.Grants))
 		}
 		return after.Mallocs - before.Mallocs
 	}
@@ -52,6 +52,6 @@ func TestOddNameMatchesManyDomains(t *testing.T) {
 		c.Matches = append(c.Matches, ctwatch.Match{Watch: d, Domain: d, Name: "*.*"})
 	}
 	if j := policy.New([]policy.Rule{rule(t, ".example.com")}, policy.NewCAs()).Judge(c, ctwatch.Standing{}); j.Verdict != ctwatch.Unreviewed {
-		t.Errorf("%s, %v", j.Verdict, j.Details)
+		t.Errorf("%s, %v", j.Verdict, j.Codes())
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 
 	"github.com/goccy/go-yaml"
@@ -156,7 +157,7 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 		got := p.Judge(c.Certificate, c.Standing)
 		switch want := map[bool]ctwatch.Verdict{true: ctwatch.Expected, false: ctwatch.Unexpected}[c.rogue == ""]; {
 		case got.Verdict != want:
-			t.Errorf("%v (%s) is %s: %q", c.Names, c.rogue, got.Verdict, got.Details)
+			t.Errorf("%v (%s) is %s: %q", c.Names, c.rogue, got.Verdict, got.Codes())
 		case want == ctwatch.Unexpected:
 			unexpected++
 		}
@@ -178,9 +179,13 @@ func TestDetailsQuoteNothingThatACertificateCanHideIn(t *testing.T) {
 	p := policy.New([]policy.Rule{r}, policy.NewCAs())
 	got := p.Judge(c, ctwatch.Standing{Compromised: true})
 	if len(got.Reasons) < 6 {
-		t.Fatalf("reasons %q", got.Reasons)
+		t.Fatalf("reasons %q", got.Codes())
 	}
-	for _, d := range append(got.Details, strings.Split(strings.TrimSuffix(suggest(p, c, ctwatch.Standing{}), "\n"), "\n")...) {
+	var details []string
+	for _, r := range got.Reasons {
+		details = append(details, words.Reason(c, r))
+	}
+	for _, d := range append(details, strings.Split(strings.TrimSuffix(suggest(p, c, ctwatch.Standing{}), "\n"), "\n")...) {
 		if len(d) > 1000 || strings.ContainsFunc(d, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q", d)
 		}
@@ -196,7 +201,7 @@ func TestTenThousandNamesAreJudgedInAMomentAndCounted(t *testing.T) {
 	r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers, r.CAA = issuers(t, "letsencrypt.org"), true })
 	p := policy.New([]policy.Rule{r}, policy.NewCAs())
 	got := p.Judge(c, ctwatch.Standing{})
-	if got.Verdict != ctwatch.Unexpected || !strings.Contains(got.Details[0], "host0.example.com (and 9999 more)") {
+	if got.Verdict != ctwatch.Unexpected || !strings.Contains(words.Reasons(c, got.Reasons), "host0.example.com (and 9999 more)") {
 		t.Errorf("%+v", got)
 	}
 	if n := len(p.CAANames(c)); n != 100 {
@@ -283,7 +288,7 @@ func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
 				}
 			}
 			if after := policy.New(rules, cas).Judge(tt.cert, ctwatch.Standing{}); after.Verdict != ctwatch.Expected {
-				t.Errorf("with what was suggested it is %s: %q", after.Verdict, after.Details)
+				t.Errorf("with what was suggested it is %s: %q", after.Verdict, after.Codes())
 			}
 		})
 	}
@@ -323,7 +328,7 @@ func TestNothingIsSuggestedWhereNoRuleCanHelp(t *testing.T) {
 		t.Errorf("for what is expected already: %s", got)
 	}
 	got := suggest(p, certificate("*.example.com"), ctwatch.Standing{})
-	if !strings.HasPrefix(got, "# Not a matter of these lines: *.example.com has a wildcard") || strings.Contains(got, "watch:") {
+	if !strings.HasPrefix(got, "# No rule below changes this: *.example.com is a wildcard") || strings.Contains(got, "watch:") {
 		t.Errorf("for a wildcard: %s", got)
 	}
 }

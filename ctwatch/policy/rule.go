@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,18 +59,8 @@ func (r Rule) clone() Rule {
 	return r
 }
 
-// issuerList writes what the rule allows, for messages.
-func (r *Rule) issuerList() string {
-	const most = 5
-	var out []string
-	for _, i := range r.Issuers[:min(most, len(r.Issuers))] {
-		out = append(out, i.String())
-	}
-	if n := len(r.Issuers) - most; n > 0 {
-		out = append(out, fmt.Sprintf("%d more", n))
-	}
-	return strings.Join(out, ", ")
-}
+// where says where the rule is written.
+func (r *Rule) where() string { return cmp.Or(r.Where, "a rule of the policy") }
 
 // allowsAlgorithm reports whether a key's algorithm, in the words of a certificate
 // object, is among those of the rule. One that could not be read is not.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -54,17 +55,18 @@ func (s *Suggestions) Add(c *ctwatch.Certificate, k ctwatch.Standing) {
 		one.allow = Issuer{CAA: one.issuers[0].CAA[0]}
 	}
 	s.p.parts(c, one.part)
-	for i, reason := range now.Reasons {
-		switch reason {
-		case NameNever, KeyCompromised, IssuerConflict, CAAForbids, WildcardNotAllowed, AlgorithmNotAllowed, ValidityTooLong:
-			s.comment("# Not a matter of these lines: " + now.Details[i])
-		case IssuerUnknown, IssuerUnproven:
-			s.comment("# To be judged again when the issuer is known: " + now.Details[i])
+	for _, r := range now.Reasons {
+		switch r.Code {
+		case ctwatch.ReasonIssuerNotAllowed, ctwatch.ReasonKeyNotAllowed, ctwatch.ReasonNoRule: // suggestions change it
+		case ctwatch.ReasonKeyAuthorized, ctwatch.ReasonKeyServed, ctwatch.ReasonIssuerAllowed, ctwatch.ReasonCAAUnknown: // needs no change
+		default:
+			s.comment(words.NotByRules(c, r))
 		}
 	}
 }
 
-func (s *Suggestions) comment(line string) {
+func (s *Suggestions) comment(text string) {
+	line := "# " + text
 	if !slices.Contains(s.comments, line) {
 		s.comments = append(s.comments, line)
 	}
@@ -113,14 +115,13 @@ func (s *suggestion) part(t *part) {
 	}
 	for _, r := range rules {
 		switch s.issuer(r) {
-		case issuerNotAllowed:
+		case ctwatch.ReasonIssuerNotAllowed:
 			if known || s.all.approved[s.c.Key.Pin] || slices.Contains(r.Keys, s.c.Key.Pin) {
-				s.all.comment(fmt.Sprintf("# Certificate %s, by %s: if its key %s is yours, it was issued for the key without you. Keep the pin, reject the certificate.",
-					s.c.ID.String()[:16], s.issuerWords(), s.c.Key.Pin))
+				s.all.comment(words.IssuedWithoutYou(s.c, caNames(s.issuers)))
 				continue
 			}
 			s.addIssuer(r)
-		case noRule:
+		case ctwatch.ReasonNoRule:
 			switch {
 			case known || slices.Contains(r.Keys, s.c.Key.Pin):
 			case len(r.Keys) > 0 || s.allow == Issuer{}:
@@ -134,7 +135,7 @@ func (s *suggestion) part(t *part) {
 
 func (s *suggestion) addIssuer(r *Rule) {
 	if bad := s.all.rejects(s.c, s.issuers); bad != nil {
-		s.all.comment(fmt.Sprintf("# Not suggested: %s. A person rejected certificate %s, which this CA issued, too.", s.suggestedAs(), bad.ID.String()[:16]))
+		s.all.comment(words.IssuerNotSuggested(s.allow.String(), s.issuerNames(), bad))
 		return
 	}
 	e := s.entry(r)
@@ -153,7 +154,7 @@ func (s *suggestion) addKey(r *Rule) {
 		return
 	}
 	if bad := s.all.rejected.key[pin]; bad != nil {
-		s.all.comment(fmt.Sprintf("# Not suggested: the key %s. A person rejected certificate %s, which has it, too.", pin, bad.ID.String()[:16]))
+		s.all.comment(words.KeyNotSuggested(pin, bad))
 		return
 	}
 	if e := s.entry(r); !slices.Contains(e.keys, pin) {

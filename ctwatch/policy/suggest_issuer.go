@@ -2,10 +2,9 @@ package policy
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
 
@@ -50,17 +49,8 @@ func (s *Suggestions) rejects(c *ctwatch.Certificate, cas []*CA) *ctwatch.Certif
 	return nil
 }
 
-// suggestedAs says what would have been suggested, and who that is.
-func (s *suggestion) suggestedAs() string { return s.allow.String() + " (" + s.issuerNames() + ")" }
-
-// issuerNames says who issued: the CAs by whom its key is known, or else what it calls
-// itself, marked as a claim.
-func (s *suggestion) issuerNames() string {
-	if len(s.issuers) > 0 {
-		return caNames(s.issuers)
-	}
-	return "unknown CA, calls itself " + claimedName(s.c.Issuer.Name) + ": verify before trusting"
-}
+// issuerNames says who issued: the CAs by whom its key is known, or else a claim.
+func (s *suggestion) issuerNames() string { return words.IssuerNames(s.c, caNames(s.issuers)) }
 
 // name remembers who an issuer is that is suggested. One key may have many names.
 func (s *Suggestions) name(i Issuer, who string) {
@@ -69,27 +59,3 @@ func (s *Suggestions) name(i Issuer, who string) {
 		s.names[i] = append(list, who)
 	}
 }
-
-// maxClaim is how many characters are quoted of each part of a name.
-const maxClaim = 60
-
-// claimedName quotes the organization and the common name of a distinguished name, which
-// anyone can write.
-func claimedName(dn string) string {
-	var parts []string
-	for _, a := range []struct{ name, oid string }{{"O", "2.5.4.10"}, {"CN", "2.5.4.3"}} {
-		if values := attributes(dn, a.name, a.oid); len(values) > 0 {
-			parts = append(parts, a.name+"="+quoted(values[0]))
-		}
-	}
-	switch {
-	case len(parts) > 0:
-		return strings.Join(parts, ", ")
-	case dn == "":
-		return "nothing"
-	}
-	return quoted(dn)
-}
-
-// quoted quotes text that others chose: nothing in it ends the quotation.
-func quoted(s string) string { return strconv.Quote(ctwatch.ShownText(s, maxClaim)) }
