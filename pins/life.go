@@ -3,7 +3,46 @@ package pins
 import (
 	"fmt"
 	"slices"
+	"time"
 )
+
+// A Role says where in the chain a key stands.
+type Role string
+
+// The roles whose pins a certificate gives: its own key, and that of the CA which
+// issued it.
+const (
+	RoleLeaf   Role = "leaf"
+	RoleIssuer Role = "issuer"
+)
+
+// A Key is a public key that ctwatch knows of, and what it knows.
+type Key struct {
+	Pin       Pin    `json:"pin"`
+	Role      Role   `json:"role"`
+	Algorithm string `json:"algorithm"` // such as "ECDSA P-256" or "RSA 2048"; "" when unread
+	State     State  `json:"state"`
+
+	Hosts        []string     `json:"hosts"`        // watched names it was certified for, or declared for
+	ApprovedFor  []Pattern    `json:"approved_for"` // hosts whose pins it may be among
+	Certificates []string     `json:"certificates"` // IDs, in hex
+	Apps         []AppVersion `json:"apps"`         // released apps that ship it
+
+	FirstSeen time.Time `json:"first_seen"`
+	ChangedAt time.Time `json:"changed_at"` // of State
+	By        string    `json:"by"`         // who changed State: "log", "probe", "plan", or a person
+	Reason    string    `json:"reason"`
+
+	// Omitted counts what an event leaves out of the lists and texts above, by the member,
+	// such as "hosts". Only in events.
+	Omitted map[string]int `json:"omitted,omitempty"`
+}
+
+// An AppVersion is one released version of an app.
+type AppVersion struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
 
 // A State is where a key stands in its life.
 //
@@ -177,4 +216,23 @@ func Settle(s State, f KeyFacts) (to State, by Actor, reason string) {
 		}
 	}
 	return s, "", ""
+}
+
+// A Record is one entry of the audit trail: one change of what is trusted. Records
+// are only ever added.
+type Record struct {
+	At          time.Time `json:"at"`
+	Pin         Pin       `json:"pin"`                   // the key concerned; zero when it is about a certificate or an app alone
+	Role        Role      `json:"role,omitempty"`        //
+	Action      string    `json:"action"`                // what was done: "state", "approve", "withdraw", "judge", "import", "drop"
+	From        State     `json:"from,omitempty"`        // for "state"
+	To          State     `json:"to,omitempty"`          //
+	Hosts       []Pattern `json:"hosts,omitempty"`       // for "approve" and "withdraw": the hosts concerned
+	Certificate string    `json:"certificate,omitempty"` // for "judge": its ID in hex
+	Verdict     string    `json:"verdict,omitempty"`     // for "judge": what it was judged to be
+	App         string    `json:"app,omitempty"`         // for "import" and "drop"
+	Version     string    `json:"version,omitempty"`     //
+	Actor       Actor     `json:"actor"`                 // what kind of thing did it
+	By          string    `json:"by"`                    // who: a person's name, or what stands for Actor
+	Reason      string    `json:"reason"`
 }

@@ -1,9 +1,13 @@
 package pins_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"ctwatch/pins"
 )
@@ -72,4 +76,83 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q).String() = %q", s, p)
 		}
 	})
+}
+
+// TestParseRefusesPinsOfNoKey: what a failed pipeline prints is no pin, and the error
+// says what it is; that of a key is one.
+func TestParseRefusesPinsOfNoKey(t *testing.T) {
+	hash := func(s string) pins.Pin { return sha256.Sum256([]byte(s)) }
+	counting := pins.Pin{}
+	for i := range counting {
+		counting[i] = byte(i)
+	}
+	other := counting
+	other[31] = 0
+	for pin, says := range map[pins.Pin]string{
+		hash(""):                         "SHA-256 of nothing",
+		hash("\n"):                       "an empty line",
+		hash("\r\n"):                     "an empty line of Windows",
+		hash(" "):                        "a space",
+		hash("null\n"):                   "jq prints",
+		hash(strings.Repeat("\x00", 32)): "32 zero bytes",
+		hash(strings.Repeat("\xff", 32)): "32 bytes 0xff",
+		hash("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"):                "nothing in it",
+		hash("Could not read certificate from <stdin>\nUnable to load certificate\n"): "an error message of openssl",
+		{}: "32 zero bytes",
+		pins.Pin([]byte(strings.Repeat("\xff", 32))): "32 bytes 0xff",
+		counting: "count upwards",
+	} {
+		text := "sha256/" + base64.StdEncoding.EncodeToString(pin[:])
+		_, err := pins.Parse(text)
+		var noKey *pins.NoKeyError
+		if !errors.As(err, &noKey) || noKey.Pin != pin || !strings.Contains(noKey.What, says) || !strings.Contains(err.Error(), text) {
+			t.Errorf("Parse(%q): %v, want %q", text, err, says)
+		}
+		if pin.Check() == nil {
+			t.Errorf("Check says nothing of %s", text)
+		}
+		if p, err := pins.ParseAny(text); err != nil || p != pin {
+			t.Errorf("ParseAny(%q) = %v, %v", text, p, err)
+		}
+		// What was recorded is read back.
+		var p pins.Pin
+		if b, err := json.Marshal(pin); err != nil || json.Unmarshal(b, &p) != nil || p != pin {
+			t.Errorf("%s came back as %v from JSON", text, p)
+		}
+	}
+	for _, pin := range []pins.Pin{hash("key"), {1}, {31: 1}, other} {
+		if err := pin.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPinOfNoKeyIsNeverTrusted: a value that an older database trusts, and that an app
+// ships, is no backup, reaches no set, and may not be released.
+func TestPinOfNoKeyIsNeverTrusted(t *testing.T) {
+	const nothing = ""
+	app := &pins.App{
+		Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: time.Hour,
+		Versions: []pins.Version{ships("1", api, "live", nothing)},
+	}
+	v := pins.NewView(&pins.Facts{
+		Now:    now,
+		Keys:   []pins.Key{key(t, "live", pins.StateDeployed, api), key(t, nothing, pins.StateShipped, api)},
+		Served: []pins.Served{served(api, days(60), "live", "issuer")},
+	})
+	if k := v.Trusted(pin(nothing), pins.RoleLeaf, app.Hosts[0]); k != nil {
+		t.Errorf("trusted: %+v", k)
+	}
+	if set, _, err := v.Recommend(app); err == nil {
+		t.Errorf("a set was made: %+v", set)
+	}
+	if p := v.Plan(app)[0]; p.Status != pins.StatusNoBackup || len(p.Add) > 0 {
+		t.Errorf("the plan says %s: %s; add %v", p.Status, planData(p), p.Add)
+	}
+	found := data(v.Check(app, app.Versions[0].Rules).Problems...)
+	for _, want := range []string{"SHA-256 of nothing", "Code:file_no_backup"} {
+		if !strings.Contains(found, want) {
+			t.Errorf("Check finds %s, without %q", found, want)
+		}
+	}
 }
