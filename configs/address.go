@@ -2,7 +2,6 @@ package configs
 
 import (
 	"net"
-	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -49,23 +48,6 @@ func wrongURL(value string, schemes ...string) string {
 		return "is a URL with a fragment; want it without the part from \"#\""
 	}
 	return ""
-}
-
-// wrongServiceURL is wrongURL for a service: which there are is not known here.
-func wrongServiceURL(value string) string {
-	if u, err := url.Parse(value); err != nil || u.Scheme == "" {
-		return "is no URL; want that of a service, such as ntfy://ntfy.sh/topic"
-	}
-	return ""
-}
-
-// address reports whether a value is an address (RFC 5322 §3.4).
-func (c checker) address(path, value string) bool {
-	_, err := mail.ParseAddress(value)
-	if err != nil {
-		c.bad(path, "%s is no e-mail address; want such as ops@example.com", c.shown(path, value))
-	}
-	return err == nil
 }
 
 // resolver checks the address of a DNS server. A name without a port is refused: it

@@ -33,15 +33,6 @@ func (c checker) bad(path, format string, args ...any) {
 	}
 }
 
-// shown is a value for an error: what the file has, not what came from the
-// environment.
-func (c checker) shown(path, value string) string {
-	if w, ok := c.written[path]; ok {
-		value = w.text
-	}
-	return quote(value)
-}
-
 func check(cfg *Config, d *decoder) {
 	c := checker{d}
 	c.required("data_dir", cfg.DataDir, "a directory")

@@ -134,6 +134,17 @@ func (s *source) spoiled(path string) bool {
 	return false
 }
 
+// shown is a value for an error: what the file has, not what came from the
+// environment.
+func (s *source) shown(path, value string) string {
+	if s != nil {
+		if w, ok := s.written[path]; ok {
+			value = w.text
+		}
+	}
+	return quote(value)
+}
+
 // parent is the path of what a setting is in; "" for the whole file.
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]

@@ -118,8 +118,10 @@ func Find(explicit string, env Env) (string, error) {
 // an empty file. Mistakes are reported as Errors, all of them when the file is
 // YAML at all. Of other files it only checks that they are named: secrets are read
 // when they are needed (see CheckSecrets).
-func Load(path string, env Env) (*Config, error) {
-	return whole(Inspect(path, env))
+//
+// More checks, of what only other packages know, add to the mistakes.
+func Load(path string, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
+	return whole(Inspect(path, env, checks...))
 }
 
 // whole passes a configuration on that has no mistake.
@@ -138,7 +140,7 @@ func whole(c *Config, err error) (*Config, error) {
 // Errors, in no order and however many they are, it returns what could be read, if the
 // file is YAML at all. That is for looking for further mistakes only (see Config.Spoiled);
 // settings with a mistake have any value.
-func Inspect(path string, env Env) (*Config, error) {
+func Inspect(path string, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
 	if path == "" {
 		c := Default()
 		c.DataDir = defaultDataDir(env)
@@ -153,17 +155,17 @@ func Inspect(path string, env Env) (*Config, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	return inspect(path, data, env)
+	return inspect(path, data, env, checks...)
 }
 
 // LoadBytes reads a configuration as Load does, from memory. The name is that of
 // the file: errors carry it, and relative paths are resolved against its
 // directory.
-func LoadBytes(name string, data []byte, env Env) (*Config, error) {
-	return whole(inspect(name, data, env))
+func LoadBytes(name string, data []byte, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
+	return whole(inspect(name, data, env, checks...))
 }
 
-func inspect(name string, data []byte, env Env) (*Config, error) {
+func inspect(name string, data []byte, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
 	d := &decoder{
 		source: &source{
 			file: name, places: map[string]place{}, written: map[string]written{},
@@ -185,8 +187,12 @@ func inspect(name string, data []byte, env Env) (*Config, error) {
 		c.Email.Port = c.Email.defaultPort()
 	}
 	check(c, d)
-	if len(d.errs) > 0 {
-		return c, d.errs
+	wrong := &Mistakes{Config: c, all: d.errs}
+	for _, check := range checks {
+		check(c, wrong)
+	}
+	if len(wrong.all) > 0 {
+		return c, wrong.all
 	}
 	return c, nil
 }

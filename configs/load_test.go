@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 )
 
@@ -33,7 +34,7 @@ func TestEveryMistakeNamesItsPlace(t *testing.T) {
 				t.Fatal("the first line does not say what is wanted")
 			}
 			want := strings.Split(first, " | ")
-			_, err = configs.Load(file, env("", nil))
+			_, err = configs.Load(file, env("", nil), setup.CheckSenders)
 			var got configs.Errors
 			if !errors.As(err, &got) {
 				t.Fatalf("Load() = %v, want Errors", err)

@@ -23,13 +23,41 @@ func (m *Mistakes) At(err error, path string, args ...any) {
 	path = fmt.Sprintf(path, args...)
 	for _, err := range joined(err) {
 		var placed *Error
+		var setting interface {
+			At() (setting, value, wrong string)
+		}
 		switch {
 		case errors.As(err, &placed):
 			m.all = append(m.all, placed)
+		case errors.As(err, &setting):
+			m.setting(path, setting)
 		case !m.Config.Spoiled(path):
 			m.Add(m.Config.Errorf(path, "%w", err))
 		}
 	}
+}
+
+// setting adds a mistake in a setting below the one with a path.
+func (m *Mistakes) setting(path string, at interface {
+	At() (setting, value, wrong string)
+},
+) {
+	sub, value, wrong := at.At()
+	if sub != "" {
+		path += "." + sub
+	}
+	if m.Config.src != nil {
+		if _, ok := m.Config.src.places[path+"_file"]; ok {
+			path += "_file" // a secret's
+		}
+	}
+	if m.Config.Spoiled(path) {
+		return
+	}
+	if value != "" {
+		wrong = m.Config.src.shown(path, value) + " " + wrong
+	}
+	m.Add(m.Config.Errorf(path, "%s", wrong))
 }
 
 // joined returns the errors that errors.Join joined, of which each is one line, or the

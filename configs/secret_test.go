@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 )
 
@@ -152,7 +153,7 @@ func TestErrorsNeverContainSecrets(t *testing.T) {
 		"heartbeat: {interval: \"${X}\", url: " + topSecret + "}\ndns: {servers: [\"${X}\"]}\nhook_timeout: \"${X}\"\nhook_severity: \"${X}\"\nnotify: {storm: \"${X}\"}\n",
 		"webhooks: [{url: \"ftp://" + topSecret + "@x\"}, {url: \"${X}\"}]\nhttp: {listen: \"${X}\", public_url: \"${X}\"}\nfleet: {role: \"${X}\"}\ndata_dir: \"${X}\"",
 	} {
-		_, err := configs.LoadBytes("f", []byte(text), env("/", vars))
+		_, err := configs.LoadBytes("f", []byte(text), env("/", vars), setup.CheckSenders)
 		if err == nil {
 			t.Errorf("no error: %s", text)
 			continue
@@ -231,11 +232,13 @@ func TestEverySecretIsChecked(t *testing.T) {
 func TestSecretsAreCheckedForWhatTheyAre(t *testing.T) {
 	for text, want := range map[string]string{
 		"slack:\n  webhook_url: ${X}\n":   "conf/ctwatch.yaml:2:16: slack.webhook_url: is no URL",
-		"services:\n  - url: ${X}\n":      "conf/ctwatch.yaml:2:10: services[0].url: is no URL; want that of a service",
+		"services:\n  - url: ${X}\n":      "conf/ctwatch.yaml:2:10: services[0].url: is not a URL; want that of a service",
 		"heartbeat:\n  url: \"${X}\"\n":   "conf/ctwatch.yaml:2:8: heartbeat.url: is no URL",
 		"heartbeat:\n  url: ftp://${X}\n": "conf/ctwatch.yaml:2:8: heartbeat.url: is no URL of a kind",
 	} {
-		err := load(t, text, map[string]string{"X": topSecret}).CheckSecrets()
+		c := load(t, text, map[string]string{"X": topSecret})
+		_, err := setup.Senders(c, setup.SenderOptions{})
+		err = errors.Join(c.CheckSecrets(), err)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 			continue

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 
@@ -33,19 +34,34 @@ type Filter struct {
 	Subjects []string
 }
 
-// Check returns an error that names the first mistake.
+// Check returns the mistakes in the filter, as settings "severity", "types[0]", "watch[0]".
 func (f Filter) Check() error {
-	switch f.MinSeverity {
-	case "", ctwatch.Debug, ctwatch.Info, ctwatch.Warning, ctwatch.Critical:
-	default:
-		return fmt.Errorf("severity %q: want debug, info, warning or critical", f.MinSeverity)
+	var wrong Settings
+	wrong.Add("", CheckSeverity(f.MinSeverity))
+	for i, p := range f.Types {
+		wrong.pattern(fmt.Sprintf("types[%d]", i), p, "certificate.*")
 	}
-	for _, p := range slices.Concat(f.Types, f.Subjects) {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			return fmt.Errorf("pattern %q: want a word in which * stands for any characters, such as \"certificate.*\"", p)
-		}
+	for i, p := range f.Subjects {
+		wrong.pattern(fmt.Sprintf("watch[%d]", i), p, "*.example.com")
 	}
-	return nil
+	return wrong.Err()
+}
+
+// CheckSeverity checks the setting "severity"; "" stands for the default.
+func CheckSeverity(s ctwatch.Severity) error {
+	if s == "" || slices.Contains(ctwatch.Severities(), s) {
+		return nil
+	}
+	return &SettingError{"severity", string(s), "is not known; want debug, info, warning, critical"}
+}
+
+// pattern checks a pattern. One that begins with a dot is refused, since elsewhere that
+// means every name below a domain, and here would match nothing.
+func (s *Settings) pattern(setting, p, example string) {
+	_, err := path.Match(p, "")
+	if err != nil || p == "" || p[0] == '.' || strings.ContainsFunc(p, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		s.Wrong(setting, p, fmt.Sprintf("is not a pattern; want a word in which * stands for any characters, such as %q", example))
+	}
 }
 
 // Match reports whether the event passes.

@@ -190,7 +190,7 @@ func (a *app) config() (*configs.Config, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	cfg, err := configs.Load(path, env)
+	cfg, err := configs.Load(path, env, setup.CheckSenders)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -113,7 +113,7 @@ func (a *app) inspected() (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := configs.Inspect(path, env)
+	cfg, err := configs.Inspect(path, env, setup.CheckSenders)
 	if cfg != nil && a.dataDir != "" {
 		cfg.DataDir = a.dataDir
 	}

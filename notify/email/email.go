@@ -71,8 +71,62 @@ type Sender struct {
 	step     time.Duration
 }
 
+// Check returns the mistakes in the options but for To, as notify.SettingErrors.
+func (o Options) Check() error {
+	var wrong notify.Settings
+	host, port := splitServer(o.Server, o.TLS)
+	if host == "" || strings.ContainsAny(host, "/@ \r\n\t") {
+		wrong.Wrong("host", host, "is not a host; want the name or address of a mail server")
+	}
+	if port < 1 || port > 65535 {
+		wrong.Wrong("port", "", "is not a port; want 1 to 65535")
+	}
+	switch o.TLS {
+	case "", StartTLS, ImplicitTLS:
+	case NoTLS:
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			wrong.Wrong("tls", "", "none is only for a mail server on this machine; want starttls or implicit")
+		}
+	default:
+		wrong.Wrong("tls", string(o.TLS), "is not known; want starttls, implicit, none")
+	}
+	if (o.Username == "") != (o.Password == nil) {
+		wrong.Wrong("", "", "has one of username and password_file; want both, or neither")
+	}
+	wrong.Add("", CheckAddress("from", o.From))
+	return wrong.Err()
+}
+
+// CheckAddress returns a notify.SettingError for a setting that is not an address (RFC 5322
+// §3.4).
+func CheckAddress(setting, address string) error {
+	if _, err := mail.ParseAddress(address); err != nil {
+		return &notify.SettingError{Setting: setting, Value: address, Wrong: "is not an e-mail address; want such as ops@example.com"}
+	}
+	return nil
+}
+
+// splitServer returns the host and port of a server; port 0 if it is not a port.
+func splitServer(server string, tls TLS) (host string, port int) {
+	host, text, err := net.SplitHostPort(server)
+	switch {
+	case err == nil:
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return host, 0
+		}
+		return host, int(n)
+	case tls == ImplicitTLS:
+		return server, 465
+	}
+	return server, 587
+}
+
 // New checks the options. The server is not asked.
 func New(o Options) (*Sender, error) {
+	if err := errors.Join(o.Check(), CheckAddress("to", o.To)); err != nil {
+		return nil, err
+	}
 	s := &Sender{o: o, step: stepTimeout}
 	if s.o.TLS == "" {
 		s.o.TLS = StartTLS
@@ -80,37 +134,9 @@ func New(o Options) (*Sender, error) {
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}
-	switch s.port = 587; s.o.TLS {
-	case StartTLS, NoTLS:
-	case ImplicitTLS:
-		s.port = 465
-	default:
-		return nil, fmt.Errorf("email.tls %q: want starttls, implicit or none", o.TLS)
-	}
-	s.host = o.Server
-	if host, port, err := net.SplitHostPort(o.Server); err == nil {
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 {
-			return nil, fmt.Errorf("email.server %q: the port is not a number from 1 to 65535", o.Server)
-		}
-		s.host, s.port = host, int(n)
-	}
-	if s.host == "" || strings.ContainsAny(s.host, "/@ \r\n\t") {
-		return nil, fmt.Errorf("email.server %q: want a host, or a host and port such as mail.example.com:587", o.Server)
-	}
-	if ip := net.ParseIP(s.host); s.o.TLS == NoTLS && s.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("email.tls none: only for a server on this machine, which %s is not: use starttls or implicit", s.host)
-	}
-	if (o.Username == "") != (o.Password == nil) {
-		return nil, errors.New("email.username and email.password_file: want both or neither")
-	}
-	var err error
-	if s.from, err = mail.ParseAddress(o.From); err != nil {
-		return nil, fmt.Errorf("email.from %q: want an address such as \"ctwatch <ctwatch@example.com>\": %w", o.From, err)
-	}
-	if s.to, err = mail.ParseAddress(o.To); err != nil {
-		return nil, fmt.Errorf("email.to %q: want an address such as oncall@example.com: %w", o.To, err)
-	}
+	s.host, s.port = splitServer(o.Server, s.o.TLS)
+	s.from, _ = mail.ParseAddress(o.From)
+	s.to, _ = mail.ParseAddress(o.To)
 	return s, nil
 }
 

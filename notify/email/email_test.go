@@ -291,14 +291,14 @@ func TestNewEmailRefusesWhatCannotWork(t *testing.T) {
 		t.Fatal(e, err)
 	}
 	for want, change := range map[string]func(*Options){
-		"email.server":   func(o *Options) { o.Server = "" },
-		"the port":       func(o *Options) { o.Server = "mail.example.org:0" },
-		"a host":         func(o *Options) { o.Server = "mail.example.org/" },
-		"email.tls":      func(o *Options) { o.TLS = "opportunistic" },
-		"this machine":   func(o *Options) { o.TLS = NoTLS },
-		"email.username": func(o *Options) { o.Username = "u" },
-		"email.from":     func(o *Options) { o.From = "a@example.org\r\nBcc: all@example.org" },
-		"email.to":       func(o *Options) { o.To = "a@example.org, b@example.org" },
+		"host":         func(o *Options) { o.Server = "" },
+		"not a port":   func(o *Options) { o.Server = "mail.example.org:0" },
+		"a host":       func(o *Options) { o.Server = "mail.example.org/" },
+		"tls":          func(o *Options) { o.TLS = "opportunistic" },
+		"this machine": func(o *Options) { o.TLS = NoTLS },
+		"username":     func(o *Options) { o.Username = "u" },
+		"from":         func(o *Options) { o.From = "a@example.org\r\nBcc: all@example.org" },
+		"to":           func(o *Options) { o.To = "a@example.org, b@example.org" },
 	} {
 		o := good
 		change(&o)

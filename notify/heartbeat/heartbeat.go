@@ -75,9 +75,9 @@ func New(o Options) (*Heartbeat, error) {
 	o.Timeout = min(o.Timeout, o.Interval)
 	h := &Heartbeat{o: o}
 	if o.URL != "" {
-		u, err := outward.ParseURL("heartbeat.url", o.URL)
+		u, err := outward.ParseURL(o.URL)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the URL of heartbeats %w", err)
 		}
 		h.url, h.http = u, outward.NewClient(u, o.Outward)
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -105,10 +104,10 @@ func isPublic(a netip.Addr) bool {
 }
 
 // ParseURL checks a URL for requests, with an error that does not show it.
-func ParseURL(setting, s string) (*url.URL, error) {
+func ParseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" {
-		return nil, fmt.Errorf("%s: want a URL such as https://example.com/path", setting)
+		return nil, errors.New("is not a URL for requests; want one such as https://example.com/path")
 	}
 	return u, nil
 }

@@ -69,25 +69,33 @@ type flight struct {
 	err   error
 }
 
+// Check returns a notify.SettingError if there is no URL, which it does not read.
+func (o Options) Check() error {
+	if o.URL == nil {
+		return &notify.SettingError{Wrong: "has no URL; want url_file, or url: ${NAME}"}
+	}
+	return nil
+}
+
 // New checks the URL, as far as that can be done without the service.
 func New(o Options) (*Sender, error) {
-	if o.URL == nil {
-		return nil, errors.New("services.url: want the URL of a service")
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
 	secret, err := o.URL()
 	if err != nil {
-		return nil, fmt.Errorf("services.url: %w", err)
+		return nil, err
 	}
 	secret = strings.TrimSpace(secret)
 	u, err := url.Parse(secret)
 	if err != nil || u.Scheme == "" { // err holds the URL
-		return nil, errors.New("services.url: want a URL such as ntfy://host/topic")
+		return nil, wrongURL("is not a URL; want that of a service, such as ntfy://ntfy.sh/topic")
 	}
 	scheme, _, _ := strings.Cut(u.Scheme, "+")
 	s := &Sender{url: secret, scheme: scheme, name: "service:" + o.Name, limit: maxText}
 	switch scheme {
 	case "logger":
-		return nil, errors.New("services.url: logger:// tells nobody: use stdout: true")
+		return nil, wrongURL("is of logger://, which notifies nobody; want stdout: true instead")
 	case "pushover":
 		s.limit = 1000
 	}
@@ -95,15 +103,17 @@ func New(o Options) (*Sender, error) {
 		s.name = "service:" + scheme + "-" + ctwatch.NewEventID("", secret)[:10]
 	}
 	if _, err := new(router.ServiceRouter).NewService(scheme); err != nil {
-		return nil, fmt.Errorf("services.url: there is no service %q: see the services of shoutrrr", ctwatch.Printable(scheme, 40))
+		return nil, wrongURL(fmt.Sprintf("names no service (%q); want one of shoutrrr's", ctwatch.Printable(scheme, 40)))
 	}
 	if scheme != "matrix" { // which logs in at once
 		if s.svc, err = s.locate(); err != nil {
-			return nil, fmt.Errorf("services.url: it is no URL of the service %s: see the documentation of shoutrrr", scheme)
+			return nil, wrongURL("is not a URL of the service " + scheme + "; want one as shoutrrr documents it")
 		}
 	}
 	return s, nil
 }
+
+func wrongURL(wrong string) error { return &notify.SettingError{Setting: "url", Wrong: wrong} }
 
 // Name implements Sender.
 func (s *Sender) Name() string { return s.name }

@@ -24,21 +24,33 @@ type Route struct {
 	Types []string
 }
 
-// checkRoutes checks routes, and returns them in the order in which they are tried.
-func checkRoutes(routes []Route) ([]Route, error) {
-	var out []Route
+// checkRoutes adds the mistakes in routes.
+func checkRoutes(routes []Route, wrong *notify.Settings) {
+	seen := make(map[string]int)
 	for i, r := range routes {
-		if r.Severity == "" {
-			if len(r.Watch)+len(r.Types) == 0 {
-				return nil, fmt.Errorf("slack.routes[%d]: want a severity, or what to watch, or types of events", i)
-			}
-			r.Severity = ctwatch.Debug
+		at := fmt.Sprintf("routes[%d]", i)
+		if r.Severity == "" && len(r.Watch)+len(r.Types) == 0 {
+			wrong.Wrong(at, "", "does not say which events it is for; want a severity, watch or types")
 		}
-		if err := r.filter().Check(); err != nil {
-			return nil, fmt.Errorf("slack.routes[%d]: %w", i, err)
-		}
+		wrong.Add(at, r.filter().Check())
 		if r.Channel == "" {
-			return nil, fmt.Errorf("slack.routes[%d]: want the channel that it leads to", i)
+			wrong.Wrong(at+".channel", "", "is missing or empty; want a channel, such as \"#incident\"")
+		}
+		events := fmt.Sprintf("%q", []any{r.Severity, r.Watch, r.Types})
+		if first, ok := seen[events]; ok {
+			wrong.Wrong(at, "", fmt.Sprintf("is for the same events as routes[%d]; want each once", first))
+			continue
+		}
+		seen[events] = i
+	}
+}
+
+// inOrder returns routes in the order in which they are tried: one that would leave
+// nothing to a more severe route comes after it.
+func inOrder(routes []Route) (out []Route) {
+	for _, r := range routes {
+		if r.Severity == "" {
+			r.Severity = ctwatch.Debug
 		}
 		at := slices.IndexFunc(out, func(earlier Route) bool { return earlier.hides(r) })
 		if at < 0 {
@@ -46,7 +58,7 @@ func checkRoutes(routes []Route) ([]Route, error) {
 		}
 		out = slices.Insert(out, at, r)
 	}
-	return out, nil
+	return out
 }
 
 func (r Route) filter() notify.Filter {

@@ -75,33 +75,50 @@ type Sender struct {
 	updates notify.Tries // of the messages at the heads of threads
 }
 
-// New checks the options.
-func New(o Options) (*Sender, error) {
+// Check returns the mistakes in the options, as notify.SettingErrors.
+func (o Options) Check() error {
+	var wrong notify.Settings
 	switch {
 	case (o.Token == nil) == (o.WebhookURL == nil):
-		return nil, errors.New("slack: want either a token or a webhook URL")
-	case o.Token != nil && o.Channel == "":
-		return nil, errors.New("slack.channel: want the channel that messages go to, such as \"#certs\"")
-	case o.WebhookURL != nil && len(o.Routes) > 0:
-		return nil, errors.New("slack.routes: a webhook posts to one channel only: use a token, or remove the routes")
-	case o.WebhookURL != nil && o.Buttons != nil:
-		return nil, errors.New("slack.app_token: buttons need a token as well: a webhook cannot answer")
-	}
-	var err error
-	if o.Routes, err = checkRoutes(o.Routes); err != nil {
-		return nil, err
-	}
-	if o.Buttons != nil {
-		if err := o.Buttons.check(); err != nil {
-			return nil, err
+		wrong.Wrong("", "", "has both or neither of token_file and webhook_url_file; want one")
+	case o.Token != nil:
+		if o.Channel == "" {
+			wrong.Wrong("channel", "", "is missing or empty; want the channel that the token posts to, such as \"#certs\"")
+		}
+	default:
+		const useless = "is set with a webhook, which has one channel and takes no clicks; want a token_file instead of the webhook"
+		if len(o.Routes) > 0 {
+			wrong.Wrong("routes", "", useless)
+		}
+		if o.Buttons != nil {
+			wrong.Wrong("app_token", "", useless)
 		}
 	}
+	if o.APIURL != "" {
+		u, err := url.Parse(o.APIURL)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			wrong.Wrong("api_url", "", "is not the URL of an API; want one such as "+slack.APIURL)
+		}
+	}
+	wrong.Add("", notify.CheckSeverity(o.MinSeverity))
+	checkRoutes(o.Routes, &wrong)
+	if o.Buttons != nil {
+		o.Buttons.check(&wrong)
+	}
+	return wrong.Err()
+}
+
+// New checks the options.
+func New(o Options) (*Sender, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	if o.Buttons != nil && o.Buttons.Judge == nil {
+		return nil, errors.New("slack: buttons need a function that judges")
+	}
+	o.Routes = inOrder(o.Routes)
 	if o.APIURL == "" {
 		o.APIURL = slack.APIURL
-	}
-	u, err := url.Parse(o.APIURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("slack.api_url: want a URL such as https://slack.com/api/")
 	}
 	o.APIURL = strings.TrimSuffix(o.APIURL, "/") + "/"
 	if o.MinSeverity == "" {

@@ -51,19 +51,16 @@ const (
 
 var userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)
 
-func (b *Buttons) check() error {
-	if b.AppToken == nil || b.Judge == nil {
-		return errors.New("slack.app_token: buttons need an app-level token, and somebody who judges")
+// check adds the mistakes in the settings of the buttons.
+func (b *Buttons) check(wrong *notify.Settings) {
+	if b.AppToken == nil || len(b.Users) == 0 {
+		wrong.Wrong("", "", "has one of app_token_file and approvers; want both, or neither")
 	}
-	if len(b.Users) == 0 {
-		return errors.New("slack.approvers: want the IDs of the Slack users who may authorise and reject, such as [U024BE7LH]")
-	}
-	for _, u := range b.Users {
+	for i, u := range b.Users {
 		if !userID.MatchString(u) {
-			return fmt.Errorf("slack.approvers: %q is no user's ID: want such as U024BE7LH (in Slack: profile, ⋮, Copy member ID)", ctwatch.Printable(u, 60))
+			wrong.Wrong(fmt.Sprintf("approvers[%d]", i), u, "is not a user's ID; want such as U024BE7LH (in Slack: profile, ⋮, Copy member ID)")
 		}
 	}
-	return nil
 }
 
 // verdictButtons offers the verdicts that a certificate does not have from a person already.

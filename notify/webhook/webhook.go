@@ -67,11 +67,20 @@ type Sender struct {
 	tries notify.Tries
 }
 
+// Check returns the mistakes in the options, as notify.SettingErrors.
+func (o Options) Check() error {
+	_, err := outward.ParseURL(o.URL)
+	if err != nil {
+		return &notify.SettingError{Setting: "url", Wrong: err.Error()}
+	}
+	return nil
+}
+
 // New checks the options.
 func New(o Options) (*Sender, error) {
-	u, err := outward.ParseURL("webhooks.url", o.URL)
+	u, err := outward.ParseURL(o.URL)
 	if err != nil {
-		return nil, err
+		return nil, o.Check()
 	}
 	w := &Sender{o: o, url: u, name: "webhook:" + o.Name, http: outward.NewClient(u, o.Outward)}
 	if o.Name == "" {

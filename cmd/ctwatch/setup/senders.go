@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
@@ -38,12 +40,35 @@ type SenderOptions struct {
 	Judge func(ctx context.Context, id string, authorize bool, by string) error
 }
 
+// CheckSenders adds the mistakes in the settings of senders, without reading secrets or
+// other files: a check for configs.Load.
+func CheckSenders(cfg *configs.Config, wrong *configs.Mistakes) {
+	if s := cfg.Slack; s != nil {
+		wrong.At(slackOptions(s).Check(), "slack")
+	}
+	if e := cfg.Email; e != nil {
+		wrong.At(emailOptions(e).Check(), "email")
+		for i, to := range e.To {
+			wrong.At(email.CheckAddress(fmt.Sprintf("to[%d]", i), to), "email")
+		}
+		wrong.At(filter(e.Filter).Check(), "email")
+	}
+	for i, w := range cfg.Webhooks {
+		wrong.At(webhookOptions(w).Check(), "webhooks[%d]", i)
+		wrong.At(filter(w.Filter).Check(), "webhooks[%d]", i)
+	}
+	for i, s := range cfg.Services {
+		wrong.At(serviceOptions(s).Check(), "services[%d]", i)
+		wrong.At(filter(s.Filter).Check(), "services[%d]", i)
+	}
+}
+
 // Senders makes the senders that may change while the daemon runs: all but NATS and
 // stdout. The error has all mistakes.
 func Senders(cfg *configs.Config, o SenderOptions) ([]notify.Sender, error) {
 	m := &senderMaker{wrong: configs.Mistakes{Config: cfg}}
 	if cfg.Slack != nil {
-		s, err := slack.New(slackOptions(cfg.Slack, o))
+		s, err := slack.New(slackFor(cfg.Slack, o))
 		if err != nil {
 			m.wrong.At(err, "slack")
 		} else {
@@ -52,15 +77,11 @@ func Senders(cfg *configs.Config, o SenderOptions) ([]notify.Sender, error) {
 	}
 	m.addEmail(cfg)
 	for i, w := range cfg.Webhooks {
-		o := webhook.Options{URL: string(w.URL), Name: w.Name, Outward: Outward(w.AllowPrivate)}
-		if w.Secret.IsSet() {
-			o.Key = w.Secret.Reveal
-		}
-		s, err := webhook.New(o)
+		s, err := webhook.New(webhookOptions(w))
 		m.add(fmt.Sprintf("webhooks[%d]", i), s, err, w.Filter)
 	}
 	for i, v := range cfg.Services {
-		s, err := service.New(service.Options{URL: v.URL.Reveal, Name: v.Name})
+		s, err := service.New(serviceOptions(v))
 		m.add(fmt.Sprintf("services[%d]", i), s, err, v.Filter)
 	}
 	m.addHooks(cfg, o.Logger)
@@ -76,12 +97,7 @@ func (m *senderMaker) addEmail(cfg *configs.Config) {
 	if e == nil {
 		return
 	}
-	o := email.Options{
-		Server: fmt.Sprintf("%s:%d", e.Host, e.Port), TLS: email.TLS(e.TLS), Username: e.Username, From: e.From,
-	}
-	if e.Password.IsSet() {
-		o.Password = e.Password.Reveal
-	}
+	o := emailOptions(e)
 	if e.CAFile != "" {
 		roots, err := certPool(e.CAFile)
 		if err != nil {
@@ -128,7 +144,7 @@ func (m *senderMaker) addHooks(cfg *configs.Config, logger *slog.Logger) {
 // add adds a sender, unless it could not be made, behind its filter.
 func (m *senderMaker) add(at string, s notify.Sender, err error, f configs.Filter) {
 	if err == nil {
-		s, err = notify.Filtered(s, notify.Filter{MinSeverity: f.Severity, Types: f.Types, Subjects: f.Watch})
+		s, err = notify.Filtered(s, filter(f))
 	}
 	if err != nil {
 		m.wrong.At(err, "%s", at)
@@ -142,18 +158,51 @@ func Outward(private bool) outward.Options {
 	return outward.Options{AllowPrivate: private, Proxy: http.ProxyFromEnvironment}
 }
 
-func slackOptions(s *configs.Slack, with SenderOptions) slack.Options {
-	o := slack.Options{APIURL: s.APIURL, Channel: s.Channel, MinSeverity: s.Severity, Logger: with.Logger}
-	if s.Token.IsSet() {
-		o.Token = s.Token.Reveal
+func filter(f configs.Filter) notify.Filter {
+	return notify.Filter{MinSeverity: f.Severity, Types: f.Types, Subjects: f.Watch}
+}
+
+// reveal returns how to read a secret; nil if there is none.
+func reveal(s configs.Secret) notify.Secret {
+	if !s.IsSet() {
+		return nil
 	}
-	if s.WebhookURL.IsSet() {
-		o.WebhookURL = s.WebhookURL.Reveal
+	return s.Reveal
+}
+
+func webhookOptions(w configs.Webhook) webhook.Options {
+	return webhook.Options{URL: string(w.URL), Name: w.Name, Key: reveal(w.Secret), Outward: Outward(w.AllowPrivate)}
+}
+
+func serviceOptions(s configs.Service) service.Options {
+	return service.Options{URL: reveal(s.URL), Name: s.Name}
+}
+
+func emailOptions(e *configs.Email) email.Options {
+	return email.Options{
+		Server: net.JoinHostPort(e.Host, strconv.Itoa(e.Port)), TLS: email.TLS(e.TLS), Username: e.Username, Password: reveal(e.Password), From: e.From,
+	}
+}
+
+func slackOptions(s *configs.Slack) slack.Options {
+	o := slack.Options{
+		Token: reveal(s.Token), WebhookURL: reveal(s.WebhookURL), APIURL: s.APIURL, Channel: s.Channel, MinSeverity: s.Severity,
 	}
 	for _, r := range s.Routes {
 		o.Routes = append(o.Routes, slack.Route{Severity: r.Severity, Watch: r.Watch, Types: r.Types, Channel: r.Channel})
 	}
+	if s.AppToken.IsSet() || len(s.Approvers) > 0 {
+		o.Buttons = &slack.Buttons{AppToken: reveal(s.AppToken), Users: s.Approvers}
+	}
+	return o
+}
+
+// slackFor returns options of a sender that is used.
+func slackFor(s *configs.Slack, with SenderOptions) slack.Options {
+	o := slackOptions(s)
+	o.Logger = with.Logger
 	if with.DB == nil {
+		o.Buttons = nil
 		return o
 	}
 	o.ReportTo = with.Policy.CAs.ReportTo
@@ -161,8 +210,8 @@ func slackOptions(s *configs.Slack, with SenderOptions) slack.Options {
 	if o.Token != nil {
 		o.Threads = with.DB.Senders.Threads("slack")
 	}
-	if s.AppToken.IsSet() {
-		o.Buttons = &slack.Buttons{AppToken: s.AppToken.Reveal, Users: s.Approvers, Judge: with.Judge}
+	if o.Buttons != nil {
+		o.Buttons.Judge = with.Judge
 	}
 	return o
 }
