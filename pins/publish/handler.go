@@ -16,18 +16,18 @@ import (
 
 const (
 	defaultMaxAge = 5 * time.Minute
-	retryAfter    = time.Minute      // after which what is withheld may be asked for again
+	retryAfter    = time.Minute      // for what is withheld
 	sourceTimeout = 10 * time.Second // for the source to answer
 	typeJSON      = "application/json"
 	neverStored   = "no-store"
 )
 
-// Options are what a handler is made of.
+// Options configure a handler.
 type Options struct {
 	Source  Source
 	Ring    *Ring
 	Formats []format.Format  // nil means format.All()
-	MaxAge  time.Duration    // for which caches may keep what they have; 0 means 5 minutes
+	MaxAge  time.Duration    // of cached replies; 0 means 5 minutes
 	Now     func() time.Time // nil means time.Now
 	Logger  *slog.Logger
 }
@@ -39,31 +39,31 @@ type handler struct {
 	now     func() time.Time
 	log     *slog.Logger
 	formats map[string]format.Format // by name
-	kinds   map[string]string        // by what stands after the dot
+	kinds   map[string]string        // by the text after the dot
 
 	rendered rendered
 }
 
-// NewHandler serves everything below /pins/ to everybody, by GET and HEAD:
+// NewHandler serves everything below /pins/ without authentication, by GET and HEAD:
 //
 //	/pins/{app}.{file}  the pins of an app. The file is jws, wultra, the name of a
 //	                    format, or the extension of one: json (ours), xml (Android),
 //	                    plist (iOS), kt (OkHttp) and so on. A jws is in the compact
 //	                    serialization, signed by the active key, or, if the client
-//	                    would rather have application/jose+json, in the general JSON
-//	                    one, signed by the next key too while there is one.
-//	/pins/{app}/wultra  the static document, or what answers a challenge if there is
-//	                    one in HeaderChallenge
+//	                    prefers application/jose+json, in the general JSON one, which
+//	                    the next key also signs while there is one.
+//	/pins/{app}/wultra  the static document, or the answer to the challenge in
+//	                    HeaderChallenge
 //	/pins/jwks.json     the public keys
 //
-// The name of an app is any text, escaped as a segment of a path. Of an app that is
-// called "jwks" the JSON form alone has no path of its own; its others have.
+// The name of an app is any text, escaped as a segment of a path. Of an app named
+// "jwks", only the JSON form has no path.
 //
-// A reply that is no document is {"error": TEXT}: 404 for no such app or form, 405
-// for another method, 400 for a bad challenge, 409 for a form that cannot express
-// these pins (the text says why; it may with others), 503 with {"reasons": []} and
-// Retry-After for pins that are withheld (files as soon as one host is, documents if
-// all are), and 500, whose cause is only logged.
+// All other replies are {"error": TEXT}: 404 for an unknown app or form, 405 for another
+// method, 400 for a bad challenge, 409 for a form that cannot express these pins (the
+// text says why), 503 with {"reasons": []} and Retry-After for withheld pins (files as
+// soon as one host is withheld, documents if all are), and 500, whose cause is only
+// logged.
 func NewHandler(o Options) http.Handler {
 	h := &handler{
 		source: o.Source, ring: o.Ring, maxAge: cmp.Or(o.MaxAge, defaultMaxAge), now: o.Now, log: o.Logger,
@@ -81,7 +81,7 @@ func NewHandler(o Options) http.Handler {
 		h.formats[f.Name] = f
 		h.kinds[f.Name] = f.Name
 	}
-	for _, f := range o.Formats { // the first of an extension has it
+	for _, f := range o.Formats { // the first format with an extension gets it
 		if ext := strings.TrimPrefix(f.Extension, "."); h.kinds[ext] == "" {
 			h.kinds[ext] = f.Name
 		}
@@ -93,7 +93,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		fail(w, http.StatusMethodNotAllowed, "This can be read, and nothing else.")
+		fail(w, http.StatusMethodNotAllowed, "Only GET and HEAD are allowed.")
 		return
 	}
 	t, ok := parsePath(r.URL.EscapedPath())
@@ -106,7 +106,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		notFound(w)
 		return
 	}
-	doc, ok := h.document(w, r, t.app)
+	doc, ok := h.publication(w, r, t.app)
 	if !ok {
 		return
 	}
@@ -123,7 +123,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			kind = kindGeneral
 		}
 	case kindWultra:
-		w.Header().Set("Vary", HeaderChallenge) // or caches would answer challenges
+		w.Header().Set("Vary", HeaderChallenge) // so that caches do not answer challenges
 		if challenges := r.Header.Values(HeaderChallenge); len(challenges) > 0 {
 			h.challenge(w, r, doc, keys.Active, challenges)
 			return
@@ -132,7 +132,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	page, err := h.page(doc, keys, kind)
 	switch {
 	case err != nil:
-		h.broken(w, r, t.app, err)
+		h.internalError(w, r, t.app, err)
 	case page.refused != nil:
 		refuse(w, page.refused)
 	default:
@@ -140,13 +140,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// document asks the source, and answers the request if there is no document.
-func (h *handler) document(w http.ResponseWriter, r *http.Request, app string) (*Publication, bool) {
+// publication returns what the source has of an app, or answers the request with an error.
+func (h *handler) publication(w http.ResponseWriter, r *http.Request, app string) (*Publication, bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), sourceTimeout)
 	defer cancel()
 	doc, err := h.source.Publication(ctx, app)
 	if err == nil && !h.now().Before(doc.Expires) {
-		err = &Withheld{[]string{"The last document has expired, and there is no other."}}
+		err = &Withheld{[]string{"The last document has expired, and there is no newer one."}}
 	}
 	var withheld *Withheld
 	switch {
@@ -157,16 +157,16 @@ func (h *handler) document(w http.ResponseWriter, r *http.Request, app string) (
 	case errors.As(err, &withheld):
 		withhold(w, withheld)
 	default:
-		h.broken(w, r, app, err)
+		h.internalError(w, r, app, err)
 	}
 	return nil, false
 }
 
-// challenge answers one challenge. The answer is for this client and this moment.
+// challenge answers a challenge. The answer is only for this client and must not be cached.
 func (h *handler) challenge(w http.ResponseWriter, r *http.Request, doc *Publication, key *Key, challenges []string) {
 	err := CheckChallenge(challenges[0])
 	if err == nil && len(challenges) > 1 {
-		err = errors.New(HeaderChallenge + ": want one only")
+		err = errors.New(HeaderChallenge + ": want only one")
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
@@ -178,22 +178,22 @@ func (h *handler) challenge(w http.ResponseWriter, r *http.Request, doc *Publica
 	case errors.As(err, &refused):
 		refuse(w, refused)
 	case err != nil:
-		h.broken(w, r, doc.App, err)
+		h.internalError(w, r, doc.App, err)
 	default:
-		w.Header().Del("Last-Modified") // it is made now
+		w.Header().Del("Last-Modified") // the body is new
 		w.Header().Set(HeaderSignature, signature)
 		w.Header().Set("Cache-Control", neverStored)
 		write(w, http.StatusOK, typeJSON, body)
 	}
 }
 
-// serve sends a page, or 304 to those who have it.
+// serve sends a page, or 304 to a client that has it.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, p *page, maxAge time.Duration) {
 	w.Header().Set("Content-Type", p.mediaType)
 	w.Header().Set("Cache-Control", "public, max-age="+seconds(maxAge))
 	w.Header().Set("ETag", p.etag)
-	// Without a time of modification, which would let it answer 304 by that alone:
-	// new keys and certificates change a page of the same document.
+	// Without a time of modification, since only the ETag changes when new keys or
+	// certificates change a page of the same document.
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.body))
 }
 
@@ -206,21 +206,20 @@ func withhold(w http.ResponseWriter, withheld *Withheld) {
 	reply(w, http.StatusServiceUnavailable, struct {
 		Error   string   `json:"error"`
 		Reasons []string `json:"reasons"`
-	}{"The pins of this app are withheld for now: keep those that you have.", append([]string{}, withheld.Reasons...)})
+	}{"The pins of this app are withheld for now; keep the pins that you have.", append([]string{}, withheld.Reasons...)})
 }
 
 func refuse(w http.ResponseWriter, refused *format.RefusedError) {
 	fail(w, http.StatusConflict, refused.Error())
 }
 
-// broken answers that something is wrong here, and logs what. Nothing is said to a
-// client that has gone.
-func (h *handler) broken(w http.ResponseWriter, r *http.Request, app string, err error) {
+// internalError logs an error and answers 500, unless the client is gone.
+func (h *handler) internalError(w http.ResponseWriter, r *http.Request, app string, err error) {
 	if r.Context().Err() != nil {
 		return
 	}
 	h.log.Error("cannot serve the pins of an app", "app", strconv.QuoteToASCII(app), "error", err)
-	fail(w, http.StatusInternalServerError, "Something is wrong here. It has been logged.")
+	fail(w, http.StatusInternalServerError, "Internal error. It has been logged.")
 }
 
 func fail(w http.ResponseWriter, status int, text string) {
@@ -229,11 +228,11 @@ func fail(w http.ResponseWriter, status int, text string) {
 	}{text})
 }
 
-// reply sends what is no document. It is not to be kept.
+// reply sends JSON that must not be cached.
 func reply(w http.ResponseWriter, status int, v any) {
 	body, err := writeJSON(v)
-	if err != nil { // only texts are sent
-		body = []byte(`{"error":"Something is wrong here."}`)
+	if err != nil { // cannot happen: only texts are sent
+		body = []byte(`{"error":"Internal error."}`)
 	}
 	w.Header().Del("Last-Modified")
 	w.Header().Set("Cache-Control", neverStored)

@@ -338,7 +338,7 @@ func TestErrorsSayWhy(t *testing.T) {
 		"/pins/cut.exact":     {503, "withheld", []string{"The key served for api.example.com is not approved.", "Another."}},
 		"/pins/cut/wultra":    {503, "withheld", []string{"The key served for api.example.com is not approved.", "Another."}},
 		"/pins/wrapped.jws":   {503, "withheld", []string{}},
-		"/pins/expired.exact": {503, "withheld", []string{"The last document has expired, and there is no other."}},
+		"/pins/expired.exact": {503, "withheld", []string{"The last document has expired, and there is no newer one."}},
 		"/pins/shop.exact":    {409, "exact: *.cdn.example.com: It knows no patterns.", nil},
 		"/pins/broken.jws":    {500, "logged", nil},
 		"/pins/odd%0A.jws":    {500, "logged", nil},

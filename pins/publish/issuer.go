@@ -16,12 +16,12 @@ import (
 	"ctwatch/pins"
 )
 
-// A Store keeps issued documents, and has the certificates for Wultra's.
+// A Store keeps issued documents and has the certificates for Wultra documents.
 type Store interface {
 	// LatestDocument returns the newest document of an app, and whether there is one.
 	Latest(ctx context.Context, app string) (pins.Document, bool, error)
-	// IssueDocument keeps the next document of an app. Its serial comes from raise,
-	// which is called with the least that is possible, and its payload from build.
+	// IssueDocument stores the next document of an app. Its serial comes from raise,
+	// which is called with the least possible serial, and its payload from build.
 	// Neither may use the store.
 	Issue(ctx context.Context, app, plan string,
 		raise func(app string, least int64) (serial int64, err error),
@@ -32,11 +32,10 @@ type Store interface {
 	FinalCertificates(ctx context.Context, leafPins []pins.Pin) ([]pins.Leaf, error)
 }
 
-// ErrClock means that the clock is not known to be right, so that nothing is issued.
-var ErrClock = errors.New("no pin document is issued by a clock that is not known to be right")
+// ErrClock means that nothing is issued because the clock may be wrong.
+var ErrClock = errors.New("no pin document is issued, since the clock may be wrong")
 
-// IssuerOptions are what an Issuer needs. Store, Logger, Refresh and Expires are
-// required.
+// IssuerOptions configure an Issuer. Store, Logger, Refresh and Expires are required.
 type IssuerOptions struct {
 	Store   Store
 	Logger  *slog.Logger
@@ -44,7 +43,7 @@ type IssuerOptions struct {
 	Expires time.Duration // after which devices refuse a document
 
 	Now func() time.Time // default time.Now
-	// Clock returns why Now is not known to be right; nil if it is. Optional.
+	// Clock returns why Now may be wrong; nil if it is right. Optional.
 	Clock func() error
 	// Raise returns the next serial of an app, as Mark.Raise does. The default is the
 	// least serial that the store allows.
@@ -79,8 +78,8 @@ func NewIssuer(o IssuerOptions) *Issuer {
 // always new: the database may have been restored from a backup, and the serials
 // issued since then are not in it.
 //
-// While the clock is not known to be right, nothing new is issued, and the last
-// document is published until it expires.
+// While the clock may be wrong, nothing new is issued, and the last document is
+// published until it expires.
 //
 // It fails with pins.Refusals if there is nothing to publish, and with ErrClock.
 func (i *Issuer) Publish(ctx context.Context, v *pins.View, app *pins.App) (*Publication, error) {
@@ -228,8 +227,7 @@ func commonName(der []byte) string {
 	return c.Subject.CommonName
 }
 
-// logChange logs when hosts of an app begin or cease to be withheld, or to be published
-// with a warning.
+// logChange logs when the refusals and warnings of an app change.
 func (i *Issuer) logChange(app string, withheld, warnings pins.Refusals) {
 	now := [2]string{withheld.Error(), warnings.Error()}
 	i.mu.Lock()
@@ -243,7 +241,7 @@ func (i *Issuer) logChange(app string, withheld, warnings pins.Refusals) {
 		i.o.Logger.Error("pins are withheld", "app", app, "why", now[0])
 	}
 	if len(warnings) > 0 {
-		i.o.Logger.Warn("pins are published although something is wrong", "app", app, "why", now[1])
+		i.o.Logger.Warn("pins are published with warnings", "app", app, "why", now[1])
 	}
 	if cmp.Or(now[0], now[1]) == "" {
 		i.o.Logger.Info("pins are published again", "app", app)

@@ -19,9 +19,9 @@ import (
 	"ctwatch/pins/format"
 )
 
-// Type is the "typ" of our signed documents: a JWT (RFC 7519) that is about pins. It
-// keeps one from being mistaken for another token of the same key, and other tokens
-// from being mistaken for one (RFC 8725 §3.11): a reader must compare it.
+// Type is the "typ" of our signed documents: a JWT (RFC 7519) about pins. Readers must
+// compare it, so that no other token of the same key is taken for a document, and no
+// document for another token (RFC 8725 §3.11).
 const Type = "pins+jwt"
 
 // The media types of signed documents and of keys.
@@ -31,23 +31,23 @@ const (
 	TypeJWKS    = "application/jwk-set+json" // RFC 7517 §8.5
 )
 
-// A payload is what our signed documents say. A device accepts one if its serial is
-// not below that of the last one it accepted; then this one replaces all that the
-// last one said. It looks for another after refresh_after, and takes none that has
-// expired. A pattern "*.h" stands for each name one label below h, as in package
-// format's own form, which reads payloads too.
+// A payload is the content of our signed documents. A device accepts a document if its
+// serial is not below that of the last one it accepted; the document then replaces the
+// last one. The device fetches another after refresh_after, and rejects expired ones. A
+// pattern "*.h" stands for each name one label below h, as in format's own JSON form,
+// which reads payloads, too.
 //
-// Of each host of the app the document says one of these:
+// For each host of the app there are four cases:
 //
 //   - It is in hosts: its pins are these, and no others.
-//   - It is in withheld alone: nothing is said of its pins now, and the device goes on
-//     with those that it has, from the document before or built in.
-//   - It is in both: the pins are those of the document before that are good still.
-//     So a device that knows nothing of withheld does not cease to pin the host.
-//   - It is in neither: it is pinned no longer.
+//   - It is only in withheld: the document leaves its pins open, and the device keeps
+//     those that it has, from the last document or built in.
+//   - It is in both: the pins are those of the last document that are still good. So a
+//     device that does not read withheld continues to pin the host.
+//   - It is in neither: it is no longer pinned.
 //
-// A pin in revoked is never accepted, wherever the device has it from. A host whose
-// pins are all revoked is not connected to.
+// A pin in revoked is never accepted, wherever the device got it from. A device does not
+// connect to a host whose pins are all revoked.
 type payload struct {
 	App          string                `json:"app"`
 	Serial       int64                 `json:"serial"`
@@ -55,15 +55,15 @@ type payload struct {
 	RefreshAfter int64                 `json:"refresh_after"` // Unix seconds
 	Expires      int64                 `json:"exp"`           // Unix seconds
 	Hosts        map[string][]pins.Pin `json:"hosts"`
-	Revoked      []pins.Pin            `json:"revoked"`            // never to be accepted, whatever else says so
-	Withheld     map[string]string     `json:"withheld,omitempty"` // by host: why, one of the codes of package pins
+	Revoked      []pins.Pin            `json:"revoked"`            // never accepted
+	Withheld     map[string]string     `json:"withheld,omitempty"` // by host: a code of package pins
 }
 
-// Payload writes what is signed: the same bytes for the same arguments. Times are
-// rounded down to seconds; it wants issued < refreshAfter ≤ expires, and a serial
-// that is positive. It fails with a *format.RefusedError for a set that would leave
-// a host without pins or that contradicts itself. A set without any host's pins must
-// revoke a key, and say why the hosts are withheld.
+// Payload returns what is signed: the same bytes for the same arguments. Times are
+// rounded down to seconds; issued < refreshAfter ≤ expires, and serial > 0. It fails with
+// a *format.RefusedError for a set that would leave a host without pins or that
+// contradicts itself. A set without pins for any host must revoke a key, and have a reason
+// for each withheld host.
 func Payload(set pins.Set, serial int64, issued, refreshAfter, expires time.Time) ([]byte, error) {
 	if err := checkSet(set); err != nil {
 		return nil, err
@@ -93,14 +93,14 @@ func Payload(set pins.Set, serial int64, issued, refreshAfter, expires time.Time
 	return writeJSON(p)
 }
 
-// ReadPayload reads what an earlier document said, as far as the next one rests on it.
+// ReadPayload returns the hosts and revoked pins of an earlier document.
 func ReadPayload(data []byte) (pins.Published, error) {
 	var p struct {
 		Hosts   map[pins.Pattern][]pins.Pin `json:"hosts"`
 		Revoked []pins.Pin                  `json:"revoked"`
 	}
 	if err := json.Unmarshal(data, &p); err != nil {
-		return pins.Published{}, fmt.Errorf("reading the pin document before: %w", err)
+		return pins.Published{}, fmt.Errorf("reading the previous pin document: %w", err)
 	}
 	return pins.Published{Hosts: p.Hosts, Revoked: p.Revoked}, nil
 }
@@ -111,15 +111,15 @@ func checkSet(set pins.Set) error {
 	}
 	switch {
 	case set.App == "" || !utf8.ValidString(set.App):
-		return refuse("", "The app has no name that can be written. Name it in the configuration.")
+		return refuse("", "The name of the app is missing or not UTF-8. Name it in the configuration.")
 	case len(set.Hosts) == 0 && (len(set.Withheld) == 0 || len(set.Revoked) == 0):
 		return refuse("", "The app has no hosts, and the document would pin nothing. Name its hosts in the configuration.")
 	case slices.ContainsFunc(set.Revoked, pins.Pin.IsZero):
-		return refuse("", "One of the pins that are revoked is empty.")
+		return refuse("", "One of the revoked pins is empty.")
 	}
 	for _, w := range set.Withheld {
 		if w.Code == "" {
-			return refuse(w.Host.String(), "It is withheld, and nothing says why.")
+			return refuse(w.Host.String(), "It is withheld without a reason.")
 		}
 	}
 	seen := make(map[pins.Pattern]bool)
@@ -127,11 +127,11 @@ func checkSet(set pins.Set) error {
 		name := h.Pattern.String()
 		switch {
 		case h.Pattern.Reach != pins.Exact && h.Pattern.Reach != pins.OneBelow:
-			return refuse(name, "Devices know single names and *.name only. Name the levels one by one among the app's hosts.")
+			return refuse(name, "Devices support only single names and *.name. List the levels one by one among the app's hosts.")
 		case seen[h.Pattern]:
-			return refuse(name, "It is there twice.")
+			return refuse(name, "It is listed twice.")
 		case len(h.Pins) == 0:
-			return refuse(name, "It has no pins, and would not be pinned. Approve a key for it.")
+			return refuse(name, "It has no pins and would not be pinned. Approve a key for it.")
 		}
 		seen[h.Pattern] = true
 		for _, pin := range h.Pins {
@@ -139,7 +139,7 @@ func checkSet(set pins.Set) error {
 			case pin.IsZero():
 				return refuse(name, "One of its pins is empty.")
 			case slices.Contains(set.Revoked, pin):
-				return refuse(name, fmt.Sprintf("%s is among its pins, and revoked. Serve another key first.", pin))
+				return refuse(name, fmt.Sprintf("%s is among its pins and revoked. Serve another key first.", pin))
 			}
 		}
 	}
@@ -191,8 +191,7 @@ func General(payload []byte, keys ...*Key) ([]byte, error) {
 	return writeJSON(doc)
 }
 
-// opaque is a key as go-jose signs with it: without randomness, which it would use
-// with the key itself.
+// opaque is a key for go-jose that signs without randomness, unlike go-jose itself.
 type opaque struct{ key *Key }
 
 func (o opaque) Public() *jose.JSONWebKey {
@@ -202,8 +201,8 @@ func (o opaque) Public() *jose.JSONWebKey {
 
 func (o opaque) Algs() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{o.key.alg} }
 
-// SignPayload signs as RFC 7518 §3.4 and RFC 8037 §3.1 say. ECDSA's two integers are
-// written one after the other, 32 bytes each.
+// SignPayload signs by RFC 7518 §3.4 and RFC 8037 §3.1: the two integers of ECDSA follow
+// one another, 32 bytes each.
 func (o opaque) SignPayload(message []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
 	signature, err := o.key.sign(message)
 	if err != nil || o.key.alg != jose.ES256 {

@@ -177,11 +177,11 @@ func TestUnsafePayloadsAreRefused(t *testing.T) {
 		issued, refresh, expires time.Time
 		want                     string
 	}{
-		"no app":           {func(s *pins.Set) { s.App = "" }, 1, now, hour, hour, "no name"},
-		"no UTF-8":         {func(s *pins.Set) { s.App = "\xff" }, 1, now, hour, hour, "no name"},
+		"no app":           {func(s *pins.Set) { s.App = "" }, 1, now, hour, hour, "missing or not UTF-8"},
+		"no UTF-8":         {func(s *pins.Set) { s.App = "\xff" }, 1, now, hour, hour, "missing or not UTF-8"},
 		"no hosts":         {func(s *pins.Set) { s.Hosts = nil }, 1, now, hour, hour, "no hosts"},
 		"all withheld":     {func(s *pins.Set) { s.Withheld, s.Hosts, s.Revoked = []pins.Finding{{Code: "x"}}, nil, nil }, 1, now, hour, hour, "no hosts"},
-		"withheld, no why": {func(s *pins.Set) { s.Withheld = []pins.Finding{{Host: s.Hosts[0].Pattern}} }, 1, now, hour, hour, "nothing says why"},
+		"withheld, no why": {func(s *pins.Set) { s.Withheld = []pins.Finding{{Host: s.Hosts[0].Pattern}} }, 1, now, hour, hour, "without a reason"},
 		"no pins":          {func(s *pins.Set) { s.Hosts[1].Pins = nil }, 1, now, hour, hour, "api.example.com: It has no pins"},
 		"empty pin":        {func(s *pins.Set) { s.Hosts[1].Pins[0] = pins.Pin{} }, 1, now, hour, hour, "empty"},
 		"revoked pin":      {func(s *pins.Set) { s.Revoked = append(s.Revoked, pin(1)) }, 1, now, hour, hour, "revoked"},

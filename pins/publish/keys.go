@@ -30,8 +30,8 @@ const maxKeyFile = 64 << 10
 // pemType is how PEM calls an unencrypted PKCS #8 key (RFC 7468 §10).
 const pemType = "PRIVATE KEY"
 
-// A Key signs pin documents: an ECDSA key on P-256 or an Ed25519 key. However it is
-// printed, only its ID is seen.
+// A Key signs pin documents: an ECDSA key on P-256 or an Ed25519 key. Printing it shows
+// only its ID.
 type Key struct {
 	id     string
 	alg    jose.SignatureAlgorithm
@@ -51,9 +51,8 @@ func (k *Key) Public() crypto.PublicKey { return k.signer.Public() }
 // Format implements fmt.Formatter, so that no verb prints the private key.
 func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "signing key "+k.id) }
 
-// LoadKey reads a key from a PEM file in PKCS #8 form, unencrypted. The note, if
-// any, warns of a file that others than its owner can read. No error has anything of
-// what is in the file.
+// LoadKey reads an unencrypted PKCS #8 key from a PEM file. The note, if any, warns that
+// others than the owner can read the file. Errors never contain its content.
 func LoadKey(path string) (key *Key, note string, err error) {
 	f, err := files.Open(path)
 	if err != nil {
@@ -77,8 +76,8 @@ func LoadKey(path string) (key *Key, note string, err error) {
 }
 
 // CreateKey makes a new key on P-256 and writes it to a file that only its owner can
-// read. The file appears whole or not at all, and one that is there already is never
-// replaced: then the error is fs.ErrExist.
+// read. The file appears whole or not at all, and an existing file is never replaced: the
+// error is then fs.ErrExist.
 func CreateKey(path string) (*Key, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -88,7 +87,7 @@ func CreateKey(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a signing key: %w", err)
 	}
-	// Linking, unlike renaming, fails if the name is taken.
+	// Link, unlike rename, fails if the name is taken.
 	err = writeWhole(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), 0o600, os.Link)
 	if err != nil {
 		return nil, fmt.Errorf("making a signing key: %w", err)
@@ -96,7 +95,7 @@ func CreateKey(path string) (*Key, error) {
 	return newKey(private)
 }
 
-// writeWhole writes a file next to path, and gives it that name by link or rename.
+// writeWhole writes a temporary file next to path and then links or renames it to path.
 func writeWhole(path string, data []byte, mode fs.FileMode, name func(from, to string) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // of mode 0600
@@ -114,7 +113,7 @@ func writeWhole(path string, data []byte, mode fs.FileMode, name func(from, to s
 	return syncDir(dir)
 }
 
-// syncDir makes sure that the names in a directory survive a crash.
+// syncDir makes the names in a directory survive a crash.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -133,17 +132,17 @@ func parseKey(data []byte) (*Key, error) {
 	case block == nil:
 		return nil, errors.New("not PEM: want a PKCS #8 private key, which begins with -----BEGIN PRIVATE KEY-----")
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-		return nil, errors.New("encrypted, and nobody is there to give the passphrase; " + convert)
+		return nil, errors.New("encrypted: the daemon has no passphrase; " + convert)
 	case block.Type == "EC PRIVATE KEY" || block.Type == "EC PARAMETERS" || block.Type == "RSA PRIVATE KEY":
 		return nil, fmt.Errorf("PEM of type %q: want a private key in PKCS #8 form; %s", block.Type, convert)
 	case block.Type != pemType:
-		return nil, errors.New(`PEM, but no private key: want a PKCS #8 private key, which begins with -----BEGIN PRIVATE KEY-----`)
+		return nil, errors.New(`PEM, but not a private key: want a PKCS #8 private key, which begins with -----BEGIN PRIVATE KEY-----`)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, errors.New("there is something after the private key: want one key and nothing else")
+		return nil, errors.New("there is more after the private key: want one key and nothing else")
 	}
 	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil { // not told: nobody promises that it has nothing of the key
-		return nil, errors.New("the PEM holds no key in PKCS #8 form that can be read; is the file damaged?")
+	if err != nil { // not shown: it could contain parts of the key
+		return nil, errors.New("the PKCS #8 key in the PEM cannot be parsed; is the file damaged?")
 	}
 	return newKey(private)
 }
@@ -172,8 +171,8 @@ func newKey(private any) (*Key, error) {
 	return k, nil
 }
 
-// sign signs a message as the key's algorithm does, always with the same result. The
-// signatures of ECDSA are in ASN.1 (RFC 3279 §2.2.3).
+// sign signs a message, always with the same result. ECDSA signatures are in ASN.1
+// (RFC 3279 §2.2.3).
 func (k *Key) sign(message []byte) ([]byte, error) {
 	if k.alg == jose.EdDSA {
 		return k.signer.Sign(nil, message, crypto.Hash(0))

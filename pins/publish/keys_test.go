@@ -112,7 +112,7 @@ func TestOtherKeyFilesAreRefused(t *testing.T) {
 		"SEC 1":      {write("EC PRIVATE KEY", sec1), "openssl pkcs8 -topk8"},
 		"parameters": {write("EC PARAMETERS", nil) + write("EC PRIVATE KEY", sec1), "openssl pkcs8 -topk8"},
 		"PKCS #1":    {write("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsa2048)), "openssl pkcs8 -topk8"},
-		"public":     {write("PUBLIC KEY", spki), "no private key"},
+		"public":     {write("PUBLIC KEY", spki), "not a private key"},
 		"RSA":        {write("PRIVATE KEY", pkcs8(t, rsa2048)), "an RSA key: want"},
 		"P-384":      {write("PRIVATE KEY", pkcs8(t, p384)), "P-384: want"},
 		"X25519":     {write("PRIVATE KEY", pkcs8(t, x25519)), "another kind: want"},

@@ -32,7 +32,7 @@ func TestMark(t *testing.T) {
 			t.Errorf("%s, at least %d: %d, %v, want %d", step.app, step.least, got, err, step.want)
 		}
 	}
-	if _, err := NewMark(path).Raise("shop", 1); err == nil || !strings.Contains(err.Error(), "clients read none above 9007199254740991") {
+	if _, err := NewMark(path).Raise("shop", 1); err == nil || !strings.Contains(err.Error(), "clients accept 9007199254740991 at most") {
 		t.Errorf("above the highest: error %v", err)
 	}
 	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o644 {

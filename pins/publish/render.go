@@ -13,14 +13,14 @@ import (
 // The kinds of signed documents. The other kinds are the names of formats.
 const (
 	kindJWS     = "jws"
-	kindGeneral = "jws, JSON" // no file is called so: it is chosen by Accept
+	kindGeneral = "jws, JSON" // not a file name: selected by Accept
 	kindWultra  = "wultra"
 )
 
-// maxRendered bounds what is kept of rendered documents, in bytes.
+// maxRendered bounds the cache of pages, in bytes.
 const maxRendered = 32 << 20
 
-// A page is a document as it is served, or why it cannot be written.
+// A page is a document as served, or the reason why a format refuses it.
 type page struct {
 	body      []byte
 	etag      string // strong: of the body
@@ -28,9 +28,8 @@ type page struct {
 	refused   *format.RefusedError
 }
 
-// rendered keeps the latest page of each app and kind, so that what does not change
-// is signed once. Nobody waits for another's page to be made: at worst two make the
-// same one.
+// rendered caches the latest page of each app and kind, so that an unchanged page is
+// signed once. Requests do not wait for one another: at worst two make the same page.
 type rendered struct {
 	mu    sync.Mutex
 	pages map[[2]string]*kept
@@ -38,11 +37,11 @@ type rendered struct {
 }
 
 type kept struct {
-	of   [sha256.Size]byte // hash of all that the page is made of
+	of   [sha256.Size]byte // hash of everything in the page
 	page *page
 }
 
-// page returns the page of a document and kind; made says how to make it.
+// page returns the page of an app and kind, which it makes with made if it is not cached.
 func (r *rendered) page(app, kind string, of [sha256.Size]byte, made func() (*page, error)) (*page, error) {
 	name := [2]string{app, kind}
 	r.mu.Lock()
@@ -59,7 +58,7 @@ func (r *rendered) page(app, kind string, of [sha256.Size]byte, made func() (*pa
 	defer r.mu.Unlock()
 	r.forget(name)
 	if size := pageSize(p); size <= maxRendered {
-		for other := range r.pages { // any will do: making one again costs little
+		for other := range r.pages { // any: making one again costs little
 			if r.size+size <= maxRendered {
 				break
 			}
@@ -78,12 +77,12 @@ func (r *rendered) forget(name [2]string) {
 	}
 }
 
-// pageSize counts what a page costs besides its bytes, too.
+// pageSize returns the size of a page in memory, roughly.
 func pageSize(p *page) int { return len(p.body) + 1<<10 }
 
-// page returns a document in one kind.
+// page returns a document in a kind.
 func (h *handler) page(doc *Publication, keys *Keys, kind string) (*page, error) {
-	of, err := restsOn(doc, keys, kind)
+	of, err := contentHash(doc, keys, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +104,8 @@ func newPage(body []byte, mediaType string) *page {
 	return &page{body: body, etag: fmt.Sprintf(`"%x"`, digest[:16]), mediaType: mediaType}
 }
 
-// restsOn hashes what a document of a kind is made of.
-func restsOn(doc *Publication, keys *Keys, kind string) (of [sha256.Size]byte, err error) {
+// contentHash hashes everything in a document of a kind.
+func contentHash(doc *Publication, keys *Keys, kind string) (of [sha256.Size]byte, err error) {
 	var made any = doc.Set
 	switch kind {
 	case kindJWS, kindGeneral:

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// The paths of what is served.
+// The paths of the handler.
 const (
 	pathPrefix = "/pins/"
 	pathJWKS   = "jwks.json"
@@ -17,20 +17,20 @@ const (
 // maxApp bounds the name of an app in a path, in bytes.
 const maxApp = 512
 
-// A target is what a path names: the keys, or a document of an app.
+// A target is what a path names: the keys, or a form of an app's pins.
 type target struct {
 	jwks bool
 	app  string
 	file string // the format's name, or a file's extension without the dot
 }
 
-// parsePath reads the path of a request, as it is escaped there:
+// parsePath parses the escaped path of a request:
 //
 //	/pins/jwks.json     the keys
-//	/pins/{app}.{file}  where the last dot is the one that counts
+//	/pins/{app}.{file}  split at the last dot
 //	/pins/{app}/wultra  the same as /pins/{app}.wultra
 //
-// In the name of an app a slash is written %2F.
+// A slash in the name of an app is written %2F.
 func parsePath(escaped string) (t target, ok bool) {
 	rest, ok := strings.CutPrefix(escaped, pathPrefix)
 	if !ok || rest == pathJWKS {
@@ -54,12 +54,11 @@ func parsePath(escaped string) (t target, ok bool) {
 	return t, t.app != "" && len(t.app) <= maxApp
 }
 
-// maxAccept bounds what is read of an Accept header field, in bytes.
+// maxAccept bounds an Accept header field, in bytes.
 const maxAccept = 1 << 10
 
-// prefers reports whether a client that sent this Accept header field (RFC 9110
-// §12.5.1) would rather have one media type than another: of a higher quality, or of
-// the same one and named more precisely.
+// prefers reports whether an Accept header field (RFC 9110 §12.5.1) prefers one media type
+// to another: by a higher quality, or by the same quality and a more precise name.
 func prefers(accept, one, other string) bool {
 	if len(accept) > maxAccept {
 		return false
@@ -69,8 +68,8 @@ func prefers(accept, one, other string) bool {
 	return q1 > q2 || q1 == q2 && q1 > 0 && precise1 > precise2
 }
 
-// quality returns how much a media type is wanted, from 0 to 1, and how precisely
-// what says so names it.
+// quality returns the quality of a media type, from 0 to 1, and how precisely the header
+// field names it.
 func quality(accept, mediaType string) (q float64, precise int) {
 	for part := range strings.SplitSeq(accept, ",") {
 		wanted, params, err := mime.ParseMediaType(part)

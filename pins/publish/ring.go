@@ -14,30 +14,30 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The files of a ring, beside the active key's.
+// The files of a ring, next to that of the active key.
 const (
 	nextSuffix = ".next"
 	oldSuffix  = ".old"
 )
 
-// Keys are the signing keys at one moment. They do not change.
+// Keys are the signing keys at one time. They do not change.
 type Keys struct {
 	Active *Key // signs
-	Next   *Key // being introduced, and signs too; nil if no key is being replaced
-	Old    *Key // signs no longer, but may still be looked up; nil if there is none
+	Next   *Key // signs, too, while the active key is being replaced; nil otherwise
+	Old    *Key // no longer signs, but can still be looked up; nil if there is none
 
-	generation string // tells two Keys apart
+	generation string // differs between two Keys
 	jwks       []byte
 }
 
-// Signing lists the keys that sign, the active one first.
+// Signing returns the keys that sign, the active one first.
 func (k *Keys) Signing() []*Key { return some(k.Active, k.Next) }
 
-// JWKS returns the public keys, those that sign and the old one, as a JSON Web Key
-// Set (RFC 7517 §5). The result is shared: it must not be changed.
+// JWKS returns the public keys, those that sign and the old one, as a JSON Web Key Set
+// (RFC 7517 §5). The result is shared and must not be changed.
 func (k *Keys) JWKS() []byte { return k.jwks }
 
-// newKeys leaves out what is there twice: Finish copies before it renames.
+// newKeys leaves out duplicates: Finish copies a key before it renames one.
 func newKeys(active, next, old *Key) (*Keys, error) {
 	if next != nil && next.id == active.id {
 		next = nil
@@ -65,36 +65,36 @@ func some(keys ...*Key) []*Key {
 	return slices.DeleteFunc(keys, func(k *Key) bool { return k == nil })
 }
 
-// A Ring is a signing key and its replacement, in files beside each other: KEY is
-// the active key. KEY.next is the one that comes after it, from Rotate until Finish:
-// both sign, and both are in the JWKS, so that devices can learn of the next key
-// while they still trust the active one alone. KEY.old is the one that came before,
-// and is in the JWKS until its file is removed, or replaced by the next Finish.
+// A Ring is a signing key and its replacement, in files next to each other. KEY is the
+// active key. KEY.next is its successor, from Rotate until Finish: both sign, and both are
+// in the JWKS, so that devices can learn the next key while they trust only the active
+// one. KEY.old is its predecessor, which is in the JWKS until its file is removed, or
+// replaced by the next Finish.
 type Ring struct {
 	path string
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	seen [3]fs.FileInfo // of the files, when they were last looked at; nil if not there
+	seen [3]fs.FileInfo // of the files when they were last read; nil for a missing file
 	keys *Keys
 }
 
-// OpenRing reads the keys of a ring, whose active key is in a file. If there is none
-// at all, it makes one if create is set. Files that others can read are logged.
+// OpenRing reads the keys of the ring whose active key is in a file. If the ring has no
+// key, and create is set, it makes one. Files that others can read are logged.
 func OpenRing(path string, create bool, log *slog.Logger) (*Ring, error) {
 	r := &Ring{path: path, log: log}
 	err := r.load()
 	if errors.Is(err, fs.ErrNotExist) {
 		switch {
-		case r.seen != [3]fs.FileInfo{}: // apps may trust one of the others, and would not trust a new one
-			return nil, fmt.Errorf("%w, but there is another of its ring: rename %s or %s, whichever apps trust, to %s", err, path+nextSuffix, path+oldSuffix, path)
+		case r.seen != [3]fs.FileInfo{}: // apps may trust one of the others, but not a new one
+			return nil, fmt.Errorf("%w, but another key of its ring exists: rename the one that apps trust, %s or %s, to %s", err, path+nextSuffix, path+oldSuffix, path)
 		case !create:
 			return nil, err
 		}
 		switch key, err := CreateKey(path); {
 		case err == nil:
-			log.Info("made a key to sign pin documents with; apps that read them need its public half", "file", path, "kid", key.id)
-		case !errors.Is(err, fs.ErrExist): // else another process was quicker
+			log.Info("created a key that signs pin documents; apps that read them need its public key", "file", path, "kid", key.id)
+		case !errors.Is(err, fs.ErrExist): // otherwise another process was faster
 			return nil, err
 		}
 		err = r.load()
@@ -105,33 +105,33 @@ func OpenRing(path string, create bool, log *slog.Logger) (*Ring, error) {
 	return r, nil
 }
 
-// Keys returns the keys as they are in the files now. When files have changed and
-// cannot be used, that is logged, and the keys before still hold.
+// Keys returns the keys that are in the files now. If the files have changed and cannot be
+// used, it logs that and returns the previous keys.
 func (r *Ring) Keys() *Keys {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if sameFiles(r.seen, r.look()) {
+	if sameFiles(r.seen, r.stat()) {
 		return r.keys
 	}
 	before := r.keys.generation
 	if err := r.load(); err != nil {
-		r.log.Error("the signing keys have changed and cannot be used; those before still hold", "error", err)
+		r.log.Error("the signing keys have changed and cannot be used; the previous keys stay in use", "error", err)
 	} else if r.keys.generation != before {
 		r.log.Info("the signing keys have changed", "active", r.keys.Active.id, "signing", len(r.keys.Signing()))
 	}
 	return r.keys
 }
 
-// load reads all files, again if they change meanwhile.
+// load reads all files, and again if they change while it reads.
 func (r *Ring) load() error {
 	const attempts = 10
 	var keys *Keys
 	var notes []string
 	var err error
 	for range attempts {
-		r.seen = r.look()
+		r.seen = r.stat()
 		keys, notes, err = loadKeys(r.path)
-		if sameFiles(r.seen, r.look()) {
+		if sameFiles(r.seen, r.stat()) {
 			break
 		}
 	}
@@ -145,7 +145,7 @@ func (r *Ring) load() error {
 	return nil
 }
 
-func (r *Ring) look() (files [3]fs.FileInfo) {
+func (r *Ring) stat() (files [3]fs.FileInfo) {
 	for i, suffix := range []string{"", nextSuffix, oldSuffix} {
 		if info, err := os.Stat(r.path + suffix); err == nil {
 			files[i] = info
@@ -184,30 +184,30 @@ func loadKeys(path string) (keys *Keys, notes []string, err error) {
 	return keys, notes, err
 }
 
-// Rotate begins to replace the active key: it makes the next one, which signs beside
-// it from now on. It fails if there is a next key already.
+// Rotate starts to replace the active key: it makes the next key, which also signs from
+// now on. It fails if there is a next key already.
 func Rotate(path string) (next *Key, err error) {
-	err = changing(path, func() error {
+	err = withLock(path, func() error {
 		if _, _, err := LoadKey(path); err != nil {
 			return err
 		}
 		next, err = CreateKey(path + nextSuffix)
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s is there already: finish its introduction, or remove it if nobody trusts it yet: %w", path+nextSuffix, fs.ErrExist)
+			return fmt.Errorf("%s exists already: finish its introduction, or remove it if no app trusts it yet: %w", path+nextSuffix, fs.ErrExist)
 		}
 		return err
 	})
 	return next, err
 }
 
-// Finish ends what Rotate began: the next key becomes the active one, the active one
-// the old one, and an earlier old one is removed. Devices must have learnt of the
-// next key by then. After a crash at any point the ring has an active key and no key
-// of it is lost; Finish can then be called again.
+// Finish completes what Rotate started: the next key becomes the active one, the active
+// key the old one, and an earlier old key is removed. Devices must have learned the next
+// key by then. After a crash at any point the ring has an active key and has lost no key;
+// Finish can then be called again.
 func Finish(path string) (active *Key, err error) {
-	err = changing(path, func() error {
+	err = withLock(path, func() error {
 		if active, _, err = LoadKey(path + nextSuffix); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("no key is being introduced: begin with a next key: %w", err)
+			return fmt.Errorf("there is no next key: start with rotate: %w", err)
 		} else if err != nil {
 			return err
 		}
@@ -233,9 +233,9 @@ func Finish(path string) (active *Key, err error) {
 	return active, nil
 }
 
-// changing keeps others from changing the files of a ring meanwhile, by a lock on
-// their folder. The system lets go of it however the process ends.
-func changing(path string, change func() error) error {
+// withLock calls change while it holds a lock on the directory of a ring. The system
+// releases the lock however the process ends.
+func withLock(path string, change func() error) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("signing keys: %w", err)
@@ -243,7 +243,7 @@ func changing(path string, change func() error) error {
 	defer dir.Close()
 	switch err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("signing keys: another process changes something in %s: try again", dir.Name())
+		return fmt.Errorf("signing keys: another process is changing %s: try again", dir.Name())
 	case err != nil:
 		return fmt.Errorf("signing keys: locking %s: %w", dir.Name(), err)
 	}

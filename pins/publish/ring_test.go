@@ -49,7 +49,7 @@ func TestKeyReplacementNeedsNoRestart(t *testing.T) {
 	}
 	b := next.ID()
 	wantKeys(t, r.Keys(), []string{a, b}, []string{a, b})
-	if _, err := Rotate(r.path); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), ".next is there already") {
+	if _, err := Rotate(r.path); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), ".next exists already") {
 		t.Errorf("beginning twice: %v", err)
 	}
 
@@ -188,8 +188,8 @@ func TestUnusableFilesChangeNothing(t *testing.T) {
 				t.Error("the keys have changed")
 			}
 		}
-		if n := strings.Count(log.String(), "those before still hold"); n != 1 {
-			t.Errorf("told %d times", n)
+		if n := strings.Count(log.String(), "the previous keys stay in use"); n != 1 {
+			t.Errorf("logged %d times", n)
 		}
 	}
 	if err := os.Remove(r.path + nextSuffix); err != nil {
@@ -200,7 +200,7 @@ func TestUnusableFilesChangeNothing(t *testing.T) {
 
 func TestRingChangesAreExclusive(t *testing.T) {
 	r := newRing(t)
-	err := changing(r.path, func() error {
+	err := withLock(r.path, func() error {
 		_, err := Rotate(r.path)
 		return err
 	})

@@ -56,8 +56,8 @@ type PlanSource struct {
 	Latest func() (*pins.View, []pins.App)
 }
 
-// Publication implements Source. Its reasons are for everybody; the details, which name
-// keys and commands, are logged.
+// Publication implements Source. Its reasons are public; the details, which name keys and
+// commands, are only logged.
 func (s *PlanSource) Publication(ctx context.Context, name string) (*Publication, error) {
 	view, apps := s.Latest()
 	if view == nil {
@@ -69,7 +69,7 @@ func (s *PlanSource) Publication(ctx context.Context, name string) (*Publication
 	}
 	p, err := s.Issuer.Publish(ctx, view, &apps[n])
 	if errors.Is(err, ErrClock) { // the clock logs it itself
-		return nil, &Withheld{Reasons: []string{"the clock of the server is not known to be right"}}
+		return nil, &Withheld{Reasons: []string{"the clock of the server may be wrong"}}
 	}
 	if refusals, ok := errors.AsType[pins.Refusals](err); ok {
 		s.Issuer.logChange(name, refusals, nil)
@@ -88,7 +88,7 @@ func withheld(refusals []pins.Finding) *Withheld {
 	}
 	w := &Withheld{}
 	for _, r := range refusals {
-		w.Reasons = append(w.Reasons, fmt.Sprintf("%s: %s: its operator has to look at it", r.Host, r.Code))
+		w.Reasons = append(w.Reasons, fmt.Sprintf("%s: %s: the operator of the app must act", r.Host, r.Code))
 	}
 	return w
 }

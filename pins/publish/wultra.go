@@ -23,7 +23,7 @@ const (
 	HeaderSignature = "X-Cert-Pinning-Signature"
 )
 
-// A fingerprint is an entry of a document.
+// A fingerprint is an entry of a Wultra document.
 type fingerprint struct {
 	Name        string `json:"name"`
 	Fingerprint string `json:"fingerprint"` // base64 of the SHA-256 of the certificate
@@ -31,21 +31,21 @@ type fingerprint struct {
 	Signature   string `json:"signature,omitempty"`
 }
 
-// text is what is signed of an entry in the static form.
+// text returns what is signed of an entry in the static form.
 func (f fingerprint) text() string {
 	return fmt.Sprintf("%s&%s&%d", f.Name, f.Fingerprint, f.Expires)
 }
 
-// Wultra writes the static document, whose entries are signed one by one:
+// Wultra returns the static document, whose entries are signed one by one:
 //
 //	{"fingerprints":[{"name","fingerprint","expires","signature"}]}
 //
 // The bytes are the same for the same certificates and key. It fails with a
-// *format.RefusedError for a key that is not on P-256, and for certificates that the
-// SDK would not find or not take.
+// *format.RefusedError for a key that is not on P-256, and for certificates that the SDK
+// would not find or would reject.
 //
-// Devices keep what they have until it expires: a certificate that is left out is
-// trusted by them until then.
+// Devices keep fingerprints until they expire: they trust a certificate that is left out
+// until then.
 func Wultra(leaves []pins.Leaf, key *Key) ([]byte, error) {
 	entries, err := fingerprints(leaves, key)
 	if err != nil {
@@ -61,13 +61,12 @@ func Wultra(leaves []pins.Leaf, key *Key) ([]byte, error) {
 	}{entries})
 }
 
-// WultraChallenge writes the document that answers one challenge, as CheckChallenge
-// allows it, and its signature for HeaderSignature:
+// WultraChallenge returns the document that answers a challenge that CheckChallenge
+// accepts, and its signature for HeaderSignature:
 //
 //	{"timestamp","fingerprints":[{"name","fingerprint","expires"}]}
 //
-// What is signed is the challenge as it was sent, "&", and the body. It fails as
-// Wultra does.
+// The signature is over the challenge as sent, "&", and the body. It fails as Wultra does.
 func WultraChallenge(leaves []pins.Leaf, key *Key, challenge string, now time.Time) (body []byte, signature string, err error) {
 	if err := CheckChallenge(challenge); err != nil {
 		return nil, "", err
@@ -95,9 +94,8 @@ func challengeText(challenge string, body []byte) string {
 	return challenge + "&" + string(body)
 }
 
-// CheckChallenge reports what is wrong with a challenge: it is to be the padded
-// standard base64 of 16 to 32 bytes. So it never has a "&", and nobody can have a
-// text of their choice signed with it.
+// CheckChallenge fails unless a challenge is the padded standard base64 of 16 to 32 bytes.
+// So it never contains "&", and cannot be used to have another text signed.
 func CheckChallenge(challenge string) error {
 	const least, most = 16, 32
 	if len(challenge) <= base64.StdEncoding.EncodedLen(most) {
@@ -109,7 +107,7 @@ func CheckChallenge(challenge string) error {
 	return fmt.Errorf("%s: want the base64 of %d to %d bytes", HeaderChallenge, least, most)
 }
 
-// WultraPublicKey returns the public key as the SDK is configured with it: the
+// WultraPublicKey returns the public key in the form of the SDK's configuration: the
 // base64 of its uncompressed point (SEC 1 §2.3.3), 65 bytes.
 func (k *Key) WultraPublicKey() (string, error) {
 	if k.alg != jose.ES256 {
@@ -123,7 +121,7 @@ func (k *Key) WultraPublicKey() (string, error) {
 }
 
 func refuseKey(k *Key) error {
-	return refuseWultra("", fmt.Sprintf("The SDK reads signatures of ECDSA on P-256 only, and the signing key is for %s. Sign with a key on P-256.", k.alg))
+	return refuseWultra("", fmt.Sprintf("The SDK supports only ECDSA signatures on P-256, and the signing key is for %s. Sign with a key on P-256.", k.alg))
 }
 
 func refuseWultra(name, reason string) error {
@@ -138,14 +136,13 @@ func (k *Key) signText(text string) (string, error) {
 	return base64.StdEncoding.EncodeToString(signature), nil
 }
 
-// fingerprints lists the entries of a document by name, end and fingerprint, each
-// once.
+// fingerprints returns the entries of a document, sorted and without duplicates.
 func fingerprints(leaves []pins.Leaf, key *Key) ([]fingerprint, error) {
 	if key.alg != jose.ES256 {
 		return nil, refuseKey(key)
 	}
 	if len(leaves) == 0 {
-		return nil, refuseWultra("", "No certificate is known as it is served, and the SDK wants its hash: one from a log may be a precertificate. Probe the hosts.")
+		return nil, refuseWultra("", "No certificate is known in the form in which it is served, and the SDK needs its hash: logs may only have the precertificate. Probe the hosts.")
 	}
 	var entries []fingerprint
 	for _, l := range leaves {
@@ -153,9 +150,9 @@ func fingerprints(leaves []pins.Leaf, key *Key) ([]fingerprint, error) {
 		hash := base64.StdEncoding.EncodeToString(digest[:])
 		switch {
 		case len(l.DER) == 0 || l.NotAfter.Unix() <= 0:
-			return nil, refuseWultra(l.CommonName, "Of its certificate too little is known.")
+			return nil, refuseWultra(l.CommonName, "Too little is known about its certificate.")
 		case l.CommonName == "":
-			return nil, refuseWultra("", fmt.Sprintf("The certificate whose SHA-256 is %s has no common name, by which alone the SDK finds it. Have one issued that has a common name, or use another format.", hash))
+			return nil, refuseWultra("", fmt.Sprintf("The certificate whose SHA-256 is %s has no common name, and the SDK finds it only by that. Have one issued with a common name, or use another format.", hash))
 		case !utf8.ValidString(l.CommonName):
 			return nil, refuseWultra("", fmt.Sprintf("The common name of the certificate whose SHA-256 is %s is not UTF-8, and the SDK would not find it.", hash))
 		}

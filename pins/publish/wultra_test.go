@@ -165,8 +165,8 @@ func TestSDKLimitsAreRefused(t *testing.T) {
 		"none":           {p256, nil, "Probe"},
 		"no common name": {p256, []pins.Leaf{good, leaf("", "y", now)}, "no common name"},
 		"not UTF-8":      {p256, []pins.Leaf{leaf("\xff", "y", now)}, "not UTF-8"},
-		"no certificate": {p256, []pins.Leaf{leaf("h", "", now)}, "too little"},
-		"no end":         {p256, []pins.Leaf{leaf("h", "y", time.Time{})}, "too little"},
+		"no certificate": {p256, []pins.Leaf{leaf("h", "", now)}, "Too little"},
+		"no end":         {p256, []pins.Leaf{leaf("h", "y", time.Time{})}, "Too little"},
 	} {
 		_, err := Wultra(test.leaves, test.key)
 		_, _, err2 := WultraChallenge(test.leaves, test.key, "AAECAwQFBgcICQoLDA0ODw==", now)
