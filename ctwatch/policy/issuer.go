@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,4 +78,119 @@ func (i Issuer) String() string {
 // is reports whether the issuer is this CA of the table.
 func (i Issuer) is(ca *CA) bool {
 	return i.CAA != "" && ca.hasIdentity(i.CAA) || i.Name != "" && strings.EqualFold(i.Name, ca.Name)
+}
+
+// maxNearest is how many CAs an error proposes.
+const maxNearest = 3
+
+// Check returns an error if no CA of the table answers to an issuer of a rule: no
+// certificate could then be known to come from it, and each would be unexpected. The
+// error names the nearest CAs, and what to write for a CA that is not in the table.
+func (c *CAs) Check(i Issuer) error {
+	if !i.Pin.IsZero() {
+		return nil
+	}
+	for n := range c.table {
+		if i.is(&c.table[n]) {
+			return nil
+		}
+	}
+	var mean []string
+	for _, n := range c.nearest(i.String()) {
+		mean = append(mean, n.String())
+	}
+	question := ""
+	if len(mean) > 0 {
+		question = "did you mean " + strings.Join(mean, ", or ") + "? "
+	}
+	return fmt.Errorf("no CA that ctwatch knows answers to %q; %swant one that \"ctwatch cas list\" shows, or, for any other CA, the pin of its issuing key (\"sha256/…\"), which \"ctwatch certs show\" prints for a certificate of that CA", i, question)
+}
+
+// A near is a CA with a name that is like one that no CA has.
+type near struct {
+	*CA
+	write string // how a rule names it
+	far   int
+}
+
+func (n near) String() string {
+	if n.write == n.Name {
+		return fmt.Sprintf("%q (%s)", n.Name, strings.Join(n.CAA[:min(2, len(n.CAA))], ", "))
+	}
+	return fmt.Sprintf("%s (%s)", n.write, n.Name)
+}
+
+// nearest returns the CAs of the table whose names, CAA identities or organizations are
+// most like a text, the nearest first.
+func (c *CAs) nearest(s string) []near {
+	var out []near
+	for i := range c.table {
+		ca := &c.table[i]
+		best := near{far: -1}
+		try := func(name, write string) {
+			if far, ok := distance(s, name); ok && (best.far < 0 || far < best.far) {
+				best = near{ca, write, far}
+			}
+		}
+		try(ca.Name, ca.Name)
+		for _, identity := range ca.CAA {
+			try(identity, identity)
+		}
+		for _, organization := range ca.Organizations {
+			try(organization, ca.Name)
+		}
+		if best.far >= 0 {
+			out = append(out, best)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b near) int { return cmp.Compare(a.far, b.far) })
+	return out[:min(maxNearest, len(out))]
+}
+
+// distance says how far two names are from each other, by their letters and digits; ok
+// is false if nobody would take one for the other.
+func distance(a, b string) (far int, ok bool) {
+	const contained = 4 // letters: fewer are in many names
+	x, y := letters(a), letters(b)
+	switch {
+	case len(x) == 0 || len(y) == 0:
+		return 0, false
+	case slices.Equal(x, y):
+		return 0, true
+	case min(len(x), len(y)) >= contained && (strings.Contains(string(x), string(y)) || strings.Contains(string(y), string(x))):
+		return 1 + max(len(x), len(y)) - min(len(x), len(y)), true
+	}
+	far = edits(x, y)
+	return 1 + far, far <= max(len(x), len(y))/4
+}
+
+// letters returns the letters and digits of a name, in lower case.
+func letters(s string) []rune {
+	return []rune(strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s))
+}
+
+// edits counts the letters to insert, remove or replace between two words.
+func edits(a, b []rune) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, x := range a {
+		before := row[0] // of the row above, one to the left
+		row[0] = i + 1
+		for j, y := range b {
+			replace := before
+			if x != y {
+				replace++
+			}
+			before = row[j+1]
+			row[j+1] = min(replace, before+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }
