@@ -11,6 +11,7 @@ import (
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/keyfile"
 	"ctwatch/pins"
 	"ctwatch/store"
 )
@@ -52,13 +53,13 @@ Who authorized, when and why is kept: "ctwatch pins history".`,
 				return err
 			}
 			if issuer {
-				if err := s.asIssuer(hosts); err != nil {
+				if err := asIssuer(s, hosts); err != nil {
 					return err
 				}
 				return a.desk(c.Context(), func(d *desk) error { return a.authorizeIssuer(c.Context(), d, s, hosts, reason) })
 			}
 			how := setup.Create
-			if s.pin.IsZero() {
+			if s.Pin.IsZero() {
 				how = setup.Change // a certificate that was found
 			}
 			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason, despite) })
@@ -172,39 +173,39 @@ func hostsOf(names []string) []pins.Pattern {
 	return hosts
 }
 
-func (a *app) authorize(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string, despite bool) error {
-	if s.id != "" {
-		cert, err := d.db.Certificates.Get(ctx, s.id)
+func (a *app) authorize(ctx context.Context, d *desk, s keyfile.Subject, hosts []pins.Pattern, reason string, despite bool) error {
+	if s.Certificate != "" {
+		cert, err := d.db.Certificates.Get(ctx, s.Certificate)
 		switch {
 		case err == nil:
 			return a.authorizeFound(ctx, d, cert, hosts, reason)
-		case errors.Is(err, store.ErrNotFound) && !s.pin.IsZero():
+		case errors.Is(err, store.ErrNotFound) && !s.Pin.IsZero():
 			// A certificate that no log has shown yet declares its key.
 		default:
 			return err
 		}
 	}
 	if len(hosts) == 0 {
-		hosts = hostsOf(s.names)
+		hosts = hostsOf(s.Names)
 	}
 	if len(hosts) == 0 {
-		return usagef("%s names no host: say with --domain which ones the key is for", s.what)
+		return usagef("%s names no host: say with --domain which ones the key is for", s.What)
 	}
-	if d.view.Key(s.pin, pins.RoleIssuer) != nil && d.view.Key(s.pin, pins.RoleLeaf) == nil {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as the key of an issuer, and is now declared as one that servers have. For apps that pin issuers, add --issuer.\n", s.pin)
+	if d.view.Key(s.Pin, pins.RoleIssuer) != nil && d.view.Key(s.Pin, pins.RoleLeaf) == nil {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as the key of an issuer, and is now declared as one that servers have. For apps that pin issuers, add --issuer.\n", s.Pin)
 	}
-	approval := approval(s.pin, s.algorithm, hosts, a.person(), reason)
+	approval := approval(s.Pin, s.Algorithm, hosts, a.person(), reason)
 	approval.Despite = despite
 	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return aboutAlarm(err)
 	}
-	return a.tellKey(ctx, d, s.pin, "is authorised for "+joined(hosts))
+	return a.tellKey(ctx, d, s.Pin, "is authorised for "+joined(hosts))
 }
 
 // asIssuer fails for what cannot be declared as the key of a CA.
-func (s *subject) asIssuer(hosts []pins.Pattern) error {
+func asIssuer(s keyfile.Subject, hosts []pins.Pattern) error {
 	switch {
-	case s.pin.IsZero():
+	case s.Pin.IsZero():
 		return usagef("--issuer takes the certificate, the public key or the pin of a CA, and no ID")
 	case len(hosts) == 0:
 		return usagef("--issuer needs --domain: say for which hosts apps may pin the key of this CA")
@@ -213,13 +214,13 @@ func (s *subject) asIssuer(hosts []pins.Pattern) error {
 }
 
 // authorizeIssuer declares the key of a CA.
-func (a *app) authorizeIssuer(ctx context.Context, d *desk, s subject, hosts []pins.Pattern, reason string) error {
-	approval := approval(s.pin, s.algorithm, hosts, a.person(), reason)
+func (a *app) authorizeIssuer(ctx context.Context, d *desk, s keyfile.Subject, hosts []pins.Pattern, reason string) error {
+	approval := approval(s.Pin, s.Algorithm, hosts, a.person(), reason)
 	approval.Role = pins.RoleIssuer
 	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return err
 	}
-	return a.tellKey(ctx, d, s.pin, "is authorized as the key of an issuer for "+joined(hosts))
+	return a.tellKey(ctx, d, s.Pin, "is authorized as the key of an issuer for "+joined(hosts))
 }
 
 func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certificate, hosts []pins.Pattern, reason string) error {

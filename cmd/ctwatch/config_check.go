@@ -7,6 +7,7 @@ import (
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
+	"ctwatch/ctwatch/keyfile"
 	"ctwatch/files"
 	"ctwatch/notify"
 )
@@ -143,7 +144,7 @@ func (a *app) checkKeys(cfg *configs.Config) error {
 		wrong.Add(err)
 	}
 	if file := cfg.NATS.CredentialsFile; file != "" {
-		_, err := files.Read(file, maxPEMFile)
+		_, err := files.Read(file, keyfile.MaxSize)
 		wrong.At(err, "nats.credentials_file")
 	}
 	return wrong.Err()

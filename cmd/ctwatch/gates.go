@@ -2,18 +2,23 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
+	"ctwatch/ctwatch/keyfile"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
+	"ctwatch/pins/chain"
 	"ctwatch/pins/format"
+	"ctwatch/store"
 )
 
 // unknownHelp is what the help of both gates says of what is unknown.
@@ -234,4 +239,60 @@ func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, c
 		no:      fmt.Sprintf("Deploying %s would break these apps:", file),
 		unknown: fmt.Sprintf("It is unknown whether deploying %s would break an app:", file),
 	})
+}
+
+// possibleChains lists the chains that clients may build for a certificate that is about
+// to be served, by the trust anchors of this machine. Where these verify none, it is the
+// one that can be built by signature from the file, and incomplete says why it ends there;
+// nil if it does not.
+func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]byte) (chains []pins.Chain, incomplete *pins.Finding, err error) {
+	known, err := d.plan.Certificates(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	sent, err := parseAll(certs)
+	if err == nil {
+		chains, err = chain.Verified(sent, chain.Options{Roots: d.plan.Roots, Known: known, At: validAt(sent[0], time.Now())})
+	}
+	if err == nil {
+		return chains, nil, nil
+	}
+	c := keyfile.Order(certs)
+	if c.Open {
+		incomplete = &pins.Finding{Code: pins.ChainIncomplete, Detail: err.Error(), Do: []pins.Action{{Do: pins.GiveChain}}}
+	}
+	if len(c.Pins) == 1 {
+		// A log that has the certificate tells of its issuer, too.
+		known, err := d.db.Certificates.Get(ctx, id.String())
+		if err == nil && !known.Issuer.Pin.IsZero() {
+			c.Pins = append(c.Pins, known.Issuer.Pin)
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, nil, err
+		}
+	}
+	return []pins.Chain{c}, incomplete, nil
+}
+
+// validAt is when a certificate that is about to be served has to be valid: now, or when
+// it begins to be.
+func validAt(c *x509.Certificate, now time.Time) time.Time {
+	if c.NotBefore.After(now) {
+		return c.NotBefore
+	}
+	return now
+}
+
+// parseAll parses certificates; the first has to be one, and others that are none are
+// left out.
+func parseAll(certs [][]byte) (out []*x509.Certificate, err error) {
+	for i, der := range certs {
+		c, err := x509.ParseCertificate(der)
+		switch {
+		case err == nil:
+			out = append(out, c)
+		case i == 0:
+			return nil, err
+		}
+	}
+	return out, nil
 }

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/keyfile"
 	"ctwatch/files"
 )
 
@@ -41,4 +46,39 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	case <-a.ended:
 		return nil, fmt.Errorf("reading %s: interrupted before its end", name)
 	}
+}
+
+// readSubject tells an ID, a pin and the kinds of files apart. Of a file it takes the
+// server's own key, or a CA's if issuer is set.
+func (a *app) readSubject(arg string, issuer bool) (keyfile.Subject, error) {
+	if strings.HasPrefix(arg, "sha256/") {
+		pin, err := parsePin(arg)
+		return keyfile.Subject{Pin: pin, What: "the pin"}, err
+	}
+	if _, err := os.Stat(arg); err != nil && arg != "-" {
+		id := strings.ToLower(arg)
+		if digits := id + strings.Repeat("0", len(id)%2); len(id) >= 8 && len(id) <= 64 {
+			if _, err := hex.DecodeString(digits); err == nil {
+				return keyfile.Subject{Certificate: id}, nil
+			}
+		}
+		if err := namesCA(arg); err != nil {
+			return keyfile.Subject{}, err
+		}
+		return keyfile.Subject{}, usagef("%s is neither a file, nor a pin (\"sha256/…\"), nor a certificate's ID of 8 to 64 hex digits", ctwatch.Printable(arg, 100))
+	}
+	data, err := a.readInput(arg, keyfile.MaxSize)
+	if err != nil {
+		return keyfile.Subject{}, err
+	}
+	return keyfile.Parse(arg, data, issuer)
+}
+
+// readChain reads the certificates of a file, the server's own first; "-" is stdin.
+func (a *app) readChain(file string) ([][]byte, error) {
+	data, err := a.readInput(file, keyfile.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	return keyfile.Chain(file, data)
 }

@@ -88,9 +88,9 @@ func TestAuthorizeTakesTheServersOwnKey(t *testing.T) {
 	private, err := x509.MarshalPKCS8PrivateKey(s.key("leaf"))
 	s.must(err)
 	own, ca := certPEM(leaf), certPEM(s.ca.Intermediate)
-	ed448, err := os.ReadFile("testdata/requests/ed448.csr")
+	ed448, err := os.ReadFile("../../ctwatch/keyfile/testdata/requests/ed448.csr")
 	s.must(err)
-	pss, err := os.ReadFile("testdata/requests/rsapss.csr")
+	pss, err := os.ReadFile("../../ctwatch/keyfile/testdata/requests/rsapss.csr")
 	s.must(err)
 	forged := append([]byte(nil), request...)
 	forged[len(forged)-1] ^= 1
@@ -182,37 +182,5 @@ func TestAuthorizeDeclaresAnIssuer(t *testing.T) {
 				t.Errorf("the keys are %s", keys)
 			}
 		})
-	}
-}
-
-// TestGateFindsTheServersOwnCertificate: a file that begins with the CA's is judged by
-// the server's, and what cannot be read is not passed over.
-func TestGateFindsTheServersOwnCertificate(t *testing.T) {
-	t.Parallel()
-	s := newKeyShop(t)
-	leaf, pin := s.cert("leaf", apiHost)
-	other, _ := s.cert("other", apiHost)
-	own, ca := certPEM(leaf), certPEM(s.ca.Intermediate)
-	for name, c := range map[string]struct{ file, says string }{
-		"chain":              {own + ca, ""},
-		"ca first":           {ca + own, ""},
-		"mark":               {"\uFEFF" + own + ca, ""},
-		"DER":                {string(leaf), ""},
-		"mark in the middle": {ca + "\uFEFF" + own, "byte order mark"},
-		"no line break":      {strings.TrimSuffix(ca, "\n") + own, "one line"},
-		"several":            {ca + own + certPEM(other), "several of servers"},
-	} {
-		certs, err := (&app{}).readChain(s.file("chain.pem", c.file))
-		if c.says != "" {
-			if err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%s: %v, want %q", name, err, c.says)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if got := chainOf(certs).Leaf(); got != pin {
-			t.Errorf("%s: the leaf is %s, want %s", name, got, pin)
-		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
+	"ctwatch/ctwatch/keyfile"
 	"ctwatch/ctwatch/loglist"
 	"ctwatch/ctwatch/scan"
 	"ctwatch/ctwatch/watchlist"
@@ -170,7 +171,7 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 
 // keyArgument reads --key: a file if there is one of that name, else the key itself.
 func keyArgument(s string) (string, error) {
-	b, err := files.Read(s, maxPEMFile)
+	b, err := files.Read(s, keyfile.MaxSize)
 	if errors.Is(err, files.ErrKind) {
 		return "", &usageError{fmt.Errorf("--key: %w", err)}
 	}

@@ -1,4 +1,4 @@
-package main
+package keyfile
 
 import (
 	"encoding/pem"
@@ -41,7 +41,7 @@ func TestRequestsOfOpenSSL(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || s.pin != pin || len(s.names) == 0 || s.algorithm == "" {
+		if err != nil || s.Pin != pin || len(s.Names) == 0 || s.Algorithm == "" {
 			t.Errorf("%s: %+v, %v", file, s, err)
 		}
 		for _, at := range []int{len(block.Bytes) - 1, 12} { // the signature, and what it is of
@@ -65,7 +65,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(block.Bytes)
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
-		if s, err := requestSubject(der); err == nil && s.pin.IsZero() {
+		if s, err := requestSubject(der); err == nil && s.Pin.IsZero() {
 			t.Errorf("a request without a key: %+v", s)
 		}
 	})

@@ -1,4 +1,7 @@
-package main
+// Package keyfile reads the files in which people have keys: certificates with their
+// chains, certificate signing requests (RFC 2986) and public keys, in PEM or DER. It says
+// which key a file stands for, and refuses files that stand for several.
+package keyfile
 
 import (
 	"errors"
@@ -11,19 +14,16 @@ import (
 	"ctwatch/pins/pemfile"
 )
 
-// Bounds of a file with certificates, requests or keys.
+// MaxSize bounds a file with certificates, requests or keys, in bytes.
+const MaxSize = 1 << 20
+
 const (
-	maxPEMFile = 1 << 20
-	maxChain   = 32
+	maxChain = 32
 )
 
-// readBlocks reads a file in PEM or DER; "-" is stdin. Errors begin with its name, and
-// with the line where there is one.
-func (a *app) readBlocks(file string) ([]pemfile.Block, error) {
-	data, err := a.readInput(file, maxPEMFile)
-	if err != nil {
-		return nil, err
-	}
+// readBlocks reads a file in PEM or DER. Errors begin with its name, and with the line
+// where there is one.
+func readBlocks(file string, data []byte) ([]pemfile.Block, error) {
 	blocks, err := pemfile.Read(data)
 	var at *pemfile.Error
 	switch {
@@ -35,9 +35,10 @@ func (a *app) readBlocks(file string) ([]pemfile.Block, error) {
 	return blocks, nil
 }
 
-// readChain reads the certificates of a file, the server's own first.
-func (a *app) readChain(file string) ([][]byte, error) {
-	blocks, err := a.readBlocks(file)
+// Chain returns the certificates of a file, the server's own first. Errors begin with the
+// file's name.
+func Chain(file string, data []byte) ([][]byte, error) {
+	blocks, err := readBlocks(file, data)
 	if err != nil && !errors.Is(err, pemfile.ErrNoBlock) {
 		return nil, err
 	}
@@ -132,4 +133,36 @@ func issuing(certs [][]byte) map[pins.Pin]bool {
 		}
 	}
 	return out
+}
+
+// Order returns the chain of the first of some certificates, by signature. The others may
+// be in any order, and some may not belong.
+func Order(certs [][]byte) pins.Chain {
+	c := pins.Chain{Open: true}
+	current, others := certs[0], certs[1:]
+	for range certs {
+		key, err := entry.SPKI(current)
+		if err != nil {
+			return c
+		}
+		algorithm, _ := entry.Algorithm(key)
+		c.Pins, c.Algorithms = append(c.Pins, pins.FromSPKI(key)), append(c.Algorithms, algorithm)
+		if entry.SignedBy(current, key) == nil {
+			c.Open = false // it signed itself: nothing follows
+			return c
+		}
+		next := -1
+		for i, o := range others {
+			if issuer, err := entry.SPKI(o); err == nil && entry.SignedBy(current, issuer) == nil {
+				next = i
+				break
+			}
+		}
+		if next < 0 {
+			return c
+		}
+		current = others[next]
+		others = append(others[:next:next], others[next+1:]...)
+	}
+	return c
 }

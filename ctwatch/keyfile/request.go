@@ -1,4 +1,4 @@
-package main
+package keyfile
 
 import (
 	"crypto"
@@ -15,32 +15,32 @@ import (
 
 // requestSubject takes the key of a certificate signing request, which has to be signed
 // by it (RFC 2986 §3).
-func requestSubject(der []byte) (subject, error) {
+func requestSubject(der []byte) (Subject, error) {
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
 		if r, rawErr := parseRequest(der); rawErr == nil && r.Info.Version == 0 {
-			return subject{}, r.unverifiable(err) // it may have a key that crypto/x509 does not know
+			return Subject{}, r.unverifiable(err) // it may have a key that crypto/x509 does not know
 		}
-		return subject{}, fmt.Errorf("reading the certificate signing request: %w", err)
+		return Subject{}, fmt.Errorf("reading the certificate signing request: %w", err)
 	}
 	err = csr.CheckSignature()
 	var insecure x509.InsecureAlgorithmError
 	if errors.Is(err, x509.ErrUnsupportedAlgorithm) || errors.As(err, &insecure) {
 		r, rawErr := parseRequest(der)
 		if rawErr != nil {
-			return subject{}, fmt.Errorf("reading the certificate signing request: %w", rawErr)
+			return Subject{}, fmt.Errorf("reading the certificate signing request: %w", rawErr)
 		}
 		if err = r.verifyPSS(); errors.Is(err, errNoPSS) {
-			return subject{}, r.unverifiable(err)
+			return Subject{}, r.unverifiable(err)
 		}
 	}
 	if err != nil {
-		return subject{}, fmt.Errorf("the certificate signing request is not signed by its own key: %w", err)
+		return Subject{}, fmt.Errorf("the certificate signing request is not signed by its own key: %w", err)
 	}
 	s, err := keySubject(csr.RawSubjectPublicKeyInfo, "the certificate signing request")
-	s.names = csr.DNSNames
-	if len(s.names) == 0 && csr.Subject.CommonName != "" {
-		s.names = []string{csr.Subject.CommonName}
+	s.Names = csr.DNSNames
+	if len(s.Names) == 0 && csr.Subject.CommonName != "" {
+		s.Names = []string{csr.Subject.CommonName}
 	}
 	return s, err
 }
