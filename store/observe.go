@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -30,17 +29,18 @@ func (db Endpoints) Observe(ctx context.Context, l pins.Look, describe func(der 
 		if err := o.load(); err != nil {
 			return err
 		}
+		var now []pins.LeafAt
 		for _, a := range l.Addresses {
-			if err := o.address(a); err != nil {
+			served, err := o.address(a)
+			if err != nil {
 				return fmt.Errorf("address %s: %w", a.Addr, err)
 			}
+			now = append(now, served...)
 		}
-		if l.Complete() {
-			if err := o.dropOthers(l.Addresses); err != nil {
-				return err
-			}
+		if err := o.drop(l.Gone(o.before, now)); err != nil {
+			return err
 		}
-		if err := o.endFirst(); err != nil {
+		if err := o.endFirst(len(now) > 0); err != nil {
 			return err
 		}
 		return t.deploy(o.touched, l.At)
@@ -85,7 +85,7 @@ func (db Endpoints) KeepOnly(ctx context.Context, keep []pins.Endpoint) error {
 			if err := o.load(); err != nil {
 				return err
 			}
-			if err := o.dropOthers(nil); err != nil {
+			if err := o.drop(o.before); err != nil {
 				return err
 			}
 			if err := t.deploy(o.touched, t.now); err != nil {
@@ -99,12 +99,10 @@ func (db Endpoints) KeepOnly(ctx context.Context, keep []pins.Endpoint) error {
 // A servedRow is what the database has of a certificate at an address, but for when
 // it was seen.
 type servedRow struct {
-	address             string
-	leafHash            ctwatch.Hash
+	pins.LeafAt
 	chain               string // joined
 	open, named         bool
 	certificate         ctwatch.Hash
-	algorithm           string
 	commonName          string
 	notBefore, notAfter sql.NullInt64
 }
@@ -116,11 +114,11 @@ type observation struct {
 	at       time.Time
 	describe func(der []byte) ctwatch.Certificate
 
-	first   bool                  // no look at the host, at any target, succeeded before
-	served  bool                  // this one did
-	rows    []servedRow           // of the endpoint, before
-	onHost  map[ctwatch.Hash]bool // certificates that the host served before, at any target, or that were told
-	touched []ctwatch.Hash        // certificates of rows that came or went
+	first   bool // no look at the host, at any target, succeeded before
+	before  []pins.LeafAt
+	rows    map[pins.LeafAt]servedRow // of before
+	onHost  map[ctwatch.Hash]bool     // certificates that the host served before, at any target, or that were told
+	touched []ctwatch.Hash            // certificates of rows that came or went
 }
 
 func (o *observation) load() error {
@@ -130,11 +128,14 @@ func (o *observation) load() error {
 	rows, err := o.query(`
 		SELECT address, leaf_hash, chain, open, named, certificate, algorithm, common_name, not_before, not_after
 		FROM served WHERE host = ? AND target = ? ORDER BY address, leaf_hash`, o.host, o.target)
-	o.rows, err = collect(rows, err, func(r *sql.Rows) (s servedRow, err error) {
+	o.rows = make(map[pins.LeafAt]servedRow)
+	o.before, err = collect(rows, err, func(r *sql.Rows) (pins.LeafAt, error) {
+		var s servedRow
 		var chain []byte
-		err = r.Scan(&s.address, &s.leafHash, &chain, &s.open, &s.named, &s.certificate, &s.algorithm, &s.commonName, &s.notBefore, &s.notAfter)
+		err := r.Scan(&s.Address, (*ctwatch.Hash)(&s.Leaf), &chain, &s.open, &s.named, &s.certificate, &s.Algorithm, &s.commonName, &s.notBefore, &s.notAfter)
 		s.chain = string(chain)
-		return s, err
+		o.rows[s.LeafAt] = s
+		return s.LeafAt, err
 	})
 	if err != nil {
 		return err
@@ -151,8 +152,8 @@ func (o *observation) load() error {
 	return err
 }
 
-// address notes what one address serves.
-func (o *observation) address(a pins.Address) error {
+// address notes what one address serves, and returns it.
+func (o *observation) address(a pins.Address) (now []pins.LeafAt, err error) {
 	address := text(a.Addr)
 	if a.Err == nil && len(a.Served) == 0 {
 		a.Err = errors.New("it served no certificate")
@@ -160,48 +161,23 @@ func (o *observation) address(a pins.Address) error {
 	if a.Err != nil {
 		_, err := o.exec(`UPDATE served SET last_error = ?4 WHERE host = ?1 AND target = ?2 AND address = ?3`,
 			o.host, o.target, address, ctwatch.Printable(a.Err.Error(), 1000))
-		return err
+		return nil, err
 	}
-	before := make(map[ctwatch.Hash]servedRow)
-	for _, s := range o.rows {
-		if s.address == address {
-			before[s.leafHash] = s
-		}
-	}
-	now := make(map[ctwatch.Hash]bool)
-	kinds := make(map[string]bool) // of the keys that are served now
 	for i := range a.Served {
 		c := o.chain(&a.Served[i])
 		row := c.row(o.host, address)
-		kinds[keyKind(row.algorithm)] = true
-		if now[row.leafHash] {
+		if slices.Contains(now, row.LeafAt) {
 			continue
 		}
-		now[row.leafHash], o.served = true, true
+		now = append(now, row.LeafAt)
 		if err := o.noteServed(c); err != nil {
-			return err
+			return nil, err
 		}
-		old, known := before[row.leafHash]
-		if err := o.serve(row, c, known && old == row, known); err != nil {
-			return err
-		}
-	}
-	for hash, s := range before {
-		// What was served before may still be, if its key is of a kind that was asked for
-		// in vain: an RSA one beside an ECDSA one.
-		if !now[hash] && (a.Partial == nil || s.algorithm == "" || kinds[keyKind(s.algorithm)]) {
-			if err := o.drop(s); err != nil {
-				return err
-			}
+		if err := o.serve(row, c); err != nil {
+			return nil, err
 		}
 	}
-	return nil
-}
-
-// keyKind returns the kind of a key, without its size, such as "RSA".
-func keyKind(algorithm string) string {
-	kind, _, _ := strings.Cut(algorithm, " ")
-	return kind
+	return now, nil
 }
 
 // A servedChain is a chain that is served, with the description of its leaf.
@@ -220,9 +196,9 @@ func (o *observation) chain(s *pins.Served) servedChain {
 
 func (s servedChain) row(host, address string) servedRow {
 	row := servedRow{
-		address: address, leafHash: sha256.Sum256(s.Certificates[0]), chain: string(joinPins(s.Chain.Pins)), open: s.Chain.Open,
-		named: slices.Contains(s.leaf.Names, host), certificate: s.leaf.ID, algorithm: text(s.leaf.Key.Algorithm),
-		commonName: text(s.CommonName),
+		LeafAt: pins.LeafAt{Address: address, Leaf: sha256.Sum256(s.Certificates[0]), Algorithm: text(s.leaf.Key.Algorithm)},
+		chain:  string(joinPins(s.Chain.Pins)), open: s.Chain.Open,
+		named: slices.Contains(s.leaf.Names, host), certificate: s.leaf.ID, commonName: text(s.CommonName),
 	}
 	if t := s.leaf.NotBefore; !t.IsZero() {
 		row.notBefore = sql.NullInt64{Int64: ms(t), Valid: true}
@@ -246,13 +222,14 @@ const (
 )
 
 // serve notes that an address serves a certificate.
-func (o *observation) serve(row servedRow, s servedChain, same, known bool) error {
-	if same {
-		_, err := o.exec(sqlServedAgain, o.host, o.target, row.address, row.leafHash[:], ms(o.at))
+func (o *observation) serve(row servedRow, s servedChain) error {
+	old, known := o.rows[row.LeafAt]
+	if known && old == row {
+		_, err := o.exec(sqlServedAgain, o.host, o.target, row.Address, row.Leaf[:], ms(o.at))
 		return err
 	}
-	_, err := o.exec(sqlServe, o.host, o.target, row.address, row.leafHash[:], blob(s.Certificates[0]), []byte(row.chain), row.open, row.certificate[:],
-		row.algorithm, row.commonName, row.named, row.notBefore, row.notAfter, ms(o.at))
+	_, err := o.exec(sqlServe, o.host, o.target, row.Address, row.Leaf[:], blob(s.Certificates[0]), []byte(row.chain), row.open, row.certificate[:],
+		row.Algorithm, row.commonName, row.named, row.notBefore, row.notAfter, ms(o.at))
 	if err != nil {
 		return err
 	}
@@ -262,9 +239,9 @@ func (o *observation) serve(row servedRow, s servedChain, same, known bool) erro
 		return err
 	}
 
-	place := servedAt{o.host, row.address}
+	place := servedAt{o.host, row.Address}
 	reason := "first seen at " + ctwatch.Printable(place.String(), 300)
-	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.algorithm, pins.ByProbe, reason); err != nil {
+	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.Algorithm, pins.ByProbe, reason); err != nil {
 		return err
 	}
 	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, s.Chain.AlgorithmOf(pins.RoleIssuer), pins.ByProbe, reason); err != nil {
@@ -317,8 +294,8 @@ func (o *observation) noteServed(s servedChain) error {
 
 // endFirst notes that the host has been looked at: whatever other addresses and later
 // looks show is no first look any more, also if the host is forgotten meanwhile.
-func (o *observation) endFirst() error {
-	if !o.first || !o.served {
+func (o *observation) endFirst(served bool) error {
+	if !o.first || !served {
 		return nil
 	}
 	_, err := o.exec(`INSERT INTO first_looks (host, at) VALUES (?, ?)`, o.host, ms(o.at))
@@ -349,26 +326,15 @@ func (o *observation) tellDeployed(s servedChain, place servedAt) error {
 	return o.event(e)
 }
 
-// drop notes that an address serves a certificate no more.
-func (o *observation) drop(s servedRow) error {
-	_, err := o.exec(`DELETE FROM served WHERE host = ? AND target = ? AND address = ? AND leaf_hash = ?`, o.host, o.target, s.address, s.leafHash[:])
-	o.changed = true
-	o.touched = append(o.touched, s.certificate)
-	return err
-}
-
-// dropOthers drops the addresses that the endpoint has no more.
-func (o *observation) dropOthers(keep []pins.Address) error {
-	kept := make(map[string]bool, len(keep))
-	for _, a := range keep {
-		kept[text(a.Addr)] = true
-	}
-	for _, s := range o.rows {
-		if !kept[s.address] {
-			if err := o.drop(s); err != nil {
-				return err
-			}
+// drop notes that addresses serve certificates no more.
+func (o *observation) drop(gone []pins.LeafAt) error {
+	for _, s := range gone {
+		_, err := o.exec(`DELETE FROM served WHERE host = ? AND target = ? AND address = ? AND leaf_hash = ?`, o.host, o.target, s.Address, s.Leaf[:])
+		if err != nil {
+			return err
 		}
+		o.changed = true
+		o.touched = append(o.touched, o.rows[s].certificate)
 	}
 	return nil
 }
