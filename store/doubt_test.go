@@ -29,7 +29,7 @@ func onlyIssuer(issuer string) ctwatch.Judge {
 // the alarm, and the key stays where it is; also when a person rejects the certificate.
 func TestRogueCertificateTakesNoKeyOfOurs(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
-	grant := []store.PolicyGrant{policyGrant("key1", h)}
+	grant := []pins.PolicyGrant{policyGrant("key1", h)}
 	for name, vouch := range map[string]func(*store.DB, ctwatch.Log){
 		"the configuration": func(db *store.DB, _ ctwatch.Log) { must(t, db.Keys.SyncPolicy(t.Context(), grant)) },
 		"a person":          func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) },
@@ -76,7 +76,7 @@ func TestConfigurationListsAKeyWithAnAlarm(t *testing.T) {
 	db := judging(t, "", onlyIssuer("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 1, rogue(l, 1, 0))
-	must(t, db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key1", "w1.example.com")}))
+	must(t, db.Keys.SyncPolicy(t.Context(), []pins.PolicyGrant{policyGrant("key1", "w1.example.com")}))
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("it is %s", s)
 	}

@@ -128,7 +128,7 @@ func TestTheRevisionGrowsWithWhatPlansRestOn(t *testing.T) {
 		}},
 		{"forgotten", true, func() error { return db.Endpoints.KeepOnly(t.Context(), nil) }},
 		{"policy", true, func() error {
-			return db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{policyGrant("key2", "a.example")})
+			return db.Keys.SyncPolicy(t.Context(), []pins.PolicyGrant{policyGrant("key2", "a.example")})
 		}},
 		{"retired", true, func() error { return db.Keys.Retire(t.Context(), pin("key1"), true, "ada", "") }},
 		{"a verdict", true, func() error {

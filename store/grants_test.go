@@ -211,8 +211,8 @@ func TestRetire(t *testing.T) {
 	}
 }
 
-func policyGrant(p, pattern string) store.PolicyGrant {
-	return store.PolicyGrant{Pin: pin(p), Role: pins.RoleLeaf, Pattern: host(pattern), Reason: "watch: " + pattern}
+func policyGrant(p, pattern string) pins.PolicyGrant {
+	return pins.PolicyGrant{Pin: pin(p), Role: pins.RoleLeaf, Pattern: host(pattern), Reason: "watch: " + pattern}
 }
 
 func TestPolicyIsWhatTheConfigurationSays(t *testing.T) {
@@ -223,7 +223,7 @@ func TestPolicyIsWhatTheConfigurationSays(t *testing.T) {
 	record(t, db, l, 3, found(l, 1, 0), found(l, 2, 1), bad)
 	must(t, db.Keys.Retire(t.Context(), pin("key2"), false, "ada", "old"))
 	must(t, db.Keys.Retire(t.Context(), pin("leaked"), true, "ada", "leaked"))
-	sync := func(want ...store.PolicyGrant) {
+	sync := func(want ...pins.PolicyGrant) {
 		t.Helper()
 		must(t, db.Keys.SyncPolicy(t.Context(), want))
 		writesNothing(t, db, "the same policy", func() { must(t, db.Keys.SyncPolicy(t.Context(), want)) })
@@ -277,7 +277,7 @@ func TestPolicyApprovesIssuers(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	g := policyGrant("issuer", ".example.com")
 	g.Role = pins.RoleIssuer
-	must(t, db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{g}))
+	must(t, db.Keys.SyncPolicy(t.Context(), []pins.PolicyGrant{g}))
 	if k := key(t, db, pin("issuer"), pins.RoleIssuer); k.State != pins.StateApproved || k.By != "policy" {
 		t.Errorf("key %+v", k)
 	}
@@ -291,8 +291,8 @@ func TestPolicyApprovesIssuers(t *testing.T) {
 // changed and changed back while the key was still served.
 func TestWhatAPersonRetiresTheConfigurationDoesNotBringBack(t *testing.T) {
 	db := open(t)
-	policy := []store.PolicyGrant{{Pin: pin("key1"), Role: pins.RoleLeaf, Pattern: host("w1.example.com"), Reason: "line 1"}}
-	sync := func(want []store.PolicyGrant) {
+	policy := []pins.PolicyGrant{{Pin: pin("key1"), Role: pins.RoleLeaf, Pattern: host("w1.example.com"), Reason: "line 1"}}
+	sync := func(want []pins.PolicyGrant) {
 		t.Helper()
 		must(t, db.Keys.SyncPolicy(t.Context(), want))
 	}

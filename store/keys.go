@@ -257,14 +257,10 @@ func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	type pinRole struct {
-		pin  pins.Pin
-		role pins.Role
-	}
-	byPin := make(map[pinRole]*pins.Key, len(keys))
+	byPin := make(map[pins.PinRole]*pins.Key, len(keys))
 	bySeq := make(map[int64]*pins.Key, len(keys))
 	for i := range keys {
-		byPin[pinRole{keys[i].Pin, keys[i].Role}] = &keys[i].Key
+		byPin[pins.PinRole{Pin: keys[i].Pin, Role: keys[i].Role}] = &keys[i].Key
 		bySeq[keys[i].seq] = &keys[i].Key
 	}
 	// A row for each match of a certificate: one, with NULL, if it has none.
@@ -283,7 +279,7 @@ func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
 		if err := rows.Scan(&leaf, &issuer, &id, &name); err != nil {
 			return nil, err
 		}
-		for _, k := range []*pins.Key{byPin[pinRole{leaf, pins.RoleLeaf}], byPin[pinRole{issuer, pins.RoleIssuer}]} {
+		for _, k := range []*pins.Key{byPin[pins.PinRole{Pin: leaf, Role: pins.RoleLeaf}], byPin[pins.PinRole{Pin: issuer, Role: pins.RoleIssuer}]} {
 			if k == nil {
 				continue
 			}
@@ -306,7 +302,7 @@ func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
 		return nil, err
 	}
 	for _, s := range served {
-		for _, k := range []*pins.Key{byPin[pinRole{s.Chain.Leaf(), pins.RoleLeaf}], byPin[pinRole{s.Chain.Issuer(), pins.RoleIssuer}]} {
+		for _, k := range []*pins.Key{byPin[pins.PinRole{Pin: s.Chain.Leaf(), Role: pins.RoleLeaf}], byPin[pins.PinRole{Pin: s.Chain.Issuer(), Role: pins.RoleIssuer}]} {
 			if k == nil {
 				continue
 			}

@@ -131,7 +131,7 @@ func TestOneLookElsewhereRetiresNothing(t *testing.T) {
 		then  pins.State
 	}{
 		"the configuration": {func(db *store.DB, _ ctwatch.Log) {
-			must(t, db.Keys.SyncPolicy(t.Context(), []store.PolicyGrant{grant}))
+			must(t, db.Keys.SyncPolicy(t.Context(), []pins.PolicyGrant{grant}))
 		}, pins.StateApproved},
 		"a person": {func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) }, pins.StateDeployed},
 		"rules":    {func(db *store.DB, l ctwatch.Log) { record(t, db, l, 1, found(l, 1, 0)) }, pins.StateDeployed},
@@ -171,7 +171,7 @@ func TestOneLookElsewhereRetiresNothing(t *testing.T) {
 func TestListedKeyIsNotReplaced(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	db := open(t)
-	listed := []store.PolicyGrant{policyGrant("key1", ".example.com"), policyGrant("key2", ".example.com")}
+	listed := []pins.PolicyGrant{policyGrant("key1", ".example.com"), policyGrant("key2", ".example.com")}
 	must(t, db.Keys.SyncPolicy(t.Context(), listed))
 	observe(t, db, look(h, a, 1))
 	settle(t, db)
@@ -189,7 +189,7 @@ func TestListedKeyIsNotReplaced(t *testing.T) {
 // TestWhatTheProgramRetiredComesBack: by the configuration, with a record of it, and not
 // if a person retired the key in any way.
 func TestWhatTheProgramRetiredComesBack(t *testing.T) {
-	grant := []store.PolicyGrant{policyGrant("key1", ".example.com")}
+	grant := []pins.PolicyGrant{policyGrant("key1", ".example.com")}
 	audit := `INSERT INTO audit (at, pin, role, action, from_state, to_state, hosts, verdict, app, version, actor, by, reason)
 		VALUES (1, ?1, 'leaf', 'state', ?2, ?3, '[]', '', '', '', ?4, ?4, 'as it was')`
 	for name, c := range map[string]struct {

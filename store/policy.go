@@ -7,14 +7,6 @@ import (
 	"ctwatch/pins"
 )
 
-// A PolicyGrant is a host that a rule in the configuration approves a key for.
-type PolicyGrant struct {
-	Pin     pins.Pin
-	Role    pins.Role // optional: leaf
-	Pattern pins.Pattern
-	Reason  string // which rule
-}
-
 // byPolicy is who did what a rule in the configuration wants.
 const byPolicy = "policy"
 
@@ -23,7 +15,7 @@ const byPolicy = "policy"
 // compromised. One that the program retired comes back. One that is left with no
 // approval at all, not of a person either, is trusted no more. Where nothing changes
 // nothing is written.
-func (db Keys) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
+func (db Keys) SyncPolicy(ctx context.Context, want []pins.PolicyGrant) error {
 	const what = "applying the configuration's policy to keys"
 	var c policyChange
 	err := db.read(ctx, what, func(t readTx) (err error) {
@@ -39,7 +31,10 @@ func (db Keys) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
 			return err
 		}
 		// First what is added: a key whose host is renamed stays trusted.
-		for _, a := range c.approve {
+		for _, g := range c.approve {
+			a := Approval{
+				Pin: g.Pin, Role: g.Role, Hosts: g.Hosts, Declare: true, Actor: pins.Policy, By: byPolicy, Reason: g.Reason,
+			}
 			if _, err := t.approve(a); err != nil {
 				return err
 			}
@@ -47,11 +42,11 @@ func (db Keys) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
 				return err
 			}
 		}
-		for _, w := range c.withdraw {
-			if err := t.withdrawPolicy(w.key, string(pins.Policy), w.hosts); err != nil {
+		for _, g := range c.withdraw {
+			if err := t.withdrawPolicy(c.keys[g.PinRole], string(pins.Policy), g.Hosts); err != nil {
 				return err
 			}
-			if err := t.reassess(w.key.Pin); err != nil {
+			if err := t.reassess(g.Pin); err != nil {
 				return err
 			}
 		}
@@ -61,100 +56,40 @@ func (db Keys) SyncPolicy(ctx context.Context, want []PolicyGrant) error {
 
 // A policyChange is what has to be done for policy to be as it is wanted.
 type policyChange struct {
-	approve  []Approval
-	withdraw []withdrawal
+	approve, withdraw []pins.GrantChange
+	keys              map[pins.PinRole]keyRow
 }
 
-type withdrawal struct {
-	key   keyRow
-	hosts []pins.Pattern
-}
-
-func policyChanges(q querier, want []PolicyGrant) (policyChange, error) {
-	var c policyChange
+func policyChanges(q querier, want []pins.PolicyGrant) (c policyChange, err error) {
 	rows, err := q.query(`SELECT ` + keyColumns + ` FROM keys ORDER BY seq`)
 	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
 	if err != nil {
 		return c, err
 	}
 	byPin := make(map[pins.Pin][]keyRow)
+	states := make(map[pins.PinRole]pins.State, len(keys))
+	c.keys = make(map[pins.PinRole]keyRow, len(keys))
 	for _, k := range keys {
 		byPin[k.Pin] = append(byPin[k.Pin], k)
+		id := pins.PinRole{Pin: k.Pin, Role: k.Role}
+		states[id], c.keys[id] = k.State, k
 	}
-	type granted struct {
-		key     int64
-		pattern pins.Pattern
-	}
-	rows, err = q.query(`SELECT key, pattern FROM grants WHERE source = ? ORDER BY key, pattern`, string(pins.Policy))
-	have, err := collect(rows, err, func(r *sql.Rows) (g granted, err error) {
+	rows, err = q.query(`SELECT k.pin, k.role, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY g.key, g.pattern`, string(pins.Policy))
+	have, err := collect(rows, err, func(r *sql.Rows) (g pins.PolicyGrant, err error) {
 		var s string
-		if err := r.Scan(&g.key, &s); err != nil {
+		if err := r.Scan(&g.Pin, &g.Role, &s); err != nil {
 			return g, err
 		}
-		g.pattern, err = pins.PatternOf(s)
+		g.Pattern, err = pins.PatternOf(s)
 		return g, err
 	})
 	if err != nil {
 		return c, err
 	}
-	had := make(map[granted]bool, len(have))
-	for _, g := range have {
-		had[g] = true
-	}
-
-	type pinRole struct {
-		pin  pins.Pin
-		role pins.Role
-	}
-	wanted := make(map[granted]bool, len(want))
-	approve := make(map[pinRole]int) // where in c.approve
-	for _, w := range want {
-		if w.Role == "" {
-			// Not every role that the key is known in, as in an Approval: a rule is
-			// not to say more as more becomes known.
-			w.Role = pins.RoleLeaf
-		}
-		known := byPin[w.Pin]
-		for _, k := range inRole(known, w.Pin, w.Role) {
-			g := granted{k.seq, w.Pattern}
-			wanted[g] = true
-			if k.seq != 0 && had[g] && k.State != pins.StateRetired {
-				continue
-			}
-			may, err := mayApprove(q, k, known)
-			if err != nil {
-				return c, err
-			}
-			if !may {
-				continue
-			}
-			i, ok := approve[pinRole{k.Pin, k.Role}]
-			if !ok {
-				i = len(c.approve)
-				approve[pinRole{k.Pin, k.Role}] = i
-				c.approve = append(c.approve, Approval{
-					Pin: k.Pin, Role: k.Role, Declare: true, Actor: pins.Policy, By: byPolicy, Reason: w.Reason,
-				})
-			}
-			c.approve[i].Hosts = append(c.approve[i].Hosts, w.Pattern)
-		}
-	}
-
-	bySeq := make(map[int64]keyRow, len(keys))
-	for _, k := range keys {
-		bySeq[k.seq] = k
-	}
-	for _, g := range have { // by key
-		if wanted[g] {
-			continue
-		}
-		if n := len(c.withdraw); n == 0 || c.withdraw[n-1].key.seq != g.key {
-			c.withdraw = append(c.withdraw, withdrawal{key: bySeq[g.key]})
-		}
-		last := &c.withdraw[len(c.withdraw)-1]
-		last.hosts = append(last.hosts, g.pattern)
-	}
-	return c, nil
+	c.approve, c.withdraw, err = pins.CompareGrants(have, want, states, func(id pins.PinRole) (bool, error) {
+		return mayApprove(q, c.keys[id], byPin[id.Pin])
+	})
+	return c, err
 }
 
 // mayApprove reports whether policy may approve a key, given all roles that its pin

@@ -20,8 +20,8 @@ func private(t *testing.T, path, key string) (*store.DB, error) {
 }
 
 func trusting(ctx context.Context, key string) func(*store.DB) error {
-	grant := store.PolicyGrant{Pin: pin(key), Role: pins.RoleLeaf, Pattern: pins.Pattern{Name: "a.example"}, Reason: "a test"}
-	return func(db *store.DB) error { return db.Keys.SyncPolicy(ctx, []store.PolicyGrant{grant}) }
+	grant := pins.PolicyGrant{Pin: pin(key), Role: pins.RoleLeaf, Pattern: pins.Pattern{Name: "a.example"}, Reason: "a test"}
+	return func(db *store.DB) error { return db.Keys.SyncPolicy(ctx, []pins.PolicyGrant{grant}) }
 }
 
 // TestPrivateWritesNothing: what a command applies to see its effect is seen by that

@@ -161,9 +161,9 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 			must(w.t, db.Close())
 		},
 		"policy": func(rt *rapid.T) {
-			var want []store.PolicyGrant
+			var want []pins.PolicyGrant
 			for range rapid.IntRange(0, 3).Draw(rt, "rules") {
-				want = append(want, store.PolicyGrant{Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Pattern: drawHost.Draw(rt, "host")})
+				want = append(want, pins.PolicyGrant{Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Pattern: drawHost.Draw(rt, "host")})
 			}
 			must(w.t, w.db.Keys.SyncPolicy(ctx, want))
 			before := changes(w.t, w.db)

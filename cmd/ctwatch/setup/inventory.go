@@ -29,7 +29,7 @@ type Inventory struct {
 type Watched struct {
 	Rule      watchlist.Rule
 	Policy    policy.Rule         // who may issue
-	Grants    []store.PolicyGrant // the keys that the line trusts
+	Grants    []pins.PolicyGrant // the keys that the line trusts
 	Endpoints []pins.Endpoint     // where what it watches is served
 	Where     Place
 
@@ -127,17 +127,17 @@ func NoPolicy(r watchlist.Rule) policy.Rule {
 
 // grants returns the keys that a line of the watch list trusts: its keys, and its issuers
 // that are pins.
-func grants(entry configs.Watch, r watchlist.Rule) (out []store.PolicyGrant) {
+func grants(entry configs.Watch, r watchlist.Rule) (out []pins.PolicyGrant) {
 	p, named := Pattern(r)
 	if !named {
 		return nil
 	}
 	for _, pin := range entry.Keys {
-		out = append(out, store.PolicyGrant{Pin: pin, Role: pins.RoleLeaf, Pattern: p, Reason: "among the keys of " + entry.Domain + " in the configuration"})
+		out = append(out, pins.PolicyGrant{Pin: pin, Role: pins.RoleLeaf, Pattern: p, Reason: "among the keys of " + entry.Domain + " in the configuration"})
 	}
 	for _, issuer := range entry.Issuers {
 		if pin, err := pins.Parse(issuer); err == nil {
-			out = append(out, store.PolicyGrant{Pin: pin, Role: pins.RoleIssuer, Pattern: p, Reason: "among the issuers of " + entry.Domain + " in the configuration"})
+			out = append(out, pins.PolicyGrant{Pin: pin, Role: pins.RoleIssuer, Pattern: p, Reason: "among the issuers of " + entry.Domain + " in the configuration"})
 		}
 	}
 	return out
@@ -175,8 +175,8 @@ func (inv *Inventory) Policies() []policy.Rule {
 }
 
 // Grants returns all keys that the configuration trusts.
-func (inv *Inventory) Grants() []store.PolicyGrant {
-	var out []store.PolicyGrant
+func (inv *Inventory) Grants() []pins.PolicyGrant {
+	var out []pins.PolicyGrant
 	for _, w := range inv.Watched {
 		out = append(out, w.Grants...)
 	}
