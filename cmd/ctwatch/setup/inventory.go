@@ -28,9 +28,9 @@ type Inventory struct {
 // Watched is one line of a configuration's watch list, with all that follows from it.
 type Watched struct {
 	Rule      watchlist.Rule
-	Policy    policy.Rule         // who may issue
+	Policy    policy.Rule        // who may issue
 	Grants    []pins.PolicyGrant // the keys that the line trusts
-	Endpoints []pins.Endpoint     // where what it watches is served
+	Endpoints []pins.Endpoint    // where what it watches is served
 	Where     Place
 
 	entry configs.Watch
