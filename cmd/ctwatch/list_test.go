@@ -98,7 +98,7 @@ http: {listen: ""}
 
 	// 30: an unreachable list stops nothing.
 	list.set(true)
-	d.says(t, "The log list could not be read")
+	d.says(t, "the log list could not be read")
 	second := s.watched("second.example.com")
 	s.addPrecert(a, second)
 	s.publish()

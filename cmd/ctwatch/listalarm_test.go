@@ -57,7 +57,7 @@ http: {listen: "127.0.0.1:0"}
 	// After a restart the cause is the same, and so it is not told again.
 	before := list.served()
 	d = s.start(config)
-	d.says(t, "is refused; going on with an earlier one")
+	d.says(t, "is refused; using an earlier one")
 	s.eventually("the list is refused again", func() bool { return list.served() > before+3 })
 	s.untilTold()
 	refusals := 0

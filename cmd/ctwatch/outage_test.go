@@ -82,7 +82,7 @@ nats: {url: %q}
 slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
 `, url(listPort, "/list.json"), natsURL(natsPort), url(slackPort, "/api/"))))
 
-	c.says("there is no log list yet")
+	c.says("no log list could be loaded yet")
 	c.says("NATS is not reachable")
 	list, err := ctlogtest.ListJSON(time.Now(), l.Info())
 	s.check(err)

@@ -14,8 +14,8 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestBudget: with a budget of one reply, two logs hold three at the most, and each
-// always gets one.
+// With a budget of one reply, two logs hold at most three replies, and each always gets
+// one.
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		budget := ctlog.NewBudget(1)

@@ -11,17 +11,17 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// maxKept is the size of the largest buffer that is handed round; larger ones are
-// left to the garbage collector, so that one huge reply does not cost for ever.
-const maxKept = 4 << 20
+// maxPooled is the size of the largest buffer that is reused. Larger ones are left to the
+// garbage collector, so that one huge reply does not take memory forever.
+const maxPooled = 4 << 20
 
-// A buffer is what a reply is read into. Those with entries are large and many, and
-// live only until they are scanned, so that their storage is handed round.
+// A buffer holds a reply. Replies with entries are large and many, and needed only until
+// they are scanned, so their storage is reused.
 type buffer struct {
 	storage
-	free chan storage // where it comes from and goes to; nil for a reply without entries
+	free chan storage // where storage comes from and returns to; nil for a reply without entries
 
-	slot   chan struct{} // taken in the Budget; nil if none is
+	slot   chan struct{} // taken in the Budget; nil if not taken
 	waited time.Duration // for it
 }
 
@@ -33,8 +33,8 @@ type storage struct {
 	inflate inflater
 }
 
-// adopt gives the buffer storage that is free. A sync.Pool would be emptied by each
-// garbage collection, and by that bring on the next.
+// adopt takes free storage. A sync.Pool would be emptied by each garbage collection, and so
+// cause the next one.
 func (b *buffer) adopt() {
 	select {
 	case b.storage = <-b.free:
@@ -48,34 +48,34 @@ func (b *buffer) release() {
 		<-b.slot
 		b.slot = nil
 	}
-	if cap(b.body)+cap(b.scratch) > maxKept {
+	if cap(b.body)+cap(b.scratch) > maxPooled {
 		return
 	}
 	select {
 	case b.free <- b.storage:
-	default: // there is enough, or it is not for entries
+	default: // enough is free, or it is not for entries
 	}
 	b.storage = storage{}
 }
 
-// grow makes room for a body of about n bytes, so that it need not be moved while
-// it grows. The number is not believed: it counts up to the size of what is kept.
+// grow makes room for a body of about n bytes, so that it need not be copied while it grows.
+// n comes from the log, so it is bounded.
 func (b *buffer) grow(n, limit int64) {
-	if n := int(min(n+1, limit+1, maxKept/2)); n > cap(b.body) {
+	if n := int(min(n+1, limit+1, maxPooled/2)); n > cap(b.body) {
 		b.body = make([]byte, 0, n)
 	}
 }
 
-// An inflater is the state of reading gzip. Its zero value is ready.
+// An inflater reads gzip. Its zero value is ready.
 type inflater struct {
 	br *bufio.Reader
 	z  *gzip.Reader
 }
 
-// read reads all of r into the body, inflated if it is gzip, and refuses more than
-// limit bytes. Nothing that a log serves begins like gzip unless it is: JSON and
-// checkpoints are text, certificates begin with 0x30, and a data tile with the
-// upper byte of a timestamp. Only a hash tile may, so those are never inflated.
+// read reads all of r into the body, decompressed if it is gzip. More than limit bytes are an
+// error. Nothing else that a log serves begins like gzip: JSON and checkpoints are text,
+// certificates begin with 0x30, and a data tile with the upper byte of a timestamp. Only a
+// hash tile may, so hash tiles are never decompressed.
 func (b *buffer) read(r io.Reader, limit int64) (err error) {
 	if limit == maxHash {
 		b.body, err = readAtMost(r, b.body, limit)
@@ -118,9 +118,9 @@ func readAtMost(r io.Reader, dst []byte, limit int64) ([]byte, error) {
 	}
 }
 
-// A Budget bounds how many replies with entries are in memory at once, over all
-// logs that share it: while many logs are behind, they take turns. Each log may
-// hold one reply beyond it, so that none has to wait for those that are slow.
+// A Budget bounds how many replies with entries are in memory at once, for all logs that
+// share it: while many logs are behind, they take turns. Each log may hold one more reply,
+// so that no log waits for slow ones.
 type Budget struct {
 	shared chan struct{}
 	free   chan storage
@@ -131,25 +131,25 @@ func NewBudget(n int) *Budget {
 	return &Budget{make(chan struct{}, n), make(chan storage, n)}
 }
 
-// freeWithout is how many free buffers a log keeps that has no Budget.
-const freeWithout = 16
+// freeBuffers is how many free buffers a log without a Budget keeps.
+const freeBuffers = 16
 
-// A share is one log's part in a Budget. Where shared is nil there are no bounds.
+// A share is one log's part of a Budget. It has no bounds if shared is nil.
 type share struct {
 	shared chan struct{}
-	own    chan struct{} // the one reply beyond
+	own    chan struct{} // the one more reply
 	free   chan storage
 }
 
 func (b *Budget) share() *share {
 	if b == nil {
-		return &share{free: make(chan storage, freeWithout)}
+		return &share{free: make(chan storage, freeBuffers)}
 	}
 	return &share{b.shared, make(chan struct{}, 1), b.free}
 }
 
-// take waits until buf may be filled, and gives it storage. It notes how long it
-// waited: that is no fault of the log.
+// take waits until buf may be filled, and gives it storage. It adds the time it waited to
+// buf.waited: the log is not slow because of it.
 func (s *share) take(ctx context.Context, buf *buffer) error {
 	if buf.free == nil || buf.slot != nil {
 		return nil
@@ -160,7 +160,7 @@ func (s *share) take(ctx context.Context, buf *buffer) error {
 	}
 	begun := time.Now()
 	select {
-	case s.own <- struct{}{}: // while it is free the shared ones are left to others
+	case s.own <- struct{}{}: // leaves the shared ones to other logs
 		buf.slot = s.own
 	default:
 		select {

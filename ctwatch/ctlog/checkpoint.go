@@ -26,9 +26,9 @@ import (
 // noteTreeHead is the signature type of RFC 6962 TreeHeadSignatures in notes.
 const noteTreeHead = 0x05
 
-// parseCheckpoint reads a checkpoint and verifies that the log signed it. Other
-// signature lines, of witnesses for example, are passed over. It returns the
-// checkpoint's origin line too, which nothing authenticates but the key.
+// parseCheckpoint reads a checkpoint and verifies that the log signed it. Other signature
+// lines, of witnesses for example, are ignored. It also returns the checkpoint's origin,
+// which only the log's key authenticates.
 func parseCheckpoint(raw []byte, id ctwatch.LogID, v *verifier) (head ctwatch.Head, origin string, err error) {
 	fail := func(format string, args ...any) (ctwatch.Head, string, error) {
 		return ctwatch.Head{}, "", fmt.Errorf("checkpoint: "+format, args...)
@@ -40,7 +40,7 @@ func parseCheckpoint(raw []byte, id ctwatch.LogID, v *verifier) (head ctwatch.He
 	origin = lines[0]
 	size, err := strconv.ParseUint(lines[1], 10, 53)
 	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
-		return fail("size %q is no decimal number", ctwatch.Printable(lines[1], 40))
+		return fail("size %q is not a decimal number", ctwatch.Printable(lines[1], 40))
 	}
 	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
 	if err != nil || len(root) != sha256.Size {
@@ -65,8 +65,8 @@ func parseCheckpoint(raw []byte, id ctwatch.LogID, v *verifier) (head ctwatch.He
 	return head, origin, nil
 }
 
-// noteVerifier is the note.Verifier of one log's key under one origin. Verify
-// fills in the head's timestamp, which stands in the signature.
+// noteVerifier is the note.Verifier of one log's key under one origin. Verify sets the
+// head's timestamp, which is part of the signature.
 type noteVerifier struct {
 	origin string
 	id     ctwatch.LogID
@@ -126,7 +126,7 @@ func (v *verifier) verify(size, timestamp uint64, root ctwatch.Hash, signature [
 		return fmt.Errorf("signature: %w", err)
 	}
 	if len(rest) > 0 {
-		return fmt.Errorf("signature: %d bytes too many", len(rest))
+		return fmt.Errorf("signature: %d bytes after it", len(rest))
 	}
 	return v.sv.VerifySTHSignature(ct.SignedTreeHead{
 		Version: ct.V1, TreeSize: size, Timestamp: timestamp,

@@ -10,24 +10,24 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Chunk is one reply of a log: consecutive entries, in the form they came in.
-// It is read once, with Next, and then closed.
+// A Chunk is one reply of a log: consecutive entries, as they were served. It is read once,
+// with Next, and then closed.
 type Chunk struct {
 	Start uint64 // index of the first entry
 	Bytes int64  // size of the reply, after decompression
-	// Lenient, set before the first Next, has entries that say they have another index
-	// read all the same, with Entry.Err; else such an entry is an error of the chunk.
+	// Lenient, set before the first Next, accepts entries that have another index, with
+	// Entry.Err; otherwise such an entry is an error of the chunk.
 	Lenient bool
 
 	source source
-	n      uint64  // entries handed out
-	buf    *buffer // what the entries lie in; nil once closed
+	n      uint64  // entries returned
+	buf    *buffer // holds the entries; nil once closed
 	decode func(*Entry) (bool, error)
 	err    error
 }
 
-// Close gives the chunk's memory, and its part in the Budget, back: no entry of it
-// may be used after that.
+// Close releases the chunk's memory and its part of the Budget. Its entries must not be used
+// after that.
 func (c *Chunk) Close() {
 	if c.buf != nil {
 		c.buf.release()
@@ -37,8 +37,8 @@ func (c *Chunk) Close() {
 
 var errClosed = errors.New("the chunk is closed")
 
-// Next fills e with the next entry and reports whether there was one. What e
-// holds is valid until the next call. Call Err when Next returns false.
+// Next sets e to the next entry and reports whether there is one. e is valid until the next
+// call. Call Err when Next returns false.
 func (c *Chunk) Next(e *Entry) bool {
 	if c.err != nil {
 		return false
@@ -62,50 +62,49 @@ func (c *Chunk) Next(e *Entry) bool {
 	return ok
 }
 
-// Err returns why the chunk could not be read to its end: such a chunk must be
-// fetched again, whole; mostly it is a *ContentError. An entry that is delimited but says
-// nothing sensible is no such error, see Entry.Err.
+// Err returns why the chunk could not be read to its end, mostly a *ContentError. Such a
+// chunk must be fetched again. An entry that is delimited but cannot be parsed is no such
+// error; see Entry.Err.
 func (c *Chunk) Err() error { return c.err }
 
-// An Entry is one entry of a log, as views of the reply it came in.
+// An Entry is one entry of a log. Its slices are parts of the reply.
 type Entry struct {
 	Index uint64
-	// Header is the version and the type of the MerkleTreeLeaf, {0, 0} in every
-	// log there is (RFC 6962 §3.4); Leaf is the TimestampedEntry behind it.
+	// Header is the version and the type of the MerkleTreeLeaf, {0, 0} in all existing logs
+	// (RFC 6962 §3.4); Leaf is the TimestampedEntry after it.
 	Header [2]byte
 	Leaf   []byte
 
-	// Err says why the rest could not be read; the leaf can be hashed all the same.
+	// Err is why the rest could not be read. The leaf can be hashed anyway.
 	Err error
 
-	Timestamp  time.Time // the log's, in milliseconds
+	Timestamp  time.Time // of the log, in milliseconds
 	Precert    bool
 	IssuerHash []byte // SHA-256 of the issuer's SPKI; nil for a final certificate
-	// DER is the certificate; of a precertificate, the TBSCertificate without
-	// poison and under its final issuer (RFC 6962 §3.2).
+	// DER is the certificate; for a precertificate, the TBSCertificate without poison and
+	// with the final issuer (RFC 6962 §3.2).
 	DER []byte
 
-	// What Extra decodes: either of these, by the API that the entry came from.
+	// Extra decodes one of these, depending on the API.
 	static  staticExtra
 	rfc6962 []byte // base64 of extra_data
 
-	misplaced error // that it says to have another index; nil if it does not
+	misplaced error // the entry has another index; nil if not
 }
 
-// Extra is what a log gives with an entry but does not hash into its tree: it is
-// to be believed only where it agrees with the entry.
+// Extra is what a log serves with an entry but does not hash into its tree: it must be
+// checked against the entry.
 type Extra struct {
 	Precert []byte // the precertificate in DER; nil for a final certificate
-	// Chain are the certificates above the entry's in DER, that of the issuer first,
-	// as an RFC 6962 log gives them; nil when it gives none. At most ctwatch.MaxChain.
+	// Chain are the certificates above the entry's in DER, that of the issuer first, from
+	// an RFC 6962 log; nil if it gives none. At most ctwatch.MaxChain.
 	Chain [][]byte
-	// ChainFingerprints name them, as a static log does, for Log.Issuer. At most
+	// ChainFingerprints identify them for Log.Issuer, from a static log. At most
 	// ctwatch.MaxChain.
 	ChainFingerprints []ctwatch.Hash
 }
 
-// Extra decodes what came with the entry. It is not decoded before, since only a
-// match needs it.
+// Extra decodes what came with the entry. Only matches need it.
 func (e *Entry) Extra() (Extra, error) {
 	if e.rfc6962 != nil {
 		return decodeExtraData(e.rfc6962, e.Precert)
@@ -113,8 +112,7 @@ func (e *Entry) Extra() (Extra, error) {
 	return e.static.decode(), nil
 }
 
-// A Hasher computes leaf hashes, one after another and without allocating. It is
-// not for concurrent use.
+// A Hasher computes leaf hashes without allocating. It must not be used concurrently.
 type Hasher struct {
 	h    hash.Hash
 	head [3]byte
@@ -124,8 +122,8 @@ type Hasher struct {
 // NewHasher returns a Hasher.
 func NewHasher() *Hasher { return &Hasher{h: sha256.New()} }
 
-// Leaf returns an entry's leaf hash (RFC 6962 §2.1): of a zero byte and the
-// MerkleTreeLeaf, as it came.
+// Leaf returns an entry's leaf hash (RFC 6962 §2.1): that of a zero byte and the
+// MerkleTreeLeaf as it was served.
 func (h *Hasher) Leaf(e *Entry) ctwatch.Hash {
 	h.head = [3]byte{0, e.Header[0], e.Header[1]}
 	h.h.Reset()
@@ -149,8 +147,8 @@ const (
 	typePrecert = 1
 )
 
-// Why an entry cannot be read. The texts do not depend on the entry: what is
-// reported is counted by them.
+// Why an entry cannot be read. The texts do not depend on the entry: reports are counted by
+// them.
 var (
 	errShort     = errors.New("ends too early")
 	errEntryType = errors.New("its type is neither 0 (certificate) nor 1 (precertificate)")
@@ -159,8 +157,8 @@ var (
 	errTrailing  = errors.New("bytes follow it")
 )
 
-// parseTimestamped reads a TimestampedEntry (RFC 6962 §3.4) from the beginning of
-// b into e, and returns its extensions and what follows it.
+// parseTimestamped parses a TimestampedEntry (RFC 6962 §3.4) at the start of b into e. It
+// returns the entry's extensions and what follows it.
 //
 //	uint64 timestamp; uint16 entry_type;
 //	x509:    opaque certificate<1..2^24-1>

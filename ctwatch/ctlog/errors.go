@@ -9,7 +9,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A SignatureError is a tree head that is not signed by the log's key.
+// A SignatureError means that a tree head is not signed by the log's key.
 type SignatureError struct {
 	Raw []byte // the reply
 	Err error
@@ -18,8 +18,8 @@ type SignatureError struct {
 func (e *SignatureError) Error() string { return "tree head: " + e.Err.Error() }
 func (e *SignatureError) Unwrap() error { return e.Err }
 
-// An InconsistencyError is a proof that fails: the log does not extend what it
-// signed, or will not show that it does.
+// An InconsistencyError means that the log does not prove that a tree head extends a smaller
+// tree.
 type InconsistencyError struct {
 	Size uint64       // of the smaller tree
 	Root ctwatch.Hash // of the smaller tree, as known here
@@ -28,15 +28,15 @@ type InconsistencyError struct {
 }
 
 func (e *InconsistencyError) Error() string {
-	return fmt.Sprintf("tree of size %d with root %v is no prefix of the tree head of size %d: %v", e.Size, e.Root, e.Head.Size, e.Err)
+	return fmt.Sprintf("the tree of size %d with root %v is not a prefix of the tree head of size %d: %v", e.Size, e.Root, e.Head.Size, e.Err)
 }
 func (e *InconsistencyError) Unwrap() error { return e.Err }
 
-// A StatusError is an HTTP status other than 200.
+// A StatusError means that a reply has another HTTP status than 200.
 type StatusError struct {
 	URL        string
 	Code       int
-	RetryAfter time.Duration // what the log asked for; 0 when it did not
+	RetryAfter time.Duration // 0 if the log asks for none
 	Body       string        // the beginning of the reply, printable
 }
 
@@ -62,15 +62,14 @@ func isStatus(err error, codes ...int) bool {
 	return false
 }
 
-// A ContentError is a reply that came whole, in the form that such replies have, and says
-// what it must not: entries that cannot be told apart, or that say they are others; hashes
-// that are not those of the signed tree. One may be a mishap on the way. A log that serves
-// nothing else breaks its promises.
+// A ContentError means that a complete reply is invalid: its entries cannot be delimited or
+// have other indexes, or its hashes are not those of the signed tree. One may be an accident
+// on the way. A log that serves nothing else misbehaves.
 type ContentError struct {
 	Path string       // of the reply, below the log's URL
 	Hash ctwatch.Hash // SHA-256 of the reply, after decompression
-	Want string       // what it has to be
-	// Start and End are the entries that cannot be read for it; equal where it is not
+	Want string       // what it must be
+	// Start and End are the entries that cannot be read because of it; equal if it is not
 	// about entries.
 	Start, End uint64
 	Err        error
@@ -79,11 +78,11 @@ type ContentError struct {
 func (e *ContentError) Error() string { return fmt.Sprintf("%s: %v", e.Path, e.Err) }
 func (e *ContentError) Unwrap() error { return e.Err }
 
-// A source is what was read, for a ContentError.
+// A source describes a reply, for a ContentError.
 type source struct {
 	path, want string
 	body       []byte
-	end        uint64 // of the entries that cannot be read if one cannot; 0: only that one
+	end        uint64 // of the entries that cannot be read if one cannot; 0: only that entry
 }
 
 func (s *source) wrong(index uint64, err error) error {

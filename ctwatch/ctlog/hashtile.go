@@ -17,9 +17,9 @@ type tileReader struct {
 	ctx context.Context
 	log *staticLog
 
-	tiles []tlog.Tile // of the last ReadTiles, and what they hold
+	tiles []tlog.Tile // of the last ReadTiles, and their contents
 	data  [][]byte
-	err   error // why a tile of these did not come
+	err   error // why one of them could not be fetched
 }
 
 func (r *tileReader) Height() int { return tileHeight }
@@ -46,14 +46,13 @@ func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	return out, r.err
 }
 
-// SaveTiles implements tlog.TileReader; proofs are too rare for a cache.
+// SaveTiles implements tlog.TileReader. Proofs are too rare for a cache.
 func (r *tileReader) SaveTiles([]tlog.Tile, [][]byte) {}
 
 var errTile = errors.New("the hash tile does not hash to the signed root")
 
-// wrong says which of the tiles that were read is to blame that they do not hash to a
-// head's root: one whose own root is not what the tile above says; or else those at the
-// right edge, of which the topmost is named.
+// wrong returns which of the tiles is bad if they do not hash to a head's root: one whose
+// root is not what the tile above has, or else the topmost tile of the right edge.
 func (r *tileReader) wrong(head ctwatch.Head) error {
 	type place struct {
 		level int
@@ -93,7 +92,7 @@ func (r *tileReader) wrong(head ctwatch.Head) error {
 	return blame(top, fmt.Sprintf("hashes that, with those of the tiles below it at the right edge, lead to the root %v, which it signed for size %d", head.Root, head.Size))
 }
 
-// rootOf is the root of a full tile.
+// rootOf returns the root of a full tile.
 func rootOf(tile []byte) ctwatch.Hash {
 	hashes := make([]ctwatch.Hash, 0, tileWidth)
 	for ; len(tile) > 0; tile = tile[tlog.HashSize:] {

@@ -18,7 +18,7 @@ import (
 	"ctwatch/files"
 )
 
-// Limits of one reply. A log that exceeds them is in error, whatever it means by it.
+// Limits of one reply.
 const (
 	maxHead    = 1 << 20  // a tree head, a proof
 	maxHash    = 256 * 32 // a hash tile
@@ -28,8 +28,7 @@ const (
 	maxErrorBody = 200
 )
 
-// getTimeout bounds one request. It is long, since a log under load may take half
-// a minute for a reply that is worth waiting for.
+// getTimeout bounds one request. A log under load may take half a minute for a good reply.
 const getTimeout = 90 * time.Second
 
 // A getter fetches below one base URL, which ends in a slash.
@@ -40,7 +39,7 @@ type getter struct {
 	pace      *LogPace
 	dir       string // for a file URL, its directory
 	budget    *share
-	usual     atomic.Int64 // size of the last reply with entries, and some more
+	usual     atomic.Int64 // size of the last reply with entries, plus an eighth
 }
 
 func newGetter(base string, o Options) (*getter, error) {
@@ -68,7 +67,7 @@ func newGetter(base string, o Options) (*getter, error) {
 	return g, nil
 }
 
-// sameHost refuses redirects to other hosts: a log is where its list says it is.
+// sameHost refuses redirects to other hosts: the log list says where a log is.
 func sameHost(req *http.Request, via []*http.Request) error {
 	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
 		return fmt.Errorf("redirected to another host: %s", ctwatch.Printable(req.URL.Host, 100))
@@ -79,16 +78,16 @@ func sameHost(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// get fetches path, relative to the base, and returns its body, decompressed and
-// at most limit bytes long. A status other than 200 is a *StatusError.
+// get fetches path, relative to the base, and returns the body, decompressed and at most
+// limit bytes long. A status other than 200 is a *StatusError.
 func (g *getter) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	var buf buffer
 	err := g.getInto(ctx, path, limit, &buf)
 	return buf.body, err
 }
 
-// getInto is get into the body of buf, which is empty. It keeps the log's pace, and
-// tells it what came of the request.
+// getInto is get into the body of buf, which is empty. It keeps the log's pace, and reports
+// the outcome to it.
 func (g *getter) getInto(ctx context.Context, path string, limit int64, buf *buffer) error {
 	if g.dir != "" {
 		return g.read(ctx, path, limit, buf)
@@ -117,12 +116,12 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 		return err
 	}
 	req.Header.Set("User-Agent", g.userAgent)
-	// Asking by hand keeps net/http from decompressing by itself: it would do so
-	// only where it had asked, while static logs store and serve gzip in any case.
+	// With this header net/http does not decompress. It would do so only if the log had
+	// been asked for gzip, but static logs store and serve gzip in any case.
 	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := g.client.Do(req)
 	if err != nil {
-		return err // a *url.Error, which names the URL
+		return err // a *url.Error, with the URL
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -149,7 +148,7 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 	return nil
 }
 
-// read is get for a log kept in files; a missing file is a 404.
+// read is getInto for a log in files. A missing file is status 404.
 func (g *getter) read(ctx context.Context, path string, limit int64, buf *buffer) error {
 	name := filepath.Join(g.dir, filepath.FromSlash(path))
 	f, err := files.Open(name)

@@ -10,34 +10,33 @@ import (
 )
 
 const (
-	// maxIssuers bounds the issuers in memory; there are some thousands of them.
+	// maxIssuers bounds the issuers in memory; a few thousand exist.
 	maxIssuers = 4096
 	// maxIssuerKept is the largest certificate that is kept in memory.
 	maxIssuerKept = 64 << 10
 
-	// issuerTimeout bounds one request for an issuer. A certificate that was found is
-	// not told of before its issuer was asked for once, so a log that does not answer
-	// must not hold up an alarm for long.
+	// issuerTimeout bounds one request for an issuer. An alert waits for the first such
+	// request, so a log that does not answer must not delay it for long.
 	issuerTimeout = 3 * time.Second
-	// issuerPause is how long an issuer that a log failed to serve is not asked for
-	// again: a thousand certificates of one CA fail by one request.
+	// issuerPause is how long an issuer that a log failed to serve is not requested again:
+	// one request is enough for a thousand certificates of one CA.
 	issuerPause = 2 * time.Second
 )
 
-// Issuers are the certificates of issuers that any log has served, by fingerprint. Logs
-// that share them ask for each only once, and do without the file of one log when another,
-// or the store, has the certificate: what a fingerprint names is the same everywhere. Its
-// methods may be called concurrently.
+// Issuers caches the certificates of issuers that any log has served, by fingerprint. Logs
+// that share it request each certificate only once, and only if neither another log nor the
+// store has it: a fingerprint identifies the same certificate everywhere. Its methods may be
+// called concurrently.
 type Issuers struct {
-	// Stored looks a certificate up in what was kept in earlier runs; nil means that it
-	// is not there. Optional.
+	// Stored returns a certificate that an earlier run stored; nil if there is none.
+	// Optional.
 	Stored func(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, error)
 
 	mu    sync.Mutex
 	known map[ctwatch.Hash][]byte
 }
 
-// Get returns a certificate; nil where it is not known.
+// Get returns a certificate; nil if it is not known.
 func (s *Issuers) Get(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, error) {
 	s.mu.Lock()
 	der := s.known[fingerprint]
@@ -53,7 +52,7 @@ func (s *Issuers) Get(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, er
 	return der, nil
 }
 
-// put remembers a certificate, whose fingerprint was checked.
+// put adds a certificate whose fingerprint was checked.
 func (s *Issuers) put(fingerprint ctwatch.Hash, der []byte) {
 	if len(der) > maxIssuerKept {
 		return

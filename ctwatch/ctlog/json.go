@@ -6,17 +6,16 @@ import (
 	"errors"
 )
 
-// The reply to get-entries is most of what an RFC 6962 log ever sends, and most of
-// it is never looked at: extra_data matters only where something matched. So the
-// reply is not unmarshalled. Its strings are found where they lie, and what is
-// decoded, and when, is left to the reader of the entries.
+// Most of what an RFC 6962 log sends are replies to get-entries, and most of each is never
+// needed: extra_data matters only for matches. So the reply is not unmarshaled. Its strings
+// are located, and decoded only when an entry is read.
 
-// A span is where the two strings of an entry lie in a reply, without their quotes.
+// A span locates the two strings of an entry in a reply, without their quotes.
 type span struct{ leafStart, leafEnd, extraStart, extraEnd int }
 
-var errJSON = errors.New("reply to get-entries: not the JSON that it should be")
+var errJSON = errors.New("the reply to get-entries is not valid JSON of that form")
 
-// A cursor goes through JSON text.
+// A cursor parses JSON text.
 type cursor struct {
 	b []byte
 	i int
@@ -26,8 +25,7 @@ type cursor struct {
 //
 //	{"entries": [{"leaf_input": "base64", "extra_data": "base64"}, …]}
 //
-// Members of other names are passed over. It appends to spans and stops with an
-// error once there are more than most.
+// Other members are skipped. It appends to spans, and more than most are an error.
 func findEntries(b []byte, spans []span, most uint64) ([]span, error) {
 	c := &cursor{b: b}
 	found := false
@@ -36,7 +34,7 @@ func findEntries(b []byte, spans []span, most uint64) ([]span, error) {
 			return c.skip(0)
 		}
 		if found {
-			return errJSON // which of the two is meant?
+			return errJSON // ambiguous
 		}
 		found = true
 		return c.array(func() error {
@@ -68,10 +66,9 @@ func findEntries(b []byte, spans []span, most uint64) ([]span, error) {
 	return spans, err
 }
 
-var errTooMany = errors.New("the log gave more entries than were asked for")
+var errTooMany = errors.New("the log gave more entries than were requested")
 
-// next passes over white space and returns the byte there, without taking it; 0 at
-// the end.
+// next skips white space and returns the next byte without taking it; 0 at the end.
 func (c *cursor) next() byte {
 	for c.i < len(c.b) {
 		switch ch := c.b[c.i]; ch {
@@ -84,7 +81,7 @@ func (c *cursor) next() byte {
 	return 0
 }
 
-// take takes a byte if it is the next.
+// take takes a byte if it is next.
 func (c *cursor) take(ch byte) bool {
 	if c.next() != ch {
 		return false
@@ -93,8 +90,7 @@ func (c *cursor) take(ch byte) bool {
 	return true
 }
 
-// object goes through an object; value is called with each key, where its value
-// begins, and must take that.
+// object parses an object. It calls value with each key; value must take the key's value.
 func (c *cursor) object(value func(key []byte) error) error {
 	if !c.take('{') {
 		return errJSON
@@ -123,7 +119,7 @@ func (c *cursor) object(value func(key []byte) error) error {
 	}
 }
 
-// array goes through an array; element must take each element.
+// array parses an array. It calls element for each element, which must take it.
 func (c *cursor) array(element func() error) error {
 	if !c.take('[') {
 		return errJSON
@@ -144,7 +140,7 @@ func (c *cursor) array(element func() error) error {
 	}
 }
 
-// str takes a string and returns where it lies, escapes and all.
+// str takes a string and returns its position. Escapes are kept.
 func (c *cursor) str() (start, end int, err error) {
 	if !c.take('"') {
 		return 0, 0, errJSON
@@ -163,8 +159,7 @@ func (c *cursor) str() (start, end int, err error) {
 	}
 }
 
-// escaped reports whether the quote behind b is escaped: by an odd number of
-// backslashes.
+// escaped reports whether a quote after b is escaped: by an odd number of backslashes.
 func escaped(b []byte) bool {
 	n := 0
 	for n < len(b) && b[len(b)-1-n] == '\\' {
@@ -173,10 +168,10 @@ func escaped(b []byte) bool {
 	return n%2 == 1
 }
 
-// maxDepth bounds how deeply values that are passed over may be nested.
+// maxDepth bounds the nesting of values that are skipped.
 const maxDepth = 16
 
-// skip takes a value of any kind.
+// skip takes any value.
 func (c *cursor) skip(depth int) error {
 	if depth > maxDepth {
 		return errJSON
@@ -200,8 +195,7 @@ func (c *cursor) skip(depth int) error {
 	return nil
 }
 
-// plain returns a string as it is meant: without escapes. Encoders that write "/"
-// as "\/" are the only ones that use any in base64.
+// plain returns a string without escapes. In base64, some encoders write "/" as "\/".
 func plain(b []byte) ([]byte, error) {
 	if bytes.IndexByte(b, '\\') < 0 {
 		return b, nil

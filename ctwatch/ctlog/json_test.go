@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-func TestFindEntriesReadsWhatJSONReads(t *testing.T) {
+// findEntries finds the same entries as encoding/json.
+func TestFindEntriesAgreesWithJSON(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   string
 		want []string // leaf_input and extra_data of each
@@ -62,8 +63,8 @@ func TestFindEntriesReadsWhatJSONReads(t *testing.T) {
 	}
 }
 
-// FuzzFindEntries compares with encoding/json: whatever that reads as a reply is
-// read alike here, and where that sees no JSON nothing is read.
+// findEntries agrees with encoding/json about every reply, and finds nothing in what is
+// not JSON.
 func FuzzFindEntries(f *testing.F) {
 	f.Add([]byte(`{"entries":[{"leaf_input":"QQ==","extra_data":"Q\/=="},{"x":[1,{"y":null}],"leaf_input":""}]}`))
 	f.Add([]byte(`{"a":"\\","entries":[]}`))
@@ -74,7 +75,7 @@ func FuzzFindEntries(f *testing.F) {
 		}
 		if !json.Valid(in) || !utf8.Valid(in) {
 			// Strings that are passed over are not decoded, so control characters and
-			// wrong escapes in them go unnoticed: they are nobody's concern.
+			// wrong escapes in them go unnoticed: no one needs them.
 			return
 		}
 		var reply map[string]json.RawMessage

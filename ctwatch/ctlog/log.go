@@ -1,15 +1,14 @@
-// Package ctlog reads one Certificate Transparency log: its tree heads, its
-// entries, and the proofs that tie the two together. It knows the two APIs that
-// logs speak, RFC 6962 §4 (rfc6962.go) and c2sp.org/static-ct-api (static.go),
-// and hides them behind Log.
+// Package ctlog reads one Certificate Transparency log: its tree heads, its entries, and
+// the proofs that connect them. Log hides the two APIs of logs: RFC 6962 §4 (rfc6962.go)
+// and c2sp.org/static-ct-api (static.go).
 //
-// What a log serves is hostile until proven: every reply is bounded in size and
-// time, a tree head is returned only when its signature verifies under the log's
-// key, and proofs are checked here. Entries are not: whoever reads them rebuilds
-// the tree (tree.go) and compares its root with a tree head's.
+// What a log serves is hostile until proven: every reply is bounded in size and time, a
+// tree head is returned only if its signature verifies under the log's key, and proofs are
+// checked here. Entries are not checked: the caller rebuilds the tree (tree.go) and compares
+// its root with that of a tree head.
 //
-// A call makes one attempt. When to try again, and how many calls run at once, is
-// the caller's to decide; a *StatusError says what the log asked for.
+// A call makes one attempt. The caller decides when to try again, and how many calls run
+// at once; a *StatusError has the log's Retry-After.
 package ctlog
 
 import (
@@ -23,51 +22,49 @@ import (
 
 // A Log is one log. Its methods may be called concurrently.
 type Log interface {
-	// Info returns the facts the log was opened with.
+	// Info returns the facts that the log was opened with.
 	Info() ctwatch.Log
 
 	// Head fetches the current tree head and verifies its signature. A tree head
 	// whose signature is wrong is a *SignatureError.
 	Head(ctx context.Context) (ctwatch.Head, error)
 
-	// Fetch reads entries from start on: at least one, and at most end-start. The
-	// size is that of a verified tree head, with start < end <= size: entries
-	// past it are never asked for. Few entries are no sign of the end, only of
-	// what the log likes to give at once.
+	// Fetch reads entries from start on: at least one, and at most end-start. The size is
+	// that of a verified tree head, with start < end <= size: entries past it are never
+	// requested. Fewer entries than requested do not mean that the log ends there, only that
+	// it gives no more at once.
 	Fetch(ctx context.Context, start, end, size uint64) (*Chunk, error)
 
-	// Prefix returns the tree of the log's first n entries, proven to be a part of
-	// head: what is needed to start reading at n. It requires n <= head.Size.
+	// Prefix returns the tree of the log's first n entries, proven to be part of head's, for
+	// reading to start at n. It requires n <= head.Size.
 	Prefix(ctx context.Context, n uint64, head ctwatch.Head) (ctwatch.Tree, error)
 
-	// Extends proves that head's tree begins with the size entries whose root is
-	// root. Where the log's own proof shows otherwise, or the log offers one that
-	// proves nothing, the error is an *InconsistencyError. It requires
-	// size <= head.Size.
+	// Extends proves that head's tree begins with the size entries whose root is root. If
+	// the log's proof shows otherwise, or proves nothing, the error is an
+	// *InconsistencyError. It requires size <= head.Size.
 	Extends(ctx context.Context, head ctwatch.Head, size uint64, root ctwatch.Hash) error
 
-	// Issuer returns the DER certificate with a SHA-256 fingerprint that an entry
-	// of the log named in its chain. Only static logs name chains so; for others
-	// it is an error.
+	// Issuer returns the certificate, in DER, with a SHA-256 fingerprint from the chain of
+	// an entry. Only static logs have such fingerprints; for others it is an error.
 	Issuer(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, error)
 
-	// Span returns the number of entries to ask for at once, and to which starts
-	// of spans are best aligned: the most that one reply holds.
+	// Span returns how many entries one reply holds at most: as many should be requested at
+	// once, from multiples of it on.
 	Span() uint64
 }
 
-// Options are what a log is read with.
+// Options configure how a log is read.
 type Options struct {
 	Client *http.Client // required
 	Logger *slog.Logger // required
-	// UserAgent is sent with each request, so that operators know whom to ask;
-	// the default is "ctwatch".
+	// UserAgent is sent with each request, so that operators know whom to contact. The
+	// default is "ctwatch".
 	UserAgent string
-	// Pace is how fast the log may be asked; nil sets no limits.
+	// Pace limits the requests; nil sets no limits.
 	Pace *LogPace
-	// Budget bounds the memory that replies take; nil sets no bounds.
+	// Budget bounds the memory of replies; nil sets no bounds.
 	Budget *Budget
-	// Issuers are shared with other logs; nil keeps those of this one by itself.
+	// Issuers are shared with other logs; nil shares them with none.
 	Issuers *Issuers
 }
 

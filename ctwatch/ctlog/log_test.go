@@ -87,7 +87,8 @@ func leaves(t *testing.T, log ctlog.Log, start, end, size uint64) []ctwatch.Hash
 	return out
 }
 
-func TestEntriesHashToTheSignedRoot(t *testing.T) {
+// The entries of either kind of log hash to the signed root.
+func TestEntriesHashToSignedRoot(t *testing.T) {
 	kinds(t, 1300, func(t *testing.T, l *ctlogtest.Log, log ctlog.Log) {
 		head, err := log.Head(t.Context())
 		if err != nil {
@@ -118,7 +119,8 @@ func TestEntriesHashToTheSignedRoot(t *testing.T) {
 	})
 }
 
-func TestPrefixAllowsToStartAnywhere(t *testing.T) {
+// Prefix returns the tree at any size, and proves it.
+func TestPrefix(t *testing.T) {
 	kinds(t, 1300, func(t *testing.T, l *ctlogtest.Log, log ctlog.Log) {
 		head, err := log.Head(t.Context())
 		if err != nil {
@@ -141,7 +143,8 @@ func TestPrefixAllowsToStartAnywhere(t *testing.T) {
 	})
 }
 
-func TestExtendsProvesOnlyWhatIsTrue(t *testing.T) {
+// Extends proves true prefixes, and only those.
+func TestExtends(t *testing.T) {
 	kinds(t, 700, func(t *testing.T, l *ctlogtest.Log, log ctlog.Log) {
 		old, err := log.Head(t.Context())
 		if err != nil {
@@ -174,12 +177,13 @@ func TestExtendsProvesOnlyWhatIsTrue(t *testing.T) {
 		}
 		var ie *ctlog.InconsistencyError
 		if err := log.Extends(t.Context(), old, head.Size, head.Root); err == nil || errors.As(err, &ie) {
-			t.Errorf("a larger tree: %v, want an error that accuses nobody", err)
+			t.Errorf("a larger tree: %v, want an error that is no misbehavior", err)
 		}
 	})
 }
 
-func TestHeadIsRefused(t *testing.T) {
+// A tree head that is malformed or not signed by the log's key is an error.
+func TestInvalidHeads(t *testing.T) {
 	kinds(t, 10, func(t *testing.T, l *ctlogtest.Log, log ctlog.Log) {
 		for _, f := range []ctlogtest.Fault{
 			ctlogtest.BadSignature(), ctlogtest.GarbageBody(), ctlogtest.HalfBody(), ctlogtest.TruncatedBody(), ctlogtest.Status(503, time.Minute),
@@ -206,7 +210,8 @@ func TestHeadIsRefused(t *testing.T) {
 	})
 }
 
-func TestEntriesAreRefused(t *testing.T) {
+// Replies whose entries cannot be delimited, or have other indexes, are errors.
+func TestInvalidEntries(t *testing.T) {
 	kinds(t, 600, func(t *testing.T, l *ctlogtest.Log, log ctlog.Log) {
 		for _, f := range []ctlogtest.Fault{
 			ctlogtest.GarbageBody(), ctlogtest.HalfBody(), ctlogtest.TruncatedBody(), ctlogtest.Status(429, time.Second),
@@ -236,7 +241,8 @@ func TestEntriesAreRefused(t *testing.T) {
 	})
 }
 
-func TestFetchNeverAsksPastTheTree(t *testing.T) {
+// Fetch requests no entries past the tree.
+func TestFetchRequestsNothingPastTree(t *testing.T) {
 	kinds(t, 10, func(t *testing.T, l *ctlogtest.Log, log ctlog.Log) {
 		before := l.Requests(ctlogtest.Entries)
 		for _, r := range [][3]uint64{{10, 11, 10}, {5, 12, 10}, {5, 5, 10}, {6, 5, 10}} {
@@ -250,9 +256,8 @@ func TestFetchNeverAsksPastTheTree(t *testing.T) {
 	})
 }
 
-// TestPartialTileIsGone: once a tile is full its partial form may be gone, and a
-// reader who knows only the older tree head has to use the full one.
-func TestPartialTileIsGone(t *testing.T) {
+// If a log has deleted a partial tile because the full one exists, the full one is read.
+func TestPartialTileGone(t *testing.T) {
 	l, log := start(t, ctlogtest.Options{Kind: ctwatch.KindStatic, DropPartials: true}, 300)
 	head, err := log.Head(t.Context())
 	if err != nil {
@@ -272,7 +277,8 @@ func TestPartialTileIsGone(t *testing.T) {
 	}
 }
 
-func TestGzipThatWasNotSaid(t *testing.T) {
+// Replies in gzip are read whether or not a header declares it.
+func TestUndeclaredGzip(t *testing.T) {
 	l, log := start(t, ctlogtest.Options{Kind: ctwatch.KindStatic}, 300)
 	l.SetFault(ctlogtest.UnsaidGzip())
 	if got := leaves(t, log, 0, 300, 300); len(got) != 300 {
@@ -280,6 +286,7 @@ func TestGzipThatWasNotSaid(t *testing.T) {
 	}
 }
 
+// Replies that are too long are errors.
 func TestRepliesAreBounded(t *testing.T) {
 	l, log := start(t, ctlogtest.Options{Kind: ctwatch.KindStatic}, 300)
 	l.SetFault(ctlogtest.GzipBomb())
@@ -288,6 +295,7 @@ func TestRepliesAreBounded(t *testing.T) {
 	}
 }
 
+// Signatures of logs with RSA keys are verified.
 func TestRSALog(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -304,7 +312,8 @@ func TestRSALog(t *testing.T) {
 	}
 }
 
-func TestOriginIsNotTrusted(t *testing.T) {
+// A checkpoint with another origin is accepted if its signature is good.
+func TestAnotherOriginIsAccepted(t *testing.T) {
 	l, log := start(t, ctlogtest.Options{Kind: ctwatch.KindStatic}, 3)
 	l.SetFault(ctlogtest.WrongOrigin("elsewhere.example/log"))
 	if h, err := log.Head(t.Context()); err != nil || h.Size != 3 {
@@ -312,7 +321,8 @@ func TestOriginIsNotTrusted(t *testing.T) {
 	}
 }
 
-func TestFilesAreReadLikeALog(t *testing.T) {
+// A static log is read from files as over HTTP.
+func TestLogInFiles(t *testing.T) {
 	l, log := start(t, ctlogtest.Options{Kind: ctwatch.KindStatic}, 700)
 	dir := t.TempDir()
 	if err := l.WriteTree(dir); err != nil {
@@ -335,6 +345,7 @@ func TestFilesAreReadLikeALog(t *testing.T) {
 	}
 }
 
+// Issuer returns the certificate of a fingerprint, and requests it once for all logs.
 func TestIssuer(t *testing.T) {
 	ca, err := ctlogtest.NewCA(ctlogtest.CAOptions{})
 	if err != nil {
@@ -401,7 +412,8 @@ func TestIssuer(t *testing.T) {
 	})
 }
 
-func TestOpenRefusesNonsense(t *testing.T) {
+// Open refuses facts about a log that make no sense.
+func TestOpenErrors(t *testing.T) {
 	l, _ := start(t, ctlogtest.Options{Kind: ctwatch.KindRFC6962}, 1)
 	for name, change := range map[string]func(*ctwatch.Log){
 		"another ID":     func(l *ctwatch.Log) { l.ID[0]++ },

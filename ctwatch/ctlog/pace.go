@@ -11,100 +11,94 @@ import (
 
 // The numbers of a Pace and a LogPace. Rates are requests per second.
 const (
-	// firstRate is where an operator's rate starts, and floorRate the least that it
-	// falls to; the latter is also what a log is asked once it has given nothing but
-	// errors for brokenAfter.
+	// firstRate is where an operator's rate starts, and minRate the least that it falls to.
+	// minRate is also the rate of a log that has given nothing but errors for brokenAfter.
 	firstRate   = 10
-	floorRate   = 0.1
+	minRate     = 0.1
 	brokenAfter = 2 * time.Minute
 
-	// floorLogRate is the least that a log's rate falls to while it still gives
-	// something of use, and troubleRate the most while it does not.
-	floorLogRate = 2.0
-	troubleRate  = 2.0
-	// goodInRow is how many good replies in a row end the troubles, at the latest.
-	goodInRow = 16
+	// minLogRate is the least that a log's rate falls to while it gives useful replies, and
+	// troubleRate the most while it does not.
+	minLogRate  = 2.0
+	troubleRate = 2.0
+	// goodReplies is how many good replies in a row end the trouble, at the latest.
+	goodReplies = 16
 
-	// additive is by how much a rate in full use grows in a second. At low rates,
-	// where one reply says little, no reply adds more than a part of the rate; but
-	// see grow.
-	additive   = 0.5
-	mostGrowth = 0.05
-	// decrease is what is left of a rate after a refusal or an error, and
-	// slowDecrease what is left of it after a reply that was clearly slower than
-	// those before.
+	// growth is by how much a rate in full use grows in a second. At low rates one reply
+	// proves little, so none adds more than a part of the rate; but see grow.
+	growth    = 0.5
+	maxGrowth = 0.05
+	// decrease is the factor for a rate after a refusal or an error, and slowDecrease after
+	// a reply that was clearly slower than those before.
 	decrease     = 0.5
 	slowDecrease = 0.8
 
-	// maxRetryAfter bounds how long a log can ask to be left alone: longer, and a
-	// mistake of its operator would blind us.
+	// maxRetryAfter bounds Retry-After: an operator's mistake must not stop the watch for
+	// longer.
 	maxRetryAfter = 10 * time.Minute
 )
 
-// A Pace is how fast the logs of one operator may be asked. They share it, as they
-// share machines and count their callers' requests together: it grows by addition
-// while they answer and shrinks by multiplication when one of them says that it is
-// too much, with status 429 or 503. A Retry-After that comes with either silences
-// all requests to the operator for that long, at most for ten minutes.
+// A Pace limits the requests to the logs of one operator. These share it, as they share
+// machines and limits for clients. Its rate grows by addition while they answer, and shrinks
+// by multiplication when one of them refuses a request with status 429 or 503. Retry-After
+// with either stops all requests to the operator for that long, at most for ten minutes.
 //
-// Each log is asked through a LogPace, in turn: however much there is to read in
-// one of them, another waits for no more than one request of it.
+// Each log has a LogPace, and they take turns: however much there is to read in one log,
+// another waits for one of its requests at most.
 type Pace struct {
 	turn chan struct{} // held by who is next
 	mu   sync.Mutex
 	bucket
 }
 
-// NewPace returns the pace of an operator whose logs are asked at most max times a
-// second, all together; at least once in ten seconds. It starts at 10 requests a
-// second and doubles every second in which all that it allows is used, until the
-// operator says for the first time that it is too much.
+// NewPace returns the pace of an operator whose logs together get at most max requests a
+// second, and at least one in ten seconds. It starts at 10 requests a second and doubles
+// every second while it is used in full, until the operator first refuses a request.
 func NewPace(max float64) *Pace {
-	max = math.Max(max, floorRate)
-	return &Pace{turn: make(chan struct{}, 1), bucket: bucket{most: max, least: floorRate, rate: math.Min(firstRate, max)}}
+	max = math.Max(max, minRate)
+	return &Pace{turn: make(chan struct{}, 1), bucket: bucket{most: max, least: minRate, rate: math.Min(firstRate, max)}}
 }
 
 // Log returns the pace of one more log of the operator.
 func (p *Pace) Log() *LogPace {
 	return &LogPace{
 		operator: p, turn: make(chan struct{}, 1),
-		bucket: bucket{most: p.most, least: math.Min(floorLogRate, p.most), rate: p.most},
+		bucket: bucket{most: p.most, least: math.Min(minLogRate, p.most), rate: p.most},
 	}
 }
 
-// Rate returns the rate in force, in requests per second.
+// Rate returns the current rate, in requests per second.
 func (p *Pace) Rate() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.rate
 }
 
-// A LogPace is how fast one log may be asked: within the pace of its operator, and
-// slower where that log alone is in trouble. Its rate shrinks with every server
-// error, time-out and unusable reply, and when replies become clearly slower, and
-// grows as its operator's does. Beyond that,
+// A LogPace limits the requests to one log: to the pace of its operator, and to less while
+// that log alone is in trouble. Its rate shrinks with every server error, time-out and
+// useless reply, and when replies become clearly slower. It grows like its operator's. Also,
 //
-//   - it is at most 2 requests a second from an unusable reply on until a good one,
-//     and while the log cannot be followed (Trouble), until 16 good ones in a row;
-//   - it is one request in ten seconds when two minutes have passed with nothing of
-//     use. What such a log says of its load concerns it alone, so that a dead
-//     shard slows its siblings down no longer.
+//   - it is at most 2 requests a second after a useless reply, until a good one; and
+//     while the log cannot be followed (Trouble), until 16 good ones in a row;
+//   - it is one request in ten seconds after two minutes without a useful reply. The
+//     refusals of such a log do not count for its operator, so that a dead shard does not
+//     slow the others down.
 //
-// The nil LogPace knows no limits.
+// The nil LogPace has no limits.
 type LogPace struct {
 	operator *Pace
 	turn     chan struct{}
 
 	mu sync.Mutex
 	bucket
-	useless time.Time // since when nothing of use has come; zero when the last was
-	trouble bool
-	good    int     // good replies in a row
-	latency float64 // of replies with entries: their moving average in seconds
-	timed   int     // how many of them there were
+	uselessSince time.Time // since when no reply was useful; zero if the last one was
+	trouble      bool
+	good         int     // good replies in a row
+	latency      float64 // of replies with entries: moving average in seconds
+	timed        int     // how many of them, up to a limit
 }
 
-// Wait returns when the next request may be made. Its error is that of ctx.
+// Wait waits until the next request may be made. Its error is that of ctx.
 func (l *LogPace) Wait(ctx context.Context) error {
 	if l == nil {
 		return nil
@@ -123,9 +117,8 @@ func (l *LogPace) Wait(ctx context.Context) error {
 	})
 }
 
-// inTurn waits for the turn, then for as long as take says, asking it again
-// afterwards, and calls next, if there is one, before it gives the turn away.
-// Turns are given in the order in which they were asked for.
+// inTurn waits for the turn, then for as long as take returns, until take returns 0. It calls
+// next, if not nil, before it releases the turn. Turns are first come, first served.
 func inTurn(ctx context.Context, turn chan struct{}, take func() time.Duration, next func() error) error {
 	select {
 	case turn <- struct{}{}:
@@ -151,10 +144,9 @@ func inTurn(ctx context.Context, turn chan struct{}, take func() time.Duration, 
 	return ctx.Err()
 }
 
-// Done tells what became of a request that began at a time: err is nil or what it
-// failed with, a *StatusError where the log answered. Entries says that entries
-// were asked for, whose time is worth comparing. A request that its caller gave up
-// says nothing about the log, and is not told.
+// Done reports the outcome of a request that began at a time: err is nil or its error, a
+// *StatusError if the log answered. entries means that entries were requested, so that the
+// time can be compared. Canceled requests must not be reported.
 func (l *LogPace) Done(begun time.Time, entries bool, err error) {
 	if l == nil {
 		return
@@ -178,9 +170,9 @@ func (l *LogPace) Done(begun time.Time, entries bool, err error) {
 			l.grow()
 		}
 	case overload && !alone:
-		// The operator's pace deals with it, below.
+		// Counts for the operator's pace, below.
 	case refused && se.Code < 500 && se.Code != http.StatusTooManyRequests:
-		l.pause(now, pause) // an answer, which says nothing about the log's load
+		l.pause(now, pause) // an answer, which is no sign of load
 	default:
 		l.shrink(begun, now, decrease)
 		l.pause(now, pause)
@@ -198,8 +190,8 @@ func (l *LogPace) Done(begun time.Time, entries bool, err error) {
 	}
 }
 
-// Verdict tells whether what the log gave from a time on was of use: nil, or why
-// it was not. That is more than a status of 200, and only who reads it can tell.
+// Verdict reports whether a reply since a time was useful: nil, or why it was not. Only the
+// reader knows: status 200 is not enough.
 func (l *LogPace) Verdict(begun time.Time, err error) {
 	if l == nil {
 		return
@@ -207,24 +199,23 @@ func (l *LogPace) Verdict(begun time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
-		l.useless = time.Time{}
-		if l.good++; l.good >= goodInRow {
+		l.uselessSince = time.Time{}
+		if l.good++; l.good >= goodReplies {
 			l.trouble = false
 		}
 		return
 	}
 	now := time.Now()
 	l.good = 0
-	l.startUseless(now)
+	l.noteUseless(now)
 	var se *StatusError
 	if errors.As(err, &se) && (se.Code == http.StatusTooManyRequests || se.Code == http.StatusServiceUnavailable) {
-		return // Done has dealt with it
+		return // Done has counted it
 	}
 	l.shrink(begun, now, decrease)
 }
 
-// Trouble says whether the log cannot be followed at present, for whatever reason.
-// That it can is good news of everything before.
+// Trouble sets whether the log cannot be followed, for whatever reason.
 func (l *LogPace) Trouble(on bool) {
 	if l == nil {
 		return
@@ -233,13 +224,13 @@ func (l *LogPace) Trouble(on bool) {
 	defer l.mu.Unlock()
 	l.trouble, l.good = on, 0
 	if on {
-		l.startUseless(time.Now())
+		l.noteUseless(time.Now())
 	} else {
-		l.useless = time.Time{}
+		l.uselessSince = time.Time{}
 	}
 }
 
-// Broken reports whether nothing of use has come for minutes.
+// Broken reports whether no reply has been useful for minutes.
 func (l *LogPace) Broken() bool {
 	if l == nil {
 		return false
@@ -249,37 +240,36 @@ func (l *LogPace) Broken() bool {
 	return l.broken(time.Now())
 }
 
-// Rate returns the rate in force for the log, in requests per second.
+// Rate returns the current rate of the log, in requests per second.
 func (l *LogPace) Rate() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return math.Min(l.limit(time.Now()), l.operator.Rate())
 }
 
-func (l *LogPace) startUseless(now time.Time) {
-	if l.useless.IsZero() {
-		l.useless = now
+func (l *LogPace) noteUseless(now time.Time) {
+	if l.uselessSince.IsZero() {
+		l.uselessSince = now
 	}
 }
 
 func (l *LogPace) broken(now time.Time) bool {
-	return !l.useless.IsZero() && now.Sub(l.useless) >= brokenAfter
+	return !l.uselessSince.IsZero() && now.Sub(l.uselessSince) >= brokenAfter
 }
 
-// limit is the rate under the state that the log is in.
+// limit returns the rate in the current state of the log.
 func (l *LogPace) limit(now time.Time) float64 {
 	switch {
 	case l.broken(now):
-		return floorRate
-	case l.trouble || !l.useless.IsZero():
+		return minRate
+	case l.trouble || !l.uselessSince.IsZero():
 		return math.Min(l.rate, troubleRate)
 	}
 	return l.rate
 }
 
-// slow reports whether a reply took clearly longer than those before: four times
-// as long, and a second more. A log that is always slow is none the worse for it,
-// it is only waited for.
+// slow reports whether a reply took clearly longer than those before: four times as long,
+// plus a second. A log that is always slow is not slowed down further.
 func (l *LogPace) slow(took time.Duration) bool {
 	const enough, memory = 8, 16
 	s := took.Seconds()
@@ -289,23 +279,22 @@ func (l *LogPace) slow(took time.Duration) bool {
 	return slow
 }
 
-// A bucket holds what may be asked at once: one token is one request, and a second
-// fills it.
+// A bucket is a token bucket: a token is one request, and it fills within a second.
 type bucket struct {
 	rate        float64 // tokens per second
 	least, most float64
 
 	tokens float64
-	at     time.Time // of which tokens tells
-	until  time.Time // nothing may be asked before
+	at     time.Time // when tokens was right
+	until  time.Time // no request before
 
-	cut     time.Time // when the rate was last made smaller
-	cutFrom float64   // what it was before that, and before all that came in a row
-	inRow   bool      // nothing good has come since the last cut
+	cut      time.Time // when the rate shrank last
+	cutFrom  float64   // the rate before all cuts in a row
+	afterCut bool      // no good reply since the last cut
 }
 
-// take takes a token and returns 0, or returns how long to wait before asking
-// again. Tokens come in at the rate limit.
+// take takes a token and returns 0, or returns how long to wait before the next call. limit
+// is how many tokens arrive per second.
 func (b *bucket) take(now time.Time, limit float64) time.Duration {
 	if now.Before(b.until) {
 		return b.until.Sub(now)
@@ -324,12 +313,11 @@ func (b *bucket) take(now time.Time, limit float64) time.Duration {
 	return time.Duration(math.Ceil((1 - b.tokens) / limit * float64(time.Second)))
 }
 
-// grow makes the rate larger after a good reply: by one as long as it was never
-// cut, which doubles it in a second of full use. Below half of what it was before
-// it was cut several times in a row it doubles: a log that refused everything for a
-// while has not told by how much it was too much.
+// grow increases the rate after a good reply: by one if it was never cut, which doubles it
+// in a second of full use. Below half of the rate before several cuts in a row it doubles:
+// those cuts do not show by how much the rate was too high.
 func (b *bucket) grow() {
-	b.inRow = false
+	b.afterCut = false
 	if b.cut.IsZero() {
 		b.rate = math.Min(b.most, b.rate+1)
 		return
@@ -338,23 +326,23 @@ func (b *bucket) grow() {
 		b.rate = fast
 		return
 	}
-	b.rate = math.Min(b.most, b.rate+math.Min(additive/b.rate, mostGrowth*b.rate))
+	b.rate = math.Min(b.most, b.rate+math.Min(growth/b.rate, maxGrowth*b.rate))
 }
 
-// shrink makes the rate smaller by a factor, on the word of a request begun at a
-// time: once for all that were under way, which speak of the rate as it was before.
+// shrink decreases the rate by a factor because of a request that began at a time: once for
+// all that were under way, which were made at the rate before.
 func (b *bucket) shrink(begun, now time.Time, factor float64) {
 	if begun.Before(b.cut) {
 		return
 	}
-	if !b.inRow {
-		b.cutFrom, b.inRow = b.rate, true
+	if !b.afterCut {
+		b.cutFrom, b.afterCut = b.rate, true
 	}
 	b.rate = math.Max(b.least, b.rate*factor)
 	b.tokens, b.at, b.cut = 0, now, now
 }
 
-// pause lets nothing be asked for a time.
+// pause stops all requests for a time.
 func (b *bucket) pause(now time.Time, d time.Duration) {
 	if until := now.Add(d); d > 0 && until.After(b.until) {
 		b.until = until

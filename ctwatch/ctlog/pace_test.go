@@ -66,9 +66,9 @@ func ask(ctx context.Context, workers *sync.WaitGroup, n int, p *ctlog.LogPace, 
 	}
 }
 
-// TestTrap09PaceFindsWhatAnOperatorAllows: 429 without a Retry-After is all that
-// an operator says, whether it allows many requests or one in seven seconds.
-func TestTrap09PaceFindsWhatAnOperatorAllows(t *testing.T) {
+// A pace finds the limit of an operator that only answers 429 without Retry-After, whether
+// it allows many requests or one in seven seconds.
+func TestTrap09PaceFindsLimit(t *testing.T) {
 	const most = 20
 	for _, allows := range []float64{0.15, 0.5, 2, 10, 100} {
 		t.Run(fmt.Sprint(allows), func(t *testing.T) {
@@ -102,8 +102,8 @@ func TestTrap09PaceFindsWhatAnOperatorAllows(t *testing.T) {
 	}
 }
 
-// TestAPaceKeepsItsCap: nothing that the logs answer makes it faster.
-func TestAPaceKeepsItsCap(t *testing.T) {
+// No replies raise the rate above its maximum.
+func TestPaceKeepsMaximum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var workers sync.WaitGroup
@@ -124,8 +124,8 @@ func TestAPaceKeepsItsCap(t *testing.T) {
 	})
 }
 
-// TestRetryAfterSilencesAllShards: for as long as it says, within reason.
-func TestRetryAfterSilencesAllShards(t *testing.T) {
+// Retry-After stops requests to all logs of the operator for that long, up to a bound.
+func TestRetryAfterStopsAllShards(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		time.Second: time.Second, 90 * time.Second: 90 * time.Second, 48 * time.Hour: 10 * time.Minute,
 	} {
@@ -157,9 +157,9 @@ func wait(t *testing.T, l *ctlog.LogPace) (waited time.Duration) {
 	return time.Since(begun)
 }
 
-// TestRetryAfterAsADate: over HTTP, as servers in Go write it, and for another log of the
-// operator.
-func TestRetryAfterAsADate(t *testing.T) {
+// Retry-After may be a date, over HTTP as servers in Go write it, and applies to another
+// log of the operator.
+func TestRetryAfterDate(t *testing.T) {
 	t.Parallel()
 	var busy atomic.Pointer[time.Time]
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -207,8 +207,9 @@ func TestRetryAfterAsADate(t *testing.T) {
 	}
 }
 
-// TestALogOfErrorsIsAskedSeldom: whatever the error is, and however many ask.
-func TestALogOfErrorsIsAskedSeldom(t *testing.T) {
+// A log that gives only errors gets few requests, whatever the errors are and however many
+// goroutines ask.
+func TestFailingLogGetsFewRequests(t *testing.T) {
 	for name, fails := range map[string]error{
 		"500":         &ctlog.StatusError{Code: 500},
 		"503":         &ctlog.StatusError{Code: 503},
@@ -266,9 +267,9 @@ func TestALogOfErrorsIsAskedSeldom(t *testing.T) {
 	}
 }
 
-// TestADeadShardDoesNotStarveItsSiblings: it does for two minutes at most, where
-// what it answers might mean the whole operator.
-func TestADeadShardDoesNotStarveItsSiblings(t *testing.T) {
+// A dead shard slows the other logs of its operator for two minutes at most, while its
+// errors may concern them all.
+func TestDeadShardDoesNotSlowOthers(t *testing.T) {
 	for name, fails := range map[string]error{
 		"500":                  &ctlog.StatusError{Code: 500},
 		"503":                  &ctlog.StatusError{Code: 503},
@@ -307,7 +308,7 @@ func TestADeadShardDoesNotStarveItsSiblings(t *testing.T) {
 	}
 }
 
-// TestShardsTakeTurns: one that has much to read does not keep another waiting.
+// A log with much to read does not keep another one waiting.
 func TestShardsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -325,9 +326,8 @@ func TestShardsTakeTurns(t *testing.T) {
 	})
 }
 
-// TestTrap10SlowRepliesAreNoReasonToAskLess: a log that takes half a minute for
-// each reply does not become faster by being asked less.
-func TestTrap10SlowRepliesAreNoReasonToAskLess(t *testing.T) {
+// The rate of a log that takes half a minute for each reply stays as it is.
+func TestTrap10SlowRepliesKeepRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var workers sync.WaitGroup
@@ -349,8 +349,7 @@ func TestTrap10SlowRepliesAreNoReasonToAskLess(t *testing.T) {
 	})
 }
 
-// TestRisingLatencySlowsDown: a log that answers ever more slowly is overloaded,
-// perhaps by us.
+// A log that answers more and more slowly gets fewer requests.
 func TestRisingLatencySlowsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := ctlog.NewPace(20).Log()
@@ -373,8 +372,8 @@ func TestRisingLatencySlowsDown(t *testing.T) {
 	})
 }
 
-// TestAPaceEndsWithItsContext: also while a log is silenced.
-func TestAPaceEndsWithItsContext(t *testing.T) {
+// Wait ends with its context, also during Retry-After.
+func TestWaitEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := ctlog.NewPace(1).Log()
 		wait(t, p)

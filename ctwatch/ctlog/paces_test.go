@@ -9,7 +9,7 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// Logs share a rate by operator, and by host where the operator is unknown.
+// Logs share a rate by operator, and by host if the operator is unknown.
 func TestPacesGroupLogsByOperator(t *testing.T) {
 	p := ctlog.NewPaces(3)
 	for _, l := range []ctwatch.Log{

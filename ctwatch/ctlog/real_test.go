@@ -59,8 +59,8 @@ const (
 	argon2020      = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6Tx2p1yKY4015NyIYvdrk36es0uAc1zA4PQ+TGRY+3ZjUTIYY9Wyu+3q/147JG4vNVKLtDWarZwVqGkg6lAYzA=="
 )
 
-// TestRealCheckpoint reads a checkpoint with four signature lines, of which one
-// is too short and under the log's own name.
+// A real checkpoint has four signature lines, of which one is too short and under the
+// log's own name.
 func TestRealCheckpoint(t *testing.T) {
 	raw := readReal(t, "sycamore2026h1-signed-note.txt")
 	der, v := key(t, sycamore2026h1)
@@ -136,8 +136,8 @@ func TestRealSTH(t *testing.T) {
 	}
 }
 
-// TestRealTiles reads the data tiles of a real log from files, and compares the
-// leaf hashes, and the ranges over them, with the log's hash tiles.
+// The leaf hashes of a real log's data tiles, and the ranges over them, agree with its
+// hash tiles.
 func TestRealTiles(t *testing.T) {
 	dir := real(t, "navigli2025h2")
 	der, _ := key(t, sycamore2026h1) // any: no tree head is at hand

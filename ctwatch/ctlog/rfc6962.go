@@ -80,20 +80,20 @@ func (l *rfc6962Log) Fetch(ctx context.Context, start, end, size uint64) (*Chunk
 	return c, nil
 }
 
-// parseEntries reads the reply of get-entries that is in buf, of between 1 and most
-// entries, and returns how many there are.
+// parseEntries parses the reply of get-entries in buf. It has between 1 and most entries, and
+// their number is returned.
 func parseEntries(buf *buffer, path string, start, most uint64) (*Chunk, uint64, error) {
 	src := source{path: path, want: "a MerkleTreeLeaf in base64 for each entry", body: buf.body}
 	spans, err := findEntries(buf.body, buf.spans, most)
 	if err == nil && len(spans) == 0 {
-		err = errors.New("the log gave no entries, though its tree head says there are")
+		err = errors.New("the log gave no entries, although its tree head has them")
 	}
 	if err != nil && bytes.Contains(buf.body, []byte(`"entries"`)) {
 		src.end = start + most
 		return nil, 0, src.wrong(start, err)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: the log's front end may have answered in its place", err)
+		return nil, 0, fmt.Errorf("%w: a front end may have answered instead of the log", err)
 	}
 	buf.spans = spans
 	i := 0
@@ -131,8 +131,8 @@ func parseEntries(buf *buffer, path string, start, most uint64) (*Chunk, uint64,
 	return &Chunk{Start: start, Bytes: int64(len(buf.body)), source: src, buf: buf, decode: decode}, uint64(len(spans)), nil
 }
 
-// decodeExtraData reads extra_data (§4.6) from base64: the chain of a
-// certificate, or a PrecertChainEntry.
+// decodeExtraData decodes extra_data (§4.6): the chain of a certificate, or a
+// PrecertChainEntry.
 func decodeExtraData(b64 []byte, precert bool) (Extra, error) {
 	var x Extra
 	b64, err := plain(b64)
@@ -163,8 +163,8 @@ func decodeExtraData(b64 []byte, precert bool) (Extra, error) {
 	return x, nil
 }
 
-// Prefix implements Log with an audit proof of entry n-1 in the tree of size n: the
-// siblings on the way up from the last leaf are the compact range of all before it.
+// Prefix implements Log with an audit proof of entry n-1 in the tree of size n: the siblings
+// on the path from the last leaf are the compact range of all leaves before it.
 func (l *rfc6962Log) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (ctwatch.Tree, error) {
 	if n == 0 {
 		return ctwatch.Tree{}, nil
@@ -209,9 +209,9 @@ func (l *rfc6962Log) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (c
 	return t, nil
 }
 
-// auditPath fetches the audit path of the last leaf in the tree of size n
-// (§4.5), from the leaf upwards. A log that has the same leaf twice names the
-// first; get-entry-and-proof (§4.8), which not every log offers, asks by index.
+// auditPath fetches the audit path of the last leaf in the tree of size n (§4.5), from the
+// leaf upwards. If a log has the same leaf twice it returns the first;
+// get-entry-and-proof (§4.8), which some logs lack, takes an index.
 func (l *rfc6962Log) auditPath(ctx context.Context, n uint64, leaf ctwatch.Hash) (proof [][]byte, from source, err error) {
 	if n == 1 {
 		return nil, from, nil
@@ -236,7 +236,7 @@ func (l *rfc6962Log) auditPath(ctx context.Context, n uint64, leaf ctwatch.Hash)
 	}
 	if err2 != nil {
 		if err == nil {
-			err = fmt.Errorf("get-proof-by-hash spoke of entry %d, not of %d", reply.LeafIndex, n-1)
+			err = fmt.Errorf("get-proof-by-hash returned entry %d, not %d", reply.LeafIndex, n-1)
 		}
 		return nil, from, fmt.Errorf("audit proof of entry %d: %w", n-1, errors.Join(err, err2))
 	}
@@ -265,24 +265,24 @@ func (l *rfc6962Log) Extends(ctx context.Context, head ctwatch.Head, size uint64
 		return fmt.Errorf("consistency proof from %d to %d: %w", size, head.Size, err)
 	}
 	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, size, head.Size, reply.Consistency, root[:], head.Root[:]); err != nil {
-		// The library's error holds hashes as lists of numbers, and is no use to people.
+		// The library's error has hashes as lists of numbers.
 		return &InconsistencyError{Size: size, Root: root, Head: head, Err: errors.New("the log's consistency proof does not lead from one root to the other")}
 	}
 	return nil
 }
 
-// Issuer implements Log: an RFC 6962 log gives whole certificates, in extra_data.
+// Issuer implements Log. An RFC 6962 log has whole certificates, in extra_data.
 func (l *rfc6962Log) Issuer(context.Context, ctwatch.Hash) ([]byte, error) {
-	return nil, errors.New("an RFC 6962 log names no issuers by fingerprint")
+	return nil, errors.New("an RFC 6962 log has no fingerprints of issuers")
 }
 
-// query writes the path of a call with two numbers.
+// query returns the path of a call with two numbers.
 func query(call, k1 string, v1 uint64, k2 string, v2 uint64) string {
 	return "ct/v1/" + call + "?" + k1 + "=" + strconv.FormatUint(v1, 10) + "&" + k2 + "=" + strconv.FormatUint(v2, 10)
 }
 
-// checkHashes refuses a proof whose nodes are no hashes, or which is longer than
-// any tree is high.
+// checkHashes returns an error if the nodes of a proof are not hashes, or if it is longer
+// than any tree is high.
 func checkHashes(path [][]byte) error {
 	if len(path) > 64 {
 		return fmt.Errorf("audit proof of %d nodes", len(path))

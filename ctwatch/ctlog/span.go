@@ -5,45 +5,42 @@ import (
 	"sync"
 )
 
-// The numbers of a spanLearner. Most logs give up to 256 or about 1,000 entries in a
-// reply, some 32; replies of many do not cross a multiple of what they give.
+// The settings of a spanLearner. Most logs give up to 256 or about 1,000 entries in a reply,
+// some 32. Replies of many logs do not cross a multiple of that number.
 const (
 	firstSpan = 256
 	maxSpan   = 1024
-	// maxSpanBytes bounds the reply that a larger span is expected to bring: it
-	// saves a request, but several are held in memory for each log.
+	// maxSpanBytes bounds the expected reply to a larger span, which saves a request but
+	// takes memory.
 	maxSpanBytes = 2 << 20
-	// firstTry is after how many full replies more is tried; each try that fails
-	// makes the next one eight times as rare, until it is lastTry.
+	// firstTry is after how many full replies a larger span is tried. Each failure makes the
+	// next try eight times as rare, up to lastTry.
 	firstTry = 16
 	lastTry  = firstTry * 8 * 8 * 8
-	// patience is how many shorter replies of other lengths it takes to forget a
-	// short one.
+	// patience is how many shorter replies of other lengths end the effect of a short one.
 	patience = 4
 )
 
-// A spanLearner knows the span of a log, which is the most entries that one of its
-// replies holds, as replies teach it.
+// A spanLearner learns the span of a log from its replies: the most entries in one reply.
 //
-// It falls to the length of a reply too short for a span when a second one, to another start, has
-// the same length or ends at a multiple of it, and none in between was longer: that
-// is the log's limit. Spans are aligned to it from then on, as logs need whose
-// replies end at its multiples. Replies that are short for a passing reason do not
-// agree, and change nothing.
+// The span falls to the length of a short reply if a second one, from another start, has the
+// same length or ends at a multiple of it, and no reply in between was longer: that is the
+// log's limit. From then on spans are aligned to it, since the replies of some logs end at
+// its multiples. Replies that are short for another reason do not agree, and change nothing.
 //
-// It rises to the next power of two after some replies as long as it; after ever more
-// of them where the log turned out to give no more. At worst a few of a thousand
-// requests are wasted so, and it does not swing.
+// The span rises to the next power of two after several full replies, and after more and
+// more of them if the log turns out to give no more. At worst this wastes a few of a
+// thousand requests, and the span does not oscillate.
 type spanLearner struct {
 	mu    sync.Mutex
 	size  uint64
-	short shortReply // that may show the limit; of length 0 when there is none
+	short shortReply // that may show the limit; of length 0 if there is none
 	full  int        // replies of a whole span since it last changed
-	try   int        // how many of them there are before more is tried
-	tried uint64     // the size from which more is being tried; 0 if none
+	try   int        // how many of them it takes to try more
+	tried uint64     // the size before the current try; 0 if there is none
 }
 
-// A shortReply is one with fewer entries than were asked for.
+// A shortReply is one with fewer entries than were requested.
 type shortReply struct {
 	length, start uint64
 	others        int // shorter ones since, of other lengths
@@ -58,8 +55,8 @@ func (s *spanLearner) entries() uint64 {
 	return s.size
 }
 
-// learn takes in that a reply to a request for entries from start on held some of
-// those asked for, and its size in bytes.
+// learn updates the span by a reply to a request for entries from start on: how many were
+// requested, how many it has, and its size in bytes.
 func (s *spanLearner) learn(start, asked, got uint64, size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +66,7 @@ func (s *spanLearner) learn(start, asked, got uint64, size int64) {
 	switch {
 	case got >= asked:
 		if asked < s.size {
-			return // too little was asked for to learn from it
+			return // too few were requested to learn anything
 		}
 		if s.tried != 0 {
 			s.tried, s.try = 0, firstTry
@@ -80,15 +77,15 @@ func (s *spanLearner) learn(start, asked, got uint64, size int64) {
 		s.tried, s.full = s.size, 0
 		s.size = 1 << bits.Len64(s.size) // the next power of two
 	case got >= s.size || start%s.size != 0 && start%got != 0:
-		// Asked for before the span fell; or the rest of a span, which ends where
-		// the log's replies do, and whose length says nothing.
+		// Requested before the span fell; or the rest of a span, which ends where the log's
+		// replies end, and whose length shows nothing.
 	case s.agrees(start, got):
 		s.size, s.full, s.short.length = s.short.length, 0, 0
 		if s.tried != 0 { // the log gives no more than it did, or little more
 			s.tried, s.try = 0, min(s.try*8, lastTry)
 		}
 	case s.short.length > got && s.short.others < patience:
-		s.short.others++ // it may be short for a passing reason
+		s.short.others++ // may be short for another reason
 	default:
 		s.short = shortReply{length: got, start: start}
 	}

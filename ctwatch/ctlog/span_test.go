@@ -6,8 +6,7 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestTrap04AlignedRequests: a log whose replies do not cross a boundary is soon
-// asked in rows that do not cross one either.
+// Requests to a log whose replies do not cross a boundary are soon aligned to it.
 func TestTrap04AlignedRequests(t *testing.T) {
 	const size = 1500
 	l, log := start(t, ctlogtest.Options{MaxReply: 100, Align: true}, size)

@@ -26,10 +26,9 @@ func (s *spanLearner) read(entries, most uint64, align bool, every int, entrySiz
 	return requests
 }
 
-// TestTrap04RepliesThatEndAtBoundaries: whatever a log gives at once, and whether
-// or not its replies end at multiples of that, it is asked for no less before long,
-// and for more only once in a while.
-func TestTrap04RepliesThatEndAtBoundaries(t *testing.T) {
+// Whatever a log gives at once, and whether or not its replies end at multiples of that,
+// the span soon reaches it, and larger spans are rarely tried.
+func TestTrap04LearnsSpan(t *testing.T) {
 	const size = 1 << 18
 	for _, entrySize := range []int64{1000, 5000} {
 		largest := uint64(maxSpan) // that is worth its memory
@@ -56,9 +55,9 @@ func TestTrap04RepliesThatEndAtBoundaries(t *testing.T) {
 	}
 }
 
-// TestPassingShortRepliesTeachNothing: a reply in some is cut short for no reason;
-// and what was a limit for a while is none later.
-func TestPassingShortRepliesTeachNothing(t *testing.T) {
+// Replies that are occasionally short do not change the span, nor does a limit that has
+// ended.
+func TestOccasionalShortReplies(t *testing.T) {
 	for _, every := range []int{2, 3, 4, 10, 100} {
 		s := newSpanLearner()
 		s.read(1<<18, 256, true, every, 2500)

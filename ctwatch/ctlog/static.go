@@ -30,7 +30,7 @@ type staticLog struct {
 	failed  map[ctwatch.Hash]failedIssuer
 }
 
-// A failedIssuer is an issuer that the log did not serve when it was asked last.
+// A failedIssuer is an issuer that the log did not serve at the last request.
 type failedIssuer struct {
 	at  time.Time
 	err error
@@ -69,14 +69,14 @@ func (l *staticLog) Head(ctx context.Context) (ctwatch.Head, error) {
 	head.Origin = origin
 	if want := Origin(l.info); want != "" && origin != want {
 		l.warn.Do(func() {
-			l.logger.Warn("checkpoint's origin is not the log's submission prefix; its signature is good, so it is believed",
+			l.logger.Warn("checkpoint's origin is not the log's submission prefix; it is accepted, since its signature is good",
 				"log", l.info.Name, "origin", ctwatch.Printable(origin, 200), "want", want)
 		})
 	}
 	return head, nil
 }
 
-// Origin is the first line that the checkpoints of a static log have
+// Origin returns the first line of a static log's checkpoints
 // (c2sp.org/static-ct-api#checkpoints), by its submission prefix; "" if that is unknown.
 func Origin(l ctwatch.Log) string {
 	_, rest, _ := strings.Cut(l.SubmissionURL, "://")
@@ -105,7 +105,7 @@ func (l *staticLog) Fetch(ctx context.Context, start, end, size uint64) (*Chunk,
 	return c, nil
 }
 
-// tileName is the path of a tile of the given width.
+// tileName returns the path of a tile.
 func tileName(prefix string, n, width uint64) string {
 	if width == tileWidth {
 		return prefix + tilePath(n)
@@ -113,8 +113,8 @@ func tileName(prefix string, n, width uint64) string {
 	return fmt.Sprintf("%s%s.p/%d", prefix, tilePath(n), width)
 }
 
-// tile fetches a tile of the given width, into buf. A partial tile may be gone as soon as
-// the full one exists, which begins with the same bytes.
+// tile fetches a tile of the given width into buf. A log may delete a partial tile once the
+// full one exists, which begins with the same bytes.
 func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, limit int64, buf *buffer) error {
 	err := l.get.getInto(ctx, tileName(prefix, n, width), limit, buf)
 	if width < tileWidth && isStatus(err, http.StatusNotFound, http.StatusGone, http.StatusForbidden) {
@@ -125,8 +125,8 @@ func (l *staticLog) tile(ctx context.Context, prefix string, n, width uint64, li
 	return err
 }
 
-// tilePath writes a tile's index as groups of three digits, all but the last
-// beginning with an x (c2sp.org/tlog-tiles#parameters).
+// tilePath returns a tile's index as groups of three digits, all but the last with a leading
+// x (c2sp.org/tlog-tiles#parameters).
 func tilePath(n uint64) string {
 	s := fmt.Sprintf("%03d", n%1000)
 	for n /= 1000; n > 0; n /= 1000 {
@@ -150,7 +150,7 @@ func (l *staticLog) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (ct
 	tr := &tileReader{ctx: ctx, log: l}
 	hs, err := tlog.TileHashReader(tlog.Tree{N: int64(head.Size), Hash: tlog.Hash(head.Root)}, tr).ReadHashes(indexes)
 	if err != nil {
-		if tr.err == nil { // every tile came, so it is what they say that is wrong
+		if tr.err == nil { // all tiles were fetched, so their content is wrong
 			err = tr.wrong(head)
 		}
 		return ctwatch.Tree{}, fmt.Errorf("tree of the first %d entries: %w", n, err)
@@ -162,8 +162,8 @@ func (l *staticLog) Prefix(ctx context.Context, n uint64, head ctwatch.Head) (ct
 	return t, nil
 }
 
-// Extends implements Log: tiles that are authenticated against the head give the
-// root that the smaller tree must have.
+// Extends implements Log with hash tiles, authenticated against the head: they give the root
+// that the smaller tree must have.
 func (l *staticLog) Extends(ctx context.Context, head ctwatch.Head, size uint64, root ctwatch.Hash) error {
 	if size > head.Size {
 		return fmt.Errorf("a tree of size %d cannot extend one of size %d", head.Size, size)
@@ -181,13 +181,13 @@ func (l *staticLog) Extends(ctx context.Context, head ctwatch.Head, size uint64,
 		}
 	}
 	if root != want {
-		return &InconsistencyError{Size: size, Root: root, Head: head, Err: fmt.Errorf("by the log's tiles its root is %v", want)}
+		return &InconsistencyError{Size: size, Root: root, Head: head, Err: fmt.Errorf("the log's tiles give the root %v", want)}
 	}
 	return nil
 }
 
-// Issuer implements Log. A certificate that is known from any log is not asked for, and
-// one that the log failed to serve only again after a while.
+// Issuer implements Log. It does not request a certificate that is known from any log, and
+// waits before it requests again what the log failed to serve.
 func (l *staticLog) Issuer(ctx context.Context, fingerprint ctwatch.Hash) ([]byte, error) {
 	der, err := l.issuers.Get(ctx, fingerprint)
 	if err != nil || der != nil {

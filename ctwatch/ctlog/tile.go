@@ -8,7 +8,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// staticExtra is what stands in a TileLeaf behind the TimestampedEntry.
+// staticExtra is what follows the TimestampedEntry in a TileLeaf.
 type staticExtra struct {
 	precert []byte
 	chain   []byte // fingerprints of the chain, 32 bytes each
@@ -22,18 +22,18 @@ func (x staticExtra) decode() Extra {
 	return e
 }
 
-// parseTile reads the data tile (c2sp.org/static-ct-api#log-entries) in buf, whose
-// first entry has index first, and yields its entries [start, end). A tile is a row of
+// parseTile parses the data tile (c2sp.org/static-ct-api#log-entries) in buf, whose first
+// entry has index first, and returns its entries [start, end). A tile is a sequence of
 //
 //	TimestampedEntry timestamped_entry;
 //	precert: opaque pre_certificate<1..2^24-1>;
 //	Fingerprint certificate_chain<0..2^16-1>;
 //
-// of which the first entry that cannot be delimited makes the rest unreadable.
+// and cannot be read after the first entry that cannot be delimited.
 func parseTile(buf *buffer, path string, first, start, end uint64) (*Chunk, error) {
 	src := source{path: path, want: fmt.Sprintf("the entries from %d on, each with its own index", first), body: buf.body, end: end}
-	if utf8.Valid(buf.body[:min(len(buf.body), 1<<10)]) { // which no entry is
-		return nil, fmt.Errorf("%s: not a data tile but text: the log's front end may have answered in its place", path)
+	if utf8.Valid(buf.body[:min(len(buf.body), 1<<10)]) { // no entry is
+		return nil, fmt.Errorf("%s is text, not a data tile: a front end may have answered instead of the log", path)
 	}
 	rest := buf.body
 	index := first
@@ -47,7 +47,7 @@ func parseTile(buf *buffer, path string, first, start, end uint64) (*Chunk, erro
 	decode := func(e *Entry) (bool, error) {
 		if index == end {
 			if end%tileWidth == 0 && len(rest) > 0 {
-				return false, fmt.Errorf("%d bytes behind the last entry of the tile", len(rest))
+				return false, fmt.Errorf("%d bytes after the last entry of the tile", len(rest))
 			}
 			return false, nil
 		}
@@ -61,8 +61,8 @@ func parseTile(buf *buffer, path string, first, start, end uint64) (*Chunk, erro
 	return &Chunk{Start: start, Bytes: int64(len(buf.body)), source: src, buf: buf, decode: decode}, nil
 }
 
-// parseTileLeaf reads the TileLeaf at the beginning of b into e, whose index is
-// set, and returns what follows it.
+// parseTileLeaf parses the TileLeaf at the start of b into e, whose index is set, and returns
+// what follows it.
 func (e *Entry) parseTileLeaf(b []byte) (rest []byte, err error) {
 	extensions, rest, err := e.parseTimestamped(b)
 	if err != nil {
@@ -80,7 +80,7 @@ func (e *Entry) parseTileLeaf(b []byte) (rest []byte, err error) {
 		return nil, errShort
 	}
 	if len(e.static.chain)%len(ctwatch.Hash{}) != 0 {
-		return nil, fmt.Errorf("chain of %d bytes is no row of fingerprints", len(e.static.chain))
+		return nil, fmt.Errorf("chain of %d bytes is not a list of fingerprints", len(e.static.chain))
 	}
 	return rest, nil
 }
@@ -88,8 +88,8 @@ func (e *Entry) parseTileLeaf(b []byte) (rest []byte, err error) {
 // extensionLeafIndex is the type of the leaf_index extension, a uint40.
 const extensionLeafIndex = 0
 
-// checkLeafIndex compares the index that an entry carries in its extensions with
-// the place it was found at. Entries archived from RFC 6962 logs carry none.
+// checkLeafIndex compares the index in an entry's extensions with that of its place. Entries
+// archived from RFC 6962 logs have none.
 //
 //	struct { ExtensionType type; opaque data<0..2^16-1>; } Extension
 func checkLeafIndex(extensions []byte, index uint64) error {
@@ -104,14 +104,14 @@ func checkLeafIndex(extensions []byte, index uint64) error {
 			continue
 		}
 		if len(data) != 5 {
-			return errors.New("leaf_index extension is not of 5 bytes")
+			return errors.New("the leaf_index extension does not have 5 bytes")
 		}
 		var got uint64
 		for _, c := range data {
 			got = got<<8 | uint64(c)
 		}
 		if got != index {
-			return fmt.Errorf("the entry says it has index %d", got)
+			return fmt.Errorf("the entry has index %d", got)
 		}
 	}
 	return nil

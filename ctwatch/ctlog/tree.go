@@ -16,9 +16,8 @@ func ranges() *compact.RangeFactory {
 	return &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
 }
 
-// Root returns the root hash of a tree (RFC 6962 §2.1), from its compact range.
-// The range of a tree of size n has as many hashes as n has bits set; any other
-// number is an error.
+// Root returns the root hash of a tree (RFC 6962 §2.1), from its compact range. The range of
+// a tree of size n has as many hashes as n has bits set; another number is an error.
 func Root(t ctwatch.Tree) (ctwatch.Hash, error) {
 	if t.Size == 0 {
 		return ctwatch.Hash(rfc6962.DefaultHasher.EmptyRoot()), nil
@@ -57,14 +56,12 @@ func Merge(start, mid uint64, left []ctwatch.Hash, end uint64, right []ctwatch.H
 	return asHashes(l.Hashes()), nil
 }
 
-// RangeOf computes the compact range over the entries whose leaf hashes are given,
-// the first of them at index start. It overwrites leaves, which saves it a copy
-// of every hash on the way.
+// RangeOf returns the compact range of entries from index start on, by their leaf hashes. It
+// overwrites leaves, to save copies.
 func RangeOf(start uint64, leaves []ctwatch.Hash) []ctwatch.Hash {
 	var out []ctwatch.Hash
 	for len(leaves) > 0 {
-		// The largest perfect subtree that begins here: no larger than its
-		// alignment allows, nor than what is left.
+		// The largest perfect subtree that begins here, by alignment and by what is left.
 		n := uint64(1) << (bits.Len64(uint64(len(leaves))) - 1)
 		if start != 0 {
 			n = min(n, start&-start)
@@ -75,7 +72,7 @@ func RangeOf(start uint64, leaves []ctwatch.Hash) []ctwatch.Hash {
 	return out
 }
 
-// fold computes the root over a power of two of leaf hashes, in place.
+// fold returns the root over a power of two of leaf hashes. It overwrites them.
 func fold(h []ctwatch.Hash) ctwatch.Hash {
 	var buf [1 + 2*sha256.Size]byte
 	buf[0] = rfc6962.RFC6962NodeHashPrefix

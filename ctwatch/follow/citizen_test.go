@@ -42,9 +42,9 @@ func (r *rig) polls(n int) {
 	r.until("more polls", func() bool { return r.log.Requests(ctlogtest.Heads) >= before+n })
 }
 
-// TestFewRequestsDuringAnyFault: on average over the fault, with the numbers of the
-// daemon, and the truth is reached after it. The faults last at the same time, each
-// in a log of its own.
+// Whatever fault lasts, the log gets few requests on average, with the daemon's settings,
+// and is read in full afterwards. The faults last at the same time, each in a log of its
+// own.
 func TestFewRequestsDuringAnyFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestFewRequestsDuringAnyFault(t *testing.T) {
 	})
 }
 
-// TestTrap09OneOperatorTwoShards: what one log says of its operator's load holds
-// for the other, and both are read in full.
+// When one log refuses requests, the pace of its operator slows down for the other log
+// too, and both are read in full.
 func TestTrap09OneOperatorTwoShards(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -126,9 +126,8 @@ func TestTrap09OneOperatorTwoShards(t *testing.T) {
 	})
 }
 
-// TestTrap10SlowRepliesAreWaitedFor: nothing is asked for twice, and several
-// replies are waited for at once.
-func TestTrap10SlowRepliesAreWaitedFor(t *testing.T) {
+// Slow replies are awaited, several at once, and nothing is requested twice.
+func TestTrap10WaitsForSlowReplies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
@@ -150,7 +149,7 @@ func TestTrap10SlowRepliesAreWaitedFor(t *testing.T) {
 
 var partial = regexp.MustCompile(`\.p/\d+$`)
 
-// tiles returns how often each data tile was asked for since a number of requests.
+// tiles returns how often each data tile was requested since a number of requests.
 func (r *rig) tiles(since int) (all map[string]int, partials int) {
 	all = make(map[string]int)
 	for _, h := range r.log.Recent(ctlogtest.Entries)[since:] {
@@ -161,8 +160,8 @@ func (r *rig) tiles(since int) (all map[string]int, partials int) {
 	return all, partials
 }
 
-// TestTrap12PartialTilesAreReadOncePerHead: and not with every poll; and a poll
-// that finds nothing new asks for nothing.
+// A partial tile is read once for each new head, not at every poll. A poll without a new
+// head requests no entries.
 func TestTrap12PartialTilesAreReadOncePerHead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,21 +178,21 @@ func TestTrap12PartialTilesAreReadOncePerHead(t *testing.T) {
 		all, partials := r.tiles(0)
 		for path, n := range all {
 			if n > 1 {
-				t.Errorf("%s was asked for %d times", path, n)
+				t.Errorf("%s was requested %d times", path, n)
 			}
 		}
 		if partials > heads-2 {
 			t.Errorf("%d partial tiles for %d tree heads, of which two fill a tile", partials, heads)
 		}
 		if n := r.log.Requests(ctlogtest.Proofs); n > 0 {
-			t.Errorf("%d hash tiles were asked for, though everything was read", n)
+			t.Errorf("%d hash tiles were requested, though everything was read", n)
 		}
 	})
 }
 
-// TestTrap12ATailCanWait: with a TailWait, what only makes the partial tile longer
-// is read when it is so old, and at once when it fills the tile.
-func TestTrap12ATailCanWait(t *testing.T) {
+// With a TailWait, entries that only make the partial tile longer are read when they are
+// that old, and at once when the tile is full.
+func TestTrap12TailWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
@@ -231,13 +230,13 @@ func TestTrap12ATailCanWait(t *testing.T) {
 			t.Errorf("a full tile was read only after %v", took)
 		}
 		if n := r.log.Requests(ctlogtest.Proofs); n > 0 {
-			t.Errorf("%d hash tiles were asked for", n)
+			t.Errorf("%d hash tiles were requested", n)
 		}
 	})
 }
 
-// TestTrap12APartialTileThatIsGone is read from the full one.
-func TestTrap12APartialTileThatIsGone(t *testing.T) {
+// A partial tile that the log no longer serves is read from the full tile.
+func TestTrap12PartialTileGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})

@@ -11,7 +11,7 @@ import (
 	"ctwatch/ctwatch/follow"
 )
 
-// TestClock: the local clock is right if most of the logs that sign tree heads say so.
+// The local clock is right if most of the logs that sign tree heads agree with it.
 func TestClock(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	type head struct {
@@ -49,7 +49,7 @@ func TestClock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := follow.Clock{Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 			for _, h := range tt.heads {
-				c.Head(ctwatch.Log{ID: ctwatch.LogID{h.log}, State: h.state}, ctwatch.Head{Timestamp: now.Add(-h.age)})
+				c.Observe(ctwatch.Log{ID: ctwatch.LogID{h.log}, State: h.state}, ctwatch.Head{Timestamp: now.Add(-h.age)})
 			}
 			err := c.Check()
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -59,8 +59,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// TestClockIsLoggedOnce: that the clock is wrong is an error in the log, once until it
-// is right again.
+// A wrong clock is logged once as an error, and once when it is right again.
 func TestClockIsLoggedOnce(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	var logs bytes.Buffer
@@ -68,7 +67,7 @@ func TestClockIsLoggedOnce(t *testing.T) {
 	c := follow.Clock{Now: func() time.Time { return local }, Logger: slog.New(slog.NewTextHandler(&logs, nil))}
 	for range 3 {
 		now = now.Add(time.Second)
-		c.Head(ctwatch.Log{}, ctwatch.Head{Timestamp: now})
+		c.Observe(ctwatch.Log{}, ctwatch.Head{Timestamp: now})
 	}
 	if offset, known := c.Offset(); !known || offset < 23*time.Hour {
 		t.Errorf("offset %v, %v", offset, known)
@@ -76,7 +75,7 @@ func TestClockIsLoggedOnce(t *testing.T) {
 	local = now
 	for range 3 {
 		now, local = now.Add(time.Second), local.Add(time.Second)
-		c.Head(ctwatch.Log{}, ctwatch.Head{Timestamp: now})
+		c.Observe(ctwatch.Log{}, ctwatch.Head{Timestamp: now})
 	}
 	if n, m := strings.Count(logs.String(), "level=ERROR"), strings.Count(logs.String(), "level=INFO"); n != 1 || m != 1 {
 		t.Errorf("%d errors and %d times well again, want 1 and 1:\n%s", n, m, logs.String())

@@ -10,13 +10,13 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// searchTime bounds the search for the entry that is to blame: the alarm is worth
-// more than its details.
+// searchTime bounds the search for the bad entry: the alarm must not wait long for its
+// details.
 const searchTime = time.Minute
 
-// alarm tells that the tree rebuilt from the log's entries is no part of the tree
-// it signed, and which entry is to blame, if that can be found.
-func (f *Follower) alarm(ctx context.Context, head ctwatch.Head, tree ctwatch.Tree, root ctwatch.Hash, cause error) error {
+// reportMismatch reports that the tree rebuilt from the log's entries is not part of the
+// tree it signed, and which entry is bad, if that can be found.
+func (f *Follower) reportMismatch(ctx context.Context, head ctwatch.Head, tree ctwatch.Tree, root ctwatch.Hash, cause error) error {
 	fault := ctwatch.Fault{
 		Cause:  ctwatch.CauseRootMismatch,
 		Detail: fmt.Sprintf("entries %d to %d do not hash to the root it signed for size %d", f.verified.Size, tree.Size-1, head.Size),
@@ -25,13 +25,13 @@ func (f *Follower) alarm(ctx context.Context, head ctwatch.Head, tree ctwatch.Tr
 			Computed: &ctwatch.EvidenceRoot{Size: tree.Size, Root: root},
 		},
 	}
-	// The search asks for everything once more, so it is done once: a fault that
-	// lasts is not told again.
+	// The search requests everything again, so it is done once: a fault that persists is
+	// not reported again.
 	var entry *ctwatch.EvidenceEntry
 	var err error
 	if !f.searched {
 		sctx, cancel := context.WithTimeout(ctx, searchTime)
-		entry, err = f.blame(sctx, head, tree.Size)
+		entry, err = f.findBadEntry(sctx, head, tree.Size)
 		cancel()
 		f.searched = err == nil
 	}
@@ -39,23 +39,22 @@ func (f *Follower) alarm(ctx context.Context, head ctwatch.Head, tree ctwatch.Tr
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		f.Logger.Warn("the entry to blame was not found", "log", f.name, "error", err)
+		f.Logger.Warn("the bad entry was not found", "log", f.name, "error", err)
 	case entry != nil:
 		fault.Evidence.Entry = entry
 		fault.Detail = fmt.Sprintf("entry %d is not what it signed for size %d", entry.Index, head.Size)
 	}
-	if err := f.misbehaved(ctx, fault, cause); isRecorder(err) {
+	if err := f.reportFault(ctx, fault, cause); isRecorder(err) {
 		return err
 	}
 	return nil
 }
 
-// blame reads the entries from the verified position to end once more and finds
-// the first which is not in head's tree, by bisection: a prefix of the tree that
-// the log can prove has no such entry. It returns nil where no entry can be
-// blamed: the second reading verifies, or the head extends nothing of what it
-// should.
-func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*ctwatch.EvidenceEntry, error) {
+// findBadEntry reads the entries from the verified position to end again and finds the
+// first that is not in head's tree, by bisection: a prefix of the tree that the log can
+// prove has no such entry. It returns nil if there is none: the second reading verifies, or
+// the head does not even extend the verified tree.
+func (f *Follower) findBadEntry(ctx context.Context, head ctwatch.Head, end uint64) (*ctwatch.EvidenceEntry, error) {
 	good := f.verified
 	var leaves []ctwatch.Hash
 	for at := good.Size; at < end; {
@@ -116,7 +115,7 @@ func (f *Follower) blame(ctx context.Context, head ctwatch.Head, end uint64) (*c
 		}
 	}
 	if lo == 0 {
-		// Not one entry is proven: it may as well be the head that is wrong.
+		// No entry is proven: the head may be wrong instead.
 		return nil, nil
 	}
 	c, err := f.log.Fetch(ctx, lo, lo+1, head.Size)

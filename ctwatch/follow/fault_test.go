@@ -7,10 +7,9 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestALogThatLiesIsFoundOut: each lie is told once, with the evidence, nothing
-// is verified on the strength of it, no match is lost through it, and when the
-// log is honest again the truth is reached.
-func TestALogThatLiesIsFoundOut(t *testing.T) {
+// Each lie is reported once, with evidence. It verifies nothing and loses no match, and
+// when the log is honest again everything verifies.
+func TestLyingLogIsReported(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault func(old ctwatch.Head) ctlogtest.Fault
 		cause map[string]bool
@@ -67,7 +66,7 @@ func TestALogThatLiesIsFoundOut(t *testing.T) {
 					t.Errorf("blamed: %+v, want entry %d", ev.Entry, test.entry)
 				}
 				if test.entry == 0 && ev.Entry != nil {
-					t.Errorf("entry %d was blamed, which is innocent", ev.Entry.Index)
+					t.Errorf("entry %d was blamed, but is good", ev.Entry.Index)
 				}
 				// More polls tell no more of the same.
 				before := r.log.Requests(ctlogtest.Heads)
@@ -75,13 +74,13 @@ func TestALogThatLiesIsFoundOut(t *testing.T) {
 				if s := r.status(); s.Verified != old.Size || s.Healthy {
 					t.Errorf("verified %d, healthy %v; want %d and false", s.Verified, s.Healthy, old.Size)
 				}
-				told := make(map[string]int)
+				reports := make(map[string]int)
 				for _, e := range r.of(ctwatch.LogMisbehaved) {
-					told[e.Data.Evidence.Cause]++
+					reports[e.Data.Evidence.Cause]++
 				}
-				for cause, n := range told {
+				for cause, n := range reports {
 					if n > 1 {
-						t.Errorf("%s was told %d times", cause, n)
+						t.Errorf("%s was reported %d times", cause, n)
 					}
 				}
 
@@ -90,7 +89,7 @@ func TestALogThatLiesIsFoundOut(t *testing.T) {
 				size := r.publish().Size
 				r.verified(size)
 				if n := r.issued()[id]; n != 1 {
-					t.Errorf("the certificate logged afterwards was told of %d times", n)
+					t.Errorf("the certificate logged afterwards was reported %d times", n)
 				}
 				r.until("to be healthy", func() bool { return r.status().Healthy })
 				for c, err := range r.all() {
@@ -108,9 +107,9 @@ func TestALogThatLiesIsFoundOut(t *testing.T) {
 	}
 }
 
-// TestAMatchBehindALieIsTold: the entries that a log serves are read on though
-// they do not verify, and what matches is told as unverified.
-func TestAMatchBehindALieIsTold(t *testing.T) {
+// Entries that do not verify are read anyway, and matches among them are reported as
+// unverified.
+func TestMatchAfterBadEntryIsReported(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.log.SetFault(ctlogtest.AlterEntry(5, nil))
@@ -121,7 +120,7 @@ func TestAMatchBehindALieIsTold(t *testing.T) {
 
 		id := r.precert("a." + watched)
 		r.publish()
-		r.until("the match to be told", func() bool { return r.issued()[id] == 1 })
+		r.until("the match to be reported", func() bool { return r.issued()[id] == 1 })
 		c, err := r.db.Certificates.Get(t.Context(), id.String())
 		if err != nil {
 			t.Fatal(err)
@@ -141,9 +140,9 @@ func TestAMatchBehindALieIsTold(t *testing.T) {
 	})
 }
 
-// TestAnAlteredCertificateStaysUnverified: the entry of a watched certificate is
-// altered, and later served as it was signed.
-func TestAnAlteredCertificateStaysUnverified(t *testing.T) {
+// If a log alters the entry of a watched certificate, and later serves it as it was
+// signed, only the latter becomes verified.
+func TestAlteredCertificateStaysUnverified(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(10)
@@ -170,8 +169,8 @@ func TestAnAlteredCertificateStaysUnverified(t *testing.T) {
 	})
 }
 
-// TestStaleHeadIsNoMisbehaviour: a cache that lags serves an old tree head.
-func TestStaleHeadIsNoMisbehaviour(t *testing.T) {
+// A stale cache that serves an old tree head is no misbehavior.
+func TestStaleHeadIsNoMisbehavior(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(100)
@@ -190,9 +189,9 @@ func TestStaleHeadIsNoMisbehaviour(t *testing.T) {
 	})
 }
 
-// TestServingOnlyAnOldHeadIsARollback: unlike a cache, a log that has taken
-// entries back never shows the newer tree head again.
-func TestServingOnlyAnOldHeadIsARollback(t *testing.T) {
+// A log that serves only tree heads smaller than one it signed, unlike a stale cache, has
+// rolled back.
+func TestOnlyOldHeadsAreRollback(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(100)

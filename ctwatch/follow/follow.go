@@ -15,49 +15,47 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// A Recorder keeps what following a log yields. Each call is one transaction. An
-// error means that the store is broken, and ends the follower.
+// A Recorder stores what following a log yields. Each call is one transaction. An error
+// means that the store is broken, and ends the follower.
 type Recorder interface {
-	// Follow registers the log and returns where its reading stands. What was
-	// read but not verified before is to be read again, but for what Keep kept.
+	// Follow registers the log and returns how far it was read. What was not verified is
+	// to be read again, except what Keep kept.
 	Follow(context.Context, ctwatch.Log) (ctwatch.Progress, error)
-	// Start chooses the starting point. A gap that is not "" says why nothing
-	// before it is read.
+	// Start sets the starting point. A gap other than "" is the reason why nothing before
+	// it is read.
 	Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error
-	// AddHead keeps a tree head, and HeadsOfSize returns those kept of one size.
+	// AddHead stores a tree head, and HeadsOfSize returns those of one size.
 	AddHead(context.Context, ctwatch.LogID, ctwatch.Head) error
 	HeadsOfSize(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
-	// Record keeps a batch with all that follows from it, and moves the read position.
+	// Record stores a batch with all that follows from it, and moves the read position.
 	Record(ctx context.Context, b ctwatch.Batch, position uint64) error
-	// Keep keeps, for the next Follow and Rewind, what is known of the entries after
-	// the verified position, and sets the read position.
+	// Keep stores, for the next Follow and Rewind, what is known of the entries after the
+	// verified position, and sets the read position.
 	Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctwatch.Kept) error
 	// EntriesToReread lists entries that are worth reading again now: those whose issuer
-	// is not proven, or whose chain the log did not serve whole. RereadLater notes that
-	// one is, and when to do so next.
+	// is not proven, or whose chain the log did not serve whole. RereadLater records that
+	// one is read again, and when to do so next.
 	EntriesToReread(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error)
 	RereadLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error
-	// AddProof notes what reading a recorded entry again has proven. It moves no
-	// position and verifies no sighting.
+	// AddProof stores what reading a recorded entry again has proven. It moves no position
+	// and verifies no sighting.
 	AddProof(context.Context, ctwatch.LogID, ctwatch.Found) error
-	// Advance moves the verified position; sightings below it are verified now,
-	// if they were met since the last Follow or Rewind, or before the end of a tree
-	// that was kept then.
+	// Advance moves the verified position. Sightings below it are verified if they were
+	// recorded since the last Follow or Rewind, or are in a tree that was kept then.
 	Advance(ctx context.Context, id ctwatch.LogID, t ctwatch.Tree, h ctwatch.Head) error
 	Rewind(context.Context, ctwatch.LogID) error
-	// AddFault tells of a fault, once while it lasts; ClearFaults ends it.
+	// AddFault reports a fault, once while it lasts; ClearFaults ends it.
 	AddFault(context.Context, ctwatch.LogID, ctwatch.Fault) error
 	ClearFaults(context.Context, ctwatch.LogID) error
-	// SetUnhealthy tells why a log cannot be followed as it should be, once until
+	// SetUnhealthy reports why a log cannot be followed as it should be, once until
 	// SetHealthy.
 	SetUnhealthy(ctx context.Context, id ctwatch.LogID, reason string) error
 	SetHealthy(context.Context, ctwatch.LogID) error
-	// SetError says why the last step failed; "" that it did not.
+	// SetError stores why the last step failed; "" if it did not.
 	SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 }
 
-// Options are what a Follower works with. Where nothing else is said, a field is
-// required.
+// Options configure a Follower. A field is required unless its comment says otherwise.
 type Options struct {
 	Reader   *Reader
 	Recorder Recorder
@@ -65,28 +63,28 @@ type Options struct {
 	Now      func() time.Time
 
 	Poll time.Duration // between two tree heads
-	// TailWait is how long entries of a static log that do not fill a tile are
-	// left alone; see the package's comment. The default, 0, is not at all.
+	// TailWait is how long entries of a static log that do not fill a tile may wait; see the
+	// package comment. The default is 0.
 	TailWait time.Duration
-	Start    ctwatch.Start // where to begin in a log never read before
+	Start    ctwatch.Start // in a log that was never read before
 	// Limit is the most entries to read of such a log from its beginning. A longer log
 	// is read from its tree head on, and the gap is recorded. 0 is no limit.
 	Limit uint64
 
-	// Clock learns of each tree head whose signature is good, and says what time it is
-	// by most logs, should the local clock be behind. Optional: without it Now counts.
+	// Clock observes each tree head with a good signature, and overrules a local clock that
+	// is behind most logs. Optional: without it Now counts.
 	Clock *Clock
 
-	// Outages logs when the log cannot be followed, and can be again. Followers share
-	// one; the default tells of this log alone, and at once.
+	// Outages logs when the log cannot be followed, and can be followed again. Followers
+	// share one. By default a line about this log alone is written at once.
 	Outages *Outages
 
-	// OnHead is called with each tree head accepted; optional.
+	// OnHead is called with each accepted tree head. Optional.
 	OnHead func(ctwatch.Head)
 }
 
-// stride is how many entries are read between two proofs: few enough to be read
-// again when they do not verify, and to lose little by a crash.
+// stride is how many entries are read between two proofs: few enough to read again when they
+// do not verify or after a crash.
 const stride = 1 << 16
 
 // A Follower follows one log. Make it with New.
@@ -97,26 +95,26 @@ type Follower struct {
 	name string
 
 	head     *ctwatch.Head // the largest tree head accepted
-	tail     time.Time     // since when entries after it have been left alone; zero when there are none
-	started  bool          // whether a starting point was chosen
+	tail     time.Time     // since when entries after head wait; zero if none do
+	started  bool          // a starting point was chosen
 	position uint64        // entries read
 	verified ctwatch.Tree  // entries proven
-	// tree is rebuilt from all that was read; it has the size of position while
-	// it is intact, that is, while no stride has failed to verify.
+	// tree is rebuilt from all that was read. Its size is position while it is intact: while
+	// every stride has verified.
 	tree   ctwatch.Tree
 	intact bool
-	kept   ctwatch.Tree // what the recorder keeps of tree; the zero Tree if that is nothing
+	kept   ctwatch.Tree // the part of tree that the recorder keeps; zero if none
 
-	begun      time.Time // the current step
-	health     health
-	faulty     bool      // a fault was told and has not ended
-	searched   bool      // for the entry to blame, since the verified position last moved
-	honest     int       // steps in a row without a fault, after one
-	stale      int       // tree heads in a row smaller than head
-	reply      suspicion // of replies that it must not give
-	origin     suspicion // of checkpoints under another name
-	repair     *backoff.ExponentialBackOff
-	nextRepair time.Time
+	begun        time.Time // the current step
+	health       health
+	faulty       bool      // a fault was reported and has not ended
+	searched     bool      // for the bad entry, since the verified position moved last
+	goodSteps    int       // steps in a row without a fault, after one
+	smallerHeads int       // tree heads in a row smaller than head
+	reply        suspicion // of invalid replies
+	origin       suspicion // of checkpoints with another origin
+	repair       *backoff.ExponentialBackOff
+	nextRepair   time.Time
 }
 
 // New returns a follower of the reader's log.
@@ -128,18 +126,18 @@ func New(o Options) *Follower {
 	return &Follower{Options: o, log: o.Reader.Log, id: l.ID, name: l.Name}
 }
 
-// Run follows the log until ctx ends, and then returns nil. An error means that
-// the recorder failed: nothing that the log does ends Run.
+// Run follows the log until ctx ends, and then returns nil. An error means that the recorder
+// failed: nothing that the log does ends Run.
 func (f *Follower) Run(ctx context.Context) error {
 	p, err := f.Recorder.Follow(ctx, f.log.Info())
 	if err != nil {
-		return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
+		return unlessEnded(ctx, fmt.Errorf("log %s: %w", f.name, err))
 	}
-	f.head, f.started, f.faulty, f.health.sick = p.Head, p.Started, p.Fault != "", p.Unhealthy != ""
+	f.head, f.started, f.faulty, f.health.unhealthy = p.Head, p.Started, p.Fault != "", p.Unhealthy != ""
 	f.resume(p)
 	if f.head != nil && f.head.Size == f.verified.Size && f.started {
 		if root, err := ctlog.Root(f.verified); err != nil || root != f.head.Root {
-			f.head = nil // one of two that the log signed for this size, and not the proven one
+			f.head = nil // of two heads that the log signed for this size, not the verified one
 		}
 	}
 
@@ -158,31 +156,31 @@ func (f *Follower) Run(ctx context.Context) error {
 			return fmt.Errorf("log %s: %w", f.name, broken.err)
 		case err != nil:
 			f.Reader.Hooks.failed(err)
-			// A log that answers, and whose entries do not verify, may yet have news.
+			// A log that answers, but whose entries do not verify, may have new ones.
 			if !errors.As(err, &unproven) {
-				wait = max(pause.NextBackOff(), asked(err))
+				wait = max(pause.NextBackOff(), retryAfter(err))
 			}
 			if !failing {
-				f.Outages.began(f.name, err)
+				f.Outages.start(f.name, err)
 			}
 			failing = true
 		default:
 			if failing {
-				f.Outages.ended(f.name)
+				f.Outages.end(f.name)
 			}
 			failing = false
 			pause.Reset()
 		}
 		f.Reader.Pace.Trouble(err != nil && unproven == nil)
-		if err := f.assess(ctx, err); err != nil {
-			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
+		if err := f.updateHealth(ctx, err); err != nil {
+			return unlessEnded(ctx, fmt.Errorf("log %s: %w", f.name, err))
 		}
 		msg := ""
 		if err != nil {
 			msg = ctwatch.Printable(err.Error(), 500)
 		}
 		if err := f.Recorder.SetError(ctx, f.id, msg); err != nil {
-			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
+			return unlessEnded(ctx, fmt.Errorf("log %s: %w", f.name, err))
 		}
 		if f.finished() {
 			f.Logger.Info("log is final and was read to its end", "log", f.name, "size", f.verified.Size)
@@ -194,7 +192,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	}
 }
 
-// An unprovenError says that entries were read, and do not verify.
+// An unprovenError means that entries were read and do not verify.
 type unprovenError struct {
 	from, size uint64 // the first of them, and the size of the tree head
 }
@@ -203,8 +201,8 @@ func (e *unprovenError) Error() string {
 	return fmt.Sprintf("entries from %d on do not verify against the tree head of size %d", e.from, e.size)
 }
 
-// finished reports whether the log is frozen at its final tree head, as the log
-// list has it, and all of it was read and proven: there will never be more.
+// finished reports whether the log is frozen, by the log list, and verified up to its final
+// tree head.
 func (f *Follower) finished() bool {
 	l := f.log.Info()
 	if l.FinalSize == 0 || f.verified.Size != l.FinalSize {
@@ -214,8 +212,8 @@ func (f *Follower) finished() bool {
 	return err == nil && root == l.FinalRoot
 }
 
-// pauses grow from the poll interval, and never far beyond it: a log that comes
-// back is read again soon, and one that stays away is asked seldom.
+// pauses returns pauses that grow from the poll interval, but not far beyond it, so that a
+// log is read soon after it is back.
 func (f *Follower) pauses() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = f.Poll
@@ -223,14 +221,14 @@ func (f *Follower) pauses() *backoff.ExponentialBackOff {
 	return b
 }
 
-// resume takes up where an earlier follower ended. What it had read after the verified
-// position was told but not proven; of that, what was kept is not read again.
+// resume continues where an earlier follower ended. What it read after the verified position
+// is read again, except what was kept.
 func (f *Follower) resume(p ctwatch.Progress) {
 	f.position, f.verified, f.tree, f.intact = p.Verified.Size, p.Verified, p.Verified, true
-	told := strings.Fields(p.Fault)
-	f.reply.told = slices.Contains(told, ctwatch.CauseInvalidReply)
-	f.origin.told = slices.Contains(told, ctwatch.CauseWrongOrigin)
-	f.Reader.Lenient = f.reply.told
+	reported := strings.Fields(p.Fault)
+	f.reply.reported = slices.Contains(reported, ctwatch.CauseInvalidReply)
+	f.origin.reported = slices.Contains(reported, ctwatch.CauseWrongOrigin)
+	f.Reader.Lenient = f.reply.reported
 	switch k := p.Kept; {
 	case k.Unverified:
 		f.position, f.intact = p.Position, false
@@ -245,31 +243,30 @@ func (f *Follower) resume(p ctwatch.Progress) {
 	}
 }
 
-// settle reads entries of a final log again for as long as there are any.
+// settle reads entries of a final log again that are not settled, until ctx ends.
 func (f *Follower) settle(ctx context.Context) error {
 	for sleep(ctx, f.Poll) {
-		if err := f.askAgain(ctx); err != nil {
-			return end(ctx, fmt.Errorf("log %s: %w", f.name, err))
+		if err := f.retryUnsettled(ctx); err != nil {
+			return unlessEnded(ctx, fmt.Errorf("log %s: %w", f.name, err))
 		}
 	}
 	return nil
 }
 
-// step does all that can be done at once: it takes the log's current tree head,
-// and reads and proves what that says there is.
+// step fetches the log's tree head, and reads and verifies the entries up to it.
 func (f *Follower) step(ctx context.Context) error {
 	err := f.work(ctx)
 	if ctx.Err() != nil || isRecorder(err) {
 		return err
 	}
-	// That reading on fails is no reason not to read again. A log that gives nothing of
-	// use is left alone.
+	// Unsettled entries are read again even if new ones cannot be read, unless the log gives
+	// no useful reply at all.
 	if f.started && (err == nil || !f.Reader.Pace.Broken()) {
-		if err := f.askAgain(ctx); err != nil {
+		if err := f.retryUnsettled(ctx); err != nil {
 			return err
 		}
 	}
-	return f.suspect(ctx, err)
+	return f.checkReplies(ctx, err)
 }
 
 func (f *Follower) work(ctx context.Context) error {
@@ -277,8 +274,7 @@ func (f *Follower) work(ctx context.Context) error {
 	if headErr != nil && (f.head == nil || isRecorder(headErr)) {
 		return headErr
 	}
-	// A head that is refused changes nothing about those accepted before: what
-	// they promise is still to be read.
+	// If a head is refused, what the heads before it promise is still read.
 	if headErr == nil && f.OnHead != nil {
 		f.OnHead(*f.head)
 	}
@@ -304,8 +300,8 @@ func (f *Follower) work(ctx context.Context) error {
 	case !f.intact:
 		return &unprovenError{from: f.verified.Size, size: f.head.Size}
 	case f.faulty && f.verified.Size == f.head.Size:
-		// A log that lies every other time has not mended its ways.
-		if f.honest++; f.honest < patience {
+		// A log that lies every other time is still at fault.
+		if f.goodSteps++; f.goodSteps < patience {
 			return nil
 		}
 		f.faulty, f.Reader.Lenient = false, false
@@ -315,7 +311,7 @@ func (f *Follower) work(ctx context.Context) error {
 	return nil
 }
 
-// A recorderError is an error of the Recorder, which ends the follower.
+// A recorderError is an error of the Recorder. It ends the follower.
 type recorderError struct{ err error }
 
 func (e *recorderError) Error() string { return e.err.Error() }
@@ -333,8 +329,8 @@ func isRecorder(err error) bool {
 	return errors.As(err, &e)
 }
 
-// end returns err, unless it only says that ctx has ended.
-func end(ctx context.Context, err error) error {
+// unlessEnded returns err, or nil if ctx has ended.
+func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}

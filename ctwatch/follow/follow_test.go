@@ -11,7 +11,8 @@ import (
 	"ctwatch/ctwatch/follow"
 )
 
-func TestFollowsAGrowingLog(t *testing.T) {
+// A growing log is read to its end and verified, and every match is reported once.
+func TestFollowGrowingLog(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(700)
@@ -42,7 +43,8 @@ func TestFollowsAGrowingLog(t *testing.T) {
 	})
 }
 
-func TestResumesWhereItStopped(t *testing.T) {
+// After a restart reading continues where it stopped, wherever a start is configured.
+func TestResume(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(600)
@@ -51,7 +53,7 @@ func TestResumesWhereItStopped(t *testing.T) {
 		r.verified(r.publish().Size)
 		r.stop()
 
-		// What is logged while nobody looks is found afterwards, once.
+		// What is logged while no follower runs is found afterwards, once.
 		missed := r.precert("b." + watched)
 		size := r.publish().Size
 		if err := r.db.Close(); err != nil {
@@ -70,6 +72,8 @@ func TestResumesWhereItStopped(t *testing.T) {
 	})
 }
 
+// Reading begins where Start and Limit say, and a gap is reported only if Limit skips
+// entries.
 func TestStart(t *testing.T) {
 	for name, test := range map[string]struct {
 		start ctwatch.Start
@@ -110,7 +114,7 @@ func TestStart(t *testing.T) {
 				}
 				gaps := r.of(ctwatch.WatchGap)
 				if (len(gaps) == 1) != test.gap {
-					t.Fatalf("%d gaps were told", len(gaps))
+					t.Fatalf("%d gaps were reported", len(gaps))
 				}
 				if test.gap && (*gaps[0].Data.Start != 0 || *gaps[0].Data.End != 600) {
 					t.Errorf("gap: %+v", gaps[0].Data)
@@ -123,9 +127,8 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestTheTruthIsReachedAfterTroubles: whatever keeps a log from being read, it is
-// read in full once that ends.
-func TestTheTruthIsReachedAfterTroubles(t *testing.T) {
+// Whatever failure keeps a log from being read, it is read in full once the failure ends.
+func TestReadsAllAfterFailures(t *testing.T) {
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	for _, f := range []ctlogtest.Fault{
@@ -153,7 +156,7 @@ func TestTheTruthIsReachedAfterTroubles(t *testing.T) {
 					t.Errorf("issued: %v", got)
 				}
 				if e := r.of(ctwatch.LogMisbehaved); len(e) > 0 {
-					t.Errorf("trouble is no misbehaviour: %s", e[0].Data.Summary)
+					t.Errorf("trouble is no misbehavior: %s", e[0].Data.Summary)
 				}
 				r.until("to be healthy", func() bool { return r.status().Healthy })
 			})
@@ -161,7 +164,8 @@ func TestTheTruthIsReachedAfterTroubles(t *testing.T) {
 	}
 }
 
-func TestShortRepliesAreNoEnd(t *testing.T) {
+// Replies with fewer entries than requested do not end the reading.
+func TestShortReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{MaxReply: 100, Align: true})
 		r.log.SetFault(ctlogtest.ShortReplies(7).Every(3))
@@ -175,9 +179,9 @@ func TestShortRepliesAreNoEnd(t *testing.T) {
 	})
 }
 
-// TestAnIssuerThatIsMissingDelaysNoAlert: a static log names issuers by
-// fingerprint, and may not serve them.
-func TestAnIssuerThatIsMissingDelaysNoAlert(t *testing.T) {
+// A static log names issuers by fingerprint only. If it does not serve one, the alert is
+// sent without it.
+func TestMissingIssuerDelaysNoAlert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		r.log.SetFault(ctlogtest.IssuerMissing())
@@ -220,7 +224,8 @@ func TestAnIssuerThatIsMissingDelaysNoAlert(t *testing.T) {
 	})
 }
 
-func TestGroupFollowsTheListAsItChanges(t *testing.T) {
+// A Group follows the logs of the newest set, and reports those that it no longer follows.
+func TestGroupFollowsChangingList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newRig(t, ctlogtest.Options{Name: "a"})
 		b := newRig(t, ctlogtest.Options{Name: "b"})

@@ -19,9 +19,9 @@ func dated(by time.Duration) ctlogtest.Fault {
 	}).On(ctlogtest.Heads)
 }
 
-// TestHeadOfTheFuture: a tree head of the future is refused, counted and told; one that is
-// off by what clocks are off is not. What it speaks of is read once there is a better one.
-func TestHeadOfTheFuture(t *testing.T) {
+// A tree head of the future is refused, counted and reported; one within the tolerance of
+// clocks is not. Its entries are read once there is a better one.
+func TestFutureHead(t *testing.T) {
 	for name, tt := range map[string]struct {
 		by     time.Duration
 		first  bool // it is the first tree head of the log
@@ -52,13 +52,13 @@ func TestHeadOfTheFuture(t *testing.T) {
 					r.verified(size)
 					return
 				}
-				r.until("it to be told", func() bool { return len(r.of(ctwatch.LogUnhealthy)) > 0 })
+				r.until("it to be reported", func() bool { return len(r.of(ctwatch.LogUnhealthy)) > 0 })
 				s := r.status()
 				if s.TreeSize == size || s.Verified == size || !strings.Contains(s.LastError, "in the future") {
 					t.Errorf("status %+v", s)
 				}
 				if e := r.of(ctwatch.LogUnhealthy)[0]; !strings.Contains(e.Data.Summary, "in the future") {
-					t.Errorf("told: %s", e.Data.Summary)
+					t.Errorf("reported: %s", e.Data.Summary)
 				}
 				if r.refused.Load() == 0 {
 					t.Error("none was counted")
@@ -67,16 +67,16 @@ func TestHeadOfTheFuture(t *testing.T) {
 				r.verified(size)
 				r.until("the log to be healthy", func() bool { return r.status().Healthy })
 				if r.issued()[id] != 1 {
-					t.Errorf("told: %v", r.issued())
+					t.Errorf("reported: %v", r.issued())
 				}
 			})
 		})
 	}
 }
 
-// TestOwnClockBehind: where the local clock is behind, the logs say so together, and none is
-// refused; one that dates its heads ahead of all others still is.
-func TestOwnClockBehind(t *testing.T) {
+// If the local clock is behind most logs, no tree heads are refused, except from a log
+// that is ahead of all others.
+func TestLocalClockBehind(t *testing.T) {
 	const behind = 3 * time.Hour
 	for name, tt := range map[string]struct {
 		others int // logs that are right
@@ -84,7 +84,7 @@ func TestOwnClockBehind(t *testing.T) {
 		read   bool
 	}{
 		"others agree":         {3, 0, true},
-		"nobody else to ask":   {0, 0, false},
+		"no other log":         {0, 0, false},
 		"others, and one lies": {4, time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestOwnClockBehind(t *testing.T) {
 				now := func() time.Time { return time.Now().Add(-behind) }
 				r.now, r.clock = now, &follow.Clock{Now: now, Logger: logger(t)}
 				for i := range tt.others {
-					r.clock.Head(ctwatch.Log{ID: ctwatch.LogID{byte(i)}}, ctwatch.Head{Timestamp: time.Now()})
+					r.clock.Observe(ctwatch.Log{ID: ctwatch.LogID{byte(i)}}, ctwatch.Head{Timestamp: time.Now()})
 				}
 				r.fill(10)
 				r.log.SetFault(dated(tt.by))
@@ -103,7 +103,7 @@ func TestOwnClockBehind(t *testing.T) {
 					r.verified(10)
 					return
 				}
-				r.until("it to be told", func() bool { return len(r.of(ctwatch.LogUnhealthy)) > 0 })
+				r.until("it to be reported", func() bool { return len(r.of(ctwatch.LogUnhealthy)) > 0 })
 				if s := r.status(); s.Verified > 0 || !strings.Contains(s.LastError, "clock of this machine") {
 					t.Errorf("status %+v", s)
 				}
@@ -112,30 +112,29 @@ func TestOwnClockBehind(t *testing.T) {
 	}
 }
 
-// TestClockForgetsTheFuture: one head of the future does not keep a log's later ones from
-// counting.
-func TestClockForgetsTheFuture(t *testing.T) {
+// A head of the future does not keep the later heads of its log from counting.
+func TestClockForgetsFutureHead(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	c := follow.Clock{Now: func() time.Time { return now }, Logger: logger(t)}
 	l := ctwatch.Log{ID: ctwatch.LogID{1}}
-	c.Head(l, ctwatch.Head{Timestamp: now.Add(24 * time.Hour)})
+	c.Observe(l, ctwatch.Head{Timestamp: now.Add(24 * time.Hour)})
 	if c.Check() == nil {
 		t.Error("the only log says it is tomorrow")
 	}
-	c.Head(l, ctwatch.Head{Timestamp: now})
+	c.Observe(l, ctwatch.Head{Timestamp: now})
 	if err := c.Check(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestLatest: the local time, unless most of enough logs say that it is later.
-func TestLatest(t *testing.T) {
+// Latest is the local time, unless most of at least three logs are ahead of it.
+func TestClockLatest(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		ahead []time.Duration // of the logs
 		want  time.Duration
 	}{
-		"nobody asked":      {nil, 0},
+		"no log":            {nil, 0},
 		"two are not many":  {[]time.Duration{time.Hour, time.Hour}, 0},
 		"three agree":       {[]time.Duration{time.Hour, time.Hour, time.Hour}, time.Hour},
 		"one of three lies": {[]time.Duration{time.Hour, 0, 0}, 0},
@@ -144,7 +143,7 @@ func TestLatest(t *testing.T) {
 	} {
 		c := follow.Clock{Now: func() time.Time { return now }, Logger: logger(t)}
 		for i, d := range tt.ahead {
-			c.Head(ctwatch.Log{ID: ctwatch.LogID{byte(i)}}, ctwatch.Head{Timestamp: now.Add(d)})
+			c.Observe(ctwatch.Log{ID: ctwatch.LogID{byte(i)}}, ctwatch.Head{Timestamp: now.Add(d)})
 		}
 		if got := c.Latest().Sub(now); got != tt.want {
 			t.Errorf("%s: %v ahead, want %v", name, got, tt.want)

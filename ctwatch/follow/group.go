@@ -11,18 +11,17 @@ import (
 
 // A Group follows a set of logs that changes with time.
 type Group struct {
-	// New makes the follower of a log. An error leaves that log out, and says so.
+	// New makes the follower of a log. After an error the log is not followed.
 	New func(ctwatch.Log) (*Follower, error)
-	// Leave is called when a log is no longer followed, after its follower has
+	// OnUnfollow is called when a log is no longer followed, after its follower has
 	// ended. An error ends the group. Optional.
-	Leave  func(context.Context, ctwatch.Log) error
-	Logger *slog.Logger // required
+	OnUnfollow func(context.Context, ctwatch.Log) error
+	Logger     *slog.Logger // required
 }
 
-// Run follows the logs of the last set received, each under its ID, until ctx
-// ends; then it returns nil, after all followers have. A log whose facts have
-// changed is followed anew with the new ones. The error of a follower, which is
-// that of the recorder, ends the group.
+// Run follows the logs of the set that was received last until ctx ends. Then it waits for
+// all followers and returns nil. A log whose facts have changed gets a new follower. The
+// error of a follower, which is that of the recorder, ends the group.
 func (g *Group) Run(ctx context.Context, sets <-chan []ctwatch.Log) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -39,7 +38,7 @@ func (g *Group) Run(ctx context.Context, sets <-chan []ctwatch.Log) error {
 	start := func(l ctwatch.Log) {
 		f, err := g.New(l)
 		if err != nil {
-			g.Logger.Error("log left out", "log", l.Name, "error", err)
+			g.Logger.Error("log is not followed", "log", l.Name, "error", err)
 			return
 		}
 		fctx, stop := context.WithCancel(ctx)
@@ -81,11 +80,11 @@ func (g *Group) Run(ctx context.Context, sets <-chan []ctwatch.Log) error {
 					g.Logger.Warn("log is no longer followed: it left the list, or its state is not chosen", "log", r.log.Name)
 					r.stop()
 					delete(followers, id)
-					if g.Leave == nil {
+					if g.OnUnfollow == nil {
 						continue
 					}
-					if err := g.Leave(ctx, r.log); err != nil {
-						return end(ctx, err)
+					if err := g.OnUnfollow(ctx, r.log); err != nil {
+						return unlessEnded(ctx, err)
 					}
 				}
 			}

@@ -10,22 +10,19 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// patience is how many tree heads in a row it takes to be sure of something.
-//
-// That many in a row which are smaller than one already seen are a rollback: a
-// cache that lags serves an old tree head now and then, while a log that serves
-// nothing else has taken entries back. And that many in a row without a fault end
-// the fault before.
+// patience is how many tree heads in a row decide. So many that are smaller than one seen
+// before are a rollback: a stale cache serves an old tree head now and then, while a log
+// that serves nothing else has removed entries. And so many without a fault end a fault.
 const patience = 10
 
-// nextHead fetches the log's tree head, judges it by all that the log signed
-// before, and makes it f.head if that is what to read on by. A tree head that
-// breaks the log's promises is told, and is an error.
+// nextHead fetches the log's tree head, judges it by all that the log signed before, and
+// makes it f.head if reading continues by it. A tree head that breaks the log's promises
+// is reported, and is an error.
 func (f *Follower) nextHead(ctx context.Context) error {
 	h, err := f.log.Head(ctx)
 	var se *ctlog.SignatureError
 	if errors.As(err, &se) {
-		return f.misbehaved(ctx, ctwatch.Fault{
+		return f.reportFault(ctx, ctwatch.Fault{
 			Cause:    ctwatch.CauseBadSignature,
 			Detail:   "it served a tree head that its key did not sign",
 			Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{{Raw: se.Raw}}},
@@ -35,12 +32,12 @@ func (f *Follower) nextHead(ctx context.Context) error {
 		return err
 	}
 	if f.Clock != nil {
-		f.Clock.Head(f.log.Info(), h)
+		f.Clock.Observe(f.log.Info(), h)
 	}
 	if err := f.checkOrigin(ctx, h); err != nil {
 		return err
 	}
-	if f.leaveAlone(h) {
+	if f.tailCanWait(h) {
 		return nil
 	}
 	adopt, judgment := f.judge(ctx, h)
@@ -61,7 +58,7 @@ func (f *Follower) nextHead(ctx context.Context) error {
 	}
 	if adopt {
 		f.head, f.tail = &h, time.Time{}
-		if f.position > h.Size { // the entries past it are taken back
+		if f.position > h.Size { // the log removed the entries past it
 			f.position, f.intact = h.Size, false
 			if err := f.scheduleRepair(ctx); err != nil {
 				return err
@@ -72,9 +69,9 @@ func (f *Follower) nextHead(ctx context.Context) error {
 }
 
 // checkDate refuses a tree head of the future: it would never be stale, and never older than
-// another. Dates are off by seconds where clocks are right; how far they may
-// be is what is tolerated of the local clock, too (MaxClockOffset). Is that one behind, the
-// logs say what time it is, if there are enough of them: else all would be refused.
+// another. The tolerance is MaxClockOffset, as for the local clock. If that is behind, the
+// time of the logs counts, if there are enough of them: otherwise all tree heads would be
+// refused.
 func (f *Follower) checkDate(h ctwatch.Head) error {
 	now := f.Now()
 	if f.Clock != nil {
@@ -84,13 +81,13 @@ func (f *Follower) checkDate(h ctwatch.Head) error {
 	if ahead <= MaxClockOffset {
 		return nil
 	}
-	return fmt.Errorf("its tree head of size %d is dated %s, which is %s in the future, and was refused; if other logs seem to do the same, set the clock of this machine right",
+	return fmt.Errorf("its tree head of size %d is dated %s, which is %s in the future, and was refused; if this happens with other logs, correct the clock of this machine",
 		h.Size, h.Timestamp.UTC().Format(time.RFC3339), ahead.Round(time.Second))
 }
 
-// leaveAlone reports whether what a tree head adds to a static log only makes the
-// last, partial tile longer, and has not done so for TailWait.
-func (f *Follower) leaveAlone(h ctwatch.Head) bool {
+// tailCanWait reports whether a tree head of a static log only makes the last, partial tile
+// longer, and has not done so for TailWait.
+func (f *Follower) tailCanWait(h ctwatch.Head) bool {
 	if f.TailWait <= 0 || f.log.Info().Kind != ctwatch.KindStatic || f.head == nil || !f.intact {
 		return false
 	}
@@ -104,13 +101,13 @@ func (f *Follower) leaveAlone(h ctwatch.Head) bool {
 	return f.Now().Sub(f.tail) < f.TailWait
 }
 
-// judge decides whether a tree head, whose signature is good, agrees with those
-// before it, and whether to read on by it.
+// judge returns an error if a tree head, whose signature is good, contradicts those before
+// it, and decides whether to adopt it: to continue reading by it.
 //
-// A head that contradicts another is told of in any case. Which of the two to
-// read on by is another question, since a log that signed nonsense once must not
-// blind us for ever: what counts is the tree that was proven. A contradiction of
-// that is never adopted; between two heads that both extend it, the newer is.
+// A contradiction is always reported. Which of the two heads to adopt is another question,
+// since a log that signed nonsense once must still be watched: what counts is the verified
+// tree. A head that contradicts it is never adopted; of two heads that extend it, the newer
+// one is.
 func (f *Follower) judge(ctx context.Context, h ctwatch.Head) (adopt bool, err error) {
 	if f.head == nil {
 		return true, nil
@@ -120,70 +117,69 @@ func (f *Follower) judge(ctx context.Context, h ctwatch.Head) (adopt bool, err e
 	case h.Size < old.Size:
 		return f.judgeSmaller(ctx, h, old)
 	case h.Size == old.Size && h.Root != old.Root:
-		err = f.misbehaved(ctx, fork(old, h), fmt.Errorf("fork at size %d", h.Size))
+		err = f.reportFault(ctx, fork(old, h), fmt.Errorf("fork at size %d", h.Size))
 	case h.Size > old.Size && f.verified.Size < old.Size:
-		// The older head has not been proven by rebuilding the tree at its size,
-		// and now never will be: the log has to show that the new one extends it.
+		// The tree was not rebuilt at the size of the older head, and never will be: the
+		// log must prove that the new head extends it.
 		err = f.judgeExtends(ctx, h, old)
 	}
-	f.stale = 0
+	f.smallerHeads = 0
 	if err != nil {
-		// A log that was accused of hash tiles that are wrong can prove nothing: it is
-		// read on all the same.
-		blind := f.reply.told && isContent(err) && h.Size > old.Size
+		// A log that was reported for wrong hash tiles cannot prove anything: reading
+		// continues anyway.
+		blind := f.reply.reported && isContent(err) && h.Size > old.Size
 		return blind || f.extendsVerified(ctx, h), err
 	}
 	return h.Size > old.Size || h.Timestamp.After(old.Timestamp) || f.checkDate(old) != nil, nil
 }
 
-// judgeSmaller decides about a tree head that is smaller than the one read by.
+// judgeSmaller is judge for a tree head that is smaller than the current one.
 func (f *Follower) judgeSmaller(ctx context.Context, h, old ctwatch.Head) (adopt bool, err error) {
 	newer := h.Timestamp.After(old.Timestamp)
 	if err := f.judgeExtends(ctx, old, h); err != nil {
 		return newer && f.extendsVerified(ctx, h), err
 	}
-	f.stale++
-	if !newer && f.stale < patience {
+	f.smallerHeads++
+	if !newer && f.smallerHeads < patience {
 		f.Logger.Debug("the log served an older tree head", "log", f.name, "size", h.Size, "known", old.Size)
 		return false, nil
 	}
 	detail := fmt.Sprintf("its newer tree head is of size %d, after one of size %d", h.Size, old.Size)
 	if !newer {
-		detail = fmt.Sprintf("its last %d tree heads are smaller than one of size %d that it signed", f.stale, old.Size)
+		detail = fmt.Sprintf("its last %d tree heads are smaller than one of size %d that it signed", f.smallerHeads, old.Size)
 	}
-	err = f.misbehaved(ctx, ctwatch.Fault{
+	err = f.reportFault(ctx, ctwatch.Fault{
 		Cause: ctwatch.CauseRollback, Detail: detail,
 		Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{old.Evidence(), h.Evidence()}},
 	}, fmt.Errorf("rollback from size %d to %d", old.Size, h.Size))
 	return newer && f.extendsVerified(ctx, h), err
 }
 
-// judgeExtends has the log prove that the tree of large extends that of small.
+// judgeExtends asks the log to prove that the tree of large extends that of small.
 func (f *Follower) judgeExtends(ctx context.Context, large, small ctwatch.Head) error {
 	err := f.log.Extends(ctx, large, small.Size, small.Root)
 	var ie *ctlog.InconsistencyError
 	if !errors.As(err, &ie) {
 		return err
 	}
-	// Two signed roots of one size prove a fork by themselves.
+	// Two signed roots of one size prove a fork on their own.
 	kept, herr := f.Recorder.HeadsOfSize(ctx, f.id, small.Size)
 	if herr != nil {
 		return record(herr)
 	}
 	for _, k := range kept {
 		if k.Root != small.Root {
-			return f.misbehaved(ctx, fork(k, small), fmt.Errorf("fork at size %d", small.Size))
+			return f.reportFault(ctx, fork(k, small), fmt.Errorf("fork at size %d", small.Size))
 		}
 	}
-	return f.misbehaved(ctx, ctwatch.Fault{
+	return f.reportFault(ctx, ctwatch.Fault{
 		Cause:    ctwatch.CauseInconsistent,
 		Detail:   fmt.Sprintf("its tree head of size %d does not extend the one of size %d", large.Size, small.Size),
 		Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{small.Evidence(), large.Evidence()}},
 	}, err)
 }
 
-// extendsVerified reports whether the log proves that h extends the tree that was
-// proven before.
+// extendsVerified reports whether the log proves that h extends the verified tree.
 func (f *Follower) extendsVerified(ctx context.Context, h ctwatch.Head) bool {
 	root, err := ctlog.Root(f.verified)
 	return err == nil && h.Size >= f.verified.Size && f.log.Extends(ctx, h, f.verified.Size, root) == nil
@@ -197,13 +193,13 @@ func fork(a, b ctwatch.Head) ctwatch.Fault {
 	}
 }
 
-// misbehaved tells of a fault, and returns the error that it is.
-func (f *Follower) misbehaved(ctx context.Context, fault ctwatch.Fault, err error) error {
+// reportFault reports a fault, and returns err unless the recorder fails.
+func (f *Follower) reportFault(ctx context.Context, fault ctwatch.Fault, err error) error {
 	fault.Evidence.Cause = fault.Cause
 	if !f.faulty {
 		f.Logger.Error("log misbehaved", "log", f.name, "cause", fault.Cause, "detail", fault.Detail)
 	}
-	f.faulty, f.honest = true, 0
+	f.faulty, f.goodSteps = true, 0
 	if err := f.Recorder.AddFault(ctx, f.id, fault); err != nil {
 		return record(err)
 	}

@@ -8,77 +8,77 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Whether a log is well is decided with patience either way, in polls, so that
-// nobody is woken by a hiccup, and nobody is told twice of one outage.
+// A log becomes unhealthy, and healthy again, only after several polls, so that a short
+// failure wakes no one and one outage is reported once.
 const (
-	sickPolls = 10 // a log that has been unwell for so many poll intervals is unhealthy
-	slowPolls = 20 // one that takes longer to be read up to a tree head, and longer than slowLeast, is read too slowly
-	wellSteps = 3  // so many good steps in a row, and it has recovered
+	unhealthyPolls = 10 // a log that fails for so many poll intervals is unhealthy
+	slowPolls      = 20 // a log that takes longer to be read up to a tree head, and longer than minSlow, is unhealthy
+	healthySteps   = 3  // a log is healthy again after so many good steps in a row
 
-	slowLeast = 10 * time.Second
+	minSlow = 10 * time.Second
 )
 
-// health is what is known of how a log is.
+// health is the state of a log.
 type health struct {
-	sick     bool      // told to be unhealthy
-	unwell   time.Time // since when every step has been bad; zero while well
-	good     int       // good steps in a row
-	caughtUp bool      // everything was read once: from then on, being behind is an ailment
+	unhealthy    bool      // and reported
+	failingSince time.Time // since when every step has been bad; zero after a good one
+	good         int       // good steps in a row
+	caughtUp     bool      // everything was read once: from then on, a log must not fall behind
 }
 
-// assess takes a step's outcome into account, and tells of a change.
-func (f *Follower) assess(ctx context.Context, stepErr error) error {
-	reason := f.ailment(stepErr)
+// updateHealth updates the log's health by the outcome of a step, and reports a change.
+func (f *Follower) updateHealth(ctx context.Context, stepErr error) error {
+	reason := f.healthProblem(stepErr)
 	if reason == "" {
 		f.health.caughtUp = true
-		f.health.unwell = time.Time{}
-		if f.health.good++; f.health.sick && f.health.good >= wellSteps {
-			f.health.sick = false
+		f.health.failingSince = time.Time{}
+		if f.health.good++; f.health.unhealthy && f.health.good >= healthySteps {
+			f.health.unhealthy = false
 			return f.Recorder.SetHealthy(ctx, f.id)
 		}
 		return nil
 	}
 	f.health.good = 0
-	if f.health.unwell.IsZero() {
-		f.health.unwell = f.begun
+	if f.health.failingSince.IsZero() {
+		f.health.failingSince = f.begun
 	}
-	if f.Now().Sub(f.health.unwell) < sickPolls*f.Poll {
+	if f.Now().Sub(f.health.failingSince) < unhealthyPolls*f.Poll {
 		return nil
 	}
 	return f.unhealthy(ctx, reason)
 }
 
-// assessSpeed is called while a long step goes on.
-func (f *Follower) assessSpeed(ctx context.Context) error {
-	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > max(slowPolls*f.Poll, slowLeast) {
+// checkSpeed updates the log's health during a long step.
+func (f *Follower) checkSpeed(ctx context.Context) error {
+	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > max(slowPolls*f.Poll, minSlow) {
 		return record(f.unhealthy(ctx, slow(took)))
 	}
 	return nil
 }
 
-// unhealthy tells that the log is unhealthy, once. A retired log owes nobody
-// anything: that it is gone is no news.
+// unhealthy reports once that the log is unhealthy. A retired log may disappear without
+// notice.
 func (f *Follower) unhealthy(ctx context.Context, reason string) error {
-	if f.health.sick || f.log.Info().State == ctwatch.LogRetired {
+	if f.health.unhealthy || f.log.Info().State == ctwatch.LogRetired {
 		return nil
 	}
-	f.health.sick, f.health.good = true, 0
+	f.health.unhealthy, f.health.good = true, 0
 	return f.Recorder.SetUnhealthy(ctx, f.id, reason)
 }
 
-// ailment says what is wrong with the log; "" when nothing is.
-func (f *Follower) ailment(stepErr error) string {
+// healthProblem returns what is wrong with the log; "" if it is healthy.
+func (f *Follower) healthProblem(stepErr error) string {
 	if stepErr != nil {
 		return "it cannot be followed: " + stepErr.Error()
 	}
-	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > max(slowPolls*f.Poll, slowLeast) {
+	if took := f.Now().Sub(f.begun); f.health.caughtUp && took > max(slowPolls*f.Poll, minSlow) {
 		return slow(took)
 	}
 	l := f.log.Info()
 	if l.State == ctwatch.LogReadOnly || l.FinalSize > 0 {
 		return "" // it signs no new tree heads
 	}
-	// It was asked when the step began: that reading takes long is no fault of the log's.
+	// The head was requested when the step began: slow reading does not make it old.
 	if age := f.begun.Sub(f.head.Timestamp); age > mergeDelay(l)+f.Poll+f.TailWait {
 		return fmt.Sprintf("its newest tree head was signed %v ago, and its maximum merge delay is %v", age.Round(time.Second), mergeDelay(l))
 	}
@@ -89,8 +89,8 @@ func slow(took time.Duration) string {
 	return fmt.Sprintf("reading it up to its tree head has taken %v so far: it grows faster than it can be read", took.Round(time.Second))
 }
 
-// mergeDelay is the log's maximum merge delay, within which a new tree head is
-// due; what is usual for its kind where it is not known.
+// mergeDelay is the log's maximum merge delay, within which a new tree head is due; if it is
+// not known, what is usual for the kind of log.
 func mergeDelay(l ctwatch.Log) time.Duration {
 	switch {
 	case l.MMD > 0:

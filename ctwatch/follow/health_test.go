@@ -11,7 +11,8 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-func TestAnOutageIsToldOnceAndItsEndOnce(t *testing.T) {
+// An outage is reported once, and its end once.
+func TestOutageIsReportedOnce(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(300)
@@ -34,13 +35,14 @@ func TestAnOutageIsToldOnceAndItsEndOnce(t *testing.T) {
 				t.Errorf("status: %+v", s)
 			}
 			if n := len(r.of(ctwatch.LogUnhealthy)); n != episode {
-				t.Errorf("%d outages told in episode %d", n, episode)
+				t.Errorf("%d outages reported in episode %d", n, episode)
 			}
 		}
 	})
 }
 
-func TestAHiccupIsNoOutage(t *testing.T) {
+// A failure of a few polls is no outage.
+func TestShortFailureIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
 		r.fill(10)
@@ -50,13 +52,13 @@ func TestAHiccupIsNoOutage(t *testing.T) {
 		before := r.log.Requests(ctlogtest.All)
 		r.until("many polls", func() bool { return r.log.Requests(ctlogtest.All) > before+30 })
 		if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
-			t.Errorf("%d outages told", n)
+			t.Errorf("%d outages reported", n)
 		}
 	})
 }
 
-// TestTrap21ARepeatedOldHeadIsNotHealth: a log that answers, but signs nothing new.
-func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
+// A log that answers, but signs nothing new, becomes unhealthy.
+func TestTrap21RepeatedOldHead(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		var late atomic.Bool
 		o.Now = func() time.Time {
@@ -78,8 +80,8 @@ func TestTrap21ARepeatedOldHeadIsNotHealth(t *testing.T) {
 	})
 }
 
-// TestSlowReadingIsNoStaleHead: a log whose entries take longer to read than its merge
-// delay is not blamed for the age that its tree head has by then.
+// A log whose entries take longer to read than its merge delay does not become unhealthy
+// because of the age that its tree head has by then.
 func TestSlowReadingIsNoStaleHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, MaxAge: 50 * time.Second}) // its merge delay is a minute
@@ -91,13 +93,13 @@ func TestSlowReadingIsNoStaleHead(t *testing.T) {
 		r.verified(size)
 		r.polls(2)
 		if n := len(r.of(ctwatch.LogUnhealthy)); n != 0 {
-			t.Errorf("%d outages told", n)
+			t.Errorf("%d outages reported", n)
 		}
 	})
 }
 
-// TestStopEndsWhatHangs at once, wherever the log hangs.
-func TestStopEndsWhatHangs(t *testing.T) {
+// A follower stops at once, wherever the log hangs.
+func TestStopCancelsHangingRequest(t *testing.T) {
 	for name, class := range map[string]ctlogtest.Class{"tree head": ctlogtest.Heads, "entries": ctlogtest.Entries} {
 		t.Run(name, func(t *testing.T) {
 			kinds(t, func(t *testing.T, o ctlogtest.Options) {
@@ -117,7 +119,8 @@ func TestStopEndsWhatHangs(t *testing.T) {
 	}
 }
 
-func TestAnOutageIsRememberedOverARestart(t *testing.T) {
+// An outage that lasts over a restart is reported once.
+func TestRestartRemembersOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
 		r.fill(10)
@@ -132,14 +135,14 @@ func TestAnOutageIsRememberedOverARestart(t *testing.T) {
 		remove()
 		r.until("to have recovered", func() bool { return len(r.of(ctwatch.LogRecovered)) == 1 })
 		if n := len(r.of(ctwatch.LogUnhealthy)); n != 1 {
-			t.Errorf("the outage was told %d times", n)
+			t.Errorf("the outage was reported %d times", n)
 		}
 	})
 }
 
-// TestTrap24AReadonlyLogIsReadToItsEndAndLeftAlone: and a final tree head that is
-// not what the list says is a lie.
-func TestTrap24AReadonlyLogIsReadToItsEndAndLeftAlone(t *testing.T) {
+// A readonly log is read to its final tree head, and then not polled. A final tree head
+// other than that of the log list is a lie.
+func TestTrap24ReadonlyLogEnds(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(600)

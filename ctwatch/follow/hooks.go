@@ -6,7 +6,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Stage is a part of the work whose duration is told to Hooks.
+// A Stage is a part of the work whose duration Hooks measure.
 type Stage string
 
 // The stages through which entries pass, in their order.
@@ -20,9 +20,9 @@ const (
 // Stages returns all stages.
 func Stages() []Stage { return []Stage{StageFetch, StageScan, StageRecord, StageVerify} }
 
-// Hooks are told how the work goes, for whoever counts. They are called once for a
-// batch, a stage or a step, never for each entry; from several goroutines; and
-// they hold the work up while they run. One that is nil is not called.
+// Hooks observe the work, for metrics. They are called once for a batch, a stage or a step,
+// never for each entry; from several goroutines; and the work waits while they run. Each
+// is optional.
 type Hooks struct {
 	// Batch is called with each batch that was fetched and scanned.
 	Batch func(ctwatch.Batch)

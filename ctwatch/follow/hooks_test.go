@@ -11,7 +11,8 @@ import (
 	"ctwatch/ctwatch/follow"
 )
 
-func TestHooksAreToldOfEveryEntryAndStageOnce(t *testing.T) {
+// Hooks see each entry, stage and failure once.
+func TestHooksSeeEachEntryAndStageOnce(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(700)
@@ -54,11 +55,11 @@ func TestHooksAreToldOfEveryEntryAndStageOnce(t *testing.T) {
 		r.stop()
 
 		if entries != size || found != 1 || failed != 2 {
-			t.Errorf("told of %d entries, %d found, %d failures; want %d, 1, 2", entries, found, failed, size)
+			t.Errorf("reported %d entries, %d found, %d failures; want %d, 1, 2", entries, found, failed, size)
 		}
 		for _, s := range follow.Stages() {
 			if stages[s] == 0 {
-				t.Errorf("stage %s was not told of", s)
+				t.Errorf("stage %s was not reported", s)
 			}
 		}
 		if n := stages[follow.StageFetch]; n != stages[follow.StageScan] || n > 10 {

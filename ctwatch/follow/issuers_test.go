@@ -79,9 +79,9 @@ func sum(b []byte) []byte {
 	return h[:]
 }
 
-// TestChainOfEachMatchIsLearned: also that of a known issuer, since another CA can
+// The chain of each match is learned from, also if its issuer is known: another CA may
 // have certified the same key.
-func TestChainOfEachMatchIsLearned(t *testing.T) {
+func TestLearnsChainOfEachMatch(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.issue("a." + watched)
@@ -102,8 +102,8 @@ func TestChainOfEachMatchIsLearned(t *testing.T) {
 	})
 }
 
-// TestNothingIsLearnedOfOthers: of what nobody watches.
-func TestNothingIsLearnedOfOthers(t *testing.T) {
+// Nothing is learned from the chains of certificates that do not match.
+func TestLearnsNothingFromOthers(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.issue("elsewhere.example")
@@ -116,9 +116,9 @@ func TestNothingIsLearnedOfOthers(t *testing.T) {
 	})
 }
 
-// TestAChainThatAStaticLogLacksAtFirstIsLearnedLater: of the issuer, or of the root
-// above it, which it names by fingerprint only.
-func TestAChainThatAStaticLogLacksAtFirstIsLearnedLater(t *testing.T) {
+// The issuer and the root above it, which a static log names by fingerprint only, are
+// learned when the log serves them later.
+func TestLearnsChainServedLater(t *testing.T) {
 	for name, onlyRoot := range map[string]bool{"all of it": false, "the root": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -168,9 +168,9 @@ func (r *rig) proven(id ctwatch.Hash) bool {
 	return err == nil && c.Issuer.Proven && len(c.Problems) == 0
 }
 
-// TestIssuerIsAskedForUntilItComes: however often the file of an issuer fails, in whatever
-// way, with restarts in between, and for however many entries.
-func TestIssuerIsAskedForUntilItComes(t *testing.T) {
+// However the file of an issuer fails at first, it is requested until it is served, across
+// restarts, and once for all entries that name it.
+func TestIssuerIsRequestedUntilServed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault ctlogtest.Fault
 		times []int
@@ -200,7 +200,7 @@ func TestIssuerIsAskedForUntilItComes(t *testing.T) {
 							r.follow(beginning)
 						}
 						if n > 1000 {
-							t.Fatal("nothing is asked for any more")
+							t.Fatal("nothing is requested any more")
 						}
 					}
 					r.until("all issuers to be proven", func() bool { return r.proven(issued[0].ID) && r.proven(issued[1].ID) })
@@ -217,9 +217,9 @@ func TestIssuerIsAskedForUntilItComes(t *testing.T) {
 	}
 }
 
-// TestAlertWaitsNotForIssuer: a log that does not answer for an issuer holds up what is
-// told of a certificate by seconds, and of all of them by no more.
-func TestAlertWaitsNotForIssuer(t *testing.T) {
+// A log that does not answer a request for an issuer delays alerts by seconds, and all of
+// them together by no more.
+func TestAlertDoesNotWaitForIssuer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, MaxAge: time.Second})
 		for n := range 50 {
@@ -231,14 +231,13 @@ func TestAlertWaitsNotForIssuer(t *testing.T) {
 		r.follow(beginning)
 		r.verified(size)
 		if took := time.Since(begun); took > 10*time.Second || len(r.issued()) != 50 {
-			t.Errorf("%d certificates were told after %v", len(r.issued()), took)
+			t.Errorf("%d certificates were reported after %v", len(r.issued()), took)
 		}
 	})
 }
 
-// TestFinalLogIsAskedForIssuers: also after a log that does not grow any more was read to
-// its end.
-func TestFinalLogIsAskedForIssuers(t *testing.T) {
+// Issuers are requested also after a final log was read to its end.
+func TestIssuerOfFinalLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		i := r.issue("a." + watched)
@@ -253,9 +252,8 @@ func TestFinalLogIsAskedForIssuers(t *testing.T) {
 	})
 }
 
-// TestIssuerIsAskedForBesideTrouble: that entries of the log cannot be read is no reason
-// not to ask for an issuer.
-func TestIssuerIsAskedForBesideTrouble(t *testing.T) {
+// Issuers are requested also while entries of the log cannot be read.
+func TestIssuerDespiteReadErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		i := r.issue("a." + watched)
@@ -272,9 +270,9 @@ func TestIssuerIsAskedForBesideTrouble(t *testing.T) {
 	})
 }
 
-// TestIssuerOfAnotherLogWillDo: what one log does not serve is taken from another, now or
-// before, and also after it was missed.
-func TestIssuerOfAnotherLogWillDo(t *testing.T) {
+// If a log does not serve an issuer, another log's copy is used, from before or after the
+// failure.
+func TestIssuerOfAnotherLog(t *testing.T) {
 	for name, missed := range map[string]bool{"known before": false, "known later": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -291,7 +289,7 @@ func TestIssuerOfAnotherLogWillDo(t *testing.T) {
 				if missed {
 					a.follow(beginning)
 					a.verified(a.publish().Size)
-					time.Sleep(20 * time.Second) // it is asked for but seldom
+					time.Sleep(20 * time.Second) // it is requested rarely
 				}
 				b.issue("b." + watched)
 				b.follow(beginning)

@@ -11,9 +11,8 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestRestartReadsNothingTwice: when a log has signed a tree that never verifies, a restart
-// does not read what was read after it again. It reports what is new, and reads the rest
-// again when that is due.
+// If a log has signed a tree that never verifies, a restart reads nothing again that was
+// read. New matches are reported, and the rest is read again when that is due.
 func TestRestartReadsNothingTwice(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		o.MaxAge = 10 * time.Second
@@ -25,9 +24,9 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 		r.fill(5 * 256)
 		first := r.precert("a." + watched)
 		size := r.publish().Size
-		r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+		r.until("the log to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		r.until("all to be read", func() bool { return r.status().Position == size })
-		time.Sleep(time.Minute) // until it is tried again but seldom
+		time.Sleep(time.Minute) // until it is tried again rarely
 		for tried := r.log.Requests(ctlogtest.Entries); r.log.Requests(ctlogtest.Entries) == tried; {
 			time.Sleep(time.Second) // then it was tried just now
 		}
@@ -38,7 +37,7 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 			r.follow(beginning)
 			time.Sleep(2 * time.Second)
 			if asked := r.log.Requests(ctlogtest.Entries) - before; asked > 0 {
-				t.Fatalf("restart %d: asked for entries %d times, of which none is new", n, asked)
+				t.Fatalf("restart %d: requested entries %d times, of which none is new", n, asked)
 			}
 			if s := r.status(); s.Position != size || s.Verified != 300 || s.Healthy {
 				t.Errorf("restart %d: %+v", n, s)
@@ -47,7 +46,7 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 		before := r.log.Requests(ctlogtest.Entries)
 		second := r.precert("b." + watched)
 		size = r.publish().Size
-		r.until("what is new to be told", func() bool { return r.issued()[second] == 1 })
+		r.until("what is new to be reported", func() bool { return r.issued()[second] == 1 })
 		r.until("it to be read again", func() bool {
 			all := r.log.Recent(ctlogtest.Entries)
 			asked := r.log.Requests(ctlogtest.Entries) - before
@@ -59,13 +58,13 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 			return false
 		})
 		if n := len(r.of(ctwatch.LogMisbehaved)); n != 1 {
-			t.Errorf("accused %d times", n)
+			t.Errorf("reported %d times", n)
 		}
 		r.log.ClearFaults()
 		r.verified(size)
 		r.until("the log to behave", func() bool { return r.status().Healthy })
 		if got := r.issued(); got[first] != 1 || got[second] != 1 {
-			t.Errorf("told: %v", got)
+			t.Errorf("reported: %v", got)
 		}
 		for c, err := range r.all() {
 			if err != nil || len(c.Sightings) != 1 || !c.Sightings[0].Verified {
@@ -75,8 +74,8 @@ func TestRestartReadsNothingTwice(t *testing.T) {
 	})
 }
 
-// TestRestartDuringRepair: wherever the process ends while what did not verify is read
-// again, nothing that was altered becomes verified, and all else does.
+// Wherever the process ends while what did not verify is read again, nothing altered
+// becomes verified, and all else does.
 func TestRestartDuringRepair(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		o.MaxAge = 10 * time.Second
@@ -88,7 +87,7 @@ func TestRestartDuringRepair(t *testing.T) {
 		after := r.precert("b." + watched)
 		r.follow(beginning)
 		size := r.publish().Size
-		r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+		r.until("the log to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		for pause := time.Millisecond; pause < time.Second; pause *= 2 {
 			r.stop()
 			r.follow(beginning)
@@ -113,14 +112,13 @@ func TestRestartDuringRepair(t *testing.T) {
 				}
 			}
 			if len(c.Sightings) != want || verified != 1 || r.issued()[id] != 1 {
-				t.Errorf("%v: sightings %+v, told %d times", c.Names, c.Sightings, r.issued()[id])
+				t.Errorf("%v: sightings %+v, reported %d times", c.Names, c.Sightings, r.issued()[id])
 			}
 		}
 	})
 }
 
-// TestRestartKeepsUnprovenTree: what was read while the log had no proof to give is not
-// read again for that.
+// What was read while the log had no proof is not read again after a restart.
 func TestRestartKeepsUnprovenTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic, MaxAge: 10 * time.Second})
@@ -138,7 +136,7 @@ func TestRestartKeepsUnprovenTree(t *testing.T) {
 		r.follow(beginning)
 		r.verified(size) // the tree head itself needs no proof
 		if asked := r.log.Requests(ctlogtest.Entries) - before; asked > 60 {
-			t.Errorf("asked for entries %d times, of which 4,465 are new", asked)
+			t.Errorf("requested entries %d times, of which 4,465 are new", asked)
 		}
 		for _, id := range []ctwatch.Hash{first, last} {
 			c, err := r.db.Certificates.Get(t.Context(), id.String())

@@ -8,9 +8,9 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestLyingLogIsAskedOften: a log whose entries do not verify is asked for its news as often
-// as any other, however long it has lied.
-func TestLyingLogIsAskedOften(t *testing.T) {
+// A log whose entries do not verify is polled as often as any other, however long it has
+// lied.
+func TestLyingLogIsPolledOften(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		o.MaxAge = 10 * time.Second
 		r := newRig(t, o)
@@ -20,7 +20,7 @@ func TestLyingLogIsAskedOften(t *testing.T) {
 		r.log.SetFault(ctlogtest.AlterEntry(310, nil))
 		r.fill(256)
 		r.publish()
-		r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+		r.until("the log to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		time.Sleep(20 * time.Second)
 		id := r.precert("a." + watched)
 		published := time.Now()

@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// How long Outages waits for more of the same: until so long nothing has changed, but not
-// longer than most.
+// Outages waits for more logs until nothing has changed for outagesWait, but no longer than
+// maxOutagesWait.
 const (
-	outagesQuiet = 3 * time.Second
-	outagesMost  = 30 * time.Second
-	outagesNamed = 5 // logs that a line names
+	outagesWait     = 3 * time.Second
+	maxOutagesWait  = 30 * time.Second
+	maxOutagesNamed = 5 // in one line
 )
 
-// Outages logs which logs cannot be followed, and which can be again. What hinders one log
-// mostly hinders others, so that those of some seconds share a line: a network that is
-// down is one. Each log by itself is logged at debug level.
+// Outages logs which logs cannot be followed, and which can be followed again. What affects
+// one log, such as a network that is down, mostly affects others, so those of a few seconds
+// share a line. Each log is also logged separately, at debug level.
 //
 // Its methods may be called concurrently. Close it at the end.
 type Outages struct {
 	Logger *slog.Logger // required
 
 	mu     sync.Mutex
-	of     int       // logs that are followed
-	down   []outage  // not told yet
-	up     []string  // not told yet
+	total  int       // how many logs are followed
+	down   []outage  // not logged yet
+	up     []string  // not logged yet
 	since  time.Time // when the first of them was
 	timer  *time.Timer
 	closed bool
@@ -39,36 +39,36 @@ type outage struct {
 	err error
 }
 
-// Of says how many logs are followed.
-func (o *Outages) Of(n int) {
+// SetTotal sets how many logs are followed.
+func (o *Outages) SetTotal(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.of = n
+	o.total = n
 }
 
-// Close logs what has not been logged, and everything after that at once.
+// Close logs what is still to be logged. Everything after that is logged at once.
 func (o *Outages) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	o.tell()
+	o.flush()
 }
 
-// began notes that a log cannot be followed from now on.
-func (o *Outages) began(log string, err error) {
+// start notes that a log cannot be followed any more.
+func (o *Outages) start(log string, err error) {
 	o.Logger.Debug("log cannot be followed", "log", log, "error", err)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if i := slices.Index(o.up, log); i >= 0 {
-		o.up = slices.Delete(o.up, i, i+1) // it was told that it cannot, and that is so
+		o.up = slices.Delete(o.up, i, i+1) // it was logged as down, and still is
 		return
 	}
 	o.down = append(o.down, outage{log, err})
 	o.wait()
 }
 
-// ended notes that a log can be followed again.
-func (o *Outages) ended(log string) {
+// end notes that a log can be followed again.
+func (o *Outages) end(log string) {
 	o.Logger.Debug("log is followed again", "log", log)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -80,7 +80,7 @@ func (o *Outages) ended(log string) {
 	o.wait()
 }
 
-// wait puts off what is told by as long as more is to be expected.
+// wait delays the line for as long as more logs may share it.
 func (o *Outages) wait() {
 	now := time.Now()
 	if o.timer == nil {
@@ -89,17 +89,17 @@ func (o *Outages) wait() {
 		o.timer.Stop()
 	}
 	if o.closed {
-		o.tell()
+		o.flush()
 		return
 	}
-	o.timer = time.AfterFunc(max(0, min(outagesQuiet, o.since.Add(outagesMost).Sub(now))), func() {
+	o.timer = time.AfterFunc(max(0, min(outagesWait, o.since.Add(maxOutagesWait).Sub(now))), func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.tell()
+		o.flush()
 	})
 }
 
-func (o *Outages) tell() {
+func (o *Outages) flush() {
 	if o.timer != nil {
 		o.timer.Stop()
 		o.timer = nil
@@ -118,15 +118,15 @@ func (o *Outages) tell() {
 	}
 }
 
-// line logs one line about some logs.
+// line logs one line about several logs.
 func (o *Outages) line(level slog.Level, logs []string, what string, more ...slog.Attr) {
 	if len(logs) == 1 {
 		o.Logger.LogAttrs(context.Background(), level, "log "+what, append([]slog.Attr{slog.String("log", logs[0])}, more...)...)
 		return
 	}
-	named := slices.Clone(logs[:min(len(logs), outagesNamed)])
+	named := slices.Clone(logs[:min(len(logs), maxOutagesNamed)])
 	if n := len(logs) - len(named); n > 0 {
 		named = append(named, fmt.Sprintf("and %d more", n))
 	}
-	o.Logger.LogAttrs(context.Background(), level, fmt.Sprintf("%d of %d logs %s", len(logs), max(o.of, len(logs)), what), append([]slog.Attr{slog.Any("logs", named)}, more...)...)
+	o.Logger.LogAttrs(context.Background(), level, fmt.Sprintf("%d of %d logs %s", len(logs), max(o.total, len(logs)), what), append([]slog.Attr{slog.Any("logs", named)}, more...)...)
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What happens to logs within some seconds is one line; what came and went is none.
-func TestOutagesShareALine(t *testing.T) {
+// Logs that fail or come back within seconds share one line. A log that does both is not
+// logged.
+func TestOutagesShareLine(t *testing.T) {
 	down := errors.New("no route to host")
 	type step struct {
 		after  time.Duration
@@ -70,17 +71,17 @@ func TestOutagesShareALine(t *testing.T) {
 					}
 					return a
 				}}))}
-				o.Of(48)
+				o.SetTotal(48)
 				for _, s := range tt.steps {
 					time.Sleep(s.after)
 					synctest.Wait()
 					if s.failed {
-						o.began(s.log, down)
+						o.start(s.log, down)
 					} else {
-						o.ended(s.log)
+						o.end(s.log)
 					}
 				}
-				time.Sleep(outagesMost)
+				time.Sleep(maxOutagesWait)
 				synctest.Wait()
 				o.Close()
 				var got []string
@@ -101,13 +102,13 @@ func TestOutagesShareALine(t *testing.T) {
 	}
 }
 
-// What has not been logged at the end is logged then, and nothing waits after that.
-func TestOutagesAreToldAtTheEnd(t *testing.T) {
+// Close logs what is still to be logged, and nothing waits after it.
+func TestCloseLogsOutages(t *testing.T) {
 	var b strings.Builder
 	o := &Outages{Logger: slog.New(slog.NewTextHandler(&b, nil))}
-	o.began("a", errors.New("gone"))
+	o.start("a", errors.New("gone"))
 	o.Close()
-	o.began("b", errors.New("gone"))
+	o.start("b", errors.New("gone"))
 	if got := strings.Count(b.String(), "log cannot be followed"); got != 2 {
 		t.Errorf("%d lines:\n%s", got, &b)
 	}

@@ -12,8 +12,8 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// prove holds the rebuilt tree against the head and moves the verified position.
-// A tree that is no part of the head's is an alarm, not an error.
+// prove compares the rebuilt tree with the head and moves the verified position. A tree
+// that is not part of the head's is an alarm, not an error.
 func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 	root, err := ctlog.Root(f.tree)
 	if err != nil {
@@ -28,10 +28,10 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 		if err := f.scheduleRepair(ctx); err != nil {
 			return err
 		}
-		if s := f.reply; s.told && s.span[0] < s.span[1] && s.span[0] >= f.verified.Size && s.span[1] <= f.tree.Size {
-			return nil // it has told already what is wrong with these entries
+		if s := f.reply; s.reported && s.span[0] < s.span[1] && s.span[0] >= f.verified.Size && s.span[1] <= f.tree.Size {
+			return nil // what is wrong with these entries was reported
 		}
-		return f.alarm(ctx, head, f.tree, root, ie)
+		return f.reportMismatch(ctx, head, f.tree, root, ie)
 	}
 	if err != nil {
 		return fmt.Errorf("verifying the tree at size %d: %w", f.tree.Size, err)
@@ -47,9 +47,8 @@ func (f *Follower) prove(ctx context.Context, head ctwatch.Head) error {
 	return nil
 }
 
-// reread reads what did not verify once more, from the verified position to the
-// read position, and so makes the tree intact again if the log now serves what it
-// signed.
+// reread reads what did not verify again, from the verified position to the read position.
+// The tree is intact again if the log now serves what it signed.
 func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 	if err := f.scheduleRepair(ctx); err != nil {
 		return err
@@ -79,12 +78,12 @@ func (f *Follower) reread(ctx context.Context, head ctwatch.Head) error {
 	return nil
 }
 
-// repairPause is how long at least it takes, on average, until a span that did not
-// verify is read again.
+// repairPause is the least time, on average, before a span that did not verify is read
+// again.
 const repairPause = time.Second / 2
 
-// scheduleRepair sets when to read again what did not verify: at first with the
-// next poll, then ever more seldom; and keeps that it did not.
+// scheduleRepair sets when to read again what did not verify: at first at the next poll,
+// then less and less often. It records that it did not verify.
 func (f *Follower) scheduleRepair(ctx context.Context) error {
 	if f.repair == nil {
 		f.repair = f.repairs(f.Poll)
@@ -98,7 +97,7 @@ func (f *Follower) scheduleRepair(ctx context.Context) error {
 	return record(f.Recorder.Keep(ctx, f.id, f.position, ctwatch.Kept{Unverified: true, Repair: f.nextRepair, Pause: pause}))
 }
 
-// repairs are pauses that grow from one.
+// repairs returns pauses that grow from the first one.
 func (f *Follower) repairs(first time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.MaxInterval = max(time.Hour, f.Poll)

@@ -18,39 +18,36 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-// A Reader fetches and scans ranges of one log, several spans at once. It writes nothing:
-// all that it finds out is in the batches that it yields.
+// A Reader fetches and scans ranges of one log, several spans at once. It has no side
+// effects: all that it finds out is in the batches that it yields.
 type Reader struct {
 	Log     ctlog.Log
 	Scanner *scan.Scanner
 	Logger  *slog.Logger // required
-	// Pace is the one that Log was opened with. It is told whether what the log
-	// gives is of use; a log that gives nothing else for minutes is asked for one
-	// span, once, by each Read. Optional.
+	// Pace is the one that Log was opened with. The Reader reports to it whether replies are
+	// useful. While none has been for minutes, each Read requests one span once. Optional.
 	Pace *ctlog.LogPace
 
 	// Parallel is how many requests run at once. The default is 16.
 	Parallel int
-	// Attempts is how often a span is asked for before Read gives up, with pauses
-	// that grow from Pause. One span at a time is asked for again: while it fails,
-	// there is no use in trying more. The defaults are 5 and 1 s.
+	// Attempts is how often a span is requested before Read fails, with pauses that grow
+	// from Pause. Only one span at a time is requested again: while it fails, others would
+	// fail too. The defaults are 5 and 1 s.
 	Attempts uint
 	Pause    time.Duration
 
-	// Lenient has entries read that say they have another index, and those before one
-	// that cannot be told from the next, so that nothing that can be read is missed. It
-	// is not to be changed during a Read. A Follower sets it while the log is accused of
-	// serving such.
+	// Lenient accepts entries that have another index than their place, and those before one
+	// whose end cannot be found, so that nothing that can be read is missed. It must not
+	// change during a Read. A Follower sets it while the log is reported for invalid replies.
 	Lenient bool
 
-	// Hooks are told of what the Reader does, and a Follower that has it; optional.
+	// Hooks observe the Reader, and the Follower that uses it. Optional.
 	Hooks Hooks
 }
 
-// Read reads the entries [start, end) of a tree of the given size and yields them
-// in batches as they arrive, which is not in order. Each entry is in exactly one
-// batch. After an error, which comes last, the range has not been read in full,
-// though what was yielded has been.
+// Read yields the entries [start, end) of a tree of the given size in batches, in the order
+// in which they arrive. Each entry is in exactly one batch. An error comes last, and means
+// that the range was not read in full; what was yielded before is valid.
 func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ctwatch.Batch, error] {
 	return func(yield func(ctwatch.Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -66,7 +63,7 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 		if r.Pace.Broken() {
 			parallel, attempts = 1, 1
 		}
-		t := &trier{Reader: r, attempts: attempts, failed: failed, turn: make(chan struct{}, 1)}
+		t := &rangeReader{Reader: r, attempts: attempts, failed: failed, turn: make(chan struct{}, 1)}
 		var workers sync.WaitGroup
 		for range parallel {
 			workers.Go(func() {
@@ -78,9 +75,8 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 			})
 		}
 		go func() {
-			// After a failure no further spans begin and none is asked for again,
-			// but requests under way are finished: what they bring may be what
-			// someone waits to hear of.
+			// After a failure no further spans begin and none is requested again, but
+			// requests under way are finished: they may bring a match.
 			defer func() { close(spans); workers.Wait(); close(batches) }()
 			for at := start; at < end; {
 				span := r.Log.Span()
@@ -127,21 +123,21 @@ func (r *Reader) attempts() uint {
 	return 5
 }
 
-// A trier reads the spans of one Read.
-type trier struct {
+// A rangeReader reads the spans of one Read.
+type rangeReader struct {
 	*Reader
 	attempts uint
 	failed   <-chan struct{} // closed when the Read has failed
-	turn     chan struct{}   // held by the span that is asked for again
+	turn     chan struct{}   // held by the span that is requested again
 	good     atomic.Int64    // batches
 }
 
-// span reads [start, end), in as many replies as the log needs for it.
-func (t *trier) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
+// span reads [start, end), in as many replies as the log takes for it.
+func (t *rangeReader) span(ctx context.Context, start, end, size uint64, out chan<- ctwatch.Batch) error {
 	for start < end {
 		b, err := t.attempt(ctx, start, end, size)
-		// A reply that is wrong as a whole may be so for one of its entries.
-		for upTo := end; err != nil && t.narrows(err) && upTo-start > 1; {
+		// A reply may be invalid because of one of its entries.
+		for upTo := end; err != nil && t.canNarrow(err) && upTo-start > 1; {
 			upTo = start + (upTo-start)/2
 			b, err = t.attempt(ctx, start, upTo, size)
 		}
@@ -158,20 +154,20 @@ func (t *trier) span(ctx context.Context, start, end, size uint64, out chan<- ct
 	return nil
 }
 
-// narrows reports whether asking for fewer entries is worth while after an error.
-func (t *trier) narrows(err error) bool {
+// canNarrow reports whether a request for fewer entries may succeed after an error.
+func (t *rangeReader) canNarrow(err error) bool {
 	return t.Lenient && isContent(err) && t.Log.Info().Kind == ctwatch.KindRFC6962
 }
 
-// attempt gets one batch from start on, trying as often as allowed.
-func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
+// attempt reads one batch from start on, with as many attempts as allowed.
+func (t *rangeReader) attempt(ctx context.Context, start, end, size uint64) (ctwatch.Batch, error) {
 	b, err := t.once(ctx, start, end, size)
 	if err == nil {
 		t.good.Add(1)
 		return b, nil
 	}
 	if t.Lenient && isContent(err) {
-		return b, err // asking again is of no use
+		return b, err // the next reply would be the same
 	}
 	good := t.good.Load()
 	select {
@@ -188,11 +184,11 @@ func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.B
 		pause.InitialInterval = t.Pause
 	}
 	for n := uint(1); n < t.attempts; n++ {
-		wait := asked(err)
+		wait := retryAfter(err)
 		if n > 1 || t.good.Load() == good { // nothing better has come meanwhile
 			wait = max(wait, pause.NextBackOff())
 		}
-		t.Logger.Debug("will ask again", "log", t.Log.Info().Name, "start", start, "end", end, "in", wait, "error", err)
+		t.Logger.Debug("will retry", "log", t.Log.Info().Name, "start", start, "end", end, "in", wait, "error", err)
 		if !sleep(ctx, wait) {
 			return b, ctx.Err()
 		}
@@ -212,12 +208,11 @@ func (t *trier) attempt(ctx context.Context, start, end, size uint64) (ctwatch.B
 	return b, err
 }
 
-// maxPause bounds how long a log can ask to be left alone: longer, and a mistake
-// of its operator would blind us.
+// maxPause bounds Retry-After: an operator's mistake must not stop the watch for longer.
 const maxPause = 10 * time.Minute
 
-// asked returns how long the log asked to be left alone.
-func asked(err error) time.Duration {
+// retryAfter returns how long the log asks not to be requested (Retry-After).
+func retryAfter(err error) time.Duration {
 	var se *ctlog.StatusError
 	if errors.As(err, &se) {
 		return min(se.RetryAfter, maxPause)
@@ -255,11 +250,11 @@ func (r *Reader) scan(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 	return b, err
 }
 
-// complete fetches the certificates above one that was found, where the log names them
-// by fingerprint only, and proves by them who issued it: that takes the certificate of the
-// issuer, and the one above it if the first is a precertificate signing certificate. The
-// rest of the chain may show whose key the issuer's is. An alert does not wait for what
-// the log fails to serve: the certificate is incomplete then.
+// complete fetches the chain of a certificate that was found, if the log names it by
+// fingerprints only, and proves by it who issued the certificate. The proof takes the
+// issuer's certificate, and the one above if the first is a precertificate signing
+// certificate; the rest of the chain may show whose key the issuer's is. An alert does not
+// wait for what the log fails to serve: f is marked as incomplete.
 func (r *Reader) complete(ctx context.Context, f *ctwatch.Found) {
 	defer func() {
 		f.Chain = slices.DeleteFunc(f.Chain, func(der []byte) bool { return len(der) > ctwatch.MaxChainCertificate })
@@ -267,7 +262,7 @@ func (r *Reader) complete(ctx context.Context, f *ctwatch.Found) {
 	issuer := &f.Certificate.Issuer
 	for i, fingerprint := range f.ChainFingerprints {
 		if i == 2 && !issuer.Proven {
-			return // no more certificates help
+			return // further certificates do not help
 		}
 		der, err := r.Log.Issuer(ctx, fingerprint)
 		if err != nil {

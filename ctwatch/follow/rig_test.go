@@ -279,7 +279,7 @@ func (r *rig) of(t ctwatch.EventType) (out []ctwatch.Event) {
 	return out
 }
 
-// issued returns how often each certificate was told to be issued.
+// issued returns how often each certificate was reported to be issued.
 func (r *rig) issued() map[ctwatch.Hash]int {
 	out := make(map[ctwatch.Hash]int)
 	for _, e := range r.of(ctwatch.CertificateIssued) {

@@ -11,13 +11,13 @@ import (
 
 // readOn reads from the read position to the head, and proves each stride.
 func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
-	var wrong error // a reply that keeps nobody from reading on
+	var wrong error // an invalid reply, despite which reading continues
 	for f.position < head.Size {
 		next := min(f.position+stride, head.Size)
 		joined, err := f.stride(ctx, f.position, next, head.Size, true)
 		if err != nil && f.Reader.Lenient && isContent(err) {
 			wrong = err
-			if err := f.around(ctx, next, head); err != nil {
+			if err := f.readAround(ctx, next, head); err != nil {
 				return err
 			}
 			continue
@@ -38,11 +38,11 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 				return err
 			}
 		}
-		if err := f.assessSpeed(ctx); err != nil {
+		if err := f.checkSpeed(ctx); err != nil {
 			return err
 		}
 	}
-	// A proof that could not be had before may be had now.
+	// The log may now have a proof that it did not have before.
 	if f.intact && f.verified.Size < f.tree.Size && wrong == nil {
 		return f.proveOrKeep(ctx, head)
 	}
@@ -54,8 +54,8 @@ func isContent(err error) bool {
 	return errors.As(err, &ce)
 }
 
-// proveOrKeep is prove, and keeps the tree where there is no proof to be had now, so that
-// it is not read again for that.
+// proveOrKeep is prove. If the log has no proof now, it keeps the tree, so that it need not
+// be read again.
 func (f *Follower) proveOrKeep(ctx context.Context, head ctwatch.Head) error {
 	err := f.prove(ctx, head)
 	if err == nil || ctx.Err() != nil || isRecorder(err) || f.tree.Size == f.kept.Size {
@@ -68,9 +68,8 @@ func (f *Follower) proveOrKeep(ctx context.Context, head ctwatch.Head) error {
 	return err
 }
 
-// salvage keeps what a stride that failed has read in order. All the rest is to be read
-// again: it may be different then, and must not be verified together with what it was
-// before.
+// salvage keeps what a failed stride has read in order. All the rest is read again: it may
+// be different then, and must not be verified together with what it was before.
 func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, joined *Joiner, cause error) error {
 	if !f.intact || ctx.Err() != nil || isRecorder(cause) {
 		return cause
@@ -81,8 +80,8 @@ func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, joined *Joine
 			return errors.Join(cause, err)
 		}
 		f.tree, f.position = tree, joined.End()
-		if err := f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: joined.End(), End: joined.End()}, joined.End()); err != nil {
-			return record(err)
+		if err := f.recordPosition(ctx); err != nil {
+			return err
 		}
 		if err := f.proveOrKeep(ctx, head); isRecorder(err) || !f.intact {
 			return errors.Join(cause, err)
@@ -99,9 +98,13 @@ func (f *Follower) salvage(ctx context.Context, head ctwatch.Head, joined *Joine
 	return cause
 }
 
-// stride reads [start, end), records it, and returns it joined, which after an
-// error is not whole. The read position moves with what has been read without a
-// hole, where it is to move at all.
+// recordPosition records the read position.
+func (f *Follower) recordPosition(ctx context.Context) error {
+	return record(f.Recorder.Record(ctx, ctwatch.Batch{Log: f.id, Start: f.position, End: f.position}, f.position))
+}
+
+// stride reads [start, end) and records it. It returns the batches joined, in part after an
+// error. With move, the recorded read position follows what was read without a hole.
 func (f *Follower) stride(ctx context.Context, start, end, size uint64, move bool) (*Joiner, error) {
 	position := f.position
 	joined := NewJoiner(start)
@@ -116,8 +119,8 @@ func (f *Follower) stride(ctx context.Context, start, end, size uint64, move boo
 		if move {
 			position = joined.End()
 		}
-		// A match is told at once, even while entries before it are missing; a
-		// position alone can wait for a second, or for the end of the stride.
+		// A match is recorded at once, even while entries before it are missing; a position
+		// alone can wait for a second, or for the end of the stride.
 		if len(b.Found) > 0 || len(b.Malformed) > 0 || joined.End() == end || f.Now().Sub(last) >= time.Second {
 			begun := time.Now()
 			err := f.Recorder.Record(ctx, b, position)
@@ -131,20 +134,20 @@ func (f *Follower) stride(ctx context.Context, start, end, size uint64, move boo
 	return joined, nil
 }
 
-// A Row puts batches, which arrive in any order, into a joined, and computes the
-// compact range over the part of it that has no hole.
+// A Joiner joins batches that arrive in any order, and computes the compact range over those
+// before the first hole.
 type Joiner struct {
 	start, end uint64
 	hashes     []ctwatch.Hash           // over [start, end)
-	early      map[uint64]ctwatch.Batch // by Start: read, but not yet in the row
+	early      map[uint64]ctwatch.Batch // by Start: after a hole
 }
 
-// NewJoiner returns an empty row that begins at an index.
+// NewJoiner returns a Joiner for batches from an index on.
 func NewJoiner(start uint64) *Joiner {
 	return &Joiner{start: start, end: start, early: make(map[uint64]ctwatch.Batch)}
 }
 
-// Add adds a batch. An error means that the batch's range is none.
+// Add adds a batch. An error means that its range is invalid.
 func (r *Joiner) Add(b ctwatch.Batch) error {
 	r.early[b.Start] = ctwatch.Batch{Start: b.Start, End: b.End, Range: b.Range}
 	for {
@@ -161,8 +164,8 @@ func (r *Joiner) Add(b ctwatch.Batch) error {
 	}
 }
 
-// End is the index after the last entry of the row.
+// End is the index of the first hole.
 func (r *Joiner) End() uint64 { return r.end }
 
-// Range is the compact range over the row.
+// Range is the compact range from the start to End.
 func (r *Joiner) Range() []ctwatch.Hash { return r.hashes }

@@ -10,66 +10,66 @@ import (
 	"ctwatch/ctwatch/ctlog"
 )
 
-// A reply that a log must not give, such as a data tile whose entries say that they are
-// others, may be a mishap: of a cache, a front end, a disk that is about to be replaced. It
-// is asked for again. A log is accused when it gave such a reply in suspectSteps steps,
-// each with several tries, over suspectPolls poll intervals, and no good one in between.
+// An invalid reply, such as a data tile whose entries have other indexes, may be an accident
+// of a cache, a front end or a disk. It is requested again. The log is reported when it
+// served such a reply in suspectSteps steps, each with several attempts, over suspectPolls
+// poll intervals, and no good one in between.
 const (
 	suspectSteps = 5
 	suspectPolls = 30
 )
 
-// A suspicion is something that a log must not do, for as long as it goes on.
+// A suspicion counts how long a log has been doing something that it must not do.
 type suspicion struct {
-	what  string
-	since time.Time
-	steps int
-	told  bool
-	span  [2]uint64 // entries that cannot be trusted for it
+	what     string
+	since    time.Time
+	steps    int
+	reported bool
+	span     [2]uint64 // entries that cannot be trusted because of it
 }
 
-// again notes that it happened in one more step, and reports whether that is enough to
-// accuse the log, once.
-func (s *suspicion) again(what string, begun, now time.Time, poll time.Duration) bool {
+// repeat notes that it happened in one more step. It returns true once, when that is enough
+// to report the log.
+func (s *suspicion) repeat(what string, begun, now time.Time, poll time.Duration) bool {
 	if what != s.what {
-		*s = suspicion{what: what, since: begun, told: s.told} // one accusation will do
+		*s = suspicion{what: what, since: begun, reported: s.reported} // one report is enough
 	}
 	s.steps++
-	if s.told || s.steps < suspectSteps || now.Sub(s.since) < suspectPolls*poll {
+	if s.reported || s.steps < suspectSteps || now.Sub(s.since) < suspectPolls*poll {
 		return false
 	}
-	s.told = true
+	s.reported = true
 	return true
 }
 
-// suspect takes the outcome of a step into account, and accuses the log when a reply that
-// it must not give persists. From then on it is read around, or in spite of, that reply.
-func (f *Follower) suspect(ctx context.Context, err error) error {
-	what, fault := f.wrongReply(err)
+// checkReplies checks the outcome of a step for an invalid reply, and reports the log if the
+// reply persists. From then on reading skips that reply, or accepts it.
+func (f *Follower) checkReplies(ctx context.Context, err error) error {
+	what, fault := f.invalidReply(err)
 	if what == "" {
 		if err == nil {
 			f.reply = suspicion{}
 		}
 		return err
 	}
-	accuse := f.reply.again(what, f.begun, f.Now(), f.Poll)
+	report := f.reply.repeat(what, f.begun, f.Now(), f.Poll)
 	var ce *ctlog.ContentError
 	if errors.As(err, &ce) {
 		f.reply.span = [2]uint64{ce.Start, ce.End}
 	}
-	if accuse {
+	if report {
 		f.Reader.Lenient = true
-		return f.misbehaved(ctx, fault, err)
+		return f.reportFault(ctx, fault, err)
 	}
-	if f.reply.told {
-		f.honest = 0
+	if f.reply.reported {
+		f.goodSteps = 0
 	}
 	return err
 }
 
-// wrongReply says by which reply that the log must not give a step has failed; what is ""
-// if it failed by none.
-func (f *Follower) wrongReply(err error) (what string, fault ctwatch.Fault) {
+// invalidReply returns the invalid reply because of which a step failed; what is "" if there
+// is none.
+func (f *Follower) invalidReply(err error) (what string, fault ctwatch.Fault) {
 	var ce *ctlog.ContentError
 	var ie *ctlog.InconsistencyError
 	switch {
@@ -77,7 +77,7 @@ func (f *Follower) wrongReply(err error) (what string, fault ctwatch.Fault) {
 		what = ce.Path
 		fault = ctwatch.Fault{
 			Cause:  ctwatch.CauseInvalidReply,
-			Detail: fmt.Sprintf("%s, as it serves it again and again, is not %s: %v", ce.Path, ce.Want, ce.Err),
+			Detail: fmt.Sprintf("%s, as it serves it repeatedly, is not %s: %v", ce.Path, ce.Want, ce.Err),
 			Evidence: ctwatch.Evidence{
 				Reply: &ctwatch.EvidenceReply{Path: ce.Path, SHA256: ce.Hash, Want: ce.Want},
 			},
@@ -99,35 +99,35 @@ func (f *Follower) wrongReply(err error) (what string, fault ctwatch.Fault) {
 	return what, fault
 }
 
-// checkOrigin accuses a static log that names its checkpoints after another, when that
-// persists. They are believed, since its key signed them.
+// checkOrigin reports a static log whose checkpoints have the origin of another log, if that
+// persists. Reading continues, since the log's key signed them.
 func (f *Follower) checkOrigin(ctx context.Context, h ctwatch.Head) error {
 	want := ctlog.Origin(f.log.Info())
 	if h.Origin == "" || want == "" || h.Origin == want {
 		f.origin = suspicion{}
 		return nil
 	}
-	if f.origin.again(h.Origin, f.begun, f.Now(), f.Poll) {
-		return f.misbehaved(ctx, ctwatch.Fault{
+	if f.origin.repeat(h.Origin, f.begun, f.Now(), f.Poll) {
+		return f.reportFault(ctx, ctwatch.Fault{
 			Cause:    ctwatch.CauseWrongOrigin,
 			Detail:   fmt.Sprintf("its key signs checkpoints of %q, and the log is %q", ctwatch.Printable(h.Origin, 100), want),
 			Evidence: ctwatch.Evidence{Heads: []ctwatch.EvidenceHead{h.Evidence()}},
 		}, nil)
 	}
-	if f.origin.told {
-		f.honest = 0
+	if f.origin.reported {
+		f.goodSteps = 0
 	}
 	return nil
 }
 
-// maxHoles bounds the holes that one stride is read around: a log of which nothing can be
-// read is not asked for each entry.
+// maxHoles bounds the holes in one stride: if nothing of a log can be read, its entries are
+// not requested one by one.
 const maxHoles = 16
 
-// around reads from the read position to end what can be read, and leaves out what cannot:
-// no entry is missed because of another. None of it can be proven then; it is read again
-// later, like all that does not verify.
-func (f *Follower) around(ctx context.Context, end uint64, head ctwatch.Head) error {
+// readAround reads the entries from the read position to end that can be read, so that none
+// is missed because of another. They cannot be verified then, and are read again later, like
+// all that does not verify.
+func (f *Follower) readAround(ctx context.Context, end uint64, head ctwatch.Head) error {
 	f.intact = false
 	if err := f.scheduleRepair(ctx); err != nil {
 		return err
@@ -144,15 +144,14 @@ func (f *Follower) around(ctx context.Context, end uint64, head ctwatch.Head) er
 			return err
 		}
 		if ce.Start > f.position {
-			upTo = ce.Start // first what is before the hole
+			upTo = ce.Start // first read what is before the hole
 			continue
 		}
 		holes++
-		f.Logger.Warn("entries cannot be read, and are left out for now", "log", f.name, "start", ce.Start, "end", ce.End, "error", err)
+		f.Logger.Warn("entries cannot be read, and are skipped for now", "log", f.name, "start", ce.Start, "end", ce.End, "error", err)
 		f.position, upTo = min(ce.End, end), end
-		none := ctwatch.Batch{Log: f.id, Start: f.position, End: f.position}
-		if err := f.Recorder.Record(ctx, none, f.position); err != nil {
-			return record(err)
+		if err := f.recordPosition(ctx); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -52,10 +52,10 @@ func flip(at int) func([]byte) []byte {
 	}
 }
 
-// TestRepliesThatStayWrong: a log is accused once of a reply that it must not give and gives
-// again and again, with what it served and what it signed. What is behind it is read and
-// told meanwhile; and once the log serves what it signed, all of it is proven.
-func TestRepliesThatStayWrong(t *testing.T) {
+// A log is reported once for an invalid reply that persists, with the reply and the signed
+// head. Entries after it are read and reported meanwhile, and once the log serves what it
+// signed, everything verifies.
+func TestPersistentInvalidReply(t *testing.T) {
 	half := func(b []byte) []byte { return b[:len(b)/2] }
 	for name, tt := range map[string]struct {
 		kind  ctwatch.LogKind
@@ -82,28 +82,28 @@ func TestRepliesThatStayWrong(t *testing.T) {
 				size := r.publish().Size
 
 				begun := time.Now()
-				r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+				r.until("the log to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 				if took := time.Since(begun); took < 30*poll {
-					t.Errorf("accused after %v, which may be a mishap", took)
+					t.Errorf("reported after %v, which may be a mishap", took)
 				}
 				e := r.of(ctwatch.LogMisbehaved)[0].Data.Evidence
 				if e.Cause != ctwatch.CauseInvalidReply || e.Reply == nil || !strings.HasPrefix(e.Reply.Path, tt.path) || e.Reply.SHA256 == (ctwatch.Hash{}) ||
 					e.Reply.Want == "" || len(e.Heads) != 1 || e.Heads[0].Size != size || len(e.Heads[0].Raw) == 0 {
 					t.Errorf("evidence %+v, reply %+v", e, e.Reply)
 				}
-				r.until("what is behind it to be told", func() bool { return r.issued()[id] == 1 && r.status().Position == size })
+				r.until("what is behind it to be reported", func() bool { return r.issued()[id] == 1 && r.status().Position == size })
 				time.Sleep(10 * time.Second)
 				if s := r.status(); s.Verified > 302 || s.Healthy || s.LastError == "" {
 					t.Errorf("while it lasts: %+v", s)
 				}
 				if n := len(r.of(ctwatch.LogMisbehaved)); n != 1 {
-					t.Errorf("accused %d times", n)
+					t.Errorf("reported %d times", n)
 				}
 				remove()
 				r.verified(size)
 				r.until("the log to behave", func() bool { return r.status().Healthy })
 				if got := r.issued(); got[id] != 1 || len(r.of(ctwatch.LogMisbehaved)) != 1 {
-					t.Errorf("told in the end: %v, accused %d times", got, len(r.of(ctwatch.LogMisbehaved)))
+					t.Errorf("reported in the end: %v, reported %d times", got, len(r.of(ctwatch.LogMisbehaved)))
 				}
 			})
 		})
@@ -138,10 +138,9 @@ func spoiled(indexes ...int) ctlogtest.Fault {
 	}).On(ctlogtest.Entries)
 }
 
-// TestWrongIndexInTheTree: a log that has an entry with another index in the very tree that
-// it signs can never serve another. It is accused, and read on and proven, so that it
-// cannot hide what comes after.
-func TestWrongIndexInTheTree(t *testing.T) {
+// A log with an entry in its signed tree that has another index can never serve a right
+// one. It is reported, and read on and verified, so that it cannot hide later entries.
+func TestWrongIndexInTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
 		r.fill(300)
@@ -162,20 +161,20 @@ func TestWrongIndexInTheTree(t *testing.T) {
 		size := r.publish().Size
 		r.verified(size)
 		if got := r.issued(); got[i.ID] != 1 || got[behind] != 1 {
-			t.Errorf("told: %v", got)
+			t.Errorf("reported: %v", got)
 		}
-		accused := r.of(ctwatch.LogMisbehaved)
-		if len(accused) != 1 || accused[0].Data.Evidence.Reply == nil {
-			t.Errorf("accused: %+v", accused)
+		reports := r.of(ctwatch.LogMisbehaved)
+		if len(reports) != 1 || reports[0].Data.Evidence.Reply == nil {
+			t.Errorf("reported: %+v", reports)
 		}
 		if n := len(r.of(ctwatch.EntryMalformed)); n != 1 {
-			t.Errorf("%d times told that the entry is malformed", n)
+			t.Errorf("%d reports that the entry is malformed", n)
 		}
 	})
 }
 
-// TestWrongHashTiles: a log whose hash tiles do not hash to what it signed is accused of
-// that, and not of its entries. It is read on by what else there is.
+// A log whose hash tiles do not hash to the signed root is reported for them, not for its
+// entries. Reading continues without them.
 func TestWrongHashTiles(t *testing.T) {
 	for name, tt := range map[string]struct {
 		start ctwatch.Start
@@ -194,7 +193,7 @@ func TestWrongHashTiles(t *testing.T) {
 				remove := r.log.SetFault(rewrite(tt.tile, flip(40)))
 				size := r.publish().Size
 				r.follow(tt.start)
-				r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+				r.until("the log to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 				e := r.of(ctwatch.LogMisbehaved)[0].Data.Evidence
 				if e.Cause != ctwatch.CauseInvalidReply || e.Reply == nil || !strings.HasPrefix("/"+e.Reply.Path, tt.tile) || len(e.Heads) != 1 {
 					t.Errorf("evidence %+v, reply %+v", e, e.Reply)
@@ -203,16 +202,16 @@ func TestWrongHashTiles(t *testing.T) {
 				r.verified(size)
 				r.until("the log to behave", func() bool { return r.status().Healthy })
 				if n := len(r.of(ctwatch.LogMisbehaved)); n != 1 {
-					t.Errorf("accused %d times", n)
+					t.Errorf("reported %d times", n)
 				}
 			})
 		})
 	}
 }
 
-// TestProofsThatStayWrong: an RFC 6962 log that has no proof which verifies for where
-// reading is to begin is accused, too.
-func TestProofsThatStayWrong(t *testing.T) {
+// An RFC 6962 log without a valid proof for the entry where reading begins is reported,
+// too.
+func TestPersistentInvalidProof(t *testing.T) {
 	for _, call := range []string{"/get-sth-consistency", "/get-proof-by-hash"} {
 		t.Run(call[1:], func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -226,7 +225,7 @@ func TestProofsThatStayWrong(t *testing.T) {
 				r.fill(10)
 				size := r.publish().Size
 				r.follow(ctwatch.Start{Back: time.Hour})
-				r.until("the log to be accused", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+				r.until("the log to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 				if e := r.of(ctwatch.LogMisbehaved)[0].Data.Evidence; len(e.Heads) != 1 || e.Computed == nil && e.Reply == nil {
 					t.Errorf("evidence %+v", e)
 				}
@@ -238,8 +237,8 @@ func TestProofsThatStayWrong(t *testing.T) {
 	}
 }
 
-// TestAnotherOrigin: checkpoints that the log's key signs under another name are believed,
-// and told when they keep coming.
+// Checkpoints with another origin that the log's key signed are accepted, and reported if
+// they persist.
 func TestAnotherOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
@@ -247,7 +246,7 @@ func TestAnotherOrigin(t *testing.T) {
 		remove := r.log.SetFault(ctlogtest.WrongOrigin("elsewhere.example/log"))
 		r.follow(beginning)
 		r.verified(r.publish().Size)
-		r.until("it to be told", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
+		r.until("it to be reported", func() bool { return len(r.of(ctwatch.LogMisbehaved)) > 0 })
 		e := r.of(ctwatch.LogMisbehaved)[0].Data
 		if e.Evidence.Cause != ctwatch.CauseWrongOrigin || len(e.Evidence.Heads) != 1 || !strings.Contains(e.Summary, "elsewhere.example/log") {
 			t.Errorf("%s: %+v", e.Summary, e.Evidence)
@@ -255,14 +254,14 @@ func TestAnotherOrigin(t *testing.T) {
 		id := r.precert("a." + watched)
 		r.verified(r.publish().Size)
 		if r.issued()[id] != 1 || r.status().Healthy || len(r.of(ctwatch.LogMisbehaved)) != 1 {
-			t.Errorf("told %v, accused %d times, status %+v", r.issued(), len(r.of(ctwatch.LogMisbehaved)), r.status())
+			t.Errorf("reported %v, reported %d times, status %+v", r.issued(), len(r.of(ctwatch.LogMisbehaved)), r.status())
 		}
 		remove()
 		r.until("the log to behave", func() bool { return r.status().Healthy })
 	})
 }
 
-// TestTwoFaultsAtOnce: each is told once, however they take turns.
+// Two faults that alternate are reported once each.
 func TestTwoFaultsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{Kind: ctwatch.KindStatic})
@@ -272,12 +271,12 @@ func TestTwoFaultsAtOnce(t *testing.T) {
 		r.log.SetFault(ctlogtest.BadSignature().Every(2))
 		r.log.SetFault(ctlogtest.Fork(7, nil).Every(3).On(ctlogtest.Heads))
 		time.Sleep(5 * time.Second)
-		told := make(map[string]int)
+		reports := make(map[string]int)
 		for _, e := range r.of(ctwatch.LogMisbehaved) {
-			told[e.Data.Evidence.Cause]++
+			reports[e.Data.Evidence.Cause]++
 		}
-		if len(told) != 2 || told[ctwatch.CauseBadSignature] != 1 || told[ctwatch.CauseFork] != 1 {
-			t.Error(fmt.Sprint("told ", told))
+		if len(reports) != 2 || reports[ctwatch.CauseBadSignature] != 1 || reports[ctwatch.CauseFork] != 1 {
+			t.Error(fmt.Sprint("reported ", reports))
 		}
 	})
 }

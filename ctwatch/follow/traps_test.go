@@ -11,9 +11,9 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestTraps is what real logs do to whoever reads them, each as it was seen. While
-// it lasts the log is asked a bounded number of times; once it ends everything is
-// read, every certificate is told once, and all of it verifies.
+// Faults of real logs, as they were observed. While one lasts, the log gets a bounded
+// number of requests; once it ends everything is read and verified, and every certificate
+// is reported once.
 func TestTraps(t *testing.T) {
 	rfc, static := ctwatch.KindRFC6962, ctwatch.KindStatic
 	both := []ctwatch.LogKind{rfc, static}
@@ -24,7 +24,7 @@ func TestTraps(t *testing.T) {
 		fault   func(old ctwatch.Head) ctlogtest.Fault
 		// harmless says that nothing is held up while the fault lasts.
 		harmless bool
-		// lie says that the log is to be accused.
+		// lie says that the log is to be reported.
 		lie bool
 	}{
 		{
@@ -34,7 +34,7 @@ func TestTraps(t *testing.T) {
 			name: "2 no entries with status 200", kinds: both[:1],
 			fault: func(ctwatch.Head) ctlogtest.Fault { return ctlogtest.EmptyReplies() },
 		}, {
-			name: "3 more entries than asked for", kinds: both[:1],
+			name: "3 more entries than requested", kinds: both[:1],
 			fault: func(ctwatch.Head) ctlogtest.Fault { return ctlogtest.TooManyEntries() },
 		}, {
 			name: "4 replies end at multiples of 256", kinds: both[:1], harmless: true,
@@ -136,10 +136,10 @@ func TestTraps(t *testing.T) {
 					size = r.publish().Size
 					r.verified(size)
 					if got := r.issued(); len(got) != 2 || got[id] != 1 || got[more] != 1 {
-						t.Errorf("told: %v", got)
+						t.Errorf("reported: %v", got)
 					}
 					if n := len(r.of(ctwatch.LogMisbehaved)); (n > 0) != test.lie {
-						t.Errorf("accused %d times", n)
+						t.Errorf("reported %d times", n)
 					}
 					for c, err := range r.all() {
 						if err != nil {
@@ -163,8 +163,8 @@ func paths(l *ctlogtest.Log) string {
 	return strings.Join(out[max(0, len(out)-40):], " ")
 }
 
-// TestTrap5NothingIsAskedForPastTheTreeHead: some logs answer 400 to that.
-func TestTrap5NothingIsAskedForPastTheTreeHead(t *testing.T) {
+// Nothing past the tree head is requested, which some logs answer with status 400.
+func TestTrap05NoRequestPastHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ctlogtest.Options{})
 		r.fill(300)
@@ -174,14 +174,14 @@ func TestTrap5NothingIsAskedForPastTheTreeHead(t *testing.T) {
 		r.verified(300)
 		for _, h := range r.log.Recent(ctlogtest.Entries) {
 			if strings.Contains(h.Path, "end=3") && !strings.Contains(h.Path, "end=299") {
-				t.Errorf("asked for %s, with a tree of 300", h.Path)
+				t.Errorf("requested %s, with a tree of 300", h.Path)
 			}
 		}
 	})
 }
 
-// TestSeveralTroublesAtOnce: the truth is reached after all of them.
-func TestSeveralTroublesAtOnce(t *testing.T) {
+// After several failures at once everything is read and verified.
+func TestSeveralFailuresAtOnce(t *testing.T) {
 	kinds(t, func(t *testing.T, o ctlogtest.Options) {
 		r := newRig(t, o)
 		r.fill(300)
@@ -212,11 +212,11 @@ func TestSeveralTroublesAtOnce(t *testing.T) {
 		got := r.issued()
 		for id := range want {
 			if got[id] != 1 {
-				t.Errorf("%v was told %d times", id, got[id])
+				t.Errorf("%v was reported %d times", id, got[id])
 			}
 		}
 		if len(got) != len(want) {
-			t.Errorf("%d certificates told, want %d", len(got), len(want))
+			t.Errorf("%d certificates reported, want %d", len(got), len(want))
 		}
 		r.until("to be healthy", func() bool { return r.status().Healthy })
 	})

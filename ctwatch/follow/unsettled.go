@@ -12,31 +12,30 @@ const (
 	maxRetryPause  = 6 * time.Hour
 )
 
-// askAgain reads entries again whose issuer is not proven, or whose chain was not
-// served whole: a few in each step, and each of them at growing intervals. The store
-// remembers which they are, and since when. That the log still does not serve what is
-// missing is no failure of the step.
-func (f *Follower) askAgain(ctx context.Context) error {
+// retryUnsettled reads entries again whose issuer is not proven, or whose chain the log did
+// not serve whole: a few in each step, each of them at growing intervals. The recorder keeps
+// which they are. If the log still does not serve what is missing, the step succeeds anyway.
+func (f *Follower) retryUnsettled(ctx context.Context) error {
 	due, err := f.Recorder.EntriesToReread(ctx, f.id, retriesPerStep)
 	if err != nil {
 		return record(err)
 	}
 	for _, e := range due {
-		// Noted before it is tried: what becomes known meanwhile makes it due again.
+		// Recorded before the attempt: what becomes known meanwhile makes it due again.
 		if err := f.Recorder.RereadLater(ctx, f.id, e, f.Now().Add(f.retryPause(e.Asked))); err != nil {
 			return record(err)
 		}
 		if e.Index >= f.head.Size {
 			continue
 		}
-		if err := f.readAgain(ctx, e); err != nil {
+		if err := f.retryEntry(ctx, e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// retryPause is how long to wait after an entry was read again so often before.
+// retryPause is how long to wait before an entry is read again the next time.
 func (f *Follower) retryPause(asked int) time.Duration {
 	pause := f.Poll
 	for ; asked > 0 && pause < maxRetryPause; asked-- {
@@ -45,13 +44,12 @@ func (f *Follower) retryPause(asked int) time.Duration {
 	return min(pause, maxRetryPause)
 }
 
-// readAgain reads one entry again and notes what proves its issuer now. What is not
-// the entry that was recorded is not looked at: whether it is in the tree is not
-// checked here.
-func (f *Follower) readAgain(ctx context.Context, e ctwatch.EntryRef) error {
+// retryEntry reads one entry again and records what proves its issuer now. It ignores an
+// entry that is not the recorded one, since it does not check whether that is in the tree.
+func (f *Follower) retryEntry(ctx context.Context, e ctwatch.EntryRef) error {
 	b, err := f.Reader.scan(ctx, e.Index, e.Index+1, f.head.Size)
 	if err != nil {
-		f.Logger.Debug("an entry whose issuer is not proven was not read again", "log", f.name, "index", e.Index, "error", err)
+		f.Logger.Debug("could not read an entry again to prove its issuer", "log", f.name, "index", e.Index, "error", err)
 		return nil
 	}
 	for i := range b.Found {

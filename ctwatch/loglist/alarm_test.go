@@ -94,8 +94,8 @@ func (w *watched) expect(t testing.TB, what string, want ...string) {
 	}
 }
 
-// A list that is worse than the one in use is refused, by the code, and the last good
-// one stays in use, in memory and after a restart without network.
+// A list that is worse than the one in use is refused with its code, and the last good one
+// stays in use, in memory and after a restart without network.
 func TestWorseListsAreRefused(t *testing.T) {
 	a, b := fleet(t)
 	more := shard(t, "c", 3)
@@ -149,7 +149,7 @@ func TestWorseListsAreRefused(t *testing.T) {
 				}
 			}
 			w.expect(t, "the bad list", tt.code+"!")
-			if n := strings.Count(logs.String(), "Alarm about the log list"); n != 1 {
+			if n := strings.Count(logs.String(), "alarm about the log list"); n != 1 {
 				t.Errorf("the log tells of one cause %d times:\n%s", n, logs)
 			}
 			if w.current.list.Version != "1.5" {
@@ -197,9 +197,9 @@ func firstKey(t testing.TB, l object) []byte {
 	return key
 }
 
-// A cached list, a snapshot and a configured log obey the same rule: what names a
-// compromised log is never in use.
-func TestCompromisedListsAreUsedNowhere(t *testing.T) {
+// A list with a compromised log is never used, be it fetched, cached or a snapshot, nor is
+// such a log if it is configured.
+func TestCompromisedListsAreNeverUsed(t *testing.T) {
 	a, b := fleet(t)
 	good := fleetList(t, 5, a, b)
 	raw, err := base64.StdEncoding.DecodeString("9EGV1vAOLbVUNcrdV3iS5T4VrUFwWPh44U/2uRh0FYk=")
@@ -235,8 +235,8 @@ func TestCompromisedListsAreUsedNowhere(t *testing.T) {
 	}
 }
 
-// What is wrong with the list in use is an alarm, and it stays in use.
-func TestListInUseIsJudged(t *testing.T) {
+// Whatever is wrong with the list in use is an alarm, and the list stays in use.
+func TestAlarmsAboutCurrentList(t *testing.T) {
 	a, b := fleet(t)
 	old := fleetList(t, 5, a, b)
 	own := filepath.Join(t.TempDir(), "list.json")
@@ -272,16 +272,15 @@ func TestListInUseIsJudged(t *testing.T) {
 				t.Error(err)
 			}
 			w.expect(t, "again", tt.want...)
-			if n := strings.Count(logs.String(), "Alarm about"); n != len(tt.want) {
-				t.Errorf("the log tells of %d alarms %d times", len(tt.want), n)
+			if n := strings.Count(logs.String(), "alarm about"); n != len(tt.want) {
+				t.Errorf("%d alarms are logged %d times", len(tt.want), n)
 			}
 		})
 	}
 }
 
-// A network that is down says nothing about the list: only after a day of it the age of
-// the one in use does.
-func TestUnreachableListGetsOldPatiently(t *testing.T) {
+// While the network is down, the age of the list in use causes an alarm only after a day.
+func TestUnreachableListIsOutdatedAfterDay(t *testing.T) {
 	a, b := fleet(t)
 	now := today.AddDate(0, 3, 0)
 	p := newPublisher(t, fleetList(t, 5, a, b))
@@ -302,9 +301,9 @@ func TestUnreachableListGetsOldPatiently(t *testing.T) {
 	}
 }
 
-// What is older than the built-in list, or lacks most of its logs, is refused as well: a
-// first start has nothing else to compare with.
-func TestSnapshotIsTheFirstGoodList(t *testing.T) {
+// A list that is older than the snapshot, or lacks most of its logs, is refused: a first
+// start has nothing else to compare with.
+func TestWorseThanSnapshotIsRefused(t *testing.T) {
 	a, b := fleet(t)
 	for want, list := range map[string][]byte{
 		Rollback + "!": fleetList(t, 4, a, b),
@@ -324,8 +323,7 @@ func TestSnapshotIsTheFirstGoodList(t *testing.T) {
 	}
 }
 
-// The owner of an unsigned file may do with it what they like, but for logs that prove
-// nothing.
+// An unsigned file may change in any way, except for compromised logs.
 func TestOwnFileMayShrink(t *testing.T) {
 	a, b := fleet(t)
 	path := filepath.Join(t.TempDir(), "list.json")

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"ctwatch/files"
 )
 
 const cacheName = "log-list-cache.json"
@@ -14,8 +16,8 @@ const cacheName = "log-list-cache.json"
 // maxCache bounds the cache file: list and signature in base64, and the rest.
 const maxCache = 2 * MaxSize
 
-// cached is the last good list in one file, so that list, signature and ETag
-// cannot come from different days after a crash.
+// cached is the last good list in one file, so that list, signature and ETag always belong
+// together, also after a crash.
 type cached struct {
 	Location     string `json:"location"`
 	ETag         string `json:"etag,omitempty"`
@@ -24,14 +26,14 @@ type cached struct {
 	Signature    []byte `json:"signature,omitempty"`
 }
 
-// useCache takes the cached list into use. It is checked as if it came from the
-// network: whoever can write the file must not be able to choose the logs.
-func (s *Source) useCache() error {
+// loadCache uses the cached list. It is checked like one from the network: write access to
+// the file must not be enough to choose the logs.
+func (s *Source) loadCache() error {
 	if s.config.CacheDir == "" {
 		return nil
 	}
 	path := filepath.Join(s.config.CacheDir, cacheName)
-	data, err := readFile(path, maxCache)
+	data, err := files.Read(path, maxCache)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -53,15 +55,15 @@ func (s *Source) useCache() error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
-	if err := s.admit(c.list); err != nil {
+	if err := s.checkReplacement(c.list); err != nil {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
 	s.current = c
-	s.tell(problems)
+	s.logProblems(problems)
 	return nil
 }
 
-// writeCache replaces the cached list, or leaves it as it is.
+// writeCache replaces the cached list. After an error the old one is still there.
 func (s *Source) writeCache(p published) (err error) {
 	if s.config.CacheDir == "" {
 		return nil
@@ -72,7 +74,7 @@ func (s *Source) writeCache(p published) (err error) {
 	if err != nil {
 		return err
 	}
-	// One name, not a random one: what a crash leaves behind is overwritten.
+	// The name is fixed, so that the file is overwritten after a crash.
 	path := filepath.Join(s.config.CacheDir, cacheName)
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

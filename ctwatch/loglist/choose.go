@@ -14,23 +14,22 @@ import (
 
 // A Choice says which logs of a list to follow.
 type Choice struct {
-	// States are the states of the logs that are followed. A log without a state
-	// has the state "".
+	// States are the states of the logs to follow. A log without a state has the state "".
 	States []string
-	// Only are names, IDs (base64 or hex) and operators, whatever their case. Empty
-	// means every log in one of States. An operator stands for its logs in one of
-	// States; a log called by its name or ID is chosen in any state.
+	// Only are names, IDs (base64 or hex) and operators, in any case. If it is empty, every
+	// log in one of States is chosen. An operator chooses its logs in one of States; a name
+	// or ID chooses a log in any state.
 	Only []string
-	// Now is when the choice is made; optional: zero disregards the time.
+	// Now is when the choice is made. Optional: by default the time does not matter.
 	Now time.Time
 }
 
-// Choose returns the logs that are chosen, in their order, and the words of
-// Only that no log has, which are likely mistakes.
+// Choose returns the chosen logs, in their order, and the words of Only that match no log,
+// which are likely mistakes.
 //
-// A retired log whose interval is over is left out, unless it is called by name or
-// ID: nothing in it is valid any more. The placeholders in Google's list, which
-// lead nowhere, are such logs.
+// A retired log whose interval is over is not chosen, unless by name or ID: its certificates
+// are not valid any more. The placeholders in Google's list, whose URLs do not exist, are
+// such logs.
 func Choose(logs []ctwatch.Log, c Choice) (chosen []ctwatch.Log, unmatched []string) {
 	used := make([]bool, len(c.Only))
 	for _, log := range logs {
@@ -63,9 +62,8 @@ func over(log ctwatch.Log, now time.Time) bool {
 		!now.IsZero() && !log.IntervalEnd.IsZero() && !now.Before(log.IntervalEnd)
 }
 
-// Find returns the one log that word means: by ID (base64 or hex), else by its
-// name, else by a part of its name that no other log has. The error lists the logs
-// that come near.
+// Find returns the log that word identifies: by ID (base64 or hex), else by its name, else by
+// a part of its name that no other log has. The error lists similar logs.
 func Find(logs []ctwatch.Log, word string) (ctwatch.Log, error) {
 	word = strings.TrimSpace(word)
 	if word == "" {
@@ -83,16 +81,16 @@ func Find(logs []ctwatch.Log, word string) (ctwatch.Log, error) {
 		case 1:
 			return found[0], nil
 		default:
-			return ctwatch.Log{}, fmt.Errorf("%q means %d logs: %s", word, len(found), enumerate(found))
+			return ctwatch.Log{}, fmt.Errorf("%q matches %d logs: %s", word, len(found), enumerate(found))
 		}
 	}
 	if near := nearest(logs, word); len(near) > 0 {
-		return ctwatch.Log{}, fmt.Errorf("no log is called %q; near it are %s", word, enumerate(near))
+		return ctwatch.Log{}, fmt.Errorf("no log is called %q; similar: %s", word, enumerate(near))
 	}
 	return ctwatch.Log{}, fmt.Errorf("no log is called %q, among the %d of the log list", word, len(logs))
 }
 
-// hasID compares by the ID's bytes: base64 tells case apart, hex does not.
+// hasID compares the ID's bytes: base64 is case-sensitive, hex is not.
 func hasID(log ctwatch.Log, word string) bool {
 	if id, err := ctwatch.ParseLogID(word); err == nil {
 		return log.ID == id
@@ -119,25 +117,25 @@ func shortName(log ctwatch.Log) string {
 	return strings.Trim(name, "'")
 }
 
-// mostListed bounds the logs that an error lists.
-const mostListed = 6
+// maxListed bounds the logs that an error lists.
+const maxListed = 6
 
 func enumerate(logs []ctwatch.Log) string {
 	var b strings.Builder
-	for i, log := range logs[:min(len(logs), mostListed)] {
+	for i, log := range logs[:min(len(logs), maxListed)] {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		fmt.Fprintf(&b, "%s (%s)", log.Name, log.ID)
 	}
-	if more := len(logs) - mostListed; more > 0 {
+	if more := len(logs) - maxListed; more > 0 {
 		fmt.Fprintf(&b, " and %d more", more)
 	}
 	return b.String()
 }
 
-// nearest returns the logs whose names begin most alike: shards of one log differ
-// in their last letters, and so do most mistakes.
+// nearest returns the logs whose names have the longest common prefix with word: shards of one
+// log differ in their last letters, and so do most mistakes.
 func nearest(logs []ctwatch.Log, word string) []ctwatch.Log {
 	const least = 3
 	alike := make(map[ctwatch.LogID]int)

@@ -10,6 +10,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// Choose selects logs by state, name, ID and operator, and returns the words that match no
+// log.
 func TestChoose(t *testing.T) {
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	log := func(n byte, operator, name, state string, end time.Time) ctwatch.Log {
@@ -62,7 +64,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-func TestChooseLeavesOutThePlaceholdersOfTheRealLists(t *testing.T) {
+// The placeholders of the real lists are not chosen.
+func TestChooseOmitsRealPlaceholders(t *testing.T) {
 	for _, file := range []string{"log_list-85.92.json", "gstatic-all_logs_list-89.25.json"} {
 		list, _, err := Parse(realFile(t, file))
 		if err != nil {
@@ -80,6 +83,7 @@ func TestChooseLeavesOutThePlaceholdersOfTheRealLists(t *testing.T) {
 	}
 }
 
+// Find returns the log of an ID, a name or a unique part of a name.
 func TestFind(t *testing.T) {
 	log := func(n byte, operator, name string) ctwatch.Log {
 		return ctwatch.Log{ID: ctwatch.LogID{n}, Operator: operator, Name: name}
@@ -101,9 +105,9 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for word, want := range map[string]string{
-		"2026h2":     `means 2 logs: Google 'Argon2026h2' log (`,
-		"twin":       "means 2 logs",
-		"argon2027":  "near it are Google 'Argon2026h1' log",
+		"2026h2":     `matches 2 logs: Google 'Argon2026h2' log (`,
+		"twin":       "matches 2 logs",
+		"argon2027":  "similar: Google 'Argon2026h1' log",
 		"nimbus2026": "among the 6",
 		" ":          "want the name",
 	} {

@@ -7,12 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
+
+	"ctwatch/files"
 )
 
-// published is a list as it was published, and how its server tells it apart from
-// others (RFC 9110 §8.8).
+// published is a list as it was published, with its validators (RFC 9110 §8.8).
 type published struct {
 	data, sig          []byte
 	etag, lastModified string
@@ -25,9 +25,9 @@ func (p published) same(q published) bool {
 
 // A fetcher reads a list, and its signature if there is a key.
 type fetcher interface {
-	// fetch returns errNotModified when the list is still the one we have.
+	// fetch returns errNotModified if the list is the one we have.
 	fetch(ctx context.Context, have published) (published, error)
-	// name is the location, without anything secret.
+	// name returns the location without secrets.
 	name() string
 }
 
@@ -57,7 +57,7 @@ func newFetcher(c Config) (fetcher, error) {
 	return &httpFetcher{u, c.Key != nil, &client, c.UserAgent}, nil
 }
 
-// signaturePath is where Google puts a signature: in .sig beside .json.
+// signaturePath returns the path of the signature, as Google has it: .sig beside .json.
 func signaturePath(path string) string { return strings.TrimSuffix(path, ".json") + ".sig" }
 
 type fileFetcher struct {
@@ -68,11 +68,11 @@ type fileFetcher struct {
 func (f fileFetcher) name() string { return f.path }
 
 func (f fileFetcher) fetch(context.Context, published) (p published, err error) {
-	if p.data, err = readFile(f.path, MaxSize); err != nil {
+	if p.data, err = files.Read(f.path, MaxSize); err != nil {
 		return published{}, fmt.Errorf("reading the log list: %w", err)
 	}
 	if f.signed {
-		if p.sig, err = readFile(signaturePath(f.path), maxSignature); err != nil {
+		if p.sig, err = files.Read(signaturePath(f.path), maxSignature); err != nil {
 			return published{}, fmt.Errorf("reading the signature of the log list: %w", err)
 		}
 	}
@@ -88,7 +88,7 @@ type httpFetcher struct {
 
 func (f *httpFetcher) name() string { return nameOf(f.url) }
 
-// nameOf leaves out the user and the query, which may be secrets.
+// nameOf returns a URL without the user and the query, which may be secrets.
 func nameOf(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
@@ -150,7 +150,7 @@ func (f *httpFetcher) get(ctx context.Context, u *url.URL, have published, limit
 	}, nil
 }
 
-// bounded drops a validator too long to be kept and sent back.
+// bounded drops a validator that is too long to store and send back.
 func bounded(validator string) string {
 	if len(validator) > 1000 {
 		return ""
@@ -158,8 +158,8 @@ func bounded(validator string) string {
 	return validator
 }
 
-// sameHost refuses redirects to another host or from https to http: a list comes
-// from where the configuration says.
+// sameHost refuses redirects to another host or from https to http: the configuration says
+// where a list is.
 func sameHost(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	switch {
@@ -181,28 +181,6 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	}
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("more than the %d bytes allowed", limit)
-	}
-	return data, nil
-}
-
-// readFile reads a regular file of at most limit bytes. Another kind of file, such
-// as a pipe, could block for ever.
-func readFile(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := readAll(f, limit)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return data, nil
 }

@@ -1,10 +1,10 @@
-// Package loglist says which logs there are. It reads log lists of version 3
-// (www.gstatic.com/ct/log_list/v3/log_list_schema.json), the form in which Google
-// publishes Chrome's logs, checks their signature, keeps them fresh, and chooses
-// from them the logs to follow.
+// Package loglist reads log lists of version 3
+// (www.gstatic.com/ct/log_list/v3/log_list_schema.json), the format in which Google publishes
+// Chrome's logs. It checks their signatures, keeps them up to date, raises alarms about lists
+// that would hide certificates, and chooses the logs to follow.
 //
-// A list is written by others and read for years, so each log in it stands on its
-// own: one that cannot be used is reported and left out, and the rest are used.
+// Others write the lists, and ctwatch reads them for years: a log that cannot be used is
+// reported and skipped, and the rest are used.
 package loglist
 
 import (
@@ -32,23 +32,23 @@ const (
 
 // A List is a log list as read. Its logs are unique by ID, in the list's order.
 type List struct {
-	Version string // such as "85.92"; "" when the list has none
-	// Timestamp is when the list was published; zero when the list does not say.
+	Version string // such as "85.92"; "" if the list has none
+	// Timestamp is when the list was published; zero if the list does not say.
 	Timestamp time.Time
 	Logs      []ctwatch.Log
 }
 
 // A Problem is something in a list that could not be used.
 type Problem struct {
-	Log    string // the log or operator concerned, fit to print
+	Log    string // the log or operator, printable
 	Reason string // what is wrong, and what was done about it
 }
 
-// String writes the problem as one line.
+// String returns the problem as one line.
 func (p Problem) String() string { return p.Log + ": " + p.Reason }
 
-// The parts of a list that are read. Operators and logs stay raw, so that one that
-// does not parse spoils no other.
+// The parts of a list that are read. Operators and logs stay raw, so that one that does not
+// parse affects no other.
 type (
 	listJSON struct {
 		Version   string            `json:"version"`
@@ -62,12 +62,11 @@ type (
 	}
 )
 
-// Parse reads a log list. What it cannot use it leaves out and reports as
-// problems; the error says that data is no log list at all, or one that names a log whose
-// private key is public. Where a log ID occurs
-// twice, the first log is kept. An operator's `logs` come before its `tiled_logs`,
-// so that a log listed as both, of which some serve tiles without a checkpoint, is
-// read by the API that is complete.
+// Parse reads a log list. It skips what it cannot use and returns it as problems. The error
+// means that data is not a log list, or that the list has a log whose private key is public.
+// If a log ID occurs twice, the first log counts. An operator's `logs` come before its
+// `tiled_logs`: some logs that are listed as both serve tiles without a checkpoint, so RFC
+// 6962 is the complete API.
 func Parse(data []byte) (*List, []Problem, error) {
 	if len(data) > MaxSize {
 		return nil, nil, fmt.Errorf("log list has %d bytes, more than the %d allowed", len(data), MaxSize)
@@ -87,7 +86,7 @@ func Parse(data []byte) (*List, []Problem, error) {
 	for i, raw := range in.Operators {
 		var op operatorJSON
 		if err := json.Unmarshal(raw, &op); err != nil {
-			p.problem(fmt.Sprintf("operator %d", i), "left out with its logs: %v", err)
+			p.problem(fmt.Sprintf("operator %d", i), "skipped with its logs: %v", err)
 			continue
 		}
 		if p.count += len(op.Logs) + len(op.TiledLogs); p.count > MaxLogs {
@@ -111,12 +110,12 @@ type parser struct {
 	list     List
 	problems []Problem
 	seen     map[ctwatch.LogID]ctwatch.Log
-	named    map[ctwatch.LogID]bool // the IDs and keys of all logs, good and bad
-	count    int                    // logs met, good and bad
+	named    map[ctwatch.LogID]bool // the IDs, and those of the keys, of all logs, good and bad
+	count    int                    // logs, good and bad
 }
 
 func (p *parser) problem(log, format string, args ...any) {
-	// The reason may quote the list, which others wrote.
+	// The reason may quote the list, which is hostile.
 	p.problems = append(p.problems, Problem{log, ctwatch.Printable(fmt.Sprintf(format, args...), 300)})
 }
 
@@ -128,17 +127,17 @@ func (p *parser) add(raw json.RawMessage, kind ctwatch.LogKind, operator string)
 		p.named[ctwatch.LogID(in.LogID)] = true
 	}
 	if err != nil {
-		p.problem(in.label(operator), "left out: %v", err)
+		p.problem(in.label(operator), "skipped: %v", err)
 		return
 	}
 	log, minor, err := in.log(kind)
 	if err != nil {
-		p.problem(in.label(operator), "left out: %v", err)
+		p.problem(in.label(operator), "skipped: %v", err)
 		return
 	}
 	log.Operator = operator
 	if first, ok := p.seen[log.ID]; ok {
-		p.problem(in.label(operator), "left out: %s has the same ID %s and came first", first.Name, log.ID)
+		p.problem(in.label(operator), "skipped: %s has the same ID %s and came first", first.Name, log.ID)
 		return
 	}
 	p.seen[log.ID] = log
@@ -148,7 +147,7 @@ func (p *parser) add(raw json.RawMessage, kind ctwatch.LogKind, operator string)
 	}
 }
 
-// beginning is enough of a wrong reply to recognise it, such as a login page.
+// beginning returns enough of a wrong reply, such as a login page, to recognize it.
 func beginning(data []byte) string {
 	data = bytes.TrimSpace(data)
 	return ctwatch.Printable(string(data[:min(len(data), 200)]), 30)

@@ -19,7 +19,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-func TestParseReadsBothKindsOfLogs(t *testing.T) {
+// Parse reads RFC 6962 and static logs.
+func TestParseBothKinds(t *testing.T) {
 	rfc, static := newKey(t, elliptic.P256()), newKey(t, elliptic.P256())
 	root := bytes.Repeat([]byte{7}, 32)
 	data := listOf(t, 2, operator("Op", []object{withKey(rfc, object{
@@ -52,7 +53,8 @@ func TestParseReadsBothKindsOfLogs(t *testing.T) {
 	}
 }
 
-func TestParseLeavesOutABadLogAndKeepsTheOthers(t *testing.T) {
+// A log that cannot be used is skipped and reported, and the others are kept.
+func TestParseSkipsBadLog(t *testing.T) {
 	rsaKey := func(bits int) []byte {
 		t.Setenv("GODEBUG", "rsa1024min=0")
 		key, err := rsa.GenerateKey(rand.Reader, bits)
@@ -71,9 +73,9 @@ func TestParseLeavesOutABadLogAndKeepsTheOthers(t *testing.T) {
 	}{
 		"ID of another key":    {set("log_id", bytes.Repeat([]byte{1}, 32)), "is not the SHA-256 of its key"},
 		"short ID":             {set("log_id", []byte{1}), "is not the SHA-256 of its key"},
-		"ID is not base64":     {set("log_id", "!!"), "left out"},
-		"ID is a number":       {set("log_id", 7), "left out"},
-		"key is not base64":    {set("key", "!!"), "left out"},
+		"ID is not base64":     {set("log_id", "!!"), "skipped"},
+		"ID is a number":       {set("log_id", 7), "skipped"},
+		"key is not base64":    {set("key", "!!"), "skipped"},
 		"no key":               {func(o object) { delete(o, "key") }, "no key"},
 		"key is not DER":       {func(o object) { withKey([]byte("key"), o) }, "reading its key"},
 		"endless key":          {func(o object) { withKey(make([]byte, maxLogKey+1), o) }, "2049 bytes"},
@@ -88,7 +90,7 @@ func TestParseLeavesOutABadLogAndKeepsTheOthers(t *testing.T) {
 		"query in the URL":     {set("url", "https://ct.example.org/?log=1"), "query"},
 		"newline in the URL":   {set("url", "https://ct.example.org/\n"), "cannot be parsed"},
 		"endless URL":          {set("url", "https://ct.example.org/"+strings.Repeat("a", 3000)), "characters"},
-		"interval is no time":  {set("temporal_interval", object{"start_inclusive": "soon"}), "left out"},
+		"interval is no time":  {set("temporal_interval", object{"start_inclusive": "soon"}), "skipped"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := rfc6962Log(t, "bad")
@@ -110,7 +112,8 @@ func TestParseLeavesOutABadLogAndKeepsTheOthers(t *testing.T) {
 	}
 }
 
-func TestParseKeepsALogWhoseLesserPartsAreBad(t *testing.T) {
+// Errors in facts that are not needed for reading are reported, and the log is kept.
+func TestParseIgnoresMinorErrors(t *testing.T) {
 	usable := object{"timestamp": "2026-01-01T00:00:00Z"}
 	for name, test := range map[string]struct {
 		field string
@@ -145,7 +148,8 @@ func TestParseKeepsALogWhoseLesserPartsAreBad(t *testing.T) {
 	}
 }
 
-func TestParseKeepsTheFirstOfTwoLogsWithOneID(t *testing.T) {
+// Of two logs with one ID, the first is kept.
+func TestParseDuplicateID(t *testing.T) {
 	key := newKey(t, elliptic.P256())
 	first := withKey(key, object{"description": "first", "url": "https://one.example.org/"})
 	second := withKey(key, object{"description": "second", "url": "https://two.example.org/"})
@@ -163,7 +167,8 @@ func TestParseKeepsTheFirstOfTwoLogsWithOneID(t *testing.T) {
 	}
 }
 
-func TestParseMakesNamesPrintable(t *testing.T) {
+// Names are printable.
+func TestParsePrintableNames(t *testing.T) {
 	log := rfc6962Log(t, "log")
 	log["description"] = "a\x1b[31m\u202eb\n" + strings.Repeat("c", 1000)
 	list, _, err := Parse(listOf(t, 1, operator("Op\n<!channel>", []object{log}, nil)))
@@ -176,7 +181,8 @@ func TestParseMakesNamesPrintable(t *testing.T) {
 	}
 }
 
-func TestParseRefusesWhatIsNoList(t *testing.T) {
+// What is not a log list of version 3 is an error.
+func TestParseErrors(t *testing.T) {
 	many := bytes.Repeat([]byte("{},"), MaxLogs+1)
 	for name, test := range map[string]struct{ data, want string }{
 		"nothing":         {"", "not JSON"},
@@ -199,7 +205,8 @@ func TestParseRefusesWhatIsNoList(t *testing.T) {
 	}
 }
 
-func TestParseSkipsABadOperator(t *testing.T) {
+// An operator that cannot be parsed is skipped and reported.
+func TestParseSkipsBadOperator(t *testing.T) {
 	data := []byte(`{"operators": [{"name": 7}, null, {"name": "empty"}, {"name": "x", "logs": [null, 7, "log"]}]}`)
 	list, problems, err := Parse(data)
 	if err != nil || len(list.Logs) != 0 || len(problems) != 4 {
@@ -207,7 +214,8 @@ func TestParseSkipsABadOperator(t *testing.T) {
 	}
 }
 
-func TestParseReadsTheNewestPublishedList(t *testing.T) {
+// Parse reads the newest published list without problems.
+func TestParseRealList(t *testing.T) {
 	list, problems, err := Parse(realFile(t, "gstatic-all_logs_list-89.25.json"))
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
@@ -232,6 +240,7 @@ func TestParseReadsTheNewestPublishedList(t *testing.T) {
 	}
 }
 
+// Extra.Log checks a configured log.
 func TestExtra(t *testing.T) {
 	key := newKey(t, elliptic.P256())
 	b64 := base64.StdEncoding.EncodeToString(key)

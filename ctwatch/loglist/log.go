@@ -18,8 +18,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// logJSON is one log of a list: of `logs`, which has a URL, or of `tiled_logs`,
-// which has a submission and a monitoring URL.
+// logJSON is one log of a list. Those of `logs` have a URL, those of `tiled_logs` a submission
+// and a monitoring URL.
 type logJSON struct {
 	Description   string                     `json:"description"`
 	LogID         []byte                     `json:"log_id"`
@@ -35,7 +35,7 @@ type logJSON struct {
 	} `json:"temporal_interval"`
 }
 
-// label names the log in a problem, with what could be read of it.
+// label returns a name of the log for a problem, from what could be read.
 func (in *logJSON) label(operator string) string {
 	for _, name := range []string{in.Description, in.URL, in.MonitoringURL} {
 		if name != "" {
@@ -45,8 +45,8 @@ func (in *logJSON) label(operator string) string {
 	return "a log of " + operator
 }
 
-// log checks what the list says of a log. What is wrong but not essential for
-// reading the log is left out of it and returned as text.
+// log returns a log of the list. What is wrong, but not needed to read the log, is ignored and
+// returned as text.
 func (in *logJSON) log(kind ctwatch.LogKind) (log ctwatch.Log, minor []string, err error) {
 	log = ctwatch.Log{
 		ID: ctwatch.LogIDOf(in.Key), Name: ctwatch.Printable(in.Description, maxName), Kind: kind, Key: in.Key,
@@ -61,7 +61,7 @@ func (in *logJSON) log(kind ctwatch.LogKind) (log ctwatch.Log, minor []string, e
 	base := in.URL
 	if kind == ctwatch.KindStatic {
 		base = in.MonitoringURL
-		// Nothing is read from it, so the log can do without.
+		// Not needed for reading.
 		if log.SubmissionURL, err = baseURL(in.SubmissionURL); err != nil {
 			minor = append(minor, fmt.Sprintf("submission URL ignored: it %v", err))
 		}
@@ -92,14 +92,14 @@ func (in *logJSON) log(kind ctwatch.LogKind) (log ctwatch.Log, minor []string, e
 // maxMMD is far above every merge delay in use, of which the longest is a week.
 const maxMMD = 90 * 24 * time.Hour
 
-// states are in the order of choice for a list that wrongly gives a log several:
-// those in which a log takes entries come first, so that none is missed.
+// states are in the order of preference, for a list that wrongly gives a log several: those
+// in which a log accepts entries come first, so that no entry is missed.
 var states = [...]string{
 	ctwatch.LogUsable, ctwatch.LogQualified, ctwatch.LogReadOnly,
 	ctwatch.LogPending, ctwatch.LogRetired, ctwatch.LogRejected,
 }
 
-// state reads the state and, of a log that was frozen, its last tree head.
+// state reads the state and, for a frozen log, its final tree head.
 func (in *logJSON) state(log *ctwatch.Log) (minor []string) {
 	for _, s := range states {
 		if raw, ok := in.State[s]; ok && log.State == "" {
@@ -110,7 +110,7 @@ func (in *logJSON) state(log *ctwatch.Log) (minor []string) {
 		}
 	}
 	if log.State == "" && len(in.State) > 0 {
-		minor = append(minor, "state ignored: it is none of those that are defined")
+		minor = append(minor, "state ignored: it is not defined")
 	}
 	return minor
 }
@@ -134,12 +134,12 @@ func finalHead(log *ctwatch.Log, raw json.RawMessage) (minor []string) {
 	return nil
 }
 
-// maxLogKey bounds a key, in bytes, and so the work of checking a signature with
-// it; an RSA key of 4096 bits has 550.
+// maxLogKey bounds a key, in bytes, and so the cost of checking a signature. An RSA key of
+// 4096 bits has 550.
 const maxLogKey = 2 << 10
 
-// checkLogKey reports whether a log may sign with the key: RFC 6962 §2.1.4 allows
-// ECDSA with P-256, and RSA of at least 2048 bits.
+// checkLogKey returns an error if a log may not sign with the key: RFC 6962 §2.1.4 allows
+// ECDSA with P-256, and RSA with at least 2048 bits.
 func checkLogKey(der []byte) error {
 	switch {
 	case len(der) == 0:
@@ -166,7 +166,7 @@ func checkLogKey(der []byte) error {
 	return nil
 }
 
-// baseURL checks a URL that paths are appended to, and ends it in one slash.
+// baseURL checks a URL to which paths are appended, and returns it with one final slash.
 func baseURL(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("is missing")
@@ -192,16 +192,16 @@ func baseURL(s string) (string, error) {
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }
 
-// An Extra is a log on no list, as the configuration or a command line gives it.
+// An Extra is a log that is not listed, from the configuration or a command line.
 type Extra struct {
 	Name          string          // optional: default the URL
 	Kind          ctwatch.LogKind // optional: default KindRFC6962
-	URL           string          // http or https; of a static log also file
-	SubmissionURL string          // optional; of a static log only
+	URL           string          // http or https; for a static log also file
+	SubmissionURL string          // optional; for a static log only
 	Key           string          // SubjectPublicKeyInfo: its DER in base64, or PEM
 }
 
-// Log checks what was given. The log is usable and has no operator.
+// Log checks the fields and returns the log. It is usable and has no operator.
 func (e Extra) Log() (log ctwatch.Log, err error) {
 	name := e.Name
 	if name == "" {
@@ -218,7 +218,7 @@ func (e Extra) Log() (log ctwatch.Log, err error) {
 	}
 	log.ID, log.State, log.Kind = ctwatch.LogIDOf(log.Key), ctwatch.LogUsable, e.Kind
 	if compromised(log.ID) {
-		return ctwatch.Log{}, wrap(fmt.Errorf("its private key is public, so that nothing it signs proves anything (log ID %s)", log.ID))
+		return ctwatch.Log{}, wrap(fmt.Errorf("its private key is public, so its signatures prove nothing (log ID %s)", log.ID))
 	}
 	switch log.Kind {
 	case "":

@@ -13,65 +13,63 @@ import (
 	"time"
 )
 
-// A Config says where a log list comes from.
+// A Config configures a Source.
 type Config struct {
-	// Location is an http or https URL, or the path of a file. The signature is
-	// beside it: log_list.sig for log_list.json.
+	// Location is an http or https URL, or the path of a file. The signature is next to it:
+	// log_list.sig for log_list.json.
 	Location string
-	// Key is what the list must be signed with, RSA or ECDSA; nil for an unsigned
-	// list.
+	// Key is the key that must have signed the list, RSA or ECDSA; nil for an unsigned list.
 	Key crypto.PublicKey
-	// CacheDir is an existing folder in which the last good list is kept for a
-	// start without network. Optional: without it nothing is kept.
+	// CacheDir is an existing directory for the last good list, for a start without network.
+	// Optional: without it nothing is cached.
 	CacheDir string
-	// Snapshot is a list to begin with when there is nothing better, trusted as it
-	// is. Optional; set it only where it stands for the list at Location, since what is
-	// older, or lacks its logs, is refused.
+	// Snapshot is a list to start with if there is no other. It is trusted. Optional; it must
+	// be an earlier version of the list at Location, since a list that is older than it, or
+	// lacks its logs, is refused.
 	Snapshot []byte
-	// Refresh is how often the list is read again. Optional: default an hour.
+	// Refresh is how often the list is read again. Optional: an hour by default.
 	Refresh time.Duration
-	// Timeout bounds one reading of list and signature. Optional: default 30 s.
+	// Timeout bounds one reading of list and signature. Optional: 30 s by default.
 	Timeout time.Duration
 
-	// OnAlarms is called after each reading with all that is wrong by then, which may be
-	// nothing, and with the date of the list in use, zero when there is none. Optional.
+	// OnAlarms is called after each reading with all current alarms, if any, and with the
+	// date of the list in use, which is zero if there is none. Optional.
 	OnAlarms func(alarms []Alarm, published time.Time)
 
-	Client    *http.Client     // optional: default http.DefaultClient
-	UserAgent string           // optional: default Go's
-	Logger    *slog.Logger     // optional: default silence
-	Now       func() time.Time // optional: default time.Now
+	Client    *http.Client     // optional: http.DefaultClient by default
+	UserAgent string           // optional: Go's by default
+	Logger    *slog.Logger     // optional: none by default
+	Now       func() time.Time // optional: time.Now by default
 }
 
-// An Origin says where a list was found.
+// An Origin is where a list was found.
 type Origin string
 
-// The origins of a list, the best first.
+// The origins of a list, best first.
 const (
 	OriginFetched  Origin = "fetched" // from Location, just now
 	OriginCache    Origin = "cache"
 	OriginSnapshot Origin = "snapshot"
 )
 
-// ErrRollback is what errors wrap when a list is older than the one in use: the
-// signature of an old list is good for ever, so its date must be looked at too.
+// ErrRollback means that a list is older than the one in use. The signature of an old list
+// stays good forever, so the date must be checked, too.
 var ErrRollback = errors.New("the log list is older than the one in use")
 
-// A Source keeps a log list fresh. Whatever happens to Location, it goes on with
-// the last good list, and says so in its log. Call Load, then Run; not both at
-// once.
+// A Source keeps a log list up to date. If Location fails, it continues with the last good
+// list and logs that. Call Load, then Run; not both at once.
 type Source struct {
 	config   Config
 	fetcher  fetcher
-	current  *copyOf // the list in use; nil before there is any
+	current  *loaded // the list in use; nil if there is none yet
 	failures int     // since the last reading that succeeded
 
 	failingSince time.Time // of failures, when the first was
 	alarms       []Alarm   // that were reported last
 }
 
-// A copyOf is a list with the bytes it was read from.
-type copyOf struct {
+// A loaded list is one with the bytes that it was parsed from.
+type loaded struct {
 	published
 	list   *List
 	origin Origin
@@ -101,22 +99,21 @@ func NewSource(c Config) (*Source, error) {
 	return &Source{config: c, fetcher: f}, nil
 }
 
-// Load reads the list from Location, or else from the cache, or else takes the
-// snapshot; the origin says which. The error says that there is none of them: Run
-// goes on trying.
+// Load reads the list from Location, or else from the cache, or else returns the snapshot. The
+// error means that there is none of them; Run tries again.
 func (s *Source) Load(ctx context.Context) (*List, Origin, error) {
-	// Each list is judged by the one before: the snapshot, the cache, what is published.
-	// The cache counts even when Location answers: its ETag saves the transfer.
-	snapshotErr := s.useSnapshot()
-	if err := s.useCache(); err != nil {
-		s.config.Logger.Warn("The cached log list cannot be used", "error", err)
+	// Each list is compared with the one before: the snapshot, the cache, what is published.
+	// The cache is used even if Location answers: its ETag saves the transfer.
+	snapshotErr := s.loadSnapshot()
+	if err := s.loadCache(); err != nil {
+		s.config.Logger.Warn("the cached log list cannot be used", "error", err)
 		if errors.As(err, new(*compromisedError)) {
 			s.report(err, nil)
 		}
 	}
 	_, fetchErr := s.refresh(ctx)
 	if s.current == nil {
-		return nil, "", fmt.Errorf("there is no log list: %w; %w", fetchErr, snapshotErr)
+		return nil, "", fmt.Errorf("no usable log list: %w; %w", fetchErr, snapshotErr)
 	}
 	c := s.current
 	attrs := []any{
@@ -124,17 +121,16 @@ func (s *Source) Load(ctx context.Context) (*List, Origin, error) {
 		"published", c.list.Timestamp, "logs", len(c.list.Logs),
 	}
 	if fetchErr != nil {
-		s.config.Logger.Warn("The log list "+failed(fetchErr)+"; going on with an earlier one",
+		s.config.Logger.Warn("the log list "+failed(fetchErr)+"; using an earlier one",
 			append(attrs, "age", s.age(c.list), "error", fetchErr)...)
 	} else {
-		s.config.Logger.Info("Log list read", attrs...)
+		s.config.Logger.Info("log list read", attrs...)
 	}
 	return c.list, c.origin, nil
 }
 
-// Run reads the list again every Refresh, and more often while that fails, and
-// calls onChange, in its own goroutine, with each list whose logs differ from those
-// of the list before. It returns when ctx ends.
+// Run reads the list again every Refresh, and more often while that fails. It calls onChange
+// with each list whose logs differ from those of the list before. It returns when ctx ends.
 func (s *Source) Run(ctx context.Context, onChange func(*List)) {
 	for {
 		timer := time.NewTimer(s.pause(rand.Float64()))
@@ -150,23 +146,23 @@ func (s *Source) Run(ctx context.Context, onChange func(*List)) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.warnKept(err)
+			s.warn(err)
 		case changed:
-			s.config.Logger.Info("Log list changed", "version", s.current.list.Version,
+			s.config.Logger.Info("log list changed", "version", s.current.list.Version,
 				"published", s.current.list.Timestamp, "logs", len(s.current.list.Logs))
 			onChange(s.current.list)
 		case failed:
-			s.config.Logger.Info("Log list can be read again", "location", s.fetcher.name())
+			s.config.Logger.Info("log list can be read again", "location", s.fetcher.name())
 		}
 	}
 }
 
-// The fastest that a list is asked for while it fails, unless Refresh is faster.
+// minBackoff is the shortest pause after a failure, unless Refresh is shorter.
 const minBackoff = time.Minute
 
-// pause is how long to wait before the next reading: Refresh give or take a tenth,
-// so that many daemons do not ask at once; after a failure less, doubling each
-// time up to Refresh. random is in [0, 1).
+// pause returns how long to wait before the next reading: Refresh plus or minus a tenth, so
+// that many daemons do not ask at once; after a failure less, doubling each time up to
+// Refresh. random is in [0, 1).
 func (s *Source) pause(random float64) time.Duration {
 	d := s.config.Refresh
 	if s.failures == 0 {
@@ -178,8 +174,8 @@ func (s *Source) pause(random float64) time.Duration {
 	return time.Duration(float64(d) * (1 + 0.1*random))
 }
 
-// refresh reads the list from Location, takes it into use when it is good, and
-// reports whether its logs differ from those in use before.
+// refresh reads the list from Location and uses it if it is good. It reports whether its logs
+// differ from those before.
 func (s *Source) refresh(ctx context.Context) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -192,7 +188,7 @@ func (s *Source) refresh(ctx context.Context) (changed bool, err error) {
 	default:
 		s.failures++
 	}
-	s.report(err, s.standing())
+	s.report(err, s.currentAlarms())
 	return changed, err
 }
 
@@ -210,9 +206,9 @@ func (s *Source) read(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	if err := s.verify(got); err != nil {
-		// While a new list is being published, the list and its signature may come
-		// from before and after. Ask once more, for both.
-		s.config.Logger.Debug("Reading the log list once more", "error", err)
+		// While a new list is being published, the list and its signature may be from before
+		// and after. Fetch both again.
+		s.config.Logger.Debug("reading the log list again", "error", err)
 		if got, err = s.fetcher.fetch(ctx, published{}); err != nil {
 			return false, err
 		}
@@ -224,18 +220,18 @@ func (s *Source) read(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := s.admit(next.list); err != nil {
+	if err := s.checkReplacement(next.list); err != nil {
 		return false, err
 	}
 
 	previous := s.current
 	s.current = next
 	if previous == nil || string(previous.data) != string(got.data) {
-		s.tell(problems)
+		s.logProblems(problems)
 	}
 	if previous == nil || !previous.same(got) {
 		if err := s.writeCache(got); err != nil {
-			s.config.Logger.Warn("The log list could not be cached", "error", err)
+			s.config.Logger.Warn("the log list could not be cached", "error", err)
 		}
 	}
 	return previous == nil || !reflect.DeepEqual(previous.list.Logs, next.list.Logs), nil
@@ -251,8 +247,8 @@ func (s *Source) verify(p published) error {
 	return nil
 }
 
-// parse reads a list that may be used: one without any log would end all watching.
-func (s *Source) parse(p published, origin Origin) (*copyOf, []Problem, error) {
+// parse parses a list to use. One without logs is an error: it would end all watching.
+func (s *Source) parse(p published, origin Origin) (*loaded, []Problem, error) {
 	list, problems, err := Parse(p.data)
 	if bad, ok := errors.AsType[*compromisedError](err); ok {
 		return nil, nil, s.refuse(CompromisedLogs, strings.Join(bad.ids, " "), err)
@@ -266,35 +262,35 @@ func (s *Source) parse(p published, origin Origin) (*copyOf, []Problem, error) {
 		}
 		return nil, nil, fmt.Errorf("%s: the log list has no logs", s.fetcher.name())
 	}
-	return &copyOf{p, list, origin}, problems, nil
+	return &loaded{p, list, origin}, problems, nil
 }
 
-func (s *Source) useSnapshot() error {
+func (s *Source) loadSnapshot() error {
 	if len(s.config.Snapshot) == 0 {
-		return errors.New("and no snapshot stands for it")
+		return errors.New("and this source has no built-in copy")
 	}
 	c, problems, err := s.parse(published{data: s.config.Snapshot}, OriginSnapshot)
 	if err != nil {
-		return fmt.Errorf("reading the snapshot: %w", err)
+		return fmt.Errorf("reading the built-in copy: %w", err)
 	}
 	s.current = c
-	s.tell(problems)
+	s.logProblems(problems)
 	return nil
 }
 
-// mostTold bounds how many problems of one list are logged one by one.
-const mostTold = 20
+// maxLogged bounds how many problems of one list are logged separately.
+const maxLogged = 20
 
-func (s *Source) tell(problems []Problem) {
-	for _, p := range problems[:min(len(problems), mostTold)] {
-		s.config.Logger.Warn("Problem in the log list", "log", p.Log, "reason", p.Reason)
+func (s *Source) logProblems(problems []Problem) {
+	for _, p := range problems[:min(len(problems), maxLogged)] {
+		s.config.Logger.Warn("problem in the log list", "log", p.Log, "reason", p.Reason)
 	}
-	if more := len(problems) - mostTold; more > 0 {
-		s.config.Logger.Warn("More problems in the log list", "count", more)
+	if more := len(problems) - maxLogged; more > 0 {
+		s.config.Logger.Warn("more problems in the log list", "count", more)
 	}
 }
 
-// failed says what became of a list that is not taken into use.
+// failed returns what happened to a list that is not used.
 func failed(err error) string {
 	if errors.As(err, new(*RefusedError)) {
 		return "is refused"
@@ -302,17 +298,17 @@ func failed(err error) string {
 	return "could not be read"
 }
 
-func (s *Source) warnKept(err error) {
+func (s *Source) warn(err error) {
 	if s.current == nil {
-		s.config.Logger.Warn("Waiting for a log list", "error", err)
+		s.config.Logger.Warn("waiting for a log list", "error", err)
 		return
 	}
-	s.config.Logger.Warn("The log list "+failed(err)+"; keeping the last good one",
+	s.config.Logger.Warn("the log list "+failed(err)+"; keeping the last good one",
 		"version", s.current.list.Version, "published", s.current.list.Timestamp,
 		"age", s.age(s.current.list), "error", err)
 }
 
-// age is how long ago the list was published, in whole hours.
+// age returns how long ago the list was published.
 func (s *Source) age(l *List) string {
 	if l.Timestamp.IsZero() {
 		return "unknown"

@@ -28,7 +28,8 @@ func load(t testing.TB, s *Source) string {
 	return fmt.Sprint(origin, names(list.Logs))
 }
 
-func TestLoadFetchesAndVerifiesOverHTTP(t *testing.T) {
+// Load fetches a list over HTTP and verifies its signature.
+func TestLoadOverHTTP(t *testing.T) {
 	p := newPublisher(t, oneLog(t, 1, "a"))
 	s, _ := p.source(t, nil)
 	if got := load(t, s); got != "fetched[a]" {
@@ -42,7 +43,8 @@ func TestLoadFetchesAndVerifiesOverHTTP(t *testing.T) {
 	}
 }
 
-func TestRefreshAsksWithETagAndKeepsTheListOn304(t *testing.T) {
+// A list that has not changed is requested by its ETag, and kept.
+func TestRefreshNotModified(t *testing.T) {
 	first := oneLog(t, 1, "a")
 	p := newPublisher(t, first)
 	s, _ := p.source(t, nil)
@@ -60,7 +62,8 @@ func TestRefreshAsksWithETagAndKeepsTheListOn304(t *testing.T) {
 	}
 }
 
-func TestRefreshWithNewDateButTheSameLogsIsNoChange(t *testing.T) {
+// A list with a new date but the same logs is no change.
+func TestRefreshSameLogs(t *testing.T) {
 	op := operator("Op", []object{rfc6962Log(t, "a")}, nil)
 	p := newPublisher(t, listOf(t, 1, op))
 	s, _ := p.source(t, nil)
@@ -71,7 +74,8 @@ func TestRefreshWithNewDateButTheSameLogsIsNoChange(t *testing.T) {
 	}
 }
 
-func TestABadListKeepsTheLastGoodOneAndSaysSo(t *testing.T) {
+// After a bad list the last good one is kept, and that is logged.
+func TestBadListKeepsLastGoodOne(t *testing.T) {
 	good := oneLog(t, 5, "good")
 	reply := func(status int, body []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +165,7 @@ func TestABadListKeepsTheLastGoodOneAndSaysSo(t *testing.T) {
 			if got := load(t, newSource(t, c)); got != "cache[good]" {
 				t.Errorf("after a restart: %s", got)
 			}
-			for _, want := range []string{"origin=cache", "published=2026-01-05", `age="55 days"`, "going on with an earlier one"} {
+			for _, want := range []string{"origin=cache", "published=2026-01-05", `age="55 days"`, "using an earlier one"} {
 				if !strings.Contains(again.String(), want) {
 					t.Errorf("the log does not say %s:\n%s", want, again)
 				}
@@ -181,7 +185,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func TestAListBetweenTwoGenerationsIsFetchedOnceMore(t *testing.T) {
+// A list whose signature is from another version is fetched again at once.
+func TestListBetweenVersionsIsFetchedAgain(t *testing.T) {
 	p := newPublisher(t, oneLog(t, 1, "old"))
 	next := oneLog(t, 2, "new")
 	// The list changes after it was sent and before its signature is.
@@ -200,7 +205,8 @@ func TestAListBetweenTwoGenerationsIsFetchedOnceMore(t *testing.T) {
 	}
 }
 
-func TestRedirectsOnTheSameHostAreFollowed(t *testing.T) {
+// Redirects on the same host are followed.
+func TestRedirects(t *testing.T) {
 	list := oneLog(t, 1, "a")
 	p := newPublisher(t, list)
 	p.set(func(w http.ResponseWriter, r *http.Request) {
@@ -219,7 +225,8 @@ func TestRedirectsOnTheSameHostAreFollowed(t *testing.T) {
 	}
 }
 
-func TestTheCacheSavesTheTransferAfterARestart(t *testing.T) {
+// After a restart the ETag of the cache saves the transfer.
+func TestCacheSavesTransferAfterRestart(t *testing.T) {
 	list := oneLog(t, 1, "a")
 	p := newPublisher(t, list)
 	dir := t.TempDir()
@@ -238,7 +245,8 @@ func TestTheCacheSavesTheTransferAfterARestart(t *testing.T) {
 	}
 }
 
-func TestACacheThatCannotBeTrustedIsNotUsed(t *testing.T) {
+// A cache that is damaged, forged or for another list is not used.
+func TestUntrustedCache(t *testing.T) {
 	list := oneLog(t, 1, "a")
 	for name, change := range map[string]func(t *testing.T, path string, c *Config){
 		"altered": func(t *testing.T, path string, c *Config) {
@@ -270,7 +278,8 @@ func TestACacheThatCannotBeTrustedIsNotUsed(t *testing.T) {
 	}
 }
 
-func TestAFullCacheFolderDoesNotStopTheList(t *testing.T) {
+// If the cache cannot be written, the list is used anyway.
+func TestCacheWriteError(t *testing.T) {
 	p := newPublisher(t, oneLog(t, 1, "a"))
 	s, logs := p.source(t, func(c *Config) { c.CacheDir = filepath.Join(t.TempDir(), "none") })
 	if got := load(t, s); got != "fetched[a]" {
@@ -281,7 +290,8 @@ func TestAFullCacheFolderDoesNotStopTheList(t *testing.T) {
 	}
 }
 
-func TestTheSnapshotIsTheLastResortAndIsLeftForAnyGoodList(t *testing.T) {
+// The snapshot is used if there is no other list, and replaced by any good one.
+func TestSnapshotIsLastResort(t *testing.T) {
 	p := newPublisher(t, oneLog(t, 9, "newer than the snapshot"))
 	p.set(http.NotFound)
 	s, logs := p.source(t, func(c *Config) { c.Snapshot = oneLog(t, 8, "snapshot") })
@@ -297,18 +307,20 @@ func TestTheSnapshotIsTheLastResortAndIsLeftForAnyGoodList(t *testing.T) {
 	}
 }
 
-func TestLoadSaysWhenThereIsNoListAtAll(t *testing.T) {
+// Load returns an error if there is no list at all.
+func TestLoadWithoutAnyList(t *testing.T) {
 	for name, snapshot := range map[string][]byte{"none": nil, "bad": []byte("{")} {
 		t.Run(name, func(t *testing.T) {
 			s := newSource(t, Config{Location: filepath.Join(t.TempDir(), "list.json"), Snapshot: snapshot})
-			if list, origin, err := s.Load(t.Context()); list != nil || origin != "" || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "snapshot") {
+			if list, origin, err := s.Load(t.Context()); list != nil || origin != "" || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "built-in copy") {
 				t.Errorf("got %v, %q, %v", list, origin, err)
 			}
 		})
 	}
 }
 
-func TestAListFromTheFutureDoesNotLockOutLaterOnes(t *testing.T) {
+// A list with a date in the future does not block later ones.
+func TestFutureListIsReplaced(t *testing.T) {
 	p := newPublisher(t, oneLog(t, 31, "future"))
 	s, _ := p.source(t, func(c *Config) {
 		c.Now = func() time.Time { return time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC) }
@@ -320,7 +332,8 @@ func TestAListFromTheFutureDoesNotLockOutLaterOnes(t *testing.T) {
 	}
 }
 
-func TestFilesAreSignedOrNot(t *testing.T) {
+// Lists in files are read with and without signatures.
+func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "list.json")
 	write(t, path, oneLog(t, 5, "a"))
@@ -343,7 +356,8 @@ func TestFilesAreSignedOrNot(t *testing.T) {
 	}
 }
 
-func TestNewSourceRefusesWhatCannotBeRead(t *testing.T) {
+// NewSource refuses locations that cannot be read.
+func TestNewSourceErrors(t *testing.T) {
 	for _, location := range []string{"", "ftp://example.org/list.json", "https:///list.json", "https://%/"} {
 		if _, err := NewSource(Config{Location: location}); err == nil {
 			t.Errorf("%q is accepted", location)
@@ -351,6 +365,7 @@ func TestNewSourceRefusesWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Pauses vary by a tenth, and are shorter after failures.
 func TestPause(t *testing.T) {
 	for _, test := range []struct {
 		refresh  time.Duration
@@ -375,9 +390,9 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// A file is read without anything that a bubble of synctest cannot see through, so
-// time passes at once.
-func TestRunTellsEachChangeAndOutlivesFailures(t *testing.T) {
+// Run calls onChange for each change, and continues after failures. A file is read, so
+// that the time of the synctest bubble passes at once.
+func TestRun(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list.json")
 	synctest.Test(t, func(t *testing.T) {
 		logs := new(logBuffer)
@@ -428,7 +443,7 @@ func TestRunTellsEachChangeAndOutlivesFailures(t *testing.T) {
 			t.Errorf("the same logs again: %q", got)
 		default:
 		}
-		for _, want := range []string{"Waiting for a log list", "keeping the last good one", "Log list changed"} {
+		for _, want := range []string{"waiting for a log list", "keeping the last good one", "log list changed"} {
 			if !strings.Contains(logs.String(), want) {
 				t.Errorf("the log does not say %q:\n%s", want, logs)
 			}

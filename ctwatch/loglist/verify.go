@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 
+	"ctwatch/files"
 	"ctwatch/pins/pemfile"
 )
 
-// GoogleURL is where Google publishes the list of the logs that Chrome knows; its
-// signature is beside it, in log_list.sig.
+// GoogleURL is where Google publishes the list of the logs that Chrome knows. Its signature
+// is next to it, in log_list.sig.
 const GoogleURL = "https://www.gstatic.com/ct/log_list/v3/log_list.json"
 
 // googlePEM is the key that Google publishes at
@@ -23,15 +24,15 @@ const GoogleURL = "https://www.gstatic.com/ct/log_list/v3/log_list.json"
 //go:embed google.pem
 var googlePEM []byte
 
-// minRSA is the fewest bits of an RSA key that is believed.
+// minRSA is the fewest bits of an acceptable RSA key.
 const minRSA = 2048
 
-// ErrForged is what errors wrap when a list is not signed by its key.
+// ErrForged means that a list is not signed by its key.
 var ErrForged = errors.New("the signature of the log list does not verify")
 
-// Verify checks the signature of a list, over its bytes as published: with an RSA
-// key PKCS #1 v1.5 and SHA-256, as Google signs, with an ECDSA key ASN.1 and
-// SHA-256. The error wraps ErrForged when the signature is wrong.
+// Verify checks the signature of a list, over its bytes as published: PKCS #1 v1.5 with
+// SHA-256 for an RSA key, as Google signs, and ASN.1 with SHA-256 for an ECDSA key. The error
+// wraps ErrForged if the signature is wrong.
 func Verify(data, sig []byte, key crypto.PublicKey) error {
 	sum := sha256.Sum256(data)
 	switch k := key.(type) {
@@ -44,7 +45,7 @@ func Verify(data, sig []byte, key crypto.PublicKey) error {
 			return ErrForged
 		}
 	default:
-		return fmt.Errorf("log lists are not signed with a %T", key)
+		return fmt.Errorf("a log list cannot be signed with a %T", key)
 	}
 	return nil
 }
@@ -74,9 +75,9 @@ func ParseKey(data []byte) (crypto.PublicKey, error) {
 	return key, nil
 }
 
-// LoadKey turns the setting `logs.list_key` into a key: "google" is Google's
-// published one, "" is nil, for a list without a signature, and everything else is
-// the path of a PEM file.
+// LoadKey returns the key for the setting `logs.list_key`: "google" is Google's published
+// key, "" is nil, for a list without a signature, and everything else is the path of a PEM
+// file.
 func LoadKey(setting string) (crypto.PublicKey, error) {
 	switch setting {
 	case "":
@@ -84,7 +85,7 @@ func LoadKey(setting string) (crypto.PublicKey, error) {
 	case "google":
 		return ParseKey(googlePEM)
 	}
-	data, err := readFile(setting, maxKey)
+	data, err := files.Read(setting, maxKey)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key of the log list: %w", err)
 	}

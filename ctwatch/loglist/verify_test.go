@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-func TestVerifyTheRealListWithGooglesKey(t *testing.T) {
+// Google's key verifies the real list, and nothing else.
+func TestVerifyRealList(t *testing.T) {
 	data, sig := realFile(t, "log_list-85.92.json"), realFile(t, "log_list-85.92.sig")
 	key, err := LoadKey("google")
 	if err != nil {
@@ -35,7 +36,8 @@ func TestVerifyTheRealListWithGooglesKey(t *testing.T) {
 	}
 }
 
-func TestVerifyWithECDSA(t *testing.T) {
+// An ECDSA key verifies a list.
+func TestVerifyECDSA(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +63,7 @@ func TestVerifyWithECDSA(t *testing.T) {
 	}
 }
 
+// LoadKey returns Google's key, none, or that of a file.
 func TestLoadKey(t *testing.T) {
 	dir := t.TempDir()
 	ed, _, _ := ed25519.GenerateKey(rand.Reader)

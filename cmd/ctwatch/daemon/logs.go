@@ -22,7 +22,7 @@ func (d *Daemon) openLogList(ctx context.Context) error {
 	}
 	replace := func(ctx context.Context, logs []ctwatch.Log, listed bool) {
 		d.liveness.SetLogs(logs, d.cfg.Logs.Poll)
-		d.outages.Of(len(logs))
+		d.outages.SetTotal(len(logs))
 		d.logs.Replace(ctx, logs, listed)
 	}
 	if d.cfg.Logs.List == "" {
@@ -71,7 +71,7 @@ const repliesAtOnce = 8
 
 // followLogs follows the logs of the log list.
 func (d *Daemon) followLogs(ctx context.Context) error {
-	return (&follow.Group{New: d.follower(), Leave: d.leave, Logger: d.logger}).Run(ctx, d.logs.Changes())
+	return (&follow.Group{New: d.follower(), OnUnfollow: d.unfollow, Logger: d.logger}).Run(ctx, d.logs.Changes())
 }
 
 // follower returns how to follow a log.
@@ -107,8 +107,8 @@ func (d *Daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 	}
 }
 
-// leave notes that a log is no longer followed.
-func (d *Daemon) leave(ctx context.Context, l ctwatch.Log) error {
+// unfollow notes that a log is no longer followed.
+func (d *Daemon) unfollow(ctx context.Context, l ctwatch.Log) error {
 	return d.db.Logs.Unfollow(ctx, l.ID, "it left the log list, or its state is not one of logs.states")
 }
 
