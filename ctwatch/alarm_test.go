@@ -7,7 +7,7 @@ import (
 	"ctwatch/pins"
 )
 
-// TestNextAlarm: the first cheap alarms of a log go out one by one, the others in a
+// The first cheap alarms of a log go out one by one, the others in a
 // digest, and what is proven always by itself.
 func TestNextAlarm(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -27,7 +27,7 @@ func TestNextAlarm(t *testing.T) {
 	}
 }
 
-// TestRaiseProven: what people had only in a digest, or not yet, gets an alarm of its
+// What people had only in a digest, or not yet, gets an alarm of its
 // own once it is proven; nothing else does.
 func TestRaiseProven(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -48,7 +48,7 @@ func TestRaiseProven(t *testing.T) {
 	}
 }
 
-// TestOnlyConflict: an alarm that goes away without the other issuers rests on them.
+// An alarm that goes away without the other issuers rests on them.
 func TestOnlyConflict(t *testing.T) {
 	judge := func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if len(k.OtherIssuers) > 0 || c.Serial == "bad" {

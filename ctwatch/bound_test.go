@@ -89,7 +89,7 @@ func TestEventsNameEachWatchedDomain(t *testing.T) {
 }
 
 // Whatever is in it, an event is less than 256 KiB.
-func TestEventsAreSmallWhateverIsInThem(t *testing.T) {
+func TestEventsAreSmall(t *testing.T) {
 	for name, text := range map[string]string{
 		"control characters": strings.Repeat("\x00", 1<<16),
 		"HTML":               strings.Repeat("<", 1<<16),

@@ -27,7 +27,8 @@ func certificate() ctwatch.Certificate {
 	return c
 }
 
-func TestEventIsACloudEvent(t *testing.T) {
+// An event is written and read as a CloudEvent 1.0 in structured mode.
+func TestEventIsCloudEvent(t *testing.T) {
 	at := time.Date(2026, 11, 21, 1, 2, 3, 4e6, time.UTC)
 	e := ctwatch.IssuedEvent(certificate(), at)
 	b, err := json.Marshal(e)
@@ -64,7 +65,7 @@ func TestEventIsACloudEvent(t *testing.T) {
 	}
 }
 
-// TestEventIDsSayWhatNotWhen: a replay is recognised by its ID.
+// A replay is recognised by its ID.
 func TestEventIDsSayWhatNotWhen(t *testing.T) {
 	c := certificate()
 	later := time.Now()
@@ -112,6 +113,7 @@ func TestEventIDsSayWhatNotWhen(t *testing.T) {
 	}
 }
 
+// The subject has the type and the labels of the domain in reverse.
 func TestNATSSubject(t *testing.T) {
 	if got := ctwatch.IssuedEvent(certificate(), time.Now()).NATSSubject("ctwatch"); got != "ctwatch.certificate.issued.example.shop" {
 		t.Errorf("subject %q", got)
@@ -123,6 +125,7 @@ func TestNATSSubject(t *testing.T) {
 	}
 }
 
+// Empty lists are [] in JSON, never null.
 func TestCertificateHasNoNullLists(t *testing.T) {
 	b, err := json.Marshal(ctwatch.Certificate{})
 	if err != nil {
@@ -139,7 +142,8 @@ func TestCertificateHasNoNullLists(t *testing.T) {
 	}
 }
 
-func TestHashesAndIDsAreReadStrictly(t *testing.T) {
+// Only the canonical text of a hash or log ID is read.
+func TestHashesAndIDsAreStrict(t *testing.T) {
 	h := ctwatch.Hash{1, 2, 3}
 	if got, err := ctwatch.ParseHash(h.String()); err != nil || got != h {
 		t.Errorf("%v, %v", got, err)
@@ -158,6 +162,7 @@ func TestHashesAndIDsAreReadStrictly(t *testing.T) {
 	}
 }
 
+// Severities are ordered, and an unknown one is the most urgent.
 func TestSeverityOrder(t *testing.T) {
 	order := []ctwatch.Severity{ctwatch.Debug, ctwatch.Info, ctwatch.Warning, ctwatch.Critical}
 	for i, a := range order {

@@ -9,7 +9,7 @@ import (
 	"ctwatch/pins"
 )
 
-// TestPinEventIDsSayWhatNotWhen: a replay is recognised by its ID, and what comes
+// A replay is recognised by its ID, and what comes
 // to be a second time has another.
 func TestPinEventIDsSayWhatNotWhen(t *testing.T) {
 	c := certificate()
@@ -61,7 +61,7 @@ func TestPinEventIDsSayWhatNotWhen(t *testing.T) {
 	}
 }
 
-// TestSubjectsAreConfigured: whatever a certificate says.
+// Whatever a certificate says.
 func TestSubjectsAreConfigured(t *testing.T) {
 	c := certificate()
 	if got := ctwatch.DeployedEvent(c, "api.shop.example", "", time.Time{}).Subject; got != "shop.example" {
@@ -73,6 +73,7 @@ func TestSubjectsAreConfigured(t *testing.T) {
 	}
 }
 
+// Reasons by people and rules are printable and bounded in summaries.
 func TestHostileReasonsArePrintable(t *testing.T) {
 	bad := "line\nbreak\x1b[31m" + strings.Repeat("x", 10_000)
 	for _, e := range []ctwatch.Event{

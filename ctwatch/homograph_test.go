@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestHomographsAreShownInPunycodeWithAMark(t *testing.T) {
+// Names are shown in punycode, with what they look like.
+func TestShownNameMarksHomographs(t *testing.T) {
 	for name, want := range map[string]string{
 		"example.com":           "example.com",
 		"*.example.com":         "*.example.com",
@@ -26,7 +27,8 @@ func TestHomographsAreShownInPunycodeWithAMark(t *testing.T) {
 	}
 }
 
-func TestForgedWordsInFreeTextAreMarked(t *testing.T) {
+// Words that look like others are marked in free text.
+func TestShownTextMarksHomographs(t *testing.T) {
 	for in, want := range map[string]string{
 		"CN=E7,O=Let's Encrypt,C=US":    "CN=E7,O=Let's Encrypt,C=US",
 		"O=Let's Еncrypt":               "O=Let's Еncrypt ⚠ looks like “O=Let's Encrypt”",
@@ -41,7 +43,8 @@ func TestForgedWordsInFreeTextAreMarked(t *testing.T) {
 	}
 }
 
-func TestTheTableOfLookAlikesHasGroupsOfOneASCIILetterEach(t *testing.T) {
+// Each group of the table begins with its only ASCII letter.
+func TestLookAlikeTable(t *testing.T) {
 	for _, group := range strings.Fields(lookLike) {
 		if group[0] >= 0x80 || isASCII(group) || !isASCII(group[:1]) {
 			t.Errorf("group %q", group)

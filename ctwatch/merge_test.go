@@ -8,7 +8,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// TestMerge: a sighting adds what was unknown, and replaces nothing but the fingerprint
+// A sighting adds what was unknown, and replaces nothing but the fingerprint
 // of a final certificate that is better proven.
 func TestMerge(t *testing.T) {
 	one, two := ctwatch.Hash{1}, ctwatch.Hash{2}
@@ -76,7 +76,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestCompareConditions: what begins is in the order given, each once.
+// What begins is in the order given, each once.
 func TestCompareConditions(t *testing.T) {
 	holds := func(app, what string) ctwatch.Condition {
 		return ctwatch.Condition{Kind: ctwatch.PinMissing, App: app, What: what}

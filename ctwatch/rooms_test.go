@@ -69,9 +69,9 @@ var (
 	quoted   = regexp.MustCompile("`([^`]+)`")
 )
 
-// TestRoomsImportOnlyWhatTheirRowAllows holds every package against the table of
+// TestRoomsImportOnlyWhatTheyMay holds every package against the table of
 // rooms in ARCHITECTURE.md, and the table against the packages.
-func TestRoomsImportOnlyWhatTheirRowAllows(t *testing.T) {
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 	allowed := make(map[string][]string)
 	for _, row := range tableRow.FindAllStringSubmatch(architecture(t), -1) {
 		room := row[1]

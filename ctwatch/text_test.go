@@ -8,6 +8,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// Text from outside is printable and bounded, and valid UTF-8.
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain text, Zürich 東京": "plain text, Zürich 東京",

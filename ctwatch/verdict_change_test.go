@@ -19,7 +19,7 @@ func reasons(codes ...string) (out []ctwatch.Reason) {
 	return out
 }
 
-// TestApplyRules: what follows from a judgment depends on the verdict before, on who
+// What follows from a judgment depends on the verdict before, on who
 // gave it, and on whether the certificate is new or has expired.
 func TestApplyRules(t *testing.T) {
 	const (
@@ -107,7 +107,7 @@ func TestApplyRules(t *testing.T) {
 	}
 }
 
-// TestApplyPerson: a person's verdict replaces any other; that all is well is no news.
+// A person's verdict replaces any other; that all is well is no news.
 func TestApplyPerson(t *testing.T) {
 	const expected, unexpected, unreviewed = ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed
 	type change = ctwatch.PersonChange
@@ -137,7 +137,7 @@ func TestApplyPerson(t *testing.T) {
 	}
 }
 
-// TestVerdictEvent: each event about a certificate has an ID of its own, and only a
+// Each event about a certificate has an ID of its own, and only a
 // certificate that was not unexpected before becomes so.
 func TestVerdictEvent(t *testing.T) {
 	ids := make(map[string]string)
@@ -163,7 +163,7 @@ func TestVerdictEvent(t *testing.T) {
 	}
 }
 
-// TestMayBeCandidate: nothing that a log only claims to have makes a candidate, and
+// Nothing that a log only claims to have makes a candidate, and
 // nothing unexpected.
 func TestMayBeCandidate(t *testing.T) {
 	proven := []ctwatch.Sighting{{}, {Verified: true}}
@@ -182,7 +182,7 @@ func TestMayBeCandidate(t *testing.T) {
 	}
 }
 
-// TestApprovedForAll: one host that no pattern covers is enough.
+// One host that no pattern covers is enough.
 func TestApprovedForAll(t *testing.T) {
 	below, err := pins.ParsePattern(".example.com")
 	if err != nil {

@@ -167,7 +167,7 @@ func shop(keys ...string) pins.App {
 
 // An event tells of a certificate's end once, when its own life has come to the time of
 // renewal and the plan says the same; and again of the next one that is not renewed.
-func TestExpiringIsToldWhenRenewalIsDue(t *testing.T) {
+func TestExpiringEventWhenRenewalIsDue(t *testing.T) {
 	for life, from := range map[int]int{6: 5, 45: 32, 90: 77, 398: 385} { // the first day on which it is due
 		t.Run(fmt.Sprint(life, " days"), func(t *testing.T) {
 			l := newLab(t, shop("L", "B"))
@@ -196,7 +196,7 @@ func TestExpiringIsToldWhenRenewalIsDue(t *testing.T) {
 }
 
 // What an app refuses is told once while it holds, and again when it holds again.
-func TestMissingPinIsToldOnceForEachTime(t *testing.T) {
+func TestPinMissingOncePerEpisode(t *testing.T) {
 	l := newLab(t, shop("L", "B"))
 	l.approves("L")
 	l.approves("B")
@@ -221,7 +221,7 @@ func TestMissingPinIsToldOnceForEachTime(t *testing.T) {
 
 // A key to add is told with the time by which to release it, unless that says nothing:
 // a certificate that never outlives the lead time sets no deadline.
-func TestCandidateHasADeadlineOnlyIfItMeansSomething(t *testing.T) {
+func TestCandidateDeadline(t *testing.T) {
 	for life, want := range map[int]string{6: "", 90: "Release by 2027-02-04"} {
 		l := newLab(t, shop("L", "B"))
 		l.approves("L")
@@ -241,7 +241,7 @@ func TestCandidateHasADeadlineOnlyIfItMeansSomething(t *testing.T) {
 }
 
 // Apps that cannot be read leave the plans before in force, and end nothing.
-func TestAppsThatCannotBeReadLeaveThePlans(t *testing.T) {
+func TestUnreadableAppsLeaveThePlans(t *testing.T) {
 	l := newLab(t, shop("L", "B"))
 	l.plan()
 	before := l.planner.Latest()
@@ -254,7 +254,7 @@ func TestAppsThatCannotBeReadLeaveThePlans(t *testing.T) {
 
 // Servers are looked at when the planner begins, and for the names of each certificate
 // that is new.
-func TestNewCertificatesAreLookedFor(t *testing.T) {
+func TestProbesForNewCertificates(t *testing.T) {
 	l := newLab(t, shop("L", "B"))
 	l.logged(l.certificate("L", l.now, 90*day))
 	l.plan()

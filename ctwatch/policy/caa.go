@@ -9,33 +9,33 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A CAAResult is what CAA records say about a domain (RFC 8659).
+// A CAAResult is what the CAA records of a domain say (RFC 8659).
 type CAAResult struct {
-	// Found says that there are records, and Domain where: at the domain itself or
-	// at the nearest one above it that has any (§3).
+	// Found reports whether there are records. Domain is where they are: at the domain
+	// itself or at the nearest one above that has any (§3).
 	Found  bool   `json:"found"`
 	Domain string `json:"domain,omitempty"`
-	// Issue and IssueWild are the properties of these tags, in any order.
+	// Issue and IssueWild are the properties with these tags, in any order.
 	Issue     []Permit `json:"issue,omitempty"`
 	IssueWild []Permit `json:"issuewild,omitempty"`
-	// Critical is a tag that is marked critical and not understood: nobody may issue
+	// Critical is a tag that is marked critical and is not understood: no CA may issue
 	// (§4.1).
 	Critical string `json:"critical,omitempty"`
 
-	// DNSSEC says that the resolver marked every answer as authenticated (the AD
-	// bit, RFC 4035 §3.2.3). That is worth as much as the way to the resolver.
+	// DNSSEC reports whether the resolver marked all answers as authenticated (the AD bit,
+	// RFC 4035 §3.2.3). It can be trusted as far as the connection to the resolver.
 	DNSSEC bool `json:"dnssec"`
-	// TTL is how long the result may be kept, from one minute to a day.
+	// TTL is how long the result may be cached, from a minute to a day.
 	TTL time.Duration `json:"ttl"`
 }
 
 // A Permit is the value of an issue or issuewild property (RFC 8659 §4.2).
 type Permit struct {
-	// CA is the identity of who may issue, in lower case; "" for nobody, as for
-	// ";" and for what breaks the grammar.
+	// CA is the identity of the CA that may issue, in lower case; "" for none, as in ";"
+	// and in values with bad syntax.
 	CA string `json:"ca"`
-	// Parameters are for the CA to act on, such as accounturi (RFC 8657). They are
-	// noted, and not looked at: a certificate does not say which account it is for.
+	// Parameters are for the CA, such as accounturi (RFC 8657). They are not checked: a
+	// certificate does not say which account it is for.
 	Parameters []CAAParameter `json:"parameters,omitempty"`
 }
 
@@ -45,21 +45,21 @@ type CAAParameter struct {
 	Value string `json:"value"`
 }
 
-// EncodeCAA writes the records found for domains as ctwatch.Standing keeps them.
+// EncodeCAA encodes the records of domains for ctwatch.Standing and ctwatch.CAARecords.
 func EncodeCAA(found map[string]CAAResult) string {
 	b, _ := json.Marshal(found) // texts and numbers
 	return string(b)
 }
 
-// decodeCAA reads what EncodeCAA writes; of anything else it knows nothing.
+// decodeCAA decodes what EncodeCAA returns; anything else has no records.
 func decodeCAA(records string) (found map[string]CAAResult) {
 	_ = json.Unmarshal([]byte(records), &found)
 	return found
 }
 
-// Forbids reports whether the records forbid a CA that answers to these identities,
-// in lower case, to issue for a name, or for a wildcard (RFC 8659 §4.3). Of an
-// unknown CA without identities it says whether there is any restriction at all.
+// Forbids reports whether the records forbid a CA with these identities, in lower case, to
+// issue for a name or, with wildcard, for a wildcard (RFC 8659 §4.3). Without identities it
+// reports whether there is any restriction.
 func (r CAAResult) Forbids(identities []string, wildcard bool) bool {
 	if !r.Found {
 		return false
@@ -73,8 +73,7 @@ func (r CAAResult) Forbids(identities []string, wildcard bool) bool {
 	})
 }
 
-// relevant returns the properties that decide: for a wildcard those of issuewild, if
-// there are any.
+// relevant returns the properties that apply: to a wildcard those of issuewild, if any.
 func (r CAAResult) relevant(wildcard bool) []Permit {
 	if wildcard && len(r.IssueWild) > 0 {
 		return r.IssueWild
@@ -82,7 +81,7 @@ func (r CAAResult) relevant(wildcard bool) []Permit {
 	return r.Issue
 }
 
-// permitted lists the identities of those who may issue.
+// permitted returns the identities of the CAs that may issue.
 func (r CAAResult) permitted(wildcard bool) (out []string) {
 	if r.Critical != "" {
 		return nil
@@ -95,12 +94,12 @@ func (r CAAResult) permitted(wildcard bool) (out []string) {
 	return out
 }
 
-// limit says who may issue by the records.
+// limit returns which CAs may issue, as data for a reason.
 func (r CAAResult) limit(wildcard bool) ctwatch.CAALimit {
 	return ctwatch.CAALimit{Domain: r.Domain, DNSSEC: r.DNSSEC, Critical: r.Critical, Permitted: r.permitted(wildcard)}
 }
 
-// add takes in one record of a CAA record set.
+// add adds one record of a CAA record set.
 func (r *CAAResult) add(flags uint8, tag, value string) {
 	const critical = 1 << 7
 	r.Found = true
@@ -110,7 +109,7 @@ func (r *CAAResult) add(flags uint8, tag, value string) {
 	case "issuewild":
 		r.IssueWild = append(r.IssueWild, parsePermit(value))
 	case "iodef", "issuemail", "issuevmc", "contactemail", "contactphone":
-		// Understood, and no matter of certificates for servers.
+		// Known, and irrelevant for server certificates.
 	default:
 		if flags&critical != 0 && r.Critical == "" {
 			r.Critical = tag
@@ -118,12 +117,12 @@ func (r *CAAResult) add(flags uint8, tag, value string) {
 	}
 }
 
-// maxParameters bounds how many parameters of a Permit are noted.
+// maxParameters is how many parameters of a Permit are kept.
 const maxParameters = 32
 
-// parsePermit reads the value of an issue property. What breaks the grammar of RFC
-// 8659 §4.2 permits nobody, as it says there; an empty parameter, such as a last
-// semicolon leaves behind, is let pass as CAs do.
+// parsePermit parses the value of an issue property. A value with bad syntax permits no CA
+// (RFC 8659 §4.2). An empty parameter, as after a trailing semicolon, is accepted as CAs
+// do.
 func parsePermit(value string) Permit {
 	ca, rest, _ := strings.Cut(value, ";")
 	p := Permit{CA: strings.ToLower(trimSpace(ca))}
@@ -148,10 +147,10 @@ func parsePermit(value string) Permit {
 	return p
 }
 
-// trimSpace takes the grammar's white space off a text.
+// trimSpace trims the grammar's white space.
 func trimSpace(s string) string { return strings.Trim(s, " \t") }
 
-// isIdentity reports whether a text is an issuer-domain-name, in lower case.
+// isIdentity reports whether s is an issuer-domain-name in lower case.
 func isIdentity(s string) bool {
 	if len(s) > 253 {
 		return false
@@ -164,7 +163,7 @@ func isIdentity(s string) bool {
 	return true
 }
 
-// isLabel reports whether a text is letters, digits and, inside, hyphens.
+// isLabel reports whether s consists of letters, digits and, inside, hyphens.
 func isLabel(s string) bool {
 	if s == "" || s[0] == '-' || s[len(s)-1] == '-' {
 		return false

@@ -15,42 +15,42 @@ import (
 	"ctwatch/pins"
 )
 
-// A Checker looks CAA records up as a CA does (RFC 8659 §3), and remembers them. The
-// zero Checker is ready for use, by any number of goroutines at once.
+// A Checker looks up CAA records as a CA does (RFC 8659 §3), and caches them. The zero
+// Checker is ready for use. It is safe for concurrent use.
 type Checker struct {
-	// Servers are the resolvers to ask, as "address" or "address:port". Optional:
-	// those of /etc/resolv.conf. They are to be recursive, and near: what they say
-	// is believed.
+	// Servers are the resolvers to ask, as "address" or "address:port". Optional: those of
+	// /etc/resolv.conf. They must be recursive, and reached over a network that is trusted:
+	// their answers are believed.
 	Servers []string
-	// Timeout is how long one server is waited for, once. Optional: 5 s.
+	// Timeout is how long to wait for one answer. Optional: 5 s.
 	Timeout time.Duration
-	// Now tells the time. Optional: time.Now.
+	// Now returns the time. Optional: time.Now.
 	Now func() time.Time
 
 	cache cache
 }
 
-// Bounds on what is asked and believed.
+// Bounds on questions and answers.
 const (
 	defaultTimeout = 5 * time.Second
 	maxServers     = 4
-	rounds         = 2    // how often each server is asked
-	udpSize        = 1232 // bytes: what passes without being fragmented
+	rounds         = 2    // attempts with each server
+	udpSize        = 1232 // bytes that pass without fragmentation
 	maxAliases     = 8
 	maxRecords     = 256 // of one answer
 )
 
-// Lookup finds the CAA records that govern certificates for a domain: its own, or
-// else those of the nearest domain above it that has any. A leading "*." means
-// nothing: a wildcard is looked up by the domain below it.
+// Lookup finds the CAA records that apply to a domain: its own, or else those of the
+// nearest domain above it that has any. A leading "*." is ignored: a wildcard is looked up
+// by the domain below it.
 //
-// An error means that it is not known whether there are records. It is not
-// remembered; what is found, and that nothing is, is for as long as its TTL says. The
-// result is shared: its lists must not be changed.
+// After an error it is unknown whether there are records; errors are not cached. Records,
+// and their absence, are cached for their TTL. The result is shared: its lists must not be
+// changed.
 func (c *Checker) Lookup(ctx context.Context, domain string) (CAAResult, error) {
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
 	if !pins.ValidHost(name) {
-		return CAAResult{}, fmt.Errorf("looking up CAA records: %.100q is no domain", domain)
+		return CAAResult{}, fmt.Errorf("looking up CAA records: %.100q is not a domain", domain)
 	}
 	none := CAAResult{DNSSEC: true, TTL: maxTTL}
 	for at, more := name, true; more; _, at, more = strings.Cut(at, ".") {
@@ -66,9 +66,9 @@ func (c *Checker) Lookup(ctx context.Context, domain string) (CAAResult, error) 
 	return none, nil
 }
 
-// Remembered returns what Lookup would return without asking anybody; ok is false if
-// somebody has to be asked.
-func (c *Checker) Remembered(domain string) (r CAAResult, ok bool) {
+// Cached returns what Lookup would return without asking a server; ok is false if it would
+// have to ask.
+func (c *Checker) Cached(domain string) (r CAAResult, ok bool) {
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
 	none := CAAResult{DNSSEC: true, TTL: maxTTL}
 	for at, more := name, true; more; _, at, more = strings.Cut(at, ".") {
@@ -83,12 +83,12 @@ func (c *Checker) Remembered(domain string) (r CAAResult, ok bool) {
 	return none, true
 }
 
-// remembered returns the records of domains, encoded, if those of all are remembered; ""
+// cachedJSON returns the records of domains, encoded, if all of them are cached; ""
 // otherwise.
-func (c *Checker) remembered(domains []string) string {
+func (c *Checker) cachedJSON(domains []string) string {
 	found := make(map[string]CAAResult, len(domains))
 	for _, d := range domains {
-		r, ok := c.Remembered(d)
+		r, ok := c.Cached(d)
 		if !ok {
 			return ""
 		}
@@ -100,8 +100,8 @@ func (c *Checker) remembered(domains []string) string {
 	return EncodeCAA(found)
 }
 
-// below returns what was found at a domain, after nothing was found on the way there:
-// each step of the climb must be authentic for its end to be.
+// below returns what was found at a domain after nothing was found on the way up to it: it
+// is authenticated only if each step was.
 func (r CAAResult) below(found CAAResult, domain string) CAAResult {
 	found.DNSSEC = found.DNSSEC && r.DNSSEC
 	found.TTL = min(found.TTL, r.TTL)
@@ -118,7 +118,7 @@ func (c *Checker) now() time.Time {
 	return time.Now()
 }
 
-// at returns the records of one domain, from memory if it can.
+// at returns the records of one domain, from the cache if possible.
 func (c *Checker) at(ctx context.Context, domain string) (CAAResult, error) {
 	if r, ok := c.cache.get(domain, c.now()); ok {
 		return r, nil
@@ -157,7 +157,7 @@ func (c *Checker) servers() ([]string, error) {
 		list, port = conf.Servers, conf.Port
 	}
 	if len(list) == 0 {
-		return nil, errors.New("there is no DNS server in /etc/resolv.conf: name one")
+		return nil, errors.New("/etc/resolv.conf has no DNS server; set dns.servers")
 	}
 	var out []string
 	for _, s := range list[:min(maxServers, len(list))] {
@@ -169,8 +169,8 @@ func (c *Checker) servers() ([]string, error) {
 	return out, nil
 }
 
-// resolve asks one server for the CAA records of a name, and follows aliases where
-// the server has not.
+// resolve asks one server for the CAA records of a name. It follows aliases that the server
+// did not follow.
 func (c *Checker) resolve(ctx context.Context, server, domain string) (CAAResult, error) {
 	out := CAAResult{DNSSEC: true, TTL: maxTTL}
 	name := dns.Fqdn(domain)
@@ -188,7 +188,7 @@ func (c *Checker) resolve(ctx context.Context, server, domain string) (CAAResult
 		if readRecords(reply.Answer, end, &out); out.Found {
 			return out, nil
 		}
-		// A recursive server has looked at the end of the aliases itself.
+		// A recursive server has followed the aliases itself.
 		if reply.RecursionAvailable || end == name || reply.Rcode == dns.RcodeNameError {
 			out.TTL = min(out.TTL, negativeTTL(reply))
 			return out, nil
@@ -197,7 +197,7 @@ func (c *Checker) resolve(ctx context.Context, server, domain string) (CAAResult
 	}
 }
 
-// ask sends one question to one server, over TCP where the reply does not fit.
+// ask sends one question to one server, again over TCP if the reply is truncated.
 func (c *Checker) ask(ctx context.Context, server, name string) (*dns.Msg, error) {
 	timeout := c.Timeout
 	if timeout <= 0 {
@@ -222,28 +222,26 @@ func (c *Checker) ask(ctx context.Context, server, name string) (*dns.Msg, error
 	return reply, checkReply(reply, question.Question[0])
 }
 
-// checkReply returns an error unless a reply answers the question, even if by
-// saying that there is nothing.
+// checkReply returns an error unless a reply answers the question, be it with no records.
 func checkReply(reply *dns.Msg, q dns.Question) error {
 	switch {
 	case !reply.Response || reply.Opcode != dns.OpcodeQuery:
-		return errors.New("it sent something else than a reply")
+		return errors.New("it did not send a reply")
 	case len(reply.Question) != 1 || reply.Question[0].Qtype != q.Qtype || reply.Question[0].Qclass != q.Qclass || !strings.EqualFold(reply.Question[0].Name, q.Name):
-		return errors.New("it answered another question")
+		return errors.New("it answered a different question")
 	case reply.Truncated:
-		return errors.New("its reply is truncated, over TCP too")
+		return errors.New("its reply is truncated, even over TCP")
 	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
 		return fmt.Errorf("it answered %s", dns.RcodeToString[reply.Rcode])
 	case len(reply.Answer) > maxRecords:
-		return fmt.Errorf("it answered with %d records, of which at most %d are read", len(reply.Answer), maxRecords)
+		return fmt.Errorf("its answer has %d records, more than %d", len(reply.Answer), maxRecords)
 	case len(reply.Answer) == 0 && !reply.RecursionAvailable && !reply.Authoritative:
-		return errors.New("it is not responsible for the name, and does not ask others")
+		return errors.New("it is neither authoritative for the name nor recursive")
 	}
 	return nil
 }
 
-// followAliases follows the CNAMEs of an answer from a name on, and returns where
-// they end.
+// followAliases follows the CNAMEs of an answer from a name, and returns where they end.
 func followAliases(answer []dns.RR, name string, seen map[string]bool, out *CAAResult) (end string, err error) {
 	targets := make(map[string]string)
 	for _, rr := range answer {
@@ -264,16 +262,16 @@ func followAliases(answer []dns.RR, name string, seen map[string]bool, out *CAAR
 		case !ok:
 			return name, nil
 		case seen[target]:
-			return "", fmt.Errorf("its CNAMEs go in a circle at %.100q", target)
+			return "", fmt.Errorf("its CNAMEs form a loop at %.100q", target)
 		case len(seen) > maxAliases:
-			return "", fmt.Errorf("more than %d CNAMEs follow one another", maxAliases)
+			return "", fmt.Errorf("it has a chain of more than %d CNAMEs", maxAliases)
 		}
 		name = target
 		seen[name] = true
 	}
 }
 
-// readRecords takes in the CAA records of a name; those of others are none of ours.
+// readRecords adds the CAA records of a name, and ignores those of others.
 func readRecords(answer []dns.RR, name string, out *CAAResult) {
 	for _, rr := range answer {
 		record, ok := rr.(*dns.CAA)
@@ -285,8 +283,7 @@ func readRecords(answer []dns.RR, name string, out *CAAResult) {
 	}
 }
 
-// negativeTTL returns for how long it may be believed that there is nothing (RFC
-// 2308 §5).
+// negativeTTL returns how long the absence of records may be cached (RFC 2308 §5).
 func negativeTTL(reply *dns.Msg) time.Duration {
 	for _, rr := range reply.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {
@@ -298,15 +295,15 @@ func negativeTTL(reply *dns.Msg) time.Duration {
 
 func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
 
-// Bounds on how long records are remembered, whatever their TTL, and on how many.
+// Bounds of the cache, whatever the TTL.
 const (
 	minTTL    = time.Minute
 	maxTTL    = 24 * time.Hour
 	maxCached = 10_000
 )
 
-// A cache remembers the records of single domains, so that those above many names
-// are asked for once.
+// A cache holds the records of single domains, so that domains above many names are looked
+// up once.
 type cache struct {
 	mu      sync.Mutex
 	entries map[string]cached
@@ -340,7 +337,7 @@ func (c *cache) put(domain string, r CAAResult, now time.Time) {
 	c.entries[domain] = cached{r, now.Add(r.TTL)}
 }
 
-// shrink forgets what has expired, and half of the rest if that is too little.
+// shrink removes what has expired, and then more until the cache is half empty.
 func (c *cache) shrink(now time.Time) {
 	for domain, e := range c.entries {
 		if !now.Before(e.expires) {

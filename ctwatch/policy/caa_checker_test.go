@@ -16,7 +16,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-func TestAServerThatFailsIsReplacedByTheNext(t *testing.T) {
+// A server that fails, lies or stays silent is followed by the next; alone it is an error
+// that names it.
+func TestLookupTriesNextServer(t *testing.T) {
 	zone := map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}
 	good := serve(t, zone, nil)
 	for name, change := range map[string]func(string, *dns.Msg) *dns.Msg{
@@ -64,17 +66,19 @@ func TestAServerThatFailsIsReplacedByTheNext(t *testing.T) {
 	}
 }
 
-func TestAliasesInACircleAreAnError(t *testing.T) {
+// CNAMEs that form a loop are an error.
+func TestLookupRefusesCNAMELoop(t *testing.T) {
 	s := serve(t, map[string][]string{"a.example.com": {"CNAME b.example.com."}, "b.example.com": {"CNAME a.example.com."}}, func(_ string, r *dns.Msg) *dns.Msg {
 		r.Answer = r.Answer[:min(2, len(r.Answer))]
 		return r
 	})
-	if got, err := checker(s).Lookup(t.Context(), "a.example.com"); err == nil || !strings.Contains(err.Error(), "circle") {
+	if got, err := checker(s).Lookup(t.Context(), "a.example.com"); err == nil || !strings.Contains(err.Error(), "loop") {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-func TestAliasesAreFollowedWhereTheServerHasNot(t *testing.T) {
+// Aliases that an authoritative server does not follow are followed by further questions.
+func TestLookupFollowsCNAMEs(t *testing.T) {
 	zone := map[string][]string{"a.example.com": {"CNAME b.example.net."}, "b.example.net": {"CNAME c.example.net."}, "c.example.net": {`CAA 0 issue "pki.goog"`}, "example.com": {`CAA 0 issue ";"`}}
 	s := serve(t, zone, func(_ string, r *dns.Msg) *dns.Msg {
 		r.RecursionAvailable, r.Authoritative = false, true
@@ -90,7 +94,8 @@ func TestAliasesAreFollowedWhereTheServerHasNot(t *testing.T) {
 	}
 }
 
-func TestAliasesWithoutEndAreAnError(t *testing.T) {
+// A chain of too many CNAMEs is an error.
+func TestLookupBoundsCNAMEs(t *testing.T) {
 	zone := map[string][]string{}
 	for i := range 30 {
 		zone[fmt.Sprintf("a%d.example.com", i)] = []string{fmt.Sprintf("CNAME a%d.example.com.", i+1)}
@@ -100,7 +105,8 @@ func TestAliasesWithoutEndAreAnError(t *testing.T) {
 	}
 }
 
-func TestRecordsOfOtherNamesAreNotBelieved(t *testing.T) {
+// Records of other names or classes in an answer are ignored.
+func TestLookupIgnoresOtherRecords(t *testing.T) {
 	s := serve(t, map[string][]string{"example.com": nil}, func(_ string, r *dns.Msg) *dns.Msg {
 		other, _ := dns.NewRR(`evil.example. 300 IN CAA 0 issue "evil.example"`)
 		chaos, _ := dns.NewRR(`example.com. 300 CH CAA 0 issue "evil.example"`)
@@ -112,7 +118,8 @@ func TestRecordsOfOtherNamesAreNotBelieved(t *testing.T) {
 	}
 }
 
-func TestALongReplyIsAskedForOverTCP(t *testing.T) {
+// A truncated reply is requested again over TCP.
+func TestLookupFallsBackToTCP(t *testing.T) {
 	var lines []string
 	for i := range 100 {
 		lines = append(lines, fmt.Sprintf(`CAA 0 issue "ca%d.example.net"`, i))
@@ -127,7 +134,8 @@ func TestALongReplyIsAskedForOverTCP(t *testing.T) {
 	}
 }
 
-func TestDNSSECIsNotedOnlyIfEveryStepIsAuthentic(t *testing.T) {
+// A result is authenticated only if the answer of every step up the tree is.
+func TestDNSSECNeedsEveryStep(t *testing.T) {
 	zone := map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}
 	for name, tt := range map[string]struct {
 		authentic func(name string) bool
@@ -147,7 +155,8 @@ func TestDNSSECIsNotedOnlyIfEveryStepIsAuthentic(t *testing.T) {
 	}
 }
 
-func TestAnswersAreRememberedAsLongAsTheySay(t *testing.T) {
+// Answers are cached for their TTL, from a minute to a day.
+func TestLookupCachesByTTL(t *testing.T) {
 	var ttl atomic.Uint32
 	ttl.Store(300)
 	s := serve(t, map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}, func(_ string, r *dns.Msg) *dns.Msg {
@@ -186,7 +195,8 @@ func TestAnswersAreRememberedAsLongAsTheySay(t *testing.T) {
 	look(time.Second, "example.com", 1)
 }
 
-func TestAFailureIsNotRemembered(t *testing.T) {
+// A failed lookup is tried again by the next.
+func TestLookupDoesNotCacheErrors(t *testing.T) {
 	var mu sync.Mutex
 	broken := true
 	s := serve(t, map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}, func(_ string, r *dns.Msg) *dns.Msg {
@@ -209,7 +219,8 @@ func TestAFailureIsNotRemembered(t *testing.T) {
 	}
 }
 
-func TestALookupEndsWithItsContext(t *testing.T) {
+// A lookup ends with its context, whatever the timeout.
+func TestLookupEndsWithContext(t *testing.T) {
 	s := serve(t, nil, func(string, *dns.Msg) *dns.Msg { return nil })
 	c := &policy.Checker{Servers: []string{s.addr}, Timeout: time.Minute}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -219,7 +230,8 @@ func TestALookupEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoDomainIsNotAskedAbout(t *testing.T) {
+// No question is sent about a text that is not a domain.
+func TestLookupRefusesBadDomains(t *testing.T) {
 	s := serve(t, nil, nil)
 	for _, domain := range []string{"", "*", "*.", "*.*.example.com", "a b", "exämple.com", strings.Repeat("a", 64) + ".com", "a\x00.com"} {
 		if _, err := checker(s).Lookup(t.Context(), domain); err == nil {
@@ -231,7 +243,8 @@ func TestWhatIsNoDomainIsNotAskedAbout(t *testing.T) {
 	}
 }
 
-func TestManyLookUpAtOnce(t *testing.T) {
+// Any number of goroutines may look records up.
+func TestLookupIsConcurrent(t *testing.T) {
 	c := checker(serve(t, map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}, nil))
 	c.Timeout = 5 * time.Second
 	var wg sync.WaitGroup
@@ -245,10 +258,11 @@ func TestManyLookUpAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestWhatIsRememberedIsWhatWouldBeFound(t *testing.T) {
+// Cached returns what Lookup would, without a question.
+func TestCachedIsWhatLookupFinds(t *testing.T) {
 	s := serve(t, map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}, nil)
 	c := checker(s)
-	if r, ok := c.Remembered("a.b.example.com"); ok {
+	if r, ok := c.Cached("a.b.example.com"); ok {
 		t.Fatalf("before anybody was asked: %+v", r)
 	}
 	for _, domain := range []string{"a.b.example.com", "example.org"} {
@@ -257,7 +271,7 @@ func TestWhatIsRememberedIsWhatWouldBeFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := len(s.questions())
-		got, ok := c.Remembered(domain)
+		got, ok := c.Cached(domain)
 		got.TTL, want.TTL = 0, 0
 		if diff := cmp.Diff(want, got); !ok || diff != "" {
 			t.Errorf("%s: remembered: %v (-found +remembered):\n%s", domain, ok, diff)
@@ -266,7 +280,7 @@ func TestWhatIsRememberedIsWhatWouldBeFound(t *testing.T) {
 			t.Errorf("%s: somebody was asked", domain)
 		}
 	}
-	if r, ok := c.Remembered("c.b.example.com"); ok {
+	if r, ok := c.Cached("c.b.example.com"); ok {
 		t.Errorf("a name that nobody asked for: %+v", r)
 	}
 }

@@ -291,6 +291,7 @@ func TestCAACollectorGivesUpOnHangingLookups(t *testing.T) {
 	})
 }
 
+// Run returns the store's error.
 func TestCAACollectorFailsWithTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("disk full")

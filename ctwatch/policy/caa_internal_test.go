@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTheCacheIsBounded(t *testing.T) {
+// The cache holds a bounded number of domains, and drops expired ones first.
+func TestCacheIsBounded(t *testing.T) {
 	var c cache
 	now := time.Unix(1e9, 0)
 	for i := range 3 * maxCached {
@@ -33,7 +34,8 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 }
 
-func TestServersAreAskedOnPort53UnlessTheySay(t *testing.T) {
+// Servers without a port are asked on port 53, and at most four are.
+func TestServersDefaultToPort53(t *testing.T) {
 	c := Checker{Servers: []string{"192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:5353", "192.0.2.9"}}
 	got, err := c.servers()
 	if err != nil {

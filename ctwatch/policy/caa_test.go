@@ -16,7 +16,8 @@ func permits(cas ...string) (out []policy.Permit) {
 	return out
 }
 
-func TestRecordsAreFoundByClimbingTheTree(t *testing.T) {
+// Records come from the domain or the nearest one above that has any, and through aliases.
+func TestLookupClimbsTheTree(t *testing.T) {
 	zone := map[string][]string{
 		"com":                 nil,
 		"example.com":         {`CAA 0 issue "letsencrypt.org"`, `CAA 0 issuewild ";"`, `CAA 0 iodef "mailto:x@example.com"`},
@@ -77,7 +78,9 @@ func TestRecordsAreFoundByClimbingTheTree(t *testing.T) {
 	}
 }
 
-func TestRecordsForbidAndPermit(t *testing.T) {
+// Records forbid all CAs but those that they permit, wildcards by issuewild if there is
+// any.
+func TestForbids(t *testing.T) {
 	lets, other := []string{"letsencrypt.org"}, []string{"pki.goog", "google.com"}
 	found := func(r policy.CAAResult) policy.CAAResult { r.Found = true; return r }
 	for _, tt := range []struct {

@@ -9,8 +9,8 @@ import (
 	"ctwatch/pins"
 )
 
-// A CA is the operator of a certification authority, and facts about it. What could
-// not be sourced is empty. A CA of the table is shared and must not be changed.
+// A CA is the operator of a certification authority, and facts about it. Facts without a
+// source are left empty. A CA of the table is shared and must not be changed.
 type CA struct {
 	Name string `json:"name"`
 	// CAA are its identities in CAA records (RFC 8659 §4.2), the usual one first.
@@ -23,18 +23,17 @@ type CA struct {
 	keys []pins.Pin
 }
 
-// Keys returns the pins of the CA's own keys in the table: of its roots, and of some
+// Keys returns the pins of the CA's keys in the table: those of its roots, and of some
 // intermediates. Others are learned (CAs.Shown). The result must not be changed.
 func (ca *CA) Keys() []pins.Pin { return ca.keys }
 
-// hasIdentity reports whether the CA answers to an identity, in lower case.
+// hasIdentity reports whether the CA has a CAA identity, given in lower case.
 func (ca *CA) hasIdentity(identity string) bool { return slices.Contains(ca.CAA, identity) }
 
-// CAs knows certification authorities by their keys: those of the built-in table,
-// and those that chains show to be certified by them. Any number of goroutines may use
-// it at once.
+// CAs identifies certification authorities by their keys: those of the built-in table, and
+// those that chains show to be certified by them. It is safe for concurrent use.
 type CAs struct {
-	table []CA             // never changes, as keys
+	table []CA             // immutable, like keys
 	keys  map[pins.Pin]*CA // of the table
 
 	mu      sync.RWMutex
@@ -57,15 +56,15 @@ func newCAs(table []CA) *CAs {
 	return c
 }
 
-// All lists the CAs of the table. The result must not be changed.
+// All returns the CAs of the table. The result must not be changed.
 func (c *CAs) All() []CA { return c.table }
 
-// Of returns the CAs that vouch for the issuing key of a certificate: the one to
-// which the table assigns the key, and else each that certified it, for the time at
-// which the certificate was issued and for its names. That there is none says nothing:
-// the key may belong to any CA, those of the table included.
+// Of returns the CAs that have a certificate's issuing key: the one under which the table
+// lists the key, or else each CA that certified it, for the time when the certificate was
+// issued and for its names. An empty result shows nothing: the key may belong to any CA,
+// even one of the table.
 //
-// It reads the issuer's pin, the names, the addresses and the begin of validity.
+// It reads the issuer's pin, the names, the addresses and the beginning of the validity.
 func (c *CAs) Of(cert *ctwatch.Certificate) []*CA {
 	pin := cert.Issuer.Pin
 	if pin.IsZero() {
@@ -75,7 +74,7 @@ func (c *CAs) Of(cert *ctwatch.Certificate) []*CA {
 		return []*CA{ca}
 	}
 	c.mu.RLock()
-	known := c.learned[pin] // is only appended to
+	known := c.learned[pin] // append-only
 	c.mu.RUnlock()
 	var out []*CA
 	for _, l := range known {
@@ -86,8 +85,8 @@ func (c *CAs) Of(cert *ctwatch.Certificate) []*CA {
 	return out
 }
 
-// ReportTo returns where the CA that issued a certificate takes reports of problems; ""
-// if that is not known, or not proven to be the issuer.
+// ReportTo returns where the CA that issued a certificate takes reports of problems; "" if
+// that is unknown, or the issuer is not proven.
 func (c *CAs) ReportTo(cert *ctwatch.Certificate) string {
 	if !cert.Issuer.Proven {
 		return ""
@@ -104,7 +103,7 @@ func reportTo(cas []*CA) string {
 	return ""
 }
 
-// Named returns the CA of a name or CAA identity.
+// Named returns the CA with a name or CAA identity.
 func (c *CAs) Named(s string) (*CA, bool) {
 	for i := range c.table {
 		if ca := &c.table[i]; strings.EqualFold(ca.Name, s) || ca.hasIdentity(strings.ToLower(s)) {
@@ -114,7 +113,7 @@ func (c *CAs) Named(s string) (*CA, bool) {
 	return nil, false
 }
 
-// knows reports whether a CA of the table answers to an identity.
+// knows reports whether a CA of the table has a CAA identity.
 func (c *CAs) knows(identity string) bool {
 	for i := range c.table {
 		if c.table[i].hasIdentity(identity) {
@@ -124,8 +123,8 @@ func (c *CAs) knows(identity string) bool {
 	return false
 }
 
-// Guess returns the CA whose organization a distinguished name (RFC 2253) names. It
-// is for showing only: anybody can write any name.
+// Guess returns the CA whose organization a distinguished name (RFC 2253) contains. Use it
+// for display only: anyone can write any name.
 func (c *CAs) Guess(dn string) (*CA, bool) {
 	for _, o := range ctwatch.DNValues(dn, "O", "2.5.4.10") {
 		if ca, ok := c.ofOrganization(o); ok {
@@ -135,8 +134,8 @@ func (c *CAs) Guess(dn string) (*CA, bool) {
 	return nil, false
 }
 
-// claimed returns the CA to which an earlier version assigned an issuing key by a
-// name, as anybody can write it. It proves as little as the name.
+// claimed returns the CA to which an earlier version assigned an issuing key by name, which
+// proves nothing.
 func (c *CAs) claimed(pin pins.Pin) (*CA, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

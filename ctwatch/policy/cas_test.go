@@ -15,7 +15,8 @@ import (
 	"ctwatch/pins"
 )
 
-func TestTheTableIsSound(t *testing.T) {
+// The built-in table has enough CAs, which rules can name and people can report to.
+func TestTableIsSound(t *testing.T) {
 	cas := policy.NewCAs()
 	all := cas.All()
 	if len(all) < 20 {
@@ -95,9 +96,9 @@ func TestReadTableIsStrict(t *testing.T) {
 	}
 }
 
-// TestTheTableAgreesWithTheRootsOfTheSystem holds the table's keys against the roots
+// TestTableAgreesWithSystemRoots holds the table's keys against the roots
 // that this machine trusts.
-func TestTheTableAgreesWithTheRootsOfTheSystem(t *testing.T) {
+func TestTableAgreesWithSystemRoots(t *testing.T) {
 	files, _ := filepath.Glob("/usr/share/ca-certificates/mozilla/*.crt")
 	if len(files) == 0 {
 		t.Skip("no roots in /usr/share/ca-certificates/mozilla: install ca-certificates")
@@ -131,7 +132,8 @@ func TestTheTableAgreesWithTheRootsOfTheSystem(t *testing.T) {
 	}
 }
 
-func TestOrganisationsAreReadFromNamesAsWritten(t *testing.T) {
+// Guess finds the organization of a distinguished name, and is not fooled by escapes.
+func TestGuessReadsOrganizations(t *testing.T) {
 	cas := policy.NewCAs()
 	for dn, want := range map[string]string{
 		"CN=E7,O=Let's Encrypt,C=US":         "Let's Encrypt",
@@ -157,7 +159,8 @@ func TestOrganisationsAreReadFromNamesAsWritten(t *testing.T) {
 	}
 }
 
-func TestIssuersAreReadAsPeopleWriteThem(t *testing.T) {
+// Issuers are CAA identities, pins or names; anything else is an error.
+func TestParseIssuer(t *testing.T) {
 	pin := nobody.String()
 	for s, want := range map[string]policy.Issuer{
 		"letsencrypt.org": {CAA: "letsencrypt.org"},
@@ -181,7 +184,7 @@ func TestIssuersAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-// TestUnknownIssuerNamesNearest: an issuer of a rule that no CA answers to is an error,
+// An issuer of a rule that no CA answers to is an error,
 // which proposes what was probably meant, and says how any other CA is named.
 func TestUnknownIssuerNamesNearest(t *testing.T) {
 	cas := policy.NewCAs()
@@ -229,7 +232,8 @@ func TestUnknownIssuerNamesNearest(t *testing.T) {
 	}
 }
 
-func TestAlgorithmsAreChecked(t *testing.T) {
+// Only algorithms that a key can have pass.
+func TestCheckAlgorithm(t *testing.T) {
 	for _, s := range []string{"ECDSA", "ecdsa p-256", "ECDSA P-521", "RSA", "RSA 2048", "Ed25519"} {
 		if err := policy.CheckAlgorithm(s); err != nil {
 			t.Error(err)

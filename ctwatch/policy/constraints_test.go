@@ -13,7 +13,7 @@ import (
 	"ctwatch/pins"
 )
 
-// TestLearnedKeyCountsForPermittedNames: name constraints of every certificate of the
+// Name constraints of every certificate of the
 // path hold for each certificate of the key, also after a restart.
 func TestLearnedKeyCountsForPermittedNames(t *testing.T) {
 	network := func(s string) []*net.IPNet {
@@ -104,7 +104,7 @@ func TestLearnedKeyCountsForPermittedNames(t *testing.T) {
 	}
 }
 
-// TestConstraintsNotUnderstoodTeachNothing: crypto/x509 does not know constraints of
+// Crypto/x509 does not know constraints of
 // directory names.
 func TestConstraintsNotUnderstoodTeachNothing(t *testing.T) {
 	w := newWorld(t)

@@ -12,22 +12,21 @@ import (
 	"ctwatch/pins"
 )
 
-// maxIssuer is the length in bytes of the longest way to name an issuer: that of a
-// domain name.
+// maxIssuer is the length in bytes of the longest name of an issuer: that of a domain name.
 const maxIssuer = 253
 
 // An Issuer is a CA as a rule names it. One field is set.
 type Issuer struct {
 	CAA  string   // its identity in CAA records (RFC 8659 §4.2), in lower case
-	Pin  pins.Pin // of the key that signs certificates, not of a root above it
+	Pin  pins.Pin // of the key that signs certificates, not of a root
 	Name string   // its name in the built-in table, such as "Let's Encrypt"
 }
 
 var errIssuer = errors.New(`want a CAA identity such as letsencrypt.org, the pin of the issuing key ("sha256/…"), or a CA's name such as "Let's Encrypt"`)
 
-// ParseIssuer reads an issuer as a person writes it: a pin begins with "sha256/", a
-// CAA identity is a domain with a dot in it, and everything else is a name. Whether
-// there is such a CA is for CAs.Check to say.
+// ParseIssuer parses an issuer as a person writes it: a pin begins with "sha256/", a CAA
+// identity is a domain with a dot, and everything else is a name. CAs.Check says whether
+// such a CA exists.
 func ParseIssuer(s string) (Issuer, error) {
 	lower := strings.ToLower(s)
 	switch {
@@ -50,8 +49,8 @@ func ParseIssuer(s string) (Issuer, error) {
 	return Issuer{}, fmt.Errorf("issuer %.100q: %w", s, errIssuer)
 }
 
-// isName reports whether a text can be the name of a CA: words that begin with a
-// letter or digit and hold nothing that stands in URLs, addresses or DNs.
+// isName reports whether s can be the name of a CA: words that begin with a letter or
+// digit, without characters of URLs, addresses or DNs.
 func isName(s string) bool {
 	if s == "" || !utf8.ValidString(s) || s != strings.TrimSpace(s) || strings.ContainsAny(s, `/\@=:;"<>*%`) {
 		return false
@@ -64,7 +63,7 @@ func isName(s string) bool {
 	return true
 }
 
-// String writes the issuer as ParseIssuer reads it.
+// String returns the issuer as ParseIssuer reads it.
 func (i Issuer) String() string {
 	switch {
 	case !i.Pin.IsZero():
@@ -80,12 +79,12 @@ func (i Issuer) is(ca *CA) bool {
 	return i.CAA != "" && ca.hasIdentity(i.CAA) || i.Name != "" && strings.EqualFold(i.Name, ca.Name)
 }
 
-// maxNearest is how many CAs an error proposes.
+// maxNearest is how many CAs an error suggests.
 const maxNearest = 3
 
-// Check returns an error if no CA of the table answers to an issuer of a rule: no
-// certificate could then be known to come from it, and each would be unexpected. The
-// error names the nearest CAs, and what to write for a CA that is not in the table.
+// Check returns an error if an issuer of a rule is no CA of the table: no certificate could
+// then be known to come from it, and each would be unexpected. The error suggests the
+// nearest CAs, and says what to write for a CA that is not in the table.
 func (c *CAs) Check(i Issuer) error {
 	if !i.Pin.IsZero() {
 		return nil
@@ -103,10 +102,10 @@ func (c *CAs) Check(i Issuer) error {
 	if len(mean) > 0 {
 		question = "did you mean " + strings.Join(mean, ", or ") + "? "
 	}
-	return fmt.Errorf("no CA that ctwatch knows answers to %q; %swant one that \"ctwatch cas list\" shows, or, for any other CA, the pin of its issuing key (\"sha256/…\"), which \"ctwatch certs show\" prints for a certificate of that CA", i, question)
+	return fmt.Errorf("ctwatch knows no CA %q; %suse one that \"ctwatch cas list\" shows or, for any other CA, the pin of its issuing key (\"sha256/…\"), which \"ctwatch certs show\" prints for a certificate of that CA", i, question)
 }
 
-// A near is a CA with a name that is like one that no CA has.
+// A near is a CA with a name similar to an unknown one.
 type near struct {
 	*CA
 	write string // how a rule names it
@@ -120,8 +119,8 @@ func (n near) String() string {
 	return fmt.Sprintf("%s (%s)", n.write, n.Name)
 }
 
-// nearest returns the CAs of the table whose names, CAA identities or organizations are
-// most like a text, the nearest first.
+// nearest returns the CAs of the table with a name, CAA identity or organization most
+// similar to s, nearest first.
 func (c *CAs) nearest(s string) []near {
 	var out []near
 	for i := range c.table {
@@ -147,10 +146,10 @@ func (c *CAs) nearest(s string) []near {
 	return out[:min(maxNearest, len(out))]
 }
 
-// distance says how far two names are from each other, by their letters and digits; ok
-// is false if nobody would take one for the other.
+// distance returns how different two names are in their letters and digits; ok is false if
+// no one would confuse them.
 func distance(a, b string) (far int, ok bool) {
-	const contained = 4 // letters: fewer are in many names
+	const contained = 4 // letters; shorter names are contained in many
 	x, y := letters(a), letters(b)
 	switch {
 	case len(x) == 0 || len(y) == 0:
@@ -164,7 +163,7 @@ func distance(a, b string) (far int, ok bool) {
 	return 1 + far, far <= max(len(x), len(y))/4
 }
 
-// letters returns the letters and digits of a name, in lower case.
+// letters returns the letters and digits of a name in lower case.
 func letters(s string) []rune {
 	return []rune(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -174,7 +173,8 @@ func letters(s string) []rune {
 	}, s))
 }
 
-// edits counts the letters to insert, remove or replace between two words.
+// edits returns how many letters to insert, remove or replace between two words
+// (Levenshtein distance).
 func edits(a, b []rune) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -8,13 +8,12 @@ import (
 	"ctwatch/pins"
 )
 
-// Judge says whether a certificate should exist. It reads the names, matches, issuer,
-// key and validity, and neither the certificate's present verdict nor its CAA
-// identity. What its chain shows about the issuer (CAs.Shown) has to be learned
-// before.
+// Judge says whether a certificate should exist. It reads the names, matches, issuer, key
+// and validity, but neither the certificate's present verdict nor its CAA identity. What
+// the chain shows about the issuer has to be learned before (CAs.Shown, CAs.Add).
 func (p *Policy) Judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 	j := p.judging(c, k)
-	if c.Issuer.Proven { // else its key is only what a log says
+	if c.Issuer.Proven { // else the key is only what a log says
 		j.issuers = j.owners
 	}
 	if k.Compromised {
@@ -31,7 +30,7 @@ func (p *Policy) Judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgm
 	return j.conclude()
 }
 
-// judging begins a judgment.
+// judging starts a judgment.
 func (p *Policy) judging(c *ctwatch.Certificate, k ctwatch.Standing) judging {
 	j := judging{p: p, c: c, known: k, owners: p.cas.Of(c), approved: pins.NewPatternSet(k.ApprovedFor...), servedFor: make(map[string]bool)}
 	j.records = sync.OnceValue(func() map[string]CAAResult { return decodeCAA(k.CAA) })
@@ -41,7 +40,7 @@ func (p *Policy) judging(c *ctwatch.Certificate, k ctwatch.Standing) judging {
 	return j
 }
 
-// judging is one judgment under way.
+// judging is a judgment in progress.
 type judging struct {
 	p     *Policy
 	c     *ctwatch.Certificate
@@ -52,18 +51,18 @@ type judging struct {
 	servedFor map[string]bool             // ServedFor
 	records   func() map[string]CAAResult // CAA
 
-	owners  []*CA // who vouch for the issuer's key
-	issuers []*CA // the same, if a signature proves that it issued the certificate
+	owners  []*CA // the CAs that have the issuer's key
+	issuers []*CA // the same, if a signature proves who issued the certificate
 	any     bool  // a name has been judged
 
 	found  map[string]*finding // by code
 	grants []pins.Pattern
 }
 
-// A finding is a reason under way, by the first name and rule that it was found at.
+// A finding is a reason in progress, with the first name and rule it was found at.
 type finding struct {
 	ctwatch.Reason
-	rule *Rule // nil if by none
+	rule *Rule // nil if none
 }
 
 // note adds a name to a reason. It returns the reason, and whether it is new.
@@ -83,7 +82,7 @@ func (j *judging) note(code, name string, r *Rule) (f *finding, first bool) {
 	return f, f.Names == 1
 }
 
-// bans looks for names that are never to be issued.
+// bans finds names that must never be issued.
 func (j *judging) bans() {
 	if len(j.p.never) == 0 {
 		return
@@ -100,7 +99,7 @@ func (j *judging) bans() {
 	}
 }
 
-// part judges one part of a name under each of its rules.
+// part judges one part of a name by each of its rules.
 func (j *judging) part(t *part) {
 	j.any = true
 	trusted, served := j.trusted(t), j.served(t)
@@ -112,7 +111,7 @@ func (j *judging) part(t *part) {
 	}
 	expected, granted, decided := trusted || served, false, false
 	for _, r := range t.rule {
-		j.manner(t, r)
+		j.checkIssuance(t, r)
 		listed := !j.c.Key.Pin.IsZero() && slices.Contains(r.Keys, j.c.Key.Pin)
 		if listed {
 			j.note(ctwatch.ReasonKeyAuthorized, t.name, r)
@@ -122,7 +121,7 @@ func (j *judging) part(t *part) {
 		case ctwatch.ReasonIssuerAllowed:
 			j.note(ctwatch.ReasonIssuerAllowed, t.name, r)
 			expected = true
-			// Where a person lists the keys, no others are to be pinned.
+			// Where a rule lists keys, no others are to be pinned.
 			granted = granted || len(r.Keys) == 0
 		case ctwatch.ReasonIssuerNotAllowed:
 			j.note(ctwatch.ReasonIssuerNotAllowed, t.name, r)
@@ -152,8 +151,8 @@ func (j *judging) part(t *part) {
 	}
 }
 
-// manner looks at how a certificate was issued, whoever has its key.
-func (j *judging) manner(t *part, r *Rule) {
+// checkIssuance checks wildcards, algorithm, validity and CAA records, whoever has the key.
+func (j *judging) checkIssuance(t *part, r *Rule) {
 	if t.wild && r.Wildcards != nil && !*r.Wildcards {
 		j.note(ctwatch.ReasonWildcardNotAllowed, t.name, r)
 	}
@@ -171,9 +170,9 @@ func (j *judging) manner(t *part, r *Rule) {
 	}
 }
 
-// issuer compares the issuer with those that a rule allows. It returns ctwatch.ReasonNoRule if the
-// rule names none. An issuer that no signature proves is never allowed, whatever the
-// entry says.
+// issuer compares the issuer with those that a rule allows, and returns the code of a
+// reason: no_rule if the rule names none. An issuer that no signature proves is never
+// allowed.
 func (j *judging) issuer(r *Rule) string {
 	if len(r.Issuers) == 0 {
 		return ctwatch.ReasonNoRule
@@ -200,8 +199,8 @@ func (j *judging) issuer(r *Rule) string {
 	return ctwatch.ReasonIssuerNotAllowed // by what the entry itself says, proven or not
 }
 
-// guess returns the CA that issued as far as nothing but a name says: that in the
-// certificate while the issuer is not proven, or that by which an earlier version went.
+// guess returns the CA that issued according to a name only: the name in the certificate
+// while the issuer is not proven, or the one that an earlier version used.
 func (j *judging) guess() (*CA, bool) {
 	switch {
 	case len(j.issuers) > 0:
@@ -212,7 +211,7 @@ func (j *judging) guess() (*CA, bool) {
 	return j.p.cas.claimed(j.c.Issuer.Pin)
 }
 
-// caa holds the issuer against the CAA records of a part's domain.
+// caa checks the issuer against the CAA records of a part's domain.
 func (j *judging) caa(t *part, r *Rule) {
 	result, ok := j.records()[t.host]
 	if !ok {
@@ -229,11 +228,11 @@ func (j *judging) caa(t *part, r *Rule) {
 	}
 	if !result.Forbids(identities, t.wild) {
 		if len(j.issuers) == 0 && len(issuers) > 0 && result.Forbids(nil, t.wild) {
-			j.note(ctwatch.ReasonIssuerUnknown, t.name, r) // it may be permitted, if it is who it says
+			j.note(ctwatch.ReasonIssuerUnknown, t.name, r) // permitted if it is the CA that it claims to be
 		}
 		return
 	}
-	// A CA of which nothing is known may be one that the table does not know either.
+	// An unknown CA may be a permitted one that is not in the table.
 	if len(issuers) == 0 && slices.ContainsFunc(result.permitted(t.wild), func(identity string) bool {
 		return !j.c.Issuer.Proven || !j.p.cas.knows(identity)
 	}) {
@@ -245,14 +244,13 @@ func (j *judging) caa(t *part, r *Rule) {
 	}
 }
 
-// trusted reports whether a person approved the key for every host of a part.
+// trusted reports whether a person approved the key for all hosts of a part.
 func (j *judging) trusted(t *part) bool {
 	return t.hosts != (pins.Pattern{}) && j.approved.Covers(t.hosts)
 }
 
-// served reports whether the key was served before for the whole name that a part is of:
-// a host says nothing of others that a wildcard stands for. Where rules list the keys,
-// no others count.
+// served reports whether the key was served before for the whole name of a part: one host
+// does not cover a wildcard. Where rules list keys, no others count.
 func (j *judging) served(t *part) bool {
 	if t.host == "" || slices.ContainsFunc(t.rule, func(r *Rule) bool { return len(r.Keys) > 0 }) {
 		return false
@@ -264,10 +262,10 @@ func (j *judging) served(t *part) bool {
 	return j.servedFor[name.String()]
 }
 
-// conclude makes the judgment of what was found.
+// conclude returns the judgment.
 func (j *judging) conclude() ctwatch.Judgment {
 	out := ctwatch.Judgment{Verdict: ctwatch.Expected}
-	besides := ctwatch.Expected // the verdict without the entries that name other issuers
+	besides := ctwatch.Expected // the verdict apart from entries that name other issuers
 	for i, code := range codes() {
 		f := j.found[code]
 		if f == nil {
@@ -284,8 +282,9 @@ func (j *judging) conclude() ctwatch.Judgment {
 		}
 		out.Reasons = append(out.Reasons, j.reason(f))
 	}
-	// What CAA records may yet forbid makes no key a trusted one. An entry that names
-	// another issuer is an alarm, and takes nothing: anyone who runs a log can make one.
+	// A key is not trusted while CAA records may still forbid it. An entry that names
+	// another issuer raises an alarm but revokes nothing: anyone who runs a log can make
+	// one.
 	if besides == ctwatch.Expected && j.c.Issuer.Proven && j.found[ctwatch.ReasonCAAUnknown] == nil {
 		out.Grants = unique(j.grants)
 	}
@@ -299,7 +298,7 @@ func (j *judging) conclude() ctwatch.Judgment {
 	return out
 }
 
-// unique drops what is there twice.
+// unique removes duplicates.
 func unique(ps []pins.Pattern) []pins.Pattern {
 	if len(ps) < 2 {
 		return ps
@@ -312,7 +311,7 @@ func unique(ps []pins.Pattern) []pins.Pattern {
 	})
 }
 
-// reason fills in what the code concerns.
+// reason adds what the code needs besides name and rule.
 func (j *judging) reason(f *finding) ctwatch.Reason {
 	r := f.Reason
 	switch r.Code {

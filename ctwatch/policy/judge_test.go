@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Each case is a rule, a certificate and what is known of it, with the verdict and its
+// reasons.
 func TestVerdicts(t *testing.T) {
 	const day = 24 * time.Hour
 	lets := func(r *policy.Rule) { r.Issuers = issuers(t, "letsencrypt.org") }

@@ -17,48 +17,46 @@ import (
 	"ctwatch/pins"
 )
 
-// Bounds on what is learned, and from what. A key is only learned by a signature of
-// a CA that is known, so nobody else can fill the memory; there are a few thousand
-// intermediates in all.
+// Bounds on what is learned. A key is only learned by the signature of a known CA, so
+// others cannot fill the memory; there are a few thousand intermediates in all.
 const (
 	maxLearned    = 10_000
-	maxPerKey     = 16       // paths that are remembered for one key
+	maxPerKey     = 16       // paths for one key
 	maxRSA        = 8192     // bits
 	maxConstraint = 64 << 10 // bytes, of the name constraints of a path
 )
 
-// A learned is an issuing key with the CA that vouches for it.
+// A learned is an issuing key with the CA that certified it.
 type learned struct {
 	ctwatch.IssuerKey
 	ca *CA
 }
 
-// Shown returns the issuing keys that a known CA certified, by the chain of a certificate
-// as a log gives it: certificates in DER, in any order. What is known is left out. Nothing
-// changes until the keys are passed to Add.
+// Shown returns the issuing keys that a known CA certified, according to the chain of a
+// certificate as a log serves it: certificates in DER, in any order. Known keys are left
+// out. Nothing changes until the keys are passed to Add.
 //
-// The key belongs to the CA of the table that signed it, or that signed the
-// certificates between: to the nearest one above it. The names in certificates decide
-// nothing, since every sub-CA can call itself anything. A key that several CAs
-// certified belongs to each of them, as each vouches for it; one that the table lists,
-// to that one alone.
+// A key belongs to the CA of the table that signed it or an intermediate above it: to the
+// nearest one. The names in certificates do not matter, since a sub-CA can call itself
+// anything. A key that several CAs certified belongs to each of them; a key that the table
+// lists belongs to that CA only.
 //
-// A path counts only if crypto/x509 accepts it as of the begin of the certificate's
-// validity: every certificate valid then, for a CA that may sign certificates
+// A path counts only if crypto/x509 accepts it at the time when the certificate's validity
+// begins: all certificates valid then, for CAs that may sign certificates
 // (basicConstraints, keyCertSign) for servers (extended key usage), with critical
-// extensions that are understood, within the path length that those above it allow,
-// and up to a root of the table which signed itself. For how long a path is valid, and
-// for which names, is remembered with the key.
+// extensions that are understood, within the path length allowed above, up to a self-signed
+// root of the table. The key is returned with the time and the names for which the path is
+// valid.
 //
-// Certificates of more than 64 KiB, RSA keys of more than 8192 bits, and all after the
-// tenth certificate are left out.
+// Certificates longer than 64 KiB, RSA keys longer than 8192 bits, and everything after the
+// tenth certificate are ignored.
 func (c *CAs) Shown(cert *ctwatch.Certificate, chain [][]byte) (out []ctwatch.IssuerKey) {
-	if cert.NotBefore.IsZero() { // to Verify that is today
+	if cert.NotBefore.IsZero() { // which Verify would take for today
 		return nil
 	}
 	certs := parseChain(chain)
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
-	var owners []*CA // of the table, as far as the chain has their keys
+	var owners []*CA // of the table, whose keys are in the chain
 	for _, cc := range certs {
 		ca, known := c.keys[cc.pin]
 		if known && !slices.Contains(owners, ca) {
@@ -96,7 +94,8 @@ type chainCert struct {
 	pin pins.Pin
 }
 
-// parseChain reads what can be read of a chain, each certificate once.
+// parseChain parses the certificates of a chain, each once, and skips those that cannot be
+// parsed.
 func parseChain(chain [][]byte) (out []chainCert) {
 	for _, der := range chain[:min(ctwatch.MaxChain, len(chain))] {
 		if cert, err := parseCert(der); err == nil && !slices.ContainsFunc(out, func(c chainCert) bool { return c.Equal(cert) }) {
@@ -106,10 +105,10 @@ func parseChain(chain [][]byte) (out []chainCert) {
 	return out
 }
 
-// parseCert reads a certificate, unless work with it would be without bounds.
+// parseCert parses a certificate whose verification takes bounded work.
 func parseCert(der []byte) (*x509.Certificate, error) {
 	if len(der) > ctwatch.MaxChainCertificate {
-		return nil, fmt.Errorf("a certificate of %d bytes, more than the %d that are read", len(der), ctwatch.MaxChainCertificate)
+		return nil, fmt.Errorf("the certificate has %d bytes, more than %d", len(der), ctwatch.MaxChainCertificate)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -118,30 +117,30 @@ func parseCert(der []byte) (*x509.Certificate, error) {
 	switch key := cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits > maxRSA {
-			return nil, fmt.Errorf("an RSA key of %d bits, more than the %d that are read", bits, maxRSA)
+			return nil, fmt.Errorf("the RSA key has %d bits, more than %d", bits, maxRSA)
 		}
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	default:
-		return nil, fmt.Errorf("a key of an unknown kind, %v", cert.PublicKeyAlgorithm)
+		return nil, fmt.Errorf("unknown key algorithm %v", cert.PublicKeyAlgorithm)
 	}
 	return cert, nil
 }
 
-// signsItself reports whether a certificate is a root's: what it says of its own key
-// is then said by who has the key. SHA-1 will do, as it proves nothing more.
+// signsItself reports whether a certificate is self-signed. SHA-1 is accepted: it proves
+// only that the owner of the key made it.
 func signsItself(cert *x509.Certificate) bool {
 	return slices.Equal(cert.RawSubject, cert.RawIssuer) && cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) == nil
 }
 
-// mayIssue reports whether a certificate is one of a CA that signs certificates.
-// Verify asks this of all certificates of a path but the first.
+// mayIssue reports whether a certificate belongs to a CA that may sign certificates. Verify
+// checks this for all certificates of a path but the first.
 func mayIssue(cert *x509.Certificate) bool {
 	return cert.Version >= 3 && cert.BasicConstraintsValid && cert.IsCA && (cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageCertSign != 0)
 }
 
-// keyOf returns what a verified path from a key up to a root shows. ok is false if
-// the path is too long for one of its certificates: Verify takes the first for that of
-// a server, which does not count.
+// keyOf returns what a verified path from a key to a root shows. ok is false if the path is
+// too long for one of its certificates: Verify does not count the first, which it takes for
+// a server's.
 func (c *CAs) keyOf(pin pins.Pin, path []*x509.Certificate) (key ctwatch.IssuerKey, ok bool) {
 	key = ctwatch.IssuerKey{Pin: pin, NotBefore: path[0].NotBefore, NotAfter: path[0].NotAfter}
 	for i, cert := range path {
@@ -166,14 +165,14 @@ func (c *CAs) keyOf(pin pins.Pin, path []*x509.Certificate) (key ctwatch.IssuerK
 	return key, len(key.NameConstraints) <= maxConstraint
 }
 
-// covers reports whether a path counts for a certificate.
+// covers reports whether a path is valid for a certificate.
 func (l *learned) covers(cert *ctwatch.Certificate) bool {
 	at := cert.NotBefore
 	return !at.Before(l.NotBefore) && !at.After(l.NotAfter) && permits(l.NameConstraints, cert)
 }
 
-// settled reports whether each of some CAs is known to vouch for an issuing key when
-// it signs a certificate, so that a chain that ends at them teaches nothing.
+// settled reports whether a key is known to belong to each of some CAs when it signed a
+// certificate, so that a chain that ends at them shows nothing new.
 func (c *CAs) settled(pin pins.Pin, owners []*CA, cert *ctwatch.Certificate) bool {
 	c.mu.RLock()
 	known := c.learned[pin]
@@ -203,9 +202,9 @@ func (c *CAs) add(key ctwatch.IssuerKey) bool {
 	return true
 }
 
-// Add makes keys known that Shown returned, now or in an earlier run, and returns those
-// that were not. The table takes precedence: a key belongs to the CA that the table names
-// now, and to none if the table no longer has the CA.
+// Add records keys that Shown returned, now or in an earlier run, and returns those that
+// are new. The table takes precedence: a key belongs to the CA that the table lists it
+// under now, and a key whose anchor is no longer in the table belongs to none.
 func (c *CAs) Add(keys ...ctwatch.IssuerKey) (added []ctwatch.IssuerKey) {
 	for _, k := range keys {
 		if c.add(k) {
@@ -215,9 +214,9 @@ func (c *CAs) Add(keys ...ctwatch.IssuerKey) (added []ctwatch.IssuerKey) {
 	return added
 }
 
-// Claim takes in that an earlier version assigned a key to the CA of a name, without
-// asking who signed it. Until a chain shows that, certificates of the key are neither
-// expected nor unexpected where that CA may issue.
+// Claim records that an earlier version assigned a key to a CA by name, without checking a
+// signature. Until a chain shows the CA, certificates of the key are neither expected nor
+// unexpected where that CA may issue.
 func (c *CAs) Claim(pin pins.Pin, name string) {
 	ca, ok := c.Named(name)
 	if _, listed := c.keys[pin]; !ok || listed || pin.IsZero() {
@@ -232,13 +231,13 @@ func (c *CAs) Claim(pin pins.Pin, name string) {
 
 var oidNameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
 
-// permits reports whether name constraints (RFC 5280 §4.2.1.10), one value after
-// another in DER, allow the names and addresses of a certificate. What cannot be read
-// allows nothing.
+// permits reports whether name constraints (RFC 5280 §4.2.1.10), one value after another in
+// DER, allow the names and addresses of a certificate. Unreadable constraints allow
+// nothing.
 //
-// The certificate itself is not at hand, and crypto/x509 looks at name constraints
-// only when it verifies one. So it is asked about a certificate for the same names
-// from a CA with the same constraints. Both are thrown away.
+// The certificate itself is not available, and crypto/x509 checks name constraints only
+// when it verifies one. So it verifies a throwaway certificate for the same names from a
+// throwaway CA with the same constraints.
 func permits(constraints []byte, cert *ctwatch.Certificate) bool {
 	for rest := constraints; len(rest) > 0; {
 		var one asn1.RawValue
@@ -251,7 +250,7 @@ func permits(constraints []byte, cert *ctwatch.Certificate) bool {
 }
 
 func permitsOne(constraint []byte, cert *ctwatch.Certificate) bool {
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) // proves nothing to anybody
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) // of the throwaway certificates
 	from, to := time.Unix(0, 0), time.Unix(1<<33, 0)
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "constrained"}, NotBefore: from, NotAfter: to,
@@ -266,11 +265,11 @@ func permitsOne(constraint []byte, cert *ctwatch.Certificate) bool {
 		}
 		leaf.IPAddresses = append(leaf.IPAddresses, ip)
 	}
-	root, err := standIn(ca, ca, key)
+	root, err := throwaway(ca, ca, key)
 	if err != nil {
 		return false
 	}
-	end, err := standIn(leaf, root, key)
+	end, err := throwaway(leaf, root, key)
 	if err != nil {
 		return false
 	}
@@ -280,7 +279,7 @@ func permitsOne(constraint []byte, cert *ctwatch.Certificate) bool {
 	return err == nil
 }
 
-func standIn(template, parent *x509.Certificate, key ed25519.PrivateKey) (*x509.Certificate, error) {
+func throwaway(template, parent *x509.Certificate, key ed25519.PrivateKey) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(nil, template, parent, key.Public(), key)
 	if err != nil {
 		return nil, err

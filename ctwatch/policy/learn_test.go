@@ -11,7 +11,7 @@ import (
 	"ctwatch/ctwatch/words"
 )
 
-// TestSignerOwnsLearnedKey: the name in a CA's certificate gives its key to nobody.
+// The name in a CA's certificate gives its key to nobody.
 func TestSignerOwnsLearnedKey(t *testing.T) {
 	for name, tt := range map[string]struct {
 		play func(w *world) (ca, [][]byte)
@@ -96,7 +96,7 @@ func TestSignerOwnsLearnedKey(t *testing.T) {
 	}
 }
 
-// TestSecondOwnerIsLearned: of a key that is known already.
+// Of a key that is known already.
 func TestSecondOwnerIsLearned(t *testing.T) {
 	w := newWorld(t)
 	first := w.sub(w.digicert, "Shared")
@@ -118,7 +118,7 @@ func TestSecondOwnerIsLearned(t *testing.T) {
 	}
 }
 
-// TestPosingCAIsUnexpected: a rule that allows a CA by name does not allow a sub-CA of
+// A rule that allows a CA by name does not allow a sub-CA of
 // another that took the name.
 func TestPosingCAIsUnexpected(t *testing.T) {
 	w := newWorld(t)

@@ -11,47 +11,46 @@ import (
 	"ctwatch/pins"
 )
 
-// A Live is the policy in force: it judges for the store and can be replaced while it is
-// in use. Any number of goroutines may use it at once.
+// A Live is the policy in force: it judges for the store, and can be replaced while in use.
+// It is safe for concurrent use.
 type Live struct {
 	CAs *CAs
-	// CAA remembers records that were looked up, for certificates whose own are not
-	// known yet. Optional.
+	// CAA caches records that were looked up, for certificates without records of their
+	// own. Optional.
 	CAA *Checker
-	// Version is that of the program: another one may judge differently. Optional.
+	// Version is the program's: another version may judge differently. Optional.
 	Version string
 
 	policy atomic.Pointer[Policy]
 }
 
-// NewLive returns a Live of rules and the built-in CAs.
+// NewLive returns a Live with rules and the built-in CAs.
 func NewLive(rules []Rule, version string) *Live {
 	l := &Live{CAs: NewCAs(), Version: version}
 	l.Replace(rules)
 	return l
 }
 
-// Replace puts other rules in force. The store goes on with verdicts by the old ones
-// until Apply.
+// Replace puts other rules in force. The store keeps verdicts by the old ones until Apply.
 func (l *Live) Replace(rules []Rule) { l.policy.Store(New(rules, l.CAs)) }
 
 // Policy returns the policy in force.
 func (l *Live) Policy() *Policy { return l.policy.Load() }
 
-// Judge implements ctwatch.Judge by the policy in force.
+// Judge judges a certificate by the policy in force. It is a ctwatch.Judge.
 func (l *Live) Judge(c *ctwatch.Certificate, s ctwatch.Standing) ctwatch.Judgment {
 	p := l.Policy()
-	remembered := ""
+	cached := ""
 	if s.CAA == "" && l.CAA != nil {
-		remembered = l.CAA.remembered(p.CAANames(c))
-		s.CAA = remembered
+		cached = l.CAA.cachedJSON(p.CAANames(c))
+		s.CAA = cached
 	}
 	j := p.Judge(c, s)
-	j.Records = remembered
+	j.Records = cached
 	return j
 }
 
-// A Store keeps the issuing keys that were learned, and has certificates judged again.
+// A Store keeps the issuing keys that were learned, and judges certificates again.
 type Store interface {
 	// Keys returns the issuing keys that CAs.Shown found in earlier runs.
 	Keys(ctx context.Context) ([]ctwatch.IssuerKey, error)
@@ -63,7 +62,7 @@ type Store interface {
 	RejudgeNew(ctx context.Context) error
 }
 
-// Recall learns again what earlier runs learned about issuing keys.
+// Recall loads what earlier runs learned about issuing keys.
 func (l *Live) Recall(ctx context.Context, store Store) error {
 	learned, err := store.Keys(ctx)
 	if err != nil {
@@ -77,7 +76,7 @@ func (l *Live) Recall(ctx context.Context, store Store) error {
 	return err
 }
 
-// Apply has the store judge by the policy in force.
+// Apply judges the store's certificates by the policy in force.
 func (l *Live) Apply(ctx context.Context, store Store) error {
 	if err := l.Recall(ctx, store); err != nil {
 		return err
@@ -88,11 +87,11 @@ func (l *Live) Apply(ctx context.Context, store Store) error {
 	return store.RejudgeNew(ctx)
 }
 
-// semantics changes when the same rules give another verdict, so that all certificates
-// are judged again.
+// semantics changes when the same rules give other verdicts, so that all certificates are
+// judged again.
 const semantics = "issuers by signature;"
 
-// digest identifies by what certificates are judged.
+// digest identifies the rules, the version and the semantics.
 func (l *Live) digest() string {
 	b, _ := json.Marshal(l.Policy().rules) // texts and numbers
 	sum := sha256.Sum256(append(b, semantics+l.Version...))

@@ -78,7 +78,8 @@ func TestApplyRecallsBeforeJudging(t *testing.T) {
 	}
 }
 
-func TestApplyStopsAtTheFirstError(t *testing.T) {
+// Apply returns the store's error and does nothing after it.
+func TestApplyStopsAtFirstError(t *testing.T) {
 	for i, name := range []string{"Keys", "Claims", "RejudgeAll", "RejudgeNew"} {
 		s := &learnedStore{fails: name}
 		if err := policy.NewLive(nil, "").Apply(t.Context(), s); !errors.Is(err, errStore) || len(s.calls) != i+1 {
@@ -110,7 +111,8 @@ func TestDigestIdentifiesRulesAndVersion(t *testing.T) {
 	}
 }
 
-func TestReplacePutsOtherRulesInForce(t *testing.T) {
+// Judge uses the new rules after Replace.
+func TestReplace(t *testing.T) {
 	l := policy.NewLive(allow(t, ".example.com", "letsencrypt.org"), "1.0")
 	c := certificate("a.example.com")
 	if j := l.Judge(c, ctwatch.Standing{}); j.Verdict != ctwatch.Expected {

@@ -11,7 +11,7 @@ import (
 type shape uint8
 
 const (
-	odd      shape = iota // several or partial wildcards, or what is no name at all, as addresses
+	odd      shape = iota // several or partial wildcards, and what is not a name, such as an address
 	plain                 // a host
 	wildcard              // "*." and a host: every name one label below it
 )
@@ -29,9 +29,8 @@ func shapeOf(name string) (s shape, host string) {
 	return odd, ""
 }
 
-// overlaps reports whether a certificate's name stands for any host of a pattern,
-// label by label from the right. In doubt it does: a label that cannot be read, or
-// was redacted, may be any.
+// overlaps reports whether a certificate's name covers any host of a pattern, comparing
+// labels from the right. A label that cannot be read, or was redacted, may be any label.
 func overlaps(p pins.Pattern, name string) bool {
 	have, want := strings.Count(name, ".")+1, strings.Count(p.Name, ".")+1
 	switch p.Reach {
@@ -60,15 +59,15 @@ func overlaps(p pins.Pattern, name string) bool {
 	return true
 }
 
-// cutLast cuts the last label off a name.
+// cutLast cuts the last label from a name.
 func cutLast(name string) (rest, label string) {
 	i := strings.LastIndexByte(name, '.')
 	return name[:max(i, 0)], name[i+1:]
 }
 
-// labelMatches reports whether a label, in which each * stands for any characters,
-// can be the literal one. It takes linear time for one star, and for many it goes
-// back to the last star only.
+// labelMatches reports whether a label, in which each * stands for any characters, can be
+// the literal one. It takes linear time for one star; with several it backtracks to the
+// last one only.
 func labelMatches(label, literal string) bool {
 	if unreadable(label) {
 		return true
@@ -91,8 +90,7 @@ func labelMatches(label, literal string) bool {
 	return strings.Trim(label[l:], "*") == ""
 }
 
-// unreadable reports whether a label has characters that no label of a name in
-// canonical form has: what they stand for is not known.
+// unreadable reports whether a label has characters that no label in canonical form has.
 func unreadable(label string) bool {
 	for i := range len(label) {
 		switch c := label[i]; {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestBrokenPathTeachesNothing: what crypto/x509 would not accept at the time of
+// What crypto/x509 would not accept at the time of
 // issuance makes no key a CA's.
 func TestBrokenPathTeachesNothing(t *testing.T) {
 	ago, ahead := now.AddDate(0, -1, 0), now.AddDate(0, 1, 0)
@@ -151,7 +151,7 @@ func TestBrokenPathTeachesNothing(t *testing.T) {
 	}
 }
 
-// TestLearnedKeyCountsWhileItsPathIsValid: at the time of issuance, not today; and a
+// At the time of issuance, not today; and a
 // renewed certificate of the key extends it.
 func TestLearnedKeyCountsWhileItsPathIsValid(t *testing.T) {
 	w := newWorld(t)
@@ -192,7 +192,7 @@ func TestLearnedKeyCountsWhileItsPathIsValid(t *testing.T) {
 	}
 }
 
-// TestPrecertSignerIsNotLearned: below a known CA it teaches whose the issuer's key
+// Below a known CA it teaches whose the issuer's key
 // is, and not that its own key issues certificates.
 func TestPrecertSignerIsNotLearned(t *testing.T) {
 	w := newWorld(t)

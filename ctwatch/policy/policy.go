@@ -1,37 +1,37 @@
 // Package policy says whether a certificate should exist: expected, unexpected or
 // unreviewed, and why.
 //
-// A Rule is what a person wrote about a watched name: which CAs may issue for it,
-// which keys were authorised beforehand, which algorithms, validity, wildcards and
-// names. A Policy judges a certificate by its rules and by what is known about its
-// key (Known); it does no I/O. What has to be asked for, the CAA records of a domain
-// (RFC 8659), is asked by a Checker and handed in.
+// A Rule is what a person wrote about a watched name: which CAs may issue for it, which
+// keys are authorized in advance, which algorithms, validity, wildcards and names. A Policy
+// judges a certificate by its rules and by what is known about its key (ctwatch.Standing),
+// without I/O. CAA records (RFC 8659) are looked up by a Checker, for the certificates that
+// a CAACollector chooses, and stored with the certificate. A Live is the policy in force,
+// which judges for the store.
 //
 // # How a certificate is judged
 //
-// Every name of the certificate is judged under the most specific rule that says
-// anything about it, and a wildcard under each rule that speaks of a host it stands
-// for: one for *.example.com can be used at api.example.com, so what is demanded
-// there is demanded of it. A rule inherits nothing from one above it. The verdict
-// is the worst of all names.
+// Each name of the certificate is judged by the most specific rule that sets anything about
+// it. A wildcard is judged by each rule about a host it covers: a certificate for
+// *.example.com can be used at api.example.com, so it must satisfy the rule for that host.
+// A rule inherits nothing from a less specific one. The verdict is the worst of all names.
 //
-// A name is unexpected when anything forbids the certificate: a name never to be
-// issued, a compromised key, a CA that is not among those allowed, a wildcard, an
-// algorithm, a validity, a CAA record. It is expected when the rule allows the
-// issuer, or a person authorised the key, or an endpoint of ours served that key
-// before. Everything else is unreviewed.
+// A name is unexpected if anything forbids the certificate: a name that must never be
+// issued, a compromised key, a CA that the rule does not allow, a wildcard, an algorithm, a
+// validity, a CAA record. It is expected if the rule allows the issuer, or a person
+// authorized the key, or one of our endpoints served that key before. Otherwise it is
+// unreviewed.
 //
-// A known key answers who has the private key, and so stands in for an issuer where
-// no rule names any. It excuses nothing else: that our own key was certified by a CA
-// we did not allow means that somebody used our CSR, or our servers, without asking.
+// A known key shows who has the private key, and so takes the place of an allowed issuer
+// where no rule names any. It excuses nothing else: a CA that we did not allow certified
+// our own key because someone used our CSR or our servers without asking.
 //
 // # Who issued it
 //
-// A distinguished name, a serial number and a key identifier can be written into any
-// certificate. A CA is known by its keys alone: those of a table, and those that a
-// verified chain shows to be signed by one of them, see CAs.Shown. A name serves to show it to a
-// person and, while the issuer's key is not known, to find that a certificate is not
-// from an allowed CA; it never makes a certificate expected.
+// Anyone can write any distinguished name, serial number and key identifier into a
+// certificate. A CA is identified by its keys alone: those of a table, and those that a
+// verified chain shows to be signed by one of them (CAs.Shown). A name is shown to people
+// and, while the issuer's key is unknown, can show that a certificate is not from an
+// allowed CA; it never makes a certificate expected.
 package policy
 
 import (
@@ -42,28 +42,28 @@ import (
 	"ctwatch/pins"
 )
 
-// A Policy judges certificates by rules. It never changes, and any number of
-// goroutines may use it at once.
+// A Policy judges certificates by rules. It is immutable and safe for concurrent use.
 type Policy struct {
 	rules []Rule
 	cas   *CAs
 
-	// The rules by their name: those about it alone, and those about all below.
+	// The rules by name: those about the name alone, and those about it and all names
+	// below.
 	exact, below map[string][]*Rule
-	// inside lists, by a name, the names one label below it that rules are about:
-	// what a wildcard stands for besides names that nobody speaks of.
+	// inside lists, by a name, the names one label below it that have rules: a wildcard
+	// covers them besides all other names there.
 	inside map[string][]string
 	never  []ban
 }
 
-// A ban is a pattern never to be issued, and where that is said.
+// A ban is a pattern that must never be issued, and the rule that says so.
 type ban struct {
 	pattern pins.Pattern
 	where   string
 }
 
-// New indexes rules. When several are about the same pattern, each is applied. The
-// CAs may learn more while the policy is in use.
+// New returns a policy of rules. If several are about the same pattern, all of them apply.
+// The CAs may learn more keys while the policy is in use.
 func New(rules []Rule, cas *CAs) *Policy {
 	p := &Policy{
 		rules: make([]Rule, len(rules)), cas: cas,
@@ -91,32 +91,30 @@ func (p *Policy) add(r *Rule) {
 	}
 }
 
-// lists reports whether a rule names a key as that of an issuer.
+// lists reports whether a rule names a key as an issuer's.
 func (p *Policy) lists(issuer pins.Pin) bool {
 	return !issuer.IsZero() && slices.ContainsFunc(p.rules, func(r Rule) bool {
 		return slices.ContainsFunc(r.Issuers, func(i Issuer) bool { return i.Pin == issuer })
 	})
 }
 
-// A part is some of the hosts that a certificate's name stands for, which are all
-// under the same rules.
+// A part is some of the hosts that a certificate's name covers, all under the same rules.
 type part struct {
 	name string  // as in the certificate
-	host string  // the name without its wildcard; "" for an odd one
+	host string  // the name without its wildcard; "" if it is odd
 	wild bool    // the name has a wildcard
-	rule []*Rule // that speak; none if there are none
-	// hosts are those of the part. It is the zero Pattern where they cannot be told.
+	rule []*Rule // those that apply
+	// hosts are the hosts of the part. It is the zero Pattern if they cannot be determined.
 	hosts pins.Pattern
-	// watched is the most specific rule, even one that says nothing; nil if there
-	// is none.
+	// watched is the most specific rule, even one that sets nothing; nil if there is none.
 	watched *Rule
 }
 
-// parts calls visit with every part of the certificate's names that a rule or the
-// watch list is about.
+// parts calls visit with each part of the certificate's names that has a rule or matches
+// the watch list.
 func (p *Policy) parts(c *ctwatch.Certificate, visit func(*part)) {
 	seen := make(map[string]bool, len(c.Names))
-	var domains map[string][]string // by name, what it matches; filled when needed
+	var domains map[string][]string // what each name matches; filled on first use
 	each := func(name string) {
 		if seen[name] {
 			return
@@ -148,8 +146,8 @@ func (p *Policy) parts(c *ctwatch.Certificate, visit func(*part)) {
 	}
 }
 
-// nameParts visits the parts of a name that can be read, and reports whether there
-// are any.
+// nameParts visits the parts of a name that is a host or a wildcard, and reports whether it
+// has any.
 func (p *Policy) nameParts(name string, visit func(*part)) (any bool) {
 	s, host := shapeOf(name)
 	switch s {
@@ -167,7 +165,7 @@ func (p *Policy) nameParts(name string, visit func(*part)) (any bool) {
 		for _, child := range p.inside[host] {
 			own, most := p.at(child, true)
 			if own == nil && any {
-				continue // it says nothing: the rule for its neighbours is its own
+				continue // it sets nothing: the rule for its neighbors applies
 			}
 			visit(&part{name: name, host: host, wild: true, rule: own, hosts: pins.Pattern{Name: child}, watched: most})
 			any = true
@@ -176,9 +174,8 @@ func (p *Policy) nameParts(name string, visit func(*part)) (any bool) {
 	return any
 }
 
-// matchPart visits the part of a name that no rule was found for, but that matches a
-// watched domain. If it cannot be read, both what is said of the domain itself and of
-// those below it may be meant.
+// matchPart visits the part of a name that has no rule but matches a watched domain. An odd
+// name may be the domain itself or one below it, so the rules for both apply.
 func (p *Policy) matchPart(name, domain string, visit func(*part)) {
 	switch s, host := shapeOf(name); s {
 	case plain:
@@ -202,9 +199,9 @@ func (p *Policy) matchPart(name, domain string, visit func(*part)) {
 	visit(&part{name: name, wild: strings.Contains(name, "*"), rule: rules, watched: watched})
 }
 
-// find returns the most specific rules that say anything about a host, or, unless
-// itself is set, about every name below it; and the most specific that is about it
-// at all.
+// find returns the most specific rules that set anything about a host, or, unless itself is
+// set, about all names below it; and the most specific rule about it, which may set
+// nothing.
 func (p *Policy) find(host string, itself bool) (rules []*Rule, watched *Rule) {
 	for {
 		found, most := p.at(host, itself)
@@ -222,8 +219,8 @@ func (p *Policy) find(host string, itself bool) (rules []*Rule, watched *Rule) {
 	}
 }
 
-// at returns the rules of a name that say anything: those about it alone, if itself
-// is set and there are any, and else those about all below it.
+// at returns the rules of a name that set anything: those about it alone, if itself is set
+// and there are any, else those about all names below.
 func (p *Policy) at(name string, itself bool) (rules []*Rule, watched *Rule) {
 	lists := [2][]*Rule{p.exact[name], p.below[name]}
 	if !itself {
@@ -234,7 +231,7 @@ func (p *Policy) at(name string, itself bool) (rules []*Rule, watched *Rule) {
 			if watched == nil {
 				watched = r
 			}
-			if r.speaks() {
+			if r.isSet() {
 				rules = append(rules, r)
 			}
 		}
@@ -245,10 +242,10 @@ func (p *Policy) at(name string, itself bool) (rules []*Rule, watched *Rule) {
 	return rules, watched
 }
 
-// maxCAANames bounds how many domains one certificate has asked for.
+// maxCAANames is how many domains are looked up for one certificate.
 const maxCAANames = 100
 
-// CAANames lists the domains whose CAA records a judgment of the certificate needs, each
+// CAANames returns the domains whose CAA records a judgment of the certificate needs, each
 // once and at most 100: its names without wildcards.
 func (p *Policy) CAANames(c *ctwatch.Certificate) []string {
 	var out []string

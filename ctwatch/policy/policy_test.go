@@ -18,7 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func TestOnlyPolicyGrantsAKeyAndOnlyForItsHosts(t *testing.T) {
+// Rules grant a key the hosts that they expect it for; that it is known grants nothing.
+func TestGrants(t *testing.T) {
 	lets := func(r *policy.Rule) { r.Issuers = issuers(t, "letsencrypt.org") }
 	for _, tt := range []struct {
 		name  string
@@ -57,9 +58,9 @@ func certificateAlso(watched, other string) *ctwatch.Certificate {
 	return c
 }
 
-// TestAMonthOfRenewalsAndRogues plays a month: 10,000 renewals of five services, each
+// TestMonthOfRenewalsAndRogues plays a month: 10,000 renewals of five services, each
 // with its rule, and among them fifty certificates of ten kinds that nobody ordered.
-func TestAMonthOfRenewalsAndRogues(t *testing.T) {
+func TestMonthOfRenewalsAndRogues(t *testing.T) {
 	const renewals, rogues = 10_000, 50
 	internal := patterns(t, ".internal.example.com")
 	p := policy.New([]policy.Rule{
@@ -167,7 +168,8 @@ func TestAMonthOfRenewalsAndRogues(t *testing.T) {
 	}
 }
 
-func TestDetailsQuoteNothingThatACertificateCanHideIn(t *testing.T) {
+// Sentences and suggestions about a hostile certificate are printable and bounded.
+func TestReasonsArePrintable(t *testing.T) {
 	evil := "a\x1b]0;x\a\u202e<!channel>\n" + strings.Repeat("x", 10_000) + ".example.com"
 	c := certificate(evil, "*.*.example.com")
 	c.Issuer = ctwatch.Issuer{Name: "O=Evil\r\n\x1b[31m" + strings.Repeat("y", 10_000), Pin: nobody, Proven: true}
@@ -192,7 +194,8 @@ func TestDetailsQuoteNothingThatACertificateCanHideIn(t *testing.T) {
 	}
 }
 
-func TestTenThousandNamesAreJudgedInAMomentAndCounted(t *testing.T) {
+// A reason names the first of ten thousand names and counts the others.
+func TestReasonsCountNames(t *testing.T) {
 	var names []string
 	for i := range 10_000 {
 		names = append(names, fmt.Sprintf("host%d.example.com", i))
@@ -209,7 +212,8 @@ func TestTenThousandNamesAreJudgedInAMomentAndCounted(t *testing.T) {
 	}
 }
 
-func TestOnlyNamesUnderRulesWithCAAAreAskedAbout(t *testing.T) {
+// Only names whose rule checks CAA are looked up, without wildcards, each once.
+func TestCAANames(t *testing.T) {
 	p := policy.New([]policy.Rule{
 		rule(t, ".example.com", func(r *policy.Rule) { r.CAA = true }),
 		rule(t, "quiet.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "letsencrypt.org") }),
@@ -221,9 +225,9 @@ func TestOnlyNamesUnderRulesWithCAAAreAskedAbout(t *testing.T) {
 	}
 }
 
-// TestWhatIsSuggestedMakesItExpected reads the suggested lines back into rules and
+// TestSuggestionsMakeItExpected reads the suggested lines back into rules and
 // judges again.
-func TestWhatIsSuggestedMakesItExpected(t *testing.T) {
+func TestSuggestionsMakeItExpected(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		rules []policy.Rule
@@ -321,7 +325,8 @@ func suggested(t *testing.T, text string) (out []policy.Rule) {
 	return out
 }
 
-func TestNothingIsSuggestedWhereNoRuleCanHelp(t *testing.T) {
+// What is expected, or what no issuer or key can change, gets no line.
+func TestNoSuggestionWhereNoRuleHelps(t *testing.T) {
 	lets := func(r *policy.Rule) { r.Issuers, r.Wildcards = issuers(t, "letsencrypt.org"), no() }
 	p := policy.New([]policy.Rule{rule(t, ".example.com", lets)}, policy.NewCAs())
 	if got := suggest(p, certificate("a.example.com"), ctwatch.Standing{}); got != "" {
@@ -357,7 +362,8 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
-func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
+// Suggestions for several certificates of a domain are one entry.
+func TestSuggestionsAreOneEntryPerDomain(t *testing.T) {
 	p := policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs())
 	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pins.FromSPKI([]byte("nobody's")) })
 	s := p.Suggest()
@@ -371,7 +377,7 @@ func TestSuggestionsForSeveralCertificatesAreOneEntryADomain(t *testing.T) {
 	}
 }
 
-// TestNoRogueOfOurKeyIsSuggested: to allow its CA would be to trust who issued it.
+// To allow its CA would be to trust who issued it.
 func TestNoRogueOfOurKeyIsSuggested(t *testing.T) {
 	lets := func(r *policy.Rule) { r.Issuers = issuers(t, "letsencrypt.org") }
 	listed := func(r *policy.Rule) { lets(r); r.Keys = []pins.Pin{pinOf("our key")} }
@@ -400,7 +406,7 @@ func TestNoRogueOfOurKeyIsSuggested(t *testing.T) {
 	}
 }
 
-// TestSuggestShowsClaims: what an unknown CA calls itself is shown as a claim that cannot
+// What an unknown CA calls itself is shown as a claim that cannot
 // pass for anything else.
 func TestSuggestShowsClaims(t *testing.T) {
 	for dn, want := range map[string]string{
@@ -427,7 +433,7 @@ func TestSuggestShowsClaims(t *testing.T) {
 	}
 }
 
-// TestRejectedIssuerIsNotSuggested: an issuer whose certificate a person rejected is
+// An issuer whose certificate a person rejected is
 // suggested by no way of naming it, and the lines say why.
 func TestRejectedIssuerIsNotSuggested(t *testing.T) {
 	byLets := certificate("a.example.com")

@@ -10,7 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
-// TestRestoreGoesByTheTable: of today, whatever was kept.
+// Of today, whatever was kept.
 func TestRestoreGoesByTheTable(t *testing.T) {
 	w := newWorld(t)
 	issuing := w.sub(w.digicert, "Issuing")
@@ -33,7 +33,7 @@ func TestRestoreGoesByTheTable(t *testing.T) {
 	}
 }
 
-// TestClaimedKeyIsUnreviewed: what an earlier version learned by name neither allows
+// What an earlier version learned by name neither allows
 // nor forbids, until a chain shows who signed.
 func TestClaimedKeyIsUnreviewed(t *testing.T) {
 	w := newWorld(t)

@@ -12,58 +12,55 @@ import (
 	"ctwatch/pins"
 )
 
-// A Rule is what a person wrote about a watched name. Every field but Pattern is
-// optional, and a rule with none of them is passed over for a less specific one.
+// A Rule is what a person wrote about a watched name. All fields but Pattern are optional;
+// a rule with none of them is skipped for a less specific one.
 type Rule struct {
-	// Pattern is whom the rule is about: one name (Exact), or a name and all below
-	// it (AllBelow). The subject of a watched network (watchlist.Rule.Domain) is an
-	// Exact one.
+	// Pattern is what the rule is about: one name (Exact), or a name and all names below it
+	// (AllBelow). A watched network has an Exact name of its own (watchlist.Rule.Domain).
 	Pattern pins.Pattern
-	// Where says where the rule stands, for messages: "example.com in the
-	// configuration".
+	// Where says where the rule is written, for messages: "example.com in the watch list".
 	Where string
 
 	// Issuers are the CAs that may issue; any other is unexpected.
 	Issuers []Issuer
-	// Keys were authorised before anything was issued for them. Without Issuers any
-	// other key is unexpected, unless it is known; with them it is not, since they
-	// say who may certify new ones, but it is granted nothing.
+	// Keys are authorized in advance. Without Issuers, any other key is unexpected unless
+	// it is known. With Issuers, it is not, since these may certify new keys, but it is
+	// granted nothing.
 	Keys []pins.Pin
-	// Algorithms are those that keys may have: a family ("ECDSA", "RSA"), one kind
-	// ("ECDSA P-256", "Ed25519"), or "RSA 3072" for RSA keys of at least so many
-	// bits. See CheckAlgorithm.
+	// Algorithms lists the allowed key algorithms: a family ("ECDSA", "RSA"), one kind
+	// ("ECDSA P-256", "Ed25519"), or "RSA 3072" for RSA keys of at least 3072 bits. See
+	// CheckAlgorithm.
 	Algorithms []string
 	// MaxValidity is the longest time between notBefore and notAfter. Zero means any.
 	MaxValidity time.Duration
 	// Wildcards says whether names with a wildcard may be issued; nil means yes.
 	Wildcards *bool
-	// Never are names that no certificate may be usable for: in any rule they forbid
-	// for all names, and for the wildcards that stand for one of them.
+	// Never lists names that no certificate may cover. Unlike other fields it applies to
+	// all names of all certificates, and to wildcards that cover one of them.
 	Never []pins.Pattern
-	// CAA compares the certificate with the CAA records of its names, as far as
-	// they are known. Records only ever forbid: whoever can alter a domain's DNS
-	// obtains certificates by that, and must not be able to bless them too.
+	// CAA checks the issuer against the CAA records of the names, if they are known.
+	// Records only forbid: anyone who can change a domain's DNS can obtain certificates
+	// that way, and must not be able to make them expected too.
 	CAA bool
 }
 
-// speaks reports whether the rule demands or allows anything of the names it is
-// about.
-func (r *Rule) speaks() bool {
+// isSet reports whether the rule requires or allows anything of the names it is about.
+func (r *Rule) isSet() bool {
 	return len(r.Issuers) > 0 || len(r.Keys) > 0 || len(r.Algorithms) > 0 || r.MaxValidity > 0 || r.Wildcards != nil || r.CAA
 }
 
-// clone copies what the caller may change later.
+// clone returns a copy that shares no slices with the rule.
 func (r Rule) clone() Rule {
 	r.Issuers, r.Keys = slices.Clone(r.Issuers), slices.Clone(r.Keys)
 	r.Algorithms, r.Never = slices.Clone(r.Algorithms), slices.Clone(r.Never)
 	return r
 }
 
-// where says where the rule is written.
+// where returns Where, or what to print without it.
 func (r *Rule) where() string { return cmp.Or(r.Where, "a rule of the policy") }
 
-// allowsAlgorithm reports whether a key's algorithm, in the words of a certificate
-// object, is among those of the rule. One that could not be read is not.
+// allowsAlgorithm reports whether the rule allows a key algorithm, as a certificate object
+// has it. An unreadable one ("") is not allowed.
 func (r *Rule) allowsAlgorithm(algorithm string) bool {
 	if len(r.Algorithms) == 0 {
 		return true
@@ -88,8 +85,8 @@ func (r *Rule) allowsAlgorithm(algorithm string) bool {
 	return false
 }
 
-// CheckAlgorithm returns an error unless a text is an algorithm that a rule may
-// name: a misspelt one would make every certificate unexpected. Case does not matter.
+// CheckAlgorithm returns an error unless s is an algorithm that a rule may name, in any
+// case: a misspelled one would make every certificate unexpected.
 func CheckAlgorithm(s string) error {
 	family, kind, given := strings.Cut(strings.ToLower(s), " ")
 	ok := false
@@ -108,4 +105,4 @@ func CheckAlgorithm(s string) error {
 	return nil
 }
 
-var errAlgorithm = errors.New(`want a family ("ECDSA", "RSA", "Ed25519"), a curve ("ECDSA P-256"), or the fewest bits of an RSA key ("RSA 2048")`)
+var errAlgorithm = errors.New(`want a family ("ECDSA", "RSA", "Ed25519"), a curve ("ECDSA P-256"), or the minimum size of an RSA key ("RSA 2048")`)

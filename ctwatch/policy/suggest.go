@@ -17,7 +17,7 @@ type Suggestions struct {
 	p        *Policy
 	comments []string
 	entries  []*entry
-	names    map[Issuer][]string // of issuers that are suggested: the CA's, or what it calls itself
+	names    map[Issuer][]string // who a suggested issuer is: CAs, or what it calls itself
 	approved map[pins.Pin]bool
 
 	rejected struct { // certificates that a person rejected
@@ -27,7 +27,7 @@ type Suggestions struct {
 	}
 }
 
-// Suggest begins with no suggestions.
+// Suggest returns no suggestions yet.
 func (p *Policy) Suggest() *Suggestions {
 	s := &Suggestions{p: p, names: make(map[Issuer][]string), approved: make(map[pins.Pin]bool)}
 	s.rejected.cas = make(map[*CA]*ctwatch.Certificate)
@@ -35,12 +35,11 @@ func (p *Policy) Suggest() *Suggestions {
 	return s
 }
 
-// Add takes in what would make certificates like this one expected: its issuer allowed,
-// by its CAA identity if its key is known to be that CA's and else by the pin, or its
-// key where a rule lists keys. What no such line can mend becomes a comment, and so does
-// an issuer that is not allowed and certified a key of ours: it did so without us, unless
-// somebody here changed the CA. A certificate that is expected already, or that no rule
-// is about, adds nothing.
+// Add adds what would make a certificate expected: its issuer, by its CAA identity if its
+// key is known to be that CA's and else by pin, or its key where a rule lists keys. What
+// such a line cannot change becomes a comment, and so does an issuer that is not allowed
+// and certified a key of ours: someone had it issued without us, unless we changed the CA.
+// A certificate that is expected already, or that no rule is about, adds nothing.
 func (s *Suggestions) Add(c *ctwatch.Certificate, k ctwatch.Standing) {
 	now := s.p.Judge(c, k)
 	if now.Verdict == ctwatch.Expected {
@@ -50,7 +49,7 @@ func (s *Suggestions) Add(c *ctwatch.Certificate, k ctwatch.Standing) {
 	if c.Issuer.Proven {
 		one.issuers, one.allow = one.owners, Issuer{Pin: c.Issuer.Pin}
 	}
-	// Of a key that several CAs vouch for nobody can say which of them was meant.
+	// If several CAs certified the key, it is unclear which of them is meant.
 	if len(one.issuers) == 1 && len(one.issuers[0].CAA) > 0 {
 		one.allow = Issuer{CAA: one.issuers[0].CAA[0]}
 	}
@@ -72,11 +71,11 @@ func (s *Suggestions) comment(text string) {
 	}
 }
 
-// String writes the suggestions as YAML: entries of the watch list, with the issuers and keys
-// that those about the same domain should have. It is "" if there are none.
+// String returns the suggestions as YAML: entries of the watch list, with the issuers and
+// keys that the entries of the same domain should have. It is "" if there are none.
 //
-// Nothing that a certificate says is in the lines, but pins; comments quote names, also
-// those that unknown CAs give themselves, made printable.
+// The lines contain nothing from a certificate but pins. Comments quote names, made
+// printable, also those that unknown CAs give themselves.
 func (s *Suggestions) String() string {
 	var b strings.Builder
 	for _, line := range s.comments {
@@ -95,10 +94,10 @@ func (s *Suggestions) String() string {
 type suggestion struct {
 	judging
 	all   *Suggestions
-	allow Issuer // the issuer, as it would be allowed
+	allow Issuer // the issuer to allow
 }
 
-// An entry is one of the watch list.
+// An entry is an entry of the watch list.
 type entry struct {
 	pattern pins.Pattern
 	domain  string // as a person wrote it
@@ -169,7 +168,7 @@ func (s *suggestion) entry(r *Rule) *entry {
 		}
 	}
 	e := &entry{pattern: r.Pattern, domain: s.domain(r.Pattern.Name)}
-	// All rules of a pattern become one entry, which must allow what each allows.
+	// All rules of a pattern become one entry, which must allow what each of them allows.
 	for i := range s.p.rules {
 		other := &s.p.rules[i]
 		if other.Pattern != r.Pattern {
@@ -221,8 +220,8 @@ func (s *Suggestions) write(b *strings.Builder, e *entry) {
 	}
 }
 
-// domain returns what a person wrote for a watched domain: of a network, its name in
-// subjects says nothing to anybody.
+// domain returns a watched domain as a person wrote it. The name that a network has in
+// subjects means nothing to people.
 func (s *suggestion) domain(name string) string {
 	if strings.HasSuffix(name, ".ip") {
 		for _, m := range s.c.Matches {
@@ -234,7 +233,7 @@ func (s *suggestion) domain(name string) string {
 	return name
 }
 
-// scalar writes a text as YAML, in quotes unless it is plainly a domain.
+// scalar returns s as YAML, quoted unless it is plainly a domain.
 func scalar(s string) string {
 	if strings.Contains(s, ".") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-.") == "" && s[0] != '-' && s[0] != '.' {
 		return s
@@ -242,17 +241,15 @@ func scalar(s string) string {
 	return strconv.Quote(s)
 }
 
-// Approve takes in that a key is approved for some host, by any certificate, rule or
-// person: who certifies it without an allowed issuer is not suggested. It is called before
-// Add.
+// Approve records that a key is approved for some host, by any certificate, rule or person:
+// a CA that certified it and is not allowed is not suggested. Call it before Add.
 func (s *Suggestions) Approve(key pins.Pin) { s.approved[key] = true }
 
-// Reject takes in a certificate that a person rejected, whose issuer is then suggested by
-// no way of naming it: neither the key, nor a CA that vouches for the key. Nor is its own
-// key. It is called before Add.
+// Reject records that a person rejected a certificate: neither its key nor its issuer is
+// suggested, be it by key or by a CA that has the key. Call it before Add.
 //
-// An issuer that is not proven may be anyone: it is not held against the CA that the log
-// entry names.
+// An issuer that is not proven may be anyone, so the CA that the log entry names is not
+// affected.
 func (s *Suggestions) Reject(c *ctwatch.Certificate) {
 	if !c.Key.Pin.IsZero() {
 		s.rejected.key[c.Key.Pin] = c
@@ -266,8 +263,8 @@ func (s *Suggestions) Reject(c *ctwatch.Certificate) {
 	}
 }
 
-// rejects returns a certificate that a person rejected, of the same issuing key as another
-// one or of one of its CAs; nil if there is none.
+// rejects returns a rejected certificate with the same issuing key as another, or of one of
+// its CAs; nil if there is none.
 func (s *Suggestions) rejects(c *ctwatch.Certificate, cas []*CA) *ctwatch.Certificate {
 	if !c.Issuer.Proven {
 		return nil
@@ -283,10 +280,10 @@ func (s *Suggestions) rejects(c *ctwatch.Certificate, cas []*CA) *ctwatch.Certif
 	return nil
 }
 
-// issuerNames says who issued: the CAs by whom its key is known, or else a claim.
+// issuerNames says who issued: the CAs that have the key, or else a claim.
 func (s *suggestion) issuerNames() string { return words.IssuerNames(s.c, caNames(s.issuers)) }
 
-// name remembers who an issuer is that is suggested. One key may have many names.
+// name records who a suggested issuer is. One key may have many names.
 func (s *Suggestions) name(i Issuer, who string) {
 	const most = 3
 	if list := s.names[i]; len(list) < most && !slices.Contains(list, who) {
