@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -184,10 +183,6 @@ func (c checker) logs(l Logs) {
 	}
 }
 
-// natsName is what NATS allows as the name of a stream, and subjectToken as a part
-// of a subject; both narrower, so that they can be typed anywhere.
-var natsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
 func (c checker) nats(n NATS) {
 	if n.URL != "" {
 		for _, server := range strings.Split(string(n.URL), ",") {
@@ -207,14 +202,6 @@ func (c checker) nats(n NATS) {
 	}
 	if t := n.TLS; t != nil && (t.Cert == "") != (t.Key == "") {
 		c.bad("nats.tls", "has one of cert and key; want both, or neither")
-	}
-	if !natsName.MatchString(n.Stream) {
-		c.bad("nats.stream", "%s is no name for a stream; want 1 to 64 letters, digits, - or _", c.shown("nats.stream", n.Stream))
-	}
-	for _, tok := range strings.Split(n.Subject, ".") {
-		if !natsName.MatchString(tok) {
-			c.bad("nats.subject", "%s is no subject; want words of letters, digits, - or _ with dots between", c.shown("nats.subject", n.Subject))
-		}
 	}
 }
 

@@ -310,5 +310,9 @@ func (a *app) natsClient(cfg *configs.Config) (*nats.Sender, error) {
 	if strings.HasSuffix(o.URL, ":0") {
 		return nil, nil // of a port that was free, which only the daemon knows
 	}
-	return nats.New(o)
+	s, err := nats.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("nats.%w", err)
+	}
+	return s, nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,8 +32,9 @@ const (
 // Options says by which server mail goes to one address. Each address is a
 // sender of its own, so that one that is refused keeps nobody else from being told.
 type Options struct {
-	Server string // "host" or "host:port"; the port is by default 587, or 465 with ImplicitTLS
-	TLS    TLS
+	Host string
+	Port int // 1 to 65535; usual are 587, and 465 with ImplicitTLS (RFC 8314 §3.3, RFC 6409)
+	TLS  TLS
 	// TLSConfig is what else is to be said about TLS, such as the CA of a private
 	// mail server. Optional.
 	TLSConfig *tls.Config
@@ -65,8 +65,6 @@ const (
 // spam filter must not end the alarms.
 type Sender struct {
 	o        Options
-	host     string
-	port     int
 	from, to *mail.Address
 	step     time.Duration
 }
@@ -74,17 +72,16 @@ type Sender struct {
 // Check returns the mistakes in the options but for To, as notify.SettingErrors.
 func (o Options) Check() error {
 	var wrong notify.Settings
-	host, port := splitServer(o.Server, o.TLS)
-	if host == "" || strings.ContainsAny(host, "/@ \r\n\t") {
-		wrong.Wrong("host", host, "is not a host; want the name or address of a mail server")
+	if o.Host == "" || strings.ContainsAny(o.Host, "/@ \r\n\t") {
+		wrong.Wrong("host", o.Host, "is not a host; want the name or address of a mail server")
 	}
-	if port < 1 || port > 65535 {
+	if o.Port < 1 || o.Port > 65535 {
 		wrong.Wrong("port", "", "is not a port; want 1 to 65535")
 	}
 	switch o.TLS {
 	case "", StartTLS, ImplicitTLS:
 	case NoTLS:
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if ip := net.ParseIP(o.Host); o.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			wrong.Wrong("tls", "", "none is only for a mail server on this machine; want starttls or implicit")
 		}
 	default:
@@ -106,23 +103,7 @@ func CheckAddress(setting, address string) error {
 	return nil
 }
 
-// splitServer returns the host and port of a server; port 0 if it is not a port.
-func splitServer(server string, tls TLS) (host string, port int) {
-	host, text, err := net.SplitHostPort(server)
-	switch {
-	case err == nil:
-		n, err := strconv.ParseUint(text, 10, 16)
-		if err != nil {
-			return host, 0
-		}
-		return host, int(n)
-	case tls == ImplicitTLS:
-		return server, 465
-	}
-	return server, 587
-}
-
-// New checks the options. The server is not asked.
+// New checks the options and returns a sender. The server is not asked.
 func New(o Options) (*Sender, error) {
 	if err := errors.Join(o.Check(), CheckAddress("to", o.To)); err != nil {
 		return nil, err
@@ -134,7 +115,6 @@ func New(o Options) (*Sender, error) {
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}
-	s.host, s.port = splitServer(o.Server, s.o.TLS)
 	s.from, _ = mail.ParseAddress(o.From)
 	s.to, _ = mail.ParseAddress(o.To)
 	return s, nil
@@ -208,7 +188,7 @@ func (s *Sender) transmit(ctx context.Context, password string, msg *gomail.Msg)
 	defer d.close() // go-mail forgets connections that fail early
 	defer context.AfterFunc(ctx, d.close)()
 	opts := []gomail.Option{
-		gomail.WithPort(s.port), gomail.WithTimeout(s.step), gomail.WithTLSConfig(d.tls),
+		gomail.WithPort(s.o.Port), gomail.WithTimeout(s.step), gomail.WithTLSConfig(d.tls),
 		gomail.WithDialContextFunc(d.dial), gomail.WithoutNoop(),
 	}
 	switch s.o.TLS {
@@ -223,7 +203,7 @@ func (s *Sender) transmit(ctx context.Context, password string, msg *gomail.Msg)
 		opts = append(opts, gomail.WithUsername(s.o.Username), gomail.WithPassword(password),
 			gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin))
 	}
-	c, err := gomail.NewClient(s.host, opts...)
+	c, err := gomail.NewClient(s.o.Host, opts...)
 	if err != nil {
 		return err
 	}
@@ -246,7 +226,7 @@ func (s *Sender) tlsConfig() *tls.Config {
 		c = s.o.TLSConfig.Clone()
 	}
 	if c.ServerName == "" {
-		c.ServerName = s.host
+		c.ServerName = s.o.Host
 	}
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
 	return c
@@ -258,7 +238,7 @@ func (s *Sender) judge(ctx context.Context, err error, password string) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("email: %s did not answer in time: %w", s.host, ctx.Err())
+		return fmt.Errorf("email: %s did not answer in time: %w", s.o.Host, ctx.Err())
 	}
 	text, advice := err.Error(), ""
 	var refused *gomail.SendError
@@ -273,7 +253,7 @@ func (s *Sender) judge(ctx context.Context, err error, password string) error {
 	case refused.Reason == gomail.ErrSMTPMailFrom:
 		advice = "check email.from: " + s.from.Address
 	}
-	text = "email to " + s.to.Address + " by " + s.host + ": " + ctwatch.Printable(outward.Redact(text, password), 400)
+	text = "email to " + s.to.Address + " by " + s.o.Host + ": " + ctwatch.Printable(outward.Redact(text, password), 400)
 	if advice != "" {
 		text += ": " + advice
 	}

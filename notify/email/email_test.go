@@ -148,7 +148,7 @@ func TestEmailRetriesWhateverAPersonCanMend(t *testing.T) {
 		{name: "it wants no data", server: &smtpServer{reply: on("DATA", "554 no")}, want: "554"},
 		{name: "nonsense", server: &smtpServer{reply: on("EHLO", "\x00\xff<b>\x1b[31m")}, want: "oncall@example.org"},
 		{name: "an endless line", server: &smtpServer{reply: on("EHLO", "flood")}, want: "more than a mail server should"},
-		{name: "it is gone", options: func(o *Options) { o.Server = "127.0.0.1:1" }, want: "refused"},
+		{name: "it is gone", options: func(o *Options) { o.Host, o.Port = "127.0.0.1", 1 }, want: "refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := tt.server
@@ -285,20 +285,21 @@ func TestEmailWithoutTLSOnlyToThisMachine(t *testing.T) {
 	s.only(t)
 }
 
-func TestNewEmailRefusesWhatCannotWork(t *testing.T) {
-	good := Options{Server: "mail.example.org", From: "a@example.org", To: "b@example.org"}
-	if e, err := New(good); err != nil || e.port != 587 || e.Name() != "email:b@example.org" {
+func TestNewNamesWrongSetting(t *testing.T) {
+	good := Options{Host: "mail.example.org", Port: 587, From: "a@example.org", To: "b@example.org"}
+	if e, err := New(good); err != nil || e.Name() != "email:b@example.org" {
 		t.Fatal(e, err)
 	}
 	for want, change := range map[string]func(*Options){
-		"host":         func(o *Options) { o.Server = "" },
-		"not a port":   func(o *Options) { o.Server = "mail.example.org:0" },
-		"a host":       func(o *Options) { o.Server = "mail.example.org/" },
-		"tls":          func(o *Options) { o.TLS = "opportunistic" },
-		"this machine": func(o *Options) { o.TLS = NoTLS },
-		"username":     func(o *Options) { o.Username = "u" },
-		"from":         func(o *Options) { o.From = "a@example.org\r\nBcc: all@example.org" },
-		"to":           func(o *Options) { o.To = "a@example.org, b@example.org" },
+		"host: is not a host":            func(o *Options) { o.Host = "" },
+		`host: "mail.example.org/" is`:   func(o *Options) { o.Host = "mail.example.org/" },
+		"port: is not a port":            func(o *Options) { o.Port = 70000 },
+		"port: is not a port;":           func(o *Options) { o.Port = 0 },
+		`tls: "opportunistic" is not`:    func(o *Options) { o.TLS = "opportunistic" },
+		"tls: none is only for a mail":   func(o *Options) { o.TLS = NoTLS },
+		"has one of username and passwo": func(o *Options) { o.Username = "u" },
+		`from: "a@example.org`:           func(o *Options) { o.From = "a@example.org\r\nBcc: all@example.org" },
+		`to: "a@example.org, b@example`:  func(o *Options) { o.To = "a@example.org, b@example.org" },
 	} {
 		o := good
 		change(&o)
@@ -306,7 +307,7 @@ func TestNewEmailRefusesWhatCannotWork(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	if c := (&Sender{o: Options{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS10}}, host: "h"}).tlsConfig(); c.MinVersion != tls.VersionTLS12 || c.ServerName != "h" {
+	if c := (&Sender{o: Options{Host: "h", TLSConfig: &tls.Config{MinVersion: tls.VersionTLS10}}}).tlsConfig(); c.MinVersion != tls.VersionTLS12 || c.ServerName != "h" {
 		t.Errorf("%+v", c)
 	}
 }

@@ -60,7 +60,7 @@ func checkHTML(t *testing.T, s string) {
 }
 
 func checkMail(t *testing.T, s string) {
-	email, err := New(Options{Server: "localhost", From: "a@example.org", To: "b@example.org", Now: func() time.Time { return notifytest.Time }})
+	email, err := New(Options{Host: "localhost", Port: 25, From: "a@example.org", To: "b@example.org", Now: func() time.Time { return notifytest.Time }})
 	if err != nil {
 		t.Fatal(err)
 	}

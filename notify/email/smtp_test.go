@@ -22,7 +22,7 @@ import (
 
 // An smtpServer is a mail server in this process, as honest as its fields say.
 type smtpServer struct {
-	addr  string
+	addr  *net.TCPAddr
 	roots *x509.CertPool
 
 	implicit   bool   // TLS from the first byte
@@ -75,7 +75,7 @@ func startSMTP(t *testing.T, s *smtpServer) *smtpServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = l.Addr().String()
+	s.addr = l.Addr().(*net.TCPAddr)
 	s.wait.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -231,7 +231,7 @@ func (s *smtpServer) inTheClear() string {
 
 func (s *smtpServer) options() Options {
 	o := Options{
-		Server: s.addr, TLSConfig: &tls.Config{RootCAs: s.roots},
+		Host: s.addr.IP.String(), Port: s.addr.Port, TLSConfig: &tls.Config{RootCAs: s.roots},
 		From: "ctwatch <ctwatch@example.org>", To: "oncall@example.org",
 		Now: func() time.Time { return notifytest.Time },
 	}

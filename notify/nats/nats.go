@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +25,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/files"
+	"ctwatch/notify"
 )
 
 // Name is the name of the sender, of which there is always one.
@@ -103,16 +106,35 @@ type Sender struct {
 	purged   uint64    // the same when it was last found to be emptied
 }
 
+// name matches the name of a stream, and a word of a subject. It is narrower than what
+// NATS allows, so that people can type it anywhere.
+var name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Check returns the mistakes in Stream and SubjectPrefix, as notify.SettingErrors.
+func (o Options) Check() error {
+	var wrong notify.Settings
+	if !name.MatchString(o.Stream) {
+		wrong.Wrong("stream", o.Stream, "is not a name for a stream; want 1 to 64 letters, digits, - or _")
+	}
+	words := strings.Split(o.SubjectPrefix, ".")
+	switch {
+	case slices.ContainsFunc(words, func(w string) bool { return !name.MatchString(w) }):
+		wrong.Wrong("subject", o.SubjectPrefix, "is not a subject; want words of letters, digits, - or _ with dots between")
+	case words[0] == "_INBOX":
+		wrong.Wrong("subject", o.SubjectPrefix, "is what NATS uses for replies; want another")
+	case len(o.SubjectPrefix) > maxSubject:
+		wrong.Wrong("subject", o.SubjectPrefix, fmt.Sprintf("is too long; want at most %d characters", maxSubject))
+	}
+	return wrong.Err()
+}
+
 // New checks the options and begins to connect, for ever, in the background: a
 // server that is not there yet only makes Send fail for now. Once connected it
 // creates the stream if there is none, so that consumers can be made before the
 // first event.
 func New(o Options) (*Sender, error) {
-	if err := checkPrefix(o.SubjectPrefix); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
-	}
-	if o.Stream == "" || strings.ContainsAny(o.Stream, " \t\r\n.*>/\\") {
-		return nil, fmt.Errorf("nats.stream %q: want a name without spaces, '.', '*', '>', '/' and '\\'", o.Stream)
 	}
 	servers := "the embedded NATS server"
 	if o.InProcess == nil {
@@ -122,11 +144,11 @@ func New(o Options) (*Sender, error) {
 		}
 	}
 	if o.CredentialsFile != "" {
-		if f, err := files.Open(o.CredentialsFile); err != nil {
-			return nil, fmt.Errorf("nats.credentials_file: %w", err)
-		} else {
-			f.Close()
+		f, err := files.Open(o.CredentialsFile)
+		if err != nil {
+			return nil, &notify.SettingError{Setting: "credentials_file", Wrong: err.Error()}
 		}
+		f.Close()
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 1 << 30
@@ -328,12 +350,12 @@ func redactServers(list string) (string, error) {
 		}
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" { // err holds the URL, and with it a password
-			return "", errors.New("nats.url: want URLs such as nats://nats.example.com:4222, separated by commas")
+			return "", &notify.SettingError{Setting: "url", Wrong: "is not a URL; want such as nats://nats.example.com:4222, or several with commas between"}
 		}
 		switch u.Scheme {
 		case "nats", "tls", "ws", "wss":
 		default:
-			return "", fmt.Errorf("nats.url: scheme %q: want nats, tls, ws or wss", u.Scheme)
+			return "", &notify.SettingError{Setting: "url", Wrong: "is not a URL of a NATS server; want nats://, tls://, ws:// or wss://"}
 		}
 		out = append(out, u.Scheme+"://"+u.Host)
 	}

@@ -380,19 +380,21 @@ func TestAnExternalServerWithTLSAndCredentials(t *testing.T) {
 	})
 }
 
-func TestNewNATSRefusesWhatCannotWork(t *testing.T) {
+func TestNewNamesWrongSetting(t *testing.T) {
 	for name, tt := range map[string]struct {
 		o    Options
 		want string
 	}{
-		"wildcard prefix":      {Options{SubjectPrefix: "ct.*"}, "nats.subject"},
-		"empty prefix":         {Options{SubjectPrefix: ""}, "nats.subject"},
-		"system prefix":        {Options{SubjectPrefix: "$JS"}, "nats.subject"},
-		"empty token":          {Options{SubjectPrefix: "ct..watch"}, "nats.subject"},
-		"stream with dots":     {Options{Stream: "a.b"}, "nats.stream"},
-		"no such credentials":  {Options{CredentialsFile: "/nonexistent.creds"}, "nats.credentials_file"},
-		"a scheme of the web":  {Options{URL: "http://127.0.0.1"}, "nats.url"},
-		"a URL that is broken": {Options{URL: "nats://user:hunter2@[::1"}, "nats.url"},
+		"wildcard prefix":      {Options{SubjectPrefix: "ct.*"}, "subject"},
+		"empty prefix":         {Options{SubjectPrefix: ""}, "subject"},
+		"system prefix":        {Options{SubjectPrefix: "$JS"}, "subject"},
+		"prefix of replies":    {Options{SubjectPrefix: "_INBOX.x"}, "subject"},
+		"long prefix":          {Options{SubjectPrefix: strings.Repeat("a.", 300) + "a"}, "subject"},
+		"empty token":          {Options{SubjectPrefix: "ct..watch"}, "subject"},
+		"stream with dots":     {Options{Stream: "a.b"}, "stream"},
+		"no such credentials":  {Options{CredentialsFile: "/nonexistent.creds"}, "credentials_file"},
+		"a scheme of the web":  {Options{URL: "http://127.0.0.1"}, "url"},
+		"a URL that is broken": {Options{URL: "nats://user:hunter2@[::1"}, "url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Options{URL: "nats://127.0.0.1:1", Stream: "CTWATCH", SubjectPrefix: "ctwatch", Logger: notifytest.Discard()}

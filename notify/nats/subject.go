@@ -3,7 +3,6 @@ package nats
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strings"
 
 	"ctwatch/ctwatch"
@@ -58,20 +57,4 @@ func isToken(t string) bool {
 func hashToken(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "_h" + hex.EncodeToString(sum[:])
-}
-
-// checkPrefix checks the configured beginning of all subjects.
-func checkPrefix(prefix string) error {
-	for t := range strings.SplitSeq(prefix, ".") {
-		if !isToken(t) {
-			return fmt.Errorf("nats.subject %q: want words of letters, digits, '-' and '_', separated by dots", prefix)
-		}
-	}
-	if first, _, _ := strings.Cut(prefix, "."); first == "_INBOX" {
-		return fmt.Errorf("nats.subject %q: NATS uses _INBOX for replies: choose another", prefix)
-	}
-	if len(prefix) > maxSubject {
-		return fmt.Errorf("nats.subject is longer than %d characters", maxSubject)
-	}
-	return nil
 }

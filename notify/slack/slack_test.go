@@ -253,27 +253,30 @@ func TestARedirectDoesNotCarryTheTokenAway(t *testing.T) {
 	}
 }
 
-func TestNewSlackRefusesWhatCannotWork(t *testing.T) {
+func TestNewNamesWrongSetting(t *testing.T) {
 	token := notify.StaticSecret(testToken)
 	judge := func(context.Context, string, bool, string) error { return nil }
-	for name, o := range map[string]Options{
-		"nothing":                 {},
-		"both":                    {Token: token, WebhookURL: token, Channel: "#c"},
-		"no channel":              {Token: token},
-		"routes of a webhook":     {WebhookURL: token, Routes: []Route{{Severity: ctwatch.Info, Channel: "#c"}}},
-		"unknown severity":        {Token: token, Channel: "#c", Routes: []Route{{Severity: "loud", Channel: "#c"}}},
-		"route to nowhere":        {Token: token, Channel: "#c", Routes: []Route{{Severity: ctwatch.Info}}},
-		"route without condition": {Token: token, Channel: "#c", Routes: []Route{{Channel: "#d"}}},
-		"route by no pattern":     {Token: token, Channel: "#c", Routes: []Route{{Types: []string{"["}, Channel: "#d"}}},
-		"buttons of a webhook":    {WebhookURL: token, Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}, Judge: judge}},
-		"buttons for nobody":      {Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Judge: judge}},
-		"buttons by name":         {Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"alice"}, Judge: judge}},
-		"buttons without a judge": {Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}}},
-		"buttons without a token": {Token: token, Channel: "#c", Buttons: &Buttons{Users: []string{"U024BE7LH"}, Judge: judge}},
-		"API without scheme":      {Token: token, Channel: "#c", APIURL: "slack.com/api"},
-		"API with a query":        {Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"},
+	for name, tt := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"nothing":                 {Options{}, "has both or neither of token_file and webhook_url_file"},
+		"both":                    {Options{Token: token, WebhookURL: token, Channel: "#c"}, "has both or neither"},
+		"no channel":              {Options{Token: token}, "channel: is missing"},
+		"routes of a webhook":     {Options{WebhookURL: token, Routes: []Route{{Severity: ctwatch.Info, Channel: "#c"}}}, "routes: is set with a webhook"},
+		"unknown severity":        {Options{Token: token, Channel: "#c", Routes: []Route{{Severity: "loud", Channel: "#c"}}}, `routes[0].severity: "loud"`},
+		"route to nowhere":        {Options{Token: token, Channel: "#c", Routes: []Route{{Severity: ctwatch.Info}}}, "routes[0].channel: is missing"},
+		"route without condition": {Options{Token: token, Channel: "#c", Routes: []Route{{Channel: "#d"}}}, "routes[0]: does not say"},
+		"route by no pattern":     {Options{Token: token, Channel: "#c", Routes: []Route{{Types: []string{"["}, Channel: "#d"}}}, `routes[0].types[0]: "[" is not a pattern`},
+		"buttons of a webhook":    {Options{WebhookURL: token, Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}, Judge: judge}}, "app_token: is set with a webhook"},
+		"buttons for nobody":      {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Judge: judge}}, "has one of app_token_file and approvers"},
+		"buttons by name":         {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"alice"}, Judge: judge}}, `approvers[0]: "alice" is not`},
+		"buttons without a judge": {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}}}, "somebody who judges"},
+		"buttons without a token": {Options{Token: token, Channel: "#c", Buttons: &Buttons{Users: []string{"U024BE7LH"}, Judge: judge}}, "has one of app_token_file and approvers"},
+		"API without scheme":      {Options{Token: token, Channel: "#c", APIURL: "slack.com/api"}, "api_url: is not"},
+		"API with a query":        {Options{Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"}, "api_url: is not"},
 	} {
-		if _, err := New(o); err == nil || !strings.Contains(err.Error(), "want") && name != "buttons without a judge" {
+		if _, err := New(tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -53,7 +54,7 @@ func (d *Daemon) makePermanent(ctx context.Context) (err error) {
 		}
 	}
 	if p.nats, err = nats.New(o); err != nil {
-		return err
+		return fmt.Errorf("nats.%w", err)
 	}
 	p.list = append(p.list, p.nats)
 	if d.cfg.Stdout {

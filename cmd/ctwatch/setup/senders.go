@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
-	"strconv"
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
@@ -16,6 +14,7 @@ import (
 	"ctwatch/notify"
 	"ctwatch/notify/email"
 	"ctwatch/notify/hook"
+	"ctwatch/notify/nats"
 	"ctwatch/notify/outward"
 	"ctwatch/notify/service"
 	"ctwatch/notify/slack"
@@ -43,6 +42,7 @@ type SenderOptions struct {
 // CheckSenders adds the mistakes in the settings of senders, without reading secrets or
 // other files: a check for configs.Load.
 func CheckSenders(cfg *configs.Config, wrong *configs.Mistakes) {
+	wrong.At(nats.Options{Stream: cfg.NATS.Stream, SubjectPrefix: cfg.NATS.Subject}.Check(), "nats")
 	if s := cfg.Slack; s != nil {
 		wrong.At(slackOptions(s).Check(), "slack")
 	}
@@ -180,7 +180,7 @@ func serviceOptions(s configs.Service) service.Options {
 
 func emailOptions(e *configs.Email) email.Options {
 	return email.Options{
-		Server: net.JoinHostPort(e.Host, strconv.Itoa(e.Port)), TLS: email.TLS(e.TLS), Username: e.Username, Password: reveal(e.Password), From: e.From,
+		Host: e.Host, Port: e.Port, TLS: email.TLS(e.TLS), Username: e.Username, Password: reveal(e.Password), From: e.From,
 	}
 }
 
