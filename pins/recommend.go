@@ -72,7 +72,7 @@ func (rs Refusals) Error() string {
 // what is served; when hosts of one pattern serve different keys. Of a host that
 // was never seen to be served nothing can be said; it is listed in unseen, for the
 // caller to decide.
-func (v *View) Recommend(app *App) (set Set, unseen []Pattern, err error) {
+func (v *View) Recommend(app *App) (set Set, unseen []Finding, err error) {
 	set = Set{App: app.Name, Role: app.Role}
 	var refusals Refusals
 	for _, p := range app.Hosts {
@@ -83,7 +83,7 @@ func (v *View) Recommend(app *App) (set Set, unseen []Pattern, err error) {
 			continue
 		}
 		if len(t.served) == 0 {
-			unseen = append(unseen, p)
+			unseen = append(unseen, v.unseen(app, p))
 		}
 		set.Hosts = append(set.Hosts, hs)
 	}

@@ -130,8 +130,8 @@ func (a *app) exported(d *desk, app *pins.App, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range unseen {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: what %s serves is not known, so that the pins are not held against it: ctwatch probe --record\n", p)
+	for _, f := range unseen {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s\n", words.Finding(f))
 	}
 	return f.Encode(set)
 }

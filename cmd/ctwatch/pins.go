@@ -194,10 +194,11 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 	_, err := d.db.Keys.Approve(ctx, approval)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		declare := words.Command(pins.Action{Do: pins.Declare, Pin: pin, Role: approval.Role, Host: pins.Pattern{Name: "HOST"}})
 		if approval.Role == pins.RoleIssuer {
-			return fmt.Errorf("no issuer's key with the pin %s was seen; to declare it as one: ctwatch certs authorize %s --issuer --domain HOST --reason TEXT", pin, pin)
+			return fmt.Errorf("no issuer's key with the pin %s was seen; to declare it as one: %s", pin, declare)
 		}
-		return fmt.Errorf("no key with the pin %s was seen; to declare one before anything is issued for it: ctwatch certs authorize %s --domain HOST --reason TEXT", pin, pin)
+		return fmt.Errorf("no key with the pin %s was seen; to declare it before a certificate is issued for it: %s", pin, declare)
 	case err != nil:
 		return aboutAlarm(err)
 	}

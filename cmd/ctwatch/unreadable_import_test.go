@@ -41,7 +41,7 @@ func TestUnreadableImportIsToldAndRestGoesOn(t *testing.T) {
 	foreign, _ := s.cert("foreign", apiHost)
 	wrong := s.file("foreign.pem", certPEM(foreign)+certPEM(s.ca.Intermediate))
 	file := s.file("again.json", good)
-	const told = "What was imported for version 1.0"
+	const told = "The file imported for version 1.0"
 	for _, c := range []struct {
 		status int
 		says   []string

@@ -10,6 +10,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
+	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/pins/pemfile"
 )
@@ -68,8 +69,9 @@ func subjectOf(file string, blocks []pemfile.Block, issuer bool) (Subject, error
 		return Subject{}, fmt.Errorf("this is the certificate of a server (%s), and not of a CA: give the certificate of the CA, or leave out --issuer", others[0].Name)
 	}
 	ca := others[0]
-	return Subject{}, fmt.Errorf("this is the certificate of a CA (%s), and not of a server. To trust its key as that of an issuer: ctwatch certs authorize %s --issuer --domain HOST --reason TEXT. If a server serves this very certificate as its own: ctwatch certs authorize %s --domain HOST --reason TEXT",
-		ca.Name, ctwatch.Printable(file, 200), ca.Pin)
+	return Subject{}, fmt.Errorf("this is the certificate of a CA (%s), and not of a server. To trust its key as that of an issuer: %s. If a server serves this very certificate as its own: %s",
+		ca.Name, words.Shell("ctwatch", "certs", "authorize", file, "--issuer", "--domain", "HOST", "--reason", "TEXT"),
+		words.Command(pins.Action{Do: pins.Declare, Pin: ca.Pin, Host: pins.Pattern{Name: "HOST"}}))
 }
 
 // onlyKey merges subjects that have one key, and refuses to choose among several.
