@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/configs"
 	"ctwatch/store"
 )
@@ -32,36 +32,23 @@ type environment struct {
 	LookupEnv      func(string) (string, bool)
 }
 
-// terminal reports whether w is one that a person looks at, and whether it may be
-// coloured (https://no-color.org).
-func (w environment) terminal(out io.Writer) (terminal, color bool) {
-	terminal = isTerminal(out)
-	return terminal, terminal && w.mayColor()
+// terminal reports whether a stream is a terminal, and whether it may be colored.
+func (e environment) terminal(stream io.Writer) (is, color bool) {
+	is = terminal.Is(stream)
+	return is, is && terminal.MayColor(e.LookupEnv)
 }
 
-func (w environment) mayColor() bool {
-	noColor, _ := w.LookupEnv("NO_COLOR")
-	return noColor == ""
+// table returns a table on stdout that fits the terminal.
+func (e environment) table(header ...string) *terminal.Table {
+	return terminal.NewTable(e.Stdout, terminal.Columns(e.Stdout), header...)
 }
 
-// columns returns how many columns the terminal has that a person looks at; 0 if out is
-// none, or does not say.
-func (w environment) columns(out io.Writer) int {
-	f, ok := out.(*os.File)
-	if !ok {
-		return 0
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return columns
+// list returns a table on stdout of which nothing is cut.
+func (e environment) list(header ...string) *terminal.Table {
+	return terminal.NewTable(e.Stdout, 0, header...)
 }
 
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
+func (e environment) printJSON(v any) error { return terminal.PrintJSON(e.Stdout, v) }
 
 // A usageError is wrong usage of a command: exit status 2, as for a configs.Error.
 type usageError struct{ err error }
@@ -243,4 +230,20 @@ func (a *app) logger() *slog.Logger {
 		}
 	}
 	return slog.New(slog.NewTextHandler(a.Stderr, o))
+}
+
+// ago parses a point in time: a date, an RFC 3339 time, or how long ago it was.
+func ago(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, usagef("time %q: want a date such as 2026-11-01, an RFC 3339 time, or how long ago, such as 24h", s)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/keyfile"
 	"ctwatch/pins"
@@ -109,7 +110,7 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 					return err
 				}
 				if k := d.view.Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
-					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, joined(k.ApprovedFor))
+					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, terminal.List(k.ApprovedFor))
 				}
 				return nil
 			})
@@ -199,7 +200,7 @@ func (a *app) authorize(ctx context.Context, d *desk, s keyfile.Subject, hosts [
 	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return aboutAlarm(err)
 	}
-	return a.tellKey(ctx, d, s.Pin, "is authorised for "+joined(hosts))
+	return a.tellKey(ctx, d, s.Pin, "is authorised for "+terminal.List(hosts))
 }
 
 // asIssuer fails for what cannot be declared as the key of a CA.
@@ -220,7 +221,7 @@ func (a *app) authorizeIssuer(ctx context.Context, d *desk, s keyfile.Subject, h
 	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
 		return err
 	}
-	return a.tellKey(ctx, d, s.Pin, "is authorized as the key of an issuer for "+joined(hosts))
+	return a.tellKey(ctx, d, s.Pin, "is authorized as the key of an issuer for "+terminal.List(hosts))
 }
 
 func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certificate, hosts []pins.Pattern, reason string) error {
@@ -237,7 +238,7 @@ func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certific
 		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
 		return nil
 	}
-	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+joined(hosts)+", and its certificate is expected")
+	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+terminal.List(hosts)+", and its certificate is expected")
 }
 
 // aboutAlarm adds to an error of an approval what to do if the key has a certificate that

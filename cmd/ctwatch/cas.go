@@ -52,9 +52,9 @@ func (a *app) listCAs(names []string) error {
 	}
 	t := a.table("NAME", "CAA IDENTITIES", "KEYS")
 	for _, ca := range cas {
-		t.row(ca.Name, words.Short(ca.CAA, 3), fmt.Sprint(len(ca.Keys)))
+		t.Row(ca.Name, words.Short(ca.CAA, 3), fmt.Sprint(len(ca.Keys)))
 	}
-	if err := t.flush(); err != nil {
+	if err := t.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "\nA rule names a CA by an identity, by its name in quotes, or by the pin of its issuing key:\n  issuers: [%s, %q, \"sha256/…\"]\n", cas[0].CAA[0], cas[len(cas)-1].Name)
@@ -68,18 +68,18 @@ func (a *app) showCAs(cas []knownCA) error {
 		}
 		t := a.table("Name", ca.Name)
 		for j, identity := range ca.CAA {
-			t.row(first(j, "CAA identities"), identity)
+			t.Row(first(j, "CAA identities"), identity)
 		}
 		for j, o := range ca.Organizations {
-			t.row(first(j, "Calls itself"), o)
+			t.Row(first(j, "Calls itself"), o)
 		}
 		if ca.ReportTo != "" {
-			t.row("Report to", ca.ReportTo)
+			t.Row("Report to", ca.ReportTo)
 		}
 		for j, key := range ca.Keys {
-			t.row(first(j, "Keys"), key.String())
+			t.Row(first(j, "Keys"), key.String())
 		}
-		if err := t.flush(); err != nil {
+		if err := t.Flush(); err != nil {
 			return err
 		}
 	}

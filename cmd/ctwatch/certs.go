@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
@@ -85,18 +86,18 @@ func (a *app) certsListCommand() *cobra.Command {
 
 func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error {
 	if a.json {
-		return printArray(a.Stdout, db.Certificates.List(ctx, f))
+		return terminal.PrintArray(a.Stdout, db.Certificates.List(ctx, f))
 	}
 	t := a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
-	t.spare = []string{"KEY", "SEEN IN", "NOT AFTER", "FIRST SEEN"}
+	t.Spare = []string{"KEY", "SEEN IN", "NOT AFTER", "FIRST SEEN"}
 	for c, err := range db.Certificates.List(ctx, f) {
 		if err != nil {
 			return err
 		}
-		t.row(c.ID.String()[:12], words.Short(shownNames(namesOf(&c), 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), day(c.NotAfter), c.Key.Pin.String(),
-			string(c.Verdict), seenIn(c), moment(c.FirstSeen))
+		t.Row(c.ID.String()[:12], words.Short(shownNames(namesOf(&c), 2), 2), ctwatch.ShownText(c.Issuer.Name, 60), terminal.Day(c.NotAfter), c.Key.Pin.String(),
+			string(c.Verdict), seenIn(c), terminal.Moment(c.FirstSeen))
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 // namesOf lists the names and addresses of a certificate, those that matched first.
@@ -287,39 +288,39 @@ func (a *app) showCert(c ctwatch.Certificate) error {
 	t := a.list("Certificate", c.ID.String())
 	add := func(label, value string) {
 		if value != "" {
-			t.row(label, value)
+			t.Row(label, value)
 		}
 	}
 	add("Subject", ctwatch.ShownText(c.Subject, 120))
 	for i, n := range c.Names {
-		t.row(first(i, "Names"), ctwatch.ShownName(n, 100))
+		t.Row(first(i, "Names"), ctwatch.ShownName(n, 100))
 	}
 	add("IP addresses", strings.Join(c.IPAddresses, ", "))
 	add("Issuer", ctwatch.ShownText(c.Issuer.Name, 120))
 	add("Serial", c.Serial)
-	add("Valid", day(c.NotBefore)+" to "+day(c.NotAfter))
+	add("Valid", terminal.Day(c.NotBefore)+" to "+terminal.Day(c.NotAfter))
 	add("Key", c.Key.Algorithm)
 	for _, p := range c.Pins {
 		add("Pin ("+string(p.Role)+")", p.Pin.String())
 	}
 	for i, m := range c.Matches {
-		t.row(first(i, "Matches"), m.Watch+" by "+m.Name)
+		t.Row(first(i, "Matches"), m.Watch+" by "+m.Name)
 	}
 	add("Verdict", string(c.Verdict))
 	add("Reasons", strings.Join(c.Reasons, ", "))
 	for i, r := range c.Judgments {
-		t.row(first(i, "Judged"), fmt.Sprintf("%s %s by %s: %s", moment(r.At), r.Verdict, r.By, r.Reason))
+		t.Row(first(i, "Judged"), fmt.Sprintf("%s %s by %s: %s", terminal.Moment(r.At), r.Verdict, r.By, r.Reason))
 	}
 	if c.DeployedAt != nil {
-		add("Deployed", moment(*c.DeployedAt))
+		add("Deployed", terminal.Moment(*c.DeployedAt))
 	}
-	add("First seen", moment(c.FirstSeen))
+	add("First seen", terminal.Moment(c.FirstSeen))
 	for i, s := range c.Sightings {
 		proof := "verified"
 		if !s.Verified {
 			proof = "not verified"
 		}
-		t.row(first(i, "Sightings"), fmt.Sprintf("%s, entry %d, %s: %s, %s", s.Log, s.Index, moment(s.Timestamp), s.Kind, proof))
+		t.Row(first(i, "Sightings"), fmt.Sprintf("%s, entry %d, %s: %s, %s", s.Log, s.Index, terminal.Moment(s.Timestamp), s.Kind, proof))
 	}
 	if fp := c.Fingerprints.Certificate; fp != nil {
 		add("SHA-256", fp.String())
@@ -328,9 +329,9 @@ func (a *app) showCert(c ctwatch.Certificate) error {
 		add("SHA-256 (pre)", fp.String())
 	}
 	for i, p := range c.Problems {
-		t.row(first(i, "Problems"), p)
+		t.Row(first(i, "Problems"), p)
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 // first returns the label for the first of several rows, and none for the others.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/configs"
 )
 
@@ -58,7 +59,7 @@ const contactHelp = "e-mail `address` or https:// URL at which log operators rea
 
 // initConfig prints the example, with a contact if there is one.
 func (a *app) initConfig(ctx context.Context, contact string) error {
-	if contact == "" && isTerminal(a.Stdin) {
+	if contact == "" && terminal.Is(a.Stdin) {
 		var err error
 		if contact, err = a.ask(ctx, "E-mail address or https:// URL at which log operators reach you (empty for none): "); err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"ctwatch/cmd/ctwatch/terminal"
 )
 
 // confirm has a person agree to what cannot be undone. On a terminal it says what will
@@ -15,7 +17,7 @@ func (a *app) confirm(ctx context.Context, yes bool, what string) error {
 	switch {
 	case yes:
 		return nil
-	case !isTerminal(a.Stdin):
+	case !terminal.Is(a.Stdin):
 		return usagef("%s\nNothing was changed. This cannot be undone: to go on, add --yes", what)
 	}
 	line, err := a.ask(ctx, what+"\nThis cannot be undone. Go on? Type yes: ")

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
@@ -92,7 +93,7 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 		}
 		for _, p := range only {
 			if !slices.Contains(app.Hosts, p) {
-				return usagef("--host %s is none of the hosts of %s: %s", p, app.Name, joined(app.Hosts))
+				return usagef("--host %s is none of the hosts of %s: %s", p, app.Name, terminal.List(app.Hosts))
 			}
 		}
 		app.Hosts = only
@@ -241,7 +242,7 @@ func (a *app) showKeys(k *publish.Keys) error {
 		if err != nil {
 			wultra = ""
 		}
-		t.row(row.key.ID(), row.key.Algorithm(), row.state, cmp.Or(wultra, "- (not on P-256)"))
+		t.Row(row.key.ID(), row.key.Algorithm(), row.state, cmp.Or(wultra, "- (not on P-256)"))
 	}
-	return t.flush()
+	return t.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/keyfile"
@@ -173,13 +174,13 @@ func (a *app) printAnswer(r answer, first answerWords) {
 	}
 	fmt.Fprintln(a.Stdout, ctwatch.Printable(head, 500))
 	for _, p := range r.Problems {
-		fmt.Fprintln(a.Stdout, paragraph("- "+p.String()))
+		fmt.Fprintln(a.Stdout, terminal.Paragraph("- "+p.String()))
 	}
 	for _, why := range r.Why {
-		fmt.Fprintln(a.Stdout, paragraph("- (unknown) "+why))
+		fmt.Fprintln(a.Stdout, terminal.Paragraph("- (unknown) "+why))
 	}
 	for _, p := range r.Warnings {
-		fmt.Fprintln(a.Stdout, paragraph("(note) "+p.String()))
+		fmt.Fprintln(a.Stdout, terminal.Paragraph("(note) "+p.String()))
 	}
 }
 

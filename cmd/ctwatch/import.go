@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
@@ -176,7 +177,7 @@ func hostChange(old, rules pins.Rules, host string) string {
 			}
 		}
 		if list != nil {
-			parts = append(parts, side.verb+" "+joined(list))
+			parts = append(parts, side.verb+" "+terminal.List(list))
 		}
 	}
 	if parts == nil && !slices.EqualFunc(was, is, func(a, b pins.Requirement) bool { return a.At == b.At && len(a.Pins) == len(b.Pins) }) {
@@ -224,13 +225,13 @@ func (a *app) printImported(d *desk, f format.Format, out imported) error {
 	for _, p := range app.Hosts {
 		list := out.Pins[p.String()]
 		if len(list) == 0 {
-			t.row(p.String(), "none: this version does not pin it")
+			t.Row(p.String(), "none: this version does not pin it")
 		}
 		for i, pin := range list {
-			t.row(first(i, p.String()), pin.String())
+			t.Row(first(i, p.String()), pin.String())
 		}
 	}
-	if err := t.flush(); err != nil {
+	if err := t.Flush(); err != nil {
 		return err
 	}
 	if len(out.Replaced) > 0 {
@@ -240,7 +241,7 @@ func (a *app) printImported(d *desk, f format.Format, out imported) error {
 		fmt.Fprintln(a.Stdout, ctwatch.Printable(doubt, 1000))
 	}
 	for _, p := range out.Useless {
-		fmt.Fprintln(a.Stdout, paragraph(p.String()))
+		fmt.Fprintln(a.Stdout, terminal.Paragraph(p.String()))
 	}
 	return nil
 }

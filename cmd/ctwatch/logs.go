@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/store"
 )
@@ -40,13 +41,13 @@ func (a *app) printLogs(ctx context.Context, db *store.DB) error {
 	for _, l := range logs {
 		head := ""
 		if l.LastHeadAt != nil {
-			head = moment(*l.LastHeadAt)
+			head = terminal.Moment(*l.LastHeadAt)
 		}
 		healthy := "yes"
 		if !l.Healthy {
 			healthy = "NO"
 		}
-		t.row(l.Name, string(l.Kind), l.State, healthy, fmt.Sprint(l.TreeSize), fmt.Sprint(l.Position), fmt.Sprint(l.Verified), head, l.LastError)
+		t.Row(l.Name, string(l.Kind), l.State, healthy, fmt.Sprint(l.TreeSize), fmt.Sprint(l.Position), fmt.Sprint(l.Verified), head, l.LastError)
 	}
-	return t.flush()
+	return t.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/notify"
@@ -96,9 +97,9 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 		if !s.Configured {
 			name += " (no longer configured)"
 		}
-		t.row(name, fmt.Sprint(s.Backlog), momentOf(s.OldestPending), momentOf(s.LastSuccess), fmt.Sprint(s.DeadLetters), s.LastError)
+		t.Row(name, fmt.Sprint(s.Backlog), momentOf(s.OldestPending), momentOf(s.LastSuccess), fmt.Sprint(s.DeadLetters), s.LastError)
 	}
-	if err := t.flush(); err != nil {
+	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, s := range all {
@@ -107,7 +108,7 @@ func (a *app) printSenders(ctx context.Context, db *store.DB, configured []strin
 			if w.Times > 1 {
 				times = fmt.Sprintf(", %d times", w.Times)
 			}
-			fmt.Fprintf(a.Stdout, "\nWarning about %s (%s, since %s%s): %s\n", s.Name, w.Code, moment(w.Since), times, ctwatch.Printable(w.Text, 2000))
+			fmt.Fprintf(a.Stdout, "\nWarning about %s (%s, since %s%s): %s\n", s.Name, w.Code, terminal.Moment(w.Since), times, ctwatch.Printable(w.Text, 2000))
 		}
 	}
 	return nil
@@ -117,7 +118,7 @@ func momentOf(t *time.Time) string {
 	if t == nil {
 		return ""
 	}
-	return moment(*t)
+	return terminal.Moment(*t)
 }
 
 // A deadLetterObject is a dead letter, as --json prints it.
@@ -152,9 +153,9 @@ func (a *app) printDeadLetters(ctx context.Context, db *store.DB) error {
 	}
 	t := a.table("SENDER", "NUMBER", "SET ASIDE", "EVENT", "ABOUT", "REASON")
 	for _, l := range all {
-		t.row(l.Sender, fmt.Sprint(l.Seq), moment(l.At), string(l.Event.Type), l.Event.Subject, l.Reason)
+		t.Row(l.Sender, fmt.Sprint(l.Seq), terminal.Moment(l.At), string(l.Event.Type), l.Event.Subject, l.Reason)
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 func (a *app) notifyReplayCommand() *cobra.Command {
@@ -289,9 +290,9 @@ func (a *app) printTests(results []testObject) error {
 		if !r.OK {
 			result = "FAILED: " + r.Error
 		}
-		t.row(r.Sender, result)
+		t.Row(r.Sender, result)
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 // natsClient connects to the NATS server that events are published on; nil if nobody

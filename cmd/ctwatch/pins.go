@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/planner"
 	"ctwatch/ctwatch/words"
@@ -76,9 +77,9 @@ func (a *app) listPins(ctx context.Context, db *store.DB) error {
 		for _, v := range k.Apps {
 			apps = append(apps, v.Name+" "+v.Version)
 		}
-		t.row(k.Pin.String(), string(k.Role), k.Algorithm, string(k.State), words.Short(k.Hosts, 3), words.Short(apps, 3), moment(k.FirstSeen))
+		t.Row(k.Pin.String(), string(k.Role), k.Algorithm, string(k.State), words.Short(k.Hosts, 3), words.Short(apps, 3), terminal.Moment(k.FirstSeen))
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 // shipped lists the versions of apps that ship each pin.
@@ -202,7 +203,7 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 	case err != nil:
 		return aboutAlarm(err)
 	}
-	return a.tellKey(ctx, d, pin, "is approved for "+joined(approval.Hosts))
+	return a.tellKey(ctx, d, pin, "is approved for "+terminal.List(approval.Hosts))
 }
 
 func orDefault(s, def string) string {
@@ -264,9 +265,9 @@ func (a *app) pinsHistoryCommand() *cobra.Command {
 				t := a.table("TIME", "WHAT", "KEY OR SUBJECT", "BY", "REASON")
 				for _, r := range records {
 					what, subject := describeRecord(r)
-					t.row(moment(r.At), what, subject, r.By+" ("+string(r.Actor)+")", r.Reason)
+					t.Row(terminal.Moment(r.At), what, subject, r.By+" ("+string(r.Actor)+")", r.Reason)
 				}
-				return t.flush()
+				return t.Flush()
 			})
 		},
 	}
@@ -283,7 +284,7 @@ func describeRecord(r pins.Record) (what, subject string) {
 			what = string(r.From) + " → " + what
 		}
 	case "approve", "withdraw":
-		what += " for " + joined(r.Hosts)
+		what += " for " + terminal.List(r.Hosts)
 	case "judge":
 		what, subject = "judged "+r.Verdict, "certificate "+r.Certificate[:min(12, len(r.Certificate))]
 	case "import", "drop":

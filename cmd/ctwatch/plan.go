@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
@@ -70,16 +71,16 @@ func (a *app) printPlans(plans []pins.HostPlan) error {
 		for _, p := range plans {
 			by := "-"
 			if p.Deadline != nil {
-				by = day(*p.Deadline)
+				by = terminal.Day(*p.Deadline)
 			}
-			t.row(p.App, p.Host.String(), string(p.Status), fewPins(p.Deployed), fewPins(p.Add), fewPins(p.Remove), by)
+			t.Row(p.App, p.Host.String(), string(p.Status), fewPins(p.Deployed), fewPins(p.Add), fewPins(p.Remove), by)
 		}
-		if err := t.flush(); err != nil {
+		if err := t.Flush(); err != nil {
 			return err
 		}
 		for _, p := range plans {
 			if p.Status != pins.StatusOK || len(p.Add)+len(p.Remove)+len(p.Keep) > 0 || p.Withheld+p.Warning != "" {
-				fmt.Fprintf(a.Stdout, "\n%s\n", paragraph(fmt.Sprintf("%s, %s: %s", p.App, p.Host, words.Why(p))))
+				fmt.Fprintf(a.Stdout, "\n%s\n", terminal.Paragraph(fmt.Sprintf("%s, %s: %s", p.App, p.Host, words.Why(p))))
 			}
 		}
 	}

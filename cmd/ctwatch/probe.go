@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
@@ -121,21 +122,21 @@ func (a *app) printLooks(looks []pins.Look) error {
 	for _, l := range looks {
 		endpoint := l.Endpoint.String()
 		if l.Err != nil {
-			t.row(endpoint, "-", "-", "-", l.Err.Error())
+			t.Row(endpoint, "-", "-", "-", l.Err.Error())
 		}
 		for _, addr := range l.Addresses {
 			for _, s := range addr.Served {
 				for i, pin := range s.Chain.Pins {
-					t.row(first(i, endpoint), first(i, addr.Addr), first(i, s.Algorithm), first(i, day(s.NotAfter)), pin.String())
+					t.Row(first(i, endpoint), first(i, addr.Addr), first(i, s.Algorithm), first(i, terminal.Day(s.NotAfter)), pin.String())
 				}
 				if s.Problem != "" {
-					t.row("", "", "", "", "! "+s.Problem)
+					t.Row("", "", "", "", "! "+s.Problem)
 				}
 			}
 			if err := addr.Problem(); err != nil {
-				t.row(endpoint, addr.Addr, "-", "-", err.Error())
+				t.Row(endpoint, addr.Addr, "-", "-", err.Error())
 			}
 		}
 	}
-	return t.flush()
+	return t.Flush()
 }

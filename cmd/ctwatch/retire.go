@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
@@ -78,7 +79,7 @@ func whatIsLost(d *desk, pin pins.Pin) string {
 			known = true
 			fmt.Fprintf(&b, "\n- It is known as the key of %s, and is %s", map[pins.Role]string{pins.RoleLeaf: "servers", pins.RoleIssuer: "an issuer"}[role], k.State)
 			if len(k.ApprovedFor) > 0 {
-				fmt.Fprintf(&b, " (for %s)", words.Short(strings.Split(joined(k.ApprovedFor), ", "), 5))
+				fmt.Fprintf(&b, " (for %s)", words.Short(strings.Split(terminal.List(k.ApprovedFor), ", "), 5))
 			}
 			b.WriteString(".")
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlog"
@@ -284,8 +285,8 @@ func (s *scanRun) run(ctx context.Context) error {
 
 // read prints what matches as it comes, and returns the compact range over all.
 func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error) {
-	p := newProgress(s.a, s.to-s.from)
-	defer p.end()
+	p := terminal.NewProgress(s.a.Stderr, s.to-s.from)
+	defer p.Clear()
 	joined := follow.NewJoiner(s.from)
 	for b, err := range s.reader.Read(ctx, s.from, s.to, size) {
 		if err != nil {
@@ -293,19 +294,19 @@ func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error)
 		}
 		for _, f := range b.Found {
 			f.Certificate.FirstSeen = time.Now().UTC()
-			if err := printLine(s.a.Stdout, f.Certificate); err != nil {
+			if err := terminal.PrintLine(s.a.Stdout, f.Certificate); err != nil {
 				return nil, err
 			}
 		}
 		for _, m := range b.Malformed {
-			p.clear()
+			p.Clear()
 			fmt.Fprintf(s.a.Stderr, "entry %d could not be read in full: %s\n", m.Index, ctwatch.Printable(m.Reason, 200))
 		}
 		s.entries += b.End - b.Start
 		s.bytes += b.Bytes
 		s.matches += len(b.Found)
 		s.malformed += len(b.Malformed)
-		p.set(s.entries)
+		p.Set(s.entries)
 		if err := joined.Add(b); err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"io"
@@ -11,15 +11,16 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A table is printed with aligned columns. Every cell is made printable: much of
+// A Table is printed with aligned columns. Every cell is made printable: much of
 // what stands in tables was written by the people who asked for a certificate.
 //
 // On a terminal it is as wide as that at most: columns that can be missed are left out,
 // and long cells are cut. Elsewhere nothing is cut, since programs read it.
-type table struct {
+type Table struct {
+	Spare []string // headers of columns that can be missed, the first ones first
+
 	w       io.Writer
-	columns int      // of the terminal; 0: as wide as it is
-	spare   []string // headers of columns that can be missed, the first ones first
+	columns int // of the terminal; 0: as wide as it is
 	rows    [][]string
 }
 
@@ -32,32 +33,27 @@ const (
 	maxCell = 10_000
 )
 
-// table returns a table that fits the terminal.
-func (a *app) table(header ...string) *table {
-	t := a.list(header...)
-	t.columns = a.columns(a.Stdout)
+// NewTable returns a table with a header that is as wide as some columns at most; 0 cuts
+// nothing.
+func NewTable(w io.Writer, columns int, header ...string) *Table {
+	t := &Table{w: w, columns: columns}
+	t.Row(header...)
 	return t
 }
 
-// list returns a table of which nothing is cut.
-func (a *app) list(header ...string) *table {
-	t := &table{w: a.Stdout}
-	t.row(header...)
-	return t
-}
-
-func (t *table) row(cells ...string) {
+// Row adds a row.
+func (t *Table) Row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = ctwatch.Printable(c, maxCell)
 	}
 	t.rows = append(t.rows, cells)
 }
 
-// flush prints the table.
-func (t *table) flush() error {
+// Flush prints the table.
+func (t *Table) Flush() error {
 	widths := t.widths()
 	if t.columns > 0 {
-		for _, name := range t.spare {
+		for _, name := range t.Spare {
 			if total(widths, keptWidth) <= t.columns {
 				break
 			}
@@ -85,7 +81,7 @@ func (t *table) flush() error {
 }
 
 // widths returns how wide each column is.
-func (t *table) widths() (widths []int) {
+func (t *Table) widths() (widths []int) {
 	for _, row := range t.rows {
 		for i, c := range row {
 			if i == len(widths) {
@@ -98,7 +94,7 @@ func (t *table) widths() (widths []int) {
 }
 
 // drop leaves a column out.
-func (t *table) drop(column int) {
+func (t *Table) drop(column int) {
 	for i, row := range t.rows {
 		if column < len(row) {
 			t.rows[i] = slices.Delete(slices.Clone(row), column, column+1)

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"strings"
@@ -35,11 +35,12 @@ func TestTableFitsTerminal(t *testing.T) {
 `,
 	} {
 		var out strings.Builder
-		tab := &table{w: &out, columns: columns, spare: []string{"KEY", "FIRST SEEN"}}
-		for _, r := range rows {
-			tab.row(append([]string{}, r...)...)
+		tab := NewTable(&out, columns, rows[0]...)
+		tab.Spare = []string{"KEY", "FIRST SEEN"}
+		for _, r := range rows[1:] {
+			tab.Row(append([]string{}, r...)...)
 		}
-		if err := tab.flush(); err != nil {
+		if err := tab.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -56,21 +57,11 @@ func TestTableFitsTerminal(t *testing.T) {
 // TestNarrowTerminalShowsSomething: no terminal is too narrow for an answer.
 func TestNarrowTerminalShowsSomething(t *testing.T) {
 	var out strings.Builder
-	tab := &table{w: &out, columns: 5, spare: []string{"A", "B"}}
-	tab.row("A", "B", "C")
-	tab.row("a", "b", "証明書の監視")
-	tab.row("short")
-	if err := tab.flush(); err != nil || !strings.Contains(out.String(), "証明書…") {
+	tab := NewTable(&out, 5, "A", "B", "C")
+	tab.Spare = []string{"A", "B"}
+	tab.Row("a", "b", "証明書の監視")
+	tab.Row("short")
+	if err := tab.Flush(); err != nil || !strings.Contains(out.String(), "証明書…") {
 		t.Errorf("%v: %q", err, out.String())
-	}
-}
-
-// TestNoColorOnlyIfNotEmpty: NO_COLOR counts if it is not empty (no-color.org).
-func TestNoColorOnlyIfNotEmpty(t *testing.T) {
-	for value, want := range map[string]bool{"": true, "1": false} {
-		w := environment{LookupEnv: func(string) (string, bool) { return value, true }}
-		if got := w.mayColor(); got != want {
-			t.Errorf("NO_COLOR=%q: %v", value, got)
-		}
 	}
 }

@@ -1,16 +1,17 @@
-package main
+package terminal
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
 
-// A progress shows on stderr how far a long piece of work has come, and how long
+// A Progress shows on stderr how far a long piece of work has come, and how long
 // it will take still: on a terminal in one line that changes, elsewhere in a line
 // every ten seconds. Work of less than two seconds shows nothing.
-type progress struct {
-	a        *app
+type Progress struct {
+	w        io.Writer
 	total    uint64
 	done     uint64
 	begun    time.Time
@@ -19,13 +20,14 @@ type progress struct {
 	terminal bool
 }
 
-func newProgress(a *app, total uint64) *progress {
-	terminal, _ := a.terminal(a.Stderr)
+// NewProgress returns the progress of work of some size, which begins now.
+func NewProgress(w io.Writer, total uint64) *Progress {
 	now := time.Now()
-	return &progress{a: a, total: total, begun: now, shown: now, terminal: terminal}
+	return &Progress{w: w, total: total, begun: now, shown: now, terminal: Is(w)}
 }
 
-func (p *progress) set(done uint64) {
+// Set shows how much is done, if it is time to.
+func (p *Progress) Set(done uint64) {
 	p.done = done
 	now := time.Now()
 	every := 10 * time.Second
@@ -38,10 +40,10 @@ func (p *progress) set(done uint64) {
 	p.shown = now
 	s := progressLine(done, p.total, now.Sub(p.begun))
 	if !p.terminal {
-		fmt.Fprintln(p.a.Stderr, s)
+		fmt.Fprintln(p.w, s)
 		return
 	}
-	fmt.Fprintf(p.a.Stderr, "\r%s%s", s, strings.Repeat(" ", max(0, p.width-len(s))))
+	fmt.Fprintf(p.w, "\r%s%s", s, strings.Repeat(" ", max(0, p.width-len(s))))
 	p.width = len(s)
 }
 
@@ -55,12 +57,10 @@ func progressLine(done, total uint64, elapsed time.Duration) string {
 	return fmt.Sprintf("%d of %d entries (%.0f %%), %.0f/s, %s left", done, total, 100*float64(done)/float64(max(total, 1)), rate, left)
 }
 
-// clear empties the terminal's line, so that another can be written.
-func (p *progress) clear() {
+// Clear empties the terminal's line, so that another can be written.
+func (p *Progress) Clear() {
 	if p.width > 0 {
-		fmt.Fprintf(p.a.Stderr, "\r%s\r", strings.Repeat(" ", p.width))
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.width))
 		p.width = 0
 	}
 }
-
-func (p *progress) end() { p.clear() }
