@@ -110,12 +110,11 @@ const sqlPast = `
 // says itself. It fails with ErrNotFound.
 func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what is known of certificate %v", id), func(t readTx) error {
-		var seq int64
-		err := t.queryRow(sqlCertificateSeq, id[:]).Scan(&seq)
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNotFound
-		} else if err != nil {
+		seq, known, err := certificateSeq(t, id)
+		if err != nil {
 			return err
+		} else if !known {
+			return ErrNotFound
 		}
 		c, err := loadCertificate(t, seq)
 		if err != nil {
@@ -132,7 +131,7 @@ func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing,
 	if err := q.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
 		return s, err
 	}
-	if s.OtherIssuers, err = pinsOf(q.query(sqlOtherIssuers, seq, c.Issuer.Pin[:])); err != nil {
+	if s.OtherIssuers, err = columns[pins.Pin](q.query(sqlOtherIssuers, seq, c.Issuer.Pin[:])); err != nil {
 		return s, err
 	}
 	slices.SortFunc(s.OtherIssuers, func(a, b pins.Pin) int { return bytes.Compare(a[:], b[:]) })

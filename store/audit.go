@@ -59,14 +59,8 @@ func (db Certificates) History(ctx context.Context, id ctwatch.Hash) ([]pins.Rec
 }
 
 func (db *database) history(ctx context.Context, limit int, where string, args ...any) ([]pins.Record, error) {
-	var out []pins.Record
-	err := db.read(ctx, "reading the audit trail", func(t readTx) error {
-		rows, err := t.query(`
-			SELECT `+auditColumns+` FROM (SELECT * FROM audit WHERE `+where+` ORDER BY seq DESC LIMIT ?) ORDER BY seq`, append(args, limit)...)
-		out, err = collect(rows, err, scanRecord)
-		return err
-	})
-	return out, err
+	return readAll(ctx, db, "reading the audit trail", scanRecord, `
+		SELECT `+auditColumns+` FROM (SELECT * FROM audit WHERE `+where+` ORDER BY seq DESC LIMIT ?) ORDER BY seq`, append(args, limit)...)
 }
 
 func scanRecord(row *sql.Rows) (r pins.Record, err error) {

@@ -86,8 +86,8 @@ func presentableCertificate(c ctwatch.Certificate, now time.Time) ctwatch.Certif
 	return c
 }
 
-func (t *tx) certificateSeq(id ctwatch.Hash) (seq int64, known bool, err error) {
-	err = t.queryRow(sqlCertificateSeq, id[:]).Scan(&seq)
+func certificateSeq(q querier, id ctwatch.Hash) (seq int64, known bool, err error) {
+	err = q.queryRow(sqlCertificateSeq, id[:]).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}

@@ -278,7 +278,7 @@ func (db *database) prepare(ctx context.Context) error {
 // checkIntegrity reads the whole database and returns ErrCorrupt with what is
 // wrong with it.
 func checkIntegrity(ctx context.Context, w *sql.DB) error {
-	found, err := texts(w.QueryContext(ctx, `PRAGMA integrity_check(3)`))
+	found, err := columns[string](w.QueryContext(ctx, `PRAGMA integrity_check(3)`))
 	if err != nil {
 		return fmt.Errorf("checking its integrity: %w", err)
 	}

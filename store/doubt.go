@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"ctwatch/ctwatch"
@@ -32,10 +31,7 @@ const (
 // unexpectedOf returns the ID of a certificate of a leaf key that should not exist;
 // zero if there is none.
 func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
-	err = q.queryRow(sqlUnexpected, leaf[:]).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
+	err = orNone(q.queryRow(sqlUnexpected, leaf[:]).Scan(&id))
 	return id, err
 }
 
@@ -74,7 +70,7 @@ func (t *tx) checkDoubt(k *keyRow, a Approval) error {
 // that serve it. The names of certificates that should not exist are not among them.
 func (db Keys) CertifiedNames(ctx context.Context, leaf pins.Pin) (names []string, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what %v was certified for", leaf), func(t readTx) (err error) {
-		names, err = texts(t.query(`
+		names, err = columns[string](t.query(`
 			SELECT m.name FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?1 AND c.verdict <> ?2
 			UNION SELECT host FROM served WHERE substr(chain, 1, 32) = ?1 ORDER BY 1`, leaf[:], string(ctwatch.Unexpected)))
 		return err

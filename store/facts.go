@@ -109,24 +109,18 @@ func certifiedNames(names []string) []pins.Pattern {
 // ServedCertificates returns the certificates that are served now, each once for a
 // host, by host.
 func (db Documents) ServedCertificates(ctx context.Context) ([]pins.Leaf, error) {
-	var out []pins.Leaf
-	err := db.read(ctx, "reading what is served", func(t readTx) error {
-		rows, err := t.query(`
-			SELECT host, leaf, common_name, chain, not_after, min(since) FROM served
-			GROUP BY host, leaf_hash ORDER BY host, min(since), leaf_hash`)
-		out, err = collect(rows, err, func(r *sql.Rows) (l pins.Leaf, err error) {
-			var chain []byte
-			var notAfter sql.NullInt64
-			var since int64
-			var host string
-			err = r.Scan(&host, &l.DER, &l.CommonName, &chain, &notAfter, &since)
-			l.Names = []pins.Pattern{{Name: host}}
-			l.Pin, l.NotAfter = pins.Chain{Pins: splitPins(chain)}.Leaf(), fromNullMS(notAfter)
-			return l, err
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "reading what is served", func(r *sql.Rows) (l pins.Leaf, err error) {
+		var chain []byte
+		var notAfter sql.NullInt64
+		var since int64
+		var host string
+		err = r.Scan(&host, &l.DER, &l.CommonName, &chain, &notAfter, &since)
+		l.Names = []pins.Pattern{{Name: host}}
+		l.Pin, l.NotAfter = pins.Chain{Pins: splitPins(chain)}.Leaf(), fromNullMS(notAfter)
+		return l, err
+	}, `
+		SELECT host, leaf, common_name, chain, not_after, min(since) FROM served
+		GROUP BY host, leaf_hash ORDER BY host, min(since), leaf_hash`)
 }
 
 // FinalCertificates returns the whole certificates of leaf keys that have not expired,
@@ -138,20 +132,14 @@ func (db Documents) FinalCertificates(ctx context.Context, leafPins []pins.Pin) 
 		hex[i] = ctwatch.Hash(p).String()
 	}
 	now := db.now()
-	var out []pins.Leaf
-	err := db.read(ctx, "reading certificates", func(t readTx) error {
-		rows, err := t.query(`
-			SELECT d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
-			WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL AND d.final_proven = 1
-			ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
-		out, err = collect(rows, err, func(r *sql.Rows) (l pins.Leaf, err error) {
-			var names []string
-			var notAfter int64
-			err = r.Scan(&l.DER, &l.Pin, listOf{&names}, &notAfter)
-			l.Names, l.NotAfter = certifiedNames(names), fromMS(notAfter)
-			return l, err
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "reading certificates", func(r *sql.Rows) (l pins.Leaf, err error) {
+		var names []string
+		var notAfter int64
+		err = r.Scan(&l.DER, &l.Pin, listOf{&names}, &notAfter)
+		l.Names, l.NotAfter = certifiedNames(names), fromMS(notAfter)
+		return l, err
+	}, `
+		SELECT d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
+		WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL AND d.final_proven = 1
+		ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
 }

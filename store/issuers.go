@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"errors"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -78,7 +77,7 @@ func (t *tx) learn(keys []ctwatch.IssuerKey) (rest []pins.Pin, err error) {
 		return nil, err
 	}
 	for _, k := range keys {
-		seqs, err := sequences(t, `SELECT seq FROM certificates WHERE `+rejudged+` AND issuer_pin = ? ORDER BY seq LIMIT ?`, ms(t.now), k.Pin[:], rejudgeStep+1)
+		seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE `+rejudged+` AND issuer_pin = ? ORDER BY seq LIMIT ?`, ms(t.now), k.Pin[:], rejudgeStep+1))
 		if err != nil {
 			return nil, err
 		}
@@ -98,18 +97,12 @@ func (t *tx) learn(keys []ctwatch.IssuerKey) (rest []pins.Pin, err error) {
 
 // Keys returns the issuing keys that Learn was given, those learned first first.
 func (db Issuers) Keys(ctx context.Context) ([]ctwatch.IssuerKey, error) {
-	var out []ctwatch.IssuerKey
-	err := db.read(ctx, "reading issuing keys", func(t readTx) error {
-		rows, err := t.query(`SELECT pin, anchor, not_before, not_after, name_constraints FROM issuers ORDER BY at, pin, anchor, not_before`)
-		out, err = collect(rows, err, func(r *sql.Rows) (k ctwatch.IssuerKey, err error) {
-			var from, to int64
-			err = r.Scan(&k.Pin, &k.Anchor, &from, &to, &k.NameConstraints)
-			k.NotBefore, k.NotAfter = fromMS(from), fromMS(to)
-			return k, err
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "reading issuing keys", func(r *sql.Rows) (k ctwatch.IssuerKey, err error) {
+		var from, to int64
+		err = r.Scan(&k.Pin, &k.Anchor, &from, &to, &k.NameConstraints)
+		k.NotBefore, k.NotAfter = fromMS(from), fromMS(to)
+		return k, err
+	}, `SELECT pin, anchor, not_before, not_after, name_constraints FROM issuers ORDER BY at, pin, anchor, not_before`)
 }
 
 // Claims returns the names of the CAs to which an earlier version assigned
@@ -170,10 +163,7 @@ func (t *tx) keepIssuers(chain [][]byte) error {
 func (db Issuers) Certificate(ctx context.Context, fingerprint ctwatch.Hash) (der []byte, err error) {
 	err = db.read(ctx, "looking for the certificate of an issuer", func(t readTx) error {
 		err := t.queryRow(`SELECT der FROM issuer_certificates WHERE fingerprint = ?`, fingerprint[:]).Scan(&der)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
+		return orNone(err)
 	})
 	return der, err
 }
@@ -182,14 +172,5 @@ func (db Issuers) Certificate(ctx context.Context, fingerprint ctwatch.Hash) (de
 // shown above others, after the first so many, in the order in which they were first
 // shown. They are as hostile as whoever showed them.
 func (db Issuers) Certificates(ctx context.Context, after int) ([][]byte, error) {
-	var out [][]byte
-	err := db.read(ctx, "reading certificates of CAs", func(t readTx) error {
-		rows, err := t.query(`SELECT der FROM issuer_certificates WHERE seq > ? ORDER BY seq`, after)
-		out, err = collect(rows, err, func(r *sql.Rows) (der []byte, err error) {
-			err = r.Scan(&der)
-			return der, err
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "reading certificates of CAs", column[[]byte], `SELECT der FROM issuer_certificates WHERE seq > ? ORDER BY seq`, after)
 }

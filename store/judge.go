@@ -39,7 +39,7 @@ func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons [
 func (db Certificates) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	err := db.write(ctx, what, func(t *tx) error {
-		seq, known, err := t.certificateSeq(id)
+		seq, known, err := certificateSeq(t, id)
 		if err != nil {
 			return err
 		}

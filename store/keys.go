@@ -200,11 +200,11 @@ func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err er
 // subjectOf returns the watched domain, or else a host that a person named, under
 // which events about a key are told.
 func (t *tx) subjectOf(k keyRow) (string, error) {
-	domains, err := texts(t.query(`SELECT domain FROM key_domains WHERE key = ? ORDER BY domain LIMIT 1`, k.seq))
+	domains, err := columns[string](t.query(`SELECT domain FROM key_domains WHERE key = ? ORDER BY domain LIMIT 1`, k.seq))
 	if err != nil || len(domains) > 0 {
 		return append(domains, "")[0], err
 	}
-	domains, err = texts(t.query(`
+	domains, err = columns[string](t.query(`
 		SELECT m.domain FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ? ORDER BY m.domain LIMIT 1`, k.Pin[:]))
 	if err != nil || len(domains) > 0 {
 		return append(domains, "")[0], err

@@ -194,11 +194,11 @@ func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree,
 		if _, err := t.insertHead(l, head); err != nil {
 			return err
 		}
-		proven, err := sequences(t, sqlNewlyVerified, l.seq, l.epoch, size)
+		proven, err := columns[int64](t.query(sqlNewlyVerified, l.seq, l.epoch, size))
 		if err != nil {
 			return err
 		}
-		held, err := sequences(t, sqlHeldVerified, l.seq, l.epoch, size)
+		held, err := columns[int64](t.query(sqlHeldVerified, l.seq, l.epoch, size))
 		if err != nil {
 			return err
 		}
@@ -254,19 +254,13 @@ func (db Logs) SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 // List returns where every log stands that was ever followed, by name.
 func (db Logs) List(ctx context.Context) ([]ctwatch.LogStatus, error) {
 	now := db.now()
-	var out []ctwatch.LogStatus
-	err := db.read(ctx, "reading the logs", func(t readTx) error {
-		rows, err := t.query(`SELECT ` + logColumns + ` FROM logs ORDER BY name, id`)
-		out, err = collect(rows, err, func(r *sql.Rows) (ctwatch.LogStatus, error) {
-			l, err := scanLog(r)
-			if err != nil {
-				return ctwatch.LogStatus{}, err
-			}
-			return l.at(now), nil
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "reading the logs", func(r *sql.Rows) (ctwatch.LogStatus, error) {
+		l, err := scanLog(r)
+		if err != nil {
+			return ctwatch.LogStatus{}, err
+		}
+		return l.at(now), nil
+	}, `SELECT `+logColumns+` FROM logs ORDER BY name, id`)
 }
 
 // treeColumns converts a tree for the database.

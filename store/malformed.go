@@ -125,11 +125,7 @@ func (t *tx) tellReason(l *logRow, reason string, more uint64) error {
 	if err != nil {
 		return err
 	}
-	rows, err := t.query(sqlUntold, l.seq, reason)
-	indexes, err := collect(rows, err, func(r *sql.Rows) (i uint64, err error) {
-		err = r.Scan(&i)
-		return i, err
-	})
+	indexes, err := columns[uint64](t.query(sqlUntold, l.seq, reason))
 	if err != nil || len(indexes) == 0 {
 		return err
 	}

@@ -141,10 +141,7 @@ func (o *observation) load() error {
 		return err
 	}
 	rows, err = o.query(`SELECT DISTINCT certificate FROM served WHERE host = ?`, o.host)
-	ids, err := collect(rows, err, func(r *sql.Rows) (id ctwatch.Hash, err error) {
-		err = r.Scan(&id)
-		return id, err
-	})
+	ids, err := columns[ctwatch.Hash](rows, err)
 	o.onHost = make(map[ctwatch.Hash]bool, len(ids))
 	for _, id := range ids {
 		o.onHost[id] = true
@@ -307,7 +304,7 @@ func (o *observation) tellDeployed(s servedChain, place servedAt) error {
 	if err := o.deploy([]ctwatch.Hash{s.leaf.ID}, o.at); err != nil {
 		return err
 	}
-	seq, known, err := o.certificateSeq(s.leaf.ID)
+	seq, known, err := certificateSeq(o, s.leaf.ID)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ const sqlAwaitingCAA = `
 func (db Certificates) AwaitingCAA(ctx context.Context, limit int) ([]ctwatch.Certificate, error) {
 	var out []ctwatch.Certificate
 	err := db.read(ctx, "looking for certificates without CAA records", func(t readTx) error {
-		seqs, err := sequences(t, sqlAwaitingCAA, ms(db.now()), string(pins.Person), limit)
+		seqs, err := columns[int64](t.query(sqlAwaitingCAA, ms(db.now()), string(pins.Person), limit))
 		for _, seq := range seqs {
 			c, err := loadCertificate(t, seq)
 			if err != nil {
@@ -161,11 +161,7 @@ func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate,
 		return c, err
 	}
 	err = db.read(ctx, "certificate "+id, func(t readTx) error {
-		rows, err := t.query(`SELECT seq FROM certificates WHERE id BETWEEN ? AND ? LIMIT 2`, low, high)
-		seqs, err := collect(rows, err, func(r *sql.Rows) (seq int64, err error) {
-			err = r.Scan(&seq)
-			return seq, err
-		})
+		seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE id BETWEEN ? AND ? LIMIT 2`, low, high))
 		switch {
 		case err != nil:
 			return err
@@ -226,18 +222,12 @@ type OpenVerdict struct {
 // CountOpen counts the certificates that are unexpected or unreviewed and that no
 // person judged, by watched domain. One that matches several domains counts for each.
 func (db Certificates) CountOpen(ctx context.Context) ([]OpenVerdict, error) {
-	var out []OpenVerdict
-	err := db.read(ctx, "counting open verdicts", func(t readTx) error {
-		rows, err := t.query(`
-			SELECT m.domain, c.verdict, count(DISTINCT c.seq)
-			FROM certificates c JOIN matches m ON m.certificate = c.seq
-			WHERE c.verdict <> ? AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?)
-			GROUP BY m.domain, c.verdict ORDER BY m.domain, c.verdict`, string(ctwatch.Expected), string(pins.Person))
-		out, err = collect(rows, err, func(r *sql.Rows) (v OpenVerdict, err error) {
-			err = r.Scan(&v.Domain, &v.Verdict, &v.Count)
-			return v, err
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "counting open verdicts", func(r *sql.Rows) (v OpenVerdict, err error) {
+		err = r.Scan(&v.Domain, &v.Verdict, &v.Count)
+		return v, err
+	}, `
+		SELECT m.domain, c.verdict, count(DISTINCT c.seq)
+		FROM certificates c JOIN matches m ON m.certificate = c.seq
+		WHERE c.verdict <> ? AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?)
+		GROUP BY m.domain, c.verdict ORDER BY m.domain, c.verdict`, string(ctwatch.Expected), string(pins.Person))
 }

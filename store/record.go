@@ -57,7 +57,7 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	s := c.Sightings[0]
 	s.Log, s.LogID, s.Verified = l.status.Name, l.status.ID, false
 
-	seq, known, err := t.certificateSeq(c.ID)
+	seq, known, err := certificateSeq(t, c.ID)
 	if err != nil {
 		return err
 	}

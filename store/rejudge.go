@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -21,19 +19,11 @@ func (t *tx) reassess(pin pins.Pin) error {
 	if t.db.rules == nil || pin.IsZero() {
 		return nil
 	}
-	seqs, err := sequences(t, `SELECT seq FROM certificates WHERE key_pin = ? AND `+rejudged+` ORDER BY seq`, pin[:], ms(t.now))
+	seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE key_pin = ? AND `+rejudged+` ORDER BY seq`, pin[:], ms(t.now)))
 	if err != nil {
 		return err
 	}
 	return t.assessAll(seqs)
-}
-
-func sequences(q querier, query string, args ...any) ([]int64, error) {
-	rows, err := q.query(query, args...)
-	return collect(rows, err, func(r *sql.Rows) (seq int64, err error) {
-		err = r.Scan(&seq)
-		return seq, err
-	})
 }
 
 // assessAll has the rules judge certificates again, and tells what is new.
@@ -72,7 +62,7 @@ func (t *tx) cleared(before ctwatch.Verdict, c *ctwatch.Certificate) error {
 	if before != ctwatch.Unexpected || c.Verdict == ctwatch.Unexpected || c.Key.Pin.IsZero() {
 		return nil
 	}
-	seqs, err := sequences(t, `SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, c.Key.Pin[:], ms(t.now))
+	seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, c.Key.Pin[:], ms(t.now)))
 	if err != nil {
 		return err
 	}
@@ -102,10 +92,7 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	var last string
 	err := db.read(ctx, what, func(t readTx) error {
 		err := t.queryRow(`SELECT value FROM meta WHERE key = 'rules'`).Scan(&last)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
+		return orNone(err)
 	})
 	if err != nil || last == digest {
 		return err
@@ -115,7 +102,7 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	}
 	return db.write(ctx, what, func(t *tx) error {
 		// Rules may vouch for less by the same certificates.
-		granted, err := pinsOf(t.query(`SELECT DISTINCT k.pin FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY 1`, sourceRule))
+		granted, err := columns[pins.Pin](t.query(`SELECT DISTINCT k.pin FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY 1`, sourceRule))
 		if err != nil {
 			return err
 		}
@@ -135,7 +122,7 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 func (db *database) rejudge(ctx context.Context, what, and string, args ...any) error {
 	var seqs []int64
 	err := db.read(ctx, what, func(t readTx) (err error) {
-		seqs, err = sequences(t, `SELECT seq FROM certificates WHERE `+rejudged+and+` ORDER BY seq`, append([]any{ms(db.now())}, args...)...)
+		seqs, err = columns[int64](t.query(`SELECT seq FROM certificates WHERE `+rejudged+and+` ORDER BY seq`, append([]any{ms(db.now())}, args...)...))
 		return err
 	})
 	if err != nil {
@@ -154,7 +141,7 @@ func (db *database) rejudge(ctx context.Context, what, and string, args ...any) 
 func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
 	return db.write(ctx, "noting CAA records", func(t *tx) error {
 		for _, f := range found {
-			seq, known, err := t.certificateSeq(f.Certificate)
+			seq, known, err := certificateSeq(t, f.Certificate)
 			if err != nil {
 				return err
 			}
@@ -200,7 +187,7 @@ func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 func (db Issuers) RejudgeNew(ctx context.Context) error {
 	var keys []pins.Pin
 	err := db.read(ctx, "judging certificates again", func(t readTx) (err error) {
-		keys, err = pinsOf(t.query(`SELECT DISTINCT pin FROM issuers WHERE judged = 0 ORDER BY pin`))
+		keys, err = columns[pins.Pin](t.query(`SELECT DISTINCT pin FROM issuers WHERE judged = 0 ORDER BY pin`))
 		return err
 	})
 	if err != nil {

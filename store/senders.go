@@ -102,10 +102,7 @@ func (db Senders) SetNote(ctx context.Context, sender, note string) error {
 func (db Senders) Note(ctx context.Context, sender string) (note string, err error) {
 	err = db.read(ctx, "reading the note of "+sender, func(t readTx) error {
 		err := t.queryRow(`SELECT value FROM meta WHERE key = ?`, "note "+sender).Scan(&note)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
+		return orNone(err)
 	})
 	return note, err
 }

@@ -87,16 +87,10 @@ func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string)
 // Shipped returns what the supported versions of apps ship, in the order in which
 // they were imported.
 func (db Apps) Shipped(ctx context.Context) ([]Shipped, error) {
-	var out []Shipped
-	err := db.read(ctx, "reading what apps ship", func(t readTx) error {
-		rows, err := t.query(`SELECT app, version, format, name, content, by, imported_at FROM shipped WHERE ended_at IS NULL ORDER BY seq`)
-		out, err = collect(rows, err, func(r *sql.Rows) (s Shipped, err error) {
-			var at int64
-			err = r.Scan(&s.App, &s.Version, &s.Format, &s.Name, &s.Content, &s.By, &at)
-			s.ImportedAt = fromMS(at)
-			return s, err
-		})
-		return err
-	})
-	return out, err
+	return readAll(ctx, db.database, "reading what apps ship", func(r *sql.Rows) (s Shipped, err error) {
+		var at int64
+		err = r.Scan(&s.App, &s.Version, &s.Format, &s.Name, &s.Content, &s.By, &at)
+		s.ImportedAt = fromMS(at)
+		return s, err
+	}, `SELECT app, version, format, name, content, by, imported_at FROM shipped WHERE ended_at IS NULL ORDER BY seq`)
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"ctwatch/ctwatch"
-	"ctwatch/pins"
 )
 
 // hotStatements are those run for every batch or event: they are compiled once.
@@ -195,19 +195,32 @@ func (t *tx) event(e ctwatch.Event) error {
 	return nil
 }
 
-// texts reads the rows of a query for one column of text.
-func texts(rows *sql.Rows, err error) ([]string, error) {
-	return collect(rows, err, func(r *sql.Rows) (s string, err error) {
-		err = r.Scan(&s)
-		return s, err
-	})
+// column scans a row of one column.
+func column[T any](r *sql.Rows) (v T, err error) {
+	err = r.Scan(&v)
+	return v, err
 }
 
-func pinsOf(rows *sql.Rows, err error) ([]pins.Pin, error) {
-	return collect(rows, err, func(r *sql.Rows) (p pins.Pin, err error) {
-		err = r.Scan(&p)
-		return p, err
+// columns reads the rows of a query for one column.
+func columns[T any](rows *sql.Rows, err error) ([]T, error) { return collect(rows, err, column[T]) }
+
+// readAll reads all rows of a query in a transaction of its own. The error says what was
+// being done.
+func readAll[T any](ctx context.Context, db *database, what string, scan func(*sql.Rows) (T, error), query string, args ...any) (out []T, err error) {
+	err = db.read(ctx, what, func(t readTx) error {
+		rows, err := t.query(query, args...)
+		out, err = collect(rows, err, scan)
+		return err
 	})
+	return out, err
+}
+
+// orNone passes an error on, unless it is that a query found no row.
+func orNone(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // collect reads all rows of a query, or passes its error on.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -52,7 +51,7 @@ const (
 // no alarm goes the way that the last alarm went.
 func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool, err error) {
 	var state ctwatch.AlarmState
-	if err := t.queryRow(sqlUnproven, seq).Scan(&state); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := orNone(t.queryRow(sqlUnproven, seq).Scan(&state)); err != nil {
 		return false, err
 	}
 	if !alarm || state == ctwatch.AlarmAlone {
@@ -112,9 +111,7 @@ func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, e
 // if people heard of it only in a digest, or were to.
 func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
 	var state ctwatch.AlarmState
-	if err := t.queryRow(sqlUnproven, seq).Scan(&state); errors.Is(err, sql.ErrNoRows) {
-		return nil
-	} else if err != nil {
+	if err := orNone(t.queryRow(sqlUnproven, seq).Scan(&state)); err != nil || state == ctwatch.AlarmNone {
 		return err
 	}
 	cheap, j, err := t.cheap(seq, c)
@@ -158,10 +155,7 @@ func (db Outbox) AddDigests(ctx context.Context) error {
 	const what = "telling of unproven entries"
 	due := func(q querier, now time.Time) ([]ctwatch.LogID, error) {
 		rows, err := q.query(sqlDigestsDue, ms(now.Add(-ctwatch.DigestAfter)), ms(now.Add(-ctwatch.DigestEvery)))
-		return collect(rows, err, func(r *sql.Rows) (id ctwatch.LogID, err error) {
-			err = r.Scan(&id)
-			return id, err
-		})
+		return columns[ctwatch.LogID](rows, err)
 	}
 	none := false
 	err := db.read(ctx, what, func(t readTx) error {
@@ -197,10 +191,7 @@ func (t *tx) tellHeld(id ctwatch.LogID) error {
 		return err
 	}
 	rows, err := t.query(sqlDigestDomains, l.seq)
-	if u.Domains, err = collect(rows, err, func(r *sql.Rows) (d string, err error) {
-		err = r.Scan(&d)
-		return d, err
-	}); err != nil {
+	if u.Domains, err = columns[string](rows, err); err != nil {
 		return err
 	}
 	u.MoreDomains = max(0, len(u.Domains)-digestDomains)

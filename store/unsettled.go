@@ -90,7 +90,7 @@ func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) 
 		if err != nil {
 			return err
 		}
-		seq, known, err := t.certificateSeq(f.Certificate.ID)
+		seq, known, err := certificateSeq(t, f.Certificate.ID)
 		if err != nil || !known {
 			return err
 		}
