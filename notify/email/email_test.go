@@ -83,7 +83,7 @@ func TestEmailTellsAnEventOverTLSOnly(t *testing.T) {
 			for _, want := range []string{
 				": Unexpected certificate: example.com", "api.example.com", "CN=E7,O=Let's Encrypt,C=US",
 				"issuer not allowed", "2026-11-20 to 2027-02-20", "ECDSA P-256", e.Data.Certificate.Key.Pin.String(),
-				"Lab 2026h2, precertificate, entry 12", "https://crt.sh/?q=fe", "report@ca.example", "ctwatch certs reject " + e.Data.Certificate.ID.String(),
+				"Lab 2026h2, precertificate, entry 12", "https://crt.sh/?q=fe", "report@ca.example", "ctwatch certs reject " + e.Data.Certificate.ID.String()[:16] + " --reason TEXT",
 			} {
 				if !strings.Contains(parts["text/plain"], want) {
 					t.Errorf("%q is not in the text:\n%s", want, parts["text/plain"])

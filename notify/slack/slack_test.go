@@ -271,7 +271,7 @@ func TestNewNamesWrongSetting(t *testing.T) {
 		"buttons of a webhook":    {Options{WebhookURL: token, Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}, Judge: judge}}, "app_token: is set with a webhook"},
 		"buttons for nobody":      {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Judge: judge}}, "has one of app_token_file and approvers"},
 		"buttons by name":         {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"alice"}, Judge: judge}}, `approvers[0]: "alice" is not`},
-		"buttons without a judge": {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}}}, "somebody who judges"},
+		"buttons without a judge": {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}}}, "a function that judges"},
 		"buttons without a token": {Options{Token: token, Channel: "#c", Buttons: &Buttons{Users: []string{"U024BE7LH"}, Judge: judge}}, "has one of app_token_file and approvers"},
 		"API without scheme":      {Options{Token: token, Channel: "#c", APIURL: "slack.com/api"}, "api_url: is not"},
 		"API with a query":        {Options{Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"}, "api_url: is not"},
