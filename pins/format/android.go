@@ -121,7 +121,7 @@ func (p *androidParser) document() error {
 		tag := e.Name.Local
 		if tag == baseConfig || tag == debugOverrides {
 			if once[tag] {
-				return p.pos.client("a second <%s>; there may be one", tag)
+				return p.pos.client("a second <%s>; only one is allowed", tag)
 			}
 			once[tag] = true
 		}
@@ -179,7 +179,7 @@ func (p *androidParser) config(tag string, parent *androidConfig) error {
 // unknown skips an element as the platform does. It fails where that would skip a pin.
 func (p *androidParser) unknown(e xml.StartElement) error {
 	if e.Name.Local == "pin" {
-		return p.pos.client("the platform ignores a <pin> here; it belongs in a <pin-set>, and that in a <domain-config> within <network-security-config>")
+		return p.pos.client("the platform ignores a <pin> here; it belongs in a <pin-set> of a <domain-config> in <network-security-config>")
 	}
 	return p.children(p.unknown)
 }
@@ -199,7 +199,7 @@ func (p *androidParser) domain(e xml.StartElement, c *androidConfig) error {
 	case d.name == "":
 		return d.pos.client("a <domain> without a name")
 	case p.seen[d.name]:
-		return d.pos.client("the domain %s is there twice; a name may have one place in the file", quote(d.name))
+		return d.pos.client("the domain %s is listed twice; a name may occur once in the file", quote(d.name))
 	}
 	p.seen[d.name] = true
 	p.domains = append(p.domains, d)
@@ -221,7 +221,7 @@ func (p *androidParser) pinSet(e xml.StartElement) (*androidPins, error) {
 		}
 		pos := p.pos
 		if digest, _ := attr(e, "digest"); !strings.EqualFold(digest, "SHA-256") {
-			return pos.client(`the digest of a pin is %s, and the platform knows "SHA-256" only`, quote(digest))
+			return pos.client(`the digest of a pin is %s, but the platform supports only "SHA-256"`, quote(digest))
 		}
 		s, err := p.text("pin")
 		if err != nil {
@@ -294,7 +294,7 @@ func (p *androidParser) trustAnchors() error {
 			return err
 		}
 		if override {
-			return p.pos.client("overridePins lets what these certificates issued pass without pins; it belongs in <debug-overrides>")
+			return p.pos.client("overridePins accepts what these certificates issued without pins; it belongs in <debug-overrides>")
 		}
 		return p.skip()
 	})
@@ -390,9 +390,9 @@ func (r *androidRules) Unpinned(host string, at time.Time) string {
 	case set.line == 0:
 		return "Its <domain> has no <pin-set>, in its own <domain-config> or around it."
 	case len(set.requirements) == 0:
-		return fmt.Sprintf("Its <pin-set> in line %d is empty, and the platform then pins nothing.", set.line)
+		return fmt.Sprintf("Its <pin-set> in line %d is empty, so the platform pins nothing.", set.line)
 	}
-	return fmt.Sprintf("Its <pin-set> in line %d expired on %s, and the platform pins nothing since.", set.line, set.expires.Format(time.DateOnly))
+	return fmt.Sprintf("Its <pin-set> in line %d expired on %s, and the platform has pinned nothing since.", set.line, set.expires.Format(time.DateOnly))
 }
 
 func (r *androidRules) Patterns() []pins.Pattern { return r.patterns }

@@ -162,7 +162,7 @@ func TestAndroidRefusesWhatBreaksTheAppOrPinsNothing(t *testing.T) {
 			`<network-security-config a="" a=""/>`, []string{"1:1:", "twice"},
 		},
 		"a late declaration": {"\n" + `<?xml version="1.0"?><network-security-config/>`, []string{"2:1:", "beginning"}},
-		"too deep":           {config(strings.Repeat("<a>", 200) + strings.Repeat("</a>", 200)), []string{"within each other"}},
+		"too deep":           {config(strings.Repeat("<a>", 200) + strings.Repeat("</a>", 200)), []string{"nested more than 100 deep"}},
 		"nothing":            {"", []string{"no element"}},
 		"too large":          {strings.Repeat(" ", MaxSize+1), []string{"bytes"}},
 	} {

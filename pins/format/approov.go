@@ -68,7 +68,7 @@ func decodeApproov(data []byte) (pins.Rules, error) {
 	for i := range hosts {
 		if at, ok := empty[i]; ok {
 			if len(roots) == 0 {
-				return nil, clientErrAt(data, at, "%s has no pins, and there are none of managed roots (%q): it would not be pinned", hosts[i].Pattern, managed)
+				return nil, clientErrAt(data, at, "%s has no pins, and there are no managed roots (%q): it would not be pinned", hosts[i].Pattern, managed)
 			}
 			hosts[i].Pins = roots
 		}

@@ -23,12 +23,12 @@ func TestApproovFallsBackToManagedRoots(t *testing.T) {
 
 func TestApproovNamesThePlaceOfAMistake(t *testing.T) {
 	for name, tt := range map[string]struct{ data, want string }{
-		"no JSON":               {`{"h.test"`, "1:9: this is no JSON"},
+		"no JSON":               {`{"h.test"`, "1:9: not JSON"},
 		"no domains":            {`{"*": ["` + textA[7:] + `"]}`, "1:1: no domain is named"},
 		"no managed roots":      {"{\n \"h.test\": [], \"*\": []}", "2:2: h.test has no pins"},
 		"a prefix":              {"{\"h.test\": [\n  \"" + textA + "\"]}", "2:3: the pin"},
 		"a pattern":             {`{"*.h.test": ["` + textA[7:] + `"]}`, "1:2: the name \"*.h.test\" has a wildcard"},
-		"a domain twice":        {`{"h.test": ["` + textA[7:] + `"], "h.test": []}`, "is there twice"},
+		"a domain twice":        {`{"h.test": ["` + textA[7:] + `"], "h.test": []}`, "occurs twice"},
 		"a short hash":          {`{"h.test": ["AAAA"]}`, "1:13: the pin"},
 		"the managed roots bad": {`{"h.test": [], "*": ["x"]}`, "1:22: the pin"},
 	} {

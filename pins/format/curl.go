@@ -33,13 +33,13 @@ func encodeCurl(set pins.Set) ([]byte, error) {
 		return nil, err
 	}
 	if set.Role == pins.RoleIssuer {
-		return nil, &RefusedError{Format: "curl", Reason: "curl and wget compare the leaf's key alone, and would refuse every server with pins of issuers; set the app's pin to leaf"}
+		return nil, &RefusedError{Format: "curl", Reason: "curl and wget compare only the leaf's key, and would reject every server with pins of issuers; set the app's pin to leaf"}
 	}
 	first := set.Hosts[0]
 	for _, h := range set.Hosts[1:] {
 		if !samePins(h.Pins, first.Pins) {
 			return nil, &RefusedError{Format: "curl", Reason: fmt.Sprintf(
-				"the value names no host, and %s and %s have different pins; write the value of each host by itself with --host",
+				"the value names no host, and %s and %s have different pins; write one value for each host with --host",
 				first.Pattern, h.Pattern)}
 		}
 	}

@@ -34,8 +34,8 @@ func TestCurlRefusesWhatItCannotSay(t *testing.T) {
 		set  pins.Set
 		want string
 	}{
-		"pins of issuers": {oneHost(pins.RoleIssuer, testPin(0)), "compare the leaf's key alone"},
-		"two hosts":       {two, "api.example.com and img.example.com have different pins; write the value of each host by itself with --host"},
+		"pins of issuers": {oneHost(pins.RoleIssuer, testPin(0)), "compare only the leaf's key"},
+		"two hosts":       {two, "api.example.com and img.example.com have different pins; write one value for each host with --host"},
 		"no pins":         {oneHost(pins.RoleLeaf), "has no pins"},
 	} {
 		_, err := encodeCurl(tt.set)

@@ -46,23 +46,23 @@ func checkSet(name string, set pins.Set) error {
 		return &RefusedError{Format: name, Host: host, Reason: fmt.Sprintf(reason, args...)}
 	}
 	if set.Role != pins.RoleLeaf && set.Role != pins.RoleIssuer {
-		return refuse("", "the set says neither leaf nor issuer, but %q", set.Role)
+		return refuse("", "the role of the set is %q; want leaf or issuer", set.Role)
 	}
 	if len(set.Hosts) == 0 {
-		return refuse("", "the set has no hosts, and a file without hosts pins nothing; give the app hosts")
+		return refuse("", "the set has no hosts, and a file without hosts pins nothing; add hosts to the app")
 	}
 	seen := make(map[pins.Pattern]bool, len(set.Hosts))
 	for _, h := range set.Hosts {
 		host := h.Pattern.String()
 		switch {
 		case !pins.ValidHost(h.Pattern.Name):
-			return refuse(host, "this is no host name in lower case and punycode")
+			return refuse(host, "this is not a host name in lower case and punycode")
 		case h.Pattern.Reach != pins.Exact && h.Pattern.Reach != pins.OneBelow:
-			return refuse(host, "a set names hosts, or all that are one level below a name")
+			return refuse(host, "want a host or *.name")
 		case seen[h.Pattern]:
-			return refuse(host, "the set names the host twice")
+			return refuse(host, "the set lists the host twice")
 		case len(h.Pins) == 0:
-			return refuse(host, "the set has no pins for the host, and a client would not pin it")
+			return refuse(host, "the set has no pins for the host, so a client would not pin it")
 		}
 		seen[h.Pattern] = true
 		for i, p := range h.Pins {
@@ -70,7 +70,7 @@ func checkSet(name string, set pins.Set) error {
 			case p.IsZero():
 				return refuse(host, "a pin is unknown")
 			case slices.Contains(h.Pins[:i], p):
-				return refuse(host, "the pin %s is there twice", p)
+				return refuse(host, "the pin %s is listed twice", p)
 			case slices.Contains(set.Revoked, p):
 				return refuse(host, "the pin %s is revoked", p)
 			}
@@ -257,9 +257,9 @@ func asks(rules pins.Rules, set pins.Set, host string, want []pins.Pin) error {
 	}
 	switch {
 	case len(want) == 0:
-		return fmt.Errorf("asks for %v, and should ask for nothing", pins.AllPins(got))
+		return fmt.Errorf("asks for %v, want nothing", pins.AllPins(got))
 	case len(got) != 1 || !samePins(got[0].Pins, want):
-		return fmt.Errorf("asks for %v, and should ask for %v", got, want)
+		return fmt.Errorf("asks for %v, want %v", got, want)
 	case got[0].Leaves > 0 || !got[0].At.Takes(set.Role):
 		return fmt.Errorf("looks for pins of %s keys elsewhere in the chain", set.Role)
 	case !rules.Ends(host).IsZero():

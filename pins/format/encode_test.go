@@ -21,14 +21,14 @@ func TestSetsThatNoClientCanBeGivenAreRefused(t *testing.T) {
 		want string
 	}{
 		"no hosts":          {edited(func(s *pins.Set) { s.Hosts = nil }), "", "no hosts"},
-		"no role":           {edited(func(s *pins.Set) { s.Role = "" }), "", "neither leaf nor issuer"},
+		"no role":           {edited(func(s *pins.Set) { s.Role = "" }), "", "want leaf or issuer"},
 		"no pins":           {edited(func(s *pins.Set) { s.Hosts[0].Pins = nil }), "a.test", "no pins"},
 		"an unknown pin":    {edited(func(s *pins.Set) { s.Hosts[0].Pins = []pins.Pin{testPin(1), {}} }), "a.test", "unknown"},
 		"a pin twice":       {edited(func(s *pins.Set) { s.Hosts[0].Pins = []pins.Pin{testPin(1), testPin(1)} }), "a.test", "twice"},
 		"a revoked pin":     {edited(func(s *pins.Set) { s.Revoked = []pins.Pin{testPin(2)} }), "a.test", "revoked"},
 		"a host twice":      {edited(func(s *pins.Set) { s.Hosts = append(s.Hosts, s.Hosts[0]) }), "a.test", "twice"},
 		"a name in capital": {edited(func(s *pins.Set) { s.Hosts[0].Pattern.Name = "A.test" }), "A.test", "lower case"},
-		"all below":         {edited(func(s *pins.Set) { s.Hosts[0].Pattern.Reach = pins.AllBelow }), ".a.test", "one level"},
+		"all below":         {edited(func(s *pins.Set) { s.Hosts[0].Pattern.Reach = pins.AllBelow }), ".a.test", "want a host or *.name"},
 		"a name elsewhere":  {edited(func(s *pins.Set) { s.Hosts[1].Names = []string{"a.c.test"} }), "*.b.test", "a.c.test"},
 	} {
 		t.Run(name, func(t *testing.T) {

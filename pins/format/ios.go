@@ -195,7 +195,7 @@ func readIdentities(domain *plistValue, key string) ([]pins.Pin, error) {
 		return nil, err
 	}
 	if len(list.values) == 0 {
-		return nil, list.errorf("the list is empty, and the platform does not say what that means")
+		return nil, list.errorf("the list is empty, and the platform does not define what that means")
 	}
 	var out []pins.Pin
 	for i, v := range list.values {
@@ -242,7 +242,7 @@ func (r *atsRules) Unpinned(host string, _ time.Time) string {
 	for name := range parents(host) {
 		switch {
 		case r.below[name] != nil:
-			return fmt.Sprintf("Its entry for %s is for names one level below, and not deeper.", name)
+			return fmt.Sprintf("Its entry for %s is for names one level below, not deeper.", name)
 		case r.exact[name] != nil:
 			return fmt.Sprintf("Its entry for %s does not include subdomains (%s).", name, includesKey)
 		}

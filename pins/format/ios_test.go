@@ -180,15 +180,15 @@ func TestIOSRefusesWhatThePlatformDrops(t *testing.T) {
 		"settings that are a list":    {plistDoc("<key>NSAppTransportSecurity</key><array/>"), []string{"should be a dictionary"}},
 		"pins within the exceptions of a generator": {
 			plistDoc("<key>NSAppTransportSecurity</key><dict><key>NSExceptionDomains</key><dict><key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict></dict></dict>"),
-			[]string{"NSAppTransportSecurity/NSExceptionDomains/NSPinnedDomains", "ignores"},
+			[]string{"NSAppTransportSecurity/NSExceptionDomains/NSPinnedDomains", "apps ignore"},
 		},
 		"pinned domains within an exception": {
 			plistDoc("<key>NSAppTransportSecurity</key><dict><key>NSExceptionDomains</key><dict><key>a.test</key><dict><key>NSPinnedDomains</key><dict/></dict></dict></dict>"),
-			[]string{"NSExceptionDomains/a.test/NSPinnedDomains", "ignores"},
+			[]string{"NSExceptionDomains/a.test/NSPinnedDomains", "apps ignore"},
 		},
 		"a list within an exception": {
 			plistDoc("<key>NSAppTransportSecurity</key><dict><key>NSExceptionDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict><key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict></dict>"),
-			[]string{"NSExceptionDomains/a.test/NSPinnedLeafIdentities", "ignores"},
+			[]string{"NSExceptionDomains/a.test/NSPinnedLeafIdentities", "apps ignore"},
 		},
 		"pinned domains beside the settings": {
 			plistDoc("<key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict><key>NSAppTransportSecurity</key><dict/>"),

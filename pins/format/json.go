@@ -101,7 +101,7 @@ func decodeJSON(data []byte) (pins.Rules, error) {
 		case "hosts":
 			hosts, err = r.hosts(where)
 		case "revoked":
-			revoked, err = r.pins("the pins that are revoked", fullPin, nil)
+			revoked, err = r.pins("the revoked pins", fullPin, nil)
 		default:
 			err = r.skip()
 		}
@@ -112,7 +112,7 @@ func decodeJSON(data []byte) (pins.Rules, error) {
 	}
 	for _, p := range revoked {
 		if at, ok := where[p]; ok {
-			return nil, clientErrAt(data, at, "the pin %s is revoked, and yet a host's", p)
+			return nil, clientErrAt(data, at, "the pin %s is revoked, but a host has it", p)
 		}
 	}
 	return newTable(pins.Anywhere, hosts, false), nil

@@ -34,16 +34,16 @@ func TestJSONIsReadInItsThreeForms(t *testing.T) {
 
 func TestJSONNamesThePlaceOfAMistake(t *testing.T) {
 	for name, tt := range map[string]struct{ data, want string }{
-		"empty":               {``, "1:1: this is no JSON"},
-		"cut short":           {"{\n \"h.test\": [", "2:12: this is no JSON"},
-		"two documents":       {`{} {}`, "1:4: this is no JSON"},
+		"empty":               {``, "1:1: not JSON"},
+		"cut short":           {"{\n \"h.test\": [", "2:12: not JSON"},
+		"two documents":       {`{} {}`, "1:4: not JSON"},
 		"a list":              {"\n []", "2:2: want an object here"},
 		"nothing":             {`{}`, "1:1: no host is named"},
 		"no hosts":            {`{"app": "x", "hosts": {}}`, "1:23: no host is named"},
 		"hosts misspelled":    {`{"app": "x", "host": {}}`, "1:9: want an array here: the pins of app"},
 		"a host without pins": {"{\n  \"h.test\": []}", "2:3: h.test has no pins"},
-		"a host twice":        {"{\"h.test\": [\"" + textA + "\"],\n \"h.test\": []}", `2:2: "h.test" is there twice`},
-		"hosts twice":         {`{"hosts": {"h.test": ["` + textA + `"]}, "hosts": {}}`, `"hosts" is there twice`},
+		"a host twice":        {"{\"h.test\": [\"" + textA + "\"],\n \"h.test\": []}", `2:2: "h.test" occurs twice`},
+		"hosts twice":         {`{"hosts": {"h.test": ["` + textA + `"]}, "hosts": {}}`, `"hosts" occurs twice`},
 		"upper case":          {`{"H.test": ["` + textA + `"]}`, `1:2: the name "H.test" would never match: write "h.test"`},
 		"all levels below":    {`{".h.test": ["` + textA + `"]}`, `1:2:`},
 		"two wildcards":       {`{"*.*.test": ["` + textA + `"]}`, "1:2:"},

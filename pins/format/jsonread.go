@@ -26,9 +26,9 @@ func readJSON(data []byte) (*jsonReader, error) {
 	if err := json.Unmarshal(data, &all); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			return nil, errAt(data, int(syntax.Offset)-1, "this is no JSON: %w", err)
+			return nil, errAt(data, int(syntax.Offset)-1, "not JSON: %w", err)
 		}
-		return nil, errAt(data, 0, "this is no JSON: %w", err)
+		return nil, errAt(data, 0, "not JSON: %w", err)
 	}
 	return &jsonReader{data: data, dec: json.NewDecoder(bytes.NewReader(data))}, nil
 }
@@ -69,7 +69,7 @@ func (r *jsonReader) object(what string, visit func(name string, at int) error) 
 		case !ok:
 			return errAt(r.data, at, "want a name here")
 		case seen[name]:
-			return errAt(r.data, at, "%s is there twice", quote(name))
+			return errAt(r.data, at, "%s occurs twice", quote(name))
 		}
 		seen[name] = true
 		if err := visit(name, at); err != nil {

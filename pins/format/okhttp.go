@@ -133,9 +133,9 @@ func okhttpPattern(s string) (p pins.Pattern, err error) {
 	}
 	switch {
 	case strings.Contains(name, "*"):
-		return p, errors.New(`OkHttp knows no wildcard but "*." or "**." at the beginning, and would not pin the host`)
+		return p, errors.New(`OkHttp supports no wildcard except "*." or "**." at the beginning, and would not pin the host`)
 	case strings.HasSuffix(name, "."):
-		return p, errors.New("with a dot at the end it matches no host")
+		return p, errors.New("a pattern with a dot at the end matches no host")
 	}
 	if p.Name = strings.ToLower(name); pins.ValidHost(p.Name) && !strings.Contains(p.Name, "xn--") {
 		return p, nil
@@ -149,7 +149,7 @@ func okhttpPattern(s string) (p pins.Pattern, err error) {
 		return p, errors.New("versions of OkHttp differ about this name; write it in punycode (xn--)")
 	}
 	if !pins.ValidHost(p.Name) {
-		return p, errors.New("this is no host name")
+		return p, errors.New("this is not a host name")
 	}
 	return p, nil
 }
@@ -157,7 +157,7 @@ func okhttpPattern(s string) (p pins.Pattern, err error) {
 func punycode(name string, processing idna.Option) (string, error) {
 	ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), processing).ToASCII(name)
 	if err != nil {
-		return "", fmt.Errorf("this is no host name: %w", err)
+		return "", fmt.Errorf("this is not a host name: %w", err)
 	}
 	return ascii, nil
 }
@@ -167,7 +167,7 @@ func punycode(name string, processing idna.Option) (string, error) {
 // no key.
 func okhttpPin(s string) (pins.Pin, error) {
 	if strings.HasPrefix(s, "sha1/") {
-		return pins.Pin{}, errors.New("SHA-1 does not tell which keys it stands for, and is not safe; pin by sha256/")
+		return pins.Pin{}, errors.New("SHA-1 is not safe, and cannot be matched to keys; pin by sha256/")
 	}
 	b64, ok := strings.CutPrefix(s, "sha256/")
 	if !ok {
@@ -178,7 +178,7 @@ func okhttpPin(s string) (pins.Pin, error) {
 	b, err := base64.RawStdEncoding.DecodeString(b64)
 	switch {
 	case err != nil:
-		return pins.Pin{}, errors.New("this is no base64; OkHttp would throw IllegalArgumentException")
+		return pins.Pin{}, errors.New("this is not base64; OkHttp would throw IllegalArgumentException")
 	case len(b) != pins.Size:
 		return pins.Pin{}, fmt.Errorf("a SHA-256 has %d bytes, and this has %d: it would never match", pins.Size, len(b))
 	}

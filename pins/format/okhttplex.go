@@ -15,7 +15,7 @@ const (
 	maxWork    = 1 << 24
 )
 
-const errTokens = "this is too much source code; give the file that has the pins alone"
+const errTokens = "this is too much source code; use a file with only the pins"
 
 // A token is a word, a literal or a sign of Kotlin or Java source code.
 type token struct {
@@ -80,7 +80,7 @@ func checkEscapes(data []byte) error {
 			i++
 		}
 		if r, ok := l.hex(i); ok && r < utf8.RuneSelf {
-			return errAt(l.data, start, "the escape of an ASCII character may end a text or a comment in Java: write the character itself")
+			return errAt(l.data, start, "the escape of an ASCII character may end a text or a comment in Java; write the character itself")
 		}
 	}
 	return nil
@@ -206,11 +206,11 @@ func (l *lexer) token() (token, error) {
 	case l.wordByte(c):
 		word := l.word()
 		if i := strings.IndexFunc(word, func(r rune) bool { return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Nd, unicode.Mn) }); i >= 0 {
-			return token{}, errAt(l.data, start+i, "a character that cannot be seen, or cannot be in a name: remove it")
+			return token{}, errAt(l.data, start+i, "a character that is invisible, or not allowed in a name; remove it")
 		}
 		return token{kind: tokenWord, at: start, text: word}, nil
 	case strings.IndexByte(oneSigns, c) < 0:
-		return token{}, errAt(l.data, start, "%s is no sign of Kotlin or Java", strconv.QuoteRune(rune(c)))
+		return token{}, errAt(l.data, start, "%s is not a sign of Kotlin or Java", strconv.QuoteRune(rune(c)))
 	}
 	for _, s := range signs {
 		if l.has(s) {
@@ -263,7 +263,7 @@ func (l *lexer) literal() (token, error) {
 	if raw {
 		l.pos += 3
 		if l.java {
-			t.text = "a text block is not read; write the text in quotation marks"
+			t.text = "text blocks are not supported; write the text in quotation marks"
 		}
 	} else {
 		l.pos++
@@ -289,7 +289,7 @@ func (l *lexer) literal() (token, error) {
 		case c == '\\' && (!raw || l.java):
 			s, ok := l.escape()
 			if !ok && t.text == "" {
-				t.text = "it has an escape that is not known"
+				t.text = "it has an unknown escape"
 			}
 			b.WriteString(s)
 		case c == '$' && !l.java && (l.peek(1) == '{' || l.peek(1) == '`' || l.wordByte(l.peek(1)) && !isDigit(l.peek(1))):

@@ -89,7 +89,7 @@ func (s *source) declareJava(i int) {
 	}
 	switch {
 	case !s.sign(next, "="):
-		d.opaque = "it gets its value elsewhere"
+		d.opaque = "it is assigned elsewhere"
 	case in.kind == scopeClass && !d.fixed:
 		d.opaque = "it may be assigned to; make it final"
 	}
@@ -137,14 +137,14 @@ func (s *source) modifiers(i int) (all []string, odd string) {
 		case s.among(i, "public", "private", "protected", "internal", "const", "final", "inline", "suspend", "tailrec", "infix", "operator"):
 			all = append(all, w)
 		case s.among(i, "open", "override", "abstract"):
-			odd = w + ", and so another may be in its place"
+			odd = w + ", so another may take its place"
 		case s.among(i, "expect", "actual", "external", "lateinit"):
-			odd = w + ", and so it is made elsewhere"
+			odd = w + ", so it is defined elsewhere"
 		default:
 			if s.newline(i + 1) {
 				return all, odd
 			}
-			odd = fmt.Sprintf("declared with %q, which is not known", w)
+			odd = fmt.Sprintf("declared with %q, which is unknown", w)
 		}
 	}
 	return all, odd
@@ -180,7 +180,7 @@ func (s *source) find(name string, use int, in int32, qualifies bool) (*declarat
 			return d, err
 		}
 		if hides := s.scopes[in].hides; hides != "" && !qualifies {
-			return nil, fmt.Errorf("%s may be something else here, by %s", name, hides)
+			return nil, fmt.Errorf("%s may be something else here, because of %s", name, hides)
 		}
 	}
 	return nil, errUnknownName
@@ -206,7 +206,7 @@ func (s *source) findIn(name string, use int, in int32) (*declaration, error) {
 	if sc.companion > 0 && in != sc.companion {
 		if inner := s.names[scopedName{sc.companion, name}]; inner != nil {
 			if sc.hides != "" && !inner[0].isClass {
-				return nil, fmt.Errorf("%s may be something else here, by %s; write %s.%s", name, sc.hides, sc.name, name)
+				return nil, fmt.Errorf("%s may be something else here, because of %s; write %s.%s", name, sc.hides, sc.name, name)
 			}
 			found = slices.Concat(found, inner)
 		}
@@ -231,7 +231,7 @@ func (s *source) findIn(name string, use int, in int32) (*declaration, error) {
 	case scopeFunction:
 		return d, s.checkLocal(name, use, sc, d)
 	}
-	return nil, fmt.Errorf("%s stands in a block that cannot be followed", name)
+	return nil, fmt.Errorf("%s is in a block that cannot be followed", name)
 }
 
 // checkMember fails if the body of a class may declare a name by other means.
@@ -243,7 +243,7 @@ func (s *source) checkMember(name string, in int32, d *declaration) error {
 		if s.among(i-1, "=", "+", ".") || s.among(i+1, ".", "(") {
 			continue // it is used, or a function
 		}
-		return fmt.Errorf("%s may be something else, by what stands at %s", name, place(s.data, s.tokens[i].at))
+		return fmt.Errorf("%s may be something else, because of the code at %s", name, place(s.data, s.tokens[i].at))
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (s *source) checkLocal(name string, use int, sc scope, d *declaration) erro
 		if (d == nil || !s.isList(d)) && s.sign(i+1, ".") {
 			continue
 		}
-		return fmt.Errorf("%s may be something else, or changed, by what stands at %s", name, place(s.data, s.tokens[i].at))
+		return fmt.Errorf("%s may be something else, or changed, because of the code at %s", name, place(s.data, s.tokens[i].at))
 	}
 	if d != nil && d.index > use {
 		return fmt.Errorf("%s is declared below", name)
@@ -344,12 +344,12 @@ func (s *source) checkLibrary(name string, in int32) error {
 	}
 	for _, m := range s.imports {
 		if (m.name == name || m.name == "") && !strings.HasPrefix(m.path, "kotlin.") && !strings.HasPrefix(m.path, "java.") {
-			return fmt.Errorf("%s may be another than Kotlin's, by import %s", name, m.path)
+			return fmt.Errorf("%s may not be Kotlin's, because of import %s", name, m.path)
 		}
 	}
 	for ; in >= 0; in = s.scopes[in].parent {
 		if hides := s.scopes[in].hides; hides != "" {
-			return fmt.Errorf("%s may be another than Kotlin's, by %s", name, hides)
+			return fmt.Errorf("%s may not be Kotlin's, because of %s", name, hides)
 		}
 		if sc := s.scopes[in]; sc.kind == scopeFunction {
 			for _, i := range s.words[name] {
@@ -379,7 +379,7 @@ func (s *source) checkLists() error {
 			}
 		}
 		if d.value.kind == kindArray && !d.private {
-			return s.fail(d.index, "others may change what is in the array %s; make it private", name)
+			return s.fail(d.index, "other files may change the array %s; make it private", name)
 		}
 	}
 	return nil

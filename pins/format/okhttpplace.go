@@ -49,7 +49,7 @@ func (s *source) place(start int) (int32, error) {
 }
 
 func (s *source) uncertain(at, by int) error {
-	return s.fail(at, "it is not certain that an app uses this pinner, by what stands at %s; %s", place(s.data, s.tokens[max(by, 0)].at), onePinner)
+	return s.fail(at, "it is not certain that an app uses this pinner, because of the code at %s; %s", place(s.data, s.tokens[max(by, 0)].at), onePinner)
 }
 
 // callStart returns where the expression begins that ends by calling the function at
@@ -88,7 +88,7 @@ func (s *source) checkBlock(sc scope, start, at int) error {
 		s.work += at - sc.open
 		for i := sc.open + 1; i < at; i++ {
 			if i != start-1 && s.among(i, "return", "throw", "break", "continue", "yield", "TODO", "error", "exitProcess") && !s.sign(i-1, ".") {
-				return s.fail(at, "it is not certain that this pinner is made, by %s at %s; %s", s.name(i), place(s.data, s.tokens[i].at), onePinner)
+				return s.fail(at, "it is not certain that this pinner is made, because of %s at %s; %s", s.name(i), place(s.data, s.tokens[i].at), onePinner)
 			}
 		}
 		if sc.method != "" {
@@ -122,14 +122,14 @@ func (s *source) checkMethod(sc scope, at int) error {
 		}
 	}
 	if count > 1 {
-		return s.fail(at, "%s is declared several times, and so another may be in its place; %s", sc.method, onePinner)
+		return s.fail(at, "%s is declared several times, so another may take its place; %s", sc.method, onePinner)
 	}
 	return nil
 }
 
 func (s *source) checkModifiers(i, at int) error {
 	if _, odd := s.modifiers(i); odd != "" {
-		return s.fail(at, "what this stands in is %s; %s", odd, onePinner)
+		return s.fail(at, "the code around it is %s; %s", odd, onePinner)
 	}
 	return nil
 }
@@ -241,7 +241,7 @@ func (s *source) comparePinners(all []pinner) error {
 	}
 	for _, p := range all[1:] {
 		if key(p) != key(all[0]) {
-			return s.fail(p.index, "this pinner has other pins than that at %s, and it is not certain which of them an app uses; write each in a file of its own", place(s.data, s.tokens[all[0].index].at))
+			return s.fail(p.index, "this pinner and the one at %s have different pins, and it is not certain which an app uses; put each in its own file", place(s.data, s.tokens[all[0].index].at))
 		}
 	}
 	return nil
@@ -274,7 +274,7 @@ func (s *source) checkClients(empty []int) error {
 		pinned = pinned || !bare
 		for s.sign(after, ".") && s.name(after+1) != "" && s.sign(after+2, "(") {
 			if s.word(after+1, "certificatePinner") {
-				return s.fail(after+1, "this pinner takes the place of the one before it in the same client; keep one")
+				return s.fail(after+1, "this pinner replaces the one before it in the same client; keep one")
 			}
 			after = int(s.tokens[after+2].match) + 1
 		}
@@ -295,11 +295,11 @@ func (s *source) checkClients(empty []int) error {
 		if !slices.ContainsFunc(s.words[s.name(last)], func(j int) bool {
 			return s.name(j-1) != "" && !s.word(j-1, "return") || s.sign(j-1, ">") || s.among(j+1, ":", "->")
 		}) {
-			return s.fail(last, "this pinner is declared in another file, and so it is not certain that an app uses the one in this file; read that file, or keep one pinner")
+			return s.fail(last, "this pinner is declared in another file, so it is not certain that an app uses the one in this file; import that file, or keep one pinner")
 		}
 	}
 	if first >= 0 && !pinned {
-		return s.fail(first, "the clients of this file have pinners without pins, and so it is not certain that an app uses the one that has some")
+		return s.fail(first, "the clients of this file have pinners without pins, so it is not certain that an app uses the one with pins")
 	}
 	return nil
 }

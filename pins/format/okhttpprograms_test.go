@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A javaProgram is a class Main of a package, and what stands beside it.
+// A javaProgram is a class Main of a package, and the code beside it.
 type javaProgram struct{ main, base, evil string }
 
 // javaSource is where a pin of a program comes from. Its text has PIN for the literal

@@ -76,7 +76,7 @@ func (s *source) pinner(i int) (pinner, error) {
 		return p, err
 	}
 	if !s.ends(c.i) {
-		return p, c.fail("what becomes of the pinner cannot be followed; " + onePinner)
+		return p, c.fail("how the file uses the pinner cannot be followed; " + onePinner)
 	}
 	if s.java {
 		return p, nil
@@ -87,7 +87,7 @@ func (s *source) pinner(i int) (pinner, error) {
 // chain reads what follows CertificatePinner.Builder.
 func (c *cursor) chain() ([]pinnerAdd, error) {
 	if !c.at(0, "(") || !c.at(1, ")") {
-		return nil, c.fail("a builder that is handed around cannot be followed; " + onePinner)
+		return nil, c.fail("a builder that is passed around cannot be followed; " + onePinner)
 	}
 	c.next()
 	c.next()
@@ -95,7 +95,7 @@ func (c *cursor) chain() ([]pinnerAdd, error) {
 	total := 0
 	for {
 		if !c.accept(".") {
-			return nil, c.fail("what becomes of the builder cannot be followed; " + onePinner)
+			return nil, c.fail("how the file uses the builder cannot be followed; " + onePinner)
 		}
 		call := c.token()
 		c.next()
@@ -156,14 +156,14 @@ func (c *cursor) add() (a pinnerAdd, err error) {
 		slices.Reverse(args)
 	}
 	if len(args) == 0 || args[0].value.kind != kindText || args[0].spread {
-		return a, errAt(c.data, start, "no pattern is given, a text")
+		return a, errAt(c.data, start, "the pattern is missing; want a text")
 	}
 	a.pattern = args[0].value.texts[0]
 	for i, arg := range args {
 		isArray := arg.value.kind == kindArray
 		switch {
 		case arg.name != "" && (len(args) != 2 || arg.name != [...]string{"pattern", "pins"}[i]):
-			return a, errAt(c.data, arg.at, "the arguments cannot be read by their names; write the pattern, and then its pins, without names")
+			return a, errAt(c.data, arg.at, "named arguments cannot be read; write the pattern, and then its pins, without names")
 		case i == 0:
 			continue
 		case arg.spread && !isArray, arg.value.kind == kindList, !arg.spread && isArray && !c.java && arg.name == "",

@@ -7,7 +7,7 @@ import (
 )
 
 // onePinner is the advice for what cannot be read.
-const onePinner = "write the pins as literals in one chain CertificatePinner.Builder().add(…).build(), in a file of its own"
+const onePinner = "write the pins as literals in one chain CertificatePinner.Builder().add(…).build(), in its own file"
 
 // A source is a file of Kotlin or Java. Of the language it is understood as much as
 // makes it certain what a pinner has: which blocks there are (okhttpscope.go), what a
@@ -62,7 +62,7 @@ func readSource(data []byte) (*source, error) {
 		// languages see the same pinners does the word new tell which it is.
 		at, same := java.differs(kotlin)
 		if !same {
-			return nil, errAt(data, at, "Java and Kotlin do not agree whether CertificatePinner stands in a comment or text here: remove what is commented out, and /* within comments")
+			return nil, errAt(data, at, "Java and Kotlin differ about whether CertificatePinner is in a comment or text here; remove commented-out code, and /* in comments")
 		}
 		if s = kotlin; java.makesNew() {
 			s = java
@@ -260,14 +260,14 @@ func (s *source) checkPinnerClass() (chains []int, err error) {
 		case hasName && strings.HasPrefix(m.path, "okhttp3."+pinnerClass):
 			return nil, s.fail(m.index, "%s under another name or in parts cannot be followed; write import okhttp3.%s and call it by this name", pinnerClass, pinnerClass)
 		case hasName:
-			return nil, s.fail(m.index, "%s is not OkHttp's here, and what it does is not known; import okhttp3.%s", pinnerClass, pinnerClass)
+			return nil, s.fail(m.index, "%s is not OkHttp's here, so what it does is unknown; import okhttp3.%s", pinnerClass, pinnerClass)
 		case m.name == "add" || m.name == "build":
-			return nil, s.fail(m.index, "what %s does is not known; import nothing of this name beside a %s", m.name, pinnerClass)
+			return nil, s.fail(m.index, "what %s does is unknown; import nothing of this name next to a %s", m.name, pinnerClass)
 		}
 	}
 	for _, i := range s.words["okhttp3"] {
 		if !s.sign(i+1, ".") && !s.sign(i-1, ".") && !s.word(i-1, "package") {
-			return nil, s.fail(i, "okhttp3 is something else than OkHttp's package here; give it another name")
+			return nil, s.fail(i, "okhttp3 is not OkHttp's package here; rename it")
 		}
 	}
 	for _, i := range s.words[pinnerClass] {
@@ -283,17 +283,17 @@ func (s *source) checkPinnerClass() (chains []int, err error) {
 		makes := s.sign(i+1, ".") && s.word(i+2, "Builder") && s.sign(i+3, "(")
 		switch {
 		case start == i && !known && (makes || s.isType(i)):
-			return nil, s.fail(i, "it is not certain whose %s this is: write import okhttp3.%s by name, since a class of the file's own package comes before import okhttp3.*", pinnerClass, pinnerClass)
+			return nil, s.fail(i, "it is not certain which %s this is: write import okhttp3.%s by name, since a class of the same package comes before import okhttp3.*", pinnerClass, pinnerClass)
 		case makes && s.java != s.word(start-1, "new"):
-			return nil, s.fail(i, "this is neither Kotlin nor Java, in which new makes a %s; %s", pinnerClass, onePinner)
+			return nil, s.fail(i, "this is neither Kotlin nor Java, where new makes a %s; %s", pinnerClass, onePinner)
 		case makes:
 			chains = append(chains, i+2)
 		case s.sign(i+1, ".") && s.word(i+2, "DEFAULT") && !s.sign(i+3, "("), !s.sign(i+1, ".") && s.isType(i):
 			// Nothing is pinned by it.
 		case s.sign(i+1, ".") && s.word(i+2, "Builder"):
-			return nil, s.fail(i+2, "a builder that is handed around cannot be followed; %s", onePinner)
+			return nil, s.fail(i+2, "a builder that is passed around cannot be followed; %s", onePinner)
 		default:
-			return nil, s.fail(i, "what is made of %s here cannot be followed; %s", pinnerClass, onePinner)
+			return nil, s.fail(i, "this use of %s cannot be followed; %s", pinnerClass, onePinner)
 		}
 	}
 	if len(chains) == 0 {
@@ -338,7 +338,7 @@ func (s *source) checkTricks() error {
 	}
 	for _, i := range slices.Concat(s.words["add"], s.words["build"]) {
 		if !s.java && s.sign(i-1, ".") && s.inFunctionHeader(i) {
-			return s.fail(i, "a function of one's own named %s may hide OkHttp's; %s", s.name(i), onePinner)
+			return s.fail(i, "a function of the file named %s may hide OkHttp's; %s", s.name(i), onePinner)
 		}
 	}
 	return nil

@@ -89,7 +89,7 @@ func (c *cursor) list(open, end string, item func() error) error {
 		}
 		if !c.at(0, end) {
 			if !c.at(0, ",") {
-				return c.fail("what stands here cannot be read: want texts, constants of this file, and + between them")
+				return c.fail("this cannot be read: want texts, constants of this file, and + between them")
 			}
 			c.next()
 		}
@@ -121,7 +121,7 @@ func (c *cursor) expression() (value, error) {
 			return value{texts: []located{{b.String(), start}}}, nil
 		}
 		if !c.java && c.parens == 0 && c.use < 0 && c.newline(c.i) {
-			return v, c.fail("in Kotlin a + at the beginning of a line joins nothing; write it at the end of the line before")
+			return v, c.fail("in Kotlin a + at the beginning of a line joins nothing; put it at the end of the line before")
 		}
 		c.next()
 		if v, err = c.operand(); err != nil {
@@ -147,21 +147,21 @@ func (c *cursor) operand() (value, error) {
 			err = c.expect(")")
 		}
 		if err == nil && v.kind != kindText {
-			err = errAt(c.data, t.at, "a list in parentheses is not followed; write it without them")
+			err = errAt(c.data, t.at, "a list in parentheses cannot be followed; remove them")
 		}
 		return v, err
 	case c.java && c.at(0, "{"):
 		return c.items("{", "}", kindArray)
 	case c.java && t.text == "new" && t.kind == tokenWord:
 		if c.ahead(1).text != "String" || !c.at(2, "[") || !c.at(3, "]") {
-			return value{}, c.fail("what is made here cannot be read: want texts")
+			return value{}, c.fail("this object cannot be read: want texts")
 		}
 		c.i += 4
 		return c.items("{", "}", kindArray)
 	case t.kind == tokenWord:
 		return c.reference()
 	}
-	return value{}, c.fail("what stands here cannot be read: want a text, or a constant of this file")
+	return value{}, c.fail("this cannot be read: want a text, or a constant of this file")
 }
 
 // text puts a literal together.
@@ -210,7 +210,7 @@ func (c *cursor) items(open, end string, kind valueKind) (value, error) {
 		switch {
 		case err != nil:
 		case spread != (item.kind == kindArray), item.kind == kindList:
-			err = errAt(c.data, at, "this is no list of texts; write them one after another")
+			err = errAt(c.data, at, "this is not a list of texts; write them one after another")
 		case len(v.texts) > maxList:
 			err = errAt(c.data, at, "the list has more than %d items", maxList)
 		}
@@ -299,7 +299,7 @@ func (c *cursor) constant(path []string, at, use int) (value, error) {
 // valueOf reads the value of a declaration once.
 func (c *cursor) valueOf(d *declaration, name string, at int) (value, error) {
 	if d.busy {
-		return value{}, errAt(c.data, at, "%s is declared by itself", name)
+		return value{}, errAt(c.data, at, "the value of %s depends on itself", name)
 	}
 	if d.done {
 		return d.value, d.err
@@ -310,11 +310,11 @@ func (c *cursor) valueOf(d *declaration, name string, at int) (value, error) {
 	switch {
 	case d.err != nil:
 	case !c.ends(inner.i) || c.source.sign(inner.i, ")"):
-		d.err = inner.fail("what stands here cannot be read, and so the value of %s cannot be known", name)
+		d.err = inner.fail("this cannot be read, and so the value of %s cannot be known", name)
 	case !c.java && c.hasAccessor(inner.i):
 		d.err = inner.fail("a property with a getter or setter may have another value than %s is declared with", name)
 	case d.value.kind != kindText && !c.isList(d):
-		d.err = errAt(c.data, c.source.tokens[d.at].at, "a list under two names is not followed; write its texts here")
+		d.err = errAt(c.data, c.source.tokens[d.at].at, "a list under two names cannot be followed; write its texts here")
 	case d.value.kind != kindText:
 		c.lists = append(c.lists, d)
 	}

@@ -82,7 +82,7 @@ func (v *plistValue) get(key string) (*plistValue, error) {
 	}
 	at := v.at(key, v.values[i])
 	if slices.Contains(v.keys[i+1:], key) {
-		return nil, at.errorf("the key is there twice")
+		return nil, at.errorf("the key occurs twice")
 	}
 	return at, nil
 }
@@ -102,7 +102,7 @@ func (v *plistValue) entries(each func(key string, value *plistValue) error) err
 	for i, key := range v.keys {
 		at := v.at(key, v.values[i])
 		if seen[key] {
-			return at.errorf("the key is there twice")
+			return at.errorf("the key occurs twice")
 		}
 		seen[key] = true
 		if err := each(key, at); err != nil {

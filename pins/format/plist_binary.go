@@ -37,7 +37,7 @@ func parseBinaryPlist(data []byte) (*plistValue, error) {
 	return v, nil
 }
 
-var errCut = errors.New("the file is cut short or damaged")
+var errCut = errors.New("the file is truncated or damaged")
 
 type plistBinary struct {
 	data                []byte
@@ -54,7 +54,7 @@ func (r *plistBinary) object(ref uint64, depth int) (*plistValue, error) {
 		return nil, fmt.Errorf("more than %d values", maxValues)
 	}
 	if depth > maxDepth {
-		return nil, fmt.Errorf("more than %d levels, or an object that contains itself", maxDepth)
+		return nil, fmt.Errorf("more than %d levels, or an object contains itself", maxDepth)
 	}
 	if ref >= r.count {
 		return nil, errCut

@@ -34,7 +34,7 @@ func (s *plistSearch) search(v *plistValue, path []string) error {
 		if belongs := s.belongs(key, path); belongs != "" {
 			at := *v
 			at.path = strings.Join(path, "/")
-			return at.at(key, value).errorf("the app ignores this here; it belongs in %s", belongs)
+			return at.at(key, value).errorf("apps ignore this here; it belongs in %s", belongs)
 		}
 		if err := s.search(value, append(path, key)); err != nil {
 			return err

@@ -120,13 +120,13 @@ func TestMalformedPropertyListsAreRefusedWithTheirPlace(t *testing.T) {
 		"none":                    {"<plist/>", "1:1: <plist> holds 0"},
 		"another root":            {"<dict/>", "1:1: the root element is <dict>"},
 		"a list":                  {"<plist>\n<array/></plist>", "2:1: the property list is an array"},
-		"another document type":   {"<!DOCTYPE html><plist><dict/></plist>", "1:1: a document type"},
-		"entities":                {`<!DOCTYPE plist [<!ENTITY a "b">]><plist><dict/></plist>`, "1:1: a document type"},
-		"deep":                    {"<plist>" + strings.Repeat("<array>", 1e5), "1:701: more than 100 elements"},
+		"another document type":   {"<!DOCTYPE html><plist><dict/></plist>", "1:1: unexpected document type"},
+		"entities":                {`<!DOCTYPE plist [<!ENTITY a "b">]><plist><dict/></plist>`, "1:1: unexpected document type"},
+		"deep":                    {"<plist>" + strings.Repeat("<array>", 1e5), "1:701: elements are nested more than 100"},
 		"broad":                   {"<plist><array>" + strings.Repeat("<true/>", maxValues+1), "more than 131072 values"},
 		"the older form":          {`{ NSAppTransportSecurity = { }; }`, "1:1: text outside"},
-		"a short binary one":      {"bplist00", "cut short"},
-		"a long key in a message": {"<plist><dict><key>NSPinnedDomains</key><dict><key>" + strings.Repeat("x", 1e6) + "</key><dict/></dict></dict></plist>", "no host name"},
+		"a short binary one":      {"bplist00", "truncated"},
+		"a long key in a message": {"<plist><dict><key>NSPinnedDomains</key><dict><key>" + strings.Repeat("x", 1e6) + "</key><dict/></dict></dict></plist>", "not a host name"},
 	} {
 		_, err := decodeIOS([]byte(c.doc))
 		wantError(t, err, c.want)

@@ -47,7 +47,7 @@ func (p *plistXML) each(within string, f func(xml.StartElement) error) error {
 			return nil
 		case xml.CharData:
 			if len(bytes.TrimSpace(t)) > 0 {
-				return p.pos.errorf("text in <%s>, outside of a <string> or <key>", within)
+				return p.pos.errorf("text in <%s>, outside a <string> or <key>", within)
 			}
 		case xml.StartElement:
 			if err := f(t.Copy()); err != nil {
@@ -112,7 +112,7 @@ func (p *plistXML) value(e xml.StartElement) (*plistValue, error) {
 		v.kind, v.yes = plistBool, tag == "true"
 		var text string
 		if text, err = p.text(tag); err == nil && strings.TrimSpace(text) != "" {
-			err = v.pos.errorf("<%s> with something in it", tag)
+			err = v.pos.errorf("<%s> is not empty", tag)
 		}
 	case "integer":
 		v.kind = plistInteger
@@ -120,14 +120,14 @@ func (p *plistXML) value(e xml.StartElement) (*plistValue, error) {
 		if text, err = p.text(tag); err == nil {
 			var n int64
 			if n, err = strconv.ParseInt(strings.TrimSpace(text), 0, 64); err != nil {
-				err = v.pos.errorf("%s is no integer", quote(text))
+				err = v.pos.errorf("%s is not an integer", quote(text))
 			}
 			v.yes = n != 0
 		}
 	case "real", "date", "data":
 		_, err = p.text(tag)
 	default:
-		err = v.pos.errorf("<%s> is no element of property lists", plain(brief(tag)))
+		err = v.pos.errorf("<%s> is not an element of property lists", plain(brief(tag)))
 	}
 	return v, err
 }

@@ -73,22 +73,22 @@ func checkHost(name string) error {
 	}
 	switch lower := strings.ToLower(name); {
 	case strings.Contains(name, "*"):
-		return fmt.Errorf("the name %s has a wildcard, which this format does not know: the client would pin nothing", quote(name))
+		return fmt.Errorf("the name %s has a wildcard, which this format does not support: the client would pin nothing", quote(name))
 	case pins.ValidHost(lower):
 		return fmt.Errorf("the name %s would never match: write %q", quote(name), lower)
 	case pins.ValidHost(strings.TrimSuffix(lower, ".")):
-		return fmt.Errorf("the name %s would never match: write it without the dot at its end", quote(name))
+		return fmt.Errorf("the name %s would never match: remove the dot at its end", quote(name))
 	}
 	if host, err := pins.ParseHost(name); err == nil {
 		return fmt.Errorf("the name %s would never match: write it in punycode, %q", quote(name), host)
 	}
-	return fmt.Errorf("%s is no host name; want one such as \"api.example.com\", without scheme, port or path", quote(name))
+	return fmt.Errorf("%s is not a host name; want one such as \"api.example.com\", without scheme, port or path", quote(name))
 }
 
 // barePin reads a pin in a format that has its base64 alone.
 func barePin(s string) (pins.Pin, error) {
 	if strings.HasPrefix(s, "sha256/") {
-		return pins.Pin{}, fmt.Errorf(`the pin %s: the base64 alone belongs here, without "sha256/"`, quote(s))
+		return pins.Pin{}, fmt.Errorf(`the pin %s: write the base64 alone, without "sha256/"`, quote(s))
 	}
 	p, err := pins.ParseAny("sha256/" + s)
 	if err != nil {
@@ -131,7 +131,7 @@ func parseDay(s string) (time.Time, error) {
 	return t, nil
 }
 
-func noDay(s string) error { return fmt.Errorf("%s is no date such as 2027-06-30", quote(s)) }
+func noDay(s string) error { return fmt.Errorf("%s is not a date such as 2027-06-30", quote(s)) }
 
 // parents yields the names above a host, the longest first.
 func parents(host string) iter.Seq[string] {

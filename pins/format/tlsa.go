@@ -86,7 +86,7 @@ func decodeTLSA(data []byte) (pins.Rules, error) {
 		return nil, err
 	}
 	if len(records) == 0 {
-		return nil, fmt.Errorf("no TLSA record is in the file")
+		return nil, fmt.Errorf("the file has no TLSA record")
 	}
 	var order []service
 	services := make(map[service]*keys)
@@ -179,7 +179,7 @@ func readTLSA(data []byte) ([]record, error) {
 			records = append(records, r)
 		case *dns.CNAME, *dns.DNAME:
 			if owner := rr.Header().Name; strings.HasPrefix(owner, "_") {
-				return nil, errAt(data, at, "the TLSA records of %s are elsewhere, and aliases are not followed; write them here", quote(owner))
+				return nil, errAt(data, at, "the TLSA records of %s are behind an alias, which is not followed; write them here", quote(owner))
 			}
 		}
 	}

@@ -119,7 +119,7 @@ func checkRegistry(name string, subdomains bool) error {
 	_, notAddress := netip.ParseAddr(name)
 	switch {
 	case notAddress == nil || !listed || !strings.Contains(name, "."):
-		return errors.New("TrustKit crashes at launch for a name that is under no public suffix, such as an address or an internal name")
+		return errors.New("TrustKit crashes at launch for a name without a public suffix, such as an address or an internal name")
 	case subdomains && suffix == name:
 		return errors.New("TrustKit crashes at launch for " + tskIncludesKey + " on a public suffix")
 	}
@@ -160,7 +160,7 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 			return err
 		}
 		if exclude && len(v.keys) > 1 {
-			return v.errorf("beside %s there may be no other key; TrustKit crashes at launch", tskExcludeKey)
+			return v.errorf("no other key is allowed next to %s; TrustKit crashes at launch", tskExcludeKey)
 		}
 		subdomains, err := tskBool(v, tskIncludesKey, false)
 		if err != nil {
@@ -185,7 +185,7 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 	}
 	err = domains.entries(func(name string, v *plistValue) error {
 		if r.exact[name].excluded && r.first("a"+name) == nil {
-			return v.errorf("no name above it includes subdomains, so there is nothing to exclude it from; TrustKit crashes at launch")
+			return v.errorf("no name above it includes subdomains, so it cannot be excluded from one; TrustKit crashes at launch")
 		}
 		return nil
 	})
@@ -218,7 +218,7 @@ func (d *tskDomain) read(v *plistValue) error {
 			return err
 		}
 		if d.expires, err = parseDay(date.text); err != nil {
-			return date.errorf("%w; TrustKit would silently take it for never", err)
+			return date.errorf("%w; TrustKit would silently ignore it", err)
 		}
 	}
 	hashes, err := v.get(tskHashesKey)
@@ -293,11 +293,11 @@ func (r *tskRules) Unpinned(host string, at time.Time) string {
 	for d := range r.find(host) {
 		switch {
 		case d.excluded:
-			return fmt.Sprintf("Its entry for %s takes it out of what is above (%s).", d.name, tskExcludeKey)
+			return fmt.Sprintf("Its entry for %s excludes it from the entries above (%s).", d.name, tskExcludeKey)
 		case len(d.requirements) == 0:
 			return fmt.Sprintf("Its entry for %s only reports (%s is false).", d.name, tskEnforceKey)
 		case !d.expires.IsZero() && at.After(d.expires):
-			return fmt.Sprintf("Its entry for %s expired on %s, and TrustKit pins nothing since.", d.name, d.expires.Format(time.DateOnly))
+			return fmt.Sprintf("Its entry for %s expired on %s, and TrustKit has pinned nothing since.", d.name, d.expires.Format(time.DateOnly))
 		}
 	}
 	for name := range parents(host) {

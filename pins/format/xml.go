@@ -43,14 +43,14 @@ func charset(label string, in io.Reader, utf16 bool) (io.Reader, error) {
 	switch label := strings.ToLower(label); label {
 	case "utf-16", "utf-16le", "utf-16be":
 		if !utf16 {
-			return nil, fmt.Errorf("the file declares %s and is not in it; save the file as UTF-8, and declare that", quote(label))
+			return nil, fmt.Errorf("the file declares %s but is in another encoding; save it as UTF-8 and declare that", quote(label))
 		}
 		return in, nil
 	case "us-ascii", "ascii":
 		last = 0x7f
 	case "iso-8859-1", "latin1":
 	default:
-		return nil, fmt.Errorf("the encoding %s is not read; save the file as UTF-8", quote(label))
+		return nil, fmt.Errorf("the encoding %s is not supported; save the file as UTF-8", quote(label))
 	}
 	data, err := io.ReadAll(in)
 	if err != nil {
@@ -59,7 +59,7 @@ func charset(label string, in io.Reader, utf16 bool) (io.Reader, error) {
 	text := make([]byte, 0, len(data))
 	for _, b := range data {
 		if b > last {
-			return nil, fmt.Errorf("the byte %#x is no character of %s, which the file declares as its encoding", b, quote(label))
+			return nil, fmt.Errorf("the byte %#x is not a character of %s, the declared encoding", b, quote(label))
 		}
 		text = utf8.AppendRune(text, rune(b)) // the bytes are numbers of Unicode
 	}
@@ -92,27 +92,27 @@ func (r *xmlReader) next() (xml.Token, error) {
 	switch t := tok.(type) {
 	case xml.StartElement:
 		if r.depth++; r.depth > maxDepth {
-			return nil, r.pos.errorf("more than %d elements within each other", maxDepth)
+			return nil, r.pos.errorf("elements are nested more than %d deep", maxDepth)
 		}
 		for i, a := range t.Attr {
 			if slices.ContainsFunc(t.Attr[:i], func(b xml.Attr) bool { return a.Name == b.Name }) {
-				return nil, r.pos.errorf("the attribute %s is there twice", quote(a.Name.Local))
+				return nil, r.pos.errorf("the attribute %s occurs twice", quote(a.Name.Local))
 			}
 		}
 	case xml.EndElement:
 		r.depth--
 	case xml.CharData:
 		if r.depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-			return nil, r.pos.errorf("text outside of all elements")
+			return nil, r.pos.errorf("text outside the root element")
 		}
 	case xml.ProcInst:
 		if t.Target == "xml" && begin != 0 {
-			return nil, r.pos.errorf("the XML declaration is not at the very beginning")
+			return nil, r.pos.errorf("the XML declaration is not at the beginning")
 		}
 	case xml.Directive:
 		words := strings.Fields(string(t))
 		if r.doctype == "" || len(words) < 2 || words[0] != "DOCTYPE" || words[1] != r.doctype || bytes.ContainsRune(t, '[') {
-			return nil, r.pos.errorf("a document type or another declaration, which this format does not have")
+			return nil, r.pos.errorf("unexpected document type or other declaration")
 		}
 	}
 	return tok, nil
