@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -105,4 +107,121 @@ func retiredByPerson(q querier, k *keyRow) (bool, error) {
 		return s, err
 	})
 	return pins.RetiredByPerson(last), err
+}
+
+// approvedFor returns the hosts for which a person or the configuration approved a
+// leaf key, and whether it is compromised.
+func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised bool, err error) {
+	keys, err := keysOf(q, pin)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, k := range keys {
+		compromised = compromised || k.State == pins.StateCompromised
+		if k.Role != pins.RoleLeaf || !k.State.Trusted() {
+			continue
+		}
+		hosts, err = patterns(q.query(sqlOtherGrants, k.seq, sourceRule))
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return hosts, compromised, nil
+}
+
+// vouch approves a certificate's key for the names that rules vouch for by it, and
+// by its others; and for no more. news says that its verdict is another, and found
+// that nothing was made of it before.
+func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
+	if c.Key.Pin.IsZero() {
+		return nil
+	}
+	var names []string
+	for _, p := range j.Grants {
+		names = append(names, p.String())
+	}
+	slices.Sort(names)
+	n, err := t.exec(sqlVouch, seq, list(names))
+	if err != nil || n == 0 && !news {
+		return err
+	}
+	// What nothing has proven to be in a log's tree gives and takes no trust.
+	var inTree bool
+	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil || !inTree {
+		return err
+	}
+	why := whyOf(c, j)
+	if !found || c.Verdict != ctwatch.Expected {
+		return t.syncVouched(c.Key.Pin, why)
+	}
+	// One that is expected from the start takes nothing away.
+	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
+	if err != nil {
+		return err
+	}
+	have, err := t.grantedByRule(k)
+	if err != nil {
+		return err
+	}
+	if may, err := rulesMayVouch(t, k.Pin, len(have) > 0); err != nil || !may {
+		return err
+	}
+	return t.grantByRule(k, pins.Without(j.Grants, have), why)
+}
+
+// grantedByRule returns what rules granted to a key. What they granted to one that has
+// been retired since means nothing.
+func (t *tx) grantedByRule(k keyRow) ([]pins.Pattern, error) {
+	if !k.State.Trusted() {
+		return nil, nil
+	}
+	return patterns(t.query(sqlGrants, k.seq, sourceRule))
+}
+
+// grantByRule approves a key for more hosts, by certificates that rules expect.
+func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
+	if len(hosts) == 0 {
+		return nil
+	}
+	known, err := keysOf(t, k.Pin)
+	if err != nil {
+		return err
+	}
+	may, err := mayApprove(t, k, known)
+	if err != nil || !may {
+		return err
+	}
+	return t.approveKey(&k, Approval{
+		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, maxWhy), source: sourceRule,
+	})
+}
+
+// syncVouched brings what a leaf key is approved for by its certificates in line
+// with what rules say of them.
+func (t *tx) syncVouched(pin pins.Pin, why string) error {
+	k, err := scanKey(t.queryRow(sqlKey, pin[:], string(pins.RoleLeaf)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	have, err := t.grantedByRule(k)
+	if err != nil {
+		return err
+	}
+	var want []pins.Pattern
+	may, err := rulesMayVouch(t, pin, len(have) > 0)
+	if err == nil && may {
+		want, err = patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.grantByRule(k, pins.Without(want, have), why); err != nil {
+		return err
+	}
+	if stale := pins.Without(have, want); len(stale) > 0 {
+		return t.withdrawPolicy(k, sourceRule, stale)
+	}
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -173,119 +172,96 @@ const (
 	sqlInTree = `SELECT EXISTS (SELECT 1 FROM sightings WHERE certificate = ? AND verified = 1)`
 )
 
-// approvedFor returns the hosts for which a person or the configuration approved a
-// leaf key, and whether it is compromised.
-func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised bool, err error) {
-	keys, err := keysOf(q, pin)
-	if err != nil {
-		return nil, false, err
+// SetVerdict notes a person's verdict on a certificate, and returns it. That a
+// certificate becomes unexpected is told in an event. What else vouches for its key
+// stays. It fails with ErrNotFound.
+func (db Certificates) SetVerdict(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
+	what := fmt.Sprintf("judging certificate %v", id)
+	switch verdict {
+	case ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed:
+	default:
+		return ctwatch.Certificate{}, fmt.Errorf("%s: there is no verdict %q", what, verdict)
 	}
-	for _, k := range keys {
-		compromised = compromised || k.State == pins.StateCompromised
-		if k.Role != pins.RoleLeaf || !k.State.Trusted() {
-			continue
-		}
-		hosts, err = patterns(q.query(sqlOtherGrants, k.seq, sourceRule))
-		if err != nil {
-			return nil, false, err
-		}
-	}
-	return hosts, compromised, nil
+	return db.judge(ctx, what, id, verdict, reasons, by, reason, nil)
 }
 
-// vouch approves a certificate's key for the names that rules vouch for by it, and
-// by its others; and for no more. news says that its verdict is another, and found
-// that nothing was made of it before.
-func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
-	if c.Key.Pin.IsZero() {
-		return nil
+// Authorize notes a person's verdict that a certificate should exist, and approves
+// its key: both, or neither. Who and why are those of the approval, which fails as
+// Approve does.
+func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a Approval) (ctwatch.Certificate, error) {
+	what := fmt.Sprintf("authorising certificate %v and its key %v", id, a.Pin)
+	if err := a.check(); err != nil {
+		return ctwatch.Certificate{}, fmt.Errorf("%s: %w", what, err)
 	}
-	var names []string
-	for _, p := range j.Grants {
-		names = append(names, p.String())
-	}
-	slices.Sort(names)
-	n, err := t.exec(sqlVouch, seq, list(names))
-	if err != nil || n == 0 && !news {
+	return db.judge(ctx, what, id, ctwatch.Expected, reasons, a.By, a.Reason, func(t *tx) error {
+		_, err := t.approve(a)
 		return err
-	}
-	// What nothing has proven to be in a log's tree gives and takes no trust.
-	var inTree bool
-	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil || !inTree {
-		return err
-	}
-	why := whyOf(c, j)
-	if !found || c.Verdict != ctwatch.Expected {
-		return t.syncVouched(c.Key.Pin, why)
-	}
-	// One that is expected from the start takes nothing away.
-	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
-	if err != nil {
-		return err
-	}
-	have, err := t.grantedByRule(k)
-	if err != nil {
-		return err
-	}
-	if may, err := rulesMayVouch(t, k.Pin, len(have) > 0); err != nil || !may {
-		return err
-	}
-	return t.grantByRule(k, pins.Without(j.Grants, have), why)
-}
-
-// grantedByRule returns what rules granted to a key. What they granted to one that has
-// been retired since means nothing.
-func (t *tx) grantedByRule(k keyRow) ([]pins.Pattern, error) {
-	if !k.State.Trusted() {
-		return nil, nil
-	}
-	return patterns(t.query(sqlGrants, k.seq, sourceRule))
-}
-
-// grantByRule approves a key for more hosts, by certificates that rules expect.
-func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
-	if len(hosts) == 0 {
-		return nil
-	}
-	known, err := keysOf(t, k.Pin)
-	if err != nil {
-		return err
-	}
-	may, err := mayApprove(t, k, known)
-	if err != nil || !may {
-		return err
-	}
-	return t.approveKey(&k, Approval{
-		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, maxWhy), source: sourceRule,
 	})
 }
 
-// syncVouched brings what a leaf key is approved for by its certificates in line
-// with what rules say of them.
-func (t *tx) syncVouched(pin pins.Pin, why string) error {
-	k, err := scanKey(t.queryRow(sqlKey, pin[:], string(pins.RoleLeaf)))
-	if errors.Is(err, sql.ErrNoRows) {
+// judge notes a verdict, and does what is to be done with it.
+func (db Certificates) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
+	var c ctwatch.Certificate
+	err := db.write(ctx, what, func(t *tx) error {
+		seq, known, err := certificateSeq(t, id)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return ErrNotFound
+		}
+		if c, err = loadCertificate(t, seq); err != nil {
+			return err
+		}
+		before := c.Verdict
+		if err := t.setByPerson(seq, &c, verdict, textList(reasons), by, reason); err != nil {
+			return err
+		}
+		if with != nil {
+			if err := with(t); err != nil {
+				return err
+			}
+		}
+		// Others of its key may be judged by what this person said.
+		if err := t.reassess(c.Key.Pin); err != nil {
+			return err
+		}
+		return t.cleared(before, &c)
+	})
+	return c, err
+}
+
+// setByPerson notes a person's verdict, with what follows from it.
+func (t *tx) setByPerson(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, reasons []string, by, reason string) error {
+	past, err := t.pastOf(c.ID)
+	if err != nil {
+		return err
+	}
+	before := c.Verdict
+	change := ctwatch.ApplyPerson(c, verdict, reasons, past)
+	if !change.Verdict {
 		return nil
-	} else if err != nil {
+	}
+	if err := t.setVerdict(seq, c, verdict, reasons, c.Issuer.CAA); err != nil {
 		return err
 	}
-	have, err := t.grantedByRule(k)
+	if change.DropGrants {
+		if _, err := t.exec(sqlVouch, seq, list(nil)); err != nil {
+			return err
+		}
+	}
+	if err := t.recordVerdict(c, pins.Person, by, reason); err != nil {
+		return err
+	}
+	if err := t.syncVouched(c.Key.Pin, reason); err != nil {
+		return err
+	}
+	if !change.Event {
+		return nil
+	}
+	e, err := withTrustedKey(t, ctwatch.VerdictEvent(*c, before, text(reason), text(by), past, t.now))
 	if err != nil {
 		return err
 	}
-	var want []pins.Pattern
-	may, err := rulesMayVouch(t, pin, len(have) > 0)
-	if err == nil && may {
-		want, err = patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
-	}
-	if err != nil {
-		return err
-	}
-	if err := t.grantByRule(k, pins.Without(want, have), why); err != nil {
-		return err
-	}
-	if stale := pins.Without(have, want); len(stale) > 0 {
-		return t.withdrawPolicy(k, sourceRule, stale)
-	}
-	return nil
+	return t.event(e)
 }
