@@ -8,8 +8,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// AddPrecert adds the precertificate of what a CA issued, and returns the log's
-// SCT (RFC 6962 §3.2) and the index. Adding it again makes another entry.
+// AddPrecert adds a precertificate, and returns the log's SCT (RFC 6962 §3.2) and the index.
+// Adding it again makes another entry.
 func (l *Log) AddPrecert(i *Issued) (sct []byte, index uint64, err error) {
 	known := i.truth()
 	known.Kind = ctwatch.Precertificate
@@ -17,8 +17,8 @@ func (l *Log) AddPrecert(i *Issued) (sct []byte, index uint64, err error) {
 	return l.add(e, &i.IssuerKeyHash, i.TBS, known)
 }
 
-// AddFinal adds a final certificate, one that i.Final returned, and returns the
-// log's SCT and the index.
+// AddFinal adds a final certificate that i.Final returned, and returns the log's SCT and the
+// index.
 func (l *Log) AddFinal(i *Issued, cert []byte) (sct []byte, index uint64, err error) {
 	if len(cert) == 0 {
 		return nil, 0, errors.New("adding a final certificate: it is empty")
@@ -28,8 +28,8 @@ func (l *Log) AddFinal(i *Issued, cert []byte) (sct []byte, index uint64, err er
 	return l.add(Entry{Chain: i.Chain}, nil, cert, known)
 }
 
-// AddRaw adds an entry of any bytes at all and returns its index: for entries
-// that no CA would make. The tree is honest about it.
+// AddRaw adds an entry of any bytes and returns its index: for entries that no CA would make.
+// The tree contains it as it is.
 func (l *Log) AddRaw(e Entry) (index uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,7 +38,7 @@ func (l *Log) AddRaw(e Entry) (index uint64, err error) {
 	return index, l.appendLocked(&single{e, known}, leafHash(e), e.Chain)
 }
 
-// add puts an entry, complete but for its leaf, at the end of the log.
+// add appends an entry that is complete except for its leaf.
 func (l *Log) add(e Entry, issuerKeyHash *[32]byte, der []byte, known Truth) (sct []byte, index uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +53,7 @@ func (l *Log) add(e Entry, issuerKeyHash *[32]byte, der []byte, known Truth) (sc
 	return sct, known.Index, l.appendLocked(&single{e, known}, leafHash(e), e.Chain)
 }
 
-// extensions are the CtExtensions of the entry at an index.
+// extensions returns the CtExtensions of the entry at an index.
 func (l *Log) extensions(index uint64) []byte {
 	if l.opt.Kind == ctwatch.KindStatic {
 		return LeafIndex(index)
@@ -76,8 +76,8 @@ func (l *Log) appendLocked(r record, leaf ctwatch.Hash, chain [][]byte) error {
 	return nil
 }
 
-// Truth returns what was ever added, published or not, in the order of the log.
-// Fillers are rendered for it, which takes about 10 µs each.
+// Truth returns all that was added, published or not, in the order of the log. It renders
+// fillers, which takes about 10 µs each.
 func (l *Log) Truth() ([]Truth, error) {
 	l.mu.RLock()
 	records := slices.Clip(l.records)

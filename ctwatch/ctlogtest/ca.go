@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// CAOptions say what a CA is like. The zero value is a CA with ECDSA P-256 keys.
+// CAOptions configure a CA. The zero value is a CA with ECDSA P-256 keys.
 type CAOptions struct {
-	Name string // organisation in its certificates; default "ctlogtest"
+	Name string // organization in its certificates; default "ctlogtest"
 	RSA  bool   // RSA 2048 instead of ECDSA P-256
-	// PrecertSigner makes a precertificate signing certificate issue the
-	// precertificates (RFC 6962 §3.1) in the intermediate's place.
+	// PrecertSigner makes a precertificate signing certificate issue the precertificates
+	// (RFC 6962 §3.1) instead of the intermediate.
 	PrecertSigner bool
-	// Seed makes keys and serial numbers the same each time; not RSA keys. For all
-	// bytes to be the same, Now must be as well.
+	// Seed makes keys, except RSA keys, and serial numbers the same each time. For all bytes
+	// to be the same, Now must be, too.
 	Seed string
 	Now  func() time.Time // default time.Now
 }
@@ -32,15 +32,15 @@ type CAOptions struct {
 // A CA issues certificates from an intermediate below a root. Its methods may be
 // called concurrently.
 type CA struct {
-	// Root, Intermediate and PrecertSigner are its certificates in DER; the last
-	// is nil if there is none.
+	// Root, Intermediate and PrecertSigner are the CA's certificates in DER; PrecertSigner is
+	// optional.
 	Root, Intermediate, PrecertSigner []byte
 
 	opt                 CAOptions
 	issuer, precertSign authority
 
 	mu     sync.Mutex
-	issued uint64 // certificates, of which serial numbers are made
+	issued uint64 // certificates, for serial numbers
 }
 
 // An authority is a certificate that signs others, and its key.
@@ -50,7 +50,7 @@ type authority struct {
 	algorithm []byte // AlgorithmIdentifier of its signatures
 }
 
-// NewCA makes a root, an intermediate, and what else the options ask for.
+// NewCA returns a CA with a root, an intermediate, and what else the options say.
 func NewCA(opt CAOptions) (*CA, error) {
 	opt.Name = cmp.Or(opt.Name, "ctlogtest")
 	if opt.Now == nil {
@@ -76,8 +76,7 @@ func NewCA(opt CAOptions) (*CA, error) {
 	return ca, nil
 }
 
-// authority makes one certificate of the CA's own, signed by its parent, or by
-// itself if that is nil.
+// authority makes a certificate of the CA, signed by its parent, or by itself if that is nil.
 func (ca *CA) authority(name string, serial int64, parent *authority, usage []asn1.ObjectIdentifier) (a authority, err error) {
 	if a.key, err = ca.newKey(name); err != nil {
 		return a, err

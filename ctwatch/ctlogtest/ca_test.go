@@ -37,7 +37,9 @@ func issuerKeyOf(t *testing.T, der []byte) [32]byte {
 	return sha256.Sum256(c.RawSubjectPublicKeyInfo)
 }
 
-func TestPrecertificateAndCertificateHaveOneIdentity(t *testing.T) {
+// A precertificate and its final certificate have one identity, with either kind of key
+// and signer.
+func TestPrecertHasIdentityOfFinal(t *testing.T) {
 	for name, opt := range map[string]CAOptions{
 		"intermediate":          {},
 		"RSA":                   {RSA: true},
@@ -102,7 +104,8 @@ func verifyChain(t *testing.T, ca *CA, der []byte) {
 	}
 }
 
-func TestRenewalKeepsTheKeyAndNothingElse(t *testing.T) {
+// A renewal with the same key shares nothing else with the first certificate.
+func TestRenewalKeepsKey(t *testing.T) {
 	ca := newCA(t, CAOptions{})
 	first := issue(t, ca, "example.com")
 	second, err := ca.Issue(Request{Names: []string{"example.com"}, Key: first.Key})
@@ -118,7 +121,8 @@ func TestRenewalKeepsTheKeyAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestRequestIsFollowedToTheByte(t *testing.T) {
+// A certificate has exactly what the request says.
+func TestIssueFollowsRequest(t *testing.T) {
 	ca := newCA(t, CAOptions{})
 	from, to := time.Date(2049, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)
 	hostile := "a\x00b\n<!channel>.example.com"
@@ -141,7 +145,8 @@ func TestRequestIsFollowedToTheByte(t *testing.T) {
 	}
 }
 
-func TestSeededCAIssuesTheSameBytes(t *testing.T) {
+// A seeded CA issues the same bytes each time.
+func TestSeededCA(t *testing.T) {
 	opt := CAOptions{Seed: "demo", Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
 	a, b := issue(t, newCA(t, opt), "example.com"), issue(t, newCA(t, opt), "example.com")
 	if !bytes.Equal(a.Precert, b.Precert) || !bytes.Equal(a.Issuer, b.Issuer) {

@@ -23,13 +23,12 @@ var (
 	oidCTSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 4}
 )
 
-// A tbs is a TBSCertificate (RFC 5280 §4.1) in pieces, each in DER. crypto/x509
-// has no way to make two certificates that differ in one extension and nothing
-// else, nor any that are not quite right; this has.
+// A tbs is a TBSCertificate (RFC 5280 §4.1) in parts, each in DER. Unlike crypto/x509, it can
+// make two certificates that differ only in one extension, and invalid ones.
 type tbs struct {
 	serial, algorithm, issuer, validity, subject, spki []byte
 	extensions                                         [][]byte
-	// place is the index among the extensions where poison or SCT list go.
+	// place is the index of the poison or SCT list among the extensions.
 	place int
 	// encode changes the encoding; nil leaves it as it is.
 	encode func(tbs []byte) ([]byte, error)
@@ -43,7 +42,7 @@ func (t *tbs) marshal(more []byte) []byte {
 		der(0xa3, der(0x30, extensions...)))
 }
 
-// encoded is marshal in the encoding that was asked for.
+// encoded is marshal in the requested encoding.
 func (t *tbs) encoded(more []byte) ([]byte, error) {
 	if t.encode == nil {
 		return t.marshal(more), nil
@@ -51,12 +50,12 @@ func (t *tbs) encoded(more []byte) ([]byte, error) {
 	return t.encode(t.marshal(more))
 }
 
-// seal puts a TBSCertificate and its signature together.
+// seal joins a TBSCertificate and its signature.
 func seal(tbs, algorithm, signature []byte) []byte {
 	return der(0x30, tbs, algorithm, der(0x03, []byte{0}, signature))
 }
 
-// der encodes one element: its tag, the length of its contents, and them.
+// der encodes one element: its tag, the length of its contents, and the contents.
 func der(tag byte, contents ...[]byte) []byte {
 	n := 0
 	for _, c := range contents {
@@ -72,7 +71,7 @@ func der(tag byte, contents ...[]byte) []byte {
 		out = append(out, 0x82, byte(n>>8), byte(n))
 	default:
 		out = append(out, 0x84, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-		if n < 1<<24 { // DER wants the shortest form
+		if n < 1<<24 { // DER requires the shortest form
 			out = append(out[:1], 0x83, byte(n>>16), byte(n>>8), byte(n))
 		}
 	}
@@ -106,7 +105,7 @@ func validity(notBefore, notAfter time.Time) ([]byte, error) {
 	return v, nil
 }
 
-// commonName encodes a Name of nothing but a common name; "" is an empty Name.
+// commonName encodes a Name that has only a common name; "" is an empty Name.
 func commonName(cn string) []byte {
 	if cn == "" {
 		return der(0x30)
@@ -130,10 +129,10 @@ func algorithmOf(key crypto.Signer) ([]byte, error) {
 	return asn1.Marshal(id)
 }
 
-// errDER is all that is said of a certificate that cannot be taken apart.
+// errDER means that a certificate cannot be parsed.
 var errDER = errors.New("not a version 3 certificate in DER")
 
-// A parsed certificate is one in as many pieces as a log needs.
+// A parsed certificate is one in the parts that a log needs.
 type parsed struct {
 	head       []byte // of the TBSCertificate, up to the extensions
 	spki       []byte
@@ -141,7 +140,7 @@ type parsed struct {
 	ids        []asn1.ObjectIdentifier
 }
 
-// parse takes a certificate apart.
+// parse parses a certificate.
 func parse(der []byte) (*parsed, error) {
 	in := cryptobyte.String(der)
 	var cert, body, skip, spki cryptobyte.String

@@ -11,16 +11,14 @@ import (
 	"ctwatch/pins"
 )
 
-// An Entry is one entry of a log: what is hashed into the tree, and what is
-// served beside it.
+// An Entry is one entry of a log: what is hashed into the tree, and what is served with it.
 type Entry struct {
-	// Header is the version and the leaf type of the MerkleTreeLeaf; {0, 0} is the
-	// only one defined (RFC 6962 §3.4). A static log has no place to show another.
+	// Header is the version and the leaf type of the MerkleTreeLeaf; only {0, 0} is defined
+	// (RFC 6962 §3.4). A static log cannot serve another one.
 	Header [2]byte
 	Leaf   []byte // the TimestampedEntry, see Timestamped
 
-	// Precert is the precertificate as submitted; nil in the entry of a final
-	// certificate.
+	// Precert is the precertificate as submitted; nil for a final certificate.
 	Precert []byte
 	// Chain is the rest of the submitted chain, issuer first, root last.
 	Chain [][]byte
@@ -31,10 +29,9 @@ func (e Entry) MerkleLeaf() []byte {
 	return append(e.Header[:], e.Leaf...)
 }
 
-// Timestamped encodes a TimestampedEntry (RFC 6962 §3.4). With an issuer key hash
-// der is the TBSCertificate of a precertificate entry, without one it is a final
-// certificate. A static log wants LeafIndex as the extensions, an RFC 6962 log
-// none.
+// Timestamped encodes a TimestampedEntry (RFC 6962 §3.4). With an issuer key hash der is the
+// TBSCertificate of a precertificate entry, without one it is a final certificate. The
+// extensions are LeafIndex for a static log, and nil for an RFC 6962 log.
 func Timestamped(at time.Time, issuerKeyHash *[32]byte, der, extensions []byte) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, len(der)+64))
 	b.AddUint64(uint64(at.UnixMilli()))
@@ -49,7 +46,7 @@ func Timestamped(at time.Time, issuerKeyHash *[32]byte, der, extensions []byte) 
 	return b.Bytes()
 }
 
-// LeafIndex encodes the extensions that name an entry's place in a static log
+// LeafIndex encodes the extensions with an entry's index in a static log
 // (c2sp.org/static-ct-api, SCT Extension).
 func LeafIndex(index uint64) []byte {
 	ext := []byte{0 /* leaf_index */, 0, 5}
@@ -93,25 +90,24 @@ func bytesOf(p []byte) cryptobyte.BuilderContinuation {
 type Truth struct {
 	Index     uint64
 	Timestamp time.Time
-	// Kind is empty for an entry added with AddRaw, of which the log knows nothing
-	// but its place.
+	// Kind is empty for an entry added with AddRaw, of which only the index is known.
 	Kind ctwatch.SightingKind
 	ID   ctwatch.Hash // SHA-256 of the TBSCertificate without poison and SCT list
-	// Names are the DNS names as issued, and the common name if it is none of
-	// them; IPs are the addresses. Both in the order of the certificate.
+	// Names are the DNS names as issued, and the common name if it is another; IPs are the
+	// addresses. Both are in the order of the certificate.
 	Names, IPs         []string
 	LeafPin, IssuerPin pins.Pin
 	Filler             bool // added by Fill
 }
 
-// A record is an entry as the log keeps it. One record may stand for many
-// entries, which is how fillers cost next to no memory.
+// A record is an entry as the log stores it. One record may be many entries, so that fillers
+// take almost no memory.
 type record interface {
 	entry(index uint64) (Entry, error)
 	truth(index uint64) (Truth, error)
 }
 
-// A single is a record of one entry, kept as bytes.
+// A single is a record of one entry, stored as bytes.
 type single struct {
 	Entry
 	known Truth

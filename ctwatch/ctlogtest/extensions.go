@@ -9,12 +9,12 @@ import (
 	tag "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// authorityKeyID encodes the extension that names the issuer's key.
+// authorityKeyID encodes the extension that identifies the issuer's key.
 func authorityKeyID(id []byte) ([]byte, error) {
 	return extension(asn1.ObjectIdentifier{2, 5, 29, 35}, false, der(0x30, der(0x80, id)))
 }
 
-// leafExtensions returns the extensions that leaves have today, but for the SAN.
+// leafExtensions returns the extensions that leaves have today, except the SAN.
 func leafExtensions(issuerKeyID, spki []byte) (out [][]byte, err error) {
 	keyID := sha256.Sum256(spki)
 	caIssuers := []byte("\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02")

@@ -10,9 +10,9 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// This file holds the faults of how a log answers: status, time, and bodies.
+// Faults in how a log answers: status, time, and bodies.
 
-// Status answers with a status, and a Retry-After if that is not zero.
+// Status answers with a status, and with Retry-After if that is not zero.
 func Status(code int, retryAfter time.Duration) Fault {
 	return Wrap("status "+strconv.Itoa(code), func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -24,7 +24,7 @@ func Status(code int, retryAfter time.Duration) Fault {
 	})
 }
 
-// Redirect sends the reader to another place.
+// Redirect redirects the reader.
 func Redirect(url string) Fault {
 	return Wrap("redirect", func(http.Handler) http.Handler {
 		return http.RedirectHandler(url, http.StatusFound)
@@ -38,8 +38,8 @@ func IssuerMissing() Fault {
 	return f
 }
 
-// MissingTile answers 404 for a tile, full and partial, which the log ought to
-// have: of a level of hash tiles, or of DataTile.
+// MissingTile answers 404 for a tile, full and partial, that the log should have: of a level
+// of hash tiles, or of DataTile.
 func MissingTile(level int, n int64) Fault {
 	f := Status(http.StatusNotFound, 0).When(func(r *http.Request) bool {
 		t, err := parseTile(r.URL.Path)
@@ -49,8 +49,8 @@ func MissingTile(level int, n int64) Fault {
 	return f
 }
 
-// Hang does not answer until release is closed, and then does; or until the
-// reader has had enough. A nil release is never closed.
+// Hang does not answer until release is closed or the reader cancels. A nil release is never
+// closed.
 func Hang(release <-chan struct{}) Fault {
 	return Wrap("hang", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,11 +64,11 @@ func Hang(release <-chan struct{}) Fault {
 	})
 }
 
-// abort ends the connection: a handler that just returns has answered 200. This
-// panic is how net/http wants to be told; it recovers from it.
+// abort ends the connection: a handler that returns has answered 200. net/http recovers from
+// this panic.
 func abort() { panic(http.ErrAbortHandler) }
 
-// SlowBy answers only after a time.
+// SlowBy answers after a delay.
 func SlowBy(d time.Duration) Fault {
 	return Wrap("slow", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +84,7 @@ func SlowBy(d time.Duration) Fault {
 	})
 }
 
-// LatencyEvery answers each nth request only after a time.
+// LatencyEvery answers each nth request after a delay.
 func LatencyEvery(n int, d time.Duration) Fault { return SlowBy(d).Every(n) }
 
 // TruncatedBody ends the connection in the middle of the body.
@@ -95,7 +95,7 @@ func TruncatedBody() Fault {
 	})
 }
 
-// HalfBody serves the first half of the body as if it were all.
+// HalfBody serves the first half of the body as if it were complete.
 func HalfBody() Fault {
 	return body("half body", func(w http.ResponseWriter, _ *http.Request, b []byte) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)/2))
@@ -103,7 +103,7 @@ func HalfBody() Fault {
 	})
 }
 
-// EndlessBody serves the first half of the body and never comes to an end.
+// EndlessBody serves the first half of the body and does not end.
 func EndlessBody() Fault {
 	return body("endless body", func(w http.ResponseWriter, r *http.Request, b []byte) {
 		w.Header().Del("Content-Length")
@@ -114,7 +114,7 @@ func EndlessBody() Fault {
 	})
 }
 
-// GzipBomb serves zeros without end, compressed.
+// GzipBomb serves an endless stream of zeros, compressed.
 func GzipBomb() Fault {
 	return body("gzip bomb", func(w http.ResponseWriter, r *http.Request, _ []byte) {
 		w.Header().Del("Content-Length")
@@ -127,8 +127,7 @@ func GzipBomb() Fault {
 	})
 }
 
-// GarbageBody serves a page of HTML with status 200, as front ends do when what is
-// behind them is down.
+// GarbageBody serves a page of HTML with status 200, as front ends do when the log is down.
 func GarbageBody() Fault {
 	const page = "<!DOCTYPE html>\n<html><head><title>We'll be right back</title></head><body>Maintenance.</body></html>\n"
 	return body("garbage body", func(w http.ResponseWriter, _ *http.Request, _ []byte) {
@@ -137,8 +136,7 @@ func GarbageBody() Fault {
 	})
 }
 
-// body makes a fault of what becomes of the body of a reply with status 200; other
-// replies pass as they are.
+// body returns a fault that changes the body of replies with status 200.
 func body(name string, spoil func(w http.ResponseWriter, r *http.Request, body []byte)) Fault {
 	return Wrap(name, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -155,8 +153,8 @@ func body(name string, spoil func(w http.ResponseWriter, r *http.Request, body [
 	})
 }
 
-// A recorder keeps a reply. (The one of httptest would bring a flag into every
-// program that uses this package.)
+// A recorder stores a reply. (That of httptest would add a flag to every program that uses
+// this package.)
 type recorder struct {
 	header http.Header
 	code   int

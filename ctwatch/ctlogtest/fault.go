@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// A Fault is one way for a log to misbehave. Make one with a function of this
-// package (Status, Fork, …), or with Wrap or Alter; narrow it down with On, When,
-// Every and Times; and give it to SetFault.
+// A Fault is one way for a log to misbehave. Make one with a function of this package (Status,
+// Fork, …), or with Wrap or Alter; limit it with On, When, Every and Times; and pass it to
+// SetFault.
 //
 //	log.SetFault(ctlogtest.Status(429, 0).On(ctlogtest.Entries).Every(3))
 type Fault struct {
@@ -19,18 +19,18 @@ type Fault struct {
 
 	classes Class
 	when    func(*http.Request) bool // nil: always
-	every   int                      // each so-manieth request; 0: each
+	every   int                      // each nth request; 0: each
 	times   int                      // 0: until it is removed
 }
 
-// Wrap makes a fault of the way in which requests are answered: next is the answer
-// without the fault. It concerns all requests unless On says otherwise.
+// Wrap returns a fault in how requests are answered: next is the answer without the fault. It
+// applies to all requests unless On limits it.
 func Wrap(name string, wrap func(next http.Handler) http.Handler) Fault {
 	return Fault{Name: name, wrap: wrap, classes: All}
 }
 
-// Alter makes a fault of what requests are answered from. It concerns all requests
-// unless On says otherwise.
+// Alter returns a fault in what requests are answered from. It applies to all requests unless
+// On limits it.
 func Alter(name string, alter func(*View) error) Fault {
 	return Fault{Name: name, alter: alter, classes: All}
 }
@@ -47,21 +47,20 @@ func (f Fault) When(ok func(*http.Request) bool) Fault {
 	return f
 }
 
-// Every limits the fault to each nth of the requests that it concerns.
+// Every limits the fault to each nth request of those that match.
 func (f Fault) Every(n int) Fault {
 	f.every = n
 	return f
 }
 
-// Times ends the fault when it has struck n times.
+// Times ends the fault after n requests.
 func (f Fault) Times(n int) Fault {
 	f.times = n
 	return f
 }
 
-// SetFault makes the log misbehave from the next request on, besides the faults
-// that it has. Faults strike in the order in which they were set; of those that
-// Wrap, the last is the outermost.
+// SetFault adds a fault from the next request on. Faults apply in the order in which they were
+// set; of those made with Wrap, the last is the outermost.
 func (l *Log) SetFault(f Fault) (remove func()) {
 	a := &armed{Fault: f}
 	l.faults.mu.Lock()
@@ -70,8 +69,7 @@ func (l *Log) SetFault(f Fault) (remove func()) {
 	return func() { l.faults.remove(a) }
 }
 
-// ClearFaults makes the log honest again. Requests that are under way are not
-// affected.
+// ClearFaults removes all faults. Requests under way are not affected.
 func (l *Log) ClearFaults() {
 	l.faults.mu.Lock()
 	defer l.faults.mu.Unlock()
@@ -95,7 +93,7 @@ func (fs *faults) remove(a *armed) {
 	fs.list = slices.DeleteFunc(fs.list, func(b *armed) bool { return a == b })
 }
 
-// of returns the faults that strike a request, and counts it.
+// of returns the faults that apply to a request, and counts it.
 func (fs *faults) of(class Class, r *http.Request) []Fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

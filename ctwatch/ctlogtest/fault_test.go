@@ -34,6 +34,7 @@ func filled(t *testing.T, kind ctwatch.LogKind, n int) *Log {
 	return l
 }
 
+// Each fault of tree heads does what its name says.
 func TestFaultsOfTreeHeads(t *testing.T) {
 	l := filled(t, kindRFC, 10)
 	old, err := l.Head()
@@ -80,7 +81,8 @@ func TestFaultsOfTreeHeads(t *testing.T) {
 	}
 }
 
-func TestStaticTreeHeadsLieInTheSameWays(t *testing.T) {
+// The faults of tree heads work for static logs, too.
+func TestFaultsOfCheckpoints(t *testing.T) {
 	l := filled(t, kindStatic, 20)
 	honest, err := l.Head()
 	must(t, err)
@@ -105,7 +107,8 @@ func TestStaticTreeHeadsLieInTheSameWays(t *testing.T) {
 	}
 }
 
-func TestForkIsATreeOfItsOwn(t *testing.T) {
+// A fork is a consistent tree that differs from the first one.
+func TestFork(t *testing.T) {
 	l := filled(t, kindRFC, 20)
 	before := sth(t, l)
 	remove := l.SetFault(Fork(7, nil))
@@ -139,7 +142,8 @@ func TestForkIsATreeOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestForkOfAStaticLogHasTilesOfItsOwn(t *testing.T) {
+// The tiles of a fork are consistent with its tree.
+func TestForkOfStaticLog(t *testing.T) {
 	l := filled(t, kindStatic, 300)
 	before := checkpoint(t, l)
 	l.SetFault(Fork(290, nil))
@@ -157,7 +161,8 @@ func TestForkOfAStaticLogHasTilesOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAlteredEntryIsNotInTheTree(t *testing.T) {
+// An altered entry is not in the tree.
+func TestAlterEntry(t *testing.T) {
 	t.Run("rfc6962", func(t *testing.T) {
 		l := filled(t, kindRFC, 20)
 		honest := allEntries(t, l, 20)
@@ -204,6 +209,7 @@ func TestAlteredEntryIsNotInTheTree(t *testing.T) {
 	})
 }
 
+// Each fault of get-entries does what its name says.
 func TestFaultsOfEntries(t *testing.T) {
 	const rfc, static = "ct/v1/get-entries?start=10&end=19", "tile/data/000.p/30"
 	for _, tt := range []struct {
@@ -242,6 +248,7 @@ func TestFaultsOfEntries(t *testing.T) {
 	}
 }
 
+// Data tiles are compressed as the faults say.
 func TestFaultsOfCompression(t *testing.T) {
 	l := start(t, Options{Kind: kindStatic, Gzip: true, AutoPublish: true})
 	must(t, l.Fill(20))
@@ -261,6 +268,7 @@ func TestFaultsOfCompression(t *testing.T) {
 	}
 }
 
+// Each fault of tiles does what its name says.
 func TestFaultsOfTiles(t *testing.T) {
 	l := start(t, Options{Kind: kindStatic})
 	must(t, l.Fill(100))
@@ -303,6 +311,7 @@ func (l *Log) issuerPaths() (out []string) {
 	return out
 }
 
+// Status sends Retry-After.
 func TestStatusCarriesRetryAfter(t *testing.T) {
 	l := filled(t, kindRFC, 5)
 	l.SetFault(Status(429, 90*time.Second).On(Entries))
@@ -319,7 +328,8 @@ func TestStatusCarriesRetryAfter(t *testing.T) {
 	}
 }
 
-func TestFaultsStrikeWhomTheyShould(t *testing.T) {
+// On, When, Every and Times limit a fault.
+func TestFaultConditions(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault Fault
@@ -348,7 +358,8 @@ func TestFaultsStrikeWhomTheyShould(t *testing.T) {
 	}
 }
 
-func TestFaultsAddUp(t *testing.T) {
+// Several faults apply together.
+func TestSeveralFaults(t *testing.T) {
 	l := filled(t, kindRFC, 30)
 	l.SetFault(Fork(3, nil))
 	l.SetFault(Rollback(10))
@@ -358,7 +369,8 @@ func TestFaultsAddUp(t *testing.T) {
 	}
 }
 
-func TestHangEndsWhenItIsReleased(t *testing.T) {
+// Hang ends when it is released.
+func TestHangRelease(t *testing.T) {
 	l := filled(t, kindRFC, 1)
 	release := make(chan struct{})
 	l.SetFault(Hang(release))
@@ -373,6 +385,7 @@ func TestHangEndsWhenItIsReleased(t *testing.T) {
 	sth(t, l)
 }
 
+// Stopping a log ends the requests that hang.
 func TestStopEndsHangingRequests(t *testing.T) {
 	l, err := New(Options{})
 	must(t, err)
@@ -395,7 +408,8 @@ func TestStopEndsHangingRequests(t *testing.T) {
 	}
 }
 
-func TestSlownessDelays(t *testing.T) {
+// SlowBy and LatencyEvery delay replies.
+func TestSlowBy(t *testing.T) {
 	l := filled(t, kindRFC, 1)
 	l.SetFault(LatencyEvery(2, 100*time.Millisecond))
 	for i, slow := range []bool{false, true} {
@@ -407,6 +421,7 @@ func TestSlownessDelays(t *testing.T) {
 	}
 }
 
+// Each fault of bodies does what its name says.
 func TestFaultsOfBodies(t *testing.T) {
 	l := filled(t, kindRFC, 20)
 	const path = "ct/v1/get-entries?start=0&end=19"
@@ -462,7 +477,8 @@ func TestFaultsOfBodies(t *testing.T) {
 	})
 }
 
-func TestLogIsSafeForConcurrentUse(t *testing.T) {
+// A log may be used concurrently.
+func TestConcurrentUse(t *testing.T) {
 	l := filled(t, kindStatic, 200)
 	done := make(chan struct{})
 	go func() {

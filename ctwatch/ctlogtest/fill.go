@@ -12,14 +12,14 @@ import (
 	"ctwatch/pins"
 )
 
-// finalEvery is the share of fillers that are final certificates; the others are
-// precertificates, of which real logs hold more.
+// finalEvery makes one in so many fillers a final certificate. The others are precertificates,
+// of which real logs have more.
 const finalEvery = 8
 
-// Fill adds n entries for names that nobody watches, or those of
-// Options.FillNames: about 1.6 kB each without the chain, all different, and such
-// that crypto/x509 reads them. They are cheap, at about 10 µs each: only hashes are
-// kept, the entries are rendered when asked for, and nobody signed them.
+// Fill adds n entries for names that no one watches, or those of Options.FillNames: about
+// 1.6 kB each without the chain, all different, and readable by crypto/x509. They take about
+// 10 µs each: only hashes are stored, the entries are rendered when requested, and their
+// signatures are random.
 func (l *Log) Fill(n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,7 @@ type filler struct {
 	ca     *CA
 	at     time.Time
 	keys   [32]byte // hash of the issuer's key
-	common *tbs     // what all have in common
+	common *tbs     // the parts that all share
 	poison []byte
 }
 
@@ -87,8 +87,8 @@ func (l *Log) newFiller() (*filler, error) {
 
 func isFinal(index uint64) bool { return index%finalEvery == finalEvery-1 }
 
-// certificate makes the filler at an index, out of its index and its log's ID, and
-// returns random bytes for what is to be told apart beside it.
+// certificate makes the filler at an index from the index and the log's ID, and returns random
+// bytes for what else differs.
 func (f *filler) certificate(index uint64) (*tbs, *rand.ChaCha8, error) {
 	seed := [32]byte(f.log.id)
 	binary.BigEndian.PutUint64(seed[:8], binary.BigEndian.Uint64(seed[:8])^index)
@@ -108,7 +108,7 @@ func (f *filler) certificate(index uint64) (*tbs, *rand.ChaCha8, error) {
 	return &t, random, nil
 }
 
-// leaf renders what is hashed of the entry at an index: all that Fill needs.
+// leaf renders the hashed part of the entry at an index: all that Fill needs.
 func (f *filler) leaf(index uint64) (Entry, *tbs, *rand.ChaCha8, error) {
 	t, random, err := f.certificate(index)
 	if err != nil {
@@ -163,7 +163,7 @@ func (f *filler) names(index uint64) []string {
 	return []string{name, "www." + name}
 }
 
-// number16 is a positive number of 16 bytes.
+// number16 returns a positive number of 16 bytes.
 func number16(random *rand.ChaCha8) []byte {
 	n := make([]byte, 16)
 	_, _ = random.Read(n)
@@ -171,7 +171,7 @@ func number16(random *rand.ChaCha8) []byte {
 	return n
 }
 
-// fillerKey makes the SubjectPublicKeyInfo of an RSA 2048 key that nobody has.
+// fillerKey returns the SubjectPublicKeyInfo of a random RSA 2048 key.
 func fillerKey(random *rand.ChaCha8) []byte {
 	var modulus [257]byte
 	_, _ = random.Read(modulus[1:])
@@ -182,13 +182,13 @@ func fillerKey(random *rand.ChaCha8) []byte {
 	return der(0x30, rsaEncryption, der(0x03, []byte{0}, der(0x30, der(0x02, modulus[:]), exponent)))
 }
 
-// fillerSignature has the looks of an ECDSA signature.
+// fillerSignature returns what looks like an ECDSA signature.
 func fillerSignature(random *rand.ChaCha8) []byte {
 	r, s := slices.Concat(number16(random), number16(random)), slices.Concat(number16(random), number16(random))
 	return der(0x30, der(0x02, r), der(0x02, s))
 }
 
-// fillerSCTs has the looks of an extension with two SCTs.
+// fillerSCTs returns what looks like an extension with two SCTs.
 func fillerSCTs(random *rand.ChaCha8) ([]byte, error) {
 	var scts [2][117]byte
 	for i := range scts {

@@ -9,7 +9,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-func TestFillersAreLikeRealEntries(t *testing.T) {
+// Fillers parse as certificates and differ from each other.
+func TestFillersLookReal(t *testing.T) {
 	l := start(t, Options{FillNames: func(i uint64) []string {
 		if i%100 == 0 {
 			return []string{fmt.Sprintf("host-%d.example.com", i), "*.example.com"}
@@ -48,6 +49,7 @@ func TestFillersAreLikeRealEntries(t *testing.T) {
 	}
 }
 
+// Two logs have different fillers.
 func TestFillersOfTwoLogsDiffer(t *testing.T) {
 	var first [2]Truth
 	for i := range first {

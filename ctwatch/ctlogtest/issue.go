@@ -18,34 +18,34 @@ import (
 	"ctwatch/pins"
 )
 
-// A Request says what to issue. Its zero value is a valid request for a
-// certificate that names nothing.
+// A Request describes a certificate to issue. Its zero value is a valid request for a
+// certificate without names.
 type Request struct {
-	// Names go into the SAN as they are, hostile bytes and all. With neither Names
-	// nor IPs there is no SAN; one of your own goes into ExtraExtensions.
+	// Names go into the SAN as they are, including hostile bytes. With neither Names nor IPs
+	// there is no SAN; a custom one goes into ExtraExtensions.
 	Names []string
 	IPs   []netip.Addr
 
 	CommonName string // "" for none
 	Subject    []byte // a Name in DER, instead of CommonName
 
-	// Key is certified. A renewal passes the key of the first. Default: a new ECDSA
-	// P-256 key.
+	// Key is certified. For a renewal it is the key of the first certificate. Default: a new
+	// ECDSA P-256 key.
 	Key crypto.Signer
 
 	NotBefore, NotAfter time.Time // default: an hour ago, and 90 days after that
-	Serial              *big.Int  // default: one that the CA did not use yet
+	Serial              *big.Int  // default: a new one
 
-	// ExtraExtensions come last, behind the poison or the SCT list.
+	// ExtraExtensions come last, after the poison or the SCT list.
 	ExtraExtensions []pkix.Extension
 
-	// Encode changes how each TBSCertificate is encoded before it is signed, such as
+	// Encode changes the encoding of each TBSCertificate before it is signed, for example
 	// with Reencode. Default: DER.
 	Encode func(tbs []byte) ([]byte, error)
 }
 
-// An Issued is a certificate, in the forms in which logs see it. All of its forms
-// are one TBSCertificate, byte for byte, but for poison and SCT list.
+// An Issued is a certificate in the forms that logs store. All have one TBSCertificate, byte
+// for byte, except for poison and SCT list.
 type Issued struct {
 	ID      ctwatch.Hash // SHA-256 of TBS
 	TBS     []byte       // without poison and SCT list, under the final issuer (RFC 6962 §3.2)
@@ -54,7 +54,7 @@ type Issued struct {
 	IssuerKeyHash [32]byte // of the final issuer
 	Issuer        []byte   // the final issuer's certificate
 	Chain         [][]byte // of the final certificate: issuer first, root last
-	PrecertChain  [][]byte // of the precertificate: the same, but for a precertificate signing certificate
+	PrecertChain  [][]byte // of the precertificate: the same, plus any precertificate signing certificate
 
 	LeafPin, IssuerPin pins.Pin
 	Names, IPs         []string // see Truth
@@ -129,7 +129,7 @@ func (ca *CA) issue(req Request) (*Issued, error) {
 	return i, err
 }
 
-// template puts together what all forms of a certificate have in common.
+// template returns what all forms of a certificate share.
 func (ca *CA) template(req Request, number uint64, spki []byte) (*tbs, error) {
 	now := ca.opt.Now().UTC().Truncate(time.Second)
 	if req.NotBefore.IsZero() {
@@ -176,11 +176,10 @@ func (ca *CA) template(req Request, number uint64, spki []byte) (*tbs, error) {
 	}, err
 }
 
-// Final returns the final certificate with the SCTs of some logs in it. With none
-// it has no SCT list.
+// Final returns the final certificate with SCTs. Without any it has no SCT list.
 func (i *Issued) Final(scts ...[]byte) ([]byte, error) {
 	if i.tbs == nil {
-		return nil, fmt.Errorf("certificate %v was issued elsewhere", i.ID)
+		return nil, fmt.Errorf("certificate %v was not issued by a CA of this package", i.ID)
 	}
 	var list []byte
 	if len(scts) > 0 {
@@ -195,8 +194,8 @@ func (i *Issued) Final(scts ...[]byte) ([]byte, error) {
 	return i.tbs.sign(i.ca.issuer, list)
 }
 
-// under returns the TBSCertificate of one authority as another would issue it: RFC
-// 6962 §3.2 lets issuer name and authority key identifier differ, and nothing else.
+// under returns the TBSCertificate of one authority as another would issue it: only issuer name
+// and authority key identifier may differ (RFC 6962 §3.2).
 func (t *tbs) under(from, to authority) (*tbs, error) {
 	was, err := authorityKeyID(from.cert.SubjectKeyId)
 	if err != nil {

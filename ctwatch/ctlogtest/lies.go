@@ -6,7 +6,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// This file holds the faults of what a log says: its tree heads and its entries.
+// Faults in what a log serves: its tree heads and its entries.
 
 // WrongRoot signs every tree head over a root that no tree has.
 func WrongRoot() Fault {
@@ -16,7 +16,7 @@ func WrongRoot() Fault {
 	}).On(Heads)
 }
 
-// BadSignature spoils the log's signature of every tree head.
+// BadSignature damages the log's signature of every tree head.
 func BadSignature() Fault {
 	return Alter("bad signature", func(v *View) error {
 		v.BadSignature = true
@@ -24,8 +24,8 @@ func BadSignature() Fault {
 	}).On(Heads)
 }
 
-// Rollback signs tree heads of a smaller size, at the present time. Entries beyond
-// are served all the same.
+// Rollback signs tree heads of a smaller size, at the present time. Entries beyond it are
+// served anyway.
 func Rollback(size uint64) Fault {
 	return Alter("rollback", func(v *View) (err error) {
 		v.Head.Size, v.Head.Timestamp = size, v.log.now()
@@ -34,7 +34,7 @@ func Rollback(size uint64) Fault {
 	}).On(Heads)
 }
 
-// StaleHead serves an old tree head again and again, with its old time.
+// StaleHead serves an old tree head, with its old time.
 func StaleHead(h ctwatch.Head) Fault {
 	return Alter("stale head", func(v *View) error {
 		v.Head = h
@@ -42,8 +42,7 @@ func StaleHead(h ctwatch.Head) Fault {
 	}).On(Heads)
 }
 
-// WrongOrigin changes the first line of checkpoints, and the name under which
-// they are signed.
+// WrongOrigin changes the first line of checkpoints, and the name of their signatures.
 func WrongOrigin(origin string) Fault {
 	return Alter("wrong origin", func(v *View) error {
 		v.Origin = origin
@@ -51,10 +50,9 @@ func WrongOrigin(origin string) Fault {
 	}).On(Heads)
 }
 
-// Fork shows another tree, in which the entry at an index differs: tree heads,
-// entries, proofs and tiles agree with each other, and are validly signed, but are
-// not what the log showed before. The tree grows as the log does. A nil change
-// makes the entry's timestamp another.
+// Fork serves another tree, in which the entry at an index differs: tree heads, entries, proofs
+// and tiles are consistent and validly signed, but not what the log served before. The tree
+// grows with the log. A nil change alters the entry's timestamp.
 func Fork(index uint64, change func(*Entry)) Fault {
 	f := &fork{index: index, change: orTimestamp(change)}
 	return Alter("fork", f.alter)
@@ -70,7 +68,7 @@ type fork struct {
 
 func (f *fork) alter(v *View) error {
 	if f.index >= v.size {
-		return nil // up to here the two trees are one
+		return nil // up to here the trees are the same
 	}
 	v.Rewrite(f.index, f.change)
 	f.mu.Lock()
@@ -95,8 +93,8 @@ func (f *fork) alter(v *View) error {
 	return err
 }
 
-// AlterEntry serves an entry that is not the one in the tree; tree heads, proofs
-// and hash tiles stay honest. A nil change flips one bit, in the timestamp.
+// AlterEntry serves an entry that differs from the one in the tree; tree heads, proofs and hash
+// tiles stay correct. A nil change flips one bit of the timestamp.
 func AlterEntry(index uint64, change func(*Entry)) Fault {
 	return Alter("altered entry", func(v *View) error {
 		v.Rewrite(index, orTimestamp(change))
@@ -104,8 +102,8 @@ func AlterEntry(index uint64, change func(*Entry)) Fault {
 	}).On(Entries | Proofs)
 }
 
-// WrongLeafIndex serves an entry of a static log with the index of another in it.
-// Its hash is thereby wrong too; AddRaw makes an entry that is wrong in the tree.
+// WrongLeafIndex serves an entry of a static log with the index of another. Its hash is wrong,
+// too; AddRaw makes an entry that is also wrong in the tree.
 func WrongLeafIndex(index uint64) Fault {
 	f := AlterEntry(index, func(e *Entry) {
 		if n := len(e.Leaf); n > 0 {
@@ -116,7 +114,8 @@ func WrongLeafIndex(index uint64) Fault {
 	return f
 }
 
-// orTimestamp is change, or what flips the last bit of the timestamp.
+// orTimestamp returns change, or by default a function that flips the last bit of the
+// timestamp.
 func orTimestamp(change func(*Entry)) func(*Entry) {
 	if change != nil {
 		return change
@@ -128,8 +127,8 @@ func orTimestamp(change func(*Entry)) func(*Entry) {
 	}
 }
 
-// ShortReplies gives at most n entries in a reply. RFC 6962 allows it in
-// get-entries; a data tile is broken by it.
+// ShortReplies serves at most n entries in a reply. RFC 6962 allows it in get-entries; a data
+// tile becomes invalid.
 func ShortReplies(n int) Fault {
 	return Alter("short replies", func(v *View) error {
 		v.MaxReply, v.MaxTile = min(n, v.MaxReply), min(n, v.MaxTile)
@@ -137,14 +136,14 @@ func ShortReplies(n int) Fault {
 	}).On(Entries)
 }
 
-// EmptyReplies gives no entries at all, with status 200.
+// EmptyReplies serves no entries, with status 200.
 func EmptyReplies() Fault {
 	f := ShortReplies(0)
 	f.Name = "empty replies"
 	return f
 }
 
-// TooManyEntries gives one entry more than asked for.
+// TooManyEntries serves one entry more than requested.
 func TooManyEntries() Fault {
 	return Alter("too many entries", func(v *View) error {
 		v.Surplus = 1
@@ -152,8 +151,8 @@ func TooManyEntries() Fault {
 	}).On(Entries)
 }
 
-// EntriesNotYet does not give the entries from size on, though tree heads cover
-// them: status 400 from an RFC 6962 log, 404 from a static one.
+// EntriesNotYet does not serve the entries from size on, although tree heads cover them: status
+// 400 from an RFC 6962 log, 404 from a static one.
 func EntriesNotYet(size uint64) Fault {
 	return Alter("entries not yet", func(v *View) error {
 		v.Readable = min(size, v.Readable)
@@ -170,18 +169,18 @@ func PartialGone() Fault {
 	})
 }
 
-// NotGzip says that data tiles are compressed; they are not.
-func NotGzip() Fault { return gzips("not gzip", 0, true) }
+// NotGzip declares data tiles as compressed that are not.
+func NotGzip() Fault { return compress("not gzip", 0, true) }
 
-// DoubleGzip compresses data tiles twice and admits to one.
-func DoubleGzip() Fault { return gzips("double gzip", 2, true) }
+// DoubleGzip compresses data tiles twice and declares it once.
+func DoubleGzip() Fault { return compress("double gzip", 2, true) }
 
-// UnsaidGzip compresses data tiles and does not say so.
-func UnsaidGzip() Fault { return gzips("unsaid gzip", 1, false) }
+// UnsaidGzip compresses data tiles without declaring it.
+func UnsaidGzip() Fault { return compress("unsaid gzip", 1, false) }
 
-func gzips(name string, times int, says bool) Fault {
+func compress(name string, times int, declared bool) Fault {
 	return Alter(name, func(v *View) error {
-		v.Gzips, v.SaysGzip = times, says
+		v.Gzips, v.DeclareGzip = times, declared
 		return nil
 	}).On(Entries)
 }

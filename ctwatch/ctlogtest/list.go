@@ -11,8 +11,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// ListJSON returns a log list, version 3 of Google's schema, of logs as their
-// Info says, or as a test would have it.
+// ListJSON returns a log list, version 3 of Google's schema, of logs as Info returns them or as
+// a test changes them.
 func ListJSON(at time.Time, logs ...ctwatch.Log) ([]byte, error) {
 	list := listJSON{Version: "1.0", Timestamp: at.UTC().Truncate(time.Second)}
 	for _, l := range logs {

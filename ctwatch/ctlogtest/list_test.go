@@ -16,7 +16,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-func TestSignedListSaysWhatTheLogsSay(t *testing.T) {
+// A signed list has the facts of the logs, and its signature verifies.
+func TestSignedList(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
 	plain, err := New(Options{Name: "Plain", URL: "https://plain.example/"})

@@ -1,14 +1,12 @@
-// Package ctlogtest is a Certificate Transparency log in process, of either kind:
-// RFC 6962, or c2sp.org/static-ct-api. It is to a log what net/http/httptest is to
-// a web server: real HTTP, real signatures, a real Merkle tree, no network.
+// Package ctlogtest provides a Certificate Transparency log in process, of either kind: RFC
+// 6962, or c2sp.org/static-ct-api. It is for logs what net/http/httptest is for web servers:
+// real HTTP, real signatures, a real Merkle tree, no network.
 //
-// A Log issues SCTs and grows when told to (AddPrecert, AddFinal, Fill, Publish),
-// knows what a reader should find in it (Truth), counts what it is asked for
-// (Requests), and can be told to misbehave (SetFault) in each of the ways in which
-// logs do. A CA issues what goes into it.
+// A Log issues SCTs and grows (AddPrecert, AddFinal, Fill, Publish), returns what a reader
+// should find in it (Truth), counts requests (Requests), and misbehaves on request (SetFault)
+// in each of the ways in which logs do. A CA issues the certificates.
 //
-// It shares no code with the packages that read logs, so that the two cannot be
-// wrong together.
+// It shares no code with the packages that read logs, so that an error in one is not in both.
 package ctlogtest
 
 import (
@@ -26,7 +24,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Options say what a log is like. The zero value is an RFC 6962 log.
+// Options configure a log. The zero value is an RFC 6962 log.
 type Options struct {
 	Name     string          // default "test <kind>"
 	Operator string          // default "ctlogtest"
@@ -37,8 +35,8 @@ type Options struct {
 	// Now is the log's clock. Default time.Now.
 	Now func() time.Time
 
-	// URL is the prefix under which the log can be reached, where something else
-	// than Serve makes it so. Default: the address of Serve's listener.
+	// URL is the prefix of the log's URLs if something other than Serve serves it. Default:
+	// the address of Serve's listener.
 	URL string
 	// Origin is the first line of a static log's checkpoints. Default: the URL
 	// without scheme and trailing slash.
@@ -51,25 +49,25 @@ type Options struct {
 	// Hybrid makes an RFC 6962 log serve tiles as well, though no checkpoint.
 	Hybrid bool
 
-	// Gzip makes a static log serve data tiles compressed, whether or not that was
-	// negotiated.
+	// Gzip makes a static log serve data tiles compressed, whether or not the client accepts
+	// that.
 	Gzip bool
-	// DropPartials makes a static log forget a partial tile as soon as a published
-	// tree fills it.
+	// DropPartials makes a static log delete a partial tile as soon as a published tree fills
+	// it.
 	DropPartials bool
-	// Witnesses adds signature lines to a static log's checkpoints, as real ones
-	// have: one too short to be read and one Ed25519, both under the log's name, and
-	// one of a stranger. The log's own is then the third.
+	// Witnesses adds signature lines to a static log's checkpoints, as real ones have: one
+	// too short to be read and one Ed25519, both under the log's name, and one under another
+	// name. The log's own is then the third.
 	Witnesses bool
 
 	// AutoPublish signs a new tree head whenever something is added.
 	AutoPublish bool
-	// MaxAge makes a log sign its published tree anew, with the present time, when its
-	// tree head is asked for and older than that, as real logs do although nothing was
-	// added. 0: only Publish signs.
+	// MaxAge makes a log sign its published tree again, with the present time, when an older
+	// tree head is requested, as real logs do although nothing was added. 0: only Publish
+	// signs.
 	MaxAge time.Duration
-	// FillNames gives the names of the filler at an index. It is called more than
-	// once for an index and must give the same. Default: names that nobody watches.
+	// FillNames returns the names of the filler at an index, the same for each call. Default:
+	// names that no one watches.
 	FillNames func(index uint64) []string
 }
 
@@ -84,8 +82,8 @@ type Log struct {
 	records   []record // by index
 	tree      tree
 	issuers   map[ctwatch.Hash][]byte // by fingerprint
-	published ctwatch.Head            // Raw is not kept
-	sizes     []uint64                // of every tree head signed: which partial tiles there are
+	published ctwatch.Head            // without Raw
+	sizes     []uint64                // of every signed tree head: which partial tiles exist
 	filler    *CA                     // issues the fillers; nil before the first
 
 	faults   faults
@@ -133,12 +131,12 @@ func New(opt Options) (*Log, error) {
 	return l, err
 }
 
-// now is the log's clock in the resolution of RFC 6962.
+// now returns the log's time with the resolution of RFC 6962.
 func (l *Log) now() time.Time {
 	return l.opt.Now().UTC().Truncate(time.Millisecond)
 }
 
-// Publish signs a tree head, at the present time, over all that was added.
+// Publish signs a tree head at the present time over all that was added.
 func (l *Log) Publish() (ctwatch.Head, error) {
 	l.mu.Lock()
 	err := l.publishLocked()
@@ -159,7 +157,7 @@ func (l *Log) publishLocked() error {
 	return nil
 }
 
-// freshen signs the published tree anew where its tree head is older than MaxAge.
+// freshen signs the published tree again if its tree head is older than MaxAge.
 func (l *Log) freshen() {
 	if l.opt.MaxAge <= 0 {
 		return
@@ -171,7 +169,7 @@ func (l *Log) freshen() {
 	}
 }
 
-// Head returns the published tree head; Raw is the reply that carries it.
+// Head returns the published tree head; Raw is the reply with it.
 func (l *Log) Head() (ctwatch.Head, error) {
 	v := l.view()
 	raw, err := v.rawHead()
@@ -198,7 +196,7 @@ func (l *Log) Entry(index uint64) (Entry, error) {
 	return r.entry(index)
 }
 
-// Info returns what a log list would say of the log.
+// Info returns what a log list would say about the log.
 func (l *Log) Info() ctwatch.Log {
 	info := ctwatch.Log{
 		ID: l.id, Name: l.opt.Name, Operator: l.opt.Operator, Kind: l.opt.Kind, State: ctwatch.LogUsable,
@@ -210,7 +208,7 @@ func (l *Log) Info() ctwatch.Log {
 	return info
 }
 
-// origin is the first line of checkpoints.
+// origin returns the first line of checkpoints.
 func (l *Log) origin() string {
 	_, bare, _ := strings.Cut(l.URL(), "://")
 	return cmp.Or(l.opt.Origin, strings.TrimSuffix(bare, "/"))

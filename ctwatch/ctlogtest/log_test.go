@@ -176,6 +176,7 @@ func leavesOf(entries []ct.LeafEntry) (out [][]byte) {
 	return out
 }
 
+// All that an RFC 6962 log serves without faults is true.
 func TestRFC6962LogIsHonest(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
@@ -259,7 +260,8 @@ func checkConsistency(t *testing.T, l *Log, heads []ctwatch.Head) {
 	}
 }
 
-func TestRepliesOfRFC6962LogsAreBounded(t *testing.T) {
+// Replies of an RFC 6962 log have at most MaxReply entries, aligned if asked for.
+func TestMaxReply(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		align bool
@@ -286,7 +288,8 @@ func TestRepliesOfRFC6962LogsAreBounded(t *testing.T) {
 	}
 }
 
-func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
+// Requests that make no sense are refused.
+func TestBadRequests(t *testing.T) {
 	l := start(t, Options{})
 	must(t, l.Fill(5))
 	publish(t, l)
@@ -313,6 +316,7 @@ func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
+// SCTs verify with the log's key.
 func TestSCTsVerify(t *testing.T) {
 	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -350,7 +354,8 @@ func rawChain(first []byte, rest [][]byte) (out []ct.ASN1Cert) {
 	return out
 }
 
-func TestRawEntriesAreLoggedAsTheyAre(t *testing.T) {
+// Raw entries are logged as they are.
+func TestAddRaw(t *testing.T) {
 	l := start(t, Options{AutoPublish: true})
 	must(t, l.Fill(3))
 	leaf, err := Timestamped(time.UnixMilli(1), nil, []byte("no certificate"), []byte("no extensions"))
@@ -379,7 +384,8 @@ func TestRawEntriesAreLoggedAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAutoPublishSignsEachAddition(t *testing.T) {
+// AutoPublish signs a tree head for each addition.
+func TestAutoPublish(t *testing.T) {
 	l := start(t, Options{AutoPublish: true})
 	addBoth(t, l, issue(t, newCA(t, CAOptions{}), "example.com"))
 	must(t, l.Fill(3))
@@ -388,7 +394,8 @@ func TestAutoPublishSignsEachAddition(t *testing.T) {
 	}
 }
 
-func TestTreeHeadIsTheSameUntilTheNextIsPublished(t *testing.T) {
+// The tree head stays the same until the next Publish.
+func TestHeadChangesOnlyByPublish(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	l := start(t, Options{Now: func() time.Time { return now }})
 	first := string(mustGet(t, l, "ct/v1/get-sth"))
@@ -402,7 +409,8 @@ func TestTreeHeadIsTheSameUntilTheNextIsPublished(t *testing.T) {
 	}
 }
 
-func TestLogSpeaksOnTheSameAddressAfterARestart(t *testing.T) {
+// A log can be served again on the same address.
+func TestServeAgainOnSameAddress(t *testing.T) {
 	l, err := New(Options{})
 	must(t, err)
 	stop, err := l.Start()
@@ -416,7 +424,8 @@ func TestLogSpeaksOnTheSameAddressAfterARestart(t *testing.T) {
 	sth(t, l)
 }
 
-func TestRequestsAreCountedByClass(t *testing.T) {
+// Requests are counted by class.
+func TestRequests(t *testing.T) {
 	l := start(t, Options{})
 	must(t, l.Fill(3))
 	publish(t, l)
@@ -433,7 +442,8 @@ func TestRequestsAreCountedByClass(t *testing.T) {
 	}
 }
 
-func TestOldTreeHeadsAreSignedAnew(t *testing.T) {
+// A tree head older than MaxAge is signed again.
+func TestMaxAge(t *testing.T) {
 	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
 		var now atomic.Int64
 		l := start(t, Options{Kind: kind, MaxAge: time.Minute, Now: func() time.Time { return time.UnixMilli(now.Load()) }})

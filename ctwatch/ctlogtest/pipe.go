@@ -7,10 +7,9 @@ import (
 	"sync"
 )
 
-// A Pipe is a listener whose connections never leave the process. A log that is served
-// on one can be followed within a bubble of testing/synctest, where time passes only
-// when nothing else happens: such a test waits for nothing, and a busy machine changes
-// nothing about it.
+// A Pipe is a listener whose connections stay within the process. A log that is served on one
+// can be followed in a bubble of testing/synctest, where time passes only when nothing else
+// happens: the test does not wait, and does not depend on the speed of the machine.
 type Pipe struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -24,11 +23,11 @@ func NewPipe() *Pipe {
 	return p
 }
 
-// Dial connects to the listener, and to no other address; it is for an
-// http.Transport's DialContext.
+// Dial connects to the listener, and to no other address. It is for an http.Transport's
+// DialContext.
 func (p *Pipe) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if address != p.Addr().String() {
-		return nil, fmt.Errorf("dialing %s: only %v is reached through this pipe", address, p.Addr())
+		return nil, fmt.Errorf("dialing %s: this pipe only leads to %v", address, p.Addr())
 	}
 	client, server := net.Pipe()
 	select {

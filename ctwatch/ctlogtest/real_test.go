@@ -25,7 +25,8 @@ func real(t *testing.T, name string) []byte {
 
 // What these tests read our logs with reads real ones too.
 
-func TestOurCheckpointReaderReadsARealOne(t *testing.T) {
+// The checkpoint reader of these tests reads a real checkpoint.
+func TestRealCheckpoint(t *testing.T) {
 	var list struct {
 		Operators []struct {
 			Tiled []struct {
@@ -56,7 +57,8 @@ func TestOurCheckpointReaderReadsARealOne(t *testing.T) {
 	t.Error("the log is not in the list")
 }
 
-func TestOurTileReaderReadsARealOne(t *testing.T) {
+// The tile reader of these tests reads a real tile.
+func TestRealTile(t *testing.T) {
 	hashes := real(t, "navigli2025h2/tile/0/001")
 	for i, e := range readDataTile(t, real(t, "navigli2025h2/tile/data/001")) {
 		want := tlog.Hash(hashes[32*i:])

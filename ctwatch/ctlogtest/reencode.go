@@ -7,21 +7,20 @@ import (
 	tag "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Form is a way to encode one element that BER allows and DER does not (X.690 §8.1,
-// §10). Its zero value is DER.
+// A Form is an encoding of one element that BER allows and DER does not (X.690 §8.1, §10). Its
+// zero value is DER.
 type Form struct {
 	TagOctets    int  // for the tag's number, after the first octet; all but the last are zeros
 	LengthOctets int  // after the first, if that is more than the length needs
 	Indefinite   bool // no length, but end-of-contents octets: of a constructed element
-	Parts        int  // how many parts a primitive element is cut into, which makes it constructed
-	Nesting      int  // how deep these lie in further constructed elements
+	Parts        int  // how many parts a primitive element is split into, which makes it constructed
+	Nesting      int  // how deep the parts are nested in constructed elements
 	PartTag      byte // of the parts; default OCTET STRING
 }
 
-// Reencode encodes an element in DER, and all that it holds, in other forms, for which
-// it asks: the path gives the index of each element within the one that it stands in.
-// The values of the extensions for alternative names and basic constraints are elements
-// within their OCTET STRING.
+// Reencode encodes an element in DER, and all that it contains, in the forms that form returns:
+// path has the index of each element within its parent. The values of the extensions for
+// alternative names and basic constraints are elements within their OCTET STRING.
 func Reencode(der []byte, form func(path []int, tag byte) Form) ([]byte, error) {
 	return reencode(der, nil, false, form)
 }

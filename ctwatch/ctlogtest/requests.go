@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Class is a set of kinds of requests, in the terms of either API.
+// A Class is a set of kinds of requests of either API.
 type Class uint
 
 // The classes of requests.
@@ -20,7 +20,7 @@ const (
 	All     = Heads | Entries | Proofs | Issuers | Submit | Other
 )
 
-// A Hit is a request that the log was asked.
+// A Hit is a request to the log.
 type Hit struct {
 	Time  time.Time // by the log's clock
 	Class Class
@@ -30,7 +30,7 @@ type Hit struct {
 // recentHits bounds what Recent returns.
 const recentHits = 10_000
 
-// requests counts what a log was asked.
+// requests counts the requests to a log.
 type requests struct {
 	mu     sync.Mutex
 	counts map[Class]int
@@ -50,8 +50,8 @@ func (q *requests) add(at time.Time, class Class, path string) {
 	q.recent = append(q.recent, Hit{at, class, path})
 }
 
-// Requests returns how many requests of some classes the log was asked, those
-// that a fault answered included.
+// Requests returns how many requests of some classes the log got, including those that a fault
+// answered.
 func (l *Log) Requests(classes Class) int {
 	l.requests.mu.Lock()
 	defer l.requests.mu.Unlock()

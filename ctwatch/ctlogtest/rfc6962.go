@@ -96,8 +96,7 @@ func (v *View) getConsistency(w http.ResponseWriter, r *http.Request) {
 	replyJSON(w, out)
 }
 
-// getProofByHash answers get-proof-by-hash (RFC 6962 §4.5). The leaf is looked
-// for from the first on: nobody waits for this one.
+// getProofByHash answers get-proof-by-hash (RFC 6962 §4.5) by a linear search for the leaf.
 func (v *View) getProofByHash(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	hash, err1 := base64.StdEncoding.DecodeString(q.Get("hash"))
@@ -154,7 +153,7 @@ func (v *View) getEntryAndProof(w http.ResponseWriter, r *http.Request) {
 	}{le, nodes(proof)})
 }
 
-// nodes turns a proof into what JSON holds: never null.
+// nodes returns a proof for JSON, where it is never null.
 func nodes(proof []tlog.Hash) [][]byte {
 	out := make([][]byte, len(proof))
 	for i := range proof {

@@ -21,9 +21,8 @@ func (l *Log) Start() (stop func(), err error) {
 	return l.Serve(ln), nil
 }
 
-// Serve serves the log on a listener until stop is called, which ends every
-// request under way and returns when no goroutine is left. The log can then be
-// served again.
+// Serve serves the log on a listener until stop is called. stop ends every request under way
+// and waits for all goroutines. Then the log can be served again.
 func (l *Log) Serve(ln net.Listener) (stop func()) {
 	if l.opt.URL == "" {
 		l.mu.Lock()
@@ -36,8 +35,8 @@ func (l *Log) Serve(ln net.Listener) (stop func()) {
 		Handler:           l,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
-		// A connection is closed only when its handler has returned, and all are
-		// opened by Serve below: nothing is left once the count is zero.
+		// A connection is closed only after its handler has returned, and Serve below opens
+		// all of them: nothing is left once the count is zero.
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateNew:
@@ -60,14 +59,14 @@ func (l *Log) Serve(ln net.Listener) (stop func()) {
 	})
 }
 
-// URL returns the prefix under which the log is reached; it ends in a slash.
+// URL returns the prefix of the log's URLs; it ends in a slash.
 func (l *Log) URL() string {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.url
 }
 
-// ServeHTTP answers one request, as the log's faults would have it.
+// ServeHTTP answers one request, with the log's faults.
 func (l *Log) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	class, answer := l.route(r)
 	l.requests.add(l.opt.Now(), class, r.URL.RequestURI())
@@ -93,7 +92,7 @@ func (l *Log) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // An answerer answers one request from a view.
 type answerer = func(*View, http.ResponseWriter, *http.Request)
 
-// route finds the class of a request, and what answers it.
+// route returns the class of a request, and what answers it.
 func (l *Log) route(r *http.Request) (Class, answerer) {
 	path := r.URL.Path
 	switch path {

@@ -17,8 +17,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// SeededKey derives an ECDSA P-256 key from a seed: the same one each time, for
-// tests whose output must not change. Whoever knows the seed has the key.
+// SeededKey derives an ECDSA P-256 key from a seed: the same one each time, for tests whose
+// output must not change. The key is not secret.
 func SeededKey(seed string) (*ecdsa.PrivateKey, error) {
 	d := sha256.Sum256([]byte("ctlogtest key " + seed))
 	return ecdsa.ParseRawPrivateKey(elliptic.P256(), d[:])
@@ -32,9 +32,8 @@ const (
 	signatureECDSA = 3
 )
 
-// digitallySigned signs data and encodes the digitally-signed struct that both
-// SCTs and tree heads end in. Signatures are deterministic: what is served twice
-// is the same twice.
+// digitallySigned signs data and encodes the digitally-signed struct at the end of SCTs and tree
+// heads. Signatures are deterministic.
 func digitallySigned(key crypto.Signer, data []byte) ([]byte, error) {
 	algorithm, err := signatureAlgorithm(key)
 	if err != nil {
@@ -108,7 +107,7 @@ const (
 	noteRFC6962 = 0x05
 )
 
-// signedNote makes the signed note of a checkpoint: its text, and the log's
+// signedNote returns the signed note of a checkpoint: its text, and the log's
 // RFC6962NoteSignature (c2sp.org/static-ct-api, Checkpoints).
 func signedNote(origin string, id ctwatch.LogID, h ctwatch.Head, signature []byte, witnesses bool) ([]byte, error) {
 	text := fmt.Sprintf("%s\n%d\n%s\n", origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]))
@@ -131,14 +130,14 @@ func signedNote(origin string, id ctwatch.LogID, h ctwatch.Head, signature []byt
 	return []byte(text + "\n" + strings.Join(lines, "")), nil
 }
 
-// ed25519Line signs a note with a second key of the log's, derived from its name.
+// ed25519Line signs a note with a second key of the log, derived from its name.
 func ed25519Line(origin, text string) string {
 	seed := sha256.Sum256([]byte("ctlogtest witness " + origin))
 	key := ed25519.NewKeyFromSeed(seed[:])
 	return noteLine(origin, noteEd25519, key[ed25519.SeedSize:], ed25519.Sign(key, []byte(text)))
 }
 
-// noteLine is one signature line; key and kind give the key ID.
+// noteLine returns one signature line; the key ID is made from key and kind.
 func noteLine(name string, kind byte, key, signature []byte) string {
 	h := sha256.New()
 	h.Write([]byte(name + "\n"))

@@ -23,11 +23,10 @@ const (
 	tileWidth  = 1 << tileHeight
 )
 
-// DataTile is the level of data tiles, to tell them from hash tiles.
+// DataTile is the level of data tiles, as opposed to hash tiles.
 const DataTile = -1
 
-// parseTile reads a tile's path. tlog's paths differ from ours in that they name
-// the tile height.
+// parseTile parses a tile's path. tlog's paths also have the tile height.
 func parseTile(path string) (tlog.Tile, error) {
 	rest, ok := strings.CutPrefix(path, "/tile/")
 	if !ok {
@@ -54,7 +53,7 @@ func (v *View) serveTile(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < v.Gzips && err == nil; i++ {
 			body, err = compressed(body)
 		}
-		if v.SaysGzip {
+		if v.DeclareGzip {
 			w.Header().Set("Content-Encoding", "gzip")
 		}
 	} else {
@@ -68,8 +67,8 @@ func (v *View) serveTile(w http.ResponseWriter, r *http.Request) {
 	reply(w, "application/octet-stream", body)
 }
 
-// hasTile reports whether the log has a tile: a full one, or a partial one of a
-// size that a tree head was signed for.
+// hasTile reports whether the log has a tile: a full one, or a partial one for the size of a
+// signed tree head.
 func (v *View) hasTile(t tlog.Tile) bool {
 	shift := tileHeight * max(t.L, 0)
 	if t.L > 5 || t.N > 1<<40 {
@@ -135,12 +134,12 @@ func compressed(b []byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// WriteTree writes the published tree as the files of a static log: checkpoint,
-// tile/ and issuer/, none of them compressed. A tree that was written before grows;
-// the checkpoint is replaced last, so that a reader never sees it too early.
+// WriteTree writes the published tree as the files of a static log: checkpoint, tile/ and
+// issuer/, uncompressed. A tree that was written before grows. The checkpoint is replaced
+// last, so that a reader finds all that it covers.
 func (l *Log) WriteTree(dir string) error {
 	if l.opt.Kind != ctwatch.KindStatic {
-		return fmt.Errorf("log %q is not a static one: it has no files", l.opt.Name)
+		return fmt.Errorf("log %q is not a static log: it has no files", l.opt.Name)
 	}
 	v := l.view()
 	hashTiles := tlog.NewTiles(tileHeight, 0, int64(v.size))

@@ -142,6 +142,7 @@ func readDataTile(t *testing.T, body []byte) (out []tileLeaf) {
 	return out
 }
 
+// All that a static log serves without faults is true.
 func TestStaticLogIsHonest(t *testing.T) {
 	l := start(t, Options{Kind: ctwatch.KindStatic, Witnesses: true})
 	ca := newCA(t, CAOptions{PrecertSigner: true})
@@ -202,7 +203,8 @@ func asLeafEntry(t *testing.T, l *Log, leaf []byte, e tileLeaf) ct.LeafEntry {
 	return ct.LeafEntry{LeafInput: leaf, ExtraData: extra}
 }
 
-func TestIssuersAreServedByFingerprint(t *testing.T) {
+// A static log serves issuers by fingerprint.
+func TestIssuers(t *testing.T) {
 	l := start(t, Options{Kind: ctwatch.KindStatic, AutoPublish: true})
 	addBoth(t, l, issue(t, newCA(t, CAOptions{PrecertSigner: true}), "example.com"))
 	seen := 0
@@ -225,7 +227,8 @@ func TestIssuersAreServedByFingerprint(t *testing.T) {
 	}
 }
 
-func TestCheckpointHasTheSignaturesOfOthers(t *testing.T) {
+// Checkpoints have the signature lines of witnesses.
+func TestWitnesses(t *testing.T) {
 	for _, witnesses := range []bool{false, true} {
 		l, err := New(Options{Kind: ctwatch.KindStatic, URL: "https://log.example.com/2026h1", Witnesses: witnesses})
 		must(t, err)
@@ -243,7 +246,8 @@ func TestCheckpointHasTheSignaturesOfOthers(t *testing.T) {
 	}
 }
 
-func TestPartialTilesAreThoseOfPublishedTrees(t *testing.T) {
+// Partial tiles exist for the sizes of published trees.
+func TestPartialTiles(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		t.Run(fmt.Sprint("drop ", drop), func(t *testing.T) {
 			l := start(t, Options{Kind: ctwatch.KindStatic, DropPartials: drop})
@@ -279,7 +283,8 @@ func TestPartialTilesAreThoseOfPublishedTrees(t *testing.T) {
 	}
 }
 
-func TestDataTilesAreCompressedUnasked(t *testing.T) {
+// With Gzip, data tiles are compressed even if the client does not accept it.
+func TestGzip(t *testing.T) {
 	l := start(t, Options{Kind: ctwatch.KindStatic, Gzip: true, AutoPublish: true})
 	must(t, l.Fill(256))
 	status, header, body := get(t, l, "tile/data/000")
@@ -300,7 +305,8 @@ func gunzip(t *testing.T, b []byte) []byte {
 	return out
 }
 
-func TestTreeOnDiskIsTheOneServed(t *testing.T) {
+// The tree in files is the one served.
+func TestWriteTree(t *testing.T) {
 	l := start(t, Options{Kind: ctwatch.KindStatic})
 	dir := t.TempDir()
 	for _, n := range []int{100, 200, 700} {
@@ -332,7 +338,8 @@ func TestTreeOnDiskIsTheOneServed(t *testing.T) {
 	}
 }
 
-func TestHybridLogServesTilesButNoCheckpoint(t *testing.T) {
+// A hybrid log serves tiles, but no checkpoint.
+func TestHybrid(t *testing.T) {
 	l := start(t, Options{Hybrid: true, AutoPublish: true, MaxReply: 10})
 	must(t, l.Fill(256))
 	mustGet(t, l, "tile/data/000")

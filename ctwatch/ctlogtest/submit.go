@@ -24,8 +24,8 @@ func (v *View) addChain(w http.ResponseWriter, r *http.Request) { v.submit(w, r,
 // addPreChain answers add-pre-chain (RFC 6962 §4.2).
 func (v *View) addPreChain(w http.ResponseWriter, r *http.Request) { v.submit(w, r, true) }
 
-// submit adds a chain from outside. Any chain will do, whoever issued it; one that
-// is submitted twice is logged twice.
+// submit adds a chain from outside, from any issuer. One that is submitted twice is logged
+// twice.
 func (v *View) submit(w http.ResponseWriter, r *http.Request, precert bool) {
 	var in struct {
 		Chain [][]byte `json:"chain"`
@@ -61,7 +61,7 @@ func (v *View) submit(w http.ResponseWriter, r *http.Request, precert bool) {
 	replyJSON(w, out)
 }
 
-// submitted reads a submitted chain as something that was issued.
+// submitted parses a submitted chain.
 func submitted(chain [][]byte, precert bool) (*Issued, error) {
 	if len(chain) < 2 {
 		return nil, fmt.Errorf("a chain of %d certificates: want the issuer's too", len(chain))
@@ -117,7 +117,7 @@ type sctJSON struct {
 	Signature  []byte        `json:"signature"`
 }
 
-// sctReply takes an SCT apart again.
+// sctReply parses an SCT.
 func sctReply(sct []byte) (out sctJSON, err error) {
 	s := cryptobyte.String(sct)
 	var extensions cryptobyte.String

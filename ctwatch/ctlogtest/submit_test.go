@@ -26,7 +26,8 @@ func submit(t *testing.T, l *Log, path string, chain ...[]byte) (int, ct.AddChai
 	return resp.StatusCode, out
 }
 
-func TestSubmissionsOverHTTPAreLogged(t *testing.T) {
+// Chains submitted over HTTP are logged.
+func TestSubmit(t *testing.T) {
 	for _, kind := range []ctwatch.LogKind{kindRFC, kindStatic} {
 		t.Run(string(kind), func(t *testing.T) {
 			l := start(t, Options{Kind: kind, AutoPublish: true})
@@ -62,7 +63,8 @@ func TestSubmissionsOverHTTPAreLogged(t *testing.T) {
 	}
 }
 
-func TestSubmissionsThatAreNoneAreRefused(t *testing.T) {
+// Invalid submissions are refused.
+func TestSubmitErrors(t *testing.T) {
 	l := start(t, Options{})
 	i := issue(t, newCA(t, CAOptions{PrecertSigner: true}), "example.com")
 	final, err := i.Final()

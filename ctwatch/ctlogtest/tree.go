@@ -8,8 +8,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A tree is an append-only Merkle tree (RFC 6962 §2.1). A copy of it is a
-// snapshot: appending to the original changes nothing that the copy can see.
+// A tree is an append-only Merkle tree (RFC 6962 §2.1). A copy of it is a snapshot: appending
+// to the original does not change it.
 type tree struct {
 	size   uint64
 	stored []tlog.Hash // in the order of tlog.StoredHashIndex

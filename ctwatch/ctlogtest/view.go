@@ -10,27 +10,27 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A View is what one request is answered from: the log as it was when the request
-// came in, as its faults leave it. A fault made with Alter changes its fields.
+// A View is what one request is answered from: the log when the request arrived, changed by its
+// faults. A fault made with Alter changes its fields.
 type View struct {
-	// Head is the tree head to be served. It is signed as it stands, true or not.
+	// Head is the tree head to serve. It is signed as it is, true or not.
 	Head         ctwatch.Head
 	Signer       crypto.Signer // signs Head
-	BadSignature bool          // spoil the signature
+	BadSignature bool          // damage the signature
 	Origin       string        // first line and key name of a checkpoint
 
-	// Readable is the size of the tree below which entries are to be had.
+	// Readable is the size of the tree below which entries are served.
 	Readable uint64
-	// MaxReply is the most entries in a get-entries reply, MaxTile in a data tile;
-	// a tile with fewer than its width is broken.
+	// MaxReply is the most entries in a get-entries reply, MaxTile in a data tile; a tile with
+	// fewer than its width is invalid.
 	MaxReply, MaxTile int
-	// Surplus is the number of entries served beyond those asked for.
+	// Surplus is the number of entries served beyond those requested.
 	Surplus int
-	// Gzips is how many times a data tile is compressed, SaysGzip whether its
-	// Content-Encoding admits it.
-	Gzips    int
-	SaysGzip bool
-	// DropPartials makes partial tiles disappear when the full one exists.
+	// Gzips is how many times a data tile is compressed, DeclareGzip whether its
+	// Content-Encoding declares it.
+	Gzips       int
+	DeclareGzip bool
+	// DropPartials deletes partial tiles when the full one exists.
 	DropPartials bool
 
 	log     *Log
@@ -41,7 +41,7 @@ type View struct {
 	rewrite map[uint64]func(*Entry)
 }
 
-// view returns the honest view of the present.
+// view returns the current view without faults.
 func (l *Log) view() *View {
 	origin := l.origin()
 	l.mu.RLock()
@@ -53,13 +53,13 @@ func (l *Log) view() *View {
 		log: l, size: l.published.Size, records: l.records, tree: &t, sizes: l.sizes,
 	}
 	if l.opt.Gzip {
-		v.Gzips, v.SaysGzip = 1, true
+		v.Gzips, v.DeclareGzip = 1, true
 	}
 	return v
 }
 
-// signedLocked remembers that a tree head of some size was signed. Views hold the
-// slice: it may be appended to, but must be copied for anything else.
+// signedLocked notes that a tree head of some size was signed. Views share the slice: it may be
+// appended to, but must be copied for anything else.
 func (l *Log) signedLocked(size uint64) {
 	i, found := slices.BinarySearch(l.sizes, size)
 	switch {
@@ -71,12 +71,10 @@ func (l *Log) signedLocked(size uint64) {
 	}
 }
 
-// Root returns the root of the first size entries of the tree that the view
-// shows.
+// Root returns the root of the first size entries of the view's tree.
 func (v *View) Root(size uint64) (ctwatch.Hash, error) { return v.tree.root(size) }
 
-// Rewrite changes how the entry at an index is served. Its hash stays in the
-// tree: what is served is not what was logged.
+// Rewrite changes how the entry at an index is served. Its hash in the tree stays.
 func (v *View) Rewrite(index uint64, change func(*Entry)) {
 	if v.rewrite == nil {
 		v.rewrite = make(map[uint64]func(*Entry))
@@ -90,7 +88,7 @@ func (v *View) Rewrite(index uint64, change func(*Entry)) {
 	}
 }
 
-// entry returns the entry at an index as it is to be served.
+// entry returns the entry at an index as it is served.
 func (v *View) entry(index uint64) (Entry, error) {
 	e, err := v.records[index].entry(index)
 	if change := v.rewrite[index]; change != nil && err == nil {
@@ -100,8 +98,8 @@ func (v *View) entry(index uint64) (Entry, error) {
 	return e, err
 }
 
-// entries returns the entries [start, end) for one reply, at most so many, or
-// what the faults make of them. It requires end <= v.size.
+// entries returns the entries [start, end) for one reply, at most so many, with faults. It
+// requires end <= v.size.
 func (v *View) entries(start, end uint64, most int) ([]Entry, error) {
 	end = min(end, start+uint64(max(0, most)))
 	out := make([]Entry, 0, int(end-start)+v.Surplus)
@@ -122,7 +120,7 @@ func (v *View) entries(start, end uint64, most int) ([]Entry, error) {
 	return out, nil
 }
 
-// signature signs the view's head, or spoils the signature.
+// signature returns the signature of the view's head, damaged if BadSignature is set.
 func (v *View) signature() ([]byte, error) {
 	s, err := signHead(v.Signer, v.Head)
 	if v.BadSignature && err == nil {
@@ -164,15 +162,15 @@ func (v *View) serveHead(w http.ResponseWriter, _ *http.Request) {
 func reply(w http.ResponseWriter, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // the reader has gone, which is its business
+	_, _ = w.Write(body) // the reader may be gone
 }
 
-// badRequest answers 400: the reader's mistake.
+// badRequest answers 400: an error of the reader.
 func badRequest(w http.ResponseWriter, format string, args ...any) {
 	http.Error(w, fmt.Sprintf(format, args...), http.StatusBadRequest)
 }
 
-// serverError answers 500: a mistake in this package or in a fault.
+// serverError answers 500: an error in this package or in a fault.
 func serverError(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusInternalServerError)
 }

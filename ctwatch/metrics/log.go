@@ -18,8 +18,7 @@ type Log struct {
 	received, entries, matches, malformed, errs, refused prometheus.Counter
 }
 
-// Log returns the counters of a log. They begin with 0, and go on where they were
-// when the log has been asked for before.
+// Log returns the counters of a log. They start at 0, or continue if the log had some before.
 func (m *Metrics) Log(l ctwatch.Log) *Log {
 	values := logValues(l.Name, l.ID)
 	c := &Log{
@@ -32,7 +31,7 @@ func (m *Metrics) Log(l ctwatch.Log) *Log {
 	return c
 }
 
-// Batch counts what a batch holds.
+// Batch counts the entries, matches and malformed entries of a batch.
 func (l *Log) Batch(b ctwatch.Batch) {
 	l.entries.Add(float64(b.End - b.Start))
 	l.matches.Add(float64(len(b.Found)))
@@ -45,8 +44,8 @@ func (l *Log) Failed(error) { l.errs.Inc() }
 // Refused counts a tree head that was refused for its date.
 func (l *Log) Refused(ctwatch.Head) { l.refused.Inc() }
 
-// Transport returns a transport that counts the requests made through it, which
-// must be to this log, and the bytes of their replies.
+// Transport returns a transport that counts requests, which must be to this log, and the bytes of
+// their replies.
 func (l *Log) Transport(base http.RoundTripper) http.RoundTripper { return &transport{l, base} }
 
 type transport struct {
@@ -58,7 +57,7 @@ type transport struct {
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(r)
 	if err != nil {
-		if !errors.Is(r.Context().Err(), context.Canceled) { // that is our doing, not the log's
+		if !errors.Is(r.Context().Err(), context.Canceled) { // else the daemon canceled it
 			t.log.requests.WithLabelValues("error").Inc()
 		}
 		return nil, err
@@ -68,15 +67,15 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections implements what http.Client looks for.
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
 func (t *transport) CloseIdleConnections() {
 	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// code is the label of a status code. A log may answer with any three digits: those
-// that mean nothing are one.
+// code returns the label of a status code. A log may answer with any three digits: unknown codes
+// share one label.
 func code(status int) string {
 	if http.StatusText(status) == "" {
 		return "other"

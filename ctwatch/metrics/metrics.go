@@ -1,12 +1,11 @@
-// Package metrics counts and measures for Prometheus, by its conventions for names
-// and in its text format (prometheus.io/docs/instrumenting/exposition_formats).
+// Package metrics provides metrics for Prometheus, by its naming conventions and in its text
+// format (prometheus.io/docs/instrumenting/exposition_formats).
 //
-// What happens is counted as it happens, once for a request, a batch or a step and
-// never for an entry (Metrics, Log). What is known anyway is looked up when someone
-// asks (state.go). Label values are few and never from a certificate: the names and
-// IDs of the logs that are followed, their operators, the senders, the stages, the
-// apps, hosts and the first lines of the watch list of the configuration, and the known
-// status codes of HTTP.
+// Metrics and Log count work when it happens, once for a request, a batch or a step and never for
+// an entry. State is looked up at each scrape (state.go). Label values are few and never from a
+// certificate: the names and IDs of the followed logs, their operators, the senders, the stages,
+// the apps, hosts and first lines of the watch list of the configuration, and the known status
+// codes of HTTP.
 package metrics
 
 import (
@@ -22,11 +21,11 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Build says what runs.
+// Build describes the program.
 type Build struct{ Version, Revision, GoVersion string }
 
-// Options are what metrics are made of. Registry and Logger are required, and so is
-// each source of Sources that has no other word there.
+// Options configure metrics. Registry and Logger are required, and so is each source that is not
+// marked as optional.
 type Options struct {
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
@@ -48,14 +47,14 @@ type Metrics struct {
 	stale                                       prometheus.Gauge
 }
 
-// The labels that name a log. Names may be shared or change; IDs do not.
+// logLabels identify a log. Names may be shared or change; IDs do not.
 var logLabels = []string{"log", "log_id"}
 
 func logValues(name string, id ctwatch.LogID) []string {
 	return []string{label(name), id.String()}
 }
 
-// label makes text that others chose fit to be a label's value.
+// label returns hostile text as a value for a label.
 func label(s string) string { return ctwatch.Printable(s, 100) }
 
 // New registers the metrics, and those of the Go runtime and the process.
@@ -68,29 +67,29 @@ func New(o Options) (*Metrics, error) {
 		requests: counter("log_requests_total",
 			"Requests to the log by the status code of the reply; \"error\" without a reply, \"other\" for a code that does not exist.",
 			append(logLabels, "code")...),
-		received:  counter("log_received_bytes_total", "Bytes received from the log in replies, as they came, that is mostly compressed.", logLabels...),
-		entries:   counter("log_entries_read_total", "Entries read from the log, those read again included.", logLabels...),
-		matches:   counter("log_matches_total", "Entries read that matched the watch list, those read again included.", logLabels...),
-		malformed: counter("log_malformed_entries_total", "Entries read that could not be parsed, those read again included.", logLabels...),
+		received:  counter("log_received_bytes_total", "Bytes received from the log in replies, mostly compressed.", logLabels...),
+		entries:   counter("log_entries_read_total", "Entries read from the log, including those read again.", logLabels...),
+		matches:   counter("log_matches_total", "Entries read that matched the watch list, including those read again.", logLabels...),
+		malformed: counter("log_malformed_entries_total", "Entries read that could not be parsed, including those read again.", logLabels...),
 		errs:      counter("log_errors_total", "How often following the log failed, after all attempts.", logLabels...),
-		refused:   counter("log_refused_heads_total", "Tree heads of the log that were refused since they are dated in the future.", logLabels...),
+		refused:   counter("log_refused_heads_total", "Tree heads of the log that were refused because they are dated in the future.", logLabels...),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ctwatch", Name: "stage_duration_seconds",
 			Help:    "How long each part of the work took, once for each reply (fetch, scan), transaction (record) or proof (verify).",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // up to 33 s
 		}, []string{"stage"}),
-		delivered: counter("sender_delivered_total", "Events that the sender's service has taken.", "sender"),
-		failures:  counter("sender_failures_total", "Tries to send an event that failed.", "sender"),
-		reloads:   counter("config_reloads_total", "How often the configuration was read again: \"done\", or \"refused\" for a mistake, so that the one before stays in force.", "result"),
+		delivered: counter("sender_delivered_total", "Events that the sender's service accepted.", "sender"),
+		failures:  counter("sender_failures_total", "Failed attempts to send an event.", "sender"),
+		reloads:   counter("config_reloads_total", "How often the configuration was read again: \"done\", or \"refused\" because of an error, so that the old one stays in force.", "result"),
 		stale: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "ctwatch", Name: "config_stale", Help: "Whether the last reload was refused, so that what is in force is not what the configuration says now.",
+			Namespace: "ctwatch", Name: "config_stale", Help: "Whether the last reload was refused, so that the configuration in force is not the one in the files.",
 		}),
 	}
 	for _, result := range []string{reloadDone, reloadRefused} {
 		m.reloads.WithLabelValues(result)
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "ctwatch", Name: "build_info", Help: "What runs; always 1.",
+		Namespace: "ctwatch", Name: "build_info", Help: "Version of ctwatch; always 1.",
 	}, []string{"version", "revision", "goversion"})
 	build.WithLabelValues(o.Build.Version, o.Build.Revision, o.Build.GoVersion).Set(1)
 
@@ -109,12 +108,12 @@ func New(o Options) (*Metrics, error) {
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelError),
-		ErrorHandling:       promhttp.ContinueOnError, // one that is wrong does not hide the others
+		ErrorHandling:       promhttp.ContinueOnError, // a wrong metric does not hide the others
 		MaxRequestsInFlight: 4,
 	})
 }
 
-// Took says how long a stage of the work took.
+// Took records how long a stage of the work took.
 func (m *Metrics) Took(stage string, d time.Duration) {
 	m.stages.WithLabelValues(stage).Observe(d.Seconds())
 }
@@ -122,17 +121,17 @@ func (m *Metrics) Took(stage string, d time.Duration) {
 // The results of a reload.
 const reloadDone, reloadRefused = "done", "refused"
 
-// Reloaded says that the configuration was read again, and whether it is in force.
+// Reloaded records that the configuration was read again, and whether it is in force.
 func (m *Metrics) Reloaded(inForce bool) {
 	if inForce {
 		m.reloads.WithLabelValues(reloadDone).Inc()
 	} else {
 		m.reloads.WithLabelValues(reloadRefused).Inc()
 	}
-	m.stale.Set(truth(!inForce))
+	m.stale.Set(boolean(!inForce))
 }
 
-// Sent says that a sender tried to send an event, and with what result.
+// Sent records the result of an attempt to send an event.
 func (m *Metrics) Sent(sender string, err error) {
 	delivered, failures := m.delivered.WithLabelValues(sender), m.failures.WithLabelValues(sender)
 	if err == nil {

@@ -73,7 +73,8 @@ func logOf(name string) ctwatch.Log {
 	return ctwatch.Log{Name: name, ID: ctwatch.LogIDOf([]byte(name))}
 }
 
-func TestStateIsLookedUpWhenAsked(t *testing.T) {
+// The gauges have the values of the sources at the time of a scrape.
+func TestState(t *testing.T) {
 	at := time.UnixMilli(1_790_000_000_250)
 	l := logOf("Lab 2026h2")
 	s := Sources{
@@ -160,7 +161,8 @@ func TestStateIsLookedUpWhenAsked(t *testing.T) {
 	}
 }
 
-func TestAStoreThatDoesNotAnswerHidesNothingElse(t *testing.T) {
+// If the store fails, all other metrics are there.
+func TestStoreErrorHidesNothingElse(t *testing.T) {
 	s := nothing()
 	s.Logs = func(context.Context) ([]ctwatch.LogStatus, error) { return nil, errors.New("disk on fire") }
 	s.Rates = func() map[string]float64 { return map[string]float64{"Lab": 1} }
@@ -170,7 +172,8 @@ func TestAStoreThatDoesNotAnswerHidesNothingElse(t *testing.T) {
 	}
 }
 
-func TestWorkIsCounted(t *testing.T) {
+// Batches, failures, stages and deliveries are counted.
+func TestCounters(t *testing.T) {
 	m := newMetrics(t, nothing())
 	a, b := m.Log(logOf("A")), m.Log(logOf("B"))
 	a.Batch(ctwatch.Batch{Start: 10, End: 266, Found: make([]ctwatch.Found, 2), Malformed: make([]ctwatch.Malformed, 1)})
@@ -207,9 +210,8 @@ func TestWorkIsCounted(t *testing.T) {
 	}
 }
 
-// TestLogsCannotMakeSeries has a log answer with every status there is, and some
-// that are none.
-func TestLogsCannotMakeSeries(t *testing.T) {
+// Whatever statuses a log answers with, valid or not, the number of series is bounded.
+func TestLogsCannotAddSeries(t *testing.T) {
 	m := newMetrics(t, nothing())
 	var status atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -244,7 +246,8 @@ func TestLogsCannotMakeSeries(t *testing.T) {
 	}
 }
 
-func TestRequestsAndBytesAreCounted(t *testing.T) {
+// Requests and bytes are counted, except requests that the daemon cancels.
+func TestTransport(t *testing.T) {
 	m := newMetrics(t, nothing())
 	block := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -309,7 +312,7 @@ func TestRequestsAndBytesAreCounted(t *testing.T) {
 	}
 }
 
-// TestHostileNames has names that try to end a line or a label, or are no text.
+// Names that try to end a line or a label, or are not text, are harmless.
 func TestHostileNames(t *testing.T) {
 	names := []string{
 		"two\nlines 1", `quote"} 1`, `back\slash`, "\xff\xfe", "\x1b[31m", "\u202egnol", strings.Repeat("long", 1000), "", `same`, `same`,
@@ -345,9 +348,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestReloadsAreCounted: a refused reload leaves a stale configuration in force until one
-// is done.
-func TestReloadsAreCounted(t *testing.T) {
+// A refused reload leaves a stale configuration in force until one succeeds.
+func TestReloaded(t *testing.T) {
 	m := newMetrics(t, nothing())
 	for _, step := range []struct {
 		inForce bool
@@ -364,9 +366,9 @@ func TestReloadsAreCounted(t *testing.T) {
 	}
 }
 
-// TestSlowCountsHideNothingElse: where open verdicts cannot be counted in time, the store
-// counts as up, and all other metrics are there.
-func TestSlowCountsHideNothingElse(t *testing.T) {
+// If open verdicts cannot be counted in time, the store counts as up, and all other
+// metrics are there.
+func TestSlowOpenHidesNothingElse(t *testing.T) {
 	s := nothing()
 	s.Open = func(context.Context) ([]Open, error) { return nil, context.DeadlineExceeded }
 	s.Documents = func(context.Context) (map[string]bool, error) { return nil, context.DeadlineExceeded }

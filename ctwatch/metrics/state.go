@@ -13,53 +13,51 @@ import (
 // sourceTimeout bounds how long the store may take to answer.
 const sourceTimeout = 3 * time.Second
 
-// Sources are asked when someone asks for the metrics, maybe several times at once.
+// Sources are called at each scrape, possibly concurrently.
 type Sources struct {
-	// Logs returns where the logs stand that are followed.
+	// Logs returns the status of the followed logs.
 	Logs func(context.Context) ([]ctwatch.LogStatus, error)
-	// Senders returns how delivery stands.
+	// Senders returns the status of delivery.
 	Senders func(context.Context) ([]ctwatch.SenderStatus, error)
-	// Rates returns how many requests a second the logs of each operator may be
-	// asked now, by the operator's name; optional.
+	// Rates returns how many requests a second the logs of each operator may get now, by the
+	// operator's name; optional.
 	Rates func() map[string]float64
-	// Clock returns how far the local clock is ahead of those of the logs, if that is
-	// known; optional.
+	// Clock returns how far the local clock is ahead of the logs, if that is known; optional.
 	Clock func() (offset time.Duration, known bool)
-	// Held returns how many alarms of each log were held back for a digest, ever; optional.
+	// Held returns how many alarms of each log have been held back for a digest; optional.
 	Held func(context.Context) (map[ctwatch.LogID]int64, error)
 	// Hosts returns the hosts of all apps; optional.
 	Hosts func() []Host
-	// Documents returns of each app whether its signed document is withheld as a whole;
-	// optional.
+	// Documents returns, by app, whether its whole signed document is withheld; optional.
 	Documents func(context.Context) (map[string]bool, error)
-	// Open returns what waits for a person's verdict, by lines of the watch list, of which
-	// there are few; optional.
+	// Open returns how many certificates wait for a person's verdict, by a few lines of the watch
+	// list; optional.
 	Open func(context.Context) ([]Open, error)
-	// LogList returns how the log list stands; nil before it was read; optional.
+	// LogList returns the status of the log list; nil before it was read; optional.
 	LogList func() *LogList
 }
 
-// A LogList is how the list of logs stands.
+// A LogList is the status of the log list.
 type LogList struct {
-	Published time.Time       // the list in use; zero when there is none, or it has no date
-	Alarms    map[string]bool // whether each alarm that there can be is raised
+	Published time.Time       // of the list in use; zero if there is none, or it has no date
+	Alarms    map[string]bool // whether each possible alarm is raised
 }
 
-// A Host is a host of an app, both as the configuration names them.
+// A Host is a host of an app, as in the configuration.
 type Host struct {
 	App, Host string
 	Withheld  bool           // from signed documents
-	Status    string         // of its plan, of which there are few
-	Left      *time.Duration // until a version has to be released; nil if none has to be
+	Status    string         // of its plan; one of a few
+	Left      *time.Duration // until a version must be released; nil if none must be
 }
 
-// An Open counts the certificates of a line of the watch list that nobody judged.
+// An Open counts the certificates of a line of the watch list that no person judged.
 type Open struct {
 	Watch                  string
 	Unexpected, Unreviewed int64
 }
 
-// state is a prometheus.Collector of what its sources say.
+// state is a prometheus.Collector of its sources.
 type state struct {
 	sources Sources
 	log     *slog.Logger
@@ -85,27 +83,27 @@ func newState(s Sources, log *slog.Logger) *state {
 		position:   desc("log_position", "Entries of the log read and matched, counted from its first.", logLabels...),
 		verified:   desc("log_verified_position", "Entries of the log proven to be in its tree, counted from its first.", logLabels...),
 		lag:        desc("log_lag_entries", "Entries known to be in the log and not yet read.", logLabels...),
-		lagTime:    desc("log_lag_seconds", "How long unread entries have been known; 0 when caught up.", logLabels...),
-		healthy:    desc("log_healthy", "Whether the log can be followed and keeps its promises.", logLabels...),
+		lagTime:    desc("log_lag_seconds", "How long unread entries have been known; 0 if there are none.", logLabels...),
+		healthy:    desc("log_healthy", "Whether the log can be followed and does not misbehave.", logLabels...),
 		headAt:     desc("log_last_head_timestamp_seconds", "When the last tree head was accepted.", logLabels...),
 		verifiedAt: desc("log_last_verified_timestamp_seconds", "When the verified position last moved.", logLabels...),
 
 		backlog:   desc("sender_backlog_events", "Events that wait for the sender.", "sender"),
-		dead:      desc("sender_dead_letters", "Events set aside, since the sender's service will never take them.", "sender"),
-		failing:   desc("sender_failing", "Whether the sender's last try failed.", "sender"),
+		dead:      desc("sender_dead_letters", "Events set aside because the sender's service will never accept them.", "sender"),
+		failing:   desc("sender_failing", "Whether the sender's last attempt failed.", "sender"),
 		successAt: desc("sender_last_success_timestamp_seconds", "When the sender was last done with an event.", "sender"),
 
-		wrong: desc("sender_warnings", "How often something was found wrong with the sender's service, though it takes events; missing when nothing is.", "sender", "code"),
+		wrong: desc("sender_warnings", "How often a problem was found with the sender's service, although it accepts events; missing if there is none.", "sender", "code"),
 
-		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may be asked now.", "operator"),
-		clock: desc("clock_offset_seconds", "How far the local clock is ahead of those of the logs, by their newest tree heads; missing until one was read."),
+		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may get now.", "operator"),
+		clock: desc("clock_offset_seconds", "How far the local clock is ahead of the logs, by their newest tree heads; missing until one was read."),
 
-		held: desc("log_alarms_in_digests_total", "Alarms about entries that nothing proved when they were read, which people got in a digest.", logLabels...),
+		held: desc("log_alarms_in_digests_total", "Alarms about entries that were not verified when they were read, which were sent in a digest.", logLabels...),
 
 		withheld: desc("pins_withheld", "Whether signed documents withhold the pins of the app's host.", "app", "host"),
-		document: desc("pins_document_withheld", "Whether there is no signed document of the app: all its hosts are withheld, or the clock is not known to be right.", "app"),
-		status:   desc("pins_status", "How the app's host stands by the plan, in the label status; always 1.", "app", "host", "status"),
-		deadline: desc("pins_deadline_seconds", "How long until a version of the app with other pins has to be released, negative when it is too late; missing if none has to be.", "app", "host"),
+		document: desc("pins_document_withheld", "Whether the app has no signed document: all its hosts are withheld, or the clock is not known to be right.", "app"),
+		status:   desc("pins_status", "Status of the app's host by the plan, in the label status; always 1.", "app", "host", "status"),
+		deadline: desc("pins_deadline_seconds", "Time until a version of the app with other pins must be released, negative if it is too late; missing if none must be.", "app", "host"),
 		open:     desc("certificates_open", "Certificates that are unexpected or unreviewed and that no person judged, by the line of the watch list; one may match several.", "watch", "verdict"),
 
 		listAlarm: desc("log_list_alarm", "Whether something is wrong with the published log list, or with the one in use.", "reason"),
@@ -125,7 +123,7 @@ func (s *state) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s *state) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout) // a Collector is given none
+	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout) // a Collector gets none
 	defer cancel()
 	g := gauges(out)
 	logs, err := s.sources.Logs(ctx)
@@ -147,7 +145,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	if err != nil {
 		s.log.Error("metrics are incomplete: the store does not answer", "error", err)
 	}
-	g.put(s.up, truth(err == nil))
+	g.put(s.up, boolean(err == nil))
 	if s.sources.Rates != nil {
 		for operator, rate := range s.sources.Rates() {
 			g.put(s.rate, rate, label(operator))
@@ -173,7 +171,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 
 func (s *state) logList(g gauges, l *LogList) {
 	for reason, raised := range l.Alarms {
-		g.put(s.listAlarm, truth(raised), label(reason))
+		g.put(s.listAlarm, boolean(raised), label(reason))
 	}
 	if !l.Published.IsZero() {
 		g.time(s.listAt, &l.Published)
@@ -181,22 +179,22 @@ func (s *state) logList(g gauges, l *LogList) {
 }
 
 func (s *state) host(g gauges, h Host) {
-	g.put(s.withheld, truth(h.Withheld), label(h.App), label(h.Host))
+	g.put(s.withheld, boolean(h.Withheld), label(h.App), label(h.Host))
 	g.put(s.status, 1, label(h.App), label(h.Host), h.Status)
 	if h.Left != nil {
 		g.put(s.deadline, h.Left.Seconds(), label(h.App), label(h.Host))
 	}
 }
 
-// waiting puts what takes longer to look up. Where that fails, all else is there.
+// waiting puts what takes longer to look up. If that fails, all else is there.
 func (s *state) waiting(ctx context.Context, g gauges) {
 	if s.sources.Documents != nil {
 		documents, err := s.sources.Documents(ctx)
 		if err != nil {
-			s.log.Error("metrics are incomplete: what is withheld is not known", "error", err)
+			s.log.Error("metrics are incomplete: cannot tell what is withheld", "error", err)
 		}
 		for app, withheld := range documents {
-			g.put(s.document, truth(withheld), label(app))
+			g.put(s.document, boolean(withheld), label(app))
 		}
 	}
 	if s.sources.Open != nil {
@@ -220,7 +218,7 @@ func (s *state) logs(g gauges, logs []ctwatch.LogStatus) {
 		g.put(s.verified, float64(l.Verified), values...)
 		g.put(s.lag, float64(l.LagEntries), values...)
 		g.put(s.lagTime, l.LagSeconds, values...)
-		g.put(s.healthy, truth(l.Healthy), values...)
+		g.put(s.healthy, boolean(l.Healthy), values...)
 		g.time(s.headAt, l.LastHeadAt, values...)
 		g.time(s.verifiedAt, l.LastVerifiedAt, values...)
 	}
@@ -230,7 +228,7 @@ func (s *state) senders(g gauges, senders []ctwatch.SenderStatus) {
 	for _, x := range senders {
 		g.put(s.backlog, float64(x.Backlog), x.Name)
 		g.put(s.dead, float64(x.DeadLetters), x.Name)
-		g.put(s.failing, truth(x.LastError != ""), x.Name)
+		g.put(s.failing, boolean(x.LastError != ""), x.Name)
 		g.time(s.successAt, x.LastSuccess, x.Name)
 		for _, w := range x.Warnings {
 			g.put(s.wrong, float64(w.Times), x.Name, label(w.Code))
@@ -238,7 +236,7 @@ func (s *state) senders(g gauges, senders []ctwatch.SenderStatus) {
 	}
 }
 
-// gauges takes values as they are now.
+// gauges takes current values.
 type gauges chan<- prometheus.Metric
 
 func (g gauges) put(d *prometheus.Desc, v float64, labels ...string) {
@@ -250,14 +248,14 @@ func (g gauges) count(d *prometheus.Desc, v float64, labels ...string) {
 	g <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 }
 
-// time puts seconds since 1970, or nothing for what has never happened.
+// time puts seconds since 1970, or nothing if t is nil.
 func (g gauges) time(d *prometheus.Desc, t *time.Time, labels ...string) {
 	if t != nil {
 		g.put(d, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
-func truth(b bool) float64 {
+func boolean(b bool) float64 {
 	if b {
 		return 1
 	}

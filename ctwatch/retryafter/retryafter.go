@@ -1,5 +1,5 @@
-// Package retryafter reads how long a server asks to be left alone: the header Retry-After
-// (RFC 9110 §10.2.3), as logs, Slack and webhooks send it.
+// Package retryafter parses the header Retry-After (RFC 9110 §10.2.3) as logs, Slack and webhooks
+// send it: how long to wait before the next request.
 package retryafter
 
 import (
@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// Max is the longest that Of returns: more is a mistake of the server's. Callers bound it
-// further by what they can do without.
+// Max is the longest that Of returns: more is an error of the server. Callers may set lower
+// bounds.
 const Max = 24 * time.Hour
 
-// Of returns how long the server of a reply asks to be left alone: between 0, if it does
-// not say or what it says has passed or makes no sense, and Max. A date is compared with the
-// reply's own, so that it does not matter whose clock is wrong; with now where the reply has
-// none.
+// Of returns how long to wait by the headers of a reply, at most Max. It returns 0 if there is no
+// Retry-After, or if it has passed or makes no sense. A date is compared with the reply's Date, so
+// that a wrong clock does not matter, or else with now.
 func Of(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if isNumber(v) {
@@ -40,8 +39,8 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// layouts are those of RFC 9110 §5.6.7, and what servers send in their place: the zone as a
-// name other than GMT, as Go's time.RFC1123 writes it of a time in UTC, or as a number.
+// layouts are those of RFC 9110 §5.6.7, and others that servers send: with a zone name other than
+// GMT, as in Go's time.RFC1123 for a time in UTC, or with a numeric zone.
 var layouts = [...]string{
 	"Mon, 2 Jan 2006 15:04:05 MST",
 	"Mon, 2 Jan 2006 15:04:05 -0700",
@@ -51,7 +50,7 @@ var layouts = [...]string{
 	time.RFC3339,
 }
 
-// date reads a date in one of the layouts.
+// date parses a date in one of the layouts.
 func date(s string) (time.Time, bool) {
 	if len(s) > 100 {
 		return time.Time{}, false

@@ -11,7 +11,7 @@ import (
 
 var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-// TestOf: seconds and dates in all the forms that servers send, within bounds.
+// Seconds and dates are read in all forms that servers send, within bounds.
 func TestOf(t *testing.T) {
 	for name, tt := range map[string]struct {
 		value, date string

@@ -16,8 +16,8 @@ import (
 	"ctwatch/pins"
 )
 
-// found describes an entry in full, in memory of its own, if it matches: what
-// made it a suspect may have been a guess about a name too odd to be looked up.
+// found describes an entry in full, in its own memory, if it matches: the scanner may have guessed
+// because of a name too unusual to be looked up.
 func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf ctwatch.Hash) (f ctwatch.Found, ok bool) {
 	cert := entry.Describe(tbs)
 	if cert.Matches = matches(list, &cert, tbs); len(cert.Matches) == 0 {
@@ -42,8 +42,8 @@ func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf c
 		c.Issuer.Pin = pins.Pin(e.IssuerHash)
 		setPrecertificate(&f, tbs, extra.Precert)
 	} else {
-		said := slices.ContainsFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, entry.ProblemEncoding) })
-		if err := entry.Encoding(e.DER); err != nil && !said { // what is around the TBSCertificate
+		reported := slices.ContainsFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, entry.ProblemEncoding) })
+		if err := entry.Encoding(e.DER); err != nil && !reported { // what is around the TBSCertificate
 			c.Problems = append(c.Problems, entry.ProblemEncoding+err.Error())
 		}
 		f.DER = bytes.Clone(e.DER)
@@ -56,20 +56,19 @@ func (s *Scanner) found(list *watchlist.List, e *ctlog.Entry, tbs []byte, leaf c
 	f.ChainFingerprints = extra.ChainFingerprints
 	c.Sightings = []ctwatch.Sighting{sighting}
 	c.SetPins()
-	if len(f.ChainFingerprints) == 0 { // else the chain has yet to be fetched
+	if len(f.ChainFingerprints) == 0 { // else the chain is still to be fetched
 		ProveIssuer(&f, f.Chain)
 	}
 	return f, true
 }
 
-// problemPrecertificate is the problem of an entry beside which a log serves the
-// precertificate of another, or none that can be read.
-const problemPrecertificate = "precertificate: what the log serves beside the entry is not the entry's precertificate, and was not kept"
+// problemPrecertificate is the problem of an entry with which a log serves the precertificate of
+// another entry, or one that cannot be read.
+const problemPrecertificate = "precertificate: what the log serves with the entry is not the entry's precertificate, and was not kept"
 
-// setPrecertificate takes the precertificate that a log served with an entry, if
-// it is that of the entry. It stands outside of the Merkle leaf (RFC 6962 §4.6,
-// c2sp.org/static-ct-api), so the log's signature says nothing about it, and the
-// entry speaks for itself without it.
+// setPrecertificate sets the precertificate that a log served with an entry, if it is that of the
+// entry. It is not part of the Merkle leaf (RFC 6962 §4.6, c2sp.org/static-ct-api), so the log's
+// signature does not cover it, and the entry is complete without it.
 func setPrecertificate(f *ctwatch.Found, tbs, precert []byte) {
 	if len(precert) == 0 {
 		return
@@ -85,23 +84,22 @@ func setPrecertificate(f *ctwatch.Found, tbs, precert []byte) {
 	f.Certificate.Fingerprints.Precertificate = &sum
 }
 
-// matches lists what the certificate matches: by its names and addresses as they
-// are told, and by those readings of them that are too unlikely, or too many, to
-// be told.
+// matches returns what the certificate matches: by its names and addresses as reported, and by
+// readings of them that are too unlikely, or too many, to be reported.
 func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch.Match {
-	const most = 1000 // names that are not told
-	told := make(map[string]bool, len(c.Names))
+	const most = 1000 // names that are not reported
+	known := make(map[string]bool, len(c.Names))
 	for _, name := range c.Names {
-		told[name] = true
+		known[name] = true
 	}
 	all := append(c.Names[:len(c.Names):len(c.Names)], c.IPAddresses...)
 	further := len(all) + most
 	var matched map[ctwatch.Match]bool // without names; filled when there are more
 	add := func(name []byte) {
-		if told[string(name)] || !list.MatchName(name) {
+		if known[string(name)] || !list.MatchName(name) {
 			return
 		}
-		if len(all) >= further { // then one that nothing else tells of
+		if len(all) >= further { // then only one that matches something new
 			if matched == nil {
 				matched = make(map[ctwatch.Match]bool)
 				addNew(matched, list.Matches(all))
@@ -110,14 +108,14 @@ func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch
 				return
 			}
 		}
-		told[string(name)] = true
+		known[string(name)] = true
 		all = append(all, string(name))
 	}
 	var plain [entry.MaxPlain]byte
-	_ = entry.Visitor{ // what it could not read was reported already
+	_ = entry.Visitor{ // what cannot be read was reported before
 		Name: func(name []byte) {
-			if c, _, ok := entry.Plain(&plain, name); ok && told[string(c)] {
-				return // as nearly all are
+			if c, _, ok := entry.Plain(&plain, name); ok && known[string(c)] {
+				return // like almost all names
 			}
 			entry.Candidates(name, add)
 		},
@@ -132,7 +130,7 @@ func matches(list *watchlist.List, c *ctwatch.Certificate, tbs []byte) []ctwatch
 	return list.Matches(all)
 }
 
-// addNew adds what is matched, whatever the name, and reports whether any of it is new.
+// addNew adds matches, whatever their names, and reports whether any of them is new.
 func addNew(matched map[ctwatch.Match]bool, matches []ctwatch.Match) (any bool) {
 	for _, m := range matches {
 		m.Name = ""
@@ -142,16 +140,15 @@ func addNew(matched map[ctwatch.Match]bool, matches []ctwatch.Match) (any bool) 
 	return any
 }
 
-// problemChain begins the problem of a chain that is not read in full.
-const problemChain = "chain: strict parsers refuse a certificate, so nothing is learned from it about who issued: "
+// problemChain is the start of the problem of a chain that cannot be read in full.
+const problemChain = "chain: strict parsers refuse a certificate, so nothing is learned from it about the issuer: "
 
-// ProveIssuer looks in a chain, as a log serves it with an entry, for the CA whose
-// signature over the certificate or precertificate proves that it issued it. The log's
-// own signature says nothing about who did: neither the chain nor the precertificate is
-// in its Merkle tree (RFC 6962 §4.6), and the key that a precertificate entry names can
-// be any. Where there is no proof a problem says why, and another if a certificate of the
-// chain is one that strict parsers refuse: policy learns whose a key is from the others
-// only.
+// ProveIssuer looks in a chain, as a log serves it with an entry, for the CA whose signature over
+// the certificate or precertificate proves that it is the issuer. The log's own signature proves
+// nothing about the issuer: neither the chain nor the precertificate is in its Merkle tree (RFC
+// 6962 §4.6), and a precertificate entry can have any issuer key. Without a proof a problem says
+// why. Another problem reports a certificate of the chain that strict parsers refuse, from which
+// policy learns nothing.
 func ProveIssuer(f *ctwatch.Found, chain [][]byte) {
 	c := &f.Certificate
 	c.Problems = slices.DeleteFunc(c.Problems, func(p string) bool {
@@ -166,7 +163,7 @@ func ProveIssuer(f *ctwatch.Found, chain [][]byte) {
 	pin, err := issuerOf(f, chain)
 	if err != nil {
 		if slices.Contains(c.Problems, problemPrecertificate) {
-			return // it says so already
+			return // reported already
 		}
 		c.Problems = append(c.Problems, ctwatch.ProblemUnproven+ctwatch.Printable(err.Error(), 200)+".")
 		return

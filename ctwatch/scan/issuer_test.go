@@ -10,10 +10,9 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-// TestAnIssuerThatDidNotSignIsNone: the chain beside a final certificate is not
-// under the log's signature, so that a log could name a trusted CA as the issuer of
-// a rogue's certificate.
-func TestAnIssuerThatDidNotSignIsNone(t *testing.T) {
+// The log's signature does not cover the chain of a final certificate, so a log could name
+// a trusted CA as the issuer of a rogue certificate. Only a signature proves the issuer.
+func TestIssuerMustHaveSigned(t *testing.T) {
 	rogue, err := ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Rogue"})
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +57,8 @@ func TestAnIssuerThatDidNotSignIsNone(t *testing.T) {
 	}
 }
 
-// TestForgedEntryProvesNoIssuer: a log, or anyone on the way to it, can name the public
-// key of a trusted CA in an entry of the attacker's, and serve that CA's chain with it.
+// A log, or an attacker on the way to it, can put the public key of a trusted CA into an
+// entry, and serve that CA's chain with it. That proves no issuer.
 func TestForgedEntryProvesNoIssuer(t *testing.T) {
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		trusted := lab.issue(ctlogtest.Request{Names: []string{"api.shop.example"}})

@@ -53,9 +53,9 @@ func (r readied) scan(c *ctlog.Chunk, watch ...string) ctwatch.Certificate {
 	return b.Found[0].Certificate
 }
 
-// From the reply to the match, a name costs a bounded amount of work, however many
-// there are; allocations count it.
-func TestManyNamesCostLittle(t *testing.T) {
+// From the reply to the match, each name costs a bounded amount of work, however many
+// there are. Allocations measure it.
+func TestCostOfManyNames(t *testing.T) {
 	const n = 60_000
 	r := manyNames(t, n)
 	chunk := r.fetch()
@@ -74,7 +74,8 @@ func TestManyNamesCostLittle(t *testing.T) {
 	}
 }
 
-// More names than are listed hide no name that another line of the watch list is about.
+// Names beyond those that are listed do not hide a name that another line of the watch
+// list matches.
 func TestManyNamesHideNoOther(t *testing.T) {
 	r := manyNames(t, entry.MaxNames+2_000, "www.bank.test")
 	c := r.scan(r.fetch(), "shop.example", "bank.test")

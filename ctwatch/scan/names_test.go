@@ -13,7 +13,8 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-func TestTrap36CommonNamesOfEveryKind(t *testing.T) {
+// Common names of every string type match.
+func TestTrap36CommonNames(t *testing.T) {
 	wide := func(n int, s string) string {
 		pad := strings.Repeat("\x00", n-1)
 		return pad + strings.Join(strings.Split(s, ""), pad)
@@ -48,7 +49,8 @@ func TestTrap36CommonNamesOfEveryKind(t *testing.T) {
 	})
 }
 
-func TestTrap37OddFormsOfNames(t *testing.T) {
+// Names in unusual forms match.
+func TestTrap37NameForms(t *testing.T) {
 	odd := []string{
 		"a.shop.example\x00.evil.test", "evil.test\x00.a.shop.example", "http://a.shop.example", "https://a.shop.example/path?q", "a.shop.example/",
 		"a.shop.example.", "a.shop.example...", " a.shop.example", "a.shop.example\r\n", "A.SHOP.Example", "a.shop.example:443", "me@a.shop.example",
@@ -71,7 +73,8 @@ func TestTrap37OddFormsOfNames(t *testing.T) {
 	})
 }
 
-func TestTrap38NamesBeyondASCIIAndUnreadableOnes(t *testing.T) {
+// Names beyond ASCII match, and unreadable ones are reported.
+func TestTrap38UnreadableNames(t *testing.T) {
 	odd := []string{
 		"www.bücher.example", "www.b\xfccher.example", "www.BÜCHER.example", "www.xn--bcher-kva.example", "WWW.XN--Bcher-KVA.example", "www。bücher。example",
 		"?.xn--bcher-kva.example", "www.?.example", "\x01\x02.xn--bcher-kva.example", "www.\u202ebücher.example",
@@ -102,6 +105,7 @@ func TestTrap38NamesBeyondASCIIAndUnreadableOnes(t *testing.T) {
 	})
 }
 
+// Wildcards match the watched names that they cover.
 func TestTrap39Wildcards(t *testing.T) {
 	for name, want := range map[string]bool{
 		"*.shop.example": true, "a*.shop.example": true, "*i.shop.example": true, "a*i.shop.example": true, "A*P*I*.shop.example": true, "*.*.example": true,
@@ -117,6 +121,7 @@ func TestTrap39Wildcards(t *testing.T) {
 	}
 }
 
+// IP addresses match.
 func TestTrap40AddressesMatch(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")
 	inBothKinds(t, func(t *testing.T, lab *lab) {

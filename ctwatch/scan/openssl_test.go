@@ -208,10 +208,9 @@ func isString(tag byte) bool {
 	return false
 }
 
-// TestSeesWhatOpenSSLAccepts: each certificate, in whatever encoding, that a client
-// accepts for a host that is watched matches, and what is odd is said. OpenSSL decides:
-// it verifies all of them, and is the client of a server that presents a part of them,
-// as is curl.
+// Each certificate, in any encoding, that a client accepts for a watched host matches, and
+// an unusual encoding is reported. OpenSSL decides: it verifies all of them, and connects,
+// like curl, to a server that presents some of them.
 func TestSeesWhatOpenSSLAccepts(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
@@ -302,8 +301,7 @@ func writePEM(t *testing.T, dir, name string, certs ...[]byte) string {
 	return path
 }
 
-// TestSeesWhatTLSClientsAccept: what openssl s_client and curl accept from a server
-// matches.
+// What openssl s_client and curl accept from a server matches.
 func TestSeesWhatTLSClientsAccept(t *testing.T) {
 	lab := newLab(t, ctwatch.KindStatic, ctlogtest.CAOptions{})
 	key, err := ctlogtest.SeededKey("suspect")

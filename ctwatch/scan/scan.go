@@ -1,12 +1,11 @@
-// Package scan is the hot path: it turns a chunk of a log's entries into a batch,
-// that is leaf hashes and matches. It is the only place that sees every entry of
-// every log, so nothing that only a match needs is done before there is a match.
+// Package scan is the hot path: it turns a chunk of a log's entries into a batch of leaf hashes and
+// matches. It is the only place that sees every entry of every log, so what only a match needs is
+// done after the match.
 //
-// For each entry it computes the leaf hash (RFC 6962 §2.1) from the bytes as they
-// came, and holds the names and addresses that the certificate speaks for against
-// the watch list. What cannot be read is not passed over: it is reported as
-// malformed, and matches on what could be read. What a log serves beside an entry
-// but does not hash into its tree is kept only where it agrees with the entry.
+// For each entry it computes the leaf hash (RFC 6962 §2.1) from the bytes as they were served, and
+// compares the names and addresses of the certificate with the watch list. What cannot be parsed is
+// never skipped: it is reported as malformed, and matches by what could be read. What a log serves
+// with an entry but does not hash into its tree is kept only if it agrees with the entry.
 package scan
 
 import (
@@ -21,12 +20,12 @@ import (
 // A Scanner scans the chunks of one log. It may be used concurrently.
 type Scanner struct {
 	Log  ctwatch.Log
-	List watchlist.Source // asked once for each chunk
+	List watchlist.Source // called once for each chunk
 }
 
-// Scan reads c to its end and closes it. A chunk that cannot be delimited into entries is an
-// error and yields nothing: it has to be fetched again. A lenient one yields the entries
-// before the first that cannot be delimited, if there are any.
+// Scan reads c to its end and closes it. If the entries cannot be delimited, Scan returns an error
+// and the chunk must be fetched again; of a lenient chunk it returns the entries before the first
+// that cannot be delimited, if there are any.
 func (s *Scanner) Scan(c *ctlog.Chunk) (ctwatch.Batch, error) {
 	defer c.Close()
 	b := ctwatch.Batch{Log: s.Log.ID, Start: c.Start, Bytes: c.Bytes}

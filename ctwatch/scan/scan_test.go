@@ -83,7 +83,9 @@ func scanAll(t testing.TB, l *ctlogtest.Log, log ctlog.Log, s *scan.Scanner) ctw
 	return b
 }
 
-func TestPrecertificateAndCertificateAreOne(t *testing.T) {
+// A precertificate and its certificate have one identity, and the same names, key and
+// issuer.
+func TestOneIdentity(t *testing.T) {
 	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
 		t.Run(string(kind), func(t *testing.T) {
 			l, log := serve(t, ctlogtest.Options{Kind: kind, Name: "Lab"})
@@ -163,8 +165,8 @@ func TestPrecertificateAndCertificateAreOne(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeReadIsReported: and it matches on what can be.
-func TestWhatCannotBeReadIsReported(t *testing.T) {
+// What cannot be parsed is reported, and matches by what can be.
+func TestMalformedIsReported(t *testing.T) {
 	l, log := serve(t, ctlogtest.Options{Kind: ctwatch.KindRFC6962})
 	ca, err := ctlogtest.NewCA(ctlogtest.CAOptions{})
 	if err != nil {

@@ -25,7 +25,8 @@ import (
 // The traps that certificates are, each logged for real. Those of single names and
 // of single bytes have tests in packages watchlist and entry, too.
 
-func TestTrap8PrecertificateThatIsNotTheEntrys(t *testing.T) {
+// A precertificate that is not the entry's is not kept, and is a problem.
+func TestTrap08WrongPrecertificate(t *testing.T) {
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		i := lab.issue(ctlogtest.Request{Names: []string{"a.shop.example"}})
 		other := lab.issue(ctlogtest.Request{Names: []string{"a.shop.example"}})
@@ -54,7 +55,8 @@ func TestTrap8PrecertificateThatIsNotTheEntrys(t *testing.T) {
 	})
 }
 
-func TestTrap8PrecertificateSigningCertificateIsAllowed(t *testing.T) {
+// A precertificate may be issued by a precertificate signing certificate.
+func TestTrap08PrecertificateSigner(t *testing.T) {
 	for _, kind := range []ctwatch.LogKind{ctwatch.KindRFC6962, ctwatch.KindStatic} {
 		lab := newLab(t, kind, ctlogtest.CAOptions{PrecertSigner: true})
 		i := lab.add(ctlogtest.Request{Names: []string{"a.shop.example"}})
@@ -68,7 +70,8 @@ func TestTrap8PrecertificateSigningCertificateIsAllowed(t *testing.T) {
 	}
 }
 
-func TestTrap32OneIdentityInEveryForm(t *testing.T) {
+// All forms of a certificate have one identity.
+func TestTrap32OneIdentity(t *testing.T) {
 	for name, opt := range map[string]ctlogtest.CAOptions{"direct": {}, "precertificate signing certificate": {PrecertSigner: true}} {
 		t.Run(name, func(t *testing.T) {
 			rfc, static := newLab(t, ctwatch.KindRFC6962, opt), newLab(t, ctwatch.KindStatic, opt)
@@ -107,7 +110,8 @@ func TestTrap32OneIdentityInEveryForm(t *testing.T) {
 	}
 }
 
-func TestTrap33PrecertificateAloneTellsEverything(t *testing.T) {
+// A precertificate entry has everything that is needed.
+func TestTrap33PrecertificateSuffices(t *testing.T) {
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		i := lab.add(ctlogtest.Request{
 			Names: []string{"a.shop.example"}, IPs: []netip.Addr{netip.MustParseAddr("192.0.2.7")},
@@ -140,8 +144,8 @@ func TestTrap33PrecertificateAloneTellsEverything(t *testing.T) {
 	})
 }
 
-// TestTrap34IssuerIsItsKey: two CAs have one name, and the certificates one serial
-// number; and an entry has the bytes of another but names another key.
+// Two CAs have one name, and their certificates one serial number; and an entry has the
+// bytes of another but a different key. Issuers are told apart by their keys.
 func TestTrap34IssuerIsItsKey(t *testing.T) {
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		r := ctlogtest.Request{Names: []string{"a.shop.example"}, Serial: big.NewInt(7)}
@@ -168,9 +172,8 @@ func TestTrap34IssuerIsItsKey(t *testing.T) {
 	})
 }
 
-// TestTrap35WhatStrictParsersRefuseIsRead logs certificates that crypto/x509 does
-// not parse.
-func TestTrap35WhatStrictParsersRefuseIsRead(t *testing.T) {
+// Certificates that crypto/x509 does not parse match.
+func TestTrap35ReadsWhatStrictParsersRefuse(t *testing.T) {
 	names := []string{"a.shop.example"}
 	utcTimes := func(b []byte) []byte { // spoils both dates
 		for at := 0; ; {
@@ -239,8 +242,8 @@ func TestTrap35WhatStrictParsersRefuseIsRead(t *testing.T) {
 	}
 }
 
-// TestTrap35DamagedCertificatesMatchAndAreReported: both, whatever is left of them.
-func TestTrap35DamagedCertificatesMatchAndAreReported(t *testing.T) {
+// Damaged certificates match by what is left of them, and are reported.
+func TestTrap35DamagedCertificates(t *testing.T) {
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		final, err := lab.issue(ctlogtest.Request{CommonName: "b.shop.example", Names: []string{"a.shop.example"}}).Final()
 		if err != nil {
@@ -279,7 +282,7 @@ func TestTrap35DamagedCertificatesMatchAndAreReported(t *testing.T) {
 	})
 }
 
-// TestTrap41HugeCertificates: entries as large as a log can hold, in bounded memory.
+// Entries as large as a log can hold are read in bounded memory.
 func TestTrap41HugeCertificates(t *testing.T) {
 	t.Run("10,000 names", func(t *testing.T) {
 		inBothKinds(t, func(t *testing.T, lab *lab) {
@@ -335,7 +338,8 @@ func TestTrap41HugeCertificates(t *testing.T) {
 	})
 }
 
-func TestTrap42TextOfCertificatesIsHarmless(t *testing.T) {
+// Text from certificates is printable.
+func TestTrap42HostileText(t *testing.T) {
 	hostile := []string{"<!channel>.shop.example", "<https://evil|click>.shop.example", "\x1b[31mred.shop.example", "\u202eevil.shop.example", "a\nb.shop.example", "\"'&`$(x).shop.example"}
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		for _, s := range hostile {

@@ -169,6 +169,7 @@ func inDigest(e ctwatch.Event) ctwatch.Event {
 	return e
 }
 
+// Every event is valid by its schema.
 func TestEventsAreValid(t *testing.T) {
 	schema := compile(t, "event.json")
 	for name, e := range events() {
@@ -180,6 +181,7 @@ func TestEventsAreValid(t *testing.T) {
 	}
 }
 
+// Every object is valid by its schema.
 func TestObjectsAreValid(t *testing.T) {
 	for name, v := range map[string]any{
 		"certificate.json": certificate(),
@@ -192,7 +194,8 @@ func TestObjectsAreValid(t *testing.T) {
 	}
 }
 
-func TestBrokenEventsAreNotValid(t *testing.T) {
+// The schema refuses events with errors.
+func TestInvalidEvents(t *testing.T) {
 	schema := compile(t, "event.json")
 	all := events()
 	for name, tt := range map[string]struct{ event, old, new string }{
@@ -235,7 +238,8 @@ func TestBrokenEventsAreNotValid(t *testing.T) {
 	}
 }
 
-func TestPlansAreWhatTheirSchemaSays(t *testing.T) {
+// Plans are valid by their schema.
+func TestPlansAreValid(t *testing.T) {
 	s := compile(t, "plan.json")
 	host := pins.Pattern{Name: "api.example.com"}
 	key := pins.FromSPKI([]byte("next"))

@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// guard decides whether a request may be answered. The same rule holds for all
-// handlers, so that none can forget it.
+// guard answers only requests that are allowed. All handlers have the same rule.
 func (s *Server) guard(h http.Handler, public bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-		free := reads && (public || s.fromHere(r))
+		free := reads && (public || s.isLocal(r))
 		if !free && !s.authorize(w, r) {
 			return
 		}
@@ -19,13 +18,12 @@ func (s *Server) guard(h http.Handler, public bool) http.Handler {
 	})
 }
 
-// fromHere reports whether a request was made by a person or program of this machine,
-// who need no token. Nothing in a request proves that: a proxy in front connects from
-// this machine, too, and many write their own name for ours into Host. So it is only
-// believed where nothing speaks of anyone else: no token and no public address is
-// configured, and no header tells of a proxy. A Host that is not of this machine is that
-// of a web page whose name was pointed at it (DNS rebinding), or passed on by a proxy.
-func (s *Server) fromHere(r *http.Request) bool {
+// isLocal reports whether a request was made by a person or program on this machine, so that it
+// needs no token. Nothing in a request proves that: a proxy connects from this machine, too, and
+// many change Host. So a request counts as local only if nothing suggests otherwise: no token and
+// no public URL is configured, and no header is from a proxy. Another Host than this machine means
+// a web page whose name was pointed at it (DNS rebinding), or a proxy.
+func (s *Server) isLocal(r *http.Request) bool {
 	return s.Local() && s.tokens == nil && !s.public && fromLoopback(r) && toLoopback(r) && !forwarded(r.Header)
 }
 
@@ -35,8 +33,8 @@ func fromLoopback(r *http.Request) bool {
 	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
-// toLoopback reports whether Host names this machine, as every HTTP/1.1 client's does
-// that was given its address.
+// toLoopback reports whether Host is this machine, as with every HTTP/1.1 client that uses its
+// address.
 func toLoopback(r *http.Request) bool {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -45,7 +43,7 @@ func toLoopback(r *http.Request) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(strings.Trim(host, "[]")).IsLoopback()
 }
 
-// forwarded reports whether a proxy says that it passes a request on.
+// forwarded reports whether a request has headers of a proxy.
 func forwarded(h http.Header) bool {
 	for name := range h {
 		switch {
@@ -58,8 +56,8 @@ func forwarded(h http.Header) bool {
 	return false
 }
 
-// authorize reports whether a request has a valid token (RFC 6750 §2.1), and
-// answers it if not.
+// authorize reports whether a request has a valid token (RFC 6750 §2.1). If not, it answers the
+// request.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	given := strings.EqualFold(scheme, "Bearer")
@@ -73,7 +71,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) bool {
 	case s.tokens == nil:
 		why = "This needs a token, and there are none: http.tokens_file is not set."
 	case given:
-		challenge, why = challenge+`, error="invalid_token"`, "The token is none of those in http.tokens_file."
+		challenge, why = challenge+`, error="invalid_token"`, "The token is not in http.tokens_file."
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	http.Error(w, why, http.StatusUnauthorized)

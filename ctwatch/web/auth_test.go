@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-func TestWhoNeedsAToken(t *testing.T) {
+// A request needs a token unless it only reads and comes from this machine.
+func TestTokenRequired(t *testing.T) {
 	tokens := tokensOf(t, "first\nsecond\n")
 	for _, test := range []struct {
 		name, listen string
@@ -83,6 +84,7 @@ func TestWhoNeedsAToken(t *testing.T) {
 	}
 }
 
+// A file of tokens is parsed, and errors do not show its content.
 func TestTokensFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		text  string
@@ -134,14 +136,16 @@ func FuzzTokensFile(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		hashes, err := parseTokens(strings.NewReader(s))
+		hashes, err := parseTokens([]byte(s))
 		if (err == nil) != (len(hashes) > 0) || len(hashes) > strings.Count(s, "\n")+1 {
 			t.Errorf("%d tokens of %q, %v", len(hashes), s, err)
 		}
 	})
 }
 
-func TestTokensAreReadAgainWhenTheFileChanges(t *testing.T) {
+// Tokens are read again when the file changes. A bad file is logged, and the tokens before
+// stay valid.
+func TestTokensAreReloaded(t *testing.T) {
 	var log strings.Builder
 	path := write(t, "tokens", "old-token\n")
 	tokens, err := ReadTokens(path, slog.New(slog.NewTextHandler(&log, nil)))
@@ -205,7 +209,8 @@ func certificate(t *testing.T, certFile, keyFile, name string) {
 	}
 }
 
-func TestTLSServesARenewedCertificate(t *testing.T) {
+// A renewed certificate is served without a restart.
+func TestTLSServesRenewedCertificate(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	if _, err := TLS(certFile, keyFile, discard()); !os.IsNotExist(err) {

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Health answers that the process is alive.
+// Health answers 200: the process is alive.
 func Health() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "ok\n")
 	})
 }
 
-// Ready answers 200, or 503 with the reasons why the daemon is not ready, one on
-// each line. Alarms do not make it any less ready, and are told in any case; optional.
+// Ready answers 200, or 503 with the reasons why the daemon is not ready, one on each line. Alarms
+// are listed in both cases; optional.
 func Ready(reasons func(context.Context) []string, alarms func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, body := http.StatusOK, "ready\n"
@@ -42,8 +42,8 @@ func text(w http.ResponseWriter, status int, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// Files serves the files of a folder, but no list of them, under the last part of
-// the pattern that it is handed to Handle with, {file}. They are read once.
+// Files serves the files of a directory, but no list of them, by the path value "file" of the
+// pattern for Handle. They are read once.
 func Files(folder fs.FS, contentType string) (http.Handler, error) {
 	type file struct {
 		body []byte

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestProxyNeedsToken: what a proxy on this machine passes on is not from this machine,
-// whatever the proxy makes of Host, once anything says that others reach the listener.
+// Requests that a proxy on this machine forwards are not local, whatever the proxy does
+// with Host, once anything shows that others reach the listener.
 func TestProxyNeedsToken(t *testing.T) {
 	tokens := tokensOf(t, "first\n")
 	proxies := map[string]func(*testing.T, *url.URL) (where string){
@@ -75,8 +75,8 @@ func TestProxyNeedsToken(t *testing.T) {
 	}
 }
 
-// TestForwardedIsNotLocal: without tokens and a public URL, a request that says that a
-// proxy passes it on, or that is for another host, or for none, is not from this machine.
+// Without tokens and a public URL, a request that was forwarded by its headers, or that
+// has another host or none, is not local.
 func TestForwardedIsNotLocal(t *testing.T) {
 	s, _ := serve(t, Options{Listen: "127.0.0.1:0"})
 	for header, want := range map[string]int{

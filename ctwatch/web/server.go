@@ -1,11 +1,10 @@
-// Package web is the daemon's HTTP listener: who may ask for what, for how long,
-// and how it ends. It knows nothing of the rest of the daemon; what is served is
-// given to it as handlers.
+// Package web is the daemon's HTTP listener: authorization, limits and shutdown. It does not know
+// the rest of the daemon, which registers handlers.
 //
-// Whatever is handed to Handle is guarded: it needs a token (RFC 6750) as soon as
-// others than this machine may reach the listener, itself or by a proxy, and changing
-// anything always does. Only what is handed to HandlePublic is for everyone. Clients are hostile:
-// headers, bodies, connections and the time spent on each are bounded.
+// Handlers registered with Handle need a token (RFC 6750) if others than this machine may reach the
+// listener, directly or through a proxy; requests that change anything always need one. Handlers
+// registered with HandlePublic are for everyone. Clients are hostile: headers, bodies, connections
+// and the time for each are bounded.
 package web
 
 import (
@@ -25,7 +24,7 @@ import (
 	"ctwatch/files"
 )
 
-// Limits of what clients may take up.
+// Limits of clients.
 const (
 	maxConnections = 1024
 	maxHeader      = 16 << 10
@@ -36,20 +35,20 @@ const (
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = time.Minute
 
-	// grace is how long requests under way may go on once the daemon stops.
+	// grace is how long requests under way may continue when the daemon stops.
 	grace = 2 * time.Second
 )
 
-// Options say where and how to listen. Listen and Logger are required.
+// Options configure a Server. Listen and Logger are required.
 type Options struct {
 	Listen string      // host:port; port 0 takes a free one
 	TLS    *tls.Config // nil: plain HTTP
-	Tokens *Tokens     // nil: there are none, so that nobody has one
-	Public bool        // others reach it, by a proxy: a request from this machine proves nothing
+	Tokens *Tokens     // nil: no token is valid
+	Public bool        // others reach it through a proxy: requests from this machine may be theirs
 	Logger *slog.Logger
 }
 
-// A Server is a listener with what it serves.
+// A Server is a listener with its handlers.
 type Server struct {
 	listener net.Listener
 	addr     *net.TCPAddr
@@ -61,12 +60,12 @@ type Server struct {
 	http     http.Server
 }
 
-// Listen begins to listen. Clients are answered once Run is called. A Server that
-// is never run is to be closed.
+// Listen starts to listen. Clients are answered once Run is called. A Server that is never run must
+// be closed.
 func Listen(o Options) (*Server, error) {
 	l, err := net.Listen("tcp", o.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("http.listen: another program, maybe another ctwatch, listens on %s already: end it, or set http.listen to another address, or to \"\" for no listener: %w", o.Listen, err)
+		return nil, fmt.Errorf("http.listen: another program, perhaps another ctwatch, already listens on %s: stop it, or set http.listen to another address, or to \"\" for no listener: %w", o.Listen, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("http.listen: cannot listen on %s: set http.listen to an address of this machine, or to \"\" for no listener: %w", o.Listen, err)
 	}
@@ -84,14 +83,13 @@ func Listen(o Options) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 
-		// What net/http has to say is about clients: failed handshakes, and the like.
+		// net/http logs errors of clients, such as failed handshakes.
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
 
-// URL is where the server is reached, with the port that it has, and ends in a
-// slash.
+// URL returns the URL of the server, with its port and a final slash.
 func (s *Server) URL() string {
 	scheme := "http"
 	if s.tls {
@@ -103,19 +101,19 @@ func (s *Server) URL() string {
 // Local reports whether only this machine reaches the listener.
 func (s *Server) Local() bool { return s.addr.IP.IsLoopback() }
 
-// Handle serves what a pattern of http.ServeMux matches, guarded. It must not be
-// called once the server runs.
+// Handle registers a guarded handler for a pattern of http.ServeMux. It must not be called once the
+// server runs.
 func (s *Server) Handle(pattern string, h http.Handler) {
 	s.mux.Handle(pattern, s.guard(h, false))
 }
 
-// HandlePublic is Handle for what everyone may read without a token.
+// HandlePublic is Handle for what anyone may read without a token.
 func (s *Server) HandlePublic(pattern string, h http.Handler) {
 	s.mux.Handle(pattern, s.guard(h, true))
 }
 
-// Run answers clients until ctx ends. Then it stops listening, lets requests under
-// way end for a moment, and returns nil. An error means that the listener failed.
+// Run answers clients until ctx ends. Then it stops listening, waits briefly for requests under
+// way, and returns nil. An error means that the listener failed.
 func (s *Server) Run(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
@@ -141,7 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Close stops listening at once. It may be called more than once.
 func (s *Server) Close() {
-	_ = s.http.Close() // it knows the listener only once it runs
+	_ = s.http.Close() // closes the listener only once it runs
 	_ = s.listener.Close()
 }
 
@@ -155,19 +153,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		if p != http.ErrAbortHandler {
 			s.log.Error("a bug: answering a request panicked", "pattern", r.Pattern, "panic", p, "stack", string(debug.Stack()))
 		}
-		panic(http.ErrAbortHandler) // the reply may be half written: cut the connection
+		panic(http.ErrAbortHandler) // the reply may be incomplete: close the connection
 	}()
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store") // unless the handler knows better
+	h.Set("Cache-Control", "no-store") // unless the handler changes it
 	s.mux.ServeHTTP(w, r)
 }
 
-// TLS returns the configuration of a server with a certificate chain and its key,
-// both in PEM files, which are read again when they have changed. Files that cannot
-// be used then are logged, and the certificate before them still serves.
+// TLS returns the configuration of a server with a certificate chain and its key, from PEM files.
+// They are read again when they change; if they cannot be used then, that is logged, and the old
+// certificate is served.
 func TLS(certFile, keyFile string, logger *slog.Logger) (*tls.Config, error) {
-	pair, err := newFresh(logger, func() (*tls.Certificate, error) {
+	pair, err := newReloading(logger, func() (*tls.Certificate, error) {
 		c, err := KeyPair(certFile, keyFile)
 		return &c, err
 	}, certFile, keyFile)

@@ -125,7 +125,8 @@ func bodyOf(t *testing.T, resp *http.Response) string {
 	return string(b)
 }
 
-func TestOnlyGetAndHeadOfWhatThereIs(t *testing.T) {
+// Only GET and HEAD of existing paths are answered.
+func TestMethodsAndPaths(t *testing.T) {
 	s, _ := serve(t, Options{Listen: "127.0.0.1:0"})
 	for _, test := range []struct {
 		method, path string
@@ -160,6 +161,7 @@ func TestOnlyGetAndHeadOfWhatThereIs(t *testing.T) {
 	}
 }
 
+// Files are served with an ETag and revalidated by it.
 func TestFilesAreRevalidated(t *testing.T) {
 	s, _ := serve(t, Options{Listen: "127.0.0.1:0"})
 	resp := ask(t, s, "GET", "/schemas/event.json", nil)
@@ -173,7 +175,8 @@ func TestFilesAreRevalidated(t *testing.T) {
 	}
 }
 
-func TestReadyTellsTheReasons(t *testing.T) {
+// Ready answers 503 with the reasons, or 200, and lists alarms in both cases.
+func TestReady(t *testing.T) {
 	var reasons, alarms []string
 	l, err := Listen(Options{Listen: "127.0.0.1:0", Logger: discard()})
 	if err != nil {
@@ -206,7 +209,8 @@ func TestReadyTellsTheReasons(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsExplained(t *testing.T) {
+// If the port is in use, the error explains what to do.
+func TestPortInUse(t *testing.T) {
 	s, _ := serve(t, Options{Listen: "127.0.0.1:0"})
 	_, err := Listen(Options{Listen: s.addr.String(), Logger: discard()})
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "http.listen") {
@@ -218,7 +222,8 @@ func TestATakenPortIsExplained(t *testing.T) {
 	}
 }
 
-func TestAServerThatNeverRunsLetsItsPortGo(t *testing.T) {
+// A server that never runs frees its port when it is closed.
+func TestCloseFreesPort(t *testing.T) {
 	s, err := Listen(Options{Listen: "127.0.0.1:0", Logger: discard()})
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +237,8 @@ func TestAServerThatNeverRunsLetsItsPortGo(t *testing.T) {
 	again.Close()
 }
 
-func TestAPanicIsToldAndEndsOnlyItsRequest(t *testing.T) {
+// A panic is logged and ends only its request.
+func TestPanicEndsOnlyItsRequest(t *testing.T) {
 	var log strings.Builder
 	s, stop := serve(t, Options{Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, err := http.Get(s.URL() + "panic"); err == nil {
@@ -247,7 +253,8 @@ func TestAPanicIsToldAndEndsOnlyItsRequest(t *testing.T) {
 	}
 }
 
-func TestRequestsUnderWayAreFinishedAndHangingOnesAreNot(t *testing.T) {
+// When the server stops, requests under way are finished, and hanging ones are ended.
+func TestStopFinishesRequests(t *testing.T) {
 	l, err := Listen(Options{Listen: "127.0.0.1:0", Logger: discard()})
 	if err != nil {
 		t.Fatal(err)
@@ -313,6 +320,7 @@ func send(t *testing.T, c net.Conn, s string) {
 	}
 }
 
+// Connections, headers and the time of clients are bounded.
 func TestClientsAreBounded(t *testing.T) {
 	s, _ := serve(t, Options{Listen: "127.0.0.1:0"})
 	// The times are long for a test: that they are set is what matters.
@@ -347,6 +355,7 @@ func TestClientsAreBounded(t *testing.T) {
 	<-done
 }
 
+// Bodies of requests are bounded.
 func TestBodiesAreBounded(t *testing.T) {
 	l, err := Listen(Options{Listen: "127.0.0.1:0", Tokens: tokensOf(t, "secret"), Logger: discard()})
 	if err != nil {

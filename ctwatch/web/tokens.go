@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 
@@ -15,23 +14,22 @@ import (
 // maxTokens bounds a file of tokens, in bytes.
 const maxTokens = 64 << 10
 
-// Tokens are those who may ask for what is guarded. What is kept of each token is
-// its hash.
-type Tokens struct{ hashes *fresh[[][sha256.Size]byte] }
+// Tokens are the tokens of clients. Only their hashes are kept.
+type Tokens struct {
+	hashes *reloading[[][sha256.Size]byte]
+}
 
-// ReadTokens reads a file with a token on each line: visible ASCII characters, at
-// most 64 KiB in all. Blank lines are left out, and so is what follows a "#" at the
-// beginning of a line or after a space. The file is read again when it has changed;
-// one that cannot be used then is logged, and the tokens before it still hold. No
-// error contains a token.
+// ReadTokens reads a file with a token on each line: visible ASCII characters, at most 64 KiB in
+// all. Blank lines are skipped, and so is what follows a "#" at the start of a line or after a
+// space. The file is read again when it changes; if it cannot be used then, that is logged, and the
+// old tokens stay valid. No error contains a token.
 func ReadTokens(file string, logger *slog.Logger) (*Tokens, error) {
-	hashes, err := newFresh(logger, func() ([][sha256.Size]byte, error) {
-		f, err := files.Open(file)
+	hashes, err := newReloading(logger, func() ([][sha256.Size]byte, error) {
+		b, err := files.Read(file, maxTokens)
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
-		hashes, err := parseTokens(f)
+		hashes, err := parseTokens(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -43,15 +41,9 @@ func ReadTokens(file string, logger *slog.Logger) (*Tokens, error) {
 	return &Tokens{hashes}, nil
 }
 
-func parseTokens(r io.Reader) ([][sha256.Size]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxTokens+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(b) > maxTokens:
-		return nil, fmt.Errorf("larger than %d bytes", maxTokens)
-	}
-	if b, err = files.Text(b); err != nil {
+func parseTokens(b []byte) ([][sha256.Size]byte, error) {
+	b, err := files.Text(b)
+	if err != nil {
 		return nil, err
 	}
 	var hashes [][sha256.Size]byte
@@ -72,8 +64,7 @@ func parseTokens(r io.Reader) ([][sha256.Size]byte, error) {
 	return hashes, nil
 }
 
-// match reports whether a token is among them. How long it takes says nothing of
-// which, or of how much of it is right.
+// match reports whether a token is valid, in constant time.
 func (t *Tokens) match(token string) bool {
 	if t == nil {
 		return false

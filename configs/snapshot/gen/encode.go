@@ -14,8 +14,8 @@ import (
 	"ctwatch/ctwatch/loglist"
 )
 
-// The version 3 form of what is kept of a log, in three groups: each is a line of
-// the file, so that a change of state is a change of one short line.
+// The version 3 form of a log's facts, in three groups. Each is a line of the file, so that a change
+// of state changes one short line.
 type (
 	identity struct {
 		Description string        `json:"description"`
@@ -45,8 +45,8 @@ type (
 	}
 )
 
-// encode writes the list sorted by operator, kind, interval and name, and makes
-// sure that reading it back gives what went in.
+// encode writes the list sorted by operator, kind, interval and name, and checks that it reads back
+// as the same list.
 func encode(l *loglist.List) ([]byte, error) {
 	logs := slices.Clone(l.Logs)
 	slices.SortFunc(logs, func(a, b ctwatch.Log) int {
@@ -83,15 +83,15 @@ func encode(l *loglist.List) ([]byte, error) {
 
 	back, problems, err := loglist.Parse(w.out.Bytes())
 	if err != nil {
-		return nil, fmt.Errorf("reading back what was written: %w", err)
+		return nil, fmt.Errorf("reading back the result: %w", err)
 	}
 	if want := (loglist.List{Version: l.Version, Timestamp: l.Timestamp, Logs: logs}); len(problems) > 0 || !reflect.DeepEqual(*back, want) {
-		return nil, errors.New("what was written does not read back as the list that it was made from")
+		return nil, errors.New("the result does not read back as the same list")
 	}
 	return w.out.Bytes(), nil
 }
 
-// A writer collects the file, and the first error.
+// A writer collects the file and the first error.
 type writer struct {
 	out bytes.Buffer
 	err error
@@ -115,7 +115,7 @@ func (w *writer) json(v any) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// members is a JSON object without its braces.
+// members returns a JSON object without its braces.
 func (w *writer) members(v any) []byte {
 	object := w.json(v)
 	return object[1 : len(object)-1]

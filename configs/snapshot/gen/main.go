@@ -1,10 +1,9 @@
-// Command gen writes the log list that is built in: the facts of a published list
-// whose signature it has checked. The same list gives the same bytes, whatever its
-// order.
+// Command gen writes the built-in log list: the facts of a published list whose signature it checks.
+// The same list gives the same bytes, in any order.
 //
-// With -update it brings them up to date with a newer list that is not signed, such as
-// Google's of all logs. That one must agree with the signed list about every log of it;
-// what it adds is for a person to look through, in the difference, before it is committed.
+// With -update it adds the facts of a newer list that is not signed, such as Google's list of all
+// logs. That list must agree with the signed one about each of its logs. A person must review what
+// it adds, in the difference, before it is committed.
 package main
 
 import (
@@ -76,7 +75,7 @@ func read(ctx context.Context, location, sigFile, keySetting string, logger *slo
 		return nil, err
 	}
 	if key == nil {
-		return nil, errors.New("want a key: an unsigned list is not built in")
+		return nil, errors.New("want a key: the built-in list must be signed")
 	}
 	if sigFile == "" {
 		source, err := loglist.NewSource(loglist.Config{

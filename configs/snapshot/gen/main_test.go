@@ -24,7 +24,8 @@ func needReal(t *testing.T) {
 	}
 }
 
-func TestTheSnapshotIsWhatTheGeneratorMakesOfTheSignedList(t *testing.T) {
+// The snapshot is what the generator makes of the signed list.
+func TestSnapshotIsGenerated(t *testing.T) {
 	needReal(t)
 	list, sig := filepath.Join(real, "log_list-85.92.json"), filepath.Join(real, "log_list-85.92.sig")
 	update := filepath.Join(real, "gstatic-all_logs_list-89.25.json")
@@ -78,7 +79,7 @@ func TestSnapshotCovers(t *testing.T) {
 	}
 }
 
-// A list without a signature that disagrees with the signed one about a log is refused.
+// An unsigned list that disagrees with the signed one about a log is refused.
 func TestUpdateMustAgree(t *testing.T) {
 	signed, _, err := loglist.Parse(snapshot.LogList())
 	if err != nil {
@@ -91,11 +92,11 @@ func TestUpdateMustAgree(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ list, want string }{
 		"newer":          {good, ""},
-		"as old":         {string(snapshot.LogList()), "no newer"},
-		"another URL":    {strings.Replace(good, "https://ct.cloudflare.com/", "https://ct.cloudflare.example/", 1), "something else"},
-		"another name":   {strings.Replace(good, "Nimbus2026", "Nimbus", 1), "something else"},
+		"as old":         {string(snapshot.LogList()), "not newer"},
+		"another URL":    {strings.Replace(good, "https://ct.cloudflare.com/", "https://ct.cloudflare.example/", 1), "disagrees with"},
+		"another name":   {strings.Replace(good, "Nimbus2026", "Nimbus", 1), "disagrees with"},
 		"a log is gone":  {string(less), "lacks"},
-		"a key is wrong": {strings.Replace(good, `"key":"MFkw`, `"key":"MFkx`, 1), "left out"},
+		"a key is wrong": {strings.Replace(good, `"key":"MFkw`, `"key":"MFkx`, 1), "skipped"},
 		"no list":        {"<html>", "not JSON"},
 	} {
 		file := filepath.Join(t.TempDir(), "list.json")
@@ -112,7 +113,8 @@ func TestUpdateMustAgree(t *testing.T) {
 	}
 }
 
-func TestTheSnapshotReadsWithoutProblems(t *testing.T) {
+// The snapshot parses without problems, and does not depend on the order of the list.
+func TestSnapshotParses(t *testing.T) {
 	list, problems, err := loglist.Parse(snapshot.LogList())
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
@@ -127,7 +129,8 @@ func TestTheSnapshotReadsWithoutProblems(t *testing.T) {
 	}
 }
 
-func TestGeneratorRefusesAListItCannotVerify(t *testing.T) {
+// A list that cannot be verified is refused.
+func TestUnverifiedListIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	list, sig := filepath.Join(dir, "list.json"), filepath.Join(dir, "list.sig")
 	for path, data := range map[string][]byte{list: snapshot.LogList(), sig: make([]byte, 512)} {

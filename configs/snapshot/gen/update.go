@@ -10,14 +10,14 @@ import (
 	"ctwatch/ctwatch/loglist"
 )
 
-// listed are the states of the logs in the list that Google signs. Its list of all logs
-// has others, which no browser trusts: pending, rejected, test logs without a state.
+// listed returns the states of the logs in the list that Google signs. Its list of all logs has
+// others, which no browser trusts: pending, rejected, test logs without a state.
 func listed() []string {
 	return []string{ctwatch.LogQualified, ctwatch.LogUsable, ctwatch.LogReadOnly, ctwatch.LogRetired}
 }
 
-// updated returns the logs of a newer list in one of the states that are listed, if it
-// agrees with the signed list about what each log of that one is.
+// updated returns the logs of a newer list in the listed states, if it agrees with the signed list
+// about each log of that one.
 func updated(signed *loglist.List, file string) (*loglist.List, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -30,7 +30,7 @@ func updated(signed *loglist.List, file string) (*loglist.List, error) {
 	case len(problems) > 0:
 		return nil, fmt.Errorf("%s: %s", file, problems[0])
 	case !newer.Timestamp.After(signed.Timestamp):
-		return nil, fmt.Errorf("%s: it is of %s, no newer than the signed list", file, newer.Timestamp)
+		return nil, fmt.Errorf("%s: it is from %s, not newer than the signed list", file, newer.Timestamp)
 	}
 	for _, l := range signed.Logs {
 		i := slices.IndexFunc(newer.Logs, func(n ctwatch.Log) bool { return n.ID == l.ID })
@@ -38,7 +38,7 @@ func updated(signed *loglist.List, file string) (*loglist.List, error) {
 			return nil, fmt.Errorf("%s lacks %s, which the signed list has", file, l.Name)
 		}
 		if !sameLog(l, newer.Logs[i]) {
-			return nil, fmt.Errorf("%s says something else of %s than the signed list", file, l.Name)
+			return nil, fmt.Errorf("%s disagrees with the signed list about %s", file, l.Name)
 		}
 	}
 	newer.Logs = slices.DeleteFunc(newer.Logs, func(l ctwatch.Log) bool { return !slices.Contains(listed(), l.State) })
@@ -48,7 +48,7 @@ func updated(signed *loglist.List, file string) (*loglist.List, error) {
 	return newer, nil
 }
 
-// sameLog reports whether two lists say the same of what a log is. Its state may change.
+// sameLog reports whether two lists agree about a log. Its state may change.
 func sameLog(a, b ctwatch.Log) bool {
 	return a.Name == b.Name && a.Operator == b.Operator && a.Kind == b.Kind && string(a.Key) == string(b.Key) &&
 		a.URL == b.URL && a.SubmissionURL == b.SubmissionURL && a.MMD == b.MMD &&
