@@ -21,11 +21,11 @@ func (a *app) demoCommand() *cobra.Command {
 		Use: "demo", Short: "See the whole system at work on this machine, without a network", Args: cobra.NoArgs,
 		Long: `demo starts two Certificate Transparency logs (one of each kind), a CA, a receiver
 of Slack messages and the daemon with its embedded NATS server, all on loopback.
-A rule says which CA may issue. Its certificates are issued, and what arrived where,
-when, and with which pins is told. An app ships pins for a TLS server, whose key is
-rotated to one that was declared. Then another CA, which calls itself the same, issues:
-once for a stranger, whose key is refused as a pin and whose certificate a person
-rejects, and once for a partner, whose certificate a person authorises.
+A rule says which CA may issue. The CA issues certificates, and the demo prints what
+arrives where, when, and with which pins. An app ships pins for a TLS server, whose key
+is rotated to one that was declared. Then another CA of the same name issues: once for an
+attacker, whose key is refused as a pin and whose certificate a person rejects, and once
+for a partner, whose certificate a person authorizes.
 At the end it compares everything that arrived with everything that was issued.
 
 Exit status: 0 only if every step really happened: nothing missing, nothing twice.`,

@@ -30,10 +30,10 @@ func TestDemoPlaysOut(t *testing.T) {
 		t.Fatalf("exit status %d\n%s%s", status, out.String(), log.String())
 	}
 	for _, want := range []string{
-		"15. The reckoning", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
-		"8 certificates for watched names issued, 8 told of", "pin.missing", "exit status 3",
-		"Slack   silent: the certificate is expected (issuer_allowed)",
-		"2 should not exist, 2 raised an alarm; Slack was told of none that is expected",
+		"15. What arrived, compared with what was issued", "nothing missing, nothing twice", "certificate.issued  ctwatch.certificate.issued.example.shop",
+		"8 certificates issued for watched names, 8 reported", "pin.missing", "exit status 3",
+		"Slack   no message: the certificate is expected (issuer_allowed)",
+		"2 should not exist, 2 raised an alarm; no message in Slack about an expected one",
 		"certificate.unexpected  ctwatch.certificate.unexpected.example.shop", "severity critical, reasons issuer_not_allowed",
 		"│ 🔴 Unexpected certificate: shop.example", "│ • If nobody did: ctwatch certs reject",
 		"it should not exist, so its key cannot be approved", "It is not in the plan (as JSON), in no export",
@@ -57,14 +57,14 @@ func TestDemoCannotPretend(t *testing.T) {
 		says     string
 		// hopeless reports that what the demo waits for can no longer come; nil where it
 		// waits for nothing.
-		hopeless func(d *demo.Demo, told, data string) bool
+		hopeless func(d *demo.Demo, out, data string) bool
 	}{
 		{
-			"nobody is watched",
+			"nothing is watched",
 			func(_ *demo.Demo, c *configs.Config) { c.Watch = []configs.Watch{{Domain: "elsewhere.example"}} },
 			"no certificate.issued for",
-			func(_ *demo.Demo, told, data string) bool {
-				return strings.Contains(told, "1. A precertificate is logged") && allTold(data, 1001)
+			func(_ *demo.Demo, out, data string) bool {
+				return strings.Contains(out, "1. A precertificate is logged") && allSent(data, 1001)
 			},
 		},
 		{
@@ -72,26 +72,26 @@ func TestDemoCannotPretend(t *testing.T) {
 			func(_ *demo.Demo, c *configs.Config) {
 				c.Watch = append(c.Watch, configs.Watch{Domain: "other.example", Subdomains: true})
 			},
-			"a certificate that nobody watches was told of: www.other.example", nil,
+			"there is an event about a certificate that is not watched: www.other.example", nil,
 		},
 		{
-			"Slack is not told",
+			"Slack gets nothing",
 			func(_ *demo.Demo, c *configs.Config) { c.Slack = nil },
 			"no Slack message about event",
-			func(_ *demo.Demo, told, data string) bool {
-				return strings.Contains(told, "certificate.unexpected  ctwatch.certificate.unexpected.example.shop") && allTold(data, 0)
+			func(_ *demo.Demo, out, data string) bool {
+				return strings.Contains(out, "certificate.unexpected  ctwatch.certificate.unexpected.example.shop") && allSent(data, 0)
 			},
 		},
 		{
-			"Slack is told of everything",
+			"Slack gets everything",
 			func(_ *demo.Demo, c *configs.Config) { c.Slack.Severity = "debug" },
-			"an expected certificate was told to Slack", nil,
+			"Slack has a message about an expected certificate", nil,
 		},
 		{
 			"Slack shows no updates",
 			func(d *demo.Demo, _ *configs.Config) { d.RefuseSlack("chat.update") },
 			"no Slack message was updated to say",
-			func(_ *demo.Demo, told, _ string) bool { return strings.Contains(told, "reply in the thread") },
+			func(_ *demo.Demo, out, _ string) bool { return strings.Contains(out, "reply in the thread") },
 		},
 		{
 			"no rule says who may issue",
@@ -109,16 +109,16 @@ func TestDemoCannotPretend(t *testing.T) {
 			"a log is not read",
 			func(_ *demo.Demo, c *configs.Config) { c.Logs.Extra = c.Logs.Extra[:1] },
 			"no certificate.logged for",
-			func(d *demo.Demo, told, _ string) bool {
-				return strings.Contains(told, "2. The final certificate appears") && d.RFC.Size() == 1002
+			func(d *demo.Demo, out, _ string) bool {
+				return strings.Contains(out, "2. The final certificate appears") && d.RFC.Size() == 1002
 			},
 		},
 		{
 			"a log lies",
 			func(d *demo.Demo, _ *configs.Config) { d.RFC.SetFault(ctlogtest.AlterEntry(500, nil)) },
 			"no pin.candidate for",
-			func(_ *demo.Demo, told, _ string) bool { // a key is not proposed for what is not proven
-				_, act, _ := strings.Cut(told, "3. A wildcard certificate")
+			func(_ *demo.Demo, out, _ string) bool { // a key is not proposed for what is not proven
+				_, act, _ := strings.Cut(out, "3. A wildcard certificate")
 				return strings.Contains(act, "certificate.issued")
 			},
 		},
@@ -158,9 +158,9 @@ func TestDemoCannotPretend(t *testing.T) {
 	}
 }
 
-// allTold reports whether the daemon has verified a log up to a size and every sender has
+// allSent reports whether the daemon has verified a log up to a size and every sender has
 // every event.
-func allTold(data string, size uint64) bool {
+func allSent(data string, size uint64) bool {
 	ctx := context.Background()
 	db, err := store.OpenReadOnly(ctx, filepath.Join(data, "ctwatch.db"))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // The acts of the demo, in their order.
 
 func (d *Demo) firstCertificate() error {
-	d.title("1. A precertificate is logged, by the CA that the rule allows: NATS is told, and no person is disturbed")
+	d.title("1. A precertificate is logged, by the CA that the rule allows: NATS gets an event, and Slack no message")
 	i, err := d.issue(nil, "api."+demoDomain)
 	if err != nil {
 		return err
@@ -31,13 +31,13 @@ func (d *Demo) logged(l *ctlogtest.Log, i *ctlogtest.Issued, newKey bool) error 
 	if _, _, err := l.AddPrecert(i); err != nil {
 		return err
 	}
-	return d.told(begun, i, newKey)
+	return d.reported(begun, i, newKey)
 }
 
-// told waits until NATS has told of a new certificate that the rule expects, and Slack
-// was passed over; and shows it.
-func (d *Demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
-	c, err := d.toldIssued(begun, i, ctwatch.Expected)
+// reported waits until NATS has the event about a new certificate that the rule expects,
+// makes sure that Slack has none, and prints the certificate.
+func (d *Demo) reported(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
+	c, err := d.reportedIssued(begun, i, ctwatch.Expected)
 	if err != nil {
 		return err
 	}
@@ -51,15 +51,16 @@ func (d *Demo) told(begun time.Time, i *ctlogtest.Issued, newKey bool) error {
 	if err := d.silent(i); err != nil {
 		return err
 	}
-	d.say("    Slack   silent: the certificate is %s (%s)", c.Verdict, strings.Join(c.Reasons, ", "))
+	d.say("    Slack   no message: the certificate is %s (%s)", c.Verdict, strings.Join(c.Reasons, ", "))
 	d.say("    names   %s", strings.Join(c.Names, ", "))
 	d.say("    leaf    %v", c.Key.Pin)
 	d.say("    issuer  %v", c.Issuer.Pin)
 	return nil
 }
 
-// toldIssued waits until NATS has told of a new certificate, with its verdict.
-func (d *Demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict) (*ctwatch.Certificate, error) {
+// reportedIssued waits until NATS has the event about a new certificate, and checks its
+// pins and its verdict.
+func (d *Demo) reportedIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict) (*ctwatch.Certificate, error) {
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateIssued, i.ID)
 	if err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (d *Demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Ver
 	c := e.Data.Certificate
 	d.arrived("NATS", begun, string(e.Type), e.NATSSubject("ctwatch"))
 	if c.Key.Pin != i.LeafPin || c.Issuer.Pin != i.IssuerPin {
-		return nil, fmt.Errorf("pins %v and %v were told; the keys issued have %v and %v", c.Key.Pin, c.Issuer.Pin, i.LeafPin, i.IssuerPin)
+		return nil, fmt.Errorf("the event has the pins %v and %v; the keys issued have %v and %v", c.Key.Pin, c.Issuer.Pin, i.LeafPin, i.IssuerPin)
 	}
 	if c.Verdict != want {
 		return nil, fmt.Errorf("the certificate for %s is %s, not %s", strings.Join(c.Names, ", "), c.Verdict, want)
@@ -75,9 +76,8 @@ func (d *Demo) toldIssued(begun time.Time, i *ctlogtest.Issued, want ctwatch.Ver
 	return c, nil
 }
 
-// silent makes sure that Slack was not told of a certificate since it is expected:
-// every sender has gone past all events, so that what is not there by now never will
-// be.
+// silent makes sure that Slack has no message about an expected certificate. Every sender
+// is past all events, so that a message that is not there by now never comes.
 func (d *Demo) silent(i *ctlogtest.Issued) error {
 	ctx, cancel := context.WithTimeout(d.ctx, d.o.Patience)
 	defer cancel()
@@ -86,16 +86,16 @@ func (d *Demo) silent(i *ctlogtest.Issued) error {
 		return err
 	}
 	defer db.Close()
-	if err := waitTold(ctx, db); err != nil {
+	if err := waitSent(ctx, db); err != nil {
 		return err
 	}
 	if err := d.nats.settle(ctx); err != nil {
 		return err
 	}
-	told := d.slack.told()
+	posted := d.slack.events()
 	for _, e := range d.nats.all() {
-		if c := e.Data.Certificate; c != nil && c.ID == i.ID && slices.Contains(told, e.ID) && c.Verdict == ctwatch.Expected {
-			return fmt.Errorf("an expected certificate was told to Slack: %s", e.Data.Summary)
+		if c := e.Data.Certificate; c != nil && c.ID == i.ID && slices.Contains(posted, e.ID) && c.Verdict == ctwatch.Expected {
+			return fmt.Errorf("Slack has a message about an expected certificate: %s", e.Data.Summary)
 		}
 	}
 	return nil
@@ -140,7 +140,7 @@ func (d *Demo) wildcard() error {
 }
 
 func (d *Demo) renewal() error {
-	d.title("4. A renewal with the same key: no new pin to ship, and Slack stays silent")
+	d.title("4. A renewal with the same key: no new pin to ship, and no message in Slack")
 	i, err := d.issue(d.issued[d.first+1].Key, "api."+demoDomain)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (d *Demo) renewal() error {
 }
 
 func (d *Demo) unwatched() error {
-	d.title("5. A certificate that nobody watches, among 500 others")
+	d.title("5. A certificate for a name that is not watched, among 500 others")
 	i, err := d.ca.Issue(ctlogtest.Request{Names: []string{"www.other.example"}})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (d *Demo) unwatched() error {
 	if err := d.static.Fill(500); err != nil {
 		return err
 	}
-	d.say("Nothing must be told of it; the reckoning at the end will show.")
+	d.say("No event may come of it; the comparison at the end checks that.")
 	return nil
 }
 
@@ -182,7 +182,7 @@ func (d *Demo) outage() error {
 	if err := d.startDaemon(); err != nil {
 		return err
 	}
-	return d.told(begun, i, true)
+	return d.reported(begun, i, true)
 }
 
 // proof waits until all that was read is proven to be what the logs signed.
@@ -206,11 +206,11 @@ func (d *Demo) proof() error {
 		}
 		d.say("%s: tree size %d, read %d, verified %d, root %v…", s.Name, s.TreeSize, s.Position, s.Verified, head.Root.String()[:16])
 	}
-	return waitTold(ctx, db)
+	return waitSent(ctx, db)
 }
 
-// waitTold waits until every sender has every event.
-func waitTold(ctx context.Context, db *store.DB) error {
+// waitSent waits until every sender has every event.
+func waitSent(ctx context.Context, db *store.DB) error {
 	err := poll(ctx, func() (bool, error) {
 		senders, err := db.Senders.List(ctx)
 		for _, s := range senders {
@@ -244,9 +244,9 @@ func waitVerified(ctx context.Context, db *store.DB, id ctwatch.LogID, size uint
 	return status, err
 }
 
-// reckoning compares what arrived with what was issued.
-func (d *Demo) reckoning() error {
-	d.title("15. The reckoning")
+// comparison compares what arrived with what was issued.
+func (d *Demo) comparison() error {
+	d.title("15. What arrived, compared with what was issued")
 	// No event waits in the outbox any more, so what has not arrived by now never
 	// will.
 	if err := d.nats.settle(d.ctx); err != nil {
@@ -260,7 +260,7 @@ func (d *Demo) reckoning() error {
 		want[i.ID] = true
 	}
 	candidates := 0
-	told, alarms := make(map[ctwatch.Hash]int), make(map[ctwatch.Hash]int)
+	reported, alarms := make(map[ctwatch.Hash]int), make(map[ctwatch.Hash]int)
 	ids := make(map[string]ctwatch.Event)
 	for _, e := range d.nats.all() {
 		if _, twice := ids[e.ID]; twice {
@@ -269,19 +269,19 @@ func (d *Demo) reckoning() error {
 		ids[e.ID] = e
 		switch {
 		case e.Type == ctwatch.CertificateIssued:
-			told[e.Data.Certificate.ID]++
+			reported[e.Data.Certificate.ID]++
 		case e.Type == ctwatch.PinCandidate && e.Data.Certificate != nil:
 			candidates++
 		case e.Type == ctwatch.CertificateUnexpected && e.Data.By == "":
 			alarms[e.Data.Certificate.ID]++
 		}
 		if c := e.Data.Certificate; c != nil && !want[c.ID] {
-			return fmt.Errorf("a certificate that nobody watches was told of: %s", strings.Join(c.Names, ", "))
+			return fmt.Errorf("there is an event about a certificate that is not watched: %s", strings.Join(c.Names, ", "))
 		}
 	}
 	for id := range want {
-		if told[id] != 1 {
-			return fmt.Errorf("certificate %v was told of %d times, not once", id, told[id])
+		if reported[id] != 1 {
+			return fmt.Errorf("there are %[2]d events about certificate %[1]v, not one", id, reported[id])
 		}
 	}
 	for _, i := range d.alarms {
@@ -293,35 +293,35 @@ func (d *Demo) reckoning() error {
 		return fmt.Errorf("%d certificates raised an alarm; %d should", len(alarms), len(d.alarms))
 	}
 	if candidates != d.keys {
-		return fmt.Errorf("%d new keys were told of; there were %d", candidates, d.keys)
+		return fmt.Errorf("there are events about %d new keys; there were %d", candidates, d.keys)
 	}
-	if err := d.reckonSlack(ids, alarms); err != nil {
+	if err := d.compareSlack(ids, alarms); err != nil {
 		return err
 	}
 	messages, replies, updates := d.slack.count()
-	d.say("%d certificates for watched names issued, %d told of; %d new keys, %d pin candidates", len(want), len(told), d.keys, candidates)
-	d.say("%d should not exist, %d raised an alarm; Slack was told of none that is expected", len(d.alarms), len(alarms))
-	d.say("From the log to Slack an alarm took %d ms at most", d.slowest.Milliseconds())
+	d.say("%d certificates issued for watched names, %d reported; %d new keys, %d pin candidates", len(want), len(reported), d.keys, candidates)
+	d.say("%d should not exist, %d raised an alarm; no message in Slack about an expected one", len(d.alarms), len(alarms))
+	d.say("An alarm took at most %d ms from the log to Slack", d.slowest.Milliseconds())
 	d.say("%d events on NATS, each once; %d messages and %d replies in Slack, each once, and %d updates", len(ids), messages, replies, updates)
 	return nil
 }
 
-// reckonSlack makes sure that Slack was told of each event at most once, of each alarm
-// in a single message, and of no expected certificate that raised none.
-func (d *Demo) reckonSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash]int) error {
+// compareSlack makes sure that Slack has each event at most once, each alarm in a single
+// message, and nothing about an expected certificate that raised none.
+func (d *Demo) compareSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Hash]int) error {
 	if twice := d.slack.twice(); twice != "" {
 		return fmt.Errorf("event %s was posted to Slack twice", twice)
 	}
-	for _, id := range d.slack.told() {
+	for _, id := range d.slack.events() {
 		e, ok := ids[id]
 		if !ok {
 			return fmt.Errorf("event %s was posted to Slack, but not to NATS", id)
 		}
 		if e.Type == ctwatch.CertificateIssued {
-			return fmt.Errorf("an issuance was told to Slack, besides the alarm: %s", e.Data.Summary)
+			return fmt.Errorf("Slack has a message about an issuance, besides the alarm: %s", e.Data.Summary)
 		}
 		if c := e.Data.Certificate; c != nil && c.Verdict == ctwatch.Expected && alarms[c.ID] == 0 {
-			return fmt.Errorf("an expected certificate was told to Slack: %s", e.Data.Summary)
+			return fmt.Errorf("Slack has a message about an expected certificate: %s", e.Data.Summary)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-// Package demo plays the whole system on loopback: two logs, a CA, a TLS server, a
+// Package demo runs the whole system on loopback: two logs, a CA, a TLS server, a
 // receiver of Slack messages and the daemon. It compares what arrives with what it issued,
 // and fails if anything is missing, wrong or twice.
 package demo
@@ -24,7 +24,7 @@ import (
 // demoDomain is watched.
 const demoDomain = "shop.example"
 
-// Options are what a demo plays with.
+// Options are what a demo runs with.
 type Options struct {
 	Out    io.Writer // where the demo prints what happens
 	Color  bool
@@ -47,9 +47,9 @@ const (
 	no     = 3
 )
 
-// A Demo is what a demo plays on: what runs, and what has arrived.
+// A Demo is what runs, and what has arrived.
 type Demo struct {
-	*teller
+	*narrator
 	RFC     *ctlogtest.Log // the RFC 6962 log
 	OtherCA *ctlogtest.CA  // may not issue, though it has the name of the one that may
 
@@ -80,27 +80,27 @@ type Demo struct {
 // New returns a demo that ends with ctx. It has to be closed.
 func New(ctx context.Context, o Options) *Demo {
 	o.Patience = cmp.Or(o.Patience, 2*time.Minute)
-	return &Demo{teller: &teller{w: o.Out, color: o.Color}, ctx: ctx, o: o}
+	return &Demo{narrator: &narrator{w: o.Out, color: o.Color}, ctx: ctx, o: o}
 }
 
-// Play starts everything, with its data in dir, and plays all acts. It prints which one
-// fails.
+// Play starts everything, with its data in dir, and plays all acts. It prints what happens,
+// and which act fails.
 func (d *Demo) Play(dir string) error {
 	if err := d.setUp(dir); err != nil {
 		return err
 	}
 	for _, act := range []func() error{
 		d.firstCertificate, d.finalCertificate, d.wildcard, d.renewal, d.unwatched, d.outage,
-		d.appShips, d.goodRotation, d.rogue, d.refusedAsPin, d.rejection, d.authorisation, d.shipsPartner,
-		d.proof, d.reckoning,
+		d.appShips, d.goodRotation, d.rogue, d.refusedAsPin, d.rejection, d.authorization, d.shipsPartner,
+		d.proof, d.comparison,
 	} {
 		if err := act(); err != nil {
 			d.fail(err)
-			return errors.New("the demo did not play out; see above")
+			return errors.New("the demo failed; see above")
 		}
 	}
 	d.say("")
-	d.say("Everything that was issued was told of: nothing missing, nothing twice.")
+	d.say("Everything that was issued was reported: nothing missing, nothing twice.")
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (d *Demo) RefuseSlack(method string) { d.slack.refuse = method }
 
 // setUp starts everything.
 func (d *Demo) setUp(dir string) error {
-	d.title("Setting the stage, on loopback only")
+	d.title("Starting everything, on loopback only")
 	var err error
 	if d.ca, err = ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Demo CA"}); err != nil {
 		return err
@@ -189,7 +189,7 @@ func (d *Demo) setUp(dir string) error {
 	return nil
 }
 
-// startLog starts a log that holds some entries for names nobody watches.
+// startLog starts a log that holds some entries for names that are not watched.
 func (d *Demo) startLog(name string, kind ctwatch.LogKind) (*ctlogtest.Log, error) {
 	l, err := ctlogtest.New(ctlogtest.Options{Name: name, Kind: kind, Gzip: true, DropPartials: true, Witnesses: true, AutoPublish: true, MaxAge: 10 * time.Second})
 	if err != nil {
@@ -219,7 +219,7 @@ func (d *Demo) startDaemon() error {
 	return d.nats.connect(d.ctx, run.natsURL, d.cfg.NATS.Stream)
 }
 
-// issue has the CA issue for names, and counts it among what must be told of.
+// issue has the CA issue for names, and counts it among what must be reported.
 func (d *Demo) issue(key crypto.Signer, names ...string) (*ctlogtest.Issued, error) {
 	i, err := d.ca.Issue(ctlogtest.Request{Names: names, Key: key})
 	if err != nil {

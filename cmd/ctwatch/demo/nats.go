@@ -23,7 +23,7 @@ type natsReader struct {
 
 	mu     sync.Mutex
 	events []ctwatch.Event
-	waited int           // how many of events wait has passed over
+	waited int           // how many of events wait has skipped or returned
 	more   chan struct{} // closed and replaced when there are more
 	broken error
 	next   uint64 // stream sequence to go on from

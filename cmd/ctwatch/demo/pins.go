@@ -115,11 +115,11 @@ func (d *Demo) fullchain(name string, i *ctlogtest.Issued) (string, error) {
 // appShips: the app ships the key that is served, and one declared before anything
 // is issued for it.
 func (d *Demo) appShips() error {
-	d.title("7. An app ships the keys that the policy vouches for, and the next one, declared before anything is issued")
+	d.title("7. An app ships the keys that the policy approves, and the next one, declared before anything is issued")
 	if err := d.logged(d.static, d.served, true); err != nil {
 		return err
 	}
-	d.say("Nobody has to approve the key served now: the policy did.")
+	d.say("The key served now needs no approval by a person: the policy approved it.")
 	out, err := d.command(done, "pins", "history", d.served.LeafPin.String())
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (d *Demo) document(served *ctlogtest.Issued) (payload []byte, err error) {
 }
 
 // get fetches from the daemon's HTTP listener until use accepts the reply: plans
-// are made anew twice a second.
+// are made twice a second.
 func (d *Demo) get(path string, use func([]byte) error) error {
 	deadline := time.Now().Add(d.o.Patience)
 	for {

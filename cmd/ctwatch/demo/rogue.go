@@ -19,7 +19,7 @@ import (
 
 // rogue is logged: the name of its issuer is right, and the issuer's key is not.
 func (d *Demo) rogue() error {
-	d.title("9. Another CA, which gave itself the same name, issues for a stranger: the issuer's key tells, and Slack is told at once")
+	d.title("9. Another CA of the same name issues for an attacker: the issuer's key gives it away, and Slack gets an alarm at once")
 	i, err := d.issueByOther()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (d *Demo) alarmed(i *ctlogtest.Issued) (m slackMessage, err error) {
 	if _, _, err := d.static.AddPrecert(i); err != nil {
 		return m, err
 	}
-	c, err := d.toldIssued(begun, i, ctwatch.Unexpected)
+	c, err := d.reportedIssued(begun, i, ctwatch.Unexpected)
 	if err != nil {
 		return m, err
 	}
@@ -79,7 +79,7 @@ func (d *Demo) show(m slackMessage) {
 	}
 }
 
-// refusedAsPin tries to have the stranger's key pinned, in every way there is.
+// refusedAsPin tries to have the attacker's key pinned, in every way there is.
 func (d *Demo) refusedAsPin() error {
 	d.title("10. Its key is refused as a pin: it cannot be approved, and is in no plan, no export and no pin document")
 	i := d.alarms[0]
@@ -131,10 +131,10 @@ func (d *Demo) inNoExport(pin pins.Pin) error {
 	return nil
 }
 
-// hasOnly wants the key that is served in a text, and not the stranger's.
-func (d *Demo) hasOnly(what, text string, stranger pins.Pin) error {
-	if holdsPin(text, stranger) {
-		return fmt.Errorf("%s has the stranger's key", what)
+// hasOnly wants the key that is served in a text, and not the attacker's.
+func (d *Demo) hasOnly(what, text string, attacker pins.Pin) error {
+	if holdsPin(text, attacker) {
+		return fmt.Errorf("%s has the attacker's key", what)
 	}
 	if !holdsPin(text, d.served.LeafPin) {
 		return fmt.Errorf("%s lacks the key served now", what)
@@ -168,7 +168,7 @@ func (d *Demo) gatesStop(i *ctlogtest.Issued) error {
 	if _, err := d.command(no, "pins", "check", "--app", "shop", draft); err != nil {
 		return err
 	}
-	chain, err := d.fullchain("stranger.pem", i)
+	chain, err := d.fullchain("attacker.pem", i)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (d *Demo) gatesStop(i *ctlogtest.Issued) error {
 	return err
 }
 
-// rejection: a person says that the stranger's certificate should not exist. What
+// rejection: a person says that the attacker's certificate should not exist. What
 // becomes known of it later goes into the thread of the alarm.
 func (d *Demo) rejection() error {
 	d.title("11. A person rejects it; what becomes known later goes into the alarm's thread, and updates the alarm")
@@ -232,15 +232,15 @@ func (d *Demo) alarmOf(i *ctlogtest.Issued) (slackMessage, error) {
 	return d.slack.wait(d.ctx, events[n].ID)
 }
 
-// inThread waits until an event is told in the thread of a message, and the message
-// was updated and says something.
+// inThread waits until the thread of a message has an event, and the message was updated
+// and has a text.
 func (d *Demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, says string) error {
 	reply, err := d.slack.wait(d.ctx, e.ID)
 	if err != nil {
 		return err
 	}
 	if reply.thread != root.ts {
-		return fmt.Errorf("what Slack was told of %s is not in the thread of the alarm", e.Type)
+		return fmt.Errorf("the message about %s is not in the thread of the alarm", e.Type)
 	}
 	d.arrived("Slack", begun, "reply in the thread", reply.text)
 	updated, err := d.slack.waitUpdate(d.ctx, root.ts, says)
@@ -260,9 +260,9 @@ func (d *Demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, say
 	return nil
 }
 
-// authorisation: the other CA issues for a partner, and a person says so.
-func (d *Demo) authorisation() error {
-	d.title("12. That CA issues again, this time for a partner's CDN: an alarm as well, until a person authorises it")
+// authorization: the other CA issues for a partner, and a person says so.
+func (d *Demo) authorization() error {
+	d.title("12. That CA issues again, this time for a partner's CDN: an alarm as well, until a person authorizes it")
 	i, err := d.issueByOther()
 	if err != nil {
 		return err
@@ -279,7 +279,7 @@ func (d *Demo) authorisation() error {
 	return d.judged(begun, i, ctwatch.Expected, root, "✅")
 }
 
-// judged waits until NATS, and the alarm in Slack, tell of a person's verdict.
+// judged waits until NATS, and the alarm in Slack, have a person's verdict.
 func (d *Demo) judged(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict, root slackMessage, says string) error {
 	e, err := d.nats.wait(d.ctx, ctwatch.CertificateJudged, i.ID)
 	if err != nil {
@@ -292,7 +292,7 @@ func (d *Demo) judged(begun time.Time, i *ctlogtest.Issued, want ctwatch.Verdict
 	return d.inThread(begun, e, root, says)
 }
 
-// shipsPartner: the key that was authorised may be pinned, and has to be before it is
+// shipsPartner: the key that was authorized may be pinned, and has to be before it is
 // deployed.
 func (d *Demo) shipsPartner() error {
 	d.title("13. Its key may be pinned now, and must be before it is deployed: version 1.0 does not know it")
@@ -319,7 +319,7 @@ func (d *Demo) shipsPartner() error {
 		{"pins", "export", "--app", "shop", "--format", "android", "--out", next},
 		{"pins", "check", "--app", "shop", next},
 		{"pins", "import", "--app", "shop", "--version", "1.1", next},
-		{"pins", "drop", "--app", "shop", "--version", "1.0", "--reason", "nobody uses it any more"},
+		{"pins", "drop", "--app", "shop", "--version", "1.0", "--reason", "out of use"},
 		{"pins", "gate", chain},
 		{"pins", "plan"},
 	} {
@@ -332,7 +332,7 @@ func (d *Demo) shipsPartner() error {
 		return err
 	}
 	if !holdsPin(string(xml), i.LeafPin) || holdsPin(string(xml), d.alarms[0].LeafPin) {
-		return errors.New("the file that was exported lacks the partner's key, or has the stranger's")
+		return errors.New("the file that was exported lacks the partner's key, or has the attacker's")
 	}
 	return nil
 }

@@ -124,8 +124,8 @@ func (s *slackReceiver) post(r *http.Request) (ts, problem string) {
 		return "", "thread_not_found"
 	}
 	s.messages[m.ts] = &m
-	told := metadata.EventPayload
-	for _, id := range slices.Concat([]string{told.ID}, told.Including, told.IDs) {
+	event := metadata.EventPayload
+	for _, id := range slices.Concat([]string{event.ID}, event.Including, event.IDs) {
 		if id != "" {
 			s.posted[id] = append(s.posted[id], m.ts)
 		}
@@ -205,8 +205,8 @@ func (s *slackReceiver) twice() string {
 	return ""
 }
 
-// told lists the IDs of the events that were posted.
-func (s *slackReceiver) told() []string {
+// events lists the IDs of the events that were posted.
+func (s *slackReceiver) events() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.posted))

@@ -10,39 +10,39 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A teller tells the story on the terminal, and tidies up at the end.
-type teller struct {
+// A narrator prints what happens, and cleans up at the end.
+type narrator struct {
 	w       io.Writer
 	color   bool
 	closers []func()
 }
 
-func (t *teller) style(code, s string) string {
-	if !t.color {
+func (n *narrator) style(code, s string) string {
+	if !n.color {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-func (t *teller) title(s string) { fmt.Fprintf(t.w, "\n%s\n", t.style("1", s)) }
+func (n *narrator) title(s string) { fmt.Fprintf(n.w, "\n%s\n", n.style("1", s)) }
 
-func (t *teller) say(format string, args ...any) {
+func (n *narrator) say(format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	if s != "" {
 		s = "  " + ctwatch.Printable(s, 400)
 	}
-	fmt.Fprintln(t.w, s)
+	fmt.Fprintln(n.w, s)
 }
 
-func (t *teller) arrived(where string, begun time.Time, what, detail string) {
-	fmt.Fprintf(t.w, "  %s %-5s after %4d ms: %s  %s\n", t.style("32", "✓"), where, time.Since(begun).Milliseconds(), what, ctwatch.Printable(detail, 200))
+func (n *narrator) arrived(where string, begun time.Time, what, detail string) {
+	fmt.Fprintf(n.w, "  %s %-5s after %4d ms: %s  %s\n", n.style("32", "✓"), where, time.Since(begun).Milliseconds(), what, ctwatch.Printable(detail, 200))
 }
 
-func (t *teller) fail(err error) {
-	fmt.Fprintf(t.w, "  %s %s\n", t.style("31", "✗"), ctwatch.Printable(err.Error(), 1000))
+func (n *narrator) fail(err error) {
+	fmt.Fprintf(n.w, "  %s %s\n", n.style("31", "✗"), ctwatch.Printable(err.Error(), 1000))
 }
 
-func (t *teller) onClose(f func()) { t.closers = append(t.closers, f) }
+func (n *narrator) onClose(f func()) { n.closers = append(n.closers, f) }
 
 // Close ends everything, the last first.
 func (d *Demo) Close() {
@@ -66,7 +66,7 @@ type runningDaemon struct {
 	err     error // once done is closed
 }
 
-// startDaemon starts the daemon, and returns once it is connected inside.
+// startDaemon starts the daemon, and returns once its NATS server listens.
 func startDaemon(ctx context.Context, o Options, cfg *configs.Config) (*runningDaemon, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &runningDaemon{cancel: cancel, done: make(chan struct{})}
