@@ -1,12 +1,8 @@
 package configs
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
-	"crypto/x509"
-	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +47,9 @@ func check(cfg *Config, d *decoder) {
 		c.required("http.tls.cert", t.Cert, "the name of a PEM file")
 		c.required("http.tls.key", t.Key, "the name of a PEM file")
 	}
-	c.optionalURL("http.public_url", cfg.HTTP.PublicURL, "http", "https")
+	if u := cfg.HTTP.PublicURL; u != "" {
+		c.url("http.public_url", u, "http", "https")
+	}
 	if cfg.Probe.Interval != 0 { // off
 		c.atLeast("probe.interval", cfg.Probe.Interval, time.Second)
 	}
@@ -72,30 +70,11 @@ func (c checker) watch(list []Watch) {
 		} else {
 			c.unique(seen, rule.Domain, name, "%s is watched already", c.shown(name, w.Domain))
 		}
-		for j, issuer := range w.Issuers {
-			p := index(at+".issuers", j)
-			if strings.HasPrefix(issuer, "sha256/") {
-				_, err := pins.Parse(issuer)
-				if noKey := new(pins.NoKeyError); errors.As(err, &noKey) {
-					c.bad(p, "%s is not valid; no key has this pin: it is %s; want the pin of an issuer's key", c.shown(p, issuer), noKey.What)
-				} else if err != nil {
-					c.bad(p, "%s is no pin; want \"sha256/\" and the base64 of a SHA-256, 44 characters", c.shown(p, issuer))
-				}
-			} else if _, err := pins.ParseHost(issuer); err != nil && !strings.Contains(issuer, " ") { // else a CA's name
-				c.bad(p, "%s %s (the CA's CAA identity), a pin of its key, or its name", c.shown(p, issuer), err)
-			}
-		}
 		if w.MaxValidity != 0 {
 			c.atLeast(at+".max_validity", w.MaxValidity, time.Hour)
 		}
 		for j, algorithm := range w.Algorithms {
 			c.required(index(at+".algorithms", j), algorithm, "a kind of key, such as \"ECDSA P-256\" or \"RSA\"")
-		}
-		for j, e := range w.Endpoints {
-			p := index(at+".endpoints", j)
-			if host, _, ok := hostPort(e, false); !ok || host == "" {
-				c.bad(p, "%s is no endpoint; want host:port, such as \"api.example.com:443\"", c.shown(p, e))
-			}
 		}
 	}
 }
@@ -162,19 +141,8 @@ func (c checker) logs(l Logs) {
 		if c.required(at+".name", x.Name, "a name") {
 			c.unique(names, x.Name, at+".name", "%s is the name of another log", c.shown(at+".name", x.Name))
 		}
-		oneOf(c, at+".kind", x.Kind, ctwatch.LogKinds()...)
-		schemes := []string{"http", "https"}
-		if x.Kind == ctwatch.KindStatic {
-			schemes = append(schemes, "file")
-		}
-		c.url(at+".url", x.URL, schemes...)
-		if x.SubmissionURL != "" && x.Kind == ctwatch.KindRFC6962 {
-			c.bad(at+".submission_url", "is set for a log of kind rfc6962; want it only for kind static")
-		}
-		c.optionalURL(at+".submission_url", x.SubmissionURL, "http", "https")
-		if !logKey(x.Key) {
-			c.bad(at+".key", "is no public key of a log; want the base64 of a DER SubjectPublicKeyInfo, ECDSA P-256 or RSA of at least 2048 bits")
-		} else {
+		c.required(at+".kind", string(x.Kind), "rfc6962 or static")
+		if len(x.Key) > 0 {
 			c.unique(keys, string(x.Key), at+".key", "is the key of another log")
 		}
 	}
@@ -186,8 +154,8 @@ func (c checker) logs(l Logs) {
 func (c checker) nats(n NATS) {
 	if n.URL != "" {
 		for _, server := range strings.Split(string(n.URL), ",") {
-			if wrong := wrongURL(strings.TrimSpace(server), "nats", "tls", "ws", "wss"); wrong != "" {
-				c.bad("nats.url", "%s", wrong)
+			if _, err := ctwatch.ParseURL(strings.TrimSpace(server), "nats", "tls", "ws", "wss"); err != nil {
+				c.bad("nats.url", "%s", err)
 			}
 		}
 	} else {
@@ -275,17 +243,28 @@ func (c checker) within(path string, d, least, most time.Duration) {
 	}
 }
 
-// logKey reports whether der is a key that logs sign with (RFC 6962 §2.1.4).
-func logKey(der []byte) bool {
-	key, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return false
+func (c checker) url(path, value string, schemes ...string) {
+	if u, err := ctwatch.ParseURL(value, schemes...); err != nil {
+		c.bad(path, "%s", err)
+	} else if u.User != nil {
+		c.bad(path, "has a user name or password; want a URL without")
 	}
-	switch key := key.(type) {
-	case *ecdsa.PublicKey:
-		return key.Curve == elliptic.P256()
-	case *rsa.PublicKey:
-		return key.N.BitLen() >= 2048
+}
+
+// resolver checks the address of a DNS server. A name without a port is refused: finding
+// its address would take a DNS server.
+func (c checker) resolver(path, value string) {
+	if host, _, ok := ctwatch.SplitHostPort(value, false); net.ParseIP(value) == nil && (!ok || host == "") {
+		c.bad(path, "%s is not a DNS server; want its address, such as 192.0.2.53 or 192.0.2.53:5353", c.shown(path, value))
 	}
-	return false
+}
+
+// listen checks the address of a listener; "" is none.
+func (c checker) listen(path, value string) {
+	if value == "" {
+		return
+	}
+	if _, _, ok := ctwatch.SplitHostPort(value, true); !ok {
+		c.bad(path, "%s is not an address to listen on; want host:port, such as 127.0.0.1:4222, or \"\" for none", c.shown(path, value))
+	}
 }

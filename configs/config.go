@@ -84,7 +84,7 @@ type Watch struct {
 	Never []pins.Pattern `yaml:"never,omitempty"`
 	// Endpoints (host:port) are where the domain is served, and looked at. Nil is "auto":
 	// the name itself on port 443. Empty and not nil means that nothing is looked at.
-	Endpoints []string `yaml:"endpoints,auto,omitempty"`
+	Endpoints []pins.Endpoint `yaml:"endpoints,auto,omitempty"`
 }
 
 // Rule returns what is watched, or what is wrong with Domain, as watchlist.NewRule says it.

@@ -122,7 +122,7 @@ watch:
 		{Domain: "bücher.example", Subdomains: true},
 		{
 			Domain: "api.example.net", Issuers: []string{"letsencrypt.org", pin.String()}, Keys: []pins.Pin{pin}, CAA: true, Wildcards: new(bool),
-			Endpoints: []string{"api.example.net:443", "[2001:db8::1]:8443"},
+			Endpoints: []pins.Endpoint{{Host: "api.example.net", Configured: true}, {Host: "2001:db8::1", Target: "[2001:db8::1]:8443", Configured: true}},
 		},
 		{Domain: "192.0.2.0/24", Subdomains: true},
 		{Domain: "2001:db8::7", Subdomains: true},

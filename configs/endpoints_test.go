@@ -26,7 +26,7 @@ func TestEndpointsAreAutoOrNone(t *testing.T) {
 			if w.Unprobed() {
 				got = "none"
 			} else if w.Endpoints != nil {
-				got = w.Endpoints[0]
+				got = w.Endpoints[0].HostPort()
 			}
 			if got != want {
 				t.Errorf("%q: endpoints are %s, want %s", text, got, want)

@@ -31,7 +31,7 @@ func TestOneReaderOfHostNames(t *testing.T) {
 		"probe HOST":                         endpoint,
 		"probe HOST:PORT":                    func(s string) (string, error) { return endpoint(s + ":8443") },
 		"watch":                              fromConfig("watch: [%q]", func(c *configs.Config) (string, error) { return rule(c.Watch[0].Domain) }),
-		"endpoints":                          fromConfig(`watch: [{domain: a.example, endpoints: ["%s:443"]}]`, func(c *configs.Config) (string, error) { return endpoint(c.Watch[0].Endpoints[0]) }),
+		"endpoints":                          fromConfig(`watch: [{domain: a.example, endpoints: ["%s:443"]}]`, func(c *configs.Config) (string, error) { return c.Watch[0].Endpoints[0].Host, nil }),
 		"never":                              fromConfig("watch: [{domain: a.example, never: [%q]}]", func(c *configs.Config) (string, error) { return c.Watch[0].Never[0].Name, nil }),
 		"hosts of an app":                    fromConfig("apps: [{name: a, hosts: [%q]}]", func(c *configs.Config) (string, error) { return c.Apps[0].Hosts[0].Name, nil }),
 		"one name in a file of watch_files":  func(s string) (string, error) { return fromFile(s) },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"reflect"
 	"strconv"
 	"strings"
@@ -44,6 +45,8 @@ func leafOf(v reflect.Value) (l leaf, ok bool) {
 		return leafFor(p, `a pin: "sha256/" and the base64 of a SHA-256, 44 characters`, false, parsePin, pins.Pin.String), true
 	case *pins.Pattern:
 		return leafFor(p, `a host, or a pattern such as "*.example.com"`, false, parsePattern, pins.Pattern.String), true
+	case *pins.Endpoint:
+		return leafFor(p, `host:port, such as "api.example.com:443"`, false, parseEndpoint, pins.Endpoint.HostPort), true
 	case *[]byte:
 		return leafFor(p, "base64", false, parseBase64, base64.StdEncoding.EncodeToString), true
 	}
@@ -112,6 +115,17 @@ func parsePattern(text string) (pins.Pattern, error) {
 		err = errValue(err.Error() + `, or a pattern such as "*.example.com"`)
 	}
 	return p, err
+}
+
+func parseEndpoint(text string) (pins.Endpoint, error) {
+	e, err := pins.ParseEndpoint(text)
+	if err == nil {
+		_, _, err = net.SplitHostPort(text)
+	}
+	if err != nil {
+		err = errValue(`is not an endpoint; want host:port, such as "api.example.com:443"`)
+	}
+	return e, err
 }
 
 // A redacter is a text that may be secret in part. redact hides those parts of a text in

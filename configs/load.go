@@ -191,6 +191,9 @@ func inspect(name string, data []byte, env Env, checks ...func(*Config, *Mistake
 	for _, check := range checks {
 		check(c, wrong)
 	}
+	for _, path := range wrong.paths {
+		d.taint(path)
+	}
 	if len(wrong.all) > 0 {
 		return c, wrong.all
 	}

@@ -34,7 +34,7 @@ func TestEveryMistakeNamesItsPlace(t *testing.T) {
 				t.Fatal("the first line does not say what is wanted")
 			}
 			want := strings.Split(first, " | ")
-			_, err = configs.Load(file, env("", nil), setup.CheckSenders)
+			_, err = configs.Load(file, env("", nil), setup.Check)
 			var got configs.Errors
 			if !errors.As(err, &got) {
 				t.Fatalf("Load() = %v, want Errors", err)
@@ -154,7 +154,7 @@ func TestInspectReturnsWhatIsRight(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := configs.Inspect(file, env("", nil))
+	c, err := configs.Inspect(file, env("", nil), setup.Check)
 	var all configs.Errors
 	if !errors.As(err, &all) || len(all) != 102 || c == nil || len(c.Watch) != 2 || c.Watch[0].Domain != "example.com" {
 		t.Fatalf("%d mistakes, %v", len(all), c)
@@ -167,7 +167,7 @@ func TestInspectReturnsWhatIsRight(t *testing.T) {
 			t.Errorf("spoiled %s: %v", path, got)
 		}
 	}
-	if c, err := configs.Load(file, env("", nil)); c != nil || !errors.As(err, &all) || len(all) != 51 || !strings.Contains(all[50].Msg, "52 more mistakes") {
+	if c, err := configs.Load(file, env("", nil), setup.Check); c != nil || !errors.As(err, &all) || len(all) != 51 || !strings.Contains(all[50].Msg, "52 more mistakes") {
 		t.Errorf("Load: %v, %d mistakes", c, len(all))
 	}
 	if configs.Default().Spoiled("watch") {

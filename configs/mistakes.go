@@ -3,6 +3,8 @@ package configs
 import (
 	"errors"
 	"fmt"
+
+	"ctwatch/ctwatch"
 )
 
 // Mistakes collects the mistakes that other packages find in a configuration, so that a
@@ -10,7 +12,8 @@ import (
 type Mistakes struct {
 	Config *Config // nil if it could not be read
 
-	all Errors
+	all   Errors
+	paths []string // of the settings with mistakes
 }
 
 // At adds a mistake in the setting with a path, unless one about it is known already;
@@ -21,30 +24,25 @@ func (m *Mistakes) At(err error, path string, args ...any) {
 		return
 	}
 	path = fmt.Sprintf(path, args...)
-	for _, err := range joined(err) {
+	for _, err := range ctwatch.Joined(err) {
 		var placed *Error
-		var setting interface {
-			At() (setting, value, wrong string)
-		}
+		var setting *ctwatch.SettingError
 		switch {
 		case errors.As(err, &placed):
 			m.all = append(m.all, placed)
 		case errors.As(err, &setting):
 			m.setting(path, setting)
 		case !m.Config.Spoiled(path):
+			m.paths = append(m.paths, path)
 			m.Add(m.Config.Errorf(path, "%w", err))
 		}
 	}
 }
 
 // setting adds a mistake in a setting below the one with a path.
-func (m *Mistakes) setting(path string, at interface {
-	At() (setting, value, wrong string)
-},
-) {
-	sub, value, wrong := at.At()
-	if sub != "" {
-		path += "." + sub
+func (m *Mistakes) setting(path string, e *ctwatch.SettingError) {
+	if e.Setting != "" {
+		path += "." + e.Setting
 	}
 	if m.Config.src != nil {
 		if _, ok := m.Config.src.places[path+"_file"]; ok {
@@ -54,21 +52,12 @@ func (m *Mistakes) setting(path string, at interface {
 	if m.Config.Spoiled(path) {
 		return
 	}
-	if value != "" {
-		wrong = m.Config.src.shown(path, value) + " " + wrong
+	wrong := e.Wrong
+	if e.Value != "" {
+		wrong = m.Config.src.shown(path, e.Value) + " " + wrong
 	}
+	m.paths = append(m.paths, path)
 	m.Add(m.Config.Errorf(path, "%s", wrong))
-}
-
-// joined returns the errors that errors.Join joined, of which each is one line, or the
-// error itself.
-func joined(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		if list := several.Unwrap(); err.Error() == errors.Join(list...).Error() {
-			return list
-		}
-	}
-	return []error{err}
 }
 
 // Add adds a mistake, or several, that name their places themselves. For nil it adds

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"ctwatch/ctwatch"
 	"ctwatch/files"
 )
 
@@ -189,7 +190,12 @@ func (c *Config) CheckSecrets() error {
 		}
 		errs = append(errs, e)
 	}
-	web := func(v string) string { return wrongURL(v, "http", "https") }
+	web := func(v string) string {
+		if _, err := ctwatch.ParseURL(v, "http", "https"); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
 	if s := c.Slack; s != nil {
 		try("slack.token", s.Token, nil)
 		try("slack.webhook_url", s.WebhookURL, web)

@@ -153,7 +153,7 @@ func TestErrorsNeverContainSecrets(t *testing.T) {
 		"heartbeat: {interval: \"${X}\", url: " + topSecret + "}\ndns: {servers: [\"${X}\"]}\nhook_timeout: \"${X}\"\nhook_severity: \"${X}\"\nnotify: {storm: \"${X}\"}\n",
 		"webhooks: [{url: \"ftp://" + topSecret + "@x\"}, {url: \"${X}\"}]\nhttp: {listen: \"${X}\", public_url: \"${X}\"}\nfleet: {role: \"${X}\"}\ndata_dir: \"${X}\"",
 	} {
-		_, err := configs.LoadBytes("f", []byte(text), env("/", vars), setup.CheckSenders)
+		_, err := configs.LoadBytes("f", []byte(text), env("/", vars), setup.Check)
 		if err == nil {
 			t.Errorf("no error: %s", text)
 			continue
@@ -190,7 +190,7 @@ webhooks:
 		t.Fatalf("CheckSecrets() = %v, want 6 mistakes", err)
 	}
 	for i, want := range []string{
-		":2:16: slack.webhook_url: is no URL of a kind", ":4:45: webhooks[0].secret_file: cannot be read: open ", ":5:45: webhooks[1].secret_file: cannot be read: it is empty",
+		":2:16: slack.webhook_url: is not a URL", ":4:45: webhooks[0].secret_file: cannot be read: open ", ":5:45: webhooks[1].secret_file: cannot be read: it is empty",
 		":6:45: webhooks[2].secret_file: cannot be read: it has more than one line", ":7:45: webhooks[3].secret_file: cannot be read: the file is larger",
 		":8:40: webhooks[4].secret: cannot be read: the environment variable UNSET is not set",
 	} {
@@ -231,10 +231,10 @@ func TestEverySecretIsChecked(t *testing.T) {
 
 func TestSecretsAreCheckedForWhatTheyAre(t *testing.T) {
 	for text, want := range map[string]string{
-		"slack:\n  webhook_url: ${X}\n":   "conf/ctwatch.yaml:2:16: slack.webhook_url: is no URL",
+		"slack:\n  webhook_url: ${X}\n":   "conf/ctwatch.yaml:2:16: slack.webhook_url: is not a URL",
 		"services:\n  - url: ${X}\n":      "conf/ctwatch.yaml:2:10: services[0].url: is not a URL; want that of a service",
-		"heartbeat:\n  url: \"${X}\"\n":   "conf/ctwatch.yaml:2:8: heartbeat.url: is no URL",
-		"heartbeat:\n  url: ftp://${X}\n": "conf/ctwatch.yaml:2:8: heartbeat.url: is no URL of a kind",
+		"heartbeat:\n  url: \"${X}\"\n":   "conf/ctwatch.yaml:2:8: heartbeat.url: is not a URL",
+		"heartbeat:\n  url: ftp://${X}\n": "conf/ctwatch.yaml:2:8: heartbeat.url: is a URL with another scheme",
 	} {
 		c := load(t, text, map[string]string{"X": topSecret})
 		_, err := setup.Senders(c, setup.SenderOptions{})

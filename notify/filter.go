@@ -36,13 +36,13 @@ type Filter struct {
 
 // Check returns the mistakes in the filter, as settings "severity", "types[0]", "watch[0]".
 func (f Filter) Check() error {
-	var wrong Settings
+	var wrong ctwatch.Settings
 	wrong.Add("", CheckSeverity(f.MinSeverity))
 	for i, p := range f.Types {
-		wrong.pattern(fmt.Sprintf("types[%d]", i), p, "certificate.*")
+		checkPattern(&wrong, fmt.Sprintf("types[%d]", i), p, "certificate.*")
 	}
 	for i, p := range f.Subjects {
-		wrong.pattern(fmt.Sprintf("watch[%d]", i), p, "*.example.com")
+		checkPattern(&wrong, fmt.Sprintf("watch[%d]", i), p, "*.example.com")
 	}
 	return wrong.Err()
 }
@@ -52,12 +52,12 @@ func CheckSeverity(s ctwatch.Severity) error {
 	if s == "" || slices.Contains(ctwatch.Severities(), s) {
 		return nil
 	}
-	return &SettingError{"severity", string(s), "is not known; want debug, info, warning, critical"}
+	return &ctwatch.SettingError{Setting: "severity", Value: string(s), Wrong: "is not known; want debug, info, warning, critical"}
 }
 
-// pattern checks a pattern. One that begins with a dot is refused, since elsewhere that
+// checkPattern checks a pattern. One that begins with a dot is refused, since elsewhere that
 // means every name below a domain, and here would match nothing.
-func (s *Settings) pattern(setting, p, example string) {
+func checkPattern(s *ctwatch.Settings, setting, p, example string) {
 	_, err := path.Match(p, "")
 	if err != nil || p == "" || p[0] == '.' || strings.ContainsFunc(p, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		s.Wrong(setting, p, fmt.Sprintf("is not a pattern; want a word in which * stands for any characters, such as %q", example))

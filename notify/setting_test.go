@@ -9,7 +9,7 @@ import (
 
 // Each mistake names its setting, by its path below the sender.
 func TestSettingsNameEachMistake(t *testing.T) {
-	var wrong Settings
+	var wrong ctwatch.Settings
 	if err := wrong.Err(); err != nil {
 		t.Fatal(err)
 	}

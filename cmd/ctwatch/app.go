@@ -177,7 +177,7 @@ func (a *app) config() (*configs.Config, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	cfg, err := configs.Load(path, env, setup.CheckSenders)
+	cfg, err := configs.Load(path, env, setup.Check)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -114,7 +114,7 @@ func (a *app) inspected() (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := configs.Inspect(path, env, setup.CheckSenders)
+	cfg, err := configs.Inspect(path, env, setup.Check)
 	if cfg != nil && a.dataDir != "" {
 		cfg.DataDir = a.dataDir
 	}

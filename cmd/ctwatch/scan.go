@@ -143,7 +143,7 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		}
 		l, err := loglist.Extra{Kind: kind, URL: j.log, Key: key}.Log()
 		if err != nil {
-			return ctwatch.Log{}, &usageError{err}
+			return ctwatch.Log{}, usagef("--log %s: %w", ctwatch.Printable(j.log, 200), err)
 		}
 		l.Kind = kind // "" is found out
 		return l, nil

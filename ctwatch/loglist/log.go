@@ -2,6 +2,7 @@ package loglist
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
@@ -11,7 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,11 +63,11 @@ func (in *logJSON) log(kind ctwatch.LogKind) (log ctwatch.Log, minor []string, e
 	if kind == ctwatch.KindStatic {
 		base = in.MonitoringURL
 		// Not needed for reading.
-		if log.SubmissionURL, err = baseURL(in.SubmissionURL); err != nil {
+		if log.SubmissionURL, err = baseURL(in.SubmissionURL, false); err != nil {
 			minor = append(minor, fmt.Sprintf("submission URL ignored: it %v", err))
 		}
 	}
-	if log.URL, err = baseURL(base); err != nil {
+	if log.URL, err = baseURL(base, false); err != nil {
 		return log, nil, fmt.Errorf("URL %w", err)
 	}
 	if log.Name == "" {
@@ -149,7 +150,7 @@ func checkLogKey(der []byte) error {
 	}
 	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return fmt.Errorf("reading its key: %w", err)
+		return errors.New("its key is not a SubjectPublicKeyInfo")
 	}
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
@@ -166,28 +167,28 @@ func checkLogKey(der []byte) error {
 	return nil
 }
 
-// baseURL checks a URL to which paths are appended, and returns it with one final slash.
-func baseURL(s string) (string, error) {
-	if s == "" {
-		return "", errors.New("is missing")
-	}
+// baseURL checks a URL that paths are appended to, and ends it in one slash. The error does
+// not repeat the URL, which may have a password in it.
+func baseURL(s string, file bool) (string, error) {
 	if len(s) > 2000 {
-		return "", fmt.Errorf("has %d characters", len(s))
+		return "", fmt.Errorf("has %d characters; want at most 2000", len(s))
 	}
-	u, err := url.Parse(s)
-	if err != nil {
-		// Not %w err: it repeats the whole URL, user and password too.
-		return "", errors.New("cannot be parsed")
+	schemes := []string{"http", "https"}
+	if file {
+		schemes = append(schemes, "file")
 	}
+	u, err := ctwatch.ParseURL(s, schemes...)
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "", fmt.Errorf("has the scheme %q, want http or https", u.Scheme)
-	case u.Hostname() == "":
-		return "", errors.New("has no host")
+	case err != nil:
+		return "", err
 	case u.User != nil:
-		return "", errors.New("has a user name in it")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("has a query or fragment, where paths must follow")
+		return "", errors.New("has a user name or password; want a URL without")
+	case u.RawQuery != "" || u.ForceQuery:
+		return "", errors.New("has a query, where paths must follow; want a URL without")
+	case u.Scheme == "file" && u.Host != "":
+		return "", errors.New("names a host; want file:/// and an absolute path")
+	case u.Scheme == "file":
+		return strings.TrimRight(s, "/") + "/", nil
 	}
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }
@@ -201,50 +202,39 @@ type Extra struct {
 	Key           string          // SubjectPublicKeyInfo: its DER in base64, or PEM
 }
 
-// Log checks the fields and returns the log. It is usable and has no operator.
-func (e Extra) Log() (log ctwatch.Log, err error) {
-	name := e.Name
-	if name == "" {
-		name = e.URL
+// Log checks what was given. The log is usable and has no operator. An error joins
+// ctwatch.SettingErrors.
+func (e Extra) Log() (ctwatch.Log, error) {
+	var wrong ctwatch.Settings
+	key, err := decodeKey(e.Key)
+	if err == nil {
+		err = checkLogKey(key)
 	}
-	wrap := func(err error) error {
-		return fmt.Errorf("log %s: %w", ctwatch.Printable(name, maxName), err)
-	}
-	if log.Key, err = decodeKey(e.Key); err == nil {
-		err = checkLogKey(log.Key)
-	}
+	log := ctwatch.Log{Key: key, ID: ctwatch.LogIDOf(key), State: ctwatch.LogUsable, Kind: cmp.Or(e.Kind, ctwatch.KindRFC6962)}
 	if err != nil {
-		return ctwatch.Log{}, wrap(err)
+		wrong.Wrong("key", "", fmt.Sprintf("is not the public key of a log (%v); want the base64 of a DER SubjectPublicKeyInfo, ECDSA P-256 or RSA of at least %d bits", err, minRSA))
+	} else if compromised(log.ID) {
+		wrong.Wrong("key", "", fmt.Sprintf("has a private key that is public, so that nothing it signs proves anything (log ID %s); want another log", log.ID))
 	}
-	log.ID, log.State, log.Kind = ctwatch.LogIDOf(log.Key), ctwatch.LogUsable, e.Kind
-	if compromised(log.ID) {
-		return ctwatch.Log{}, wrap(fmt.Errorf("its private key is public, so its signatures prove nothing (log ID %s)", log.ID))
+	if !slices.Contains(ctwatch.LogKinds(), log.Kind) {
+		wrong.Wrong("kind", string(e.Kind), fmt.Sprintf("is not known; want %s, %s", ctwatch.KindRFC6962, ctwatch.KindStatic))
 	}
-	switch log.Kind {
-	case "":
-		log.Kind = ctwatch.KindRFC6962
-	case ctwatch.KindRFC6962, ctwatch.KindStatic:
-	default:
-		return ctwatch.Log{}, wrap(fmt.Errorf("kind %q, want %s or %s", e.Kind, ctwatch.KindRFC6962, ctwatch.KindStatic))
-	}
-	if path, ok := strings.CutPrefix(e.URL, "file://"); ok && log.Kind == ctwatch.KindStatic {
-		if !strings.HasPrefix(path, "/") {
-			return ctwatch.Log{}, wrap(errors.New("URL: want file:// and an absolute path"))
-		}
-		log.URL = strings.TrimRight(e.URL, "/") + "/"
-	} else if log.URL, err = baseURL(e.URL); err != nil {
-		return ctwatch.Log{}, wrap(fmt.Errorf("URL %w", err))
+	static := log.Kind == ctwatch.KindStatic
+	if log.URL, err = baseURL(e.URL, static); err != nil {
+		wrong.Wrong("url", "", err.Error())
 	}
 	if e.SubmissionURL != "" {
-		if log.Kind != ctwatch.KindStatic {
-			return ctwatch.Log{}, wrap(errors.New("submission URL: only static logs have one"))
-		}
-		if log.SubmissionURL, err = baseURL(e.SubmissionURL); err != nil {
-			return ctwatch.Log{}, wrap(fmt.Errorf("submission URL %w", err))
+		if !static {
+			wrong.Wrong("submission_url", "", "is set for a log of kind rfc6962; want it only for kind static")
+		} else if log.SubmissionURL, err = baseURL(e.SubmissionURL, false); err != nil {
+			wrong.Wrong("submission_url", "", err.Error())
 		}
 	}
 	if log.Name = ctwatch.Printable(e.Name, maxName); log.Name == "" {
 		log.Name = log.URL
+	}
+	if err := wrong.Err(); err != nil {
+		return ctwatch.Log{}, err
 	}
 	return log, nil
 }

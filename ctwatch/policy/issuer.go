@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
@@ -22,20 +23,21 @@ type Issuer struct {
 	Name string   // its name in the built-in table, such as "Let's Encrypt"
 }
 
-var errIssuer = errors.New(`want a CAA identity such as letsencrypt.org, the pin of the issuing key ("sha256/…"), or a CA's name such as "Let's Encrypt"`)
-
-// ParseIssuer parses an issuer as a person writes it: a pin begins with "sha256/", a CAA
-// identity is a domain with a dot, and everything else is a name. CAs.Check says whether
-// such a CA exists.
+// ParseIssuer reads an issuer as a person writes it: a pin begins with "sha256/", a
+// CAA identity is a domain with a dot in it, and everything else is a name. Whether
+// there is such a CA, CAs.Check says. The error is a *ctwatch.SettingError.
 func ParseIssuer(s string) (Issuer, error) {
-	lower := strings.ToLower(s)
+	wrong := &ctwatch.SettingError{Value: s, Wrong: `is not an issuer; want a CAA identity such as letsencrypt.org, the pin of the issuing key ("sha256/…"), or a CA's name such as "Let's Encrypt"`}
 	switch {
 	case len(s) > maxIssuer:
-		return Issuer{}, fmt.Errorf("issuer %.40q…: %w", s, errIssuer)
-	case strings.HasPrefix(lower, "sha256"):
+		return Issuer{}, wrong
+	case strings.HasPrefix(strings.ToLower(s), "sha256"):
 		p, err := pins.Parse(s)
+		if noKey := new(pins.NoKeyError); errors.As(err, &noKey) {
+			wrong.Wrong = "is not valid; no key has this pin: it is " + noKey.What + "; want the pin of an issuer's key"
+		}
 		if err != nil {
-			return Issuer{}, fmt.Errorf("issuer: %w", err)
+			return Issuer{}, wrong
 		}
 		return Issuer{Pin: p}, nil
 	case strings.Contains(s, "."):
@@ -43,10 +45,10 @@ func ParseIssuer(s string) (Issuer, error) {
 			return Issuer{CAA: host}, nil
 		}
 	}
-	if isName(s) {
-		return Issuer{Name: s}, nil
+	if !isName(s) {
+		return Issuer{}, wrong
 	}
-	return Issuer{}, fmt.Errorf("issuer %.100q: %w", s, errIssuer)
+	return Issuer{Name: s}, nil
 }
 
 // isName reports whether s can be the name of a CA: words that begin with a letter or

@@ -69,10 +69,10 @@ type Sender struct {
 	step     time.Duration
 }
 
-// Check returns the mistakes in the options but for To, as notify.SettingErrors.
+// Check returns the mistakes in the options but for To, as ctwatch.SettingErrors.
 func (o Options) Check() error {
-	var wrong notify.Settings
-	if o.Host == "" || strings.ContainsAny(o.Host, "/@ \r\n\t") {
+	var wrong ctwatch.Settings
+	if !ctwatch.IsHost(o.Host) {
 		wrong.Wrong("host", o.Host, "is not a host; want the name or address of a mail server")
 	}
 	if o.Port < 1 || o.Port > 65535 {
@@ -94,11 +94,11 @@ func (o Options) Check() error {
 	return wrong.Err()
 }
 
-// CheckAddress returns a notify.SettingError for a setting that is not an address (RFC 5322
+// CheckAddress returns a ctwatch.SettingError for a setting that is not an address (RFC 5322
 // §3.4).
 func CheckAddress(setting, address string) error {
 	if _, err := mail.ParseAddress(address); err != nil {
-		return &notify.SettingError{Setting: setting, Value: address, Wrong: "is not an e-mail address; want such as ops@example.com"}
+		return &ctwatch.SettingError{Setting: setting, Value: address, Wrong: "is not an e-mail address; want such as ops@example.com"}
 	}
 	return nil
 }

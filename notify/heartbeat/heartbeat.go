@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -75,7 +76,7 @@ func New(o Options) (*Heartbeat, error) {
 	o.Timeout = min(o.Timeout, o.Interval)
 	h := &Heartbeat{o: o}
 	if o.URL != "" {
-		u, err := outward.ParseURL(o.URL)
+		u, err := ctwatch.ParseURL(strings.TrimSpace(o.URL), "http", "https")
 		if err != nil {
 			return nil, fmt.Errorf("the URL of heartbeats %w", err)
 		}

@@ -25,7 +25,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/files"
-	"ctwatch/notify"
 )
 
 // Name is the name of the sender, of which there is always one.
@@ -110,9 +109,9 @@ type Sender struct {
 // NATS allows, so that people can type it anywhere.
 var name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Check returns the mistakes in Stream and SubjectPrefix, as notify.SettingErrors.
+// Check returns the mistakes in Stream and SubjectPrefix, as ctwatch.SettingErrors.
 func (o Options) Check() error {
-	var wrong notify.Settings
+	var wrong ctwatch.Settings
 	if !name.MatchString(o.Stream) {
 		wrong.Wrong("stream", o.Stream, "is not a name for a stream; want 1 to 64 letters, digits, - or _")
 	}
@@ -146,7 +145,7 @@ func New(o Options) (*Sender, error) {
 	if o.CredentialsFile != "" {
 		f, err := files.Open(o.CredentialsFile)
 		if err != nil {
-			return nil, &notify.SettingError{Setting: "credentials_file", Wrong: err.Error()}
+			return nil, &ctwatch.SettingError{Setting: "credentials_file", Wrong: err.Error()}
 		}
 		f.Close()
 	}
@@ -350,12 +349,12 @@ func redactServers(list string) (string, error) {
 		}
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" { // err holds the URL, and with it a password
-			return "", &notify.SettingError{Setting: "url", Wrong: "is not a URL; want such as nats://nats.example.com:4222, or several with commas between"}
+			return "", &ctwatch.SettingError{Setting: "url", Wrong: "is not a URL; want such as nats://nats.example.com:4222, or several with commas between"}
 		}
 		switch u.Scheme {
 		case "nats", "tls", "ws", "wss":
 		default:
-			return "", &notify.SettingError{Setting: "url", Wrong: "is not a URL of a NATS server; want nats://, tls://, ws:// or wss://"}
+			return "", &ctwatch.SettingError{Setting: "url", Wrong: "is not a URL of a NATS server; want nats://, tls://, ws:// or wss://"}
 		}
 		out = append(out, u.Scheme+"://"+u.Host)
 	}

@@ -103,15 +103,6 @@ func isPublic(a netip.Addr) bool {
 		!slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// ParseURL checks a URL for requests, with an error that does not show it.
-func ParseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" {
-		return nil, errors.New("is not a URL for requests; want one such as https://example.com/path")
-	}
-	return u, nil
-}
-
 // Name names a URL without telling what is secret in it: its host, and enough of
 // a hash to tell it from others there.
 func Name(u *url.URL) string {

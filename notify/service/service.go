@@ -69,10 +69,10 @@ type flight struct {
 	err   error
 }
 
-// Check returns a notify.SettingError if there is no URL, which it does not read.
+// Check returns a ctwatch.SettingError if there is no URL, which it does not read.
 func (o Options) Check() error {
 	if o.URL == nil {
-		return &notify.SettingError{Wrong: "has no URL; want url_file, or url: ${NAME}"}
+		return &ctwatch.SettingError{Wrong: "has no URL; want url_file, or url: ${NAME}"}
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func New(o Options) (*Sender, error) {
 	return s, nil
 }
 
-func wrongURL(wrong string) error { return &notify.SettingError{Setting: "url", Wrong: wrong} }
+func wrongURL(wrong string) error { return &ctwatch.SettingError{Setting: "url", Wrong: wrong} }
 
 // Name implements Sender.
 func (s *Sender) Name() string { return s.name }

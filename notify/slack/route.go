@@ -25,7 +25,7 @@ type Route struct {
 }
 
 // checkRoutes adds the mistakes in routes.
-func checkRoutes(routes []Route, wrong *notify.Settings) {
+func checkRoutes(routes []Route, wrong *ctwatch.Settings) {
 	seen := make(map[string]int)
 	for i, r := range routes {
 		at := fmt.Sprintf("routes[%d]", i)

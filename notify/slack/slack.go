@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -75,9 +74,9 @@ type Sender struct {
 	updates notify.Tries // of the messages at the heads of threads
 }
 
-// Check returns the mistakes in the options, as notify.SettingErrors.
+// Check returns the mistakes in the options, as ctwatch.SettingErrors.
 func (o Options) Check() error {
-	var wrong notify.Settings
+	var wrong ctwatch.Settings
 	switch {
 	case (o.Token == nil) == (o.WebhookURL == nil):
 		wrong.Wrong("", "", "has both or neither of token_file and webhook_url_file; want one")
@@ -95,9 +94,10 @@ func (o Options) Check() error {
 		}
 	}
 	if o.APIURL != "" {
-		u, err := url.Parse(o.APIURL)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			wrong.Wrong("api_url", "", "is not the URL of an API; want one such as "+slack.APIURL)
+		if u, err := ctwatch.ParseURL(o.APIURL, "http", "https"); err != nil {
+			wrong.Wrong("api_url", "", err.Error())
+		} else if u.User != nil || u.RawQuery != "" {
+			wrong.Wrong("api_url", "", "has a user name, password or query; want a URL such as "+slack.APIURL)
 		}
 	}
 	wrong.Add("", notify.CheckSeverity(o.MinSeverity))

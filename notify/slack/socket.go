@@ -52,7 +52,7 @@ const (
 var userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)
 
 // check adds the mistakes in the settings of the buttons.
-func (b *Buttons) check(wrong *notify.Settings) {
+func (b *Buttons) check(wrong *ctwatch.Settings) {
 	if b.AppToken == nil || len(b.Users) == 0 {
 		wrong.Wrong("", "", "has one of app_token_file and approvers; want both, or neither")
 	}

@@ -67,20 +67,25 @@ type Sender struct {
 	tries notify.Tries
 }
 
-// Check returns the mistakes in the options, as notify.SettingErrors.
+// Check returns the mistakes in the options, as ctwatch.SettingErrors.
 func (o Options) Check() error {
-	_, err := outward.ParseURL(o.URL)
+	_, err := o.url()
+	return err
+}
+
+func (o Options) url() (*url.URL, error) {
+	u, err := ctwatch.ParseURL(strings.TrimSpace(o.URL), "http", "https")
 	if err != nil {
-		return &notify.SettingError{Setting: "url", Wrong: err.Error()}
+		return nil, &ctwatch.SettingError{Setting: "url", Wrong: err.Error()}
 	}
-	return nil
+	return u, nil
 }
 
 // New checks the options.
 func New(o Options) (*Sender, error) {
-	u, err := outward.ParseURL(o.URL)
+	u, err := o.url()
 	if err != nil {
-		return nil, o.Check()
+		return nil, err
 	}
 	w := &Sender{o: o, url: u, name: "webhook:" + o.Name, http: outward.NewClient(u, o.Outward)}
 	if o.Name == "" {

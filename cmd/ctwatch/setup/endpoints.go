@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"ctwatch/configs"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
@@ -14,12 +13,12 @@ import (
 
 // findEndpoints lists where watched names and the hosts of apps are served: the endpoints
 // that the watch list names, or the names themselves at port 443.
-func (inv *Inventory) findEndpoints(wrong *configs.Mistakes) {
+func (inv *Inventory) findEndpoints() {
 	hosts := inv.appHosts()
 	covered := make(map[string]bool) // hosts that have an endpoint by the watch list
 	for i := range inv.Watched {
 		w := &inv.Watched[i]
-		inv.endpointsOf(w, hosts, wrong)
+		inv.endpointsOf(w, hosts)
 		for _, ep := range w.Endpoints {
 			inv.addEndpoint(ep)
 			covered[ep.Host] = true
@@ -43,7 +42,7 @@ func (inv *Inventory) addEndpoint(ep pins.Endpoint) {
 // An endpoint with a name of its own that the rule covers is asked for that name. Any
 // other, such as an address, is asked for the name that the rule is about, and for the
 // apps' hosts below it.
-func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mistakes) {
+func (inv *Inventory) endpointsOf(w *Watched, hosts []string) {
 	rule, named := Pattern(w.Rule)
 	if !named {
 		return
@@ -51,12 +50,7 @@ func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mis
 	if w.entry.Endpoints == nil { // auto
 		w.Endpoints = []pins.Endpoint{{Host: rule.Name}}
 	}
-	for i, s := range w.entry.Endpoints {
-		ep, err := pins.ParseEndpoint(s)
-		if err != nil {
-			wrong.At(err, "%s", w.Where.sub("endpoints[%d]", i))
-			continue
-		}
+	for _, ep := range w.entry.Endpoints {
 		if rule.Matches(ep.Host) {
 			w.Endpoints = append(w.Endpoints, ep)
 			continue
@@ -75,10 +69,7 @@ func (inv *Inventory) endpointsOf(w *Watched, hosts []string, wrong *configs.Mis
 
 // namesEndpoint reports whether a line names an endpoint of exactly this name.
 func (w *Watched) namesEndpoint(host string) bool {
-	return slices.ContainsFunc(w.entry.Endpoints, func(s string) bool {
-		ep, err := pins.ParseEndpoint(s)
-		return err == nil && ep.Host == host
-	})
+	return slices.ContainsFunc(w.entry.Endpoints, func(ep pins.Endpoint) bool { return ep.Host == host })
 }
 
 // silenced reports whether the narrowest line for a host turns probing off.

@@ -73,7 +73,7 @@ func Read(cfg *configs.Config, more ...watchlist.Rule) (*Inventory, error) {
 	}
 	inv.Listed = append(inv.Listed, more...)
 	inv.Apps = configuredApps(cfg, &wrong)
-	inv.findEndpoints(&wrong)
+	inv.findEndpoints()
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}

@@ -18,8 +18,11 @@ import (
 
 // ExtraLogs returns the logs that the configuration names itself.
 func ExtraLogs(cfg *configs.Config) ([]ctwatch.Log, error) {
-	var out []ctwatch.Log
 	wrong := configs.Mistakes{Config: cfg}
+	return extraLogs(cfg, &wrong), wrong.Err()
+}
+
+func extraLogs(cfg *configs.Config, wrong *configs.Mistakes) (out []ctwatch.Log) {
 	for i, x := range cfg.Logs.Extra {
 		l, err := loglist.Extra{
 			Name: x.Name, Kind: x.Kind, URL: x.URL, SubmissionURL: x.SubmissionURL,
@@ -28,7 +31,7 @@ func ExtraLogs(cfg *configs.Config) ([]ctwatch.Log, error) {
 		wrong.At(err, "logs.extra[%d]", i)
 		out = append(out, l)
 	}
-	return out, wrong.Err()
+	return out
 }
 
 // UserAgent returns what tells log operators who reads their logs, and whom to ask.

@@ -14,7 +14,6 @@ import (
 	"ctwatch/notify"
 	"ctwatch/notify/email"
 	"ctwatch/notify/hook"
-	"ctwatch/notify/nats"
 	"ctwatch/notify/outward"
 	"ctwatch/notify/service"
 	"ctwatch/notify/slack"
@@ -37,30 +36,6 @@ type SenderOptions struct {
 	Policy *policy.Live // knows where CAs take reports
 	// Judge records the verdict that a person gives by one of Slack's buttons.
 	Judge func(ctx context.Context, id string, authorize bool, by string) error
-}
-
-// CheckSenders adds the mistakes in the settings of senders, without reading secrets or
-// other files: a check for configs.Load.
-func CheckSenders(cfg *configs.Config, wrong *configs.Mistakes) {
-	wrong.At(nats.Options{Stream: cfg.NATS.Stream, SubjectPrefix: cfg.NATS.Subject}.Check(), "nats")
-	if s := cfg.Slack; s != nil {
-		wrong.At(slackOptions(s).Check(), "slack")
-	}
-	if e := cfg.Email; e != nil {
-		wrong.At(emailOptions(e).Check(), "email")
-		for i, to := range e.To {
-			wrong.At(email.CheckAddress(fmt.Sprintf("to[%d]", i), to), "email")
-		}
-		wrong.At(filter(e.Filter).Check(), "email")
-	}
-	for i, w := range cfg.Webhooks {
-		wrong.At(webhookOptions(w).Check(), "webhooks[%d]", i)
-		wrong.At(filter(w.Filter).Check(), "webhooks[%d]", i)
-	}
-	for i, s := range cfg.Services {
-		wrong.At(serviceOptions(s).Check(), "services[%d]", i)
-		wrong.At(filter(s.Filter).Check(), "services[%d]", i)
-	}
 }
 
 // Senders makes the senders that may change while the daemon runs: all but NATS and

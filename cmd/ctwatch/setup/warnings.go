@@ -63,12 +63,8 @@ func (w *warner) watched(line *Watched) {
 		keys.look(w, line.Where.sub("keys[%d]", i), k, k.String())
 	}
 	endpoints := seenTwice[pins.Endpoint]{}
-	for i, s := range line.entry.Endpoints {
-		at := line.Where.sub("endpoints[%d]", i)
-		ep, err := pins.ParseEndpoint(s)
-		if err != nil {
-			continue
-		}
+	for i, ep := range line.entry.Endpoints {
+		at, s := line.Where.sub("endpoints[%d]", i), ep.HostPort()
 		endpoints.look(w, at, ep, s)
 		if _, err := netip.ParseAddr(ep.Host); err != nil && named && !p.Matches(ep.Host) {
 			w.say(at, "%s is not in %s: it is asked for the certificate of %s; to look at its own, watch it in a line of its own", s, line.entry.Domain, p.Name)

@@ -1,13 +1,14 @@
-package notify
+package ctwatch
 
 import (
 	"errors"
 	"fmt"
 )
 
-// A SettingError is a mistake in one setting of a sender.
+// A SettingError is a mistake in one setting of a part of the configuration, such as a
+// sender or a log. That part does not know where its settings stand: configs.Mistakes does.
 type SettingError struct {
-	Setting string // below the sender's own, such as "routes[0].channel"; "" for the sender as a whole
+	Setting string // below the part's own, such as "routes[0].channel"; "" for the part as a whole
 	Value   string // the value, if that helps to find the mistake; "" leaves it out
 	Wrong   string // what is wrong; what is wanted
 }
@@ -24,11 +25,7 @@ func (e *SettingError) Error() string {
 	return out
 }
 
-// At returns the parts of the error, for a reader of configurations that knows where the
-// sender's settings stand.
-func (e *SettingError) At() (setting, value, wrong string) { return e.Setting, e.Value, e.Wrong }
-
-// Settings collects the mistakes in a sender's settings.
+// Settings collects the mistakes in the settings of one part.
 type Settings []error
 
 // Wrong adds a mistake. Value may be "", and then is not shown.
@@ -39,7 +36,7 @@ func (s *Settings) Wrong(setting, value, wrong string) {
 // Add adds the mistakes in a part of the settings, such as a filter, which stands below
 // another setting.
 func (s *Settings) Add(setting string, err error) {
-	for _, e := range joined(err) {
+	for _, e := range Joined(err) {
 		var one *SettingError
 		if errors.As(e, &one) && setting != "" {
 			e = &SettingError{setting + "." + one.Setting, one.Value, one.Wrong}
@@ -48,9 +45,12 @@ func (s *Settings) Add(setting string, err error) {
 	}
 }
 
-func joined(err error) []error {
+// Joined returns the errors that errors.Join joined, or the error itself; none for nil.
+func Joined(err error) []error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		return several.Unwrap()
+		if list := several.Unwrap(); err.Error() == errors.Join(list...).Error() {
+			return list
+		}
 	}
 	if err == nil {
 		return nil
