@@ -15,17 +15,16 @@ import (
 // android is the network security configuration of Android 7 and later, as
 // android.security.net.config reads it:
 //
-//   - The platform throws on whatever it cannot read, and the app is unusable; so
-//     Decode fails on it, too. It skips tags that it does not know.
-//   - A name has one entry in the whole file. A host has the entry of its own name,
-//     or else that of the longest name above it that includes subdomains; that one
-//     alone decides. An entry without pins has those of the domain-config around it.
+//   - The platform throws on what it cannot read, and the app is unusable; so Decode
+//     fails, too. Both skip unknown tags.
+//   - A name has one entry in the whole file. A host has the entry of its own name, or
+//     else that of the longest name above it that includes subdomains, and no other. An
+//     entry without pins has those of the domain-config around it.
 //   - A pin matches any certificate of the validated chain.
-//   - An empty pin-set, and one that has expired, pin nothing.
+//   - An empty or expired pin-set pins nothing.
 //
-// Debug-overrides are skipped, as in every released app. Elsewhere, overridePins
-// would let certificates of some trust anchors pass without pins, so that what the
-// file says of pins would not hold: Decode takes it for a mistake.
+// Debug-overrides are skipped, as in every released app. Elsewhere, overridePins would
+// accept certificates of some trust anchors without pins, so Decode fails on it.
 func android() Format {
 	return Format{
 		Name: "android", Title: "Android network security configuration",
@@ -34,8 +33,8 @@ func android() Format {
 	}
 }
 
-// encodeAndroid writes one domain-config for all hosts with the same pins. No
-// pin-set expires: when it did, devices would silently pin nothing.
+// encodeAndroid writes one domain-config for all hosts with the same pins. No pin-set
+// expires: devices would silently pin nothing afterwards.
 func encodeAndroid(set pins.Set) ([]byte, error) {
 	// includeSubdomains is all levels, and the name itself.
 	return encode("android", set, noPattern, decodeAndroid, func(hosts []hostPins, comment []string) ([]byte, error) {
@@ -75,7 +74,7 @@ func decodeAndroid(data []byte) (pins.Rules, error) {
 	return p.rules()
 }
 
-// An androidParser reads one file.
+// An androidParser reads a file.
 type androidParser struct {
 	*xmlReader
 	domains []androidDomain
@@ -139,7 +138,7 @@ func (p *androidParser) document() error {
 	return p.end()
 }
 
-// config reads a base-config, or a domain-config and those within it.
+// config reads a base-config, or a domain-config and those in it.
 func (p *androidParser) config(tag string, parent *androidConfig) error {
 	begin := p.pos
 	c := &androidConfig{parent: parent}
@@ -240,8 +239,8 @@ func (p *androidParser) pinSet(e xml.StartElement) (*androidPins, error) {
 	return set, err
 }
 
-// androidPin reads a pin as the platform does, which minds neither white space nor
-// missing padding.
+// androidPin reads a pin as the platform does, which ignores white space and missing
+// padding.
 func androidPin(s string) (pins.Pin, error) {
 	bare := strings.TrimRight(strings.Join(strings.Fields(s), ""), "=")
 	if b, err := base64.RawStdEncoding.DecodeString(bare); err == nil && len(b) == pins.Size {
@@ -250,9 +249,9 @@ func androidPin(s string) (pins.Pin, error) {
 	return barePin(strings.TrimSpace(s))
 }
 
-// androidDay reads the day on which a pin-set expires as SimpleDateFormat reads
-// "yyyy-MM-dd" when it is not lenient: numbers may be shorter or longer than the
-// pattern, and what follows the day is not looked at, but there has to be such a day.
+// androidDay reads the expiration of a pin-set as a SimpleDateFormat that is not lenient
+// reads "yyyy-MM-dd": numbers may be shorter or longer than the pattern, and what follows
+// the day is ignored, but the day must exist.
 func androidDay(s string) (time.Time, error) {
 	var n [3]int
 	rest := s
@@ -260,26 +259,26 @@ func androidDay(s string) (time.Time, error) {
 		if i > 0 {
 			var ok bool
 			if rest, ok = strings.CutPrefix(rest, "-"); !ok {
-				return time.Time{}, noDay(s)
+				return time.Time{}, notDate(s)
 			}
 		}
 		rest = strings.TrimLeft(rest, " \t")
 		digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
 		var err error
 		if n[i], err = strconv.Atoi(digits); err != nil || len(digits) > 9 {
-			return time.Time{}, noDay(s)
+			return time.Time{}, notDate(s)
 		}
 		rest = rest[len(digits):]
 	}
-	const farthest = 9999 // year: nobody's pins end later
-	t := time.Date(min(n[0], farthest), time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
+	const lastYear = 9999 // no pins expire later
+	t := time.Date(min(n[0], lastYear), time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
 	if n[0] == 0 || int(t.Month()) != n[1] || t.Day() != n[2] {
-		return time.Time{}, noDay(s)
+		return time.Time{}, notDate(s)
 	}
 	return t, nil
 }
 
-// trustAnchors checks what the platform throws on, and that pins hold for all.
+// trustAnchors fails on what the platform throws on, and on overridePins.
 func (p *androidParser) trustAnchors() error {
 	return p.children(func(e xml.StartElement) error {
 		if e.Name.Local != "certificates" {
@@ -300,8 +299,8 @@ func (p *androidParser) trustAnchors() error {
 	})
 }
 
-// boolean reads an attribute as the resource compiler and the platform do, except
-// for what they would silently take for false.
+// boolean reads an attribute as the resource compiler and the platform do, but fails on
+// what they would silently take for false.
 func (p *androidParser) boolean(e xml.StartElement, name string) (bool, error) {
 	s, ok := attr(e, name)
 	if !ok {
@@ -319,7 +318,7 @@ func (p *androidParser) boolean(e xml.StartElement, name string) (bool, error) {
 	return false, p.pos.client("%s is %s; want true or false", name, quote(s))
 }
 
-// rules settles what each domain has.
+// rules returns the pins of each domain.
 func (p *androidParser) rules() (pins.Rules, error) {
 	r := &androidRules{
 		exact: make(map[string]*androidPins, len(p.domains)),
@@ -354,7 +353,7 @@ type androidRules struct {
 	patterns []pins.Pattern
 }
 
-// Devices end pins when the day begins where they are.
+// Pins expire when the day begins in the time zone of the device.
 const (
 	firstZone = 14 * time.Hour // UTC+14, where a day begins first
 	lastZone  = 12 * time.Hour // UTC-12, where it begins last

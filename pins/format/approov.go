@@ -4,12 +4,12 @@ import (
 	"ctwatch/pins"
 )
 
-// Approov's SDK hands an app its pins as Approov.getPins("public-key-sha256") gives
-// them: {"domain": ["base64", …]}. Apps put them into OkHttp's pinner, or compare
-// likewise, so a pin may stand anywhere in the chain. A domain with an empty list
-// has the pins of "*", the managed roots. Domains are host names without patterns.
+// approov is what Approov.getPins("public-key-sha256") of Approov's SDK returns:
+// {"domain": ["base64", …]}. Apps put it into OkHttp's pinner, or compare in the same
+// way, so a pin matches any certificate of the chain. A domain with an empty list has the
+// pins of "*", the managed roots. Domains are host names without patterns.
 //
-// There is no room for a comment.
+// The format has no comments.
 func approov() Format {
 	return Format{
 		Name:      "approov",
@@ -21,7 +21,7 @@ func approov() Format {
 	}
 }
 
-// managed is the name of the pins that domains have which have none of their own.
+// managed is the name of the pins for domains without pins of their own.
 const managed = "*"
 
 func encodeApproov(set pins.Set) ([]byte, error) {

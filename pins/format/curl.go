@@ -9,10 +9,9 @@ import (
 	"ctwatch/pins"
 )
 
-// curl's --pinnedpubkey, which wget has, too: "sha256//" and base64 for each key,
-// with a semicolon and nothing else between them. Only the leaf is compared, and the
-// value is exactly that: it names no host and has no room for a comment, so that of
-// the app, the plan and the time only the command that writes it can tell.
+// curl is the value of --pinnedpubkey of curl and wget: "sha256//" and base64 for each key,
+// separated by a semicolon and nothing else. Only the leaf's key is compared. The value
+// names no host, app, plan or time, and has no comments.
 func curl() Format {
 	return Format{
 		Name:      "curl",
@@ -24,8 +23,8 @@ func curl() Format {
 	}
 }
 
-// curlPrefix stands before each key's hash; without it curl takes the value for the
-// name of a file.
+// curlPrefix is the prefix of each hash; without it curl takes the value for the name of a
+// file.
 const curlPrefix = "sha256//"
 
 func encodeCurl(set pins.Set) ([]byte, error) {
@@ -62,8 +61,8 @@ func encodeCurl(set pins.Set) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decodeCurl reads the value as curl compares it: byte by byte, so that one space or
-// one slash less is a pin that never matches.
+// decodeCurl reads the value as curl compares it: byte by byte, so that a pin with an
+// extra space or without a slash never matches.
 func decodeCurl(data []byte) (pins.Rules, error) {
 	if err := checkSize(data); err != nil {
 		return nil, err
@@ -86,7 +85,7 @@ func decodeCurl(data []byte) (pins.Rules, error) {
 	return everywhere{{At: pins.AtLeaf, Pins: distinct(list)}}, nil
 }
 
-// everywhere are rules that name no host and hold for all.
+// everywhere are rules for all hosts.
 type everywhere []pins.Requirement
 
 func (r everywhere) Requirements(string, time.Time) []pins.Requirement { return r }

@@ -9,11 +9,10 @@ import (
 	"ctwatch/pins"
 )
 
-// Detect reads a file in whichever format it is in, by what it says rather than by
-// its name. It fails with ErrUnknown if it looks like none, and with the format's
-// own error, and the format, if it looks like one and cannot be read. A property list
-// that pins for App Transport Security and for TrustKit is "ios": both forms read it
-// whole, and both kinds of pins hold.
+// Detect reads a file and returns its format, which it recognizes by the content. It fails
+// with ErrUnknown for a file in no known format, and with the format and its error for a
+// file that cannot be read. A property list with pins for App Transport Security and for
+// TrustKit is "ios": both formats read all of it, and both kinds of pins apply.
 func Detect(data []byte) (Format, pins.Rules, error) {
 	if err := checkSize(data); err != nil {
 		return Format{}, nil, err
@@ -67,7 +66,7 @@ func xmlLike(data, text []byte) (Format, bool) {
 	return Format{}, false
 }
 
-// plistLike goes by what a property list says; by its text if it cannot be read.
+// plistLike recognizes a property list by its keys, or by its text if it cannot be parsed.
 func plistLike(data, text []byte) (Format, bool) {
 	app, err := readApp(data)
 	has := func(key string) bool { return bytes.Contains(text, []byte(key)) }

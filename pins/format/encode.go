@@ -10,14 +10,14 @@ import (
 	"ctwatch/pins"
 )
 
-// hostPins are the pins of a host, or of the hosts of a pattern, in a file.
+// hostPins are the pins of a host or pattern in a file.
 type hostPins struct {
 	Pattern pins.Pattern
 	Pins    []pins.Pin
 }
 
-// encode writes a set in a format: the hosts that expand lists, and lines for the
-// file's comment. It reads the file back before it returns it.
+// encode returns the file for a set, after it has read it back. write gets the hosts that
+// expand lists, and lines for the comment.
 func encode(name string, set pins.Set, expressible func(pins.HostSet) bool, decode func([]byte) (pins.Rules, error),
 	write func(hosts []hostPins, comment []string) ([]byte, error),
 ) ([]byte, error) {
@@ -39,8 +39,8 @@ func encode(name string, set pins.Set, expressible func(pins.HostSet) bool, deco
 	return data, nil
 }
 
-// checkSet fails unless a set is one that any client can be given: every host has
-// pins, every pin is known, and none is revoked.
+// checkSet fails unless a set is valid for any client: every host has pins, and no pin is
+// unknown or revoked.
 func checkSet(name string, set pins.Set) error {
 	refuse := func(host, reason string, args ...any) error {
 		return &RefusedError{Format: name, Host: host, Reason: fmt.Sprintf(reason, args...)}
@@ -87,10 +87,9 @@ func checkSet(name string, set pins.Set) error {
 // noPattern reports for expand that a format has no pattern for exactly one level.
 func noPattern(pins.HostSet) bool { return false }
 
-// alone reports whether no host that is named by itself, and that the pattern of h
-// stands for, has other pins than h. It is for expand in a format whose clients
-// unite what several entries say of a host.
-func alone(set pins.Set, h pins.HostSet) bool {
+// samePinsBelow reports for expand whether every named host that the pattern of h covers
+// has the pins of h. Formats need it whose clients unite the pins of all matching entries.
+func samePinsBelow(set pins.Set, h pins.HostSet) bool {
 	for _, other := range set.Hosts {
 		if other.Pattern.Reach == pins.Exact && h.Pattern.Matches(other.Pattern.Name) && !samePins(h.Pins, other.Pins) {
 			return false
@@ -99,11 +98,10 @@ func alone(set pins.Set, h pins.HostSet) bool {
 	return true
 }
 
-// expand checks a set and lists what to write, sorted by name. A OneBelow pattern
-// stays as it is where the format can express it, and is spelled out into the hosts
-// that are known otherwise; notes, lines for the file's comment, say which and into
-// what. A host that the set names itself keeps its own pins. Expand fails with a
-// *RefusedError for a pattern that is neither expressible nor known.
+// expand checks a set and lists what to write, sorted by name. A OneBelow pattern that the
+// format cannot express is replaced by its known hosts; notes, lines for the comment, list
+// them. A host that the set names itself keeps its own pins. Expand fails with a
+// *RefusedError for a pattern that is neither expressible nor has known hosts.
 func expand(name string, set pins.Set, expressible func(pins.HostSet) bool) (hosts []hostPins, notes []string, err error) {
 	if err := checkSet(name, set); err != nil {
 		return nil, nil, err
@@ -142,8 +140,8 @@ func expand(name string, set pins.Set, expressible func(pins.HostSet) bool) (hos
 	return hosts, notes, nil
 }
 
-// header lists the lines of the comment at a file's head: what it is for, and what
-// it rests on. Each is one line of printable text.
+// header returns the lines of the comment at the head of a file: what it is for, and which
+// plan it is from. Each is one line of printable text.
 func header(set pins.Set) []string {
 	lines := []string{
 		fmt.Sprintf("Pins of %s keys for the app %s, made by ctwatch: do not edit.", set.Role, plain(set.App)),
@@ -156,9 +154,8 @@ func header(set pins.Set) []string {
 	return lines
 }
 
-// plain makes free text one line that ends no comment of any language: the app's
-// name is written by a person, and the file is compiled into apps. XML's rule about
-// hyphens is left to xmlComment.
+// plain makes text from a person safe for a comment of any language: one line that does
+// not end the comment. The files are compiled into apps. xmlComment handles hyphens.
 func plain(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -183,9 +180,9 @@ func samePins(a, b []pins.Pin) bool {
 	return true
 }
 
-// prove fails unless the rules that were read back ask of each host exactly what the
-// set says, forever, and ask nothing of the hosts next to it; hosts are those of
-// expand. An error is a bug of ours, and better found here than by an app.
+// prove fails unless the rules that were read back ask of each host exactly what the set
+// says, without end, and ask nothing of the hosts next to it; hosts are those of expand.
+// An error is a bug in this package.
 func prove(name string, set pins.Set, hosts []hostPins, rules pins.Rules) error {
 	said := make(map[pins.Pattern][]pins.Pin, len(hosts))
 	for _, h := range hosts {
@@ -229,8 +226,8 @@ func prove(name string, set pins.Set, hosts []hostPins, rules pins.Rules) error 
 	return nil
 }
 
-// hashable refuses a set in which a host has the pin of a key that the client cannot
-// hash, as far as the algorithms of the keys are known.
+// hashable refuses a set with the pin of a key that is known to have an algorithm that the
+// client cannot hash.
 func hashable(name string, set pins.Set, h hostPins, rules pins.Rules) error {
 	host := h.Pattern.Name
 	if h.Pattern.Reach == pins.OneBelow {
@@ -248,8 +245,8 @@ func hashable(name string, set pins.Set, h hostPins, rules pins.Rules) error {
 	return nil
 }
 
-// asks fails unless rules ask of a host for one of the pins, where keys of the
-// set's role stand, and never cease to; or for nothing if there are no pins.
+// asks fails unless rules ask of a host for one of the pins, at the place of keys of the
+// set's role, without end; or for nothing if there are no pins.
 func asks(rules pins.Rules, set pins.Set, host string, want []pins.Pin) error {
 	got := rules.Requirements(host, set.AsOf)
 	if len(want) == 0 && len(got) == 0 {

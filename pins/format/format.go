@@ -1,21 +1,20 @@
-// Package format writes pin sets in the forms that clients read, and reads what
-// clients ship, one file for each form:
+// Package format writes pin sets in the formats that clients read, and reads what apps
+// ship, one file for each format:
 //
 //	android   Android network security configuration (XML)
 //	ios       NSAppTransportSecurity / NSPinnedDomains (property list)
 //	trustkit  TrustKit's TSKConfiguration (property list)
-//	okhttp    OkHttp's CertificatePinner (Kotlin; Java is read, too, where it is certain)
+//	okhttp    OkHttp's CertificatePinner (Kotlin; Java can be read, too)
 //	approov   Approov's pin JSON
 //	curl      the value of curl's --pinnedpubkey
 //	tlsa      DANE TLSA records (RFC 6698, RFC 7671)
 //	json      ctwatch's own
 //
-// What a form means is decided by the rules of its own client, not by a rule that
-// all have in common: each file holds Encode, Decode, and the client's way to match
-// hosts and chains as pins.Rules. What is written is read back before it is
-// returned, by the same rules, so that nothing leaves that loses or widens what the
-// set says. A host pattern that a form cannot express is spelled out host by host
-// where the hosts are known, and refused with the reason where they are not.
+// Each file holds Encode, Decode, and the client's own way to match hosts and chains as
+// pins.Rules, since clients differ in what their formats mean. Encode reads back what it
+// wrote by the same rules, so that no file loses or widens what the set says. A host
+// pattern that a format cannot express is written host by host if the hosts are known,
+// and refused with the reason if they are not.
 package format
 
 import (
@@ -27,32 +26,33 @@ import (
 	"ctwatch/pins"
 )
 
-// A Format is one form of pin set. Its functions may be called concurrently.
+// A Format reads and writes pin sets for one kind of client. Its functions may be called
+// concurrently.
 type Format struct {
 	Name      string // as commands and the configuration name it
 	Title     string // for people
 	Extension string // of files, with the dot
 	MediaType string
 
-	// Encode writes a set, the same bytes for the same set. It fails with a
-	// *RefusedError for a set that the form cannot express.
+	// Encode returns the file for a set: the same bytes for the same set. It fails with a
+	// *RefusedError for a set that the format cannot express.
 	Encode func(pins.Set) ([]byte, error)
 
-	// Decode reads what an app ships. Its errors are *SyntaxErrors where they are
-	// about a place in the file. What would make the client fail, or fall silently back
-	// to no pinning, is a *ClientError; other errors are about what cannot be read.
+	// Decode returns the rules in a file that an app ships. Errors about a place in the
+	// file are *SyntaxErrors. A *ClientError means that the client would fail, or silently
+	// not pin; other errors mean that the file cannot be read.
 	Decode func(data []byte) (pins.Rules, error)
 }
 
-// MaxSize bounds a file that is decoded, in bytes.
+// MaxSize bounds the files that Decode accepts, in bytes.
 const MaxSize = 4 << 20
 
-// All lists the formats, in the order in which help texts name them.
+// All returns the formats, in the order of help texts.
 func All() []Format {
 	return []Format{android(), ios(), trustkit(), okhttp(), approov(), curl(), tlsa(), ours()}
 }
 
-// Names lists the names of all formats.
+// Names returns the names of all formats.
 func Names() []string {
 	var out []string
 	for _, f := range All() {
@@ -61,7 +61,7 @@ func Names() []string {
 	return out
 }
 
-// Find returns the format with a name.
+// Find returns the format of a name.
 func Find(name string) (Format, error) {
 	all := All()
 	i := slices.IndexFunc(all, func(f Format) bool { return f.Name == name })
@@ -71,16 +71,16 @@ func Find(name string) (Format, error) {
 	return all[i], nil
 }
 
-// ErrUnknown is returned by Detect for a file in no known format.
+// ErrUnknown is the error of Detect for a file in no known format.
 var ErrUnknown = errors.New("not in a known pin format")
 
-// A SyntaxError is a mistake at a place in a file.
+// A SyntaxError is an error at a place in a file.
 type SyntaxError struct {
 	Line, Column int // from 1; 0 when unknown
 	Err          error
 }
 
-// Error writes "line:column: message", for a caller to put the file's name before.
+// Error returns "line:column: message", for a caller to prefix with the file's name.
 func (e *SyntaxError) Error() string {
 	switch {
 	case e.Line == 0:
@@ -93,19 +93,19 @@ func (e *SyntaxError) Error() string {
 
 func (e *SyntaxError) Unwrap() error { return e.Err }
 
-// A ClientError is about a file that can be read, and whose client would ignore what it
-// says, or end the app on it: the answer to whether it is safe to ship is no.
+// A ClientError is about a file that can be read, but that its client would ignore, or
+// crash on: it is not safe to ship.
 type ClientError struct{ Err error }
 
 func (e *ClientError) Error() string { return e.Err.Error() }
 
 func (e *ClientError) Unwrap() error { return e.Err }
 
-// A RefusedError says why a set is not written in a form.
+// A RefusedError is the reason why a format cannot express a set.
 type RefusedError struct {
 	Format string
 	Host   string // the host or pattern concerned; "" for the set as a whole
-	Reason string // a sentence for a person, which says what to do
+	Reason string // a sentence, with what to do
 }
 
 func (e *RefusedError) Error() string {

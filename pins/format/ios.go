@@ -18,11 +18,11 @@ import (
 //   - NSIncludesSubdomains adds the names one level below, not deeper ones.
 //   - A host that has an entry of its own, and is one below another that includes
 //     subdomains, has the pins of both.
-//   - Nothing ever expires.
+//   - Pins do not expire.
 //
-// The platform silently drops what it cannot read, and the host is then not pinned;
-// so Decode fails wherever it would. It reads a whole Info.plist, or the dictionary
-// of NSAppTransportSecurity alone.
+// The platform silently drops what it cannot read, and then does not pin the host; Decode
+// fails in these cases. It reads a whole Info.plist, or only the dictionary of
+// NSAppTransportSecurity.
 func ios() Format {
 	return Format{
 		Name: "ios", Title: "App Transport Security property list (NSPinnedDomains)",
@@ -42,10 +42,10 @@ const (
 )
 
 func encodeIOS(set pins.Set) ([]byte, error) {
-	// The format can say "a name and those one below", if all of them have the same
-	// pins: it would unite different ones.
+	// The format can express "a name and those one below" if all of them have the same
+	// pins. Otherwise it would unite the pins.
 	withApex := func(h pins.HostSet) bool {
-		return alone(set, h) && slices.ContainsFunc(set.Hosts, func(apex pins.HostSet) bool {
+		return samePinsBelow(set, h) && slices.ContainsFunc(set.Hosts, func(apex pins.HostSet) bool {
 			return apex.Pattern == pins.Pattern{Name: h.Pattern.Name} && samePins(apex.Pins, h.Pins)
 		})
 	}
@@ -85,15 +85,14 @@ func decodeIOS(data []byte) (pins.Rules, error) {
 	return app.rules(), nil
 }
 
-// readATS reads what a property list says for App Transport Security; nil if it
-// pins nothing there.
+// readATS returns the pins for App Transport Security; nil if there are none.
 func readATS(root *plistValue) (pins.Rules, error) {
 	ats, err := root.dict(atsKey)
 	if err != nil {
 		return nil, err
 	}
 	if ats == nil {
-		ats = root // perhaps that dictionary alone
+		ats = root // perhaps only that dictionary
 	}
 	domains, err := ats.dict(pinnedKey)
 	if domains == nil || err != nil {
@@ -102,7 +101,7 @@ func readATS(root *plistValue) (pins.Rules, error) {
 	return readPinnedDomains(domains)
 }
 
-// An atsDomain is one entry of NSPinnedDomains.
+// An atsDomain is an entry of NSPinnedDomains.
 type atsDomain struct{ leaf, ca []pins.Pin }
 
 func (d atsDomain) requirements() (rs []pins.Requirement) {
@@ -169,7 +168,7 @@ func readPinnedDomain(v *plistValue) (d atsDomain, subdomains bool, err error) {
 	}
 	if includes != nil {
 		if err := includes.want(plistBool); err != nil {
-			return d, false, err // the platform would take it for false
+			return d, false, err // the platform would read it as false
 		}
 		subdomains = includes.yes
 	}
@@ -185,7 +184,7 @@ func readPinnedDomain(v *plistValue) (d atsDomain, subdomains bool, err error) {
 	return d, subdomains, nil
 }
 
-// readIdentities reads one of the two lists of pins; nil if it is not there.
+// readIdentities reads one of the two lists of pins; nil if it is missing.
 func readIdentities(domain *plistValue, key string) ([]pins.Pin, error) {
 	list, err := domain.get(key)
 	if list == nil || err != nil {

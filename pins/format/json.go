@@ -10,19 +10,18 @@ import (
 	"ctwatch/pins"
 )
 
-// ctwatch's own form is a JSON document:
+// ours is ctwatch's own JSON format:
 //
 //	{"app": "shop", "pin": "leaf", "plan": "…", "as_of": "…", "until": "…",
 //	 "hosts": {"api.example.com": ["sha256/…"], "*.example.com": ["sha256/…"]},
 //	 "revoked": ["sha256/…"]}
 //
-// A pattern "*.h" stands for each name one label below h. A pin is compared with
-// every certificate of the chain, and of the patterns that match a host the most
-// specific one counts alone. The payload of a signed document has the same members
-// "app", "hosts" and "revoked" and others besides; members that are not known are
-// ignored, as those of a JWT are (RFC 7519 §4), since documents grow. Its "exp" ends
-// no pins: an app does not cease to pin when it finds no newer document. The object
-// that is the value of "hosts" may also stand alone.
+// A pattern "*.h" stands for each name one label below h. A pin is compared with every
+// certificate of the chain. Of the patterns that match a host, only the most specific one
+// applies. The payload of a signed document also has the members "app", "hosts" and
+// "revoked", and others; unknown members are ignored, as in a JWT (RFC 7519 §4). Its "exp"
+// does not end the pins: an app continues to pin when it finds no newer document. The
+// value of "hosts" alone is a valid file, too.
 func ours() Format {
 	return Format{
 		Name:      "json",
@@ -67,8 +66,7 @@ func encodeJSON(set pins.Set) ([]byte, error) {
 	})
 }
 
-// writeJSON writes a value for people and machines: indented, the members of maps
-// sorted.
+// writeJSON returns a value as indented JSON, with sorted members.
 func writeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -88,7 +86,7 @@ func decodeJSON(data []byte) (pins.Rules, error) {
 		return nil, err
 	}
 	var hosts []hostPins
-	where := make(map[pins.Pin]int) // each host's pin that came last
+	where := make(map[pins.Pin]int) // offsets of hosts' pins
 	if !isDocument {
 		if hosts, err = r.hosts(where); err != nil {
 			return nil, err
@@ -131,7 +129,7 @@ func hasHosts(data []byte) (yes bool, err error) {
 	return yes, err
 }
 
-// hosts reads pins by host and notes where it met each pin.
+// hosts reads pins by host, and records the offset of each pin in where.
 func (r *jsonReader) hosts(where map[pins.Pin]int) ([]hostPins, error) {
 	var hosts []hostPins
 	start := r.next()
@@ -156,8 +154,8 @@ func (r *jsonReader) hosts(where map[pins.Pin]int) ([]hostPins, error) {
 	return hosts, err
 }
 
-// pins reads an array of pins, each once, and notes where it met each pin if where is
-// not nil.
+// pins reads an array of pins, each once, and records the offset of each pin in where,
+// unless that is nil.
 func (r *jsonReader) pins(what string, parse func(string) (pins.Pin, error), where map[pins.Pin]int) ([]pins.Pin, error) {
 	var list []pins.Pin
 	err := r.texts(what, func(text string, at int) error {
@@ -182,7 +180,7 @@ func parseHost(s string) (pins.Pattern, error) {
 	return pins.Pattern{Name: s}, checkHost(s)
 }
 
-// fullPin reads a pin with "sha256/" before it, and no placeholder.
+// fullPin reads a pin with the prefix "sha256/".
 func fullPin(s string) (pins.Pin, error) {
 	b64, ok := strings.CutPrefix(s, "sha256/")
 	if !ok {

@@ -7,16 +7,15 @@ import (
 	"io"
 )
 
-// A jsonReader reads a JSON document (RFC 8259) member by member, and knows where it
-// is, which json.Unmarshal forgets. It refuses a name that is there twice: which of
-// the two counts is up to each parser (RFC 8259 §4), so what we read need not be
-// what an app reads.
+// A jsonReader reads a JSON document (RFC 8259) member by member, with offsets, which
+// json.Unmarshal does not provide. It rejects duplicate names, since parsers differ in
+// which of them they use (RFC 8259 §4).
 type jsonReader struct {
 	data []byte
 	dec  *json.Decoder
 }
 
-// readJSON starts to read a document, whose syntax it checks as a whole.
+// readJSON returns a reader of a document, after it has checked the whole syntax.
 func readJSON(data []byte) (*jsonReader, error) {
 	data, err := readText(data)
 	if err != nil {
@@ -33,7 +32,7 @@ func readJSON(data []byte) (*jsonReader, error) {
 	return &jsonReader{data: data, dec: json.NewDecoder(bytes.NewReader(data))}, nil
 }
 
-// next is the offset of the next value or name.
+// next returns the offset of the next value or name.
 func (r *jsonReader) next() int {
 	at := int(r.dec.InputOffset())
 	for at < len(r.data) && bytes.IndexByte([]byte(" \t\r\n,:"), r.data[at]) >= 0 {
@@ -48,8 +47,8 @@ func (r *jsonReader) starts(c byte) bool {
 	return at < len(r.data) && r.data[at] == c
 }
 
-// object calls visit for each member of an object, to read the member's value.
-// what names the object in errors.
+// object calls visit for each member of an object, to read the member's value. Errors name
+// the object by what.
 func (r *jsonReader) object(what string, visit func(name string, at int) error) error {
 	if !r.starts('{') {
 		return errAt(r.data, r.next(), "want an object here: %s", what)
@@ -80,7 +79,7 @@ func (r *jsonReader) object(what string, visit func(name string, at int) error) 
 	return err
 }
 
-// texts calls visit for each text of an array of nothing else.
+// texts calls visit for each element of an array of texts.
 func (r *jsonReader) texts(what string, visit func(text string, at int) error) error {
 	if !r.starts('[') {
 		return errAt(r.data, r.next(), "want an array here: %s", what)
@@ -106,7 +105,7 @@ func (r *jsonReader) texts(what string, visit func(text string, at int) error) e
 	return err
 }
 
-// skip reads a value of any kind and forgets it.
+// skip skips a value of any kind.
 func (r *jsonReader) skip() error {
 	var any json.RawMessage
 	if err := r.dec.Decode(&any); err != nil && !errors.Is(err, io.EOF) {

@@ -33,7 +33,7 @@ func okhttp() Format {
 func encodeOkHttp(set pins.Set) ([]byte, error) {
 	wildcard := func(h pins.HostSet) bool {
 		// Before 4.3, "*.h" stood for h itself, too, if there was no dot in h.
-		return alone(set, h) && strings.Contains(h.Pattern.Name, ".")
+		return samePinsBelow(set, h) && strings.Contains(h.Pattern.Name, ".")
 	}
 	return encode("okhttp", set, wildcard, decodeOkHttp, func(hosts []hostPins, comment []string) ([]byte, error) {
 		var b bytes.Buffer

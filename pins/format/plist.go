@@ -27,8 +27,8 @@ const (
 
 var plistKinds = [...]string{"another type", "a dictionary", "an array", "a string", "an integer", "a boolean"}
 
-// A plistValue is a value with where it stands: a position in XML, and the keys that
-// lead to it. A message about a binary property list has only the latter.
+// A plistValue is a value with its place: a position in XML, and the keys that lead to it.
+// In a binary property list there are only the keys.
 type plistValue struct {
 	kind plistKind
 	pos  position
@@ -73,8 +73,8 @@ func (v *plistValue) want(kind plistKind) error {
 	return nil
 }
 
-// get returns the value of a key, or nil if the dictionary does not have it. The
-// platform's parsers silently choose one of two values of a key; get fails.
+// get returns the value of a key, or nil if the dictionary does not have it. It fails on
+// duplicate keys, of which the platform's parsers silently choose one.
 func (v *plistValue) get(key string) (*plistValue, error) {
 	i := slices.Index(v.keys, key)
 	if i < 0 {
@@ -112,8 +112,8 @@ func (v *plistValue) entries(each func(key string, value *plistValue) error) err
 	return nil
 }
 
-// at returns a copy of a value that knows the way to it: a binary property list may
-// hold a value in several places.
+// at returns a copy of a value with its path: a binary property list may have a value in
+// several places.
 func (v *plistValue) at(step string, value *plistValue) *plistValue {
 	if q := quote(step); q != `"`+step+`"` || strings.Contains(step, "/") {
 		step = q
@@ -126,9 +126,9 @@ func (v *plistValue) at(step string, value *plistValue) *plistValue {
 	return &c
 }
 
-// appPlist is what a property list says of pins. What it says for App Transport
-// Security and for TrustKit both holds, in whichever of the two forms it is read: an
-// app's Info.plist is one file, and a connection has to pass both.
+// appPlist has the pins of a property list. Those for App Transport Security and those for
+// TrustKit both apply, whichever of the two formats it is read as: an app's Info.plist is
+// one file, and a connection must pass both.
 type appPlist struct{ ats, trustkit pins.Rules }
 
 // readApp reads an app's Info.plist, or a part of one.
@@ -158,7 +158,7 @@ func (a appPlist) rules() pins.Rules {
 	return bothRules{a.ats, a.trustkit}
 }
 
-// bothRules are those of an app that pins in two ways at once.
+// bothRules are the rules of an app that pins in two ways at once.
 type bothRules struct{ a, b pins.Rules }
 
 func (r bothRules) Requirements(host string, at time.Time) []pins.Requirement {
@@ -190,7 +190,7 @@ func (r bothRules) Patterns() []pins.Pattern {
 	return slices.Compact(all)
 }
 
-// earlier returns the earlier of two times, of which zero is never.
+// earlier returns the earlier of two times; zero means never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -198,7 +198,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// plistHead begins a property list in XML, as Apple's tools write it.
+// plistHead is the head of a property list in XML, as Apple's tools write it.
 const plistHead = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 `

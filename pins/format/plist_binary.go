@@ -7,14 +7,14 @@ import (
 	"unicode/utf16"
 )
 
-// parseBinaryPlist reads a property list in Apple's binary form, "bplist00": a
-// header, objects, a table of where they begin, and a trailer that says where the
-// table is. An object may stand in several places, so a small file can unfold to a
-// huge one, or contain itself; the count of values and their depth are bounded.
+// parseBinaryPlist reads a property list in Apple's binary form, "bplist00": a header,
+// objects, a table of their offsets, and a trailer with the offset of the table. Objects
+// may be referenced several times, so a small file can expand to a huge one, or contain
+// itself; the number of values and their depth are bounded.
 func parseBinaryPlist(data []byte) (*plistValue, error) {
 	const header, trailer = 8, 32
 	if len(data) < header+trailer || string(data[:7]) != "bplist0" {
-		return nil, &SyntaxError{Err: fmt.Errorf("binary property list: %w", errCut)}
+		return nil, &SyntaxError{Err: fmt.Errorf("binary property list: %w", errTruncated)}
 	}
 	end := data[len(data)-trailer:]
 	r := plistBinary{
@@ -37,7 +37,7 @@ func parseBinaryPlist(data []byte) (*plistValue, error) {
 	return v, nil
 }
 
-var errCut = errors.New("the file is truncated or damaged")
+var errTruncated = errors.New("the file is truncated or damaged")
 
 type plistBinary struct {
 	data                []byte
@@ -48,7 +48,7 @@ type plistBinary struct {
 	leaves              map[uint64]*plistValue
 }
 
-// object reads the object of a number.
+// object reads the object with a number.
 func (r *plistBinary) object(ref uint64, depth int) (*plistValue, error) {
 	if r.values++; r.values > maxValues {
 		return nil, fmt.Errorf("more than %d values", maxValues)
@@ -57,7 +57,7 @@ func (r *plistBinary) object(ref uint64, depth int) (*plistValue, error) {
 		return nil, fmt.Errorf("more than %d levels, or an object contains itself", maxDepth)
 	}
 	if ref >= r.count {
-		return nil, errCut
+		return nil, errTruncated
 	}
 	if v, ok := r.leaves[ref]; ok {
 		return v, nil
@@ -65,7 +65,7 @@ func (r *plistBinary) object(ref uint64, depth int) (*plistValue, error) {
 	at := r.table + ref*uint64(r.offsetSize)
 	offset := bigEndian(r.data[at : at+uint64(r.offsetSize)])
 	if offset >= r.table {
-		return nil, errCut
+		return nil, errTruncated
 	}
 	marker, body := r.data[offset], r.data[offset+1:r.table]
 	v := &plistValue{}
@@ -153,14 +153,14 @@ func text(marker byte, body []byte) (string, error) {
 	return string(utf16.Decode(units)), err
 }
 
-// length reads how many elements an object has: in its marker, or in an integer
-// after that.
+// length reads the number of elements of an object: from its marker, or from an integer
+// after it.
 func length(marker byte, body []byte) (n uint64, rest []byte, err error) {
 	if marker&0xF != 0xF {
 		return uint64(marker & 0xF), body, nil
 	}
 	if len(body) == 0 || body[0]>>4 != 0x1 || body[0]&0xF > 3 {
-		return 0, nil, errCut
+		return 0, nil, errTruncated
 	}
 	b, err := take(body[1:], 1<<(body[0]&0xF), 1)
 	if err != nil {
@@ -169,10 +169,10 @@ func length(marker byte, body []byte) (n uint64, rest []byte, err error) {
 	return bigEndian(b), body[1+len(b):], nil
 }
 
-// take returns n elements of a size from the beginning of b.
+// take returns the first n elements of a size in b.
 func take(b []byte, n uint64, size int) ([]byte, error) {
 	if n > uint64(len(b)/size) {
-		return nil, errCut
+		return nil, errTruncated
 	}
 	return b[:n*uint64(size)], nil
 }

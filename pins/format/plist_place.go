@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// A plistSearch looks through a property list for pins that stand where neither the
-// platform nor TrustKit looks for them: generators put them among the exceptions for
-// domains, say, and both ignore them without a word.
+// A plistSearch searches a property list for pins in places where neither the platform nor
+// TrustKit reads them. Some generators put them among the exceptions for domains, for
+// example, and both silently ignore them.
 type plistSearch struct {
-	alone bool // the property list is no Info.plist, but one dictionary of it
+	alone bool // the property list is not an Info.plist, but one dictionary of it
 	count int  // of values; a binary property list may have one in many places
 }
 
@@ -43,8 +43,8 @@ func (s *plistSearch) search(v *plistValue, path []string) error {
 	return nil
 }
 
-// belongs says where a key belongs that is not where it does; "" if it is, or if it
-// has nothing to do with pins.
+// belongs returns where a misplaced key belongs; "" if it is in its place, or unrelated to
+// pins.
 func (s *plistSearch) belongs(key string, path []string) string {
 	var parent string // "" for the root
 	domain := false   // within the dictionary of a domain
@@ -65,7 +65,7 @@ func (s *plistSearch) belongs(key string, path []string) string {
 		if len(path) < 2 || path[len(path)-2] != parent {
 			return "the dictionary of a domain within " + parent
 		}
-		return "" // whether that dictionary is in its place is another question
+		return "" // search checks the place of that dictionary itself
 	}
 	switch {
 	case parent == "" && len(path) == 0, len(path) == 1 && path[0] == parent, len(path) == 0 && s.alone:

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// parseXMLPlist reads a property list in XML (Apple's PropertyList-1.0.dtd). It is
-// our own, rather than a library's, to say where in the file a mistake is.
+// parseXMLPlist reads a property list in XML (Apple's PropertyList-1.0.dtd). Unlike
+// libraries, it returns errors with their place in the file.
 func parseXMLPlist(data []byte) (*plistValue, error) {
 	p := plistXML{xmlReader: newXMLReader(data, "plist")}
 	root, err := p.root()
@@ -34,8 +34,8 @@ type plistXML struct {
 	count int // of values
 }
 
-// each calls f for every element within the one that was begun. Between them there
-// may be nothing but white space and comments.
+// each calls f for every element in the current one. Between them only white space and
+// comments are allowed.
 func (p *plistXML) each(within string, f func(xml.StartElement) error) error {
 	for {
 		tok, err := p.next()
@@ -67,7 +67,7 @@ func (p *plistXML) values(within string) (out []*plistValue, err error) {
 	return out, err
 }
 
-// dict reads keys and values by turns.
+// dict reads alternating keys and values.
 func (p *plistXML) dict(v *plistValue) error {
 	err := p.each("dict", func(e xml.StartElement) error {
 		isKey := e.Name.Local == "key"
@@ -91,7 +91,7 @@ func (p *plistXML) dict(v *plistValue) error {
 	return err
 }
 
-// value reads the element that was begun.
+// value reads the current element.
 func (p *plistXML) value(e xml.StartElement) (*plistValue, error) {
 	if p.count++; p.count > maxValues {
 		return nil, p.pos.errorf("more than %d values", maxValues)

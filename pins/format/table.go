@@ -9,17 +9,16 @@ import (
 	"ctwatch/pins"
 )
 
-// A table is the rules of a client that asks of each host for one of a list of pins,
-// and never ceases to. Everything that is asked of a host stands ready in the one
-// entry that is found for it, since plans ask for many hosts.
+// A table is the rules of a client that asks each host for one of a list of pins, without
+// end. The requirements of each pattern are prepared, since plans ask for many hosts.
 type table struct {
 	asked    map[pins.Pattern][]pins.Requirement
 	patterns []pins.Pattern
 }
 
-// newTable makes the rules of hosts whose pins stand at a position. Of the entries
-// that match a host, a client that unites takes the pins of all, and another those
-// of the most specific one. A pattern that is there twice has the pins of both.
+// newTable returns the rules of hosts whose pins are compared at a position. Of the entries
+// that match a host, a client that unites uses the pins of all, any other client those of
+// the most specific entry. Duplicate patterns are united.
 func newTable(at pins.Position, hosts []hostPins, unites bool) *table {
 	own := make(map[pins.Pattern][]pins.Pin, len(hosts))
 	for _, h := range hosts {
@@ -38,9 +37,8 @@ func newTable(at pins.Position, hosts []hostPins, unites bool) *table {
 	return t
 }
 
-// Listed returns the rules of a client of no particular kind that has some pins for
-// some hosts: any of them anywhere in the chain will do, and the entry that fits a
-// host best counts alone. It is what a bare list of pins means.
+// Listed returns the rules of a bare list of pins by host: any pin may match anywhere in
+// the chain, and only the most specific entry of a host applies.
 func Listed(of map[pins.Pattern][]pins.Pin) pins.Rules {
 	var hosts []hostPins
 	for p, list := range of {
@@ -49,7 +47,7 @@ func Listed(of map[pins.Pattern][]pins.Pin) pins.Rules {
 	return newTable(pins.Anywhere, hosts, false)
 }
 
-// ask prepares what is asked of the hosts of a pattern that have no narrower one.
+// ask prepares the requirements of the hosts for which p is the narrowest pattern.
 func (t *table) ask(at pins.Position, own map[pins.Pattern][]pins.Pin, p pins.Pattern, unites bool) {
 	var all []pins.Pin
 	for q := range covering(p) {
@@ -61,7 +59,7 @@ func (t *table) ask(at pins.Position, own map[pins.Pattern][]pins.Pin, p pins.Pa
 	t.asked[p] = []pins.Requirement{{At: at, Pins: distinct(all)}}
 }
 
-// covering yields the patterns that stand for every host of p, the narrowest first.
+// covering yields the patterns that cover p, the narrowest first.
 func covering(p pins.Pattern) func(yield func(pins.Pattern) bool) {
 	return func(yield func(pins.Pattern) bool) {
 		if p.Reach == pins.Exact {
@@ -105,7 +103,7 @@ func subtree(name string, below bool) pins.Pattern {
 	return pins.Pattern{Name: name}
 }
 
-// comparePatterns sorts by name, and the narrowest first.
+// comparePatterns orders patterns by name, then the narrowest first.
 func comparePatterns(a, b pins.Pattern) int {
 	return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Reach, b.Reach))
 }

@@ -33,7 +33,7 @@ func (p position) errorf(format string, args ...any) error {
 	return &SyntaxError{Line: p.line, Column: p.column, Err: fmt.Errorf(format, args...)}
 }
 
-// client returns an error about what the client of a format makes of a place.
+// client returns a *SyntaxError with a *ClientError.
 func (p position) client(format string, args ...any) error {
 	return p.errorf("%w", &ClientError{fmt.Errorf(format, args...)})
 }
@@ -43,13 +43,12 @@ func errAt(data []byte, offset int, message string, args ...any) error {
 	return place(data, offset).errorf(message, args...)
 }
 
-// clientErrAt returns an error about what the client of a format makes of an offset in a
-// file.
+// clientErrAt returns a *SyntaxError with a *ClientError about an offset in a file.
 func clientErrAt(data []byte, offset int, message string, args ...any) error {
 	return place(data, offset).client(message, args...)
 }
 
-// readText returns a file as text in UTF-8 without a byte order mark.
+// readText returns the text of a file in UTF-8, without a byte order mark.
 func readText(data []byte) ([]byte, error) {
 	if err := checkSize(data); err != nil {
 		return nil, err
@@ -65,8 +64,8 @@ func checkSize(data []byte) error {
 	return nil
 }
 
-// checkHost fails, with what to write instead, for a name that no client ever
-// connects to, and that a client would therefore silently not pin.
+// checkHost fails for a name that no client connects to, so that it would silently not be
+// pinned. The error says what to write instead.
 func checkHost(name string) error {
 	if pins.ValidHost(name) {
 		return nil
@@ -85,7 +84,7 @@ func checkHost(name string) error {
 	return fmt.Errorf("%s is not a host name; want one such as \"api.example.com\", without scheme, port or path", quote(name))
 }
 
-// barePin reads a pin in a format that has its base64 alone.
+// barePin reads a pin in a format that has only its base64.
 func barePin(s string) (pins.Pin, error) {
 	if strings.HasPrefix(s, "sha256/") {
 		return pins.Pin{}, fmt.Errorf(`the pin %s: write the base64 alone, without "sha256/"`, quote(s))
@@ -97,13 +96,13 @@ func barePin(s string) (pins.Pin, error) {
 	return p, p.Check()
 }
 
-// base64Of writes a pin as formats do that have its base64 alone.
+// base64Of returns a pin for a format that has only its base64.
 func base64Of(p pins.Pin) string { return base64.StdEncoding.EncodeToString(p[:]) }
 
 // quote quotes text from a file for a message.
 func quote(s string) string { return strconv.Quote(brief(s)) }
 
-// brief cuts text to no more of it than tells where it is.
+// brief truncates text for a message.
 func brief(s string) string {
 	const most = 100
 	if len(s) > most {
@@ -122,16 +121,16 @@ func distinct(list []pins.Pin) []pins.Pin {
 	})
 }
 
-// parseDay reads the day on which pins end, as 00:00 UTC.
+// parseDay reads the day on which pins expire, as 00:00 UTC.
 func parseDay(s string) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil || t.IsZero() {
-		return time.Time{}, noDay(s)
+		return time.Time{}, notDate(s)
 	}
 	return t, nil
 }
 
-func noDay(s string) error { return fmt.Errorf("%s is not a date such as 2027-06-30", quote(s)) }
+func notDate(s string) error { return fmt.Errorf("%s is not a date such as 2027-06-30", quote(s)) }
 
 // parents yields the names above a host, the longest first.
 func parents(host string) iter.Seq[string] {

@@ -15,19 +15,18 @@ import (
 	"ctwatch/pins"
 )
 
-// DANE TLSA records (RFC 6698, RFC 7671) as lines of a zone file (RFC 1035 §5.1):
+// tlsa is DANE TLSA records (RFC 6698, RFC 7671) as lines of a zone file (RFC 1035 §5.1):
 //
 //	_443._tcp.api.example.com. IN TLSA 3 1 1 <SHA-256 of the SPKI, in hex>
 //
-// Usage 3 (DANE-EE) names the leaf's key, usage 2 (DANE-TA) a key above the leaf, in
-// a certificate that the server sends (RFC 7671 §5.2). Selector 1 is the SPKI, and
-// matching type 1 is SHA-256: no other records name what a pin names, and no others
-// are read. A wildcard is no way to say "one level below" here, since it would have
-// to stand behind _443._tcp: patterns are spelled out.
+// Usage 3 (DANE-EE) names the leaf's key, usage 2 (DANE-TA) a key above the leaf, in a
+// certificate that the server sends (RFC 7671 §5.2). Selector 1 is the SPKI, and matching
+// type 1 is SHA-256: only such records are pins. A wildcard cannot express "one level
+// below", since _443._tcp would have to precede it; so patterns are written host by host.
 //
-// Of a host's records, one that matches is enough: each is compared with the keys of
-// its usage alone. A client adds no certificate of its own trust store to the chain, so
-// that a root whose key has usage 2 has to be sent.
+// One matching record of a host is enough; each is only compared with the keys of its
+// usage. Clients add no certificate of their own trust store to the chain, so a root with
+// usage 2 has to be sent.
 func tlsa() Format {
 	return Format{
 		Name:      "tlsa",
@@ -39,7 +38,7 @@ func tlsa() Format {
 	}
 }
 
-// The usages of RFC 6698 §2.1.1, under their names in RFC 7218, that pins have.
+// The usages of pins (RFC 6698 §2.1.1), by their names in RFC 7218.
 const (
 	daneTA = 2
 	daneEE = 3
@@ -74,8 +73,8 @@ func encodeTLSA(set pins.Set) ([]byte, error) {
 	})
 }
 
-// decodeTLSA reads the TLSA records of a zone file, and no others. Servers of one
-// host on several ports must have the same records, since apps are pinned by host.
+// decodeTLSA reads the TLSA records of a zone file, and ignores others. All ports of a host
+// must have the same records, since apps pin hosts.
 func decodeTLSA(data []byte) (pins.Rules, error) {
 	data, err := readText(data)
 	if err != nil {
@@ -108,7 +107,7 @@ func decodeTLSA(data []byte) (pins.Rules, error) {
 	t := newTable(pins.AtLeaf, nil, false)
 	for _, s := range order {
 		k := services[s]
-		k.ee, k.ta = sortedOnce(k.ee), sortedOnce(k.ta)
+		k.ee, k.ta = sortedUnique(k.ee), sortedUnique(k.ta)
 		if port, ok := ports[s.host]; ok {
 			other := services[service{s.host, port}]
 			if !slices.Equal(k.ee, other.ee) || !slices.Equal(k.ta, other.ta) {
@@ -129,22 +128,22 @@ func decodeTLSA(data []byte) (pins.Rules, error) {
 	return t, nil
 }
 
-// sortedOnce sorts pins and drops those that are there already.
-func sortedOnce(list []pins.Pin) []pins.Pin {
+// sortedUnique sorts pins and drops duplicates.
+func sortedUnique(list []pins.Pin) []pins.Pin {
 	slices.SortFunc(list, func(a, b pins.Pin) int { return bytes.Compare(a[:], b[:]) })
 	return slices.Compact(list)
 }
 
-// A service is where TLSA records belong to.
+// A service is what TLSA records belong to.
 type service struct{ host, port string }
 
-// keys are what the records of a service name.
+// keys are the pins of a service, by usage.
 type keys struct {
 	ee, ta []pins.Pin
 	at     int // offset of the first record
 }
 
-// A record is one TLSA record.
+// A record is a TLSA record.
 type record struct {
 	service
 	usage uint8 // daneTA or daneEE
@@ -185,8 +184,8 @@ func readTLSA(data []byte) ([]record, error) {
 	}
 }
 
-// nextRecord returns the offset of the first record at or after the begin of a line. It
-// fails at a directive that stands for records of its own.
+// nextRecord returns the offset of the first record at or after the start of a line. It
+// fails at a directive that includes or generates records.
 func nextRecord(data []byte, at int) (int, error) {
 	for at < len(data) {
 		line, _, _ := bytes.Cut(data[at:], []byte("\n"))
@@ -245,7 +244,7 @@ func tlsaRecord(data []byte, at int, rr *dns.TLSA) (r record, err error) {
 	return r, nil
 }
 
-// serviceOf takes the owner of a TLSA record apart: "_443._tcp.host.".
+// serviceOf parses the owner of a TLSA record: "_443._tcp.host.".
 func serviceOf(owner string) (service, error) {
 	name := strings.ToLower(owner)
 	if relative, ok := strings.CutSuffix(name, "."+noOrigin); ok || name == "" {

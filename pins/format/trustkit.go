@@ -21,15 +21,15 @@ import (
 //   - TrustKit throws at launch on a name without a registry suffix, on a pin that
 //     is not 32 bytes, and on fewer than two distinct pins where it enforces them.
 //   - A host has the entry of its own name, or else of a name above it that includes
-//     subdomains and has the same registry suffix. Of several such names TrustKit
-//     takes whichever comes first in a dictionary, which is none in particular: here
-//     the host has to satisfy all of them.
+//     subdomains and has the same registry suffix. Of several such names TrustKit uses
+//     the first in a dictionary, whose order is undefined: so here the host has to
+//     satisfy all of them.
 //   - A pin matches any certificate of the validated chain.
 //   - It throws on a key that it cannot hash: tskAlgorithms.
-//   - TSKExpirationDate is in UTC. A date that cannot be read means never, and is
-//     taken for a mistake.
-//   - TSKEnforcePinning false reports and does not enforce: that is not pinned.
-//   - TSKExcludeSubdomainFromParentPolicy takes one host out of what is above it.
+//   - TSKExpirationDate is in UTC. TrustKit ignores a date that it cannot read; Decode
+//     fails on it.
+//   - With TSKEnforcePinning false, TrustKit reports and does not pin.
+//   - TSKExcludeSubdomainFromParentPolicy excludes a host from the entries above it.
 func trustkit() Format {
 	return Format{
 		Name: "trustkit", Title: "TrustKit property list (TSKConfiguration)",
@@ -38,10 +38,10 @@ func trustkit() Format {
 	}
 }
 
-// tskAlgorithms lists the algorithms of keys that TrustKit can hash, as pins.Key names
-// them: it has the headers of their SubjectPublicKeyInfo built in (TSKSPKIHashCache.m),
-// and throws on any other. From the trust anchor down, it hashes each key of a chain
-// until one is pinned (ssl_pin_verifier.m).
+// tskAlgorithms returns the algorithms of keys that TrustKit can hash, as in pins.Key: it
+// has the headers of their SubjectPublicKeyInfo built in (TSKSPKIHashCache.m), and throws
+// on any other. From the trust anchor down, it hashes each key of a chain until one is
+// pinned (ssl_pin_verifier.m).
 func tskAlgorithms() []string {
 	return []string{"RSA 2048", "RSA 3072", "RSA 4096", "ECDSA P-256", "ECDSA P-384"}
 }
@@ -59,8 +59,8 @@ const (
 	tskSwizzleKey  = "TSKSwizzleNetworkDelegates"
 )
 
-// encodeTrustKit writes sets that do not expire, and that report to nobody: the
-// default report URI is a third party's.
+// encodeTrustKit writes pins that do not expire, without reports: the default report URI
+// belongs to a third party.
 func encodeTrustKit(set pins.Set) ([]byte, error) {
 	// TSKIncludeSubdomains is all levels, and the name itself.
 	return encode("trustkit", set, noPattern, decodeTrustKit, func(hosts []hostPins, comment []string) ([]byte, error) {
@@ -108,8 +108,8 @@ func decodeTrustKit(data []byte) (pins.Rules, error) {
 	return app.rules(), nil
 }
 
-// reserved are the top-level names for tests and examples (RFC 6761): no registry
-// has them, and TrustKit would refuse them, but no app that is released has either.
+// reserved are the top-level names for tests and examples (RFC 6761). TrustKit would reject
+// them, since no registry has them, but no released app uses them.
 var reserved = []string{"test", "example", "invalid", "localhost"}
 
 // checkRegistry fails for a name that TrustKit throws on.
@@ -126,14 +126,14 @@ func checkRegistry(name string, subdomains bool) error {
 	return nil
 }
 
-// readTrustKit reads what a property list says for TrustKit; nil if that is nothing.
+// readTrustKit returns the pins for TrustKit; nil if there are none.
 func readTrustKit(root *plistValue) (pins.Rules, error) {
 	config, err := root.dict(tskKey)
 	if err != nil {
 		return nil, err
 	}
 	if config == nil {
-		config = root // perhaps that dictionary alone
+		config = root // perhaps only that dictionary
 	}
 	domains, err := config.dict(tskDomainsKey)
 	if err != nil {
@@ -196,10 +196,10 @@ func readTrustKit(root *plistValue) (pins.Rules, error) {
 	return r, nil
 }
 
-// A tskDomain is one entry of TSKPinnedDomains.
+// A tskDomain is an entry of TSKPinnedDomains.
 type tskDomain struct {
 	name         string
-	excluded     bool               // from what is above it: not pinned
+	excluded     bool               // from the entries above it: not pinned
 	requirements []pins.Requirement // none, or one
 	expires      time.Time          // zero for never
 }
@@ -254,7 +254,7 @@ func (d *tskDomain) read(v *plistValue) error {
 	return nil
 }
 
-// tskBool reads a setting, which TrustKit takes as a boolean or a number.
+// tskBool reads a setting, which may be a boolean or a number.
 func tskBool(v *plistValue, key string, otherwise bool) (bool, error) {
 	b, err := v.get(key)
 	if b == nil || err != nil {
@@ -319,8 +319,8 @@ func (r *tskRules) Ends(host string) (end time.Time) {
 
 func (r *tskRules) Patterns() []pins.Pattern { return r.patterns }
 
-// find yields the entries that TrustKit may take for a host: that of its own name,
-// or all above it that include subdomains.
+// find yields the entries that TrustKit may use for a host: that of its own name, or all
+// above it that include subdomains.
 func (r *tskRules) find(host string) iter.Seq[*tskDomain] {
 	return func(yield func(*tskDomain) bool) {
 		if d, ok := r.exact[host]; ok {

@@ -13,16 +13,16 @@ import (
 	"ctwatch/files"
 )
 
-// maxDepth bounds how deep elements and property lists may be nested. Files that
-// apps ship have a dozen levels.
+// maxDepth bounds the nesting of elements and property lists. Files of apps have a dozen
+// levels.
 const maxDepth = 100
 
-// An xmlReader reads XML 1.0 strictly, in one pass and in bounded depth. There are
-// no entities but XML's own five, so nothing is fetched and nothing grows.
+// An xmlReader reads XML 1.0 strictly, in one pass and in bounded depth. It supports only
+// XML's five predefined entities, so it fetches nothing and expands nothing.
 type xmlReader struct {
 	dec     *xml.Decoder
 	doctype string // the name in the document type that is allowed; "" for none
-	err     error  // the text cannot be decoded
+	err     error  // if the text cannot be decoded
 	depth   int
 	pos     position // where the last token began
 }
@@ -36,10 +36,10 @@ func newXMLReader(data []byte, doctype string) *xmlReader {
 	return r
 }
 
-// charset reads the encodings, besides UTF-8, that expat knows by itself: Android's
-// resource compiler reads XML by expat. UTF-16 has been decoded by then.
+// charset decodes the encodings, besides UTF-8, that expat supports by itself: Android's
+// resource compiler reads XML with expat. UTF-16 is already decoded.
 func charset(label string, in io.Reader, utf16 bool) (io.Reader, error) {
-	last := byte(0xff) // the greatest byte that there may be
+	last := byte(0xff) // the greatest byte allowed
 	switch label := strings.ToLower(label); label {
 	case "utf-16", "utf-16le", "utf-16be":
 		if !utf16 {
@@ -61,13 +61,13 @@ func charset(label string, in io.Reader, utf16 bool) (io.Reader, error) {
 		if b > last {
 			return nil, fmt.Errorf("the byte %#x is not a character of %s, the declared encoding", b, quote(label))
 		}
-		text = utf8.AppendRune(text, rune(b)) // the bytes are numbers of Unicode
+		text = utf8.AppendRune(text, rune(b)) // the bytes are code points of Unicode
 	}
 	return bytes.NewReader(text), nil
 }
 
-// next returns the next token, which is valid until the one after; io.EOF at the
-// end of a whole document.
+// next returns the next token, which is valid until the next call; io.EOF at the end of a
+// whole document.
 func (r *xmlReader) next() (xml.Token, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("not XML: %w", r.err)
@@ -118,7 +118,7 @@ func (r *xmlReader) next() (xml.Token, error) {
 	return tok, nil
 }
 
-// root reads up to the root element.
+// root reads up to the start of the root element.
 func (r *xmlReader) root() (xml.StartElement, error) {
 	for {
 		tok, err := r.next()
@@ -134,7 +134,7 @@ func (r *xmlReader) root() (xml.StartElement, error) {
 	}
 }
 
-// end reads what follows the root element, and fails if it is more than comments.
+// end reads to the end of the document, and fails if more than comments follow the root.
 func (r *xmlReader) end() error {
 	for {
 		tok, err := r.next()
@@ -150,8 +150,8 @@ func (r *xmlReader) end() error {
 	}
 }
 
-// children calls each for every element within the one that was begun, and returns
-// at its end. Each reads its element to the end; r.pos is where that began.
+// children calls each for every element in the current one, and returns at its end. each
+// must read its element to the end; r.pos is the element's start.
 func (r *xmlReader) children(each func(xml.StartElement) error) error {
 	for {
 		tok, err := r.next()
@@ -169,13 +169,13 @@ func (r *xmlReader) children(each func(xml.StartElement) error) error {
 	}
 }
 
-// skip reads the element that was begun to its end.
+// skip reads the current element to its end.
 func (r *xmlReader) skip() error {
 	return r.children(func(xml.StartElement) error { return r.skip() })
 }
 
-// text reads the element that was begun to its end, and returns what it says. It
-// fails if there are elements within.
+// text reads the current element to its end, and returns its text. It fails if there are
+// elements in it.
 func (r *xmlReader) text(name string) (string, error) {
 	var b []byte
 	for {
@@ -204,8 +204,8 @@ func attr(e xml.StartElement, name string) (string, bool) {
 	return "", false
 }
 
-// xmlComment writes lines as a comment. Two hyphens in a row would end it, and
-// stand in every punycode name, so a space comes between them.
+// xmlComment returns lines as a comment. It puts a space between two hyphens, which would
+// end the comment, and which every punycode name has.
 func xmlComment(lines []string) string {
 	var b strings.Builder
 	b.WriteString("<!--\n")
