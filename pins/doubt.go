@@ -17,8 +17,8 @@ func (v *View) Doubt(pin Pin, role Role, p Pattern) *Finding {
 	switch {
 	case pin.Check() != nil:
 		return impossible(pin)
-	case v.givenUp(pin) != "":
-		f.Code, f.State = KeyGivenUp, v.givenUp(pin)
+	case v.outOfUse(pin) != "":
+		f.Code, f.State = KeyGivenUp, v.outOfUse(pin)
 	case slices.ContainsFunc(v.issuedFor[pin], func(c *Issued) bool { return c.Rejected }):
 		f.Code, f.Certificate = KeyRejected, v.rejectedID(pin)
 	case k == nil && v.anyKey(pin) != nil:
@@ -62,9 +62,9 @@ func (v *View) approve(pin Pin, role Role, p Pattern) Action {
 	return a
 }
 
-// givenUp returns the state of a key that a person, or its end, took out of use, in
+// outOfUse returns the state of a key that a person, or its end, took out of use, in
 // whichever role; "" for any other.
-func (v *View) givenUp(pin Pin) State {
+func (v *View) outOfUse(pin Pin) State {
 	r := v.keys[pin]
 	for _, state := range []State{StateCompromised, StateRetired} {
 		if r.leaf != nil && r.leaf.State == state || r.issuer != nil && r.issuer.State == state {
@@ -78,10 +78,10 @@ func (v *View) givenUp(pin Pin) State {
 // that a person wrote, for the very host. This file says who vouches, and what stands
 // against a key.
 
-// vouched reports whether a pin may be relied on when the key that a host serves
+// trustedNext reports whether a pin may be relied on when the key that a host serves
 // changes: whether its key is trusted for the host, in a role that stands at the place
 // where the client looks for it, and is not on its way out.
-func (v *View) vouched(pin Pin, place Position, host string) bool {
+func (v *View) trustedNext(pin Pin, place Position, host string) bool {
 	return !v.isCompromised(pin) && slices.ContainsFunc([]Role{RoleLeaf, RoleIssuer}, func(r Role) bool {
 		k := v.Trusted(pin, r, Pattern{Name: host})
 		return place.Takes(r) && k != nil && k.State.Coming()
@@ -92,8 +92,8 @@ func (v *View) vouched(pin Pin, place Position, host string) bool {
 // on at a host: one that its client can make use of, that somebody vouches for, and
 // that is not in the chains served.
 func (v *View) isBackup(r Requirement, i int, host string, served []*Served) bool {
-	useless, _ := v.unusable(r, i)
-	return useless == nil && !inChains(served, r.Pins[i]) && v.vouched(r.Pins[i], r.Place(i), host)
+	unusable, _ := v.unusable(r, i)
+	return unusable == nil && !inChains(served, r.Pins[i]) && v.trustedNext(r.Pins[i], r.Place(i), host)
 }
 
 // hasBackup reports whether a requirement has a pin to fall back on.
@@ -106,24 +106,24 @@ func (v *View) hasBackup(r Requirement, host string, served []*Served) bool {
 	return false
 }
 
-// doubts returns why each pin of a requirement that is not served is no backup.
-func (v *View) doubts(r Requirement, host string, served []*Served) (out []Finding) {
+// notBackups returns why each pin of a requirement that is not served is no backup.
+func (v *View) notBackups(r Requirement, host string, served []*Served) (out []Finding) {
 	for i, pin := range r.Pins {
 		if !inChains(served, pin) && !v.isBackup(r, i, host, served) {
-			out = append(out, v.doubt(r, i, host))
+			out = append(out, v.whyNoBackup(r, i, host))
 		}
 	}
 	return out
 }
 
-// doubt returns why a pin that no chain shows is no backup.
-func (v *View) doubt(r Requirement, i int, host string) Finding {
+// whyNoBackup returns why a pin that no chain shows is no backup.
+func (v *View) whyNoBackup(r Requirement, i int, host string) Finding {
 	pin := r.Pins[i]
 	k := v.anyKey(pin)
 	if other := v.keys[pin].issuer; other != nil && r.Place(i).Takes(RoleIssuer) && !k.State.Trusted() {
 		k = other
 	}
-	useless, _ := v.unusable(r, i)
+	unusable, _ := v.unusable(r, i)
 	f := Finding{Pin: pin, Host: Pattern{Name: host}}
 	switch {
 	case pin.Check() != nil:
@@ -134,8 +134,8 @@ func (v *View) doubt(r Requirement, i int, host string) Finding {
 		f.Code, f.State = KeyGivenUp, StateCompromised
 	case v.isRejected(pin):
 		f.Code, f.Certificate = KeyRejected, v.rejectedID(pin)
-	case useless != nil:
-		f.Code, f.Because = KeyUnusable, []Finding{*useless}
+	case unusable != nil:
+		f.Code, f.Because = KeyUnusable, []Finding{*unusable}
 	case k.State == StateSeen:
 		f.Code = KeyUnapproved
 	case !k.State.Coming():
@@ -174,7 +174,7 @@ const (
 
 // danger says what is wrong with what is served, and of which key.
 func (v *View) danger(s *Served) (danger, Pin) {
-	for _, c := range v.complete(s.Chain) {
+	for _, c := range v.completions(s.Chain) {
 		for _, pin := range c.Pins {
 			if v.isCompromised(pin) {
 				return compromised, pin
@@ -187,9 +187,9 @@ func (v *View) danger(s *Served) (danger, Pin) {
 	return safe, Pin{}
 }
 
-// isForeign reports whether nobody vouches for what is served, in the role that an app
+// isUnapproved reports whether nobody vouches for what is served, in the role that an app
 // pins, for a target's hosts. What is not known may be foreign.
-func (v *View) isForeign(s *Served, t *target, role Role) bool {
+func (v *View) isUnapproved(s *Served, t *target, role Role) bool {
 	keys := v.pinnable(t.Pattern, []*Served{s}, role)
 	return len(keys) == 0 || slices.ContainsFunc(keys, func(pin Pin) bool { return v.Trusted(pin, role, t.Pattern) == nil })
 }

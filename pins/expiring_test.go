@@ -46,7 +46,7 @@ func TestExpiringByTheLifeOfACertificate(t *testing.T) {
 					if p.Deadline != nil || strings.Contains(planData(p), "Do:release") || (want == pins.StatusExpiring) != strings.Contains(planData(p), "{Do:renew If: App: Version: Host: Pin:"+pin("L").String()) {
 						t.Fatalf("day %d: %v: %s", age, p.Deadline, planData(p))
 					}
-					if got := len(v.Ending(app)) > 0; got != (want == pins.StatusExpiring) {
+					if got := len(v.Expiring(app)) > 0; got != (want == pins.StatusExpiring) {
 						t.Fatalf("day %d: it is told: %v; the plan is %s", age, got, p.Status)
 					}
 				}

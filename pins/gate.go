@@ -69,7 +69,7 @@ func (v *View) gate(app *App, p Pattern, c *Candidate) (problems []Finding) {
 		problems = append(problems, f)
 	}
 	leaf := c.Chains[0].Leaf()
-	if state := v.givenUp(leaf); state != "" {
+	if state := v.outOfUse(leaf); state != "" {
 		// Whether or not a version ships its pin: it is in no set and no signed document.
 		add(Finding{Code: KeyGivenUp, Pin: leaf, State: state})
 		return problems
@@ -104,7 +104,7 @@ func (v *View) gate(app *App, p Pattern, c *Candidate) (problems []Finding) {
 // completeSent completes chains that a server sends.
 func (v *View) completeSent(chains []Chain) (out []Chain) {
 	for _, c := range chains {
-		for _, full := range v.complete(c) {
+		for _, full := range v.completions(c) {
 			full.Added += len(full.Pins) - len(c.Pins)
 			out = append(out, full)
 		}
@@ -116,7 +116,7 @@ func (v *View) completeSent(chains []Chain) (out []Chain) {
 // if they accept all.
 func (v *View) refusal(rs []Requirement, chains []Chain, host string) *Finding {
 	for _, c := range chains {
-		c = v.described(rs, c)
+		c = v.withAlgorithms(rs, c)
 		for _, r := range rs {
 			crash, met := r.meet(c)
 			if met {
@@ -172,7 +172,7 @@ func (v *View) Check(app *App, rules Rules) (a Answer) {
 		a.Warnings = append(a.Warnings, c.warnings...)
 	}
 	for _, p := range app.Hosts {
-		if at := v.LastLook(app, p); !at.IsZero() {
+		if at := v.LastProbe(app, p); !at.IsZero() {
 			a.Warnings = append(a.Warnings, lastProbed(app, p, at))
 		}
 		if t := v.target(app, p); len(t.served) == 0 {
@@ -247,7 +247,7 @@ func (c *checker) refusesComing(next *Issued) {
 		c.bad(f)
 		return
 	}
-	f.State, f.Do = c.v.givenUp(pin), []Action{{Do: DoNotDeploy, Certificate: next.ID}}
+	f.State, f.Do = c.v.outOfUse(pin), []Action{{Do: DoNotDeploy, Certificate: next.ID}}
 	if f.State == "" && !pin.IsZero() {
 		f.Do = append(f.Do, c.v.approve(pin, c.app.Role, c.Pattern), Action{Do: AddPin, If: Ours, Pin: pin})
 	}
@@ -256,8 +256,8 @@ func (c *checker) refusesComing(next *Issued) {
 
 // mismatch returns in what a chain that is served does not meet requirements.
 func (v *View) mismatch(rs []Requirement, c Chain, role Role) Finding {
-	for _, full := range v.complete(c) {
-		full = v.described(rs, full)
+	for _, full := range v.completions(c) {
+		full = v.withAlgorithms(rs, full)
 		for _, r := range rs {
 			if crash, _ := r.meet(full); crash >= 0 {
 				return Finding{Code: ChainCrashes, Pin: full.Pins[crash], Algorithm: full.algorithm(crash), Algorithms: r.Algorithms}
@@ -271,10 +271,10 @@ func (v *View) mismatch(rs []Requirement, c Chain, role Role) Finding {
 // trusted.
 func (c *checker) checkKeys(r Requirement) {
 	for i, pin := range r.Pins {
-		useless, unsure := c.v.unusable(r, i)
+		unusable, unsure := c.v.unusable(r, i)
 		switch {
-		case useless != nil:
-			c.bad(*useless)
+		case unusable != nil:
+			c.bad(*unusable)
 		case !c.v.trustedAt(pin, r.Place(i), c.Pattern):
 			c.bad(c.untrusted(pin, r.Place(i)))
 		case unsure != nil:
@@ -289,7 +289,7 @@ func (c *checker) untrusted(pin Pin, place Position) Finding {
 	if !place.Takes(role) {
 		role = map[Role]Role{RoleLeaf: RoleIssuer, RoleIssuer: RoleLeaf}[role]
 	}
-	if k != nil && k.State.Trusted() && c.v.givenUp(pin) == "" {
+	if k != nil && k.State.Trusted() && c.v.outOfUse(pin) == "" {
 		return Finding{Code: KeyOtherHosts, Pin: pin, Role: k.Role, Scope: k.ApprovedFor}
 	}
 	f := *c.v.Doubt(pin, role, c.Pattern)

@@ -76,7 +76,7 @@ func (j *judge) findNoBackup(p *HostPlan) {
 					f.Code = SinglePin
 				}
 				f.Names, f.Versions, f.At = []string{h}, []string{ver.Name}, r.At
-				f.Because = j.v.doubts(r, h, j.served)
+				f.Because = j.v.notBackups(r, h, j.served)
 				if i > 0 { // a newer version has one
 					f.Do = []Action{
 						{Do: UpdateUsers, App: j.app.Name, Version: j.versions[0].Name},
@@ -117,7 +117,7 @@ func (j *judge) findExpiring() {
 		}
 	}
 	for _, s := range j.served {
-		if !j.v.expiring(s, j.app.LeadTime) || j.succeeded(s) {
+		if !j.v.isExpiring(s, j.app.LeadTime) || j.hasSuccessor(s) {
 			continue
 		}
 		f := j.at(CertificateEnds, s)
@@ -147,16 +147,16 @@ func (j *judge) renew(s *Served) Action {
 	return a
 }
 
-// succeeded reports whether a certificate is known that outlives what is served, and
+// hasSuccessor reports whether a certificate is known that outlives what is served, and
 // that every version accepts.
-func (j *judge) succeeded(s *Served) bool { return j.lastOf(s).After(s.NotAfter) }
+func (j *judge) hasSuccessor(s *Served) bool { return j.lastEnd(s).After(s.NotAfter) }
 
-// lastOf returns when the last certificate ends, of the one that is served and its
+// lastEnd returns when the last certificate ends, of the one that is served and its
 // successors that every version accepts.
-func (j *judge) lastOf(s *Served) time.Time {
+func (j *judge) lastEnd(s *Served) time.Time {
 	last := s.NotAfter
 	for _, c := range j.v.coming(&j.target) {
-		if c.NotAfter.After(last) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusing(s.Host, c.Chain)) == 0 {
+		if c.NotAfter.After(last) && namesCover(c.Names, Pattern{Name: s.Host}) && len(j.refusedBy(s.Host, c.Chain)) == 0 {
 			last = c.NotAfter
 		}
 	}
@@ -176,7 +176,7 @@ func (j *judge) findWillBreak(p *HostPlan) {
 			if !namesCover(c.Names, j.Pattern) && !namesCover(c.Names, Pattern{Name: h}) {
 				continue
 			}
-			for _, name := range j.refusing(h, c.Chain) {
+			for _, name := range j.refusedBy(h, c.Chain) {
 				if !slices.Contains(next.Refused, name) {
 					next.Refused = append(next.Refused, name)
 				}
@@ -207,7 +207,7 @@ func (j *judge) aboutComing(next *Coming) (because []Finding, do []Action) {
 		hold.Versions = next.Refused
 		return nil, []Action{{Do: ShipPins, Pins: []Pin{next.Pin}}, hold}
 	}
-	if state := j.v.givenUp(next.Pin); state != "" {
+	if state := j.v.outOfUse(next.Pin); state != "" {
 		return []Finding{{Code: KeyGivenUp, Pin: next.Pin, State: state}}, []Action{hold}
 	}
 	return []Finding{{Code: KeyUnapproved, Pin: next.Pin, Host: j.Pattern}}, []Action{
@@ -244,7 +244,7 @@ func (j *judge) findDanger() {
 
 // findCompromised looks for versions that accept a compromised key, served or not.
 func (j *judge) findCompromised() {
-	for _, k := range j.v.leaked {
+	for _, k := range j.v.compromisedKeys {
 		var names []string
 		for i, ver := range j.versions {
 			for n := range j.asked {
@@ -296,7 +296,7 @@ func (j *judge) findUnusable() {
 // findBroken looks at what is served now.
 func (j *judge) findBroken(p *HostPlan) {
 	for _, s := range j.served {
-		names := j.refusing(s.Host, s.Chain)
+		names := j.refusedBy(s.Host, s.Chain)
 		if len(names) == 0 {
 			continue
 		}
@@ -312,8 +312,8 @@ func (j *judge) findBroken(p *HostPlan) {
 			f.Do = []Action{{Do: SuspectIntercept, If: NotOurs}, serve}
 		case pin.IsZero():
 			f.Do = []Action{serve}
-		case j.v.givenUp(pin) != "":
-			f.Because, f.Do = []Finding{{Code: KeyGivenUp, Pin: pin, State: j.v.givenUp(pin)}}, []Action{serve}
+		case j.v.outOfUse(pin) != "":
+			f.Because, f.Do = []Finding{{Code: KeyGivenUp, Pin: pin, State: j.v.outOfUse(pin)}}, []Action{serve}
 		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
 			f.Because = []Finding{{Code: KeyUnapproved, Pin: pin, Host: j.Pattern}}
 			f.Do = []Action{

@@ -159,9 +159,9 @@ type KeyFacts struct {
 	Shipped bool // by a supported version of an app
 	Live    bool // a certificate for it is known that has not ended
 	Ordered bool // a person ordered its retirement
-	// Vouched says that the configuration or a person approved it: it ends when they
+	// Approved says that the configuration or a person approved it: it ends when they
 	// say so, and not before.
-	Vouched bool
+	Approved bool
 	// Replaced says that every host it is approved for, of those that were seen, is
 	// served with other trusted keys now.
 	Replaced bool
@@ -172,7 +172,7 @@ type KeyFacts struct {
 
 // ended reports whether a key ends by itself: nobody but rules vouches for it, by
 // certificates that have all ended, and it is not in use.
-func (f KeyFacts) ended() bool { return !f.Served && !f.Shipped && !f.Live && !f.Vouched }
+func (f KeyFacts) ended() bool { return !f.Served && !f.Shipped && !f.Live && !f.Approved }
 
 // Settle returns the state that a key comes to by what is known of its use, the
 // actor that moves it, and why. It returns the same state where nothing changes;

@@ -38,9 +38,9 @@ func TestSettleMovesOnlyWhereItMay(t *testing.T) {
 		f := pins.KeyFacts{
 			Served: rapid.Bool().Draw(t, "served"), Shipped: rapid.Bool().Draw(t, "shipped"),
 			Live: rapid.Bool().Draw(t, "live"), Ordered: rapid.Bool().Draw(t, "ordered"),
-			Vouched: rapid.Bool().Draw(t, "vouched"), Replaced: rapid.Bool().Draw(t, "replaced"), Kept: rapid.Bool().Draw(t, "kept"),
+			Approved: rapid.Bool().Draw(t, "vouched"), Replaced: rapid.Bool().Draw(t, "replaced"), Kept: rapid.Bool().Draw(t, "kept"),
 		}
-		from, vouched := s, f.Vouched && !f.Ordered && s.Trusted()
+		from, vouched := s, f.Approved && !f.Ordered && s.Trusted()
 		for n := 0; ; n++ {
 			to, by, reason := pins.Settle(s, f)
 			if to == s {
@@ -78,20 +78,20 @@ func TestSettle(t *testing.T) {
 		"a key whose last version ended":                 {pins.StateShipped, pins.KeyFacts{Live: true}, pins.StateApproved},
 		"a deployed key that a look did not find":        {pins.StateDeployed, pins.KeyFacts{Live: true}, pins.StateDeployed},
 		"a deployed key that another one replaced":       {pins.StateDeployed, pins.KeyFacts{Live: true, Shipped: true, Replaced: true}, pins.StateRetiring},
-		"a listed key that another one took turns with":  {pins.StateDeployed, pins.KeyFacts{Vouched: true, Replaced: true, Kept: true}, pins.StateApproved},
-		"a listed key that was on its way out":           {pins.StateRetiring, pins.KeyFacts{Vouched: true, Replaced: true, Kept: true}, pins.StateApproved},
-		"a listed key that a person retires":             {pins.StateRetiring, pins.KeyFacts{Vouched: true, Kept: true, Ordered: true}, pins.StateRetired},
+		"a listed key that another one took turns with":  {pins.StateDeployed, pins.KeyFacts{Approved: true, Replaced: true, Kept: true}, pins.StateApproved},
+		"a listed key that was on its way out":           {pins.StateRetiring, pins.KeyFacts{Approved: true, Replaced: true, Kept: true}, pins.StateApproved},
+		"a listed key that a person retires":             {pins.StateRetiring, pins.KeyFacts{Approved: true, Kept: true, Ordered: true}, pins.StateRetired},
 		"a deployed key of no use any more":              {pins.StateDeployed, pins.KeyFacts{}, pins.StateRetiring},
 		"a retiring key served again":                    {pins.StateRetiring, pins.KeyFacts{Live: true, Served: true}, pins.StateDeployed},
 		"a retiring key whose successor is gone":         {pins.StateRetiring, pins.KeyFacts{Live: true}, pins.StateRetiring},
 		"a retiring key that apps still ship":            {pins.StateRetiring, pins.KeyFacts{Shipped: true, Replaced: true}, pins.StateRetiring},
 		"a retiring key with a certificate left":         {pins.StateRetiring, pins.KeyFacts{Live: true, Replaced: true}, pins.StateRetiring},
-		"a retiring key that a person vouches for":       {pins.StateRetiring, pins.KeyFacts{Vouched: true, Replaced: true}, pins.StateRetiring},
+		"a retiring key that a person vouches for":       {pins.StateRetiring, pins.KeyFacts{Approved: true, Replaced: true}, pins.StateRetiring},
 		"a retiring key of no use any more":              {pins.StateRetiring, pins.KeyFacts{Replaced: true}, pins.StateRetired},
 		"a key that only ended certificates vouch for":   {pins.StateApproved, pins.KeyFacts{}, pins.StateRetired},
-		"a key that a person keeps without certificates": {pins.StateApproved, pins.KeyFacts{Vouched: true}, pins.StateApproved},
-		"retired by order, while it is served":           {pins.StateRetiring, pins.KeyFacts{Ordered: true, Vouched: true, Served: true, Live: true}, pins.StateRetiring},
-		"retired by order, once it is not":               {pins.StateRetiring, pins.KeyFacts{Ordered: true, Vouched: true, Live: true}, pins.StateRetired},
+		"a key that a person keeps without certificates": {pins.StateApproved, pins.KeyFacts{Approved: true}, pins.StateApproved},
+		"retired by order, while it is served":           {pins.StateRetiring, pins.KeyFacts{Ordered: true, Approved: true, Served: true, Live: true}, pins.StateRetiring},
+		"retired by order, once it is not":               {pins.StateRetiring, pins.KeyFacts{Ordered: true, Approved: true, Live: true}, pins.StateRetired},
 		"a compromised key":                              {pins.StateCompromised, pins.KeyFacts{Served: true, Shipped: true, Live: true}, pins.StateCompromised},
 	} {
 		if to, _, _ := pins.Settle(c.from, c.f); to != c.to {

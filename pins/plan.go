@@ -130,7 +130,7 @@ func (j *judge) plan() HostPlan {
 			j.unpinned = append(j.unpinned, ver.Name)
 		}
 	}
-	j.change(&p)
+	j.planAdditions(&p)
 
 	j.findUnknown()
 	j.findNoBackup(&p)
@@ -146,7 +146,7 @@ func (j *judge) plan() HostPlan {
 	}
 	p.Deadline = j.deadline(&p)
 	j.document(&p)
-	j.noteLastLook()
+	j.noteProbing()
 	j.conclude(&p)
 	return p
 }
@@ -171,8 +171,8 @@ func (j *judge) document(p *HostPlan) {
 	j.more = append(j.more, f)
 }
 
-// change fills in what to add to the newest version, and what to remove from it.
-func (j *judge) change(p *HostPlan) {
+// planAdditions fills in what to add to the newest version, and what to remove from it.
+func (j *judge) planAdditions(p *HostPlan) {
 	var newest []Pin
 	if len(j.versions) > 0 {
 		newest = p.Shipped[j.versions[0].Name]
@@ -182,12 +182,12 @@ func (j *judge) change(p *HostPlan) {
 			p.Add = append(p.Add, k.Pin)
 		}
 	}
-	j.retract(p, newest)
+	j.planRemovals(p, newest)
 }
 
-// refusing lists the versions, newest first, that refuse a chain at a host, or one of
+// refusedBy lists the versions, newest first, that refuse a chain at a host, or one of
 // those that it may be part of.
-func (j *judge) refusing(host string, c Chain) (names []string) {
+func (j *judge) refusedBy(host string, c Chain) (names []string) {
 	n := slices.Index(j.asked, host)
 	for i, ver := range j.versions {
 		if !j.v.accepts(j.requirements(i, n), c) {
@@ -217,7 +217,7 @@ func (j *judge) deadline(p *HostPlan) *time.Time {
 			if !s.NotBefore.IsZero() && at.Sub(s.NotBefore) <= j.app.LeadTime {
 				continue
 			}
-			at = j.lastOf(s)
+			at = j.lastEnd(s)
 		}
 		if !at.IsZero() && (end.IsZero() || at.Before(end)) {
 			end = at

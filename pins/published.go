@@ -101,8 +101,8 @@ func (v *View) afterCompromise(app *App, t *target, wrong *Finding) bool {
 	case KeyCompromised:
 		return true
 	case BelowMinPins, NoBackupKey:
-		return slices.ContainsFunc(v.leaked, func(k *Key) bool {
-			return k.Role == app.Role && v.concerns(k, t.Pattern) || ships(app, t.orSample(), k.Pin, v)
+		return slices.ContainsFunc(v.compromisedKeys, func(k *Key) bool {
+			return k.Role == app.Role && v.isFor(k, t.Pattern) || ships(app, t.orSample(), k.Pin, v)
 		})
 	}
 	return false
@@ -112,7 +112,7 @@ func (v *View) afterCompromise(app *App, t *target, wrong *Finding) bool {
 // ever approved or certified for one of its hosts, that a supported version ships, or
 // that the last document speaks of.
 func (v *View) revoked(app *App, before Published) (out []Pin) {
-	for _, k := range v.leaked {
+	for _, k := range v.compromisedKeys {
 		known := slices.Contains(before.Revoked, k.Pin)
 		for _, list := range before.Hosts {
 			known = known || slices.Contains(list, k.Pin)
@@ -121,7 +121,7 @@ func (v *View) revoked(app *App, before Published) (out []Pin) {
 			if known {
 				break
 			}
-			known = k.Role == app.Role && v.concerns(k, p)
+			known = k.Role == app.Role && v.isFor(k, p)
 			if !known && len(app.Versions) > 0 {
 				t := v.target(app, p)
 				known = ships(app, t.orSample(), k.Pin, v)
@@ -146,9 +146,9 @@ func ships(app *App, hosts []string, pin Pin, v *View) bool {
 	return false
 }
 
-// concerns reports whether a key was ever approved or certified for a pattern's
+// isFor reports whether a key was ever approved or certified for a pattern's
 // hosts.
-func (v *View) concerns(k *Key, p Pattern) bool {
+func (v *View) isFor(k *Key, p Pattern) bool {
 	return slices.ContainsFunc(k.ApprovedFor, func(a Pattern) bool { return a.Covers(p) || p.Covers(a) }) ||
 		slices.ContainsFunc(k.Hosts, func(h string) bool {
 			name, err := PatternOf(h)

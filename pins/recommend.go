@@ -116,8 +116,8 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Finding) {
 		switch {
 		case v.isCompromised(pin):
 			leaked = pin
-		case v.givenUp(pin) != "":
-			refuse(Finding{Code: NotApproved, Pin: pin, State: v.givenUp(pin), Do: []Action{{Do: ServeKey}}})
+		case v.outOfUse(pin) != "":
+			refuse(Finding{Code: NotApproved, Pin: pin, State: v.outOfUse(pin), Do: []Action{{Do: ServeKey}}})
 		case v.Trusted(pin, app.Role, p) != nil:
 			hs.Pins = append(hs.Pins, pin)
 		case v.isRejected(pin):
@@ -194,7 +194,7 @@ func (v *View) another(app *App, t *target) (because []Finding, do []Action) {
 	p := t.Pattern
 	var waiting []Pin
 	for _, c := range v.coming(t) {
-		if pin := c.Chain.Of(app.Role); !pin.IsZero() && v.Trusted(pin, app.Role, p) == nil && v.givenUp(pin) == "" && !slices.Contains(waiting, pin) {
+		if pin := c.Chain.Of(app.Role); !pin.IsZero() && v.Trusted(pin, app.Role, p) == nil && v.outOfUse(pin) == "" && !slices.Contains(waiting, pin) {
 			waiting = append(waiting, pin)
 		}
 	}
@@ -240,7 +240,7 @@ func (v *View) date(app *App, set *Set) {
 	for _, r := range set.Withheld {
 		fmt.Fprintf(digest, "%s withheld: %s\n", r.Host, r.Code)
 	}
-	for _, k := range v.leaked {
+	for _, k := range v.compromisedKeys {
 		if slices.Contains(set.Revoked, k.Pin) {
 			latest(k.ChangedAt)
 		}

@@ -19,7 +19,7 @@ func (k *Key) rotated() bool {
 
 // rollback returns until when a key that went out of service at a target's hosts stays
 // among their pins; the zero time if it need not. Its end says nothing while a key is
-// served that nobody vouches for: see View.isForeign.
+// served that nobody vouches for: see View.isUnapproved.
 func (v *View) rollback(app *App, t *target, k *Key) time.Time {
 	if !k.rotated() {
 		return time.Time{}
@@ -59,16 +59,16 @@ func (v *View) certificates(t *target, k *Key) (out []*Issued) {
 	return out
 }
 
-// retract fills in what to leave out of the newest version, which ships some pins, and
+// planRemovals fills in what to leave out of the newest version, which ships some pins, and
 // what of it to keep for a rollback.
-func (j *judge) retract(p *HostPlan, newest []Pin) {
-	foreign := slices.ContainsFunc(j.served, func(s *Served) bool { return j.v.isForeign(s, &j.target, j.app.Role) })
+func (j *judge) planRemovals(p *HostPlan, newest []Pin) {
+	foreign := slices.ContainsFunc(j.served, func(s *Served) bool { return j.v.isUnapproved(s, &j.target, j.app.Role) })
 	for _, pin := range newest {
 		if pin.Check() != nil || j.v.isCompromised(pin) {
 			p.Remove = append(p.Remove, pin)
 			continue
 		}
-		if inChains(j.served, pin) || !j.useless(pin) {
+		if inChains(j.served, pin) || !j.noFallback(pin) {
 			continue
 		}
 		if foreign {
@@ -92,10 +92,10 @@ func (j *judge) keep(p *HostPlan, pin Pin, why Code, from, until time.Time) {
 	j.more = append(j.more, f)
 }
 
-// useless reports whether a pin that is not served is no fallback any more: it was
+// noFallback reports whether a pin that is not served is no fallback any more: it was
 // retired, or all certificates known for it have ended and nobody vouches for it.
 // A pin nobody has heard of may be that of a key in a safe.
-func (j *judge) useless(pin Pin) bool {
+func (j *judge) noFallback(pin Pin) bool {
 	k := j.v.anyKey(pin)
 	if k == nil {
 		return false

@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// endingPart is the last part of a certificate's life in which a successor is
+	// renewalPart is the last part of a certificate's life in which a successor is
 	// expected: ACME clients renew at two thirds of it, and at half of one that is
 	// shorter than ten days.
-	endingPart = 3
-	// endingLeast is how long before its end a certificate counts as expiring at the
+	renewalPart = 3
+	// leastWarning is how long before its end a certificate counts as expiring at the
 	// latest, unless its life is short: a renewal that fails has to be seen to, however
 	// fast apps are released.
-	endingLeast = 14 * 24 * time.Hour
+	leastWarning = 14 * 24 * time.Hour
 )
 
 // ExpiringFrom returns the time after which a certificate counts as expiring unless a
@@ -22,29 +22,29 @@ const (
 // not before the last third of its life, in which renewal is due. One whose beginning is
 // not known is taken for a long one.
 func ExpiringFrom(notBefore, notAfter time.Time, lead time.Duration) time.Time {
-	lead = max(lead, endingLeast)
-	if life := notAfter.Sub(notBefore); !notBefore.IsZero() && life/endingPart < lead {
-		lead = life / endingPart
+	lead = max(lead, leastWarning)
+	if life := notAfter.Sub(notBefore); !notBefore.IsZero() && life/renewalPart < lead {
+		lead = life / renewalPart
 	}
 	return notAfter.Add(-lead)
 }
 
-// expiring reports whether a certificate that is served has come to the time of
+// isExpiring reports whether a certificate that is served has come to the time of
 // ExpiringFrom.
-func (v *View) expiring(s *Served, lead time.Duration) bool {
+func (v *View) isExpiring(s *Served, lead time.Duration) bool {
 	return !s.NotAfter.IsZero() && v.now.After(ExpiringFrom(s.NotBefore, s.NotAfter, lead))
 }
 
-// Ending lists what is served, is expiring or ended (ExpiringFrom, by the longest lead
+// Expiring lists what is served, is expiring or ended (ExpiringFrom, by the longest lead
 // time of the apps that the host is one of), and has no successor: no certificate is
 // known that is good for the host, ends later, and is not known to be one that should
 // not exist.
-func (v *View) Ending(apps ...App) []*Served {
+func (v *View) Expiring(apps ...App) []*Served {
 	var out []*Served
 	for host, list := range v.served {
 		lead := longestLead(apps, host)
 		for _, s := range list {
-			if !v.expiring(s, lead) {
+			if !v.isExpiring(s, lead) {
 				continue
 			}
 			t := target{Pattern: Pattern{Name: host}, hosts: []string{host}, served: []*Served{s}}
@@ -88,10 +88,10 @@ func (v *View) unseen(app *App, p Pattern) Finding {
 	return f
 }
 
-// LastLook says when a pattern's hosts were looked at, the oldest look first, if looking
+// LastProbe says when a pattern's hosts were looked at, the oldest look first, if looking
 // is turned off since: what they serve may have changed. It is zero otherwise, and for
 // hosts that never were looked at.
-func (v *View) LastLook(app *App, p Pattern) (at time.Time) {
+func (v *View) LastProbe(app *App, p Pattern) (at time.Time) {
 	if !v.Unprobed(p) {
 		return at
 	}
@@ -99,12 +99,12 @@ func (v *View) LastLook(app *App, p Pattern) (at time.Time) {
 	return oldest(t.served)
 }
 
-// noteLastLook adds, for a host that is not probed, when what is known of it was seen.
-func (j *judge) noteLastLook() {
+// noteProbing adds, for a host that is not probed, when what is known of it was seen.
+func (j *judge) noteProbing() {
 	if !j.v.Unprobed(j.Pattern) {
 		return
 	}
-	if at := j.v.LastLook(j.app, j.Pattern); !at.IsZero() {
+	if at := j.v.LastProbe(j.app, j.Pattern); !at.IsZero() {
 		j.more = append(j.more, lastProbed(j.app, j.Pattern, at))
 	} else if j.status != StatusUnknown || j.pinning == 0 {
 		j.more = append(j.more, j.about(ProbingOff))

@@ -35,7 +35,7 @@ func TestEnding(t *testing.T) {
 		"with one for another host":               {served: at(90*day, 3*day), issued: []pins.Issued{elsewhere}, want: true},
 		"a certificate that does not say its end": {served: pins.Served{Host: api}},
 	} {
-		got := pins.NewView(&pins.Facts{Now: now, Served: []pins.Served{c.served}, Issued: c.issued}).Ending()
+		got := pins.NewView(&pins.Facts{Now: now, Served: []pins.Served{c.served}, Issued: c.issued}).Expiring()
 		if (len(got) > 0) != c.want {
 			t.Errorf("%s: ending %v, want %v", name, got, c.want)
 		}
@@ -81,7 +81,7 @@ func TestProbingOffIsSaid(t *testing.T) {
 			t.Errorf("%s: %s", p.Host, planData(p))
 		}
 	}
-	if at := view().LastLook(app, app.Hosts[1]); !at.IsZero() {
+	if at := view().LastProbe(app, app.Hosts[1]); !at.IsZero() {
 		t.Errorf("it is looked at, and its last look is %v", at)
 	}
 }

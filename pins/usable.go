@@ -70,7 +70,7 @@ func (v *View) pinnable(p Pattern, served []*Served, r Role) (out []Pin) {
 	}
 	for _, s := range served {
 		n, vouched := len(out), false
-		for _, c := range v.complete(s.Chain) {
+		for _, c := range v.completions(s.Chain) {
 			for _, pin := range c.Pins[min(1, len(c.Pins)):] {
 				trusted := v.Trusted(pin, r, p) != nil
 				vouched = vouched || trusted

@@ -46,11 +46,11 @@ type View struct {
 	children map[string][]string  // hosts one label below a name, sorted
 	tails    map[Pin][]Chain      // what may follow an issuer's key, up to a trust anchor where one is known
 
-	issued       map[Pattern][]*Issued // by the names in them
-	issuedFor    map[Pin][]*Issued     // by the leaf's pin
-	rejectedCert map[string]bool       // IDs of what should not exist
-	leaked       []*Key                // compromised ones
-	unprobed     func(Pattern) bool    // of Facts
+	issued          map[Pattern][]*Issued // by the names in them
+	issuedFor       map[Pin][]*Issued     // by the leaf's pin
+	rejectedCert    map[string]bool       // IDs of what should not exist
+	compromisedKeys []*Key                // compromised ones
+	unprobed        func(Pattern) bool    // of Facts
 }
 
 // A roles is the keys with one pin, by role; nil where there is none.
@@ -80,7 +80,7 @@ func NewView(f *Facts) *View {
 		}
 		v.keys[k.Pin] = r
 		if k.State == StateCompromised {
-			v.leaked = append(v.leaked, k)
+			v.compromisedKeys = append(v.compromisedKeys, k)
 		}
 		if k.State.Trusted() && k.Pin.Check() == nil {
 			for _, p := range k.ApprovedFor {
@@ -97,12 +97,12 @@ func NewView(f *Facts) *View {
 		}
 		v.served[s.Host] = append(v.served[s.Host], s)
 		for j := 1; j < len(s.Chain.Pins); j++ {
-			v.follows(s.Chain.Pins[j], Chain{Pins: s.Chain.Pins[j+1:], Open: s.Chain.Open})
+			v.addTail(s.Chain.Pins[j], Chain{Pins: s.Chain.Pins[j+1:], Open: s.Chain.Open})
 		}
 	}
 	for issuer, tails := range f.Above {
 		for _, tail := range tails {
-			v.follows(issuer, tail)
+			v.addTail(issuer, tail)
 		}
 	}
 	for _, hosts := range v.children {
@@ -255,10 +255,10 @@ func namesCover(names []Pattern, p Pattern) bool {
 	return slices.ContainsFunc(names, func(n Pattern) bool { return n.Covers(p) || p.Covers(n) })
 }
 
-// follows notes what may follow an issuer's key in a chain. What ends at a trust
+// addTail notes what may follow an issuer's key in a chain. What ends at a trust
 // anchor takes the place of what is open, and the longest of those that are open is
 // kept.
-func (v *View) follows(issuer Pin, tail Chain) {
+func (v *View) addTail(issuer Pin, tail Chain) {
 	old := v.tails[issuer]
 	switch {
 	case len(old) == 0 || old[0].Open && (!tail.Open || len(old[0].Pins) < len(tail.Pins)):
@@ -269,9 +269,9 @@ func (v *View) follows(issuer Pin, tail Chain) {
 	}
 }
 
-// complete returns the chains that an open one may be part of: by what is known to
+// completions returns the chains that an open one may be part of: by what is known to
 // follow its last key. Of a CA that is cross-signed there are several.
-func (v *View) complete(c Chain) []Chain {
+func (v *View) completions(c Chain) []Chain {
 	if !c.Open || len(c.Pins) < 2 {
 		return []Chain{c}
 	}
@@ -290,11 +290,11 @@ func (v *View) complete(c Chain) []Chain {
 // accepts reports whether requirements are met by a chain: by each that it may be
 // part of, since nobody knows which of them a client builds.
 func (v *View) accepts(rs []Requirement, c Chain) bool {
-	return !slices.ContainsFunc(v.complete(c), func(full Chain) bool { return !Accepts(rs, v.described(rs, full)) })
+	return !slices.ContainsFunc(v.completions(c), func(full Chain) bool { return !Accepts(rs, v.withAlgorithms(rs, full)) })
 }
 
-// described adds the algorithms of a chain's keys where requirements depend on them.
-func (v *View) described(rs []Requirement, c Chain) Chain {
+// withAlgorithms adds the algorithms of a chain's keys where requirements depend on them.
+func (v *View) withAlgorithms(rs []Requirement, c Chain) Chain {
 	if !slices.ContainsFunc(rs, func(r Requirement) bool { return r.Algorithms != nil }) {
 		return c
 	}
@@ -339,7 +339,7 @@ func (v *View) coming(t *target) []*Issued {
 				if here[c.ID] || c.Rejected || !c.NotAfter.IsZero() && !c.NotAfter.After(v.now) || len(served) > 0 && c.NotBefore.Before(oldest) || slices.Contains(out, c) {
 					continue
 				}
-				if k := v.Key(c.Chain.Leaf(), RoleLeaf); k != nil && onItsWayOut(k, served) {
+				if k := v.Key(c.Chain.Leaf(), RoleLeaf); k != nil && notDeployedAgain(k, served) {
 					continue // it is not going to be deployed
 				}
 				out = append(out, c)
@@ -362,9 +362,9 @@ func (v *View) coming(t *target) []*Issued {
 	return out
 }
 
-// onItsWayOut reports whether certificates of a leaf key are not going to be deployed
+// notDeployedAgain reports whether certificates of a leaf key are not going to be deployed
 // where others are served: apps are told to leave the key out.
-func onItsWayOut(k *Key, served []*Served) bool {
+func notDeployedAgain(k *Key, served []*Served) bool {
 	switch k.State {
 	case StateRetired, StateCompromised:
 		return true

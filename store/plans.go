@@ -104,7 +104,7 @@ func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]
 			EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source <> ?2), EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source = ?3)
 		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') ORDER BY seq`, now, sourceRule, string(pins.Policy))
 	all, err := collect(rows, err, func(r *sql.Rows) (s settling, err error) {
-		s.key, err = scanKey(withColumns{r, []any{&s.facts.Live, &s.facts.Vouched, &s.facts.Kept}})
+		s.key, err = scanKey(withColumns{r, []any{&s.facts.Live, &s.facts.Approved, &s.facts.Kept}})
 		return s, err
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ func (p *Planner) conditions(ctx context.Context, r *Result, at time.Time) ([]ct
 		out = append(out, p.missing(ctx, plan, subject, at)...)
 		out = append(out, p.candidates(r, plan, subject, at)...)
 	}
-	for _, s := range r.View.Ending(r.Apps...) {
+	for _, s := range r.View.Expiring(r.Apps...) {
 		c, err := p.Store.Certificate(ctx, s.ID)
 		if err != nil {
 			c = described(s)
