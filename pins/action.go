@@ -65,7 +65,7 @@ const (
 	EnableProbing    Verb = "enable_probing"    // of Host
 	ListEndpoints    Verb = "list_endpoints"    // of Host, in the watch list
 	ListHosts        Verb = "list_hosts"        // of the app, one by one
-	SuspectIntercept Verb = "suspect_intercept" // somebody may be between the reader and the server
+	SuspectIntercept Verb = "suspect_intercept" // connections may be intercepted
 	NewKey           Verb = "new_key"           // have a CA that is shipped certify a new key, and serve that
 	SendIssuer       Verb = "send_issuer"       // add the issuer's certificate to the file
 	GiveChain        Verb = "give_chain"        // whole, or the roots that it ends at

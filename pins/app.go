@@ -13,7 +13,7 @@ type App struct {
 	Name  string
 	Hosts []Pattern // Exact or OneBelow
 	Role  Role      // whether it pins leaf or issuer keys
-	// MinPins is how many pins are to be shipped for each host, at least 1. With 2
+	// MinPins is how many pins to ship for each host, at least 1. With 2
 	// or more, one must be a backup: not in the chain that is served.
 	MinPins int
 	// LeadTime is how long it takes from a new pin to an app version that most
@@ -22,8 +22,8 @@ type App struct {
 
 	// Versions are the released versions that are still supported.
 	Versions []Version
-	// Unreadable are supported versions of which it cannot be told what they ship.
-	// Nothing that is asked of all versions is known while there are any.
+	// Unreadable are supported versions whose file cannot be read. While there are any,
+	// nothing that depends on all versions is known.
 	Unreadable []Unreadable
 }
 

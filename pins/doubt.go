@@ -62,8 +62,8 @@ func (v *View) approve(pin Pin, role Role, p Pattern) Action {
 	return a
 }
 
-// outOfUse returns the state of a key that a person, or its end, took out of use, in
-// whichever role; "" for any other.
+// outOfUse returns the state of a key that is compromised or retired, in either role; ""
+// for any other key.
 func (v *View) outOfUse(pin Pin) State {
 	r := v.keys[pin]
 	for _, state := range []State{StateCompromised, StateRetired} {
@@ -74,13 +74,8 @@ func (v *View) outOfUse(pin Pin) State {
 	return ""
 }
 
-// A pin is of use to an app only if somebody vouches for its key: a person, or a rule
-// that a person wrote, for the very host. This file says who vouches, and what stands
-// against a key.
-
-// trustedNext reports whether a pin may be relied on when the key that a host serves
-// changes: whether its key is trusted for the host, in a role that stands at the place
-// where the client looks for it, and is not on its way out.
+// trustedNext reports whether a pin is good for the next key of a host: its key is trusted
+// for the host, in a role that the client looks for at the place, and is not retiring.
 func (v *View) trustedNext(pin Pin, place Position, host string) bool {
 	return !v.isCompromised(pin) && slices.ContainsFunc([]Role{RoleLeaf, RoleIssuer}, func(r Role) bool {
 		k := v.Trusted(pin, r, Pattern{Name: host})
@@ -88,15 +83,14 @@ func (v *View) trustedNext(pin Pin, place Position, host string) bool {
 	})
 }
 
-// isBackup reports whether the pin of a requirement with an index is one to fall back
-// on at a host: one that its client can make use of, that somebody vouches for, and
-// that is not in the chains served.
+// isBackup reports whether pin i of a requirement is a backup for a host: the client can
+// use it, its key is trusted, and it is not in the served chains.
 func (v *View) isBackup(r Requirement, i int, host string, served []*Served) bool {
 	unusable, _ := v.unusable(r, i)
 	return unusable == nil && !inChains(served, r.Pins[i]) && v.trustedNext(r.Pins[i], r.Place(i), host)
 }
 
-// hasBackup reports whether a requirement has a pin to fall back on.
+// hasBackup reports whether a requirement has a backup pin.
 func (v *View) hasBackup(r Requirement, host string, served []*Served) bool {
 	for i := range r.Pins {
 		if v.isBackup(r, i, host, served) {
@@ -146,16 +140,14 @@ func (v *View) whyNoBackup(r Requirement, i int, host string) Finding {
 	return f
 }
 
-// isCompromised reports whether a pin's key leaked. One that leaked is of no use in
-// any role.
+// isCompromised reports whether a pin's key is compromised, in either role.
 func (v *View) isCompromised(pin Pin) bool {
 	r := v.keys[pin]
 	return r.leaf != nil && r.leaf.State == StateCompromised || r.issuer != nil && r.issuer.State == StateCompromised
 }
 
-// isRejected reports whether a leaf key that nobody trusts has a certificate that
-// should not exist. A key that is trusted stays so: a person who has a certificate issued
-// for another's key does not have the key.
+// isRejected reports whether an untrusted leaf key has a rejected certificate. A trusted key
+// stays trusted: anyone can have a certificate issued for a key that is not theirs.
 func (v *View) isRejected(pin Pin) bool {
 	if k := v.Key(pin, RoleLeaf); k != nil && k.State.Trusted() {
 		return false
@@ -168,11 +160,11 @@ type danger uint8
 
 const (
 	safe        danger = iota
-	compromised        // a key in it leaked
-	rejected           // its certificate, or that of its key, should not exist
+	compromised        // a key in it is compromised
+	rejected           // its certificate, or another one for its key, was rejected
 )
 
-// danger says what is wrong with what is served, and of which key.
+// danger returns what is wrong with a served chain, and with which key.
 func (v *View) danger(s *Served) (danger, Pin) {
 	for _, c := range v.completions(s.Chain) {
 		for _, pin := range c.Pins {
@@ -187,8 +179,8 @@ func (v *View) danger(s *Served) (danger, Pin) {
 	return safe, Pin{}
 }
 
-// isUnapproved reports whether nobody vouches for what is served, in the role that an app
-// pins, for a target's hosts. What is not known may be foreign.
+// isUnapproved reports whether a served key, in the role that the app pins, is not approved
+// for a target's hosts. An unknown key counts as unapproved.
 func (v *View) isUnapproved(s *Served, t *target, role Role) bool {
 	keys := v.pinnable(t.Pattern, []*Served{s}, role)
 	return len(keys) == 0 || slices.ContainsFunc(keys, func(pin Pin) bool { return v.Trusted(pin, role, t.Pattern) == nil })

@@ -11,9 +11,9 @@ import (
 	"ctwatch/pins"
 )
 
-// TestDoubtAdvisesNoKeyThatWasGivenUp: what to do about a key that is not trusted depends
-// on how it is known; one that was retired, compromised or rejected is left out.
-func TestDoubtAdvisesNoKeyThatWasGivenUp(t *testing.T) {
+// What to do about an untrusted key depends on how it is known; a retired, compromised or
+// rejected key is left out.
+func TestDoubtApprovesNoRetiredKey(t *testing.T) {
 	host := patterns(t, api)[0]
 	v := pins.NewView(&pins.Facts{
 		Now: now,
@@ -72,9 +72,9 @@ func planOf(t *testing.T, f *pins.Facts, versions ...pins.Version) pins.HostPlan
 	return p
 }
 
-// Only a key that somebody vouches for, for the host and in the place where it stands,
-// counts as a backup; the plan says why another does not.
-func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
+// Only a key that is trusted for the host, at the place where its pin stands, counts as a
+// backup; the plan has the reason why another does not.
+func TestBackupKeyIsTrusted(t *testing.T) {
 	L := key(t, "L", pins.StateDeployed, api)
 	well := []pins.Served{served(api, days(60), "L", "I", "R")}
 	rogue := rejected(issued(t, "rogue", api, "X", "I"))
@@ -124,9 +124,9 @@ func TestBackupNeedsSomebodyWhoVouches(t *testing.T) {
 	}
 }
 
-// A plan is not ok while a key that leaked, or a certificate that was rejected, is
-// served, though every version accepts it and has a backup.
-func TestDangerousKeyServedIsNeverOK(t *testing.T) {
+// A plan is not ok while a compromised key or a rejected certificate is served, even if
+// every version accepts it and has a backup.
+func TestServedDangerIsNeverOK(t *testing.T) {
 	B := key(t, "B", pins.StateApproved, api)
 	ours := served(api, days(60), "L", "I", "R")
 	served := []pins.Served{ours}
@@ -168,9 +168,9 @@ func serves(p pins.HostPlan, key string) bool {
 	})
 }
 
-// While a key is served that nobody approved, no pin is to be left out but those that
-// leaked: what is served may be somebody else's.
-func TestForeignKeyRemovesNothing(t *testing.T) {
+// While an unapproved key is served, no pin is dropped but those of compromised keys: the
+// served key may be an attacker's.
+func TestUnapprovedServedKeyRemovesNothing(t *testing.T) {
 	old := key(t, "L", pins.StateRetiring, api)
 	old.By, old.ChangedAt = string(pins.ByProbe), days(-100)
 	gone := key(t, "O", pins.StateSeen)
@@ -190,8 +190,8 @@ func TestForeignKeyRemovesNothing(t *testing.T) {
 	}
 }
 
-// After a rotation the old key stays for the lead time and as long as a certificate
-// for it may be deployed, in the plan and in what is exported; a person ends that.
+// After a rotation the old key stays for the lead time, and while a certificate for it may be
+// deployed, in the plan and in exports; a person can end that.
 func TestRotationLeavesTimeToRollBack(t *testing.T) {
 	const lead = 14
 	certificate := func(names string, end time.Time) pins.Issued {
@@ -267,7 +267,7 @@ func TestRotationLeavesTimeToRollBack(t *testing.T) {
 	}
 }
 
-// A key in the chains that are served is no backup in an export either.
+// A key in the served chains is not a backup in an export either.
 func TestExportCountsNoServedKeyAsBackup(t *testing.T) {
 	app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleIssuer, MinPins: 2}
 	f := &pins.Facts{
@@ -279,9 +279,8 @@ func TestExportCountsNoServedKeyAsBackup(t *testing.T) {
 	}
 }
 
-// TestShippedLeakIsNeverOK: a version that accepts a key in other hands is in danger,
-// whatever is served, and though it has other pins.
-func TestShippedLeakIsNeverOK(t *testing.T) {
+// A version that accepts a compromised key is in danger, whatever is served.
+func TestShippedCompromisedKeyIsNeverOK(t *testing.T) {
 	f := &pins.Facts{
 		Keys:   []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "B", pins.StateApproved, api), key(t, "X", pins.StateCompromised, api)},
 		Served: []pins.Served{served(api, days(60), "L", "I")},
@@ -295,8 +294,7 @@ func TestShippedLeakIsNeverOK(t *testing.T) {
 	}
 }
 
-// TestOldVersionWithoutBackupIsDropped: where a newer version has a backup, another key
-// helps nothing.
+// If a newer version has a backup, another key does not help the old one: it is dropped.
 func TestOldVersionWithoutBackupIsDropped(t *testing.T) {
 	f := &pins.Facts{
 		Keys:   []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "B", pins.StateApproved, api)},
@@ -309,9 +307,8 @@ func TestOldVersionWithoutBackupIsDropped(t *testing.T) {
 	}
 }
 
-// TestGateRefusesKeysGivenUp: a key that a person retired is in no pin set, though an old
-// version still ships it.
-func TestGateRefusesKeysGivenUp(t *testing.T) {
+// A retired key is in no pin set, so the gate refuses it even if an old version ships it.
+func TestGateRefusesRetiredKeys(t *testing.T) {
 	for _, state := range []pins.State{pins.StateRetired, pins.StateCompromised} {
 		f := &pins.Facts{Now: now, Keys: []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "X", state, api)}}
 		app := pins.App{Name: "shop", Hosts: []pins.Pattern{{Name: api}}, Role: pins.RoleLeaf, Versions: []pins.Version{ships("1", api, "L", "X")}}

@@ -81,7 +81,8 @@ func TestEndpointString(t *testing.T) {
 	}
 }
 
-func TestCheckRefusesWhatCannotBeAskedFor(t *testing.T) {
+// Check refuses endpoints that nobody can connect to.
+func TestCheckRefusesBadEndpoints(t *testing.T) {
 	for _, e := range []pins.Endpoint{
 		{},
 		{Host: "API.example.com"},

@@ -14,7 +14,7 @@ import (
 // due: a third of its life or a lead time before its end, whichever is shorter. Then it
 // is to be renewed, and no version is to be released, since the same key will do; the
 // event comes at the same time. With a successor there is nothing to tell.
-func TestExpiringByTheLifeOfACertificate(t *testing.T) {
+func TestExpiringDependsOnLife(t *testing.T) {
 	const day, lead = 24 * time.Hour, 14
 	for life, from := range map[int]int{6: 5, 45: 32, 47: 34, 64: 51, 90: 77, 200: 187, 398: 385} { // the first day on which it is
 		for _, renewed := range []bool{false, true} {
@@ -55,8 +55,8 @@ func TestExpiringByTheLifeOfACertificate(t *testing.T) {
 	}
 }
 
-// A version has to be released in time if a pin has to be shipped, and only then.
-func TestDeadlineOnlyWhereAPinMustBeShipped(t *testing.T) {
+// A plan has a deadline if a pin has to be shipped, and only then.
+func TestDeadlineOnlyForPinsToShip(t *testing.T) {
 	const day = 24 * time.Hour
 	short, long := served(api, days(5), "L", "I", "R"), served(api, days(60), "L", "I", "R")
 	short.NotBefore = days(-1)

@@ -36,7 +36,7 @@ type Finding struct {
 	Do      []Action
 }
 
-// A Code says what was found.
+// A Code is what was found.
 type Code string
 
 // What plans find of a host, or of a supported version of an app there.
@@ -48,7 +48,7 @@ const (
 	ProbingOff         Code = "probing_off"         // the configuration turns probing of the host off
 	NotReached         Code = "not_reached"         // no connection to the host has succeeded
 	NoKnownHost        Code = "no_known_host"       // no host of the pattern is known
-	NoBackupPin        Code = "no_backup_pin"       // a version has no backup pin: Because says why each other pin is none
+	NoBackupPin        Code = "no_backup_pin"       // a version has no backup pin: Because says why the others do not count
 	SinglePin          Code = "single_pin"          // a version has one pin, and what is served is not known
 	PinsEnd            Code = "pins_end"            // the pins of a version end soon, or ended
 	CertificateEnds    Code = "certificate_ends"    // the served certificate ends soon, and has no successor
@@ -94,7 +94,7 @@ const (
 
 // Why a client cannot use a pin.
 const (
-	PinMisplaced     Code = "pin_misplaced"     // the client never looks for such a key there
+	PinMisplaced     Code = "pin_misplaced"     // the client never looks for a key of this role there
 	KeyUnhashable    Code = "key_unhashable"    // the client crashes at a key of this algorithm
 	AlgorithmUnknown Code = "algorithm_unknown" // it may be one that the client crashes at
 )

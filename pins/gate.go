@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// An Answer is what a gate says. It is safe to go on if there is neither a problem nor
-// anything unknown.
+// An Answer is the result of a gate.
 type Answer struct {
 	Problems []Finding // reasons to say no
 	Warnings []Finding // what a person should know, and no reason to say no
@@ -29,8 +28,8 @@ type Candidate struct {
 }
 
 // Gate judges a certificate that is about to be served: which supported versions of apps
-// would refuse it, at which of the apps' hosts. It says nothing of hosts that none of the
-// certificate's names covers.
+// would refuse it, and at which of their hosts. Hosts that no name of the certificate covers
+// are left out.
 func (v *View) Gate(apps []App, c Candidate) (a Answer) {
 	c.Chains = v.completeSent(c.Chains)
 	var asked []string
@@ -70,14 +69,14 @@ func (v *View) gate(app *App, p Pattern, c *Candidate) (problems []Finding) {
 	}
 	leaf := c.Chains[0].Leaf()
 	if state := v.outOfUse(leaf); state != "" {
-		// Whether or not a version ships its pin: it is in no set and no signed document.
+		// Even if a version ships its pin: it is in no set and in no signed document.
 		add(Finding{Code: KeyGivenUp, Pin: leaf, State: state})
 		return problems
 	}
 	t := v.target(app, p)
 	hosts := t.orSample()
 	if p.Reach == OneBelow {
-		// Of the hosts below, those that the certificate names count, known or not.
+		// Hosts below that the certificate names count, even unknown ones.
 		for _, n := range c.Names {
 			if own := (Pattern{Name: n.Name}); n == own && p.Matches(n.Name) && !slices.Contains(hosts, n.Name) && !slices.Contains(app.Hosts, own) {
 				hosts = append(slices.Clip(hosts), n.Name)
@@ -303,7 +302,8 @@ func (c *checker) untrusted(pin Pin, place Position) Finding {
 	return f
 }
 
-// checkBackup wants a pin that is not in the chain, for each requirement.
+// checkBackup checks that each requirement has enough pins, and one that is not in the
+// served chains.
 func (c *checker) checkBackup(host string, rs []Requirement) {
 	for _, r := range rs {
 		f := Finding{Names: []string{host}, At: r.At, Want: c.app.MinPins, Have: len(AllPins([]Requirement{r}))}

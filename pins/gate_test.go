@@ -11,6 +11,7 @@ import (
 	"ctwatch/pins"
 )
 
+// The gate names each version that refuses a certificate, and the host.
 func TestGate(t *testing.T) {
 	L := key(t, "L", pins.StateDeployed, api)
 	chain := func(open bool, names ...string) pins.Chain { return pins.Chain{Pins: pinsOf(names...), Open: open} }
@@ -93,6 +94,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// The release gate finds what is wrong with a file, and warns of the rest.
 func TestCheck(t *testing.T) {
 	L := key(t, "L", pins.StateDeployed, api)
 	B := key(t, "B", pins.StateApproved, api)
@@ -198,7 +200,8 @@ func drawWorld(t *rapid.T, tt *testing.T) world {
 	return w
 }
 
-func TestWhatIsCalledOKConnectsAndWhatIsCalledBrokenDoesNot(t *testing.T) {
+// Every version connects if the plan is ok, and one does not if it is broken.
+func TestStatusAgreesWithClients(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawWorld(rt, t)
 		v := pins.NewView(&w.facts)
@@ -225,7 +228,8 @@ func TestWhatIsCalledOKConnectsAndWhatIsCalledBrokenDoesNot(t *testing.T) {
 	})
 }
 
-func TestNothingUntrustedIsAddedRecommendedOrPassedByTheGates(t *testing.T) {
+// No untrusted key is added to a plan, is recommended, or passes a gate.
+func TestUntrustedKeysGoNowhere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawWorld(rt, t)
 		v := pins.NewView(&w.facts)

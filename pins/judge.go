@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// The judge looks from the mildest finding to the worst; a later one replaces an
-// earlier one.
+// The judge looks for the mildest findings first; a later one replaces an earlier one.
 
 func (j *judge) found(s Status, f Finding) { j.status, j.worst = s, f }
 
@@ -58,8 +57,7 @@ func NoReleasedVersion(app *App) Finding {
 }
 
 // findNoBackup looks for a version that cannot accept another key than those served now:
-// each of its other pins is of a key that is not trusted, or is on its way out (RFC 7469
-// §4.3). Where pins at two positions have to match, each position needs its own backup.
+// each of its other pins is of a key that is not trusted, or is retiring (RFC 7469 §4.3). Where pins at two positions have to match, each position needs its own backup.
 func (j *judge) findNoBackup(p *HostPlan) {
 	if j.app.MinPins < 2 {
 		return
@@ -100,8 +98,8 @@ func (j *judge) addOrDeclare(p *HostPlan) []Action {
 	return []Action{{Do: Declare, Role: j.app.Role, Host: j.Pattern}, {Do: ShipPins}}
 }
 
-// findExpiring looks for pins that end by themselves, and for a certificate that
-// ends with nothing to follow it.
+// findExpiring looks for pins that end, and for a served certificate that ends without a
+// successor.
 func (j *judge) findExpiring() {
 	soon := j.v.now.Add(j.app.LeadTime)
 	for _, ver := range j.versions {
@@ -134,7 +132,7 @@ func (j *judge) at(code Code, s *Served) Finding {
 	return f
 }
 
-// renew returns with which key to renew a certificate that is served.
+// renew returns which keys to renew a served certificate with.
 func (j *judge) renew(s *Served) Action {
 	a := Action{Do: RenewCert, Role: j.app.Role, Certificate: s.ID, Pins: j.spares()}
 	keys := j.v.pinnable(j.Pattern, []*Served{s}, j.app.Role)
@@ -151,8 +149,8 @@ func (j *judge) renew(s *Served) Action {
 // that every version accepts.
 func (j *judge) hasSuccessor(s *Served) bool { return j.lastEnd(s).After(s.NotAfter) }
 
-// lastEnd returns when the last certificate ends, of the one that is served and its
-// successors that every version accepts.
+// lastEnd returns the latest end of the served certificate and of its successors that every
+// version accepts.
 func (j *judge) lastEnd(s *Served) time.Time {
 	last := s.NotAfter
 	for _, c := range j.v.coming(&j.target) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Role says where in the chain a key stands.
+// A Role is the place of a key in a chain.
 type Role string
 
 // The roles whose pins a certificate gives: its own key, and that of the CA which
@@ -16,7 +16,7 @@ const (
 	RoleIssuer Role = "issuer"
 )
 
-// A Key is a public key that ctwatch knows of, and what it knows.
+// A Key is a known public key.
 type Key struct {
 	Pin       Pin    `json:"pin"`
 	Role      Role   `json:"role"`
@@ -44,28 +44,28 @@ type AppVersion struct {
 	Version string `json:"version"`
 }
 
-// A State is where a key stands in its life.
+// A State is a stage in the life of a key.
 //
 //	declared ──┐
 //	           ├─▶ approved ⇄ shipped ─▶ deployed ⇄ retiring ─▶ retired
 //	seen ──────┘                                        any ─▶ compromised
 //
-// A pin is a trust decision, and neither a log's word nor a server's is one. A key
-// enters the upper line only by the word of a person, or of a rule that a person
-// wrote; from there on, what happens to it moves it along.
+// A pin is a trust decision, which neither a log nor a server can make. Only a person, or
+// a rule that a person wrote, moves a key into the upper line; from there on, its use moves
+// it along.
 type State string
 
-// The states. The zero State is that of a key nobody has heard of.
+// The states. The zero State is that of an unknown key.
 const (
 	StateUnknown State = ""
 
 	StateDeclared    State = "declared"    // a person named it before anything was issued for it
-	StateSeen        State = "seen"        // known, from a log or a server, and trusted by nobody
+	StateSeen        State = "seen"        // known from a log or a server, and not trusted
 	StateApproved    State = "approved"    // may be pinned for the hosts it was approved for
 	StateShipped     State = "shipped"     // in a supported version of an app
-	StateDeployed    State = "deployed"    // served now, or until a look showed something that nobody trusts
-	StateRetiring    State = "retiring"    // on its way out: another trusted key took its place, or a person ordered it
-	StateRetired     State = "retired"     // of no use any more
+	StateDeployed    State = "deployed"    // served now, or until a probe found an untrusted key
+	StateRetiring    State = "retiring"    // being replaced: another trusted key is served, or a person retired it
+	StateRetired     State = "retired"     // no longer used
 	StateCompromised State = "compromised" // never to be trusted again
 )
 
@@ -74,8 +74,8 @@ var states = []State{
 	StateDeclared, StateSeen, StateApproved, StateShipped, StateDeployed, StateRetiring, StateRetired, StateCompromised,
 }
 
-// Trusted reports whether a person, or a person's rule, has approved of the key:
-// whether it may stand in a pin set at all.
+// Trusted reports whether a person, or a rule that a person wrote, has approved the key,
+// so that pin sets may have it.
 func (s State) Trusted() bool {
 	switch s {
 	case StateDeclared, StateApproved, StateShipped, StateDeployed, StateRetiring:
@@ -84,11 +84,10 @@ func (s State) Trusted() bool {
 	return false
 }
 
-// Coming reports whether the key may be added to apps: it is trusted, and not on
-// its way out.
+// Coming reports whether the key may be added to apps: it is trusted, and not retiring.
 func (s State) Coming() bool { return s.Trusted() && s != StateRetiring }
 
-// An Actor is what kind of thing changes a key's state.
+// An Actor is who or what changes a key's state.
 type Actor string
 
 // The actors. Only the first two can bring a key from distrust to trust.
@@ -96,14 +95,13 @@ const (
 	Person  Actor = "person"
 	Policy  Actor = "policy" // a rule that a person wrote into the configuration
 	ByLog   Actor = "log"    // a log that has a certificate for the key
-	ByProbe Actor = "probe"  // a look at what servers serve
+	ByProbe Actor = "probe"  // a probe of what servers serve
 	ByPlan  Actor = "plan"   // what apps ship, and what has ended
 )
 
 // CheckMove returns an error unless an actor may move a key from a state to
-// another. It is the law that keeps a rogue key out of every pin set: no actor but
-// Person and Policy leads from an untrusted state to a trusted one, and nobody
-// leads back from StateCompromised.
+// another. This rule keeps rogue keys out of every pin set: only Person and Policy may move
+// a key from an untrusted state to a trusted one, and no actor from StateCompromised.
 func CheckMove(from, to State, by Actor) error {
 	for _, m := range moves {
 		if m.by == by && slices.Contains(m.from, from) && slices.Contains(m.to, to) {
@@ -129,18 +127,18 @@ var moves = []struct {
 }{
 	{Person, untrusted, []State{StateDeclared, StateApproved}},
 	{Person, []State{StateDeclared}, []State{StateApproved}},
-	{Person, []State{StateRetiring}, []State{StateApproved}}, // a retirement called off
+	{Person, []State{StateRetiring}, []State{StateApproved}}, // a retirement is canceled
 	{Person, []State{StateDeclared, StateSeen, StateApproved, StateShipped, StateDeployed, StateRetiring}, []State{StateRetiring, StateRetired}},
 	{Person, append([]State{StateUnknown}, states[:len(states)-1]...), []State{StateCompromised}},
 
 	// A rule approves what is new, and nothing that a person retired.
 	{Policy, []State{StateUnknown, StateSeen}, []State{StateDeclared, StateApproved}},
-	// The line was taken out of the configuration, and no person vouches.
+	// The line was removed from the configuration, and no person approved the key.
 	{Policy, []State{StateDeclared, StateApproved, StateShipped, StateDeployed, StateRetiring}, []State{StateSeen}},
-	{Policy, []State{StateRetiring}, []State{StateRetired}}, // a person wanted that anyway
+	{Policy, []State{StateRetiring}, []State{StateRetired}}, // a person retired it before
 
 	{ByLog, []State{StateUnknown}, []State{StateSeen}},
-	{ByLog, []State{StateDeclared}, []State{StateApproved}}, // what was declared has come
+	{ByLog, []State{StateDeclared}, []State{StateApproved}}, // a certificate for the declared key appeared
 
 	{ByProbe, []State{StateUnknown}, []State{StateSeen}},
 	{ByProbe, []State{StateDeclared, StateApproved, StateShipped, StateRetiring}, []State{StateDeployed}},
@@ -150,7 +148,7 @@ var moves = []struct {
 	{ByPlan, []State{StateDeclared, StateApproved}, []State{StateShipped}},
 	{ByPlan, []State{StateShipped}, []State{StateApproved}}, // no supported version ships it any more
 	{ByPlan, []State{StateApproved, StateRetiring}, []State{StateRetired}},
-	{ByPlan, []State{StateRetired}, []State{StateSeen}}, // no person retired it, and it is vouched for again
+	{ByPlan, []State{StateRetired}, []State{StateSeen}}, // no person retired it, and rules or people approve it again
 }
 
 // KeyFacts are what is known of a key's use at one moment.
@@ -159,27 +157,26 @@ type KeyFacts struct {
 	Shipped bool // by a supported version of an app
 	Live    bool // a certificate for it is known that has not ended
 	Ordered bool // a person ordered its retirement
-	// Approved says that the configuration or a person approved it: it ends when they
-	// say so, and not before.
+	// Approved means that the configuration or a person approved it: only they end it.
 	Approved bool
-	// Replaced says that every host it is approved for, of those that were seen, is
-	// served with other trusted keys now.
+	// Replaced means that every probed host that it is approved for now serves other
+	// trusted keys.
 	Replaced bool
-	// Kept says that no other key takes its place: the configuration lists it, or it is
-	// an issuer's, and issuers take turns.
+	// Kept means that another served key does not replace it: the configuration lists it,
+	// or it is an issuer's key, and CAs use several.
 	Kept bool
 }
 
-// ended reports whether a key ends by itself: nobody but rules vouches for it, by
-// certificates that have all ended, and it is not in use.
+// ended reports whether a key ends by itself: only rules approved it, by certificates that
+// have all ended, and it is not in use.
 func (f KeyFacts) ended() bool { return !f.Served && !f.Shipped && !f.Live && !f.Approved }
 
-// Settle returns the state that a key comes to by what is known of its use, the
-// actor that moves it, and why. It returns the same state where nothing changes;
+// Settle returns the next state of a key that follows from its use, the actor that moves
+// it, and why. It returns the same state where nothing changes;
 // otherwise CheckMove allows the move. A key may have to be settled several times.
 //
-// That a look does not find a key ends nothing: it may have gone elsewhere. Only a
-// trusted key in its place, which nobody else can serve, shows that it was replaced.
+// A probe that does not find a key ends nothing: another server may have it. Only another
+// trusted key in its place shows that it was replaced.
 func Settle(s State, f KeyFacts) (to State, by Actor, reason string) {
 	const noUse = "not served, not shipped, and no certificate for it is of use"
 	switch s {

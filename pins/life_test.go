@@ -13,7 +13,8 @@ var everyState = []pins.State{
 	pins.StateDeployed, pins.StateRetiring, pins.StateRetired, pins.StateCompromised,
 }
 
-func TestOnlyPeopleAndTheirRulesLeadToTrust(t *testing.T) {
+// Only a person, or a rule that a person wrote, moves a key to a trusted state.
+func TestOnlyPeopleAndRulesApprove(t *testing.T) {
 	for _, by := range []pins.Actor{pins.Person, pins.Policy, pins.ByLog, pins.ByProbe, pins.ByPlan, "", "stranger"} {
 		for _, from := range everyState {
 			for _, to := range everyState {
@@ -32,13 +33,14 @@ func TestOnlyPeopleAndTheirRulesLeadToTrust(t *testing.T) {
 	}
 }
 
-func TestSettleMovesOnlyWhereItMay(t *testing.T) {
+// Each move of Settle is one that CheckMove allows, and it comes to an end.
+func TestSettleObeysCheckMove(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.SampledFrom(everyState).Draw(t, "state")
 		f := pins.KeyFacts{
 			Served: rapid.Bool().Draw(t, "served"), Shipped: rapid.Bool().Draw(t, "shipped"),
 			Live: rapid.Bool().Draw(t, "live"), Ordered: rapid.Bool().Draw(t, "ordered"),
-			Approved: rapid.Bool().Draw(t, "vouched"), Replaced: rapid.Bool().Draw(t, "replaced"), Kept: rapid.Bool().Draw(t, "kept"),
+			Approved: rapid.Bool().Draw(t, "approved"), Replaced: rapid.Bool().Draw(t, "replaced"), Kept: rapid.Bool().Draw(t, "kept"),
 		}
 		from, vouched := s, f.Approved && !f.Ordered && s.Trusted()
 		for n := 0; ; n++ {
@@ -61,11 +63,12 @@ func TestSettleMovesOnlyWhereItMay(t *testing.T) {
 			t.Fatalf("served, and %s", s)
 		}
 		if vouched && (!s.Trusted() || s == pins.StateRetiring && from != s && !f.Replaced) {
-			t.Fatalf("somebody vouches for it, and it went from %s to %s", from, s)
+			t.Fatalf("it is approved, and it went from %s to %s", from, s)
 		}
 	})
 }
 
+// The use of a key moves it along.
 func TestSettle(t *testing.T) {
 	for name, c := range map[string]struct {
 		from pins.State

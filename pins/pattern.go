@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Reach says which names a Pattern stands for.
+// A Reach is which names a Pattern stands for.
 type Reach uint8
 
 // The reaches that certificates, watch lists and clients know.
@@ -111,8 +111,8 @@ func below(host, name string) (labels string, ok bool) {
 	return host[:n-1], true
 }
 
-// A PatternSet is many patterns, where one look-up for each label of a name finds out whether
-// any covers it: certificates have tens of thousands of names.
+// A PatternSet is a set of patterns that answers with one lookup per label of a name whether
+// any of them covers it: certificates can have tens of thousands of names.
 type PatternSet map[Pattern]bool
 
 // NewPatternSet makes a set of patterns.

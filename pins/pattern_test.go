@@ -10,6 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
+// ParsePattern reads the three reaches, and refuses what is not a host name.
 func TestParsePattern(t *testing.T) {
 	for in, want := range map[string]pins.Pattern{
 		"api.example.com":   {Name: "api.example.com"},
@@ -34,6 +35,7 @@ func TestParsePattern(t *testing.T) {
 	}
 }
 
+// Each reach matches its own names.
 func TestMatches(t *testing.T) {
 	for _, c := range []struct {
 		pattern, host string
@@ -56,8 +58,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// TestCoversAgreesWithMatches: what covers a pattern matches each host that the
-// pattern matches.
+// A pattern that covers another matches each host that the other matches.
 func TestCoversAgreesWithMatches(t *testing.T) {
 	label := rapid.SampledFrom([]string{"a", "b", "ab"})
 	name := rapid.Custom(func(t *rapid.T) string {
@@ -92,7 +93,7 @@ func FuzzParsePattern(f *testing.F) {
 	})
 }
 
-// A set covers what one of its patterns covers, whatever the names look like.
+// A set covers what one of its patterns covers.
 func TestPatternSetCovers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.Custom(func(t *rapid.T) pins.Pattern {

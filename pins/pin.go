@@ -12,7 +12,7 @@ import (
 // Size is the length of a pin in bytes.
 const Size = sha256.Size
 
-// prefix says which hash a pin is of; RFC 7469 and every client know only this one.
+// prefix names the hash. RFC 7469 and clients define no other.
 const prefix = "sha256/"
 
 // A Pin is the SHA-256 of a DER SubjectPublicKeyInfo. The zero Pin means
@@ -39,7 +39,7 @@ func Parse(s string) (Pin, error) {
 }
 
 // ParseAny reads a pin as Parse does, also one that no key can have: to find and to
-// retire what was recorded before such a pin was refused.
+// retire pins that were recorded before such values were refused.
 func ParseAny(s string) (Pin, error) {
 	var p Pin
 	b64, ok := strings.CutPrefix(s, prefix)
@@ -89,7 +89,7 @@ func (p *Pin) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// errScan is returned by Scan for a column that holds no pin.
+// errScan is returned by Scan for a column without a pin.
 var errScan = errors.New("not a pin of 32 bytes")
 
 // Scan implements sql.Scanner for a 32-byte BLOB; NULL is the zero pin.
@@ -107,7 +107,7 @@ func (p *Pin) Scan(src any) error {
 	return errScan
 }
 
-// A NoKeyError is the error of a pin that is well written and that no key has.
+// A NoKeyError is the error for a well-formed pin that no key has.
 type NoKeyError struct {
 	Pin  Pin
 	What string // what the value is
@@ -118,8 +118,8 @@ func (e *NoKeyError) Error() string {
 }
 
 // Check returns a *NoKeyError for a pin that no key can have, such as the SHA-256 of
-// nothing, which a pipeline prints whose first command failed. It looks like any
-// other pin, and as a backup it is worse than none: everybody relies on it.
+// nothing, which a pipeline prints when its first command fails. It looks like any other
+// pin, and people rely on it as a backup that does not exist.
 func (p Pin) Check() error {
 	if what := p.noKey(); what != "" {
 		return &NoKeyError{p, what}
@@ -127,7 +127,7 @@ func (p Pin) Check() error {
 	return nil
 }
 
-// noKey says what a pin is that no key has; "" for any other.
+// noKey describes a pin that no key has; "" for any other.
 func (p Pin) noKey() string {
 	if what, ok := pinsOfNoKey[p]; ok {
 		return what
@@ -140,8 +140,8 @@ func (p Pin) noKey() string {
 	return "a placeholder that no key has, 32 bytes that count upwards"
 }
 
-// pinsOfNoKey has placeholders, and the SHA-256 of what commands print that were meant
-// to print a key. It does not change.
+// pinsOfNoKey has placeholders, and the SHA-256 of what failed commands print in place of
+// a key. It does not change.
 var pinsOfNoKey = noKeys(map[string]string{
 	"":                                       "the SHA-256 of nothing, which is left to hash when the command before it fails",
 	"\n":                                     "the SHA-256 of an empty line, which echo prints for a variable that is not set",

@@ -12,7 +12,8 @@ import (
 	"ctwatch/pins"
 )
 
-func TestParse(t *testing.T) {
+// Parse accepts one spelling of a pin.
+func TestParsePin(t *testing.T) {
 	const good = "sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg="
 	p, err := pins.Parse(good)
 	if err != nil {
@@ -40,6 +41,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A pin is the SHA-256 of the SubjectPublicKeyInfo.
 func TestFromSPKI(t *testing.T) {
 	// SHA-256 of nothing, a value anyone can check with sha256sum.
 	const want = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
@@ -48,7 +50,8 @@ func TestFromSPKI(t *testing.T) {
 	}
 }
 
-func TestJSON(t *testing.T) {
+// A pin comes back from JSON.
+func TestPinJSON(t *testing.T) {
 	type doc struct{ A, B pins.Pin }
 	in := doc{A: pins.FromSPKI([]byte("key"))}
 	b, err := json.Marshal(in)
@@ -78,8 +81,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestParseRefusesPinsOfNoKey: what a failed pipeline prints is no pin, and the error
-// says what it is; that of a key is one.
+// What a failed pipeline prints is refused as a pin, and the error describes it; the pin of a
+// key is accepted.
 func TestParseRefusesPinsOfNoKey(t *testing.T) {
 	hash := func(s string) pins.Pin { return sha256.Sum256([]byte(s)) }
 	counting := pins.Pin{}
@@ -127,8 +130,8 @@ func TestParseRefusesPinsOfNoKey(t *testing.T) {
 	}
 }
 
-// TestPinOfNoKeyIsNeverTrusted: a value that an older database trusts, and that an app
-// ships, is no backup, reaches no set, and may not be released.
+// A pin of no key that an older database trusts and an app ships is not a backup, is in no
+// set, and must not be released.
 func TestPinOfNoKeyIsNeverTrusted(t *testing.T) {
 	const nothing = ""
 	app := &pins.App{

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Status says how an app stands with a host.
+// A Status is the state of an app at a host.
 type Status string
 
 // The statuses, the worst first.
@@ -18,7 +18,7 @@ const (
 	StatusOK        Status = "ok"         // accepted by every supported version, with another pin to fall back on
 )
 
-// A HostPlan says how an app stands with one of its hosts, and what to do.
+// A HostPlan is the state of an app at one of its hosts, and what to do.
 type HostPlan struct {
 	App      string           `json:"app"`
 	Host     Pattern          `json:"host"`
@@ -27,14 +27,14 @@ type HostPlan struct {
 	Deployed []Pin            `json:"deployed"` // keys that are served now, in the role that the app pins
 	Coming   []Coming         `json:"coming"`   // certificates that may be deployed next, the newest last
 	Add      []Pin            `json:"add"`      // approved pins that the newest version lacks
-	Remove   []Pin            `json:"remove"`   // pins of the newest version that are of no use any more
+	Remove   []Pin            `json:"remove"`   // pins of the newest version that are no longer needed
 	Keep     []Pin            `json:"keep"`     // pins of the newest version that are not served any more, and stay for a rollback
-	// Deadline is when a version that sets things right has to be released: when
+	// Deadline is when a version that fixes this has to be released: when
 	// the certificate that is served ends, or the pins end, less the lead time. Nil
-	// when no version has to be released, or no end is known.
+	// if no version has to be released, or no end is known.
 	Deadline *time.Time `json:"deadline"`
-	// Withheld says why signed documents have no new pins for the host, and Warning
-	// what is wrong with those that they have. At most one is not empty.
+	// Withheld is why signed documents have no new pins for the host, and Warning what is
+	// wrong with those that they have. At most one of them is set.
 	Withheld Code `json:"withheld,omitempty"`
 	Warning  Code `json:"warning,omitempty"`
 
@@ -58,15 +58,15 @@ type Coming struct {
 	Certificate string    `json:"certificate"`
 	NotBefore   time.Time `json:"not_before"`
 
-	// Refused are the versions that would refuse it, newest first, and Finding says what
+	// Refused are the versions that would refuse it, newest first, and Finding is what
 	// to do about that; nil if none would.
 	Refused []string `json:"refused_by,omitempty"`
 	Finding *Finding `json:"-"`
-	// Trusted says that its key is approved for the host.
+	// Trusted means that its key is approved for the host.
 	Trusted bool `json:"approved"`
 }
 
-// Plan says how an app stands with each of its hosts, in their order.
+// Plan returns the state of an app at each of its hosts, in their order.
 func (v *View) Plan(app *App) []HostPlan {
 	versions := slices.Clone(app.Versions)
 	SortVersions(versions)
@@ -100,7 +100,7 @@ type judge struct {
 	urgent bool      // the harm is done already: there is no time to wait for
 }
 
-// ask has every version say what it requires of each host.
+// ask collects what every version requires of each host.
 func (j *judge) ask() {
 	j.wants = make([][]Requirement, 0, len(j.versions)*len(j.asked))
 	for _, ver := range j.versions {
@@ -151,8 +151,8 @@ func (j *judge) plan() HostPlan {
 	return p
 }
 
-// document adds how the host stands in signed documents. Where all is well otherwise,
-// nothing else says what to do.
+// document adds whether signed documents have the host's pins. With details only if all is
+// well otherwise: then no other finding has them.
 func (j *judge) document(p *HostPlan) {
 	_, withheld, warning := j.v.publishable(j.app, &j.target)
 	f := j.about(DocumentReduced)
@@ -197,10 +197,10 @@ func (j *judge) refusedBy(host string, c Chain) (names []string) {
 	return names
 }
 
-// deadline is the latest time for a release that sets things right; nil if no version
-// has to be released. Where all that is to be done is to add a key (which is then good
-// for a later certificate than the one served), a time that has passed, or one that a
-// certificate gives which never outlives the lead time, says nothing.
+// deadline returns the latest time for a release that fixes what was found; nil if no
+// version has to be released. If the only thing to do is to add a key, which is for a later
+// certificate than the served one, a time in the past means nothing, and nor does the end of
+// a certificate that is shorter than the lead time.
 func (j *judge) deadline(p *HostPlan) *time.Time {
 	if j.urgent {
 		now := j.v.now.UTC()

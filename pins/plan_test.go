@@ -10,6 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
+// A plan has the status, what to add and remove, the deadline, and why.
 func TestPlan(t *testing.T) {
 	L := key(t, "L", pins.StateDeployed, api)
 	B := key(t, "B", pins.StateApproved, api)
@@ -203,7 +204,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestAPatternIsJudgedByTheHostsBelowIt(t *testing.T) {
+// A pattern is judged by the known hosts below it, except those that the app names.
+func TestPatternIsJudgedByHostsBelow(t *testing.T) {
 	app := pins.App{
 		Name: "shop", Hosts: patterns(t, "*.cdn.example.com", "special.cdn.example.com"), Role: pins.RoleLeaf, MinPins: 1, LeadTime: time.Hour,
 		Versions: []pins.Version{{Name: "1", Rules: testRules{of: map[string][]pins.Requirement{

@@ -25,28 +25,26 @@ type Leaf struct {
 	NotAfter   time.Time // zero: unreadable
 }
 
-// Published is what the last document of an app says. The zero value is that there was
-// none.
+// Published is the content of the last document of an app. The zero value means that
+// there is none.
 type Published struct {
 	Hosts   map[Pattern][]Pin
 	Revoked []Pin
 }
 
-// Publish makes the set of a signed document, which replaces the one before: what is
-// right for each host, though other hosts are withheld. A host is withheld for the
-// reasons for which Recommend refuses, and if what it serves is not known. Two things
-// are different from a file that is built into an app:
+// Publish makes the set of a signed document, which replaces the one before. It has the
+// right pins for each host even if other hosts are withheld. A host is withheld for the
+// reasons for which Recommend refuses, and if what it serves is not known. Two rules differ
+// from those for a file that is built into an app:
 //
-// A compromised key must not wait: with the pins that are left, be they fewer than the
-// app wants and none of them served, devices are better off than with those that they
-// have, since the key is revoked anyway. That is a warning.
+// A compromised key is revoked at once. Devices are better off with the remaining pins than
+// with the ones they have, even if there are fewer than min_pins and none of them is served.
+// That is a warning.
 //
-// A host that is withheld keeps the pins that it was published with before, as far as
-// their keys are trusted still, so that a device which replaces all that it knows does
-// not cease to pin it.
+// A withheld host keeps the pins that were published before and whose keys are still
+// trusted, so that devices that replace all their pins do not stop pinning it.
 //
-// It fails with Refusals if there is nothing to say: every host is withheld, and no key
-// is revoked.
+// It fails with Refusals if every host is withheld and no key is revoked.
 func (v *View) Publish(app *App, before Published) (Set, error) {
 	set := Set{App: app.Name, Role: app.Role, Revoked: v.revoked(app, before)}
 	for _, p := range app.Hosts {
@@ -78,8 +76,8 @@ func (v *View) Publish(app *App, before Published) (Set, error) {
 	return set, nil
 }
 
-// publishable chooses the pins of a target's hosts for a signed document, unless they
-// are to be withheld, and says what is wrong with those that are not.
+// publishable returns the pins of a target's hosts for a signed document; or why they are
+// withheld; or the pins and what is wrong with them.
 func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *Finding) {
 	hs, wrong := v.recommend(app, t)
 	switch {
@@ -94,8 +92,8 @@ func (v *View) publishable(app *App, t *target) (hs HostSet, withheld, warning *
 	return hs, wrong, nil
 }
 
-// afterCompromise reports whether what is wrong with a target's pins is what the
-// compromise of a key leads to.
+// afterCompromise reports whether the compromise of a key caused what is wrong with a
+// target's pins.
 func (v *View) afterCompromise(app *App, t *target, wrong *Finding) bool {
 	switch wrong.Code {
 	case KeyCompromised:
@@ -110,7 +108,7 @@ func (v *View) afterCompromise(app *App, t *target, wrong *Finding) bool {
 
 // revoked lists the compromised keys that devices of an app may trust: those that were
 // ever approved or certified for one of its hosts, that a supported version ships, or
-// that the last document speaks of.
+// that the last document has.
 func (v *View) revoked(app *App, before Published) (out []Pin) {
 	for _, k := range v.compromisedKeys {
 		known := slices.Contains(before.Revoked, k.Pin)

@@ -15,9 +15,8 @@ import (
 
 const www = "www.example.com"
 
-// A document says what is right for each host, revokes at once, and says of each other
-// host why it is withheld; of such a host it goes on saying what was said before, less
-// what is not trusted any more.
+// A document has the right pins for each host, revokes compromised keys at once, and has the
+// reason for each withheld host, whose earlier pins stay while they are trusted.
 func TestPublish(t *testing.T) {
 	L, B := key(t, "L", pins.StateDeployed, api), key(t, "B", pins.StateApproved, api)
 	W, V := key(t, "W", pins.StateDeployed, www), key(t, "V", pins.StateApproved, www)

@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// A Set is the pins that an app should ship or load, for each of its hosts. Only
-// keys that were approved for a host are in its pins. Recommend makes sets for files,
-// in which every host has what its servers serve now, and Publish for signed documents,
-// which say why they say nothing new of a host.
+// A Set is the pins that an app should ship or load, for each of its hosts. Only keys that
+// were approved for a host are among its pins. Recommend makes sets for files, in which
+// every host has the keys that its servers serve now; Publish makes sets for signed
+// documents, in which hosts may be withheld.
 type Set struct {
 	App  string
 	Role Role // whether the pins are of leaf or issuer keys
 
-	// Plan names what the set rests on: a hash, the same for the same pins.
+	// Plan identifies the pins: a hash, the same for the same pins.
 	Plan string
-	// AsOf is when the last thing that the set rests on became known. It does not
-	// change as long as the set does not.
+	// AsOf is when the newest fact behind the set became known. It changes only with the
+	// set.
 	AsOf time.Time
-	// Until is when the first certificate that is served now ends: what the set
-	// says should be looked at again before. Zero when nothing served is known.
+	// Until is when the first served certificate ends: review the set before. Zero if
+	// nothing served is known.
 	Until time.Time
 
 	Hosts []HostSet // sorted by pattern
@@ -35,9 +35,8 @@ type Set struct {
 	Revoked []Pin // sorted
 
 	// Withheld are the hosts for which no new pins are published, and Warnings what is
-	// wrong with those that are: sorted by host. A host that is withheld is among Hosts
-	// with what was published of it before, less what is not good any more; or not at
-	// all, if nothing is left of that.
+	// wrong with those that are: sorted by host. A withheld host is among Hosts with the
+	// pins that were published before and are still good, if there are any.
 	Withheld, Warnings []Finding
 }
 
@@ -64,14 +63,12 @@ func (rs Refusals) Error() string {
 }
 
 // Recommend makes the pin set that an app should ship or load: for each host the
-// keys that are served now, and those approved for it that are to come.
+// keys that are served now, and the approved ones that come next.
 //
-// It fails with Refusals rather than make a set that would cut the app off, or that
-// nobody vouches for: when a key that is served is not approved for the host; when
-// there are fewer pins than the app wants, or, if it wants several, none besides
-// what is served; when hosts of one pattern serve different keys. Of a host that
-// was never seen to be served nothing can be said; it is listed in unseen, for the
-// caller to decide.
+// It fails with Refusals rather than make a set that would break the app, or that has keys
+// without approval: if a served key is not approved for the host; if there are fewer pins
+// than min_pins, or, with min_pins above 1, no backup; if hosts of one pattern serve
+// different keys. Hosts that were never reached cannot be checked, and are in unseen.
 func (v *View) Recommend(app *App) (set Set, unseen []Finding, err error) {
 	set = Set{App: app.Name, Role: app.Role}
 	var refusals Refusals
@@ -138,7 +135,7 @@ func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Finding) {
 			continue
 		}
 		hs.Pins = append(hs.Pins, k.Pin)
-		if k.State.Coming() { // what stays for a rollback is no backup
+		if k.State.Coming() { // a key that stays for a rollback is not a backup
 			count++
 			backup = backup || !inChains(t.served, k.Pin)
 		}
@@ -209,7 +206,7 @@ func (v *View) another(app *App, t *target) (because []Finding, do []Action) {
 	return []Finding{{Code: KeysWaiting, Pins: waiting}}, do
 }
 
-// date fills in what the set rests on and for how long.
+// date fills in the set's hash, since when it is right and until when.
 func (v *View) date(app *App, set *Set) {
 	slices.SortFunc(set.Hosts, func(a, b HostSet) int { return strings.Compare(a.Pattern.String(), b.Pattern.String()) })
 	digest := sha256.New()

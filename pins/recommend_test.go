@@ -10,6 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
+// A recommended set has the served keys and the next ones, or is refused.
 func TestRecommend(t *testing.T) {
 	L := key(t, "L", pins.StateDeployed, api)
 	B := key(t, "B", pins.StateApproved, api)
@@ -102,7 +103,8 @@ func sorted(names ...string) []pins.Pin {
 	return out
 }
 
-func TestASetSaysWhatItRestsOnAndForHowLong(t *testing.T) {
+// A set has the time since when it is right, and the same hash for the same pins.
+func TestSetHasDatesAndHash(t *testing.T) {
 	app := pins.App{Name: "shop", Hosts: patterns(t, api, "www.example.com"), Role: pins.RoleLeaf, MinPins: 1}
 	facts := pins.Facts{
 		Now: now, Served: []pins.Served{served(api, days(60), "L", "I"), served("www.example.com", days(30), "W", "I")},
@@ -139,7 +141,8 @@ func TestASetSaysWhatItRestsOnAndForHowLong(t *testing.T) {
 	}
 }
 
-func TestNamesBelowAPatternComeFromWhatIsServedAndTrusted(t *testing.T) {
+// The names below a pattern come from probes and from certificates of trusted keys.
+func TestNamesBelowPattern(t *testing.T) {
 	app := pins.App{Name: "shop", Hosts: patterns(t, "*.example.com"), Role: pins.RoleLeaf, MinPins: 1}
 	set, _, err := pins.NewView(&pins.Facts{
 		Now: now, Served: []pins.Served{served("a.example.com", days(60), "L", "I")},

@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// After a rotation the old key stays among the pins for a time: a server that is put
-// back to it, because the new certificate is wrong or an old backup is restored, must
-// find apps that accept it. That takes as long as a new pin takes to reach people, the
-// app's lead time; and longer while a certificate for the key is good, since that is
-// what a rollback deploys. A person who retires a key ends the time at once.
+// After a rotation the old key stays among the pins for a while: if a server goes back to
+// it, because the new certificate is wrong or an old backup is restored, apps must accept
+// it. It stays for the app's lead time, and longer while a certificate for the key is valid,
+// since a rollback would deploy that. A person who retires the key ends this at once.
 
-// rotated reports whether a key went out of service by itself: no person ordered it.
+// rotated reports whether a key was replaced and not retired by a person.
 func (k *Key) rotated() bool {
 	return (k.State == StateRetiring || k.State == StateRetired) && (k.By == string(ByProbe) || k.By == string(ByPlan))
 }
 
-// rollback returns until when a key that went out of service at a target's hosts stays
-// among their pins; the zero time if it need not. Its end says nothing while a key is
-// served that nobody vouches for: see View.isUnapproved.
+// rollback returns until when a replaced key stays among the pins of a target's hosts; the
+// zero time if it need not. While an unapproved key is served, all pins stay: see
+// View.isUnapproved.
 func (v *View) rollback(app *App, t *target, k *Key) time.Time {
 	if !k.rotated() {
 		return time.Time{}
@@ -36,7 +35,7 @@ func (v *View) rollback(app *App, t *target, k *Key) time.Time {
 	return until.UTC()
 }
 
-// certificates lists those of a key that may be good for a target's hosts.
+// certificates returns the certificates for a key that may be valid for a target's hosts.
 func (v *View) certificates(t *target, k *Key) (out []*Issued) {
 	if k.Role == RoleLeaf {
 		return v.issuedFor[k.Pin]
@@ -59,8 +58,8 @@ func (v *View) certificates(t *target, k *Key) (out []*Issued) {
 	return out
 }
 
-// planRemovals fills in what to leave out of the newest version, which ships some pins, and
-// what of it to keep for a rollback.
+// planRemovals fills in which pins to drop from the newest version, and which to keep for a
+// rollback.
 func (j *judge) planRemovals(p *HostPlan, newest []Pin) {
 	foreign := slices.ContainsFunc(j.served, func(s *Served) bool { return j.v.isUnapproved(s, &j.target, j.app.Role) })
 	for _, pin := range newest {
@@ -72,7 +71,7 @@ func (j *judge) planRemovals(p *HostPlan, newest []Pin) {
 			continue
 		}
 		if foreign {
-			// What is served may be somebody else's, and this the key to go back to.
+			// The served key may be an attacker's, and this the key to go back to.
 			j.keep(p, pin, KeepWhileForeign, time.Time{}, time.Time{})
 			continue
 		}
@@ -92,9 +91,9 @@ func (j *judge) keep(p *HostPlan, pin Pin, why Code, from, until time.Time) {
 	j.more = append(j.more, f)
 }
 
-// noFallback reports whether a pin that is not served is no fallback any more: it was
-// retired, or all certificates known for it have ended and nobody vouches for it.
-// A pin nobody has heard of may be that of a key in a safe.
+// noFallback reports whether a pin that is not served is no longer a backup: its key was
+// retired, or all its known certificates have ended and it is not approved. An unknown pin
+// may be that of a key in a safe.
 func (j *judge) noFallback(pin Pin) bool {
 	k := j.v.anyKey(pin)
 	if k == nil {
@@ -109,8 +108,8 @@ func (j *judge) noFallback(pin Pin) bool {
 	return false
 }
 
-// spares lists the keys that a server of the target can change to without a release:
-// those that somebody vouches for, and that every supported version pins.
+// spares returns the keys that a server of the target can change to without a release:
+// trusted ones that every supported version pins.
 func (j *judge) spares() (out []Pin) {
 	for _, k := range j.v.TrustedFor(j.Pattern, j.app.Role) {
 		if !k.State.Coming() || j.v.isCompromised(k.Pin) || inChains(j.served, k.Pin) {

@@ -9,8 +9,8 @@ import (
 // first.
 type Chain struct {
 	Pins []Pin
-	// Open says that there may be more keys after these: a log tells of a leaf and
-	// its issuer, and many servers do not send their root.
+	// Open means that there may be more keys after these: a log has a leaf and its issuer
+	// only, and many servers do not send their root.
 	Open bool
 
 	// Algorithms are those of the keys, as Key.Algorithm names them, in the order of
@@ -55,7 +55,7 @@ func (c Chain) AlgorithmOf(r Role) string {
 	return c.algorithm(0)
 }
 
-// A Position says which certificates of a chain a pin is compared with.
+// A Position is which certificates of a chain a pin is compared with.
 type Position uint8
 
 // The positions that clients know.
@@ -72,7 +72,7 @@ func (at Position) Takes(r Role) bool {
 }
 
 // A Requirement is met by a chain in which one of the pins stands at its position.
-// A client that has several requirements for a host wants all of them met.
+// If a client has several requirements for a host, all of them have to be met.
 type Requirement struct {
 	At   Position // of the pins
 	Pins []Pin
@@ -95,13 +95,12 @@ func (r Requirement) Place(i int) Position {
 	return r.At
 }
 
-// Hashes reports whether the client can hash keys of an algorithm. What is not known
-// may be.
+// Hashes reports whether the client can hash keys of an algorithm. An unknown one may be.
 func (r Requirement) Hashes(algorithm string) bool {
 	return r.Algorithms == nil || algorithm == "" || slices.Contains(r.Algorithms, algorithm)
 }
 
-// MetBy reports whether the chain, as far as it is known, meets the requirement.
+// MetBy reports whether the known part of a chain meets the requirement.
 func (r Requirement) MetBy(c Chain) bool {
 	_, met := r.meet(c)
 	return met
@@ -171,16 +170,16 @@ func Accepts(rs []Requirement, c Chain) bool {
 type Rules interface {
 	// Requirements returns what the chain of a host, a concrete name in lower case,
 	// has to meet at a time. None means that the client does not pin the host: it
-	// is not spoken of, or its pins have expired. Where a client counts by its own
-	// clock and time zone, pins count as in force until the last device drops them.
+	// is not in the file, or its pins have expired. If a client uses its own clock and
+	// time zone, pins count as in force until the last device drops them.
 	// The result is shared: it must not be changed.
 	Requirements(host string, at time.Time) []Requirement
 
-	// Ends returns when the first device stops to enforce the pins of a host, or
-	// the zero time if they never end or the host is not pinned.
+	// Ends returns when the first device stops enforcing the pins of a host, or the
+	// zero time if they never end or the host is not pinned.
 	Ends(host string) time.Time
 
-	// Patterns lists the hosts that are spoken of, in a fixed order.
+	// Patterns returns the hosts in the file, in a fixed order.
 	Patterns() []Pattern
 }
 

@@ -7,20 +7,19 @@ import (
 )
 
 const (
-	// renewalPart is the last part of a certificate's life in which a successor is
-	// expected: ACME clients renew at two thirds of it, and at half of one that is
-	// shorter than ten days.
+	// renewalPart is the part of a certificate's life in which it is renewed, the last
+	// third: ACME clients renew after two thirds of it, and after half of a life of less
+	// than ten days.
 	renewalPart = 3
-	// leastWarning is how long before its end a certificate counts as expiring at the
-	// latest, unless its life is short: a renewal that fails has to be seen to, however
-	// fast apps are released.
+	// leastWarning is the shortest warning before a certificate ends, unless its life is
+	// short: a failed renewal takes time to repair, however fast apps are released.
 	leastWarning = 14 * 24 * time.Hour
 )
 
 // ExpiringFrom returns the time after which a certificate counts as expiring unless a
 // successor is known: a lead time, or two weeks if that is longer, before it ends, but
-// not before the last third of its life, in which renewal is due. One whose beginning is
-// not known is taken for a long one.
+// not before the last third of its life, in which renewal is due. A certificate whose start
+// is not known counts as a long one.
 func ExpiringFrom(notBefore, notAfter time.Time, lead time.Duration) time.Time {
 	lead = max(lead, leastWarning)
 	if life := notAfter.Sub(notBefore); !notBefore.IsZero() && life/renewalPart < lead {
@@ -29,16 +28,14 @@ func ExpiringFrom(notBefore, notAfter time.Time, lead time.Duration) time.Time {
 	return notAfter.Add(-lead)
 }
 
-// isExpiring reports whether a certificate that is served has come to the time of
-// ExpiringFrom.
+// isExpiring reports whether the ExpiringFrom of a served certificate has passed.
 func (v *View) isExpiring(s *Served, lead time.Duration) bool {
 	return !s.NotAfter.IsZero() && v.now.After(ExpiringFrom(s.NotBefore, s.NotAfter, lead))
 }
 
-// Expiring lists what is served, is expiring or ended (ExpiringFrom, by the longest lead
-// time of the apps that the host is one of), and has no successor: no certificate is
-// known that is good for the host, ends later, and is not known to be one that should
-// not exist.
+// Expiring returns the served certificates that are expiring or ended (ExpiringFrom, by the
+// longest lead time of the host's apps) and have no successor: no other certificate is
+// known that is valid for the host, ends later, and is not rejected.
 func (v *View) Expiring(apps ...App) []*Served {
 	var out []*Served
 	for host, list := range v.served {
@@ -59,7 +56,7 @@ func (v *View) Expiring(apps ...App) []*Served {
 	return out
 }
 
-// longestLead returns the longest lead time of the apps that a host is one of.
+// longestLead returns the longest lead time of a host's apps.
 func longestLead(apps []App, host string) (lead time.Duration) {
 	for i := range apps {
 		if slices.ContainsFunc(apps[i].Hosts, func(p Pattern) bool { return p.Matches(host) }) {
@@ -69,11 +66,11 @@ func longestLead(apps []App, host string) (lead time.Duration) {
 	return lead
 }
 
-// Unprobed reports whether the configuration turns off looking at what a pattern's hosts
-// serve. What is known of them then is what a person had looked at.
+// Unprobed reports whether the configuration turns off probing of a pattern's hosts. What is
+// known of them then is what a person probed by hand.
 func (v *View) Unprobed(p Pattern) bool { return v.unprobed != nil && v.unprobed(p) }
 
-// unseen returns why it is not known what a pattern's hosts serve.
+// unseen returns why what a pattern's hosts serve is not known.
 func (v *View) unseen(app *App, p Pattern) Finding {
 	f := Finding{Code: NotReached, App: app.Name, Host: p, Role: app.Role, Do: []Action{{Do: ProbeHost, Host: p}}}
 	switch {
@@ -88,9 +85,9 @@ func (v *View) unseen(app *App, p Pattern) Finding {
 	return f
 }
 
-// LastProbe says when a pattern's hosts were looked at, the oldest look first, if looking
-// is turned off since: what they serve may have changed. It is zero otherwise, and for
-// hosts that never were looked at.
+// LastProbe returns when a pattern's hosts were last probed, of several the longest ago, if
+// probing is off: what they serve may have changed. It is zero otherwise, and for hosts that
+// were never probed.
 func (v *View) LastProbe(app *App, p Pattern) (at time.Time) {
 	if !v.Unprobed(p) {
 		return at

@@ -8,7 +8,8 @@ import (
 	"ctwatch/pins"
 )
 
-func TestEnding(t *testing.T) {
+// A served certificate is expiring unless a successor is known.
+func TestExpiring(t *testing.T) {
 	at := func(life, left time.Duration) pins.Served {
 		s := served(api, now.Add(left), "L", "I")
 		s.NotBefore = s.NotAfter.Add(-life)
@@ -42,9 +43,9 @@ func TestEnding(t *testing.T) {
 	}
 }
 
-// Of a host that nobody looks at, since that is turned off, plans and signed documents say
-// so; and of when it is what is known of one that was looked at before.
-func TestProbingOffIsSaid(t *testing.T) {
+// For a host that is not probed, plans and signed documents have that as a finding, with the
+// date of the last probe if there was one.
+func TestProbingOff(t *testing.T) {
 	L, B := key(t, "L", pins.StateApproved, api), key(t, "B", pins.StateApproved, api)
 	W, V := key(t, "W", pins.StateApproved, www), key(t, "V", pins.StateApproved, www)
 	known := served(www, days(60), "W", "I")

@@ -2,8 +2,8 @@ package pins
 
 import "slices"
 
-// Approving returns the states that a key goes through when somebody approves it; none
-// where it is trusted already. byPerson means that a person retired it: then a policy's
+// Approving returns the states that a key goes through when it is approved; none if it is
+// trusted already. byPerson means that a person retired it: then a policy's
 // approval is not allowed (CheckMove), while a key that was retired by itself is first
 // seen again.
 func Approving(s State, by Actor, byPerson bool) []State {
@@ -18,8 +18,8 @@ func Approving(s State, by Actor, byPerson bool) []State {
 	return nil
 }
 
-// Retiring returns the state that a person moves a key to who retires it, or says that
-// it is compromised; ok is false if nothing changes. ordered means that a person retired
+// Retiring returns the state of a key that a person retires, or reports as compromised; ok
+// is false if nothing changes. ordered means that a person retired
 // it before.
 func Retiring(s State, compromised, ordered bool) (to State, ok bool) {
 	switch {
@@ -33,9 +33,8 @@ func Retiring(s State, compromised, ordered bool) (to State, ok bool) {
 	return s, false
 }
 
-// RetiredByPerson reports whether a person wanted a retired key to be, by its changes of
-// state, the last first. The plan retires keys too: those on their way out, by a
-// person's order or by themselves.
+// RetiredByPerson reports whether a person retired a retired key, given its changes of
+// state, the last first. Plans retire keys too, after a person or after their use ended.
 func RetiredByPerson(changes []Record) bool {
 	switch {
 	case len(changes) == 0 || changes[0].Actor != ByPlan:
@@ -53,26 +52,26 @@ func PolicyMayApprove(s State, all []State, byPerson bool) bool {
 	return !slices.Contains(all, StateCompromised) && (s != StateRetired || !byPerson)
 }
 
-// An Evidence is what unexpected certificates say about a leaf key. One by itself says
+// An Evidence is what unexpected certificates show about a leaf key. One by itself shows
 // nothing: anyone who sees a public key can have a certificate issued for it.
 type Evidence struct {
-	// Contradicted: a person rejected a certificate by which rules vouch for the key.
+	// Contradicted: a person rejected a certificate by which rules approved the key.
 	Contradicted bool
 	// UnexpectedFirst: the first certificate of the key that a log is proven to have is
 	// unexpected, and no host of ours served the key before.
 	UnexpectedFirst bool
 }
 
-// RulesMayGrant reports whether rules may vouch for the key by certificates that they
-// expect. They do not begin to for a key that came up with an unexpected certificate,
-// since its owner may have obtained others; and not even continue to once a person
-// rejects a certificate by which they do.
+// RulesMayGrant reports whether rules may approve the key by certificates that they expect.
+// They do not approve a key that first appeared in an unexpected certificate, since its
+// owner may have obtained others; and they withdraw the approval once a person rejects a
+// certificate that it is based on.
 func (e Evidence) RulesMayGrant(already bool) bool {
 	return !e.Contradicted && (already || !e.UnexpectedFirst)
 }
 
-// HostsTrusted returns the hosts that were seen, and of each whether all leaf keys that
-// it serves are approved for it.
+// HostsTrusted returns, for each host that was seen, whether all leaf keys that it serves
+// are approved for it.
 func HostsTrusted(served []Served, approved map[Pin][]Pattern) map[string]bool {
 	hosts := make(map[string]bool)
 	for _, s := range served {
@@ -83,7 +82,7 @@ func HostsTrusted(served []Served, approved map[Pin][]Pattern) map[string]bool {
 }
 
 // Replaced reports whether all hosts that a leaf key is approved for, and at least one,
-// serve other trusted keys, as far as anything is known of them (HostsTrusted).
+// serve other trusted keys, as far as they were seen (HostsTrusted).
 func Replaced(approved []Pattern, hosts map[string]bool) bool {
 	seen := false
 	for host, trusted := range hosts {

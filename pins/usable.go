@@ -5,14 +5,12 @@ import (
 	"time"
 )
 
-// What a client can make use of: each format says in its Requirements where its
-// client looks for a key, and keys of which algorithms it can hash. Here that is
-// compared with what is known of the keys. Gates, plans and imports all ask here;
-// exports ask Requirement.Hashes.
+// Which pins a client can use: the Requirements of a format have where its client looks for
+// a key, and which algorithms it can hash. They are compared with the known role and
+// algorithm of each key, for gates, plans and imports. Exports use Requirement.Hashes.
 
-// unusable returns why a client cannot use the pin of a requirement with an index; nil if
-// it can, as far as is known. Unsure is what is not known of the key and would have to be
-// known for that; nil for nothing.
+// unusable returns why a client cannot use pin i of a requirement; nil if it can, or if that
+// is not known. Then unsure is what is not known of the key.
 func (v *View) unusable(r Requirement, i int) (why, unsure *Finding) {
 	pin, place := r.Pins[i], r.Place(i)
 	if pin.Check() != nil {
@@ -35,9 +33,8 @@ func (v *View) unusable(r Requirement, i int) (why, unsure *Finding) {
 	return f, nil
 }
 
-// rolesOf lists the roles that a key is known in: those in which it is trusted, and
-// else those in which it was seen. That it was seen in another says nothing against
-// what a person says of it.
+// rolesOf returns the roles in which a key is trusted, or else those in which it was seen.
+// What a person decided counts more than what was seen.
 func (v *View) rolesOf(pin Pin) []Role {
 	var trusted, known []Role
 	for _, role := range []Role{RoleLeaf, RoleIssuer} {
@@ -60,10 +57,10 @@ func (v *View) trustedAt(pin Pin, place Position, p Pattern) bool {
 	return place.Takes(RoleLeaf) && v.Trusted(pin, RoleLeaf, p) != nil || place.Takes(RoleIssuer) && v.Trusted(pin, RoleIssuer, p) != nil
 }
 
-// pinnable lists the keys of what is served that stand for it in a pin set, sorted: the
-// leaves', or those of issuers. Of a chain these are the issuers that somebody vouches
-// for, which may be a root alone: a new intermediate below it is no matter then. Where
-// nobody vouches for any it is the leaf's issuer. A compromised key is always among them.
+// pinnable returns the keys of served chains that a pin set has to have, sorted: the leaf
+// keys, or the issuers' keys. For issuers, these are the trusted ones of each chain, which
+// may be a root alone, so that a new intermediate below it does not matter; if none is
+// trusted, the leaf's issuer. A compromised key is always among them.
 func (v *View) pinnable(p Pattern, served []*Served, r Role) (out []Pin) {
 	if r == RoleLeaf {
 		return keysOf(served, r)
@@ -86,8 +83,8 @@ func (v *View) pinnable(p Pattern, served []*Served, r Role) (out []Pin) {
 	return sortedPins(out)
 }
 
-// hasUsable reports whether a requirement has a pin which the client can make use of,
-// and of which ok holds.
+// hasUsable reports whether a requirement has a pin that the client can use and that ok
+// accepts.
 func (v *View) hasUsable(r Requirement, ok func(Pin) bool) bool {
 	for i, pin := range r.Pins {
 		if why, _ := v.unusable(r, i); why == nil && ok(pin) {
@@ -97,8 +94,8 @@ func (v *View) hasUsable(r Requirement, ok func(Pin) bool) bool {
 	return false
 }
 
-// Unusable lists the pins of an app's hosts that its client can make no use of,
-// whatever is served.
+// Unusable returns the pins for an app's hosts that its client cannot use, whatever is
+// served.
 func (v *View) Unusable(app *App, rules Rules) (problems []Finding) {
 	for _, p := range app.Hosts {
 		t := v.target(app, p)
@@ -117,10 +114,10 @@ func (v *View) Unusable(app *App, rules Rules) (problems []Finding) {
 	return problems
 }
 
-// An Explainer is Rules that can say why the client does not pin a host.
+// An Explainer is Rules that can explain why the client does not pin a host.
 type Explainer interface {
-	// Unpinned says why a host is not pinned at a time, as sentences with the line of
-	// the file; "" where there is nothing to say but that no entry is for it.
+	// Unpinned explains why a host is not pinned at a time, in sentences with the line of
+	// the file; "" if the file has no entry for it.
 	Unpinned(host string, at time.Time) string
 }
 

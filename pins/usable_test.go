@@ -16,8 +16,8 @@ func asking(r pins.Requirement) pins.Version {
 func withAlgorithm(k pins.Key, algorithm string) pins.Key { k.Algorithm = algorithm; return k }
 
 // The release gate refuses keys where the client never looks for them, and keys that it
-// cannot hash, whatever is known of what is served.
-func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
+// cannot hash, whatever is served.
+func TestCheckPlacesAndAlgorithms(t *testing.T) {
 	L, B := key(t, "L", pins.StateDeclared, api), key(t, "B", pins.StateDeclared, api)
 	I, J := issuerKey(t, "I", pins.StateDeclared, api), issuerKey(t, "J", pins.StateDeclared, api)
 	few := []string{"RSA 2048", "ECDSA P-256"}
@@ -90,9 +90,9 @@ func TestCheckKnowsPlacesAndAlgorithms(t *testing.T) {
 	}
 }
 
-// A version whose client can use none of its pins refuses every server: the plan says
-// so before anything was seen to be served.
-func TestPlanIsBrokenByPinsOfNoUse(t *testing.T) {
+// A version whose client can use none of its pins refuses every server: the plan is broken
+// before anything was probed.
+func TestUnusablePinsBreakPlan(t *testing.T) {
 	L, B := key(t, "L", pins.StateDeclared, api), key(t, "B", pins.StateDeclared, api)
 	app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2}
 	app.Versions = []pins.Version{asking(pins.Requirement{At: pins.AtIssuers, Pins: pinsOf("L", "B")})}
@@ -114,9 +114,9 @@ func TestPlanIsBrokenByPinsOfNoUse(t *testing.T) {
 	}
 }
 
-// Of several chains that clients may build each has to be accepted; and a client that
-// looks from the root down crashes at the first key that it cannot hash.
-func TestGateAsksAboutEachChain(t *testing.T) {
+// Of several chains that clients may build, each has to be accepted; a client that looks from
+// the root down crashes at the first key that it cannot hash.
+func TestGateChecksEachChain(t *testing.T) {
 	chain := func(names ...string) pins.Chain {
 		return pins.Chain{Pins: pinsOf(names...), Root: "CN=" + names[len(names)-1]}
 	}
@@ -154,9 +154,9 @@ func TestGateAsksAboutEachChain(t *testing.T) {
 	}
 }
 
-// An app may pin a root: then the root's approval is enough for a pin set, whichever
-// intermediate is served; and nothing is recommended that nobody approved.
-func TestRecommendTakesARootForItsChain(t *testing.T) {
+// An app may pin a root: then its approval is enough for a pin set, whichever intermediate is
+// served. No unapproved key is recommended.
+func TestRecommendAcceptsRoot(t *testing.T) {
 	R, S := issuerKey(t, "R", pins.StateDeclared, api), issuerKey(t, "S", pins.StateDeclared, api)
 	well := []pins.Served{served(api, days(60), "L", "I", "R")}
 	for name, c := range map[string]struct {

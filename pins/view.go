@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Facts are what is known, at one moment, of keys, of certificates and of what
-// servers serve: all that a plan needs besides the app.
+// Facts are the known keys and certificates, and what servers serve, at one moment: all
+// that a plan needs besides the app.
 type Facts struct {
 	Now    time.Time
 	Keys   []Key
@@ -17,7 +17,7 @@ type Facts struct {
 	// Above has what may follow an issuer's key in the chains that clients build, up
 	// to a trusted root: several where CAs are cross-signed. Optional.
 	Above map[Pin][]Chain
-	// Unprobed reports whether looking at a pattern's hosts is turned off. Optional.
+	// Unprobed reports whether probing of a pattern's hosts is turned off. Optional.
 	Unprobed func(Pattern) bool
 }
 
@@ -26,16 +26,16 @@ type Facts struct {
 type Issued struct {
 	ID        string    // in hex
 	Names     []Pattern // Exact or OneBelow
-	Chain     Chain     // of the leaf and its issuer, as far as known; Open
+	Chain     Chain     // of the leaf and, if known, its issuer; Open
 	NotBefore time.Time
 	NotAfter  time.Time
 	FirstSeen time.Time
-	Expected  bool // somebody, or a rule, says that it should exist
-	Rejected  bool // somebody, or a rule, says that it should not: it will not be deployed
+	Expected  bool // a person, or a rule, expects it
+	Rejected  bool // a person, or a rule, says that it should not exist: it will not be deployed
 }
 
-// A View is facts in an order in which plans find them: by host. It does not
-// change, and may be used concurrently.
+// A View is facts indexed by host, for plans. It does not change, and may be used
+// concurrently.
 type View struct {
 	now time.Time
 
@@ -48,12 +48,12 @@ type View struct {
 
 	issued          map[Pattern][]*Issued // by the names in them
 	issuedFor       map[Pin][]*Issued     // by the leaf's pin
-	rejectedCert    map[string]bool       // IDs of what should not exist
+	rejectedCert    map[string]bool       // IDs of rejected certificates
 	compromisedKeys []*Key                // compromised ones
 	unprobed        func(Pattern) bool    // of Facts
 }
 
-// A roles is the keys with one pin, by role; nil where there is none.
+// A roles is the keys with one pin, by role; nil for a role without one.
 type roles struct{ leaf, issuer *Key }
 
 func (r roles) in(role Role) *Key {
@@ -63,7 +63,7 @@ func (r roles) in(role Role) *Key {
 	return r.leaf
 }
 
-// NewView indexes facts, which are not to change any more.
+// NewView indexes facts, which must not change afterwards.
 func NewView(f *Facts) *View {
 	v := &View{
 		now: f.Now, unprobed: f.Unprobed, keys: make(map[Pin]roles, len(f.Keys)), scopes: make(map[Pattern][]*Key, len(f.Keys)),
@@ -135,8 +135,8 @@ func (v *View) anyKey(p Pin) *Key {
 	return r.issuer
 }
 
-// Hosts lists the hosts that a pattern stands for, as far as they are known:
-// itself, or those that were seen to be served. Sorted.
+// Hosts returns the known hosts that a pattern stands for: itself, or those that were
+// probed. Sorted.
 func (v *View) Hosts(p Pattern) []string {
 	switch p.Reach {
 	case Exact:
@@ -147,8 +147,8 @@ func (v *View) Hosts(p Pattern) []string {
 	return nil
 }
 
-// A target is one pattern of an app, with the hosts that it is about: a host that
-// the app names by itself is not a matter of the pattern that covers it, too.
+// A target is one pattern of an app, with its hosts: without those that the app names
+// themselves.
 type target struct {
 	Pattern
 	hosts  []string // known ones, sorted
@@ -166,7 +166,7 @@ func (v *View) target(app *App, p Pattern) target {
 	return t
 }
 
-// orSample is the known hosts, or where there is none a host that stands for any.
+// orSample returns the known hosts, or a made-up one if there are none.
 func (t *target) orSample() []string {
 	if len(t.hosts) > 0 {
 		return t.hosts
@@ -226,10 +226,10 @@ func (v *View) TrustedFor(p Pattern, r Role) []*Key {
 	return out
 }
 
-// belongs reports whether a trusted key should be among the pins of a pattern's
-// hosts: one that is to come, is served, or stays for a rollback. One that is, or was,
-// in use elsewhere, and is approved for these hosts only because they lie below a
-// domain, should not: hosts with different keys share no pins.
+// belongs reports whether a trusted key should be among the pins of a pattern's hosts:
+// because it comes next, is served, or stays for a rollback. A key that is or was used
+// elsewhere, and is approved for these hosts only as part of a domain, should not: hosts
+// with different keys share no pins.
 func (v *View) belongs(app *App, k *Key, t *target) bool {
 	switch {
 	case v.isCompromised(k.Pin):
@@ -255,9 +255,8 @@ func namesCover(names []Pattern, p Pattern) bool {
 	return slices.ContainsFunc(names, func(n Pattern) bool { return n.Covers(p) || p.Covers(n) })
 }
 
-// addTail notes what may follow an issuer's key in a chain. What ends at a trust
-// anchor takes the place of what is open, and the longest of those that are open is
-// kept.
+// addTail records what may follow an issuer's key in a chain. A tail that ends at a trust
+// anchor replaces open ones; of open ones, the longest is kept.
 func (v *View) addTail(issuer Pin, tail Chain) {
 	old := v.tails[issuer]
 	switch {
@@ -269,8 +268,8 @@ func (v *View) addTail(issuer Pin, tail Chain) {
 	}
 }
 
-// completions returns the chains that an open one may be part of: by what is known to
-// follow its last key. Of a CA that is cross-signed there are several.
+// completions returns the chains that an open one may be part of, by what is known to
+// follow its last key: several if the CA is cross-signed.
 func (v *View) completions(c Chain) []Chain {
 	if !c.Open || len(c.Pins) < 2 {
 		return []Chain{c}
@@ -287,8 +286,8 @@ func (v *View) completions(c Chain) []Chain {
 	return out
 }
 
-// accepts reports whether requirements are met by a chain: by each that it may be
-// part of, since nobody knows which of them a client builds.
+// accepts reports whether a chain meets requirements, and so does each chain that it may be
+// part of, since clients may build any of them.
 func (v *View) accepts(rs []Requirement, c Chain) bool {
 	return !slices.ContainsFunc(v.completions(c), func(full Chain) bool { return !Accepts(rs, v.withAlgorithms(rs, full)) })
 }
@@ -317,9 +316,8 @@ func (v *View) algorithm(p Pin) string {
 	return ""
 }
 
-// coming lists the certificates that may be deployed at a pattern's hosts next,
-// the newest last: those not issued before the oldest one that is served, and not
-// served there themselves.
+// coming returns the certificates that may be deployed next at a target's hosts, the newest
+// last: those that are not served there, and were not issued before the oldest one that is.
 func (v *View) coming(t *target) []*Issued {
 	p, served := t.Pattern, t.served
 	var oldest time.Time
@@ -362,8 +360,8 @@ func (v *View) coming(t *target) []*Issued {
 	return out
 }
 
-// notDeployedAgain reports whether certificates of a leaf key are not going to be deployed
-// where others are served: apps are told to leave the key out.
+// notDeployedAgain reports whether certificates for a leaf key will not be deployed where
+// other keys are served: plans drop its pin.
 func notDeployedAgain(k *Key, served []*Served) bool {
 	switch k.State {
 	case StateRetired, StateCompromised:
