@@ -49,8 +49,8 @@ func NextAlarm(cheap bool, alone int) AlarmState {
 	return AlarmHeld
 }
 
-// RaiseProven reports whether a certificate that is proven now gets an alarm of its own:
-// so far it had none, and nobody has decided about it.
+// RaiseProven reports whether a certificate that is proven now gets an alarm of its own: it
+// was only in a digest so far, and no person has decided about it.
 func RaiseProven(s AlarmState, v Verdict, past Past) bool {
 	return s.InDigest() && v == Unexpected && !past.ByPerson
 }
@@ -65,13 +65,13 @@ func OnlyConflict(c *Certificate, k Standing, judge Judge) bool {
 	return judge(c, k).Verdict != Unexpected
 }
 
-// An Unproven counts alarms about certificates of one log that nothing proves: neither is
-// an entry with one of them proven to be in the log's tree, nor that a CA which is known
-// by its keys issued it. Anyone on the way to a log can forge such entries.
+// An Unproven counts alarms about certificates of one log that nothing proves: no entry
+// with one of them is proven to be in the log's tree, and no CA that is known by its keys
+// is proven to have issued it. Anyone between ctwatch and a log can forge such entries.
 type Unproven struct {
 	Count int64 `json:"count"`
-	// Domains are the watched domains concerned, those with the most alarms first;
-	// MoreDomains counts those that are left out.
+	// Domains are the watched domains concerned, those with most alarms first; MoreDomains
+	// counts the others.
 	Domains     []string `json:"domains"`
 	MoreDomains int      `json:"more_domains"`
 	// First and Last are when the first and the last of the certificates were seen.
@@ -79,7 +79,7 @@ type Unproven struct {
 	Last  time.Time `json:"last"`
 }
 
-// UnprovenEvent tells of alarms that people did not get one by one. The number counts the
+// UnprovenEvent reports alarms that people did not get one by one. The number counts the
 // digests of the log.
 func UnprovenEvent(l LogStatus, u Unproven, number int64, at time.Time) Event {
 	const shown = 5
@@ -109,7 +109,7 @@ func UnprovenEvent(l LogStatus, u Unproven, number int64, at time.Time) Event {
 	}
 }
 
-// UnprovenCommand is the command that lists the certificates of a digest.
+// UnprovenCommand returns the command that lists the certificates of a digest.
 func UnprovenCommand(l LogStatus, u Unproven) string {
 	return "ctwatch certs list --unproven --log " + l.ID.Hex()[:16] + " --since " + u.First.UTC().Truncate(time.Second).Format(time.RFC3339)
 }

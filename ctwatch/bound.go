@@ -8,23 +8,23 @@ import (
 	"ctwatch/pins"
 )
 
-// MaxEvent is more bytes than any event has in JSON, whatever a certificate or a log says, so
-// that NATS servers (1 MiB, unless they are configured otherwise), webhooks and hooks take it.
+// MaxEvent is the size limit of an event in JSON, whatever a certificate or a log contains,
+// so that NATS servers (1 MiB by default), webhooks and hooks accept it.
 const MaxEvent = 256 << 10
 
-// What is left out of an event is counted in the member omitted of the object that it is
-// missing from; the store keeps the whole. All of this together is less than MaxEvent.
+// What an event omits is counted in the member "omitted" of the object that lacks it; the
+// store keeps everything. These limits together are less than MaxEvent.
 const (
 	maxListed    = 100      // entries of a list
 	maxListBytes = 10 << 10 // bytes of a list in JSON
-	maxIndexes   = 1000     // entries that cannot be parsed: no other place lists them
+	maxIndexes   = 1000     // entries that cannot be parsed, which are listed nowhere else
 	maxTextBytes = 2 << 10  // bytes of a text in JSON
 	maxNameBytes = 600      // bytes of an entry of a list: a domain name has at most 253
 	maxHeadBytes = 8 << 10  // bytes of a tree head in evidence, as the log served it
 	maxLeafBytes = 48 << 10 // bytes of an entry in evidence
 )
 
-// bounded returns what an event says of it: its lists and texts bounded.
+// bounded returns the data with lists and texts within the limits.
 func (d EventData) bounded() EventData {
 	o := omissions{}
 	d.Summary = o.text("summary", d.Summary)
@@ -44,7 +44,7 @@ func (d EventData) bounded() EventData {
 		d.Key = &k
 	}
 	if d.Log != nil {
-		l := *d.Log // its texts are ours, or a log list's: they need no count
+		l := *d.Log // its texts are ours or a log list's, and are not counted
 		l.Name, l.Operator, l.LastError = cutText(l.Name, maxTextBytes), cutText(l.Operator, maxTextBytes), cutText(l.LastError, maxTextBytes)
 		d.Log = &l
 	}
@@ -56,7 +56,7 @@ func (d EventData) bounded() EventData {
 }
 
 // bounded returns the certificate as events carry it: of the names, those that match the
-// watch list first.
+// watch list come first.
 func (c Certificate) bounded() Certificate {
 	o := omissions{}
 	c.Matches = o.matches(c.Matches)
@@ -83,8 +83,8 @@ func boundedKey(k pins.Key) pins.Key {
 	return k
 }
 
-// bounded leaves out what is too large as a whole: a part of a signed text, or of a leaf,
-// proves nothing.
+// bounded omits whole values that are too large: part of a signed text or of a leaf proves
+// nothing.
 func (e Evidence) bounded() Evidence {
 	const most = 4
 	o := omissions{}
@@ -109,11 +109,10 @@ func (e Evidence) bounded() Evidence {
 	return e
 }
 
-// omissions count what is left out, by the member of the object: entries of a list, bytes of
-// a text.
+// omissions counts what is omitted by member: entries of a list, bytes of a text.
 type omissions map[string]int
 
-// with adds what was left out before, and returns nil if nothing ever was.
+// with adds what was omitted before, and returns nil if nothing was.
 func (o omissions) with(before map[string]int) map[string]int {
 	if len(o) == 0 {
 		return before
@@ -149,8 +148,7 @@ func (o omissions) list(member string, list []string, size int) []string {
 	return out
 }
 
-// names bounds a list of names, each of which is there once: those that match come first,
-// where others are left out.
+// names bounds a list of distinct names. If some are omitted, those that match come first.
 func (o omissions) names(member string, names []string, matches []Match) []string {
 	kept := o.list(member, names, maxNameBytes)
 	if o[member] > 0 {
@@ -176,8 +174,8 @@ func (o omissions) names(member string, names []string, matches []Match) []strin
 	return kept
 }
 
-// matches bounds the matches. Where some are left out, one for each line of the watch list
-// comes first: filters choose by these who gets the event.
+// matches bounds the matches. If some are omitted, one for each line of the watch list
+// comes first, since filters of senders use these.
 func (o omissions) matches(all []Match) []Match {
 	size := func(m Match) int { return textSize(m.Watch) + textSize(m.Name) + 24 }
 	bound := func(list []Match) []Match {
@@ -205,7 +203,7 @@ func (o omissions) matches(all []Match) []Match {
 	return out
 }
 
-// sightings keeps the oldest, and the newest.
+// sightings keeps the oldest sightings and the newest.
 func (o omissions) sightings(all []Sighting) []Sighting {
 	const most, maxLog = 50, 100
 	out := slices.Clone(all)
@@ -236,7 +234,7 @@ func first[T any](o omissions, member string, list []T, size func(T) int) []T {
 
 const ellipsis = "…"
 
-// cutText shortens a text, with an ellipsis, to so many bytes of JSON.
+// cutText shortens a text to so many bytes of JSON, with an ellipsis.
 func cutText(s string, limit int) string {
 	size, cut := 0, 0
 	for i, r := range s {
@@ -254,7 +252,7 @@ func cutText(s string, limit int) string {
 	return s
 }
 
-// textSize is how many bytes encoding/json takes for a text, besides the quotes.
+// textSize returns how many bytes encoding/json writes for a text, without quotes.
 func textSize(s string) (size int) {
 	for _, r := range s {
 		size += runeSize(r, 1)
@@ -262,8 +260,9 @@ func textSize(s string) (size int) {
 	return size
 }
 
-// runeSize is how many bytes encoding/json takes for a character: it escapes what HTML,
-// JavaScript and JSON give a meaning. An ill-formed byte, of width 1, is escaped, too.
+// runeSize returns how many bytes encoding/json writes for a character: it escapes those
+// with a meaning in HTML, JavaScript or JSON. An ill-formed byte, of width 1, is escaped
+// too.
 func runeSize(r rune, width int) int {
 	switch {
 	case r == utf8.RuneError && width == 1, r < ' ', r == '<', r == '>', r == '&', r == 0x7f, r == '\u2028', r == '\u2029':

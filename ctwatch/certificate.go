@@ -7,20 +7,20 @@ import (
 	"ctwatch/pins"
 )
 
-// A Certificate is a certificate found in a log for a watched name. The same
-// object is printed by commands, published in events and served over HTTP. One
-// Certificate stands for the precertificate and the final certificate.
+// A Certificate is a certificate found in a log for a watched name. The same object is
+// printed by commands, published in events and served over HTTP. It stands for both the
+// precertificate and the final certificate.
 type Certificate struct {
 	// ID is the SHA-256 of the TBSCertificate without poison and SCT list
 	// (RFC 6962 §3.2): one identity for a precertificate and its certificate.
 	ID     Hash   `json:"id"`
 	Serial string `json:"serial"` // hex, as encoded, without leading zero octets
-	// Names are every SAN dNSName and every common name that reads as one: lower
-	// case, punycode, without a trailing dot, each once.
+	// Names are all dNSNames and all common names that are host names: in lower case, in
+	// punycode, without a trailing dot, each once.
 	Names       []string `json:"names"`
 	IPAddresses []string `json:"ip_addresses"`
 	Subject     string   `json:"subject"` // RFC 2253
-	// NotBefore and NotAfter are absent from JSON when they could not be read.
+	// NotBefore and NotAfter are absent from JSON if they could not be read.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
 
@@ -38,16 +38,16 @@ type Certificate struct {
 	Sightings    []Sighting   `json:"sightings"` // oldest first
 	FirstSeen    time.Time    `json:"first_seen"`
 	Fingerprints Fingerprints `json:"fingerprints"`
-	// Problems says what could not be read, and what is encoded as strict parsers refuse;
-	// what could be read is still here.
+	// Problems lists what could not be read, and encodings that strict parsers refuse. What
+	// could be read is in the other fields.
 	Problems []string `json:"problems"`
 
-	// Judgments are the verdicts that were given on it, oldest first, from the audit
-	// trail. Nil, and absent from JSON, where nobody looked them up, such as in events.
+	// Judgments are the verdicts on the certificate, oldest first, from the audit trail.
+	// Nil, and absent from JSON, if they were not looked up, as in events.
 	Judgments []Judged `json:"judgements,omitzero"`
 
-	// Omitted counts what an event leaves out of the lists and texts above, by the member,
-	// such as "names". Only in events.
+	// Omitted counts what an event leaves out of the lists and texts above, by member, such
+	// as "names". Only in events.
 	Omitted map[string]int `json:"omitted,omitempty"`
 }
 
@@ -60,18 +60,18 @@ type Judged struct {
 	Reason  string     `json:"reason"`
 }
 
-// An Issuer is the CA that issued a certificate. Only Pin identifies it: a name
-// can be put into any certificate.
+// An Issuer is the CA that issued a certificate. Only Pin identifies it: any certificate
+// can contain any name.
 type Issuer struct {
 	Name string   `json:"name"` // RFC 2253
 	Pin  pins.Pin `json:"pin"`  // "" while the issuer's key is unknown
-	// Proven says that a signature of that key over the precertificate or certificate
+	// Proven reports that a signature by that key over the precertificate or certificate
 	// was verified. Otherwise the key is only what a log says.
 	Proven bool   `json:"proven"`
 	CAA    string `json:"caa"` // its CAA identity (RFC 8659), "" when unknown
 }
 
-// A CertificateKey is the key that a certificate certifies.
+// A CertificateKey is the key in a certificate.
 type CertificateKey struct {
 	Algorithm string   `json:"algorithm"` // such as "ECDSA P-256" or "RSA 2048"
 	Pin       pins.Pin `json:"pin"`
@@ -83,35 +83,34 @@ type RolePin struct {
 	Pin  pins.Pin  `json:"pin"`
 }
 
-// A Match says which line of the watch list a certificate matches, and by which
-// of its names.
+// A Match is a line of the watch list that a certificate matches, and the name that matches
+// it.
 type Match struct {
 	Watch string `json:"watch"` // the line as configured
 	Name  string `json:"name"`  // the certificate's name
-	// Domain is the watched domain in its canonical form, from which subjects of
-	// events are made.
+	// Domain is the watched domain in canonical form, which subjects of events use.
 	Domain string `json:"-"`
 }
 
-// ProblemUnproven begins the problem of a certificate whose issuer is not proven, and
-// says why. It goes when the issuer is proven.
+// ProblemUnproven is the beginning of the problem that an issuer is not proven; the reason
+// follows. It is removed when the issuer is proven.
 const ProblemUnproven = "The issuer is not proven: "
 
-// ProblemNoIssuer is the problem of a certificate whose issuer a log names by
-// fingerprint, but did not serve. It goes when the issuer is proven.
+// ProblemNoIssuer is the problem that a log names an issuer by fingerprint but did not
+// serve it. It is removed when the issuer is proven.
 const ProblemNoIssuer = "The issuer's certificate could not be fetched from the log."
 
 // A Verdict says whether a certificate should exist.
 type Verdict string
 
-// The verdicts. A certificate that no rule speaks of is unreviewed.
+// The verdicts. A certificate that no rule decides is unreviewed.
 const (
 	Expected   Verdict = "expected"
 	Unexpected Verdict = "unexpected"
 	Unreviewed Verdict = "unreviewed"
 )
 
-// A SightingKind is what a log holds: a precertificate or the final certificate.
+// A SightingKind is a kind of log entry: a precertificate or a final certificate.
 type SightingKind string
 
 // The two kinds of log entries (RFC 6962 §3.1).
@@ -127,19 +126,18 @@ type Sighting struct {
 	Index     uint64       `json:"index"`
 	Timestamp time.Time    `json:"timestamp"` // the log's, in milliseconds
 	Kind      SightingKind `json:"kind"`
-	// Verified says that the entry was proven to be in the tree the log signed.
+	// Verified reports that the entry was proven to be in the tree that the log signed.
 	Verified bool `json:"verified"`
 }
 
-// Fingerprints are SHA-256 hashes of whole certificates in DER; nil for what was
-// not seen.
+// Fingerprints are SHA-256 hashes of whole certificates in DER; nil for those not seen.
 type Fingerprints struct {
 	Certificate    *Hash `json:"certificate"`
 	Precertificate *Hash `json:"precertificate"`
 }
 
-// SetPins fills Pins from the key and the issuer, leaving out what is unknown or, of
-// the issuer, not proven.
+// SetPins sets Pins from the key and the issuer, without what is unknown or, for the
+// issuer, not proven.
 func (c *Certificate) SetPins() {
 	c.Pins = c.Pins[:0]
 	if !c.Key.Pin.IsZero() {
@@ -150,8 +148,8 @@ func (c *Certificate) SetPins() {
 	}
 }
 
-// Domains lists the watched domains that the certificate matches, in the order of
-// the watch list, each once.
+// Domains returns the watched domains that the certificate matches, in the order of the
+// watch list, each once.
 func (c *Certificate) Domains() []string {
 	var out []string
 	seen := make(map[string]bool)
@@ -164,8 +162,7 @@ func (c *Certificate) Domains() []string {
 	return out
 }
 
-// MarshalJSON writes empty lists as [] and never as null, so that no reader needs
-// two cases.
+// MarshalJSON writes empty lists as [], never as null.
 func (c Certificate) MarshalJSON() ([]byte, error) {
 	type plain Certificate
 	p := plain(c)

@@ -2,26 +2,25 @@ package ctwatch
 
 import "strings"
 
-// A Condition is something that holds now, and is told when it comes to be. Two are
-// the same if kind, app, host and what are.
+// A Condition is something that holds now, and is reported once when it begins. Two are the
+// same if their keys are equal.
 type Condition struct {
 	Kind      EventType
 	App, Host string
-	What      string // what else tells it apart
-	// Event makes the event that tells of it. The episode counts how often it came
-	// to be.
+	What      string // what else distinguishes it
+	// Event returns the event that reports it. The episode counts how often it has begun.
 	Event func(episode int64) Event
 }
 
-// A ConditionKey tells conditions apart.
+// A ConditionKey identifies a Condition.
 type ConditionKey struct {
 	Kind            EventType
 	App, Host, What string
 }
 
-// Key returns what tells the condition apart from others.
+// Key returns the condition's key.
 func (c *Condition) Key() ConditionKey {
-	text := func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") } // as the database keeps it
+	text := func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") } // as the database stores it
 	return ConditionKey{c.Kind, text(c.App), text(c.Host), text(c.What)}
 }
 

@@ -12,42 +12,42 @@ import (
 	"ctwatch/pins"
 )
 
-// An EventType says what happened. It is the CloudEvents type, and part of the
-// NATS subject.
+// An EventType is what happened. It is the type of the CloudEvent, and part of the NATS
+// subject.
 type EventType string
 
 // The events that ctwatch publishes.
 const (
 	CertificateIssued     EventType = "certificate.issued"     // first seen in any log
 	CertificateLogged     EventType = "certificate.logged"     // seen again: another log, or the final certificate
-	CertificateUnexpected EventType = "certificate.unexpected" // somebody says that it should not exist
-	CertificateJudged     EventType = "certificate.judged"     // judged anew, without becoming unexpected
+	CertificateUnexpected EventType = "certificate.unexpected" // a rule or a person says that it should not exist
+	CertificateJudged     EventType = "certificate.judged"     // judged again, without becoming unexpected
 	CertificateDeployed   EventType = "certificate.deployed"   // an endpoint now serves it
 	CertificateExpiring   EventType = "certificate.expiring"   // served, near its end, and no successor is known
 
 	PinCandidate EventType = "pin.candidate" // a key to add to apps ahead of its deployment
 	PinMissing   EventType = "pin.missing"   // an app's pins do not accept what is, or may be, served
 	PinDeployed  EventType = "pin.deployed"  // a trusted key is served now
-	PinRetired   EventType = "pin.retired"   // a key is of no use any more, or compromised
+	PinRetired   EventType = "pin.retired"   // a key is no longer of use, or compromised
 
 	LogUnhealthy   EventType = "log.unhealthy"   // unreachable, stale, or read too slowly
 	LogRecovered   EventType = "log.recovered"   // healthy again
 	LogMisbehaved  EventType = "log.misbehaved"  // a log broke its promises; with the evidence
 	EntryMalformed EventType = "entry.malformed" // an entry that cannot be parsed
-	EntryUnproven  EventType = "entry.unproven"  // alarms about entries that nothing proves, for people together
+	EntryUnproven  EventType = "entry.unproven"  // a digest of alarms about entries that nothing proves, for people
 	WatchGap       EventType = "watch.gap"       // a range of a log that is not read
 
-	LogListRefused  EventType = "loglist.refused"  // the published log list was not taken into use
-	LogListOutdated EventType = "loglist.outdated" // logs are missing from the list in use, as far as can be told
+	LogListRefused  EventType = "loglist.refused"  // the published log list was not accepted
+	LogListOutdated EventType = "loglist.outdated" // logs seem to be missing from the list in use
 
-	WatchHeartbeat EventType = "watch.heartbeat" // the daemon does its work
-	WatchStalled   EventType = "watch.stalled"   // it does not: nothing was read for longer than the merge delay
-	WatchResumed   EventType = "watch.resumed"   // it does again
+	WatchHeartbeat EventType = "watch.heartbeat" // the daemon is working
+	WatchStalled   EventType = "watch.stalled"   // it is not: no log was read for longer than the merge delay
+	WatchResumed   EventType = "watch.resumed"   // it is working again
 
-	NotifyTest EventType = "notify.test" // a person asked for it: nothing has happened
+	NotifyTest EventType = "notify.test" // requested by a person: nothing has happened
 )
 
-// A Severity says how urgent an event is.
+// A Severity is how urgent an event is.
 type Severity string
 
 // The severities, least urgent first.
@@ -58,7 +58,7 @@ const (
 	Critical Severity = "critical"
 )
 
-// Severities lists the severities, least urgent first.
+// Severities returns the severities, least urgent first.
 func Severities() []Severity { return []Severity{Debug, Info, Warning, Critical} }
 
 // AtLeast reports whether s is as urgent as other, or more.
@@ -73,24 +73,24 @@ func (s Severity) rank() int {
 	case Warning:
 		return 2
 	}
-	return 3 // what is unknown is not to be hidden
+	return 3 // an unknown severity must not be hidden
 }
 
-// An Event is something that happened, to be told once to every sender. Its JSON
-// is a CloudEvent 1.0 in structured mode.
+// An Event is something that happened, which each sender gets once. Its JSON is a
+// CloudEvent 1.0 in structured mode.
 type Event struct {
-	// ID is a hash of what happened, not of when: the same event written again
-	// after a crash has the same ID.
+	// ID is a hash of what happened, not of when: an event that is written again after a
+	// crash has the same ID.
 	ID   string
 	Type EventType
 	Time time.Time
-	// Subject is the watched domain, a configured host, the log's ID in hex, or
-	// "daemon" of an event about ctwatch itself. It never holds text from a certificate.
+	// Subject is the watched domain, a configured host, the log's ID in hex, or "daemon"
+	// for events about ctwatch itself. It never contains text from a certificate.
 	Subject string
 	Data    EventData
 }
 
-// EventData is what an event says. Fields that do not concern its type are absent.
+// EventData is the content of an event. Fields that do not concern its type are absent.
 type EventData struct {
 	Severity Severity `json:"severity"`
 	Summary  string   `json:"summary"` // one sentence for a person, in plain text
@@ -100,14 +100,14 @@ type EventData struct {
 	Log         *LogStatus   `json:"log,omitempty"`
 	Evidence    *Evidence    `json:"evidence,omitempty"`
 
-	By       string `json:"by,omitempty"`        // the person whose verdict it tells
+	By       string `json:"by,omitempty"`        // the person who gave the verdict
 	ReportTo string `json:"report_to,omitempty"` // certificate.unexpected: where its CA takes reports, an address or a URL
 
-	// InDigest says that people are not told of this event: a later entry.unproven counts
-	// it. If the certificate is proven, the same alarm comes again, with AfterDigest.
+	// InDigest reports that people do not get this event: a later entry.unproven counts it.
+	// If the certificate is proven, the alarm is sent again, with AfterDigest.
 	InDigest bool `json:"in_digest,omitempty"`
-	// AfterDigest says that the alarm is one that people heard of only in a digest, or were
-	// to: now that the certificate is proven it comes again.
+	// AfterDigest reports that the alarm was in a digest, or was to be: it is sent again
+	// because the certificate is now proven.
 	AfterDigest bool      `json:"after_digest,omitempty"`
 	Unproven    *Unproven `json:"unproven,omitempty"` // entry.unproven
 
@@ -117,20 +117,20 @@ type EventData struct {
 
 	Index   *uint64  `json:"index,omitempty"`   // entry.malformed: the entry
 	Indexes []uint64 `json:"indexes,omitempty"` // entry.malformed: the entries, when several
-	// MoreEntries counts entries that entry.malformed tells of and does not list; those
-	// that were read twice may count twice.
+	// MoreEntries counts entries that entry.malformed does not list; those that were read
+	// twice may count twice.
 	MoreEntries uint64 `json:"more_entries,omitempty"`
 
 	Start *uint64 `json:"start,omitempty"` // watch.gap: first entry not read
 	End   *uint64 `json:"end,omitempty"`   // watch.gap: the entry after the last not read
 
-	// Omitted counts what an event leaves out, by the member: entries of a list, bytes of a
-	// text. The same in what it carries: a certificate, a key, evidence.
+	// Omitted counts what an event leaves out, by member: entries of a list, bytes of a
+	// text. Certificates, keys and evidence in the event have counts of their own.
 	Omitted map[string]int `json:"omitted,omitempty"`
 }
 
-// NewEventID hashes what happened into an event ID: the type and its parts, each
-// with its length, so that no two lists of parts collide.
+// NewEventID returns an event ID: a hash of the type and its parts, each with its length,
+// so that no two lists of parts collide.
 func NewEventID(t EventType, parts ...string) string {
 	h := sha256.New()
 	for _, p := range append([]string{string(t)}, parts...) {
@@ -142,9 +142,9 @@ func NewEventID(t EventType, parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// NATSSubject returns the subject an event is published on below a prefix: the
-// type, then the labels of Subject in reverse ("com.example" for example.com), so
-// that a wildcard subscribes to a whole domain.
+// NATSSubject returns the subject under which an event is published, below a prefix: the
+// type, then the labels of Subject in reverse ("com.example" for example.com), so that a
+// wildcard subscribes to a whole domain.
 func (e Event) NATSSubject(prefix string) string {
 	labels := strings.Split(e.Subject, ".")
 	for i, j := 0, len(labels)-1; i < j; i, j = i+1, j-1 {
@@ -167,8 +167,8 @@ type cloudEvent struct {
 
 const eventSource = "/ctwatch"
 
-// MarshalJSON writes the event as a CloudEvent of less than 256 KiB: long lists and texts
-// are cut, and Omitted says by how much.
+// MarshalJSON returns the event as a CloudEvent of less than 256 KiB: long lists and texts
+// are cut, and Omitted counts what is missing.
 func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(cloudEvent{
 		SpecVersion: "1.0", ID: e.ID, Source: eventSource, Type: e.Type, Subject: e.Subject,
@@ -176,7 +176,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON parses what MarshalJSON returns.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	var ce cloudEvent
 	if err := json.Unmarshal(b, &ce); err != nil {
@@ -189,9 +189,9 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// A Queued is an event that waits in the outbox for one sender.
+// A Queued is an event in the outbox, for one sender.
 type Queued struct {
-	Seq   int64 // its place in the outbox: senders get events in this order
+	Seq   int64 // its position in the outbox, the order in which senders get events
 	Event Event
 }
 
@@ -200,18 +200,18 @@ type Queued struct {
 type SenderStatus struct {
 	Name          string     `json:"sender"`
 	RegisteredAt  time.Time  `json:"-"`
-	Configured    bool       `json:"configured"`     // false: it was once
-	Backlog       int64      `json:"backlog"`        // events that wait, also those that are resent
-	OldestPending *time.Time `json:"oldest_pending"` // when the first of them was written, or resent; nil: none waits
+	Configured    bool       `json:"configured"`     // false: it was removed
+	Backlog       int64      `json:"backlog"`        // events that wait, including those that are resent
+	OldestPending *time.Time `json:"oldest_pending"` // when the first of them was written or resent; nil if none waits
 	LastSuccess   *time.Time `json:"last_success"`   // nil before the first
 	LastError     string     `json:"last_error"`     // "" when the last try succeeded
 	Attempts      int64      `json:"attempts"`       // failures since the last success, each reason once
-	DeadLetters   int64      `json:"dead_letters"`   // events that it can never take
+	DeadLetters   int64      `json:"dead_letters"`   // events that it can never accept
 
-	Warnings []SenderWarning `json:"warnings"` // what is wrong with its service though it takes events
+	Warnings []SenderWarning `json:"warnings"` // problems of its service, though it accepts events
 }
 
-// A SenderWarning is something that is wrong with a sender's service though it takes events.
+// A SenderWarning is a problem of a sender's service, though it accepts events.
 type SenderWarning struct {
 	Code  string    `json:"code"` // the sender's own
 	Text  string    `json:"text"` // the newest

@@ -9,9 +9,9 @@ import (
 	"ctwatch/pins"
 )
 
-// IssuedEvent tells that a certificate for a watched name was seen for the first
-// time in any log. It is told once for a certificate, however many watched
-// domains it matches: its subject is the first of them.
+// IssuedEvent reports that a certificate for a watched name was seen for the first time in
+// any log: once per certificate, even if it matches several watched domains. Its subject is
+// the first of them.
 func IssuedEvent(c Certificate, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(CertificateIssued, c.ID.String()),
@@ -25,8 +25,8 @@ func IssuedEvent(c Certificate, at time.Time) Event {
 	}
 }
 
-// LoggedEvent tells that a known certificate was seen again, as s: in another
-// log, or as the final certificate.
+// LoggedEvent reports that a known certificate was seen again, as s: in another log, or as
+// the final certificate.
 func LoggedEvent(c Certificate, s Sighting, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(CertificateLogged, c.ID.String(), s.LogID.Hex(), strconv.FormatUint(s.Index, 10), string(s.Kind)),
@@ -39,8 +39,8 @@ func LoggedEvent(c Certificate, s Sighting, at time.Time) Event {
 	}
 }
 
-// CandidateEvent tells of a key never seen before on the given watched domains,
-// of which there is at least one. If apps pin a name of it, see ForApp.
+// CandidateEvent reports a key that is new for these watched domains, of which there is at
+// least one. If an app pins one of its names, see ForApp.
 func CandidateEvent(k pins.Key, c Certificate, domains []string, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(PinCandidate, append([]string{k.Pin.String()}, domains...)...),
@@ -54,14 +54,14 @@ func CandidateEvent(k pins.Key, c Certificate, domains []string, at time.Time) E
 }
 
 // ForApp makes a CandidateEvent more urgent: an app pins a host for which the key was
-// certified, and would break if the key was deployed.
+// certified, and would break if the key were deployed.
 func ForApp(e Event, app, host string) Event {
 	e.Data.Severity, e.Data.App, e.Data.Host = Warning, app, host
 	e.Data.Summary = fmt.Sprintf("%s App %s pins %s: review the key, and add its pin before it is deployed.", e.Data.Summary, Printable(app, 100), Printable(host, 260))
 	return e
 }
 
-// MisbehavedEvent tells that a log broke its promises, with the evidence.
+// MisbehavedEvent reports that a log broke its promises, with the evidence.
 func MisbehavedEvent(l LogStatus, f Fault, at time.Time) Event {
 	parts := []string{l.ID.Hex(), f.Cause}
 	for _, h := range f.Evidence.Heads {
@@ -81,8 +81,8 @@ func MisbehavedEvent(l LogStatus, f Fault, at time.Time) Event {
 	}
 }
 
-// UnhealthyEvent tells that a log cannot be followed as it should be, and why. The
-// episode counts how often that happened to this log.
+// UnhealthyEvent reports that a log cannot be read as it should be, and why. The episode
+// counts how often that happened to this log.
 func UnhealthyEvent(l LogStatus, reason string, episode int64, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(LogUnhealthy, l.ID.Hex(), strconv.FormatInt(episode, 10)),
@@ -95,8 +95,8 @@ func UnhealthyEvent(l LogStatus, reason string, episode int64, at time.Time) Eve
 	}
 }
 
-// RecoveredEvent tells that a log is healthy again, after an UnhealthyEvent of the
-// same episode.
+// RecoveredEvent reports that a log is healthy again, after the UnhealthyEvent of the same
+// episode.
 func RecoveredEvent(l LogStatus, episode int64, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(LogRecovered, l.ID.Hex(), strconv.FormatInt(episode, 10)),
@@ -109,8 +109,8 @@ func RecoveredEvent(l LogStatus, episode int64, at time.Time) Event {
 	}
 }
 
-// MalformedEvent tells of entries of one log that cannot be parsed, of which
-// there is at least one. All have the same reason.
+// MalformedEvent reports entries of one log that cannot be parsed, at least one. All have
+// the same reason.
 func MalformedEvent(l LogStatus, indexes []uint64, reason string, at time.Time) Event {
 	parts := []string{l.ID.Hex(), reason}
 	for _, i := range indexes {
@@ -134,15 +134,15 @@ func MalformedEvent(l LogStatus, indexes []uint64, reason string, at time.Time) 
 	return e
 }
 
-// WithMoreEntries adds to an event about several malformed entries that there are more,
-// which it does not list.
+// WithMoreEntries adds to an event about malformed entries that there are more, which it
+// does not list.
 func WithMoreEntries(e Event, more uint64) Event {
 	e.Data.MoreEntries = more
 	e.Data.Summary = fmt.Sprintf("%s %d more are not listed.", e.Data.Summary, more)
 	return e
 }
 
-// GapEvent tells that entries [start, end) of a log are not read, and why.
+// GapEvent reports that entries [start, end) of a log are not read, and why.
 func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(WatchGap, l.ID.Hex(), strconv.FormatUint(start, 10), strconv.FormatUint(end, 10)),
@@ -155,8 +155,8 @@ func GapEvent(l LogStatus, start, end uint64, why string, at time.Time) Event {
 	}
 }
 
-// MatchedNames lists the names that matched, for a sentence: at most three, and a count
-// of the others.
+// MatchedNames returns the names that match, for a sentence: at most three, and a count of
+// the others.
 func (c *Certificate) MatchedNames() string {
 	const most = 3
 	var first []string

@@ -9,12 +9,12 @@ import (
 	"ctwatch/pins"
 )
 
-// maxReason bounds a reason in a summary, in runes: what a person or a rule writes is far
-// shorter.
+// maxReason is how many runes of a reason a summary has. What a person or a rule writes is
+// far shorter.
 const maxReason = 4000
 
-// UnexpectedEvent tells that a certificate should not exist: that a person, or a
-// rule, says so, and why.
+// UnexpectedEvent reports that a certificate should not exist, according to a person or a
+// rule, and why.
 func UnexpectedEvent(c Certificate, reason string, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(CertificateUnexpected, c.ID.String()),
@@ -28,19 +28,24 @@ func UnexpectedEvent(c Certificate, reason string, at time.Time) Event {
 	}
 }
 
-// JudgedEvent tells that a certificate was judged anew without becoming unexpected: by
-// a person, or else by rules. nth numbers the verdicts on it. What rules find out about
-// one that raised no alarm is of no urgency.
+// JudgedEvent reports that a certificate was judged again without becoming unexpected: by a
+// person, or else by rules. nth numbers the verdicts on it. A verdict by rules on a
+// certificate that raised no alarm is not urgent.
 func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at time.Time) Event {
-	severity, says := Debug, "may exist"
+	severity, says := Debug, "is expected"
 	if by != "" || before == Unexpected {
 		severity = Info
 	}
-	switch c.Verdict {
-	case Unexpected:
-		says = "should not exist, as was told"
-	case Unreviewed:
-		says = "is to be reviewed"
+	who := Printable(by, 100)
+	switch {
+	case c.Verdict == Unexpected && by != "":
+		says = "was confirmed unauthorized by " + who
+	case c.Verdict == Unexpected:
+		says = "is still unexpected"
+	case c.Verdict == Unreviewed:
+		says = "needs review"
+	case by != "":
+		says = "was authorized by " + who
 	}
 	return Event{
 		ID:   NewEventID(CertificateJudged, c.ID.String(), strconv.FormatInt(nth, 10)),
@@ -54,8 +59,8 @@ func JudgedEvent(c Certificate, before Verdict, reason, by string, nth int64, at
 	}
 }
 
-// WithTrustedKey adds to an event about a certificate that should not exist its key,
-// which is trusted: the certificate may have been issued for a key of ours, without us.
+// WithTrustedKey adds the key, which is trusted, to an event about an unexpected
+// certificate: the certificate may have been issued for a key of ours, without us.
 func WithTrustedKey(e Event, k pins.Key) Event {
 	e.Data.Key = &k
 	if e.Type == CertificateUnexpected || e.Type == CertificateJudged {
@@ -64,8 +69,8 @@ func WithTrustedKey(e Event, k pins.Key) Event {
 	return e
 }
 
-// DeployedEvent tells that a certificate is served for a host now. It is told once
-// for a certificate and a host, of the endpoint that was first seen to serve it.
+// DeployedEvent reports that a certificate is served for a host now: once per certificate
+// and host, with the endpoint that served it first.
 func DeployedEvent(c Certificate, host, endpoint string, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(CertificateDeployed, c.ID.String(), host),
@@ -79,22 +84,22 @@ func DeployedEvent(c Certificate, host, endpoint string, at time.Time) Event {
 	}
 }
 
-// ExpiringEvent tells that the certificate which is served for a host is near its
-// end, and that no successor is known.
+// ExpiringEvent reports that the certificate that is served for a host expires soon, and
+// that no successor is known.
 func ExpiringEvent(c Certificate, host, endpoint string, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(CertificateExpiring, c.ID.String(), host),
 		Type: CertificateExpiring, Time: at, Subject: servedSubject(c, host),
 		Data: EventData{
 			Severity: Warning,
-			Summary: fmt.Sprintf("The certificate that %s serves ends on %s, and no successor is known: renew it.",
+			Summary: fmt.Sprintf("The certificate served by %s expires on %s, and no successor is known: renew it.",
 				Printable(endpoint, 300), date(c.NotAfter)),
 			Certificate: &c, Host: host, Endpoint: endpoint,
 		},
 	}
 }
 
-// servedSubject is a watched domain that a served certificate matches, or else the
+// servedSubject returns a watched domain that a served certificate matches, or else the
 // host, which is configured.
 func servedSubject(c Certificate, host string) string {
 	if domains := c.Domains(); len(domains) > 0 {
@@ -103,10 +108,9 @@ func servedSubject(c Certificate, host string) string {
 	return host
 }
 
-// PinMissingEvent tells that the pins of an app do not accept what is served for a
-// host, or is about to be, and why: a sentence for a release manager. The
-// certificate is nil where none is known; the pin is what is missing. The episode
-// counts how often this came to be.
+// PinMissingEvent reports that the pins of an app do not accept what is served for a host,
+// or soon will be, and why: a sentence for a release manager. The certificate is nil if it
+// is unknown; the pin is the missing one. The episode counts how often this began.
 func PinMissingEvent(app, host, subject string, c *Certificate, pin pins.Pin, why string, episode int64, at time.Time) Event {
 	id := ""
 	if c != nil {
@@ -119,8 +123,8 @@ func PinMissingEvent(app, host, subject string, c *Certificate, pin pins.Pin, wh
 	}
 }
 
-// PinCandidateForApp tells of a key that an app should ship for a host ahead of its
-// deployment, and why. The episode counts how often this came to be.
+// PinCandidateForApp reports a key that an app should ship for a host before it is
+// deployed, and why. The episode counts how often this began.
 func PinCandidateForApp(app, host, subject string, k pins.Key, why string, episode int64, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(PinCandidate, "app", app, host, k.Pin.String(), strconv.FormatInt(episode, 10)),
@@ -129,8 +133,8 @@ func PinCandidateForApp(app, host, subject string, k pins.Key, why string, episo
 	}
 }
 
-// PinDeployedEvent tells that a trusted key is served for a host now. The episode
-// tells apart the times that it came to be.
+// PinDeployedEvent reports that a trusted key is served for a host now. The episode counts
+// how often this began.
 func PinDeployedEvent(k pins.Key, host, endpoint, subject string, episode int64, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(PinDeployed, k.Pin.String(), string(k.Role), strconv.FormatInt(episode, 10)),
@@ -143,8 +147,8 @@ func PinDeployedEvent(k pins.Key, host, endpoint, subject string, episode int64,
 	}
 }
 
-// PinRetiredEvent tells that a key is of no use any more, or compromised. The
-// episode tells apart the times that it came to be.
+// PinRetiredEvent reports that a key is no longer of use, or compromised. The episode
+// counts how often this happened.
 func PinRetiredEvent(k pins.Key, subject string, episode int64, at time.Time) Event {
 	return Event{
 		ID:   NewEventID(PinRetired, k.Pin.String(), string(k.Role), strconv.FormatInt(episode, 10)),
@@ -157,7 +161,7 @@ func PinRetiredEvent(k pins.Key, subject string, episode int64, at time.Time) Ev
 	}
 }
 
-// sentence ends text with a full stop.
+// sentence adds a period unless there is one.
 func sentence(s string) string {
 	s = strings.TrimRight(s, " :")
 	if s == "" || !strings.ContainsAny(s[len(s)-1:], ".!?") {

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// A Hash is a SHA-256, written in hex: a certificate's ID or fingerprint, or a
-// node of a log's Merkle tree.
+// A Hash is a SHA-256 written in hex: a certificate's ID or fingerprint, or a node of a
+// log's Merkle tree.
 type Hash [32]byte
 
-// ParseHash reads 64 hex digits.
+// ParseHash parses 64 hex digits.
 func ParseHash(s string) (Hash, error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(Hash{}) {
@@ -19,7 +19,7 @@ func ParseHash(s string) (Hash, error) {
 	return Hash(b), nil
 }
 
-// String writes the hash in lower-case hex.
+// String returns the hash in lower-case hex.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
 // IsZero reports whether the hash is unset.

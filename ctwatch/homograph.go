@@ -7,23 +7,23 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// A homograph is text that a person takes for other text: "аpple.com" with a
-// Cyrillic а. Names are shown as DNS has them, in punycode, with what they read as
-// beside; homographs carry a mark, there and in free text.
+// A homograph is text that people mistake for other text: "аpple.com" with a Cyrillic а.
+// Names are shown as in DNS, in punycode, with their Unicode form beside; homographs are
+// marked, there and in free text.
 
-// mark begins what is added to text that looks like other text.
+// mark is the beginning of what is added to a homograph.
 const mark = "⚠ looks like "
 
 // ShownName makes a name of a certificate safe to print, as Printable does, in at most
-// limit runes and what is said about it: what punycode reads as, or that it looks like
-// another name. A name that is not as DNS has it is spelled so first.
+// limit runes plus what is added: the Unicode form of punycode, or what the name looks
+// like. A name that is not in the form of DNS is converted first.
 func ShownName(name string, limit int) string {
 	const longest = 300 // a DNS name has 253 octets at most (RFC 1035 §2.3.4), and punycode is slow
 	if len(name) > longest {
 		return ShownText(name, limit)
 	}
 	shown, reads := name, name
-	if !isASCII(name) { // one that is may be no real punycode: it is shown as it is
+	if !isASCII(name) { // ASCII that is not valid punycode is shown unchanged
 		if a, err := idna.Punycode.ToASCII(name); err == nil {
 			shown = a
 		}
@@ -41,8 +41,8 @@ func ShownName(name string, limit int) string {
 	return out
 }
 
-// ShownText makes text that others chose safe to print, as Printable does, in at most
-// limit runes, and marks it if words in it are homographs.
+// ShownText makes text that others chose safe to print, as Printable does, in at most limit
+// runes, and marks it if it contains homographs.
 func ShownText(s string, limit int) string {
 	out := visible(s, limit)
 	if plain, is := lookalike(out); is {
@@ -51,7 +51,7 @@ func ShownText(s string, limit int) string {
 	return out
 }
 
-// visible is Printable, with a dash for what nobody would see.
+// visible is Printable, with a dash for text that would be invisible.
 func visible(s string, limit int) string {
 	if s = strings.TrimSpace(Printable(s, limit)); s == "" {
 		return "–"
@@ -59,10 +59,10 @@ func visible(s string, limit int) string {
 	return s
 }
 
-// lookalike returns s with each letter that looks like an ASCII one replaced by it,
-// in those words only that are homographs: words that mix Latin letters with those
-// of other alphabets, or that then read as ASCII. It reports whether there is one.
-// Words of one alphabet that do not look like Latin ones are what they seem.
+// lookalike returns s with each letter that looks like an ASCII letter replaced by it, in
+// words that are homographs: words that mix Latin letters with those of other alphabets, or
+// that read as ASCII afterwards. It reports whether there is one. Words of one alphabet
+// that do not look Latin are left alone.
 func lookalike(s string) (plain string, is bool) {
 	if isASCII(s) {
 		return s, false
@@ -97,8 +97,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// skeleton spells one word with ASCII letters if it is a homograph, and else
-// returns it as it is.
+// skeleton returns a word spelled with ASCII letters if it is a homograph, and unchanged
+// otherwise.
 func skeleton(word string) (string, bool) {
 	if isASCII(word) {
 		return word, false
@@ -118,8 +118,8 @@ func skeleton(word string) (string, bool) {
 	return word, false
 }
 
-// asASCII returns the ASCII letter or digit that r looks like in most typefaces, or
-// r itself. The table has what is used to deceive rather than all that is similar.
+// asASCII returns the ASCII letter or digit that r looks like in most typefaces, or r
+// itself. The table has what is used to deceive, not everything that is similar.
 func asASCII(r rune) rune {
 	switch {
 	case r < 0x80:
@@ -143,6 +143,6 @@ func asASCII(r rune) rune {
 	return r
 }
 
-// lookLike lists letters that look like an ASCII one, which begins each group.
+// lookLike lists letters that look like an ASCII letter, which begins each group.
 const lookLike = "aаαɑ bЬƅ cсϲⅽ dԁⅾɗ eеҽ gɡց hһհ iіıɩιⅰ jјϳ kκк lӏǀⅼΙІ mмⅿ nոпη oоοօഠ pрρ qԛգ rгⲅ sѕꜱ tтτ uυսʋ vνѵⅴ wԝաѡ xхχⅹ yуγү zᴢ " +
 	"AАΑᎪ BВΒᏴ CСϹⅭᏟ DᎠⅮ EЕΕᎬ FϜ GᏀԌ HНΗᎻ JЈᎫ KКΚᏦ LⅬᏞ MМΜᎷⅯ NΝ OОΟՕ PРΡᏢ QԚ SЅՏᏚ TТΤᎢ UՍ VⅤᏙѴ WᎳԜ XХΧⅩ YΥҮ ZΖᏃ 3ЗӠ"

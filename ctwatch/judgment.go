@@ -7,24 +7,23 @@ import (
 	"ctwatch/pins"
 )
 
-// A Standing is what is known of a certificate's key when the certificate is
-// judged, apart from what rules say of the certificate itself.
+// A Standing is what is known of a certificate and its key when it is judged, apart from
+// the certificate itself and the rules.
 type Standing struct {
-	// ApprovedFor are the hosts that a person, or the configuration, approved the
-	// key for: it was authorised.
+	// ApprovedFor are the hosts for which a person or the configuration approved the key.
 	ApprovedFor []pins.Pattern
-	// ServedFor are the names for which hosts of ours served the very key before the
-	// certificate was seen, such as "h" or "*.h": hosts that did so at the first look at
-	// them, with the names that their certificate had then, and hosts that did so later
-	// with a certificate that was expected for another reason. Anyone who takes a host
-	// over can serve any key; that proves nothing.
+	// ServedFor are the names, such as "h" or "*.h", for which our hosts served this key
+	// before the certificate was seen: hosts that did so when they were first probed, with
+	// the names of the certificate they had then, and hosts that did so later with a
+	// certificate that was expected for another reason. A key that is served only later
+	// proves nothing: anyone who takes over a host can serve any key.
 	ServedFor   []string
 	Compromised bool
-	// OtherIssuers are the keys, other than the certificate's issuer's, that entries with
-	// the same TBSCertificate name as the issuer's. Each certificate has one issuer.
+	// OtherIssuers are keys that log entries name as the issuer's of this certificate,
+	// besides the certificate's issuer. Only one can be true.
 	OtherIssuers []pins.Pin
-	// CAA are the CAA records that were found for its domains, as JSON of whoever asked;
-	// "" if nobody has.
+	// CAA is the CAA records found for its names, in the JSON of CAARecords; "" if they
+	// were not looked up.
 	CAA string
 }
 
@@ -114,42 +113,42 @@ type CAALimit struct {
 	Permitted []string // the identities of the CAs that may issue
 }
 
-// A Judge says whether a certificate should exist. It asks no network and no store,
-// since it is called while a batch is written.
+// A Judge says whether a certificate should exist. It uses neither network nor store, since
+// it is called while a batch is written.
 type Judge func(c *Certificate, k Standing) Judgment
 
-// CAARecords are the CAA records found for a certificate's names, as JSON that the
-// policy writes and reads (Standing.CAA).
+// CAARecords are the CAA records found for a certificate's names, as JSON that package
+// policy writes and reads.
 type CAARecords struct {
 	Certificate Hash
 	Records     string
 }
 
-// An IssuerKey is an issuing key that a chain of certificates shows to be a CA's.
+// An IssuerKey is an issuing key that a chain shows to belong to a CA.
 type IssuerKey struct {
 	Pin pins.Pin
-	// Anchor is the key of a known CA that vouches for it: the nearest one above it
-	// in the chain.
+	// Anchor is the key of the known CA that certified it: the nearest one above it in the
+	// chain.
 	Anchor pins.Pin
-	// NotBefore and NotAfter bound the time in which every certificate of the chain is
-	// valid. Both are part of it.
+	// NotBefore and NotAfter bound the time in which all certificates of the chain are
+	// valid, both inclusive.
 	NotBefore, NotAfter time.Time
 	// NameConstraints are the values of the chain's name constraints (RFC 5280
 	// §4.2.1.10) in DER, one after another; nil if there are none.
 	NameConstraints []byte
 }
 
-// An IssuerLearner finds out whose issuing keys are, by the chains of certificates. Its
-// methods use neither network nor store, and may be called concurrently.
+// An IssuerLearner finds out to which CAs issuing keys belong, from the chains of
+// certificates. Its methods use neither network nor store, and are safe for concurrent use.
 type IssuerLearner interface {
 	// Shown returns the issuing keys that the chain above a certificate, in DER, shows to
-	// be a CA's, unless they are known to be. It changes nothing.
+	// belong to a CA, unless that is known. It changes nothing.
 	Shown(c *Certificate, chain [][]byte) []IssuerKey
-	// Add makes keys known, and returns those that were not.
+	// Add records keys, and returns those that are new.
 	Add(keys ...IssuerKey) []IssuerKey
 }
 
-// Equal reports whether two chains show the same.
+// Equal reports whether two keys are the same, shown by equivalent chains.
 func (k IssuerKey) Equal(other IssuerKey) bool {
 	return k.Pin == other.Pin && k.Anchor == other.Anchor && k.NotBefore.Equal(other.NotBefore) &&
 		k.NotAfter.Equal(other.NotAfter) && bytes.Equal(k.NameConstraints, other.NameConstraints)

@@ -9,15 +9,14 @@ import (
 	"time"
 )
 
-// A LogID is the SHA-256 of a log's DER public key (RFC 6962 §3.2), written in
-// base64 as log lists do. Everything known of a log is kept under its ID: names
-// and URLs may change.
+// A LogID is the SHA-256 of a log's DER public key (RFC 6962 §3.2), written in base64 as in
+// log lists. Logs are identified by it alone: names and URLs may change.
 type LogID [32]byte
 
-// LogIDOf computes the ID of the log that signs with a DER SubjectPublicKeyInfo.
+// LogIDOf returns the ID of the log with a DER SubjectPublicKeyInfo.
 func LogIDOf(key []byte) LogID { return sha256.Sum256(key) }
 
-// ParseLogID reads a log ID in padded standard base64.
+// ParseLogID parses a log ID in padded standard base64.
 func ParseLogID(s string) (LogID, error) {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil || len(b) != len(LogID{}) {
@@ -26,10 +25,10 @@ func ParseLogID(s string) (LogID, error) {
 	return LogID(b), nil
 }
 
-// String writes the ID in base64.
+// String returns the ID in base64.
 func (id LogID) String() string { return base64.StdEncoding.EncodeToString(id[:]) }
 
-// Hex writes the ID in hex, for places where base64's characters have a meaning.
+// Hex returns the ID in hex, for places where the characters of base64 have a meaning.
 func (id LogID) Hex() string { return hex.EncodeToString(id[:]) }
 
 // MarshalText implements encoding.TextMarshaler with String.
@@ -50,7 +49,7 @@ func (id *LogID) Scan(src any) error {
 	return errors.New("not a log ID of 32 bytes")
 }
 
-// A LogKind is the API that a log is read through.
+// A LogKind is the API through which a log is read.
 type LogKind string
 
 // The two APIs: RFC 6962 §4 (JSON), and c2sp.org/static-ct-api (tiles).
@@ -59,7 +58,7 @@ const (
 	KindStatic  LogKind = "static"
 )
 
-// LogKinds lists the kinds of logs.
+// LogKinds returns the kinds of logs.
 func LogKinds() []LogKind { return []LogKind{KindRFC6962, KindStatic} }
 
 // The states of a log in a log list (version 3). A log without a state has the
@@ -73,12 +72,12 @@ const (
 	LogRejected  = "rejected"
 )
 
-// LogStates lists the states of logs.
+// LogStates returns the states of logs.
 func LogStates() []string {
 	return []string{LogPending, LogQualified, LogUsable, LogReadOnly, LogRetired, LogRejected}
 }
 
-// A Log is what a log list, or the configuration, says about one log.
+// A Log is one log as a log list or the configuration describes it.
 type Log struct {
 	ID       LogID
 	Name     string // the list's description
@@ -87,27 +86,26 @@ type Log struct {
 	State    string // one of the states above, or ""
 	Key      []byte // DER SubjectPublicKeyInfo, of which ID is the hash
 
-	// URL is what entries are read from: the log's URL for RFC 6962, the
-	// monitoring prefix for static logs; http, https, or file (static only).
-	// It ends in a slash.
+	// URL is where entries are read: the log's URL for RFC 6962, the monitoring prefix for
+	// static logs; http, https, or file (static only). It ends in a slash.
 	URL string
-	// SubmissionURL is the submission prefix of a static log, from which its
-	// checkpoints take their origin line; "" when unknown.
+	// SubmissionURL is the submission prefix of a static log, from which the origin line of
+	// its checkpoints derives; "" when unknown.
 	SubmissionURL string
 
 	// MMD is the maximum merge delay; 0 when unknown.
 	MMD time.Duration
-	// IntervalStart and IntervalEnd bound the NotAfter of the certificates that
-	// the log accepts, the end being exclusive; zero when it is not sharded.
+	// IntervalStart and IntervalEnd bound the NotAfter of the certificates that the log
+	// accepts, the end being exclusive; zero if the log is not sharded.
 	IntervalStart, IntervalEnd time.Time
-	// FinalSize is the size at which a readonly log was frozen; 0 when unknown.
+	// FinalSize is the size of a readonly log when it was frozen; 0 when unknown.
 	FinalSize uint64
 	// FinalRoot is the root at FinalSize.
 	FinalRoot Hash
 }
 
-// A LogStatus is where the reading of one log stands. Positions count entries
-// from the log's first: they equal TreeSize when caught up.
+// A LogStatus is the progress of reading one log. Positions count entries from the log's
+// first: they equal TreeSize when caught up.
 type LogStatus struct {
 	Name     string  `json:"name"`
 	ID       LogID   `json:"log_id"`

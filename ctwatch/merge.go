@@ -5,13 +5,12 @@ import (
 	"strings"
 )
 
-// Merge adds to a certificate what another sighting of it knows besides, and reports
-// whether that changed anything apart from matches: those that are new are returned, and
-// are last in c.Matches. The facts in the TBSCertificate are the same in both; those
-// around it may have been out of reach before. final means that the fingerprint of the
-// other's final certificate takes the place of the one that is known.
+// Merge adds to a certificate what another sighting of it shows, and reports whether that
+// changed anything apart from matches. New matches are returned, and are last in c.Matches.
+// The TBSCertificate is the same in both; other facts may have been unavailable before.
+// final means that the other's final certificate takes precedence over the one known.
 //
-// The issuer's key is not merged, and neither is the verdict.
+// Neither the issuer's key nor the verdict is merged.
 func (c *Certificate) Merge(more *Certificate, final bool) (changed bool, matches []Match) {
 	changed = fill(&c.Issuer.Name, more.Issuer.Name)
 	changed = fill(&c.Issuer.CAA, more.Issuer.CAA) || changed
@@ -42,12 +41,12 @@ func (c *Certificate) Merge(more *Certificate, final bool) (changed bool, matche
 	return changed, c.Matches[n:]
 }
 
-// aboutIssuer reports whether a problem says why the issuer is not proven.
+// aboutIssuer reports whether a problem is that the issuer is not proven.
 func aboutIssuer(problem string) bool {
 	return problem == ProblemNoIssuer || strings.HasPrefix(problem, ProblemUnproven)
 }
 
-// fill sets what is unknown, and reports whether it did.
+// fill sets an unknown value, and reports whether it did.
 func fill[T comparable](to *T, from T) bool {
 	var unknown T
 	if *to != unknown || from == unknown {

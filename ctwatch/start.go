@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A Start says where to begin reading the logs that there are at the first run. The
-// zero Start is "now": at their sizes then.
+// A Start is where to begin reading the logs that exist at the first run. The zero Start is
+// "now": at their sizes then.
 type Start struct {
 	Beginning bool          // at the first entry
 	Back      time.Duration // this long ago; 0 unless positive, never with Beginning
 }
 
-// String writes the Start as ParseStart reads it: "now", "beginning" or a duration.
+// String returns the Start as ParseStart reads it: "now", "beginning" or a duration.
 func (s Start) String() string {
 	switch {
 	case s.Beginning:
@@ -26,7 +26,7 @@ func (s Start) String() string {
 	return "now"
 }
 
-// ParseStart reads "now", "beginning" or a duration to look back.
+// ParseStart parses "now", "beginning" or a duration to look back.
 func ParseStart(text string) (Start, error) {
 	switch text {
 	case "now":
@@ -41,8 +41,8 @@ func ParseStart(text string) (Start, error) {
 	return Start{Back: d}, nil
 }
 
-// ParseDuration reads what time.ParseDuration does, with days in front: "14d",
-// "1d12h". A day is 24 hours.
+// ParseDuration parses what time.ParseDuration does, with days in front: "14d", "1d12h". A
+// day has 24 hours.
 func ParseDuration(text string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	fail := fmt.Errorf("%.40q is not a duration with its unit, such as 30s, 10m or 14d", text)
@@ -69,8 +69,8 @@ func ParseDuration(text string) (time.Duration, error) {
 	return d + r, nil
 }
 
-// FormatDuration writes a duration without the zero minutes and seconds that
-// time.Duration.String ends in.
+// FormatDuration returns a duration without the trailing zero minutes and seconds of
+// time.Duration.String.
 func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -6,11 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Printable makes text that others chose safe to print: control characters,
-// newlines, bidirectional overrides and other invisible characters, and bytes
-// that are no UTF-8 become U+FFFD, and what is longer than limit runes is cut and
-// ends in "…". It escapes nothing for a particular medium: HTML or Slack need
-// their own escaping as well.
+// Printable makes text that others chose safe to print: control characters, newlines,
+// bidirectional overrides and other invisible characters, and invalid UTF-8 become U+FFFD;
+// text longer than limit runes is cut and ends in "…". It does not escape for a medium such
+// as HTML or Slack.
 func Printable(s string, limit int) string {
 	var b strings.Builder
 	n := 0
@@ -30,11 +29,11 @@ func Printable(s string, limit int) string {
 	return b.String()
 }
 
-// maxDN is how much of a distinguished name is read.
+// maxDN is how many bytes of a distinguished name are read.
 const maxDN = 4096
 
-// DNValues returns the values of the attributes of one type in a distinguished name as
-// RFC 2253 writes it, by the type's name or its OID. Values written in hex are left out.
+// DNValues returns the values of one attribute type in a distinguished name as RFC 2253
+// writes it, by the type's name or OID. Values in hex are left out.
 func DNValues(dn, name, oid string) []string {
 	dn = dn[:min(len(dn), maxDN)]
 	var out []string
@@ -49,7 +48,7 @@ func DNValues(dn, name, oid string) []string {
 	return out
 }
 
-// cutAttribute cuts a distinguished name behind its first attribute.
+// cutAttribute cuts a distinguished name after its first attribute.
 func cutAttribute(dn string) (attribute, rest string) {
 	for i := 0; i < len(dn); i++ {
 		switch dn[i] {
@@ -62,7 +61,7 @@ func cutAttribute(dn string) (attribute, rest string) {
 	return dn, ""
 }
 
-// unescape takes the backslashes before special characters away.
+// unescape removes the backslashes before special characters.
 func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s

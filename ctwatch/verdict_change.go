@@ -17,7 +17,7 @@ type Past struct {
 
 // A RuleChange says what a judgment by rules changes about a certificate.
 type RuleChange struct {
-	Grants  bool // the names for which rules vouch for its key
+	Grants  bool // the names for which rules approve its key
 	Verdict bool // its verdict, reasons or CAA identity
 	New     bool // the verdict is another one, or raises an alarm of its own
 	Audit   bool // the audit trail gets a record
@@ -35,7 +35,7 @@ type RuleChange struct {
 func ApplyRules(c *Certificate, j Judgment, past Past, found bool, now time.Time) RuleChange {
 	change := RuleChange{Before: c.Verdict}
 	if past.ByPerson {
-		// After a person rejected it, what rules vouched for by it stays on record.
+		// After a person rejected it, what rules granted because of it stays on record.
 		change.Grants = c.Verdict != Unexpected
 		return change
 	}
@@ -61,8 +61,8 @@ func ApplyRules(c *Certificate, j Judgment, past Past, found bool, now time.Time
 // A PersonChange says what a verdict by a person changes about a certificate.
 type PersonChange struct {
 	Verdict bool // its verdict or reasons; false if the same person's verdict stands already
-	// DropGrants means that rules no longer vouch for its key by it: the person agrees
-	// with rules that it is unexpected.
+	// DropGrants means that rules no longer approve its key because of it: the person
+	// agrees with rules that it is unexpected.
 	DropGrants bool
 	Event      bool // an event reports it
 }

@@ -600,7 +600,7 @@ func TestAPersonWhoConfirmsAnAlarmIsTold(t *testing.T) {
 		t.Errorf("%d alarms", n)
 	}
 	es := eventsOf(t, db, ctwatch.CertificateJudged)
-	if len(es) != 1 || es[0].Data.By != "ada" || es[0].Data.Severity != ctwatch.Info || !strings.Contains(es[0].Data.Summary, "should not exist, as was told: not ours") {
+	if len(es) != 1 || es[0].Data.By != "ada" || es[0].Data.Severity != ctwatch.Info || !strings.Contains(es[0].Data.Summary, "was confirmed unauthorized by ada: not ours") {
 		t.Errorf("events %+v", es)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
-// conditions lists all that holds and is to be told when it comes to be.
+// conditions returns everything that holds and is reported when it begins.
 func (p *Planner) conditions(ctx context.Context, r *Result, at time.Time) ([]ctwatch.Condition, error) {
 	var out []ctwatch.Condition
 	for i := range r.Plans {
@@ -33,7 +33,7 @@ func (p *Planner) conditions(ctx context.Context, r *Result, at time.Time) ([]ct
 	return out, ctx.Err()
 }
 
-// missing lists what an app's versions refuse: what is served, and what may be.
+// missing returns what an app's versions refuse of what is served or may soon be.
 func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
 	var out []ctwatch.Condition
 	add := func(what, id string, f pins.Finding) {
@@ -49,8 +49,8 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 					cert = &c
 				}
 				e := ctwatch.PinMissingEvent(plan.App, host, subject, cert, f.Pin, words.Finding(f).String(), episode, at)
-				// Of one certificate it is told twice: when it is issued, and when it is
-				// served all the same.
+				// It is reported twice for a certificate: when it is issued, and when it is
+				// served anyway.
 				e.ID = ctwatch.NewEventID(e.Type, e.ID, what)
 				return e
 			},
@@ -71,10 +71,10 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 	return out
 }
 
-// candidates lists the keys that are approved and that the newest version lacks.
+// candidates returns the keys that are approved and that the newest version lacks.
 func (p *Planner) candidates(r *Result, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
 	if len(plan.Shipped) == 0 {
-		return nil // nothing is known of what is shipped
+		return nil // what is shipped is unknown
 	}
 	var out []ctwatch.Condition
 	for _, pin := range plan.Add {
@@ -100,8 +100,7 @@ func (p *Planner) candidates(r *Result, plan *pins.HostPlan, subject string, at 
 	return out
 }
 
-// described is what is known of a certificate that is served and that no log was
-// seen to have.
+// described returns what is known of a served certificate that was not found in a log.
 func described(s *pins.Served) ctwatch.Certificate {
 	c := ctwatch.Certificate{
 		Names: []string{}, NotBefore: s.NotBefore, NotAfter: s.NotAfter,

@@ -1,18 +1,16 @@
-// Package planner keeps the plans of all apps current, and tells of what changes in
-// them.
+// Package planner keeps the plans of all apps current, and reports what changes in them.
 //
-// Whenever something becomes known that plans rest on (a certificate, a look at a
-// server, an approval, a released version), and once a minute besides, since time
-// alone makes certificates end, it
+// When a fact behind the plans changes (a certificate, the result of a probe, an approval,
+// a released version), and once a minute, since certificates expire, the planner
 //
-//  1. settles where each key stands in its life,
+//  1. updates the state of each key,
 //  2. plans for each host of each app,
-//  3. tells of what came to be: an app that is, or will be, broken (pin.missing), a
-//     key to ship (pin.candidate), a certificate that ends (certificate.expiring),
-//  4. asks for a look at the servers that a new certificate may soon be served by.
+//  3. reports what begins: an app that is or will be broken (pin.missing), a key to ship
+//     (pin.candidate), a certificate that expires (certificate.expiring),
+//  4. has servers probed that may soon serve a new certificate.
 //
-// What holds on is told once. The rules are in package pins; here is when, and of
-// what.
+// What continues is reported once. The rules of plans are in package pins; this package
+// decides when to plan, and what to report.
 package planner
 
 import (
@@ -26,60 +24,60 @@ import (
 	"ctwatch/pins"
 )
 
-// A Store keeps what plans rest on.
+// A Store keeps the facts behind plans.
 type Store interface {
-	// Revision grows with every change of what plans rest on.
+	// Revision grows with every change of the facts.
 	Revision(ctx context.Context) (int64, error)
 	Facts(ctx context.Context) (pins.Facts, error)
-	// SettleKeys moves keys by what is known of their use, and tells of it.
+	// SettleKeys updates the states of keys by their use, and reports the changes.
 	SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error)
 	// Certificate returns a certificate by its ID in hex.
 	Certificate(ctx context.Context, id string) (ctwatch.Certificate, error)
-	// SyncConditions is given all conditions that hold, and tells of those that did not.
+	// SyncConditions takes all conditions that hold, and reports those that did not hold
+	// before.
 	SyncConditions(ctx context.Context, holding []ctwatch.Condition) error
 }
 
 // A Planner plans for apps. All fields but Look, Changed and Poll are required.
 type Planner struct {
 	Store Store
-	// Apps returns all apps with the versions that are supported now.
+	// Apps returns all apps with their supported versions.
 	Apps func(ctx context.Context) ([]pins.App, error)
-	// Subject returns what events about a host have as their subject: the watched
-	// domain that it lies in.
+	// Subject returns the subject of events about a host: the watched domain that contains
+	// it.
 	Subject func(host pins.Pattern) string
 	Logger  *slog.Logger
 
-	// Look is called with the names of certificates that were not known before, and
-	// with nil at the first plan. Optional.
+	// Look is called with the names of new certificates, and with nil at the first plan.
+	// Optional.
 	Look func(names []pins.Pattern)
 	// Changed is called after each plan. Optional.
 	Changed func(*Result)
-	// Poll is how often the store is asked whether anything changed. Default 500 ms.
+	// Poll is how often the store is checked for changes. Default 500 ms.
 	Poll time.Duration
 
 	latest atomic.Pointer[Result]
-	again  atomic.Bool
+	replan atomic.Bool
 }
 
-// A Result is the plans of all apps at one moment.
+// A Result is the plans of all apps at one time.
 type Result struct {
 	View  *pins.View
 	Apps  []pins.App
 	Plans []pins.HostPlan
 }
 
-// every is how often plans are made although nothing became known.
+// every is how often plans are made without a change.
 const every = time.Minute
 
 // Latest returns the newest plans; nil before there are any.
 func (p *Planner) Latest() *Result { return p.latest.Load() }
 
-// Again has the planner plan again soon, though the store has not changed: the apps
-// may have.
-func (p *Planner) Again() { p.again.Store(true) }
+// Replan makes the planner plan again soon without a change in the store, since the apps
+// may have changed.
+func (p *Planner) Replan() { p.replan.Store(true) }
 
-// Run plans until ctx ends, and returns nil then. It returns an error only if the
-// store fails.
+// Run plans until ctx ends, and then returns nil. It fails only if the store does.
 func (p *Planner) Run(ctx context.Context) error {
 	poll := p.Poll
 	if poll <= 0 {
@@ -91,7 +89,7 @@ func (p *Planner) Run(ctx context.Context) error {
 	revision, planned := int64(-1), time.Time{}
 	for {
 		now, err := p.Store.Revision(ctx)
-		if err == nil && (p.again.Swap(false) || now != revision || time.Since(planned) >= every) {
+		if err == nil && (p.replan.Swap(false) || now != revision || time.Since(planned) >= every) {
 			revision, planned = now, time.Now()
 			err = p.plan(ctx, seen)
 		}
@@ -109,13 +107,13 @@ func (p *Planner) Run(ctx context.Context) error {
 	}
 }
 
-// plan makes all plans once. An app whose versions cannot be read is logged, and
-// the plans made before stand.
+// plan makes all plans once. If the apps cannot be read, it logs that and leaves the last
+// plans in place.
 func (p *Planner) plan(ctx context.Context, seen *seen) error {
 	apps, err := p.Apps(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			p.Logger.Error("apps cannot be planned for", "error", err)
+			p.Logger.Error("reading apps failed; keeping the last plans", "error", err)
 		}
 		return nil
 	}
@@ -162,7 +160,7 @@ func planAll(v *pins.View, apps []pins.App) []pins.HostPlan {
 	return out
 }
 
-// Shipped lists the versions that ship each pin.
+// Shipped returns the versions that ship each pin.
 func Shipped(plans []pins.HostPlan) map[pins.Pin][]pins.AppVersion {
 	type shipped struct {
 		pin pins.Pin
@@ -184,13 +182,13 @@ func Shipped(plans []pins.HostPlan) map[pins.Pin][]pins.AppVersion {
 	return out
 }
 
-// A seen remembers which certificates were there at the last plan.
+// A seen holds the certificates that existed at the last plan.
 type seen struct{ ids map[string]bool }
 
 func newSeen() *seen { return &seen{} }
 
-// fresh returns the names of certificates that were not there the last time; the
-// first time none are, and it says so.
+// fresh returns the names of certificates that are new since the last call; first reports
+// that there was none.
 func (s *seen) fresh(issued []pins.Issued) (names []pins.Pattern, first bool) {
 	first = s.ids == nil
 	ids := make(map[string]bool, len(issued))

@@ -277,7 +277,7 @@ func TestRunPlansAgainWhenAsked(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- l.planner.Run(ctx) }()
 	<-results
-	l.planner.Again()
+	l.planner.Replan()
 	<-results
 	cancel()
 	for {

@@ -114,7 +114,7 @@ func TestRunPlansWhenSomethingChanged(t *testing.T) {
 		at time.Duration
 		do func(*run)
 	}
-	change, again := func(r *run) { r.store.change(nil) }, func(r *run) { r.Again() }
+	change, again := func(r *run) { r.store.change(nil) }, func(r *run) { r.Replan() }
 	for name, tt := range map[string]struct {
 		poll  time.Duration
 		steps []step
@@ -195,7 +195,7 @@ func TestRunSurvivesUnreadableApps(t *testing.T) {
 			t.Errorf("plans %v, log %s", r.Latest(), &r.log)
 		}
 		r.appsErr = nil
-		r.Again()
+		r.Replan()
 		time.Sleep(time.Second)
 		if r.Latest() == nil || len(r.plans) != 1 {
 			t.Errorf("plans at %v", r.plans)

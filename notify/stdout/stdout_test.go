@@ -12,7 +12,7 @@ import (
 func TestStdoutLineOfATest(t *testing.T) {
 	var out notifytest.Buffer
 	notifytest.MustSend(t, New(Options{W: &out}), ctwatch.TestEvent("alice", notifytest.Time))
-	if got, want := out.String(), "2026-11-20 10:00:00 info     notify.test: This is a test, which alice asked for: nothing has happened.\n"; got != want {
+	if got, want := out.String(), "2026-11-20 10:00:00 info     notify.test: This is a test requested by alice: nothing has happened.\n"; got != want {
 		t.Errorf("%q", got)
 	}
 }

@@ -113,7 +113,7 @@ func (d *Daemon) reload(ctx context.Context) error {
 		d.logger.Info(s)
 	}
 	d.inventory.Store(next)
-	d.planner.Again()
+	d.planner.Replan()
 	d.metrics.Reloaded(true)
 	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", next.Len(), "apps", len(next.Apps))
 	return nil
