@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -98,15 +97,3 @@ func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
-
-// ExampleWith is Example with a contact in it, which has to be one; "" for none.
-func ExampleWith(contact string) []byte {
-	if contact == "" {
-		return Example
-	}
-	out := bytes.Replace(Example, []byte("\n#logs:\n"), []byte("\nlogs:\n"), 1)
-	return bytes.Replace(out, []byte(exampleContact), []byte("\n  contact: "+quoteYAML(contact)+" "), 1)
-}
-
-// exampleContact is how the example's line about the contact begins.
-const exampleContact = "\n#  contact: \"\" "

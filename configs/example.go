@@ -1,6 +1,9 @@
 package configs
 
-import _ "embed"
+import (
+	"bytes"
+	_ "embed"
+)
 
 // Example is a commented configuration file with every setting, for a newcomer to
 // start from. It is valid as it is; a line that begins with "#" and then anything
@@ -8,3 +11,15 @@ import _ "embed"
 //
 //go:embed ctwatch.example.yaml
 var Example []byte
+
+// ExampleWith is Example with a contact in it, which has to be one; "" for none.
+func ExampleWith(contact string) []byte {
+	if contact == "" {
+		return Example
+	}
+	out := bytes.Replace(Example, []byte("\n#logs:\n"), []byte("\nlogs:\n"), 1)
+	return bytes.Replace(out, []byte(exampleContact), []byte("\n  contact: "+quoteYAML(contact)+" "), 1)
+}
+
+// exampleContact is how the example's line about the contact begins.
+const exampleContact = "\n#  contact: \"\" "

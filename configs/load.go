@@ -19,54 +19,6 @@ const maxFile = 1 << 20
 // for.
 const fileName = "ctwatch.yaml"
 
-// Env is what of the process's surroundings the configuration depends on.
-type Env struct {
-	// LookupEnv finds an environment variable; nil means that there are none.
-	LookupEnv func(name string) (string, bool)
-	// WorkDir is the directory that relative names are relative to; "" means the
-	// process's own.
-	WorkDir string
-	// SystemDir is the last place to look for a file; "" means /etc/ctwatch.
-	SystemDir string
-}
-
-// ProcessEnv returns the surroundings of this process.
-func ProcessEnv() Env {
-	dir, err := os.Getwd()
-	if err != nil {
-		dir = "" // relative names stay relative
-	}
-	return Env{LookupEnv: os.LookupEnv, WorkDir: dir}
-}
-
-func (e Env) lookup(name string) (string, bool) {
-	if e.LookupEnv == nil {
-		return "", false
-	}
-	return e.LookupEnv(name)
-}
-
-// dirs returns the directories of a variable that systemd sets: absolute paths,
-// separated by colons.
-func (e Env) dirs(name string) []string {
-	var out []string
-	list, _ := e.lookup(name)
-	for _, dir := range filepath.SplitList(list) {
-		if dir != "" {
-			out = append(out, e.abs(dir))
-		}
-	}
-	return out
-}
-
-// abs makes a path absolute, as far as the working directory is known.
-func (e Env) abs(path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(e.WorkDir, path)
-}
-
 // Find returns the name of the configuration file to read: the explicit one, or
 // the first there is of ./ctwatch.yaml, $CONFIGURATION_DIRECTORY/ctwatch.yaml and
 // /etc/ctwatch/ctwatch.yaml, or "" when there is none. An explicit file that is

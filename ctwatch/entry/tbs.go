@@ -20,8 +20,10 @@
 package entry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // TBS returns the TBSCertificate of a Certificate in DER, as it lies in the bytes.
@@ -153,4 +155,66 @@ func looksLikeKey(b []byte) bool {
 	}
 	tag, start, stop, end, f := header(b)
 	return tag == tagSequence && f&truncated == 0 && tagOf(b[start:stop]) == tagOID && tagOf(b[end:])&^constructed == tagBitString
+}
+
+// oidBasicConstraints says whether a certificate is one of a CA (RFC 5280 §4.2.1.9).
+const oidBasicConstraints = "\x55\x1d\x13" // 2.5.29.19
+
+// IsCA reports whether a TBSCertificate says of itself that it is a CA's. One of
+// version 1 says nothing, and is none by this.
+func IsCA(tbs []byte) bool {
+	for field := range elements(inside(tbs, tagSequence)) {
+		for extension := range elements(inside(inside(field, tagExtensions), tagSequence)) {
+			id, value := cut(inside(extension, tagSequence))
+			if string(inside(id, tagOID)) != oidBasicConstraints {
+				continue
+			}
+			ca := inside(inside(whole(afterCritical(value), tagOctetString), tagSequence), tagBoolean)
+			return len(bytes.Trim(ca, "\x00")) > 0
+		}
+	}
+	return false
+}
+
+// elements yields the elements of a content, each with its header, until one is not
+// all there.
+func elements(content []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for element, rest := cut(content); element != nil && yield(element); element, rest = cut(rest) {
+		}
+	}
+}
+
+// A Reason is an error that says why a part of an entry cannot be read. There are
+// few, and none quotes the certificate or counts its bytes: what a thousand
+// entries of one broken issuer have in common is told once.
+type Reason string
+
+// Error returns the reason in words.
+func (r Reason) Error() string { return string(r) }
+
+// The reasons why names may have gone unread: all that TBS, Names and Visit return.
+const (
+	NoCertificate        Reason = "the certificate is no SEQUENCE"
+	NoTBS                Reason = "the TBSCertificate is no SEQUENCE"
+	TruncatedTBS         Reason = "the TBSCertificate is cut short"
+	TruncatedField       Reason = "a field of the TBSCertificate is longer than what it stands in"
+	MissingFields        Reason = "the TBSCertificate has too few fields"
+	TruncatedSubject     Reason = "the subject is longer than what it stands in"
+	UnreadableCommonName Reason = "a common name cannot be decoded"
+	LongCommonName       Reason = "a common name in UTF-16 or UTF-32 is so long that only its end was read"
+	TruncatedExtensions  Reason = "an extension has another length than what it holds"
+	UnreadableAltName    Reason = "the subject alternative name is no OCTET STRING"
+	TruncatedAltName     Reason = "the subject alternative name is longer than what it stands in"
+
+	// OddEncoding says that all names were read, but are encoded as no CA encodes them.
+	OddEncoding Reason = "strict parsers refuse its encoding, which hides names from them: long tag numbers, indefinite lengths, or parts in parts"
+)
+
+// Reasons lists them all.
+func Reasons() []Reason {
+	return []Reason{
+		NoCertificate, NoTBS, TruncatedTBS, TruncatedField, MissingFields, TruncatedSubject, UnreadableCommonName,
+		LongCommonName, TruncatedExtensions, UnreadableAltName, TruncatedAltName, OddEncoding,
+	}
 }
