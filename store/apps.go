@@ -17,8 +17,8 @@ type Apps struct{ *database }
 // MaxShipped is the longest file, in bytes, that is kept of what an app ships.
 const MaxShipped = 4 << 20
 
-// A Shipped is what one released version of an app ships: a file in a client's own
-// format, as it was read.
+// A Shipped is what one released version of an app ships: a file in a client's format,
+// as it was read.
 type Shipped struct {
 	App, Version string
 	Format       string
@@ -29,10 +29,10 @@ type Shipped struct {
 	ImportedAt time.Time // set when it is read
 }
 
-// Import notes what a supported version of an app ships, in place of what was noted
+// Import records what a supported version of an app ships, in place of what was recorded
 // of that version before. Importing the same again changes nothing.
 func (db Apps) Import(ctx context.Context, s Shipped) error {
-	what := fmt.Sprintf("noting what version %q of app %q ships", s.Version, s.App)
+	what := fmt.Sprintf("recording what version %q of app %q ships", s.Version, s.App)
 	switch {
 	case s.App == "" || s.Version == "":
 		return fmt.Errorf("%s: both the app and its version must be named", what)
@@ -67,8 +67,8 @@ func (db Apps) Import(ctx context.Context, s Shipped) error {
 	})
 }
 
-// DropVersion notes that a version of an app is supported no more: what it ships counts
-// for nothing. It fails with ErrNotFound if there is no such supported version.
+// DropVersion ends the support of a version of an app: what it ships no longer counts.
+// It fails with ErrNotFound if there is no such supported version.
 func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string) error {
 	app, version = text(app), text(version)
 	return db.write(ctx, fmt.Sprintf("ending the support of version %q of app %q", version, app), func(t *tx) error {
@@ -84,8 +84,8 @@ func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string)
 	})
 }
 
-// Shipped returns what the supported versions of apps ship, in the order in which
-// they were imported.
+// Shipped returns what the supported versions of apps ship, in the order of their
+// import.
 func (db Apps) Shipped(ctx context.Context) ([]Shipped, error) {
 	return readAll(ctx, db.database, "reading what apps ship", func(r *sql.Rows) (s Shipped, err error) {
 		var at int64

@@ -16,7 +16,7 @@ const (
 	sqlInsertAudit = `INSERT INTO audit (` + auditColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
-// record adds a record of now to the audit trail.
+// record adds a record to the audit trail.
 func (t *tx) record(r pins.Record) error {
 	hosts, err := json.Marshal(orEmpty(r.Hosts))
 	if err != nil {
@@ -38,12 +38,11 @@ func (t *tx) record(r pins.Record) error {
 	return nil
 }
 
-// History returns the last records of the audit trail that concern a pin, in any
-// role, oldest first: at most limit, or all if it is 0. The zero pin stands for the
-// whole trail.
+// History returns the latest records of the audit trail about a pin, in any role, oldest
+// first: at most limit, or all if it is 0. The zero pin means the whole trail.
 func (db Keys) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Record, error) {
 	if limit <= 0 {
-		limit = -1 // which SQLite takes for none
+		limit = -1 // no limit, for SQLite
 	}
 	where, args := `true`, []any{}
 	if !pin.IsZero() {
@@ -52,8 +51,7 @@ func (db Keys) History(ctx context.Context, pin pins.Pin, limit int) ([]pins.Rec
 	return db.history(ctx, limit, where, args...)
 }
 
-// History returns the records of the audit trail that concern a certificate, oldest
-// first.
+// History returns the records of the audit trail about a certificate, oldest first.
 func (db Certificates) History(ctx context.Context, id ctwatch.Hash) ([]pins.Record, error) {
 	return db.history(ctx, -1, `certificate = ?`, id[:])
 }

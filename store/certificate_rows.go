@@ -10,12 +10,13 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Certificates are those that were found for watched names, with their verdicts.
+// Certificates keeps the certificates found for watched names, with their verdicts. It
+// is a policy.CAAStore.
 type Certificates struct{ *database }
 
-// maxSightings bounds the sightings that a certificate object carries, so that a
-// log which holds one certificate a million times cannot make objects, and
-// events, of any size. All are recorded.
+// maxSightings bounds the sightings that a certificate object carries. All are recorded;
+// but a log that holds one certificate a million times cannot make objects and events of
+// any size.
 const maxSightings = 200
 
 const (
@@ -52,9 +53,9 @@ const (
 	sqlKeepPrecert = `UPDATE ders SET precertificate = ?2 WHERE certificate = ?1 AND precertificate IS NULL`
 )
 
-// presentableCertificate returns a copy of a certificate as the database and JSON
-// can hold it, so that both say the same.
-func presentableCertificate(c ctwatch.Certificate, now time.Time) ctwatch.Certificate {
+// storableCertificate returns a copy of a certificate as both the database and JSON can
+// hold it.
+func storableCertificate(c ctwatch.Certificate, now time.Time) ctwatch.Certificate {
 	c.Serial, c.Subject = text(c.Serial), text(c.Subject)
 	c.Issuer.Name, c.Issuer.CAA = text(c.Issuer.Name), text(c.Issuer.CAA)
 	c.Key.Algorithm = text(c.Key.Algorithm)
@@ -94,7 +95,7 @@ func certificateSeq(q querier, id ctwatch.Hash) (seq int64, known bool, err erro
 	return seq, err == nil, err
 }
 
-// insertCertificate writes a new certificate down. It may be served already.
+// insertCertificate inserts a new certificate. It may be served already.
 func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
 	var deployedAt sql.NullInt64
 	err = t.queryRow(sqlInsertCertificate,
@@ -108,8 +109,7 @@ func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
 	return seq, t.insertMatches(seq, 0, c.Matches)
 }
 
-// insertMatches writes matches down, of which the first is the n-th of the
-// certificate.
+// insertMatches inserts matches of a certificate, numbered from n.
 func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) error {
 	for i, m := range matches {
 		if _, err := t.exec(sqlInsertMatch, certificate, n+i, m.Watch, m.Name, m.Domain); err != nil {
@@ -120,9 +120,8 @@ func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) er
 }
 
 // mergeCertificate adds to a known certificate what another sighting of it knows
-// besides, and returns it whole. The facts in its TBSCertificate are the same in
-// each; those around it may have been out of reach before. It reports whether who
-// issued it is better known now. A verdict is not a sighting's to change.
+// besides, and returns the whole. It reports whether the issuer is better known now. The
+// verdict stays.
 func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificate, issuer bool, err error) {
 	final, err := t.keepDER(seq, f)
 	if err != nil {
@@ -131,7 +130,7 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	if c, err = loadCertificate(t, seq); err != nil {
 		return c, false, err
 	}
-	more := presentableCertificate(f.Certificate, t.now)
+	more := storableCertificate(f.Certificate, t.now)
 	if issuer, err = t.mergeIssuer(seq, &c.Issuer, &more, f.Incomplete); err != nil {
 		return c, false, err
 	}
@@ -150,10 +149,10 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	return c, issuer, t.insertMatches(seq, len(c.Matches)-len(matches), matches)
 }
 
-// mergeIssuer has a proven issuer take the place of one that is not: nobody can keep
-// the true one out by an entry that names another. One that was believed because an
-// older version recorded it is not believed any more once the log has served all there
-// is, and that is no proof.
+// mergeIssuer replaces an issuer that is not proven by one that is: an entry that names
+// another issuer cannot keep the real one out. An issuer that is believed only because
+// an older version recorded it loses that when the log serves all that it has and that
+// proves nothing.
 func (t *tx) mergeIssuer(seq int64, issuer *ctwatch.Issuer, more *ctwatch.Certificate, incomplete bool) (changed bool, err error) {
 	switch {
 	case more.Issuer.Proven && !issuer.Proven:
@@ -179,9 +178,9 @@ func (t *tx) mergeIssuer(seq int64, issuer *ctwatch.Issuer, more *ctwatch.Certif
 	return changed, nil
 }
 
-// keepDER keeps the bytes of a certificate, and reports whether those are the final
-// certificate's. One that its CA signed takes the place of one that nobody is known to
-// have signed: the same TBSCertificate can stand in any number of those.
+// keepDER keeps the bytes of a certificate, and reports whether they are the final
+// certificate's. One that is proven to be signed by its CA replaces one that is not: the
+// same TBSCertificate can be in any number of those.
 func (t *tx) keepDER(certificate int64, f *ctwatch.Found) (final bool, err error) {
 	var der, pre any
 	proven := false
@@ -240,7 +239,7 @@ func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.
 	return seq, c, nil
 }
 
-// loadRelated reads what other tables have of a certificate.
+// loadRelated reads the matches and sightings of a certificate.
 func loadRelated(q querier, seq int64, c *ctwatch.Certificate) error {
 	rows, err := q.query(sqlMatches, seq)
 	c.Matches, err = collect(rows, err, func(r *sql.Rows) (m ctwatch.Match, err error) {

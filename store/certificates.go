@@ -13,30 +13,30 @@ import (
 	"ctwatch/pins"
 )
 
-// A Filter chooses certificates. The zero Filter chooses all.
+// A Filter selects certificates. The zero Filter selects all.
 type Filter struct {
-	// Domain chooses what matches this watched domain, or matched by a name that
-	// is it or below it. In lower case and punycode, without a trailing dot.
+	// Domain selects certificates that match this watched domain, or match by a name
+	// that is equal to it or below it. In lower case and punycode, without trailing dot.
 	Domain  string
 	Verdict ctwatch.Verdict
 	Since   time.Time // first seen then or later
-	// Open chooses those that are unexpected or unreviewed and that no person judged.
+	// Open selects those that are unexpected or unreviewed, without a person's verdict.
 	Open bool
-	// Unproven chooses those that are told of as such and that nothing has proven since.
+	// Unproven selects those that were reported as unproven and still are.
 	Unproven bool
-	Log      ctwatch.LogID // seen in this log; the zero ID chooses none
+	Log      ctwatch.LogID // optional: seen in this log
 
-	// After goes on after the certificate with this ID, where an earlier list
-	// ended. The zero ID begins with the newest.
+	// After continues after the certificate with this ID, the last of an earlier list.
+	// The zero ID starts with the newest.
 	After ctwatch.Hash
-	Limit int // at most so many; 0 is no limit
+	Limit int // 0: no limit
 }
 
-// listStep is how many certificates one transaction reads. A list that someone
-// pages through for an hour must not keep the write-ahead log from being emptied.
+// listStep is how many certificates one transaction reads. A client that reads a list
+// for an hour must not keep the write-ahead log from being truncated.
 const listStep = 200
 
-// List lists certificates, those seen last first. An error comes last.
+// List returns certificates, the last seen first. An error comes last.
 func (db Certificates) List(ctx context.Context, f Filter) iter.Seq2[ctwatch.Certificate, error] {
 	return func(yield func(ctwatch.Certificate, error) bool) {
 		for left := f.Limit; ; {
@@ -97,7 +97,7 @@ func (db *database) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certif
 		if !f.After.IsZero() {
 			var firstSeen, seq int64
 			if err := t.queryRow(`SELECT first_seen, seq FROM certificates WHERE id = ?`, f.After[:]).Scan(&firstSeen, &seq); err == sql.ErrNoRows {
-				return fmt.Errorf("certificate %v, to go on after: %w", f.After, ErrNotFound)
+				return fmt.Errorf("certificate %v, to continue after: %w", f.After, ErrNotFound)
 			} else if err != nil {
 				return err
 			}
@@ -130,9 +130,9 @@ const sqlAwaitingCAA = `
 		AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?2)
 	ORDER BY c.seq DESC LIMIT ?3`
 
-// AwaitingCAA returns the certificates whose verdict is to rest on CAA records that
-// nobody could ask for yet: those that have not ended and that no person judged, seen
-// last first, at most limit.
+// AwaitingCAA returns certificates whose verdict depends on CAA records that could not
+// be looked up yet: those that have not expired and have no verdict by a person, the
+// last seen first, at most limit.
 func (db Certificates) AwaitingCAA(ctx context.Context, limit int) ([]ctwatch.Certificate, error) {
 	var out []ctwatch.Certificate
 	err := db.read(ctx, "looking for certificates without CAA records", func(t readTx) error {
@@ -149,11 +149,11 @@ func (db Certificates) AwaitingCAA(ctx context.Context, limit int) ([]ctwatch.Ce
 	return out, err
 }
 
-// minPrefix is how many hex digits of an ID are needed to name a certificate.
+// minPrefix is the least number of hex digits of an ID that select a certificate.
 const minPrefix = 8
 
-// Get returns the certificate with an ID in hex, of which the first eight
-// digits or more are enough. It fails with ErrNotFound or ErrAmbiguous.
+// Get returns the certificate with an ID in hex, or with an ID that starts with eight
+// digits or more. It fails with ErrNotFound or ErrAmbiguous.
 func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	low, high, err := idRange(id)
@@ -176,7 +176,7 @@ func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate,
 	return c, err
 }
 
-// idRange returns the lowest and the highest ID that begin with some hex digits.
+// idRange returns the lowest and the highest ID that start with hex digits.
 func idRange(prefix string) (low, high []byte, err error) {
 	const digits = 2 * len(ctwatch.Hash{})
 	if len(prefix) < minPrefix || len(prefix) > digits {
@@ -190,7 +190,7 @@ func idRange(prefix string) (low, high []byte, err error) {
 	return low, high, err
 }
 
-// DER is the bytes of a certificate, as logs had them. What was not seen is nil.
+// A DER is the bytes of a certificate, as logs have them. What was not seen is nil.
 type DER struct {
 	TBS            []byte // the TBSCertificate without poison and SCT list, of which the ID is the hash
 	Certificate    []byte
@@ -212,15 +212,16 @@ func (db Certificates) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
 	return d, err
 }
 
-// An OpenVerdict counts the certificates of a watched domain that wait for a person.
+// An OpenVerdict counts the certificates of a watched domain that wait for a decision.
 type OpenVerdict struct {
 	Domain  string // in its canonical form
 	Verdict ctwatch.Verdict
 	Count   int64
 }
 
-// CountOpen counts the certificates that are unexpected or unreviewed and that no
-// person judged, by watched domain. One that matches several domains counts for each.
+// CountOpen counts the certificates that are unexpected or unreviewed and have no
+// verdict by a person, by watched domain. One that matches several domains counts for
+// each.
 func (db Certificates) CountOpen(ctx context.Context) ([]OpenVerdict, error) {
 	return readAll(ctx, db.database, "counting open verdicts", func(r *sql.Rows) (v OpenVerdict, err error) {
 		err = r.Scan(&v.Domain, &v.Verdict, &v.Count)

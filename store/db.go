@@ -20,11 +20,11 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// readers is how many connections read at once.
+// readers is the number of connections that read.
 const readers = 4
 
-// How long a connection waits for others to be done. A writer is patient: nothing
-// that a command does beside the daemon may end either.
+// How long a connection waits for others to finish. Writers wait longer, so that a
+// command and a daemon do not end each other.
 const (
 	readerPatience = 5 * time.Second
 	writerPatience = 30 * time.Second
@@ -35,31 +35,30 @@ type Options struct {
 	Logger *slog.Logger     // required
 	Now    func() time.Time // optional, time.Now by default
 
-	// Judge says whether a certificate should exist, when one is found and when
-	// what is known of its key changes. Optional: without it only people judge.
+	// Judge gives a certificate its verdict: when it is found, and again when more
+	// becomes known about its key. Optional: without it only people give verdicts.
 	Judge ctwatch.Judge
 
 	// Learner finds issuing keys in the chains of what is recorded. Optional: without it
 	// none are learned.
 	Learner ctwatch.IssuerLearner
 
-	// Pinned returns an app that pins a host for which a certificate's name stands, and
-	// that host as the app has it. Optional.
+	// Pinned returns an app that pins a host covered by a certificate's name, and that
+	// host as the app has it. Optional.
 	Pinned func(name string) (app, host string, ok bool)
 
-	// OnEvents is called after each commit by which senders may have more to do than
-	// before, such as one that wrote events, by the goroutine that committed: it must
-	// not block. Optional.
+	// OnEvents is called after each commit that may give senders something to do, by
+	// the goroutine that committed: it must not block. Optional.
 	OnEvents func()
 
 	MustExist bool // OpenShared does not create the database
 }
 
-// A DB is an open database. It opens and closes; what is in it is reached by subject.
-// The methods of all may be called concurrently, and each is one transaction. Every error
-// of a database that was opened to write, but for those of a context that ended, of
-// arguments that make no sense, and those with a sentinel of their own, means that
-// nothing can be recorded any more.
+// A DB is an open database. Its methods open and close; its fields hold the rest, by
+// subject. All methods may be called concurrently, and each is one transaction.
+//
+// An error of a database that was opened to write means that nothing can be recorded any
+// more, except errors of a context, of invalid arguments, and those with a sentinel.
 type DB struct {
 	*database
 
@@ -75,13 +74,13 @@ type DB struct {
 	Senders      Senders      // status, warnings and memory of senders
 }
 
-// A database is what the subjects share.
+// A database is what all subjects share.
 type database struct {
 	path     string
 	log      *slog.Logger
 	now      func() time.Time
 	onEvents func()
-	rules    ctwatch.Judge // nil: only people judge
+	rules    ctwatch.Judge // nil: only people give verdicts
 	learner  ctwatch.IssuerLearner
 	pinned   func(name string) (app, host string, ok bool)
 
@@ -92,13 +91,13 @@ type database struct {
 	lock   *dirLock
 	shared bool // opened beside a daemon: see OpenShared
 
-	// still is what the file was when it was opened as one that nobody changes:
+	// still is the file's state when it was opened as one that no process changes:
 	// see OpenReadOnly.
 	still fs.FileInfo
 
 	temp string // the directory of a private copy, removed with it; "" for none
 
-	// suspect is set by an error that puts the file in doubt: it is checked at the
+	// suspect is set by an error that may mean a damaged file: it is checked at the
 	// next start, as after a crash.
 	suspect atomic.Bool
 
@@ -109,13 +108,13 @@ type database struct {
 	closed  bool
 }
 
-// Open opens the database at path to read and write. It creates the file and the
-// directories above it where they are missing, takes the directory for this
-// process, and brings the schema up to date. If the last process that had it open
-// did not close it, its integrity is checked first, which ctx interrupts.
+// Open opens the database at path to read and write. It creates missing files and
+// directories, locks the directory for this process, and migrates the schema. If the
+// last process did not close the database, its integrity is checked first, which ctx
+// interrupts.
 //
-// It fails with ErrLocked if another process has the directory, ErrVersion if the
-// database was written by a newer ctwatch, and ErrCorrupt if it is damaged.
+// It fails with ErrLocked if another process holds the directory, with ErrVersion if a
+// newer ctwatch wrote the database, and with ErrCorrupt if it is damaged.
 func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	db := newDB(path, o)
 	defer func() {
@@ -157,10 +156,10 @@ func newDB(path string, o Options) *DB {
 	}
 }
 
-// createFile creates the database, empty, where it is missing. SQLite gives its own
-// files the permissions of this one. Whoever calls it holds the directory. It never
-// opens a file that is there: to close it would let go of the locks that this process
-// has on it by SQLite (https://www.sqlite.org/howtocorrupt.html §2.2).
+// createFile creates an empty database if there is none. SQLite gives its own files the
+// same permissions. The caller holds the directory. A file that exists is not opened:
+// closing it would drop SQLite's locks of this process
+// (https://www.sqlite.org/howtocorrupt.html §2.2).
 func createFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -179,14 +178,14 @@ func createFile(path string) error {
 	return nil
 }
 
-// wantFile fails for what is there in place of a database. SQLite says nothing but that
-// it is unable to open a directory, and reading a pipe would never end.
+// wantFile fails if something other than a regular file is in place of the database.
+// SQLite only reports that it cannot open a directory, and reading a pipe never ends.
 func wantFile(path string, info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return fmt.Errorf("%w: %s is a directory, and has to be the file of the database: move it away, or name another data directory with --data or data_dir", ErrDisk, path)
+		return fmt.Errorf("%w: %s is a directory, not a database file: move it away, or name another data directory with --data or data_dir", ErrDisk, path)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%w: %s is not a regular file, and has to be the database: move it away, or name another data directory with --data or data_dir", ErrDisk, path)
+		return fmt.Errorf("%w: %s is not a regular file: move it away, or name another data directory with --data or data_dir", ErrDisk, path)
 	}
 	return nil
 }
@@ -219,7 +218,7 @@ func writerDSN(path string) string {
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"NORMAL"},
 		"_foreign_keys": {"on"},
-		// A reader that stays long lets the write-ahead log grow; it shrinks after.
+		// While a reader is open the write-ahead log grows; it shrinks afterwards.
 		"_pragma": {"journal_size_limit(67108864)"},
 	})
 }
@@ -241,8 +240,7 @@ func dsn(path string, patience time.Duration, v url.Values) string {
 	return u.String()
 }
 
-// begin checks the database after an unclean end, marks it as open, and prepares
-// the statements.
+// begin checks the database after a crash, marks it as open, and prepares statements.
 func (db *database) begin(ctx context.Context) error {
 	var open bool
 	if err := db.w.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'open')`).Scan(&open); err != nil {
@@ -275,8 +273,7 @@ func (db *database) prepare(ctx context.Context) error {
 	return nil
 }
 
-// checkIntegrity reads the whole database and returns ErrCorrupt with what is
-// wrong with it.
+// checkIntegrity reads the whole database. It fails with ErrCorrupt and what is wrong.
 func checkIntegrity(ctx context.Context, w *sql.DB) error {
 	found, err := columns[string](w.QueryContext(ctx, `PRAGMA integrity_check(3)`))
 	if err != nil {
@@ -285,11 +282,11 @@ func checkIntegrity(ctx context.Context, w *sql.DB) error {
 	if len(found) == 1 && found[0] == "ok" {
 		return nil
 	}
-	return fmt.Errorf("%w: its integrity check says: %q", ErrCorrupt, found)
+	return fmt.Errorf("%w: integrity check: %q", ErrCorrupt, found)
 }
 
-// Close ends the database in good order. It waits for no reader in another
-// process. Closing twice does nothing.
+// Close closes the database cleanly. It does not wait for readers in other processes.
+// Closing twice does nothing.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {
@@ -305,8 +302,8 @@ func (db *DB) Close() error {
 	ctx := context.Background()
 	_, err := db.w.ExecContext(ctx, `DELETE FROM meta WHERE key = 'open'`)
 	if err == nil {
-		// A reader that is still there keeps the log from being emptied, and that
-		// is no error: it holds all that was committed.
+		// A reader in another process keeps the log from being truncated. That is no
+		// error: the log holds all that was committed.
 		_, err = db.w.ExecContext(ctx, `PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE)`)
 	}
 	if err != nil {
@@ -318,7 +315,7 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// release closes whatever is open, the lock last.
+// release closes what is open, the lock last.
 func (db *database) release() error {
 	var errs []error
 	if db.r != nil {

@@ -10,18 +10,18 @@ import (
 	"ctwatch/pins"
 )
 
-// Documents keeps the signed pin documents of apps.
+// Documents keeps the signed pin documents of apps. It is a publish.Store.
 type Documents struct{ *database }
 
 // keptDocuments is how many pin documents are kept of an app: enough to see what a
-// device may still have.
+// device may have.
 const keptDocuments = 10
 
-// Issue keeps the next pin document of an app, whose payload build makes for a
-// serial and a time; build must not use the store. The serial is the time in milliseconds
-// since 1970, or the last serial plus one if that is more, or what raise makes of that: it
-// returns the serial to use, and keeps it outside the database, which may be an older one
-// that was restored. The last ten documents are kept.
+// Issue stores the next pin document of an app, whose payload build makes for a serial
+// and a time. The serial is the time in milliseconds since 1970, or the last serial plus
+// one if that is greater, or what raise returns for that: raise keeps the highest serial
+// outside the database, which may be restored from an old backup. The last ten documents
+// are kept. build and raise must not use the store.
 func (db Documents) Issue(ctx context.Context, app, plan string, raise func(app string, least int64) (serial int64, err error), build func(serial int64, at time.Time) (payload []byte, err error)) (pins.Document, error) {
 	d := pins.Document{App: text(app), Plan: text(plan)}
 	err := db.write(ctx, fmt.Sprintf("issuing a pin document for app %q", app), func(t *tx) error {
@@ -53,8 +53,7 @@ func (db Documents) Issue(ctx context.Context, app, plan string, raise func(app 
 	return d, nil
 }
 
-// Latest returns the newest pin document of an app, and whether there is
-// one.
+// Latest returns the newest pin document of an app, and whether there is one.
 func (db Documents) Latest(ctx context.Context, app string) (pins.Document, bool, error) {
 	d := pins.Document{App: text(app)}
 	var at int64

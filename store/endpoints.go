@@ -24,7 +24,7 @@ type Endpoints struct{ *database }
 // matches and dates.
 func (db Endpoints) Observe(ctx context.Context, l pins.Look, describe func(der []byte) ctwatch.Certificate) error {
 	e := endpointOf(l.Endpoint)
-	return db.write(ctx, fmt.Sprintf("noting what %v serves", e), func(t *tx) error {
+	return db.write(ctx, fmt.Sprintf("recording what %v serves", e), func(t *tx) error {
 		o := observation{tx: t, endpoint: e, at: l.At, describe: describe}
 		if err := o.load(); err != nil {
 			return err
@@ -40,24 +40,24 @@ func (db Endpoints) Observe(ctx context.Context, l pins.Look, describe func(der 
 		if err := o.drop(l.Gone(o.before, now)); err != nil {
 			return err
 		}
-		if err := o.endFirst(len(now) > 0); err != nil {
+		if err := o.endFirstLook(len(now) > 0); err != nil {
 			return err
 		}
-		return t.deploy(o.touched, l.At)
+		return t.updateDeployed(o.touched, l.At)
 	})
 }
 
-// An endpoint is what the database knows an endpoint by.
+// An endpoint identifies an endpoint in the database.
 type endpoint struct{ host, target string }
 
 func endpointOf(e pins.Endpoint) endpoint { return endpoint{text(e.Host), text(e.HostPort())} }
 
 func (e endpoint) String() string { return e.host + " at " + e.target }
 
-// KeepOnly drops what was seen at endpoints other than these: they are not looked at
-// any more. Where there are none nothing is written.
+// KeepOnly deletes what was seen at endpoints other than these. If there is nothing to
+// delete it writes nothing.
 func (db Endpoints) KeepOnly(ctx context.Context, keep []pins.Endpoint) error {
-	const what = "forgetting endpoints"
+	const what = "deleting endpoints"
 	var gone []endpoint
 	err := db.read(ctx, what, func(t readTx) error {
 		rows, err := t.query(`SELECT DISTINCT host, target FROM served ORDER BY host, target`)
@@ -88,7 +88,7 @@ func (db Endpoints) KeepOnly(ctx context.Context, keep []pins.Endpoint) error {
 			if err := o.drop(o.before); err != nil {
 				return err
 			}
-			if err := t.deploy(o.touched, t.now); err != nil {
+			if err := t.updateDeployed(o.touched, t.now); err != nil {
 				return err
 			}
 		}
@@ -96,8 +96,7 @@ func (db Endpoints) KeepOnly(ctx context.Context, keep []pins.Endpoint) error {
 	})
 }
 
-// A servedRow is what the database has of a certificate at an address, but for when
-// it was seen.
+// A servedRow is a row of the table served, without its times.
 type servedRow struct {
 	pins.LeafAt
 	chain               string // joined
@@ -107,7 +106,7 @@ type servedRow struct {
 	notBefore, notAfter sql.NullInt64
 }
 
-// An observation is a transaction that notes what an endpoint serves.
+// An observation is a transaction that records a look at an endpoint.
 type observation struct {
 	*tx
 	endpoint
@@ -117,7 +116,7 @@ type observation struct {
 	first   bool // no look at the host, at any target, succeeded before
 	before  []pins.LeafAt
 	rows    map[pins.LeafAt]servedRow // of before
-	onHost  map[ctwatch.Hash]bool     // certificates that the host served before, at any target, or that were told
+	onHost  map[ctwatch.Hash]bool     // certificates that the host served before, at any target, or that were reported
 	touched []ctwatch.Hash            // certificates of rows that came or went
 }
 
@@ -149,7 +148,7 @@ func (o *observation) load() error {
 	return err
 }
 
-// address notes what one address serves, and returns it.
+// address records what one address serves, and returns it.
 func (o *observation) address(a pins.Address) (now []pins.LeafAt, err error) {
 	address := text(a.Addr)
 	if a.Err == nil && len(a.Served) == 0 {
@@ -167,7 +166,7 @@ func (o *observation) address(a pins.Address) (now []pins.LeafAt, err error) {
 			continue
 		}
 		now = append(now, row.LeafAt)
-		if err := o.noteServed(c); err != nil {
+		if err := o.recordServedKey(c); err != nil {
 			return nil, err
 		}
 		if err := o.serve(row, c); err != nil {
@@ -218,7 +217,7 @@ const (
 			not_before = excluded.not_before, not_after = excluded.not_after, at = max(at, excluded.at), last_error = ''`
 )
 
-// serve notes that an address serves a certificate.
+// serve records that an address serves a certificate.
 func (o *observation) serve(row servedRow, s servedChain) error {
 	old, known := o.rows[row.LeafAt]
 	if known && old == row {
@@ -238,17 +237,17 @@ func (o *observation) serve(row servedRow, s servedChain) error {
 
 	place := servedAt{o.host, row.Address}
 	reason := "first seen at " + ctwatch.Printable(place.String(), 300)
-	if _, err := o.meetKey(s.Chain.Leaf(), pins.RoleLeaf, row.Algorithm, pins.ByProbe, reason); err != nil {
+	if _, err := o.addSeenKey(s.Chain.Leaf(), pins.RoleLeaf, row.Algorithm, pins.ByProbe, reason); err != nil {
 		return err
 	}
-	if _, err := o.meetKey(s.Chain.Issuer(), pins.RoleIssuer, s.Chain.AlgorithmOf(pins.RoleIssuer), pins.ByProbe, reason); err != nil {
+	if _, err := o.addSeenKey(s.Chain.Issuer(), pins.RoleIssuer, s.Chain.AlgorithmOf(pins.RoleIssuer), pins.ByProbe, reason); err != nil {
 		return err
 	}
 	if known || o.onHost[row.certificate] {
 		return nil
 	}
 	o.onHost[row.certificate] = true
-	return o.tellDeployed(s, place)
+	return o.reportDeployed(s, place)
 }
 
 const (
@@ -262,15 +261,15 @@ const (
 		ON CONFLICT DO NOTHING`
 )
 
-// keyServed is the reason of certificates that are expected since our hosts served their
+// keyServed is the reason of certificates that are expected because a host served their
 // key before.
 const keyServed = "key_served"
 
-// noteServed notes that the host serves a key, where that speaks for certificates of
-// the key: at the first look, with the names of the certificate if a CA has checked
-// them; and later, if its certificate is expected for another reason. Anyone who takes
-// a host over can serve a key, and obtain certificates for it.
-func (o *observation) noteServed(s servedChain) error {
+// recordServedKey records that the host serves a key, if that counts in favor of
+// certificates of the key: at the first look, with the names of the certificate if a CA
+// checked them; and later, if its certificate is expected for another reason. Anyone who
+// takes over a host can serve a key and obtain certificates for it.
+func (o *observation) recordServedKey(s servedChain) error {
 	pin := s.Chain.Leaf()
 	switch {
 	case pin.IsZero():
@@ -289,9 +288,9 @@ func (o *observation) noteServed(s servedChain) error {
 	return err
 }
 
-// endFirst notes that the host has been looked at: whatever other addresses and later
-// looks show is no first look any more, also if the host is forgotten meanwhile.
-func (o *observation) endFirst(served bool) error {
+// endFirstLook records that the host was looked at. What other addresses and later looks
+// show is not from a first look, even if the endpoint is deleted meanwhile.
+func (o *observation) endFirstLook(served bool) error {
 	if !o.first || !served {
 		return nil
 	}
@@ -299,16 +298,16 @@ func (o *observation) endFirst(served bool) error {
 	return err
 }
 
-// tellDeployed tells that a certificate is served for a host now.
-func (o *observation) tellDeployed(s servedChain, place servedAt) error {
-	if err := o.deploy([]ctwatch.Hash{s.leaf.ID}, o.at); err != nil {
+// reportDeployed reports that a certificate is served for a host.
+func (o *observation) reportDeployed(s servedChain, place servedAt) error {
+	if err := o.updateDeployed([]ctwatch.Hash{s.leaf.ID}, o.at); err != nil {
 		return err
 	}
 	seq, known, err := certificateSeq(o, s.leaf.ID)
 	if err != nil {
 		return err
 	}
-	c := presentableCertificate(s.leaf, o.now)
+	c := storableCertificate(s.leaf, o.now)
 	at := stored(o.at)
 	c.Deployed, c.DeployedAt = true, &at
 	if known {
@@ -316,14 +315,14 @@ func (o *observation) tellDeployed(s servedChain, place servedAt) error {
 			return err
 		}
 	}
-	e, err := withTrustedKey(o, ctwatch.DeployedEvent(c, place.host, place.String(), o.now))
+	e, err := addTrustedKey(o, ctwatch.DeployedEvent(c, place.host, place.String(), o.now))
 	if err != nil {
 		return err
 	}
 	return o.event(e)
 }
 
-// drop notes that addresses serve certificates no more.
+// drop deletes certificates that addresses no longer serve.
 func (o *observation) drop(gone []pins.LeafAt) error {
 	for _, s := range gone {
 		_, err := o.exec(`DELETE FROM served WHERE host = ? AND target = ? AND address = ? AND leaf_hash = ?`, o.host, o.target, s.Address, s.Leaf[:])
@@ -336,9 +335,9 @@ func (o *observation) drop(gone []pins.LeafAt) error {
 	return nil
 }
 
-// deploy notes of certificates whether they are served anywhere now, and if one
-// never was before, that it was first at a time.
-func (t *tx) deploy(ids []ctwatch.Hash, at time.Time) error {
+// updateDeployed updates whether certificates are served anywhere, and when they first
+// were.
+func (t *tx) updateDeployed(ids []ctwatch.Hash, at time.Time) error {
 	for _, id := range ids {
 		_, err := t.exec(`
 			UPDATE certificates SET deployed = s.now, deployed_at = CASE WHEN s.now THEN coalesce(deployed_at, ?2) ELSE deployed_at END

@@ -8,36 +8,35 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Errors that a caller, or the person in front of it, can do something about. All
-// others are faults of the program.
+// Errors that a caller or a user can handle. All others are bugs.
 var (
-	// ErrDisk says that the file system does not do what is asked of it.
+	// ErrDisk means that the file system fails or denies access.
 	ErrDisk = errors.New("the data directory cannot be used")
-	// ErrCorrupt says that the database is damaged.
-	ErrCorrupt = errors.New("the database is damaged; restore a backup, or move the file away (with its -wal and -shm) and start anew")
-	// ErrVersion says that the database's schema is not this program's.
+	// ErrCorrupt means that the database is damaged.
+	ErrCorrupt = errors.New("the database is damaged; restore a backup, or move the file away (with its -wal and -shm) and start again")
+	// ErrVersion means that the database has another schema than this program.
 	ErrVersion = errors.New("unsuitable database")
-	// ErrLocked says that another process uses the data directory.
+	// ErrLocked means that another process uses the data directory.
 	ErrLocked = errors.New("another ctwatch runs on this data directory")
-	// ErrMissing says that there is no database.
+	// ErrMissing means that there is no database.
 	ErrMissing = errors.New("there is no database")
-	// ErrReadOnly says that a database that was opened to read only would be written.
+	// ErrReadOnly means that a database that was opened to read would be written.
 	ErrReadOnly = errors.New("the database is open to read only")
-	// ErrNotFound says that there is no such certificate, key or app's version.
+	// ErrNotFound means that there is no such certificate, key or app version.
 	ErrNotFound = errors.New("not found")
-	// ErrAmbiguous says that several certificates have an ID that begins so.
+	// ErrAmbiguous means that several certificates have an ID with this prefix.
 	ErrAmbiguous = errors.New("ambiguous: give more digits")
-	// ErrNoSender says that no sender of that name was ever registered.
+	// ErrNoSender means that no sender of that name was ever registered.
 	ErrNoSender = errors.New("no such sender is registered")
-	// ErrState says that the state of a key does not allow what was asked.
+	// ErrState means that the state of a key does not allow a change.
 	ErrState = errors.New("the key's state forbids it")
-	// ErrUnexpected says that a key has a certificate which should not exist, and that a
-	// person who approves it has to mean that.
-	ErrUnexpected = errors.New("it should not exist, so its key cannot be approved")
+	// ErrUnexpected means that a key has an unexpected certificate: a person who
+	// approves it has to confirm that.
+	ErrUnexpected = errors.New("it is unexpected, so its key cannot be approved")
 )
 
-// explain adds to an error of SQLite what to do about it, and takes note of one
-// that puts the file in doubt.
+// explain adds to an error of SQLite what to do about it, and notes if the file may be
+// damaged.
 func (db *database) explain(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -55,7 +54,7 @@ func (db *database) explain(err error) error {
 		db.suspect.Store(true)
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case sqlite3.SQLITE_BUSY:
-		return fmt.Errorf("another program holds %s for too long; end it and start again: %w", db.path, err)
+		return fmt.Errorf("another program has locked %s for too long; end it and start again: %w", db.path, err)
 	}
 	return err
 }

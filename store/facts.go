@@ -10,12 +10,12 @@ import (
 	"ctwatch/pins"
 )
 
-// sqlBump counts a change of what plans rest on, in the transaction that makes it.
+// sqlBump counts a change of what plans depend on, in the transaction that makes it.
 const sqlBump = `UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'revision'`
 
-// Revision returns a number that grows with every change of what plans rest on:
-// certificates, keys, what they are approved for, what apps ship and what servers
-// serve. It does not grow as time passes.
+// Revision returns a number that grows with every change of what plans depend on:
+// certificates, keys, grants, what apps ship and what servers serve. It does not grow
+// with time.
 func (db Plans) Revision(ctx context.Context) (int64, error) {
 	var n int64
 	err := db.read(ctx, "reading the revision", func(t readTx) error {
@@ -24,8 +24,8 @@ func (db Plans) Revision(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-// Facts returns what is known now of keys, of certificates that have not ended, and
-// of what servers serve.
+// Facts returns what is known of keys, of certificates that have not expired, and of
+// what servers serve.
 func (db Plans) Facts(ctx context.Context) (pins.Facts, error) {
 	f := pins.Facts{Now: db.now()}
 	err := db.read(ctx, "reading the facts for plans", func(t readTx) (err error) {
@@ -60,8 +60,8 @@ func loadServed(q querier) ([]pins.Served, error) {
 	})
 }
 
-// loadIssued reads the certificates that have not ended. One that does not say when
-// it ends may be in use.
+// loadIssued reads the certificates that have not expired. One without a date may be in
+// use.
 func loadIssued(q querier, now time.Time) ([]pins.Issued, error) {
 	rows, err := q.query(`
 		SELECT id, names, key_pin, issuer_pin, not_before, not_after, first_seen, verdict FROM certificates
@@ -93,9 +93,9 @@ func loadIssued(q querier, now time.Time) ([]pins.Issued, error) {
 	})
 }
 
-// certifiedNames reads the names of a certificate. A CA signs whatever names it
-// likes: what no client can ask for is left out, and so is ".example.com", which
-// stands for a whole domain only in our own words.
+// certifiedNames returns the names of a certificate as patterns. A CA can sign any name:
+// those that no client can ask for are left out, and so is ".example.com", which means
+// a whole domain only in ctwatch.
 func certifiedNames(names []string) []pins.Pattern {
 	out := make([]pins.Pattern, 0, len(names))
 	for _, n := range names {

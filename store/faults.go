@@ -13,20 +13,20 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// keptEvidence bounds the evidence kept of one log and cause. The first pieces
-// prove as much as the last, and a log must not fill the disk with its lies.
+// keptEvidence bounds the evidence kept of one log and cause. The first pieces prove as
+// much as the last, and a log must not fill the disk.
 const keptEvidence = 1000
 
-// AddFault keeps the evidence of a log's misbehaviour. It is told in an event,
-// unless a misbehaviour of the same cause was told since the log behaved last.
+// AddFault stores the evidence of a log's misbehavior and reports it in an event, unless
+// a fault with the same cause was reported since ClearFaults.
 func (db Logs) AddFault(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) error {
-	return db.write(ctx, "keeping evidence against a log", func(t *tx) error {
+	return db.write(ctx, "recording a log's fault", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
 			return err
 		}
 		f.Detail = text(f.Detail)
-		f.Evidence = presentable(f.Evidence)
+		f.Evidence = storableEvidence(f.Evidence)
 		status := l.at(t.now)
 		status.Healthy = false
 		event := ctwatch.MisbehavedEvent(status, f, t.now)
@@ -38,8 +38,7 @@ func (db Logs) AddFault(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) 
 			return err
 		}
 		if before > 0 {
-			// The very same, after it had ended: it is told again, under an ID of
-			// its own.
+			// The same again, after it ended: it is reported under an ID of its own.
 			event.ID = ctwatch.NewEventID(event.Type, event.ID, strconv.FormatInt(before, 10))
 		}
 		if _, err := t.exec(`UPDATE logs SET fault = ? WHERE seq = ?`, strings.Join(append(told, f.Cause), " "), l.seq); err != nil {
@@ -49,8 +48,8 @@ func (db Logs) AddFault(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) 
 	})
 }
 
-// keepEvidence writes evidence down under a hash of it, and returns how often it
-// was told before.
+// keepEvidence stores evidence under a hash of it, and returns how often it was reported
+// before.
 func (t *tx) keepEvidence(l *logRow, hash string, f ctwatch.Fault, tell bool) (before int64, err error) {
 	told := 0
 	if tell {
@@ -71,9 +70,9 @@ func (t *tx) keepEvidence(l *logRow, hash string, f ctwatch.Fault, tell bool) (b
 	return 0, err
 }
 
-// presentable returns evidence with times that JSON can say. The heads have what
-// was signed.
-func presentable(e ctwatch.Evidence) ctwatch.Evidence {
+// storableEvidence returns evidence with times that JSON can express. The heads keep
+// what was signed.
+func storableEvidence(e ctwatch.Evidence) ctwatch.Evidence {
 	e.Heads = slices.Clone(e.Heads)
 	for i := range e.Heads {
 		if at := &e.Heads[i].Timestamp; !at.IsZero() {
@@ -83,16 +82,16 @@ func presentable(e ctwatch.Evidence) ctwatch.Evidence {
 	return e
 }
 
-// ClearFaults ends a log's misbehaviour: should it come again, it is told again.
+// ClearFaults ends a log's misbehavior: if it comes again, it is reported again.
 func (db Logs) ClearFaults(ctx context.Context, id ctwatch.LogID) error {
-	const what = "ending a log's misbehaviour"
+	const what = "clearing a log's faults"
 	var l *logRow
 	err := db.read(ctx, what, func(t readTx) (err error) {
 		l, err = loadLog(t, id)
 		return err
 	})
 	if err != nil || l.fault == "" {
-		return err // mostly there is nothing to write
+		return err // usually there is nothing to write
 	}
 	return db.write(ctx, what, func(t *tx) error {
 		_, err := t.exec(`UPDATE logs SET fault = '' WHERE seq = ?`, l.seq)
@@ -100,11 +99,11 @@ func (db Logs) ClearFaults(ctx context.Context, id ctwatch.LogID) error {
 	})
 }
 
-// SetUnhealthy notes that a log cannot be followed as it should be, and why. It is
-// told in an event when the log was well before.
+// SetUnhealthy records that a log cannot be followed properly, and why. An event reports
+// it if the log was healthy before.
 func (db Logs) SetUnhealthy(ctx context.Context, id ctwatch.LogID, reason string) error {
 	reason = ctwatch.Printable(reason, 1000)
-	return db.write(ctx, "noting that a log is unhealthy", func(t *tx) error {
+	return db.write(ctx, "marking a log as unhealthy", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
 			return err
@@ -125,10 +124,9 @@ func (db Logs) SetUnhealthy(ctx context.Context, id ctwatch.LogID, reason string
 	})
 }
 
-// SetHealthy notes that a log is well. It is told in an event when it was not
-// before.
+// SetHealthy records that a log is healthy. An event reports it if it was not.
 func (db Logs) SetHealthy(ctx context.Context, id ctwatch.LogID) error {
-	return db.write(ctx, "noting that a log has recovered", func(t *tx) error {
+	return db.write(ctx, "marking a log as healthy", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil || l.unhealthy == "" {
 			return err
@@ -144,10 +142,10 @@ func (db Logs) SetHealthy(ctx context.Context, id ctwatch.LogID) error {
 	})
 }
 
-// Unfollow notes that a log is no longer followed, and why. What it held and was not
-// read is told as a gap.
+// Unfollow records that a log is no longer followed, and why. An event reports entries
+// that were not read as a gap.
 func (db Logs) Unfollow(ctx context.Context, id ctwatch.LogID, why string) error {
-	return db.write(ctx, "leaving a log", func(t *tx) error {
+	return db.write(ctx, "unfollowing a log", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
 			return err

@@ -11,19 +11,18 @@ import (
 	"ctwatch/pins"
 )
 
-// An Approval says that a key may be pinned for hosts.
+// An Approval allows a key to be pinned for hosts.
 type Approval struct {
 	Pin       pins.Pin
 	Role      pins.Role // optional: every role the key is known in, or else leaf
-	Algorithm string    // optional: noted where it is not known
+	Algorithm string    // optional: recorded where it is not known
 	Hosts     []pins.Pattern
-	// Declare makes a key known that is not.
+	// Declare adds a key that is not known.
 	Declare bool
 	Actor   pins.Actor // Person or Policy
 	By      string     // who
 	Reason  string
-	// Despite approves a key of which nothing is known but certificates that should not
-	// exist.
+	// Despite approves a key of which only unexpected certificates are known.
 	Despite bool
 
 	source string // of the grants; "" for Actor
@@ -32,28 +31,28 @@ type Approval struct {
 func (a *Approval) check() error {
 	switch {
 	case a.Pin.IsZero():
-		return errors.New("there is no pin to approve")
+		return errors.New("no pin to approve")
 	case a.Pin.Check() != nil:
 		return a.Pin.Check()
 	case len(a.Hosts) == 0:
 		return errors.New("a key is approved for hosts: name at least one")
 	case a.Actor != pins.Person && a.Actor != pins.Policy:
-		return fmt.Errorf("%w: only a person or a policy approves, and not %q", ErrState, a.Actor)
+		return fmt.Errorf("%w: only a person or a policy can approve, not %q", ErrState, a.Actor)
 	case a.Role != "" && a.Role != pins.RoleLeaf && a.Role != pins.RoleIssuer:
 		return fmt.Errorf("role %q: want %q or %q", a.Role, pins.RoleLeaf, pins.RoleIssuer)
 	}
 	return nil
 }
 
-// Approve notes that a key may be pinned for hosts, besides those it was approved
-// for before, and returns it. A key that nobody trusted becomes approved, or, if it
-// is not known and Declare is set, declared. What a person approves anew is approved
-// for those hosts alone. Approving what is approved changes nothing.
+// Approve allows a key to be pinned for hosts, besides those it was approved for before,
+// and returns it. A key that is not trusted becomes approved, or, if it is not known and
+// Declare is set, declared. A retired key that a person approves again is approved for
+// those hosts alone. Approving what is approved changes nothing.
 //
-// It fails with ErrNotFound if the key is not known, with ErrState if it is compromised,
-// or if a policy approves what a person retired, and with ErrUnexpected if it has a
-// certificate that should not exist and a person approves it without a reason, or, where
-// nothing else is known of it, without Despite.
+// It fails with ErrNotFound if the key is not known; with ErrState if it is compromised,
+// or if a policy approves what a person retired; and with ErrUnexpected if it has an
+// unexpected certificate and a person approves it without a reason, or, if nothing else
+// is known of it, without Despite.
 func (db Keys) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 	what := fmt.Sprintf("approving key %v", a.Pin)
 	if err := a.check(); err != nil {
@@ -65,7 +64,7 @@ func (db Keys) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 		if err != nil {
 			return err
 		}
-		if err := t.reassess(a.Pin); err != nil {
+		if err := t.rejudgeKey(a.Pin); err != nil {
 			return err
 		}
 		keys, err := loadKeys(t, a.Pin, 0)
@@ -79,14 +78,14 @@ func (db Keys) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 	return out, err
 }
 
-// approve approves a key in each role that is meant, and returns the first.
+// approve approves a key in each role that is meant, and returns the first role.
 func (t *tx) approve(a Approval) (pins.Role, error) {
 	known, err := keysOf(t, a.Pin)
 	if err != nil {
 		return "", err
 	}
 	for _, k := range known {
-		// A key that leaked is of no use in any role.
+		// A compromised key is of no use in any role.
 		if k.State == pins.StateCompromised {
 			return "", fmt.Errorf("%w: %w", ErrState, pins.CheckMove(k.State, pins.StateApproved, a.Actor))
 		}
@@ -100,8 +99,8 @@ func (t *tx) approve(a Approval) (pins.Role, error) {
 	return meant[0].Role, nil
 }
 
-// inRole chooses those keys of a pin that are in a role; "" stands for any that it
-// is known in. A key that is not known is made up.
+// inRole returns the keys of a pin in a role; "" means every role it is known in. If
+// there is none, it returns a new key.
 func inRole(known []keyRow, pin pins.Pin, role pins.Role) []keyRow {
 	var out []keyRow
 	for _, k := range known {
@@ -123,7 +122,7 @@ func (t *tx) approveKey(k *keyRow, a Approval) error {
 		return ErrNotFound
 	}
 	if k.Role == pins.RoleLeaf && a.Actor == pins.Person {
-		if err := t.checkDoubt(k, a); err != nil {
+		if err := t.checkUnexpected(k, a); err != nil {
 			return err
 		}
 	}
@@ -131,14 +130,13 @@ func (t *tx) approveKey(k *keyRow, a Approval) error {
 	if err := t.trust(k, a); err != nil {
 		return err
 	}
-	if err := t.learnAlgorithm(k, a.Algorithm); err != nil {
+	if err := t.setAlgorithm(k, a.Algorithm); err != nil {
 		return err
 	}
 	return t.grant(k, a)
 }
 
-// trust brings a key to a trusted state, if it is in none, or calls a retirement
-// off.
+// trust brings a key to a trusted state if it is in none, or cancels its retirement.
 func (t *tx) trust(k *keyRow, a Approval) error {
 	from, byPerson := k.State, false
 	back := from == pins.StateRetired && a.Actor == pins.Policy
@@ -154,7 +152,7 @@ func (t *tx) trust(k *keyRow, a Approval) error {
 		case pins.StateDeclared:
 			k.Algorithm = a.Algorithm
 		case pins.StateSeen:
-			actor, by, reason = pins.ByPlan, string(pins.ByPlan), "no person retired it, and it is vouched for: "+a.Reason
+			actor, by, reason = pins.ByPlan, string(pins.ByPlan), "approved again, and not retired by a person: "+a.Reason
 		}
 		if err := t.move(k, to, actor, by, reason); err != nil {
 			return err
@@ -163,11 +161,11 @@ func (t *tx) trust(k *keyRow, a Approval) error {
 	if from == pins.StateUnknown || from.Trusted() || back {
 		return nil
 	}
-	return t.dropStale(k, a)
+	return t.withdrawStale(k, a)
 }
 
-// dropStale withdraws what persons granted to a key before it was retired.
-func (t *tx) dropStale(k *keyRow, a Approval) error {
+// withdrawStale withdraws what people granted to a key before it was retired.
+func (t *tx) withdrawStale(k *keyRow, a Approval) error {
 	granted, err := patterns(t.query(sqlGrants, k.seq, string(pins.Person)))
 	stale := pins.Without(granted, a.Hosts)
 	if err != nil || len(stale) == 0 {
@@ -176,8 +174,8 @@ func (t *tx) dropStale(k *keyRow, a Approval) error {
 	return t.withdraw(k, string(pins.Person), stale, pins.Record{Actor: a.Actor, By: a.By, Reason: "granted before the key was retired"})
 }
 
-// grant writes down for which hosts a key is approved, and a record of those that
-// are new.
+// grant records for which hosts a key is approved. The audit trail gets those that are
+// new.
 func (t *tx) grant(k *keyRow, a Approval) error {
 	hosts := slices.Clone(a.Hosts)
 	sortPatterns(hosts)
@@ -199,7 +197,7 @@ func (t *tx) grant(k *keyRow, a Approval) error {
 	return t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "approve", Hosts: fresh, Actor: a.Actor, By: a.By, Reason: a.Reason})
 }
 
-// withdraw takes hosts of a source from a key, and records it as r says.
+// withdraw takes hosts of a source from a key, and adds r to the audit trail.
 func (t *tx) withdraw(k *keyRow, source string, hosts []pins.Pattern, r pins.Record) error {
 	for _, p := range hosts {
 		if _, err := t.exec(`DELETE FROM grants WHERE key = ? AND pattern = ? AND source = ?`, k.seq, p.String(), source); err != nil {
@@ -211,14 +209,14 @@ func (t *tx) withdraw(k *keyRow, source string, hosts []pins.Pattern, r pins.Rec
 	return t.record(r)
 }
 
-// Retire ends the trust in a key, in every role. One that is trusted is on its way
-// out until it is neither served nor shipped; one that is not is retired at once. A
-// compromised key, known or not, is so at once and for ever. It fails with
-// ErrNotFound if the key is not known and not compromised.
+// Retire ends the trust in a key, in every role. A trusted key is retiring until it is
+// neither served nor shipped; any other is retired at once. A compromised key, known or
+// not, is so at once and forever. It fails with ErrNotFound if the key is not known and
+// not compromised.
 func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, reason string) error {
 	what := fmt.Sprintf("retiring key %v", pin)
 	if pin.IsZero() {
-		return fmt.Errorf("%s: there is no pin to retire", what)
+		return fmt.Errorf("%s: no pin to retire", what)
 	}
 	return db.write(ctx, what, func(t *tx) error {
 		keys, err := keysOf(t, pin)
@@ -242,22 +240,22 @@ func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, r
 				return err
 			}
 		}
-		return t.reassess(pin)
+		return t.rejudgeKey(pin)
 	})
 }
 
 const sqlGrant = `INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
-// loadGrants fills in what keys are approved for. What was granted to a key that is not
-// trusted means nothing; but one that leaked is told to have been for those hosts, whose
-// apps may have it still.
+// loadGrants fills in what keys are approved for. Grants of a key that is not trusted do
+// not count; but a compromised key lists them as hosts, since apps there may still have
+// it.
 func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) error {
 	rows, err := q.query(`SELECT DISTINCT g.key, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE `+ofKey, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	leaked := make(map[int64]map[string]bool) // hosts of keys that are
+	leaked := make(map[int64]map[string]bool) // hosts of compromised keys
 	for rows.Next() {
 		var seq int64
 		var s string

@@ -7,14 +7,13 @@ import (
 	"ctwatch/pins"
 )
 
-// byPolicy is who did what a rule in the configuration wants.
+// byPolicy is who acts for a rule in the configuration.
 const byPolicy = "policy"
 
-// SyncPolicy makes what keys are approved for by policy exactly this. A key new to
-// it is approved, or declared if it is not known, unless a person retired it, or it is
-// compromised. One that the program retired comes back. One that is left with no
-// approval at all, not of a person either, is trusted no more. Where nothing changes
-// nothing is written.
+// SyncPolicy makes what policy approves exactly this. A new key is approved, or declared
+// if it is not known, unless a person retired it or it is compromised. A key that was
+// retired automatically is approved again. One without any approval left, by a person
+// either, is no longer trusted. If nothing changes nothing is written.
 func (db Keys) SyncPolicy(ctx context.Context, want []pins.PolicyGrant) error {
 	const what = "applying the configuration's policy to keys"
 	var c policyChange
@@ -38,7 +37,7 @@ func (db Keys) SyncPolicy(ctx context.Context, want []pins.PolicyGrant) error {
 			if _, err := t.approve(a); err != nil {
 				return err
 			}
-			if err := t.reassess(a.Pin); err != nil {
+			if err := t.rejudgeKey(a.Pin); err != nil {
 				return err
 			}
 		}
@@ -46,7 +45,7 @@ func (db Keys) SyncPolicy(ctx context.Context, want []pins.PolicyGrant) error {
 			if err := t.withdrawPolicy(c.keys[g.PinRole], string(pins.Policy), g.Hosts); err != nil {
 				return err
 			}
-			if err := t.reassess(g.Pin); err != nil {
+			if err := t.rejudgeKey(g.Pin); err != nil {
 				return err
 			}
 		}
@@ -54,7 +53,7 @@ func (db Keys) SyncPolicy(ctx context.Context, want []pins.PolicyGrant) error {
 	})
 }
 
-// A policyChange is what has to be done for policy to be as it is wanted.
+// A policyChange is what has to change for policy to be as wanted.
 type policyChange struct {
 	approve, withdraw []pins.GrantChange
 	keys              map[pins.PinRole]keyRow
@@ -92,8 +91,8 @@ func policyChanges(q querier, want []pins.PolicyGrant) (c policyChange, err erro
 	return c, err
 }
 
-// mayApprove reports whether policy may approve a key, given all roles that its pin
-// is known in.
+// mayApprove reports whether policy may approve a key, given its pin's keys in all
+// roles.
 func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
 	states := make([]pins.State, 0, len(known))
 	for _, other := range known {
@@ -106,8 +105,8 @@ func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
 	return pins.PolicyMayApprove(k.State, states, byPerson), err
 }
 
-// withdrawPolicy takes hosts from a key that policy approved it for, and the trust
-// with the last of them.
+// withdrawPolicy takes hosts from a key that policy approved it for, and the trust with
+// the last of them.
 func (t *tx) withdrawPolicy(k keyRow, source string, hosts []pins.Pattern) error {
 	reason := "the configuration no longer approves it"
 	if source == sourceRule {
@@ -127,7 +126,7 @@ func (t *tx) withdrawPolicy(k keyRow, source string, hosts []pins.Pattern) error
 		return err
 	}
 	if k.ordered {
-		// A person wanted it gone: it is not to come back when it is named again.
+		// A person retired it: it must not come back when a rule names it again.
 		return t.move(&k, pins.StateRetired, pins.Policy, byPolicy, reason)
 	}
 	return t.move(&k, pins.StateSeen, pins.Policy, byPolicy, reason)

@@ -8,8 +8,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// keptHeads is how many tree heads are kept of a log: the newest, and the largest
-// accepted.
+// keptHeads is how many tree heads are kept of a log: the newest, and the largest that
+// was accepted.
 const keptHeads = 1000
 
 const (
@@ -26,10 +26,10 @@ const (
 	sqlPruneHeads = `DELETE FROM heads WHERE log = ?1 AND n <= ?2 - ?3 AND n <> ?4`
 )
 
-// AddHead keeps a tree head that was verified and accepted. The largest is the
-// log's tree size.
+// AddHead stores a tree head that was verified and accepted. The largest is the log's
+// tree size.
 func (db Logs) AddHead(ctx context.Context, id ctwatch.LogID, h ctwatch.Head) error {
-	return db.write(ctx, "keeping a tree head", func(t *tx) error { return t.acceptHead(id, h) })
+	return db.write(ctx, "storing a tree head", func(t *tx) error { return t.acceptHead(id, h) })
 }
 
 func (t *tx) acceptHead(id ctwatch.LogID, h ctwatch.Head) error {
@@ -59,7 +59,7 @@ func (t *tx) acceptHead(id ctwatch.LogID, h ctwatch.Head) error {
 	return err
 }
 
-// insertHead keeps a tree head, if it is not kept already, and returns its number.
+// insertHead stores a tree head unless it is stored, and returns its number.
 func (t *tx) insertHead(l *logRow, h ctwatch.Head) (n int64, err error) {
 	size, err := count(h.Size)
 	if err != nil {
@@ -91,8 +91,8 @@ func scanHead(row interface{ Scan(...any) error }) (h ctwatch.Head, err error) {
 	return h, err
 }
 
-// HeadsOfSize returns the tree heads kept of a log that have a size, oldest first: two
-// of different roots are proof of a fork.
+// HeadsOfSize returns the tree heads of a log with a size, oldest first: two with
+// different roots prove a fork.
 func (db Logs) HeadsOfSize(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error) {
 	n, err := count(size)
 	if err != nil {

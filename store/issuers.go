@@ -9,17 +9,18 @@ import (
 	"ctwatch/pins"
 )
 
-// Issuers are the keys and certificates of CAs that logs and servers have shown.
+// Issuers keeps the keys and certificates of CAs that logs and servers have shown. It is
+// a policy.Store.
 type Issuers struct{ *database }
 
-// AddKeys keeps issuing keys that chains show to be a CA's. Their certificates are to be
-// judged again, by Rejudge: until that has happened RejudgeNew chooses them.
-// Where all is known nothing is written.
+// AddKeys stores issuing keys that chains prove to be a CA's. Until Rejudge has judged
+// their certificates again, RejudgeNew selects them. If all are known nothing is
+// written.
 func (db Issuers) AddKeys(ctx context.Context, keys ...ctwatch.IssuerKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return db.write(ctx, "keeping issuing keys", func(t *tx) error { return t.addIssuerKeys(keys) })
+	return db.write(ctx, "storing issuing keys", func(t *tx) error { return t.addIssuerKeys(keys) })
 }
 
 func (t *tx) addIssuerKeys(keys []ctwatch.IssuerKey) error {
@@ -41,9 +42,9 @@ func (t *tx) addIssuerKeys(keys []ctwatch.IssuerKey) error {
 	return nil
 }
 
-// writeFound is write for what was found in a log. In the same transaction, and before f,
-// issuing keys that the chains show become known and are kept, and their certificates are
-// judged again.
+// writeFound is write for entries of a log. In the same transaction, before f, it learns
+// the issuing keys that their chains prove, and judges the certificates of those keys
+// again.
 func (db *database) writeFound(ctx context.Context, what string, found []ctwatch.Found, f func(*tx) error) error {
 	var shown, added []ctwatch.IssuerKey
 	for i := range found { // before the transaction: signatures take their time
@@ -70,8 +71,8 @@ func (db *database) writeFound(ctx context.Context, what string, found []ctwatch
 	return Issuers{db}.Rejudge(ctx, rest...)
 }
 
-// learn keeps issuing keys and judges their certificates again. It returns the keys that
-// have too many for one transaction.
+// learn stores issuing keys and judges their certificates again. It returns the keys
+// that have too many for one transaction.
 func (t *tx) learn(keys []ctwatch.IssuerKey) (rest []pins.Pin, err error) {
 	if err := t.addIssuerKeys(keys); err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (t *tx) learn(keys []ctwatch.IssuerKey) (rest []pins.Pin, err error) {
 			rest = append(rest, k.Pin)
 			continue
 		}
-		if err := t.assessAll(seqs); err != nil {
+		if err := t.judgeAll(seqs); err != nil {
 			return nil, err
 		}
 		if _, err := t.exec(sqlJudged, k.Pin[:]); err != nil {
@@ -95,7 +96,7 @@ func (t *tx) learn(keys []ctwatch.IssuerKey) (rest []pins.Pin, err error) {
 	return rest, nil
 }
 
-// Keys returns the issuing keys that Learn was given, those learned first first.
+// Keys returns the issuing keys that were stored, oldest first.
 func (db Issuers) Keys(ctx context.Context) ([]ctwatch.IssuerKey, error) {
 	return readAll(ctx, db.database, "reading issuing keys", func(r *sql.Rows) (k ctwatch.IssuerKey, err error) {
 		var from, to int64
@@ -105,8 +106,8 @@ func (db Issuers) Keys(ctx context.Context) ([]ctwatch.IssuerKey, error) {
 	}, `SELECT pin, anchor, not_before, not_after, name_constraints FROM issuers ORDER BY at, pin, anchor, not_before`)
 }
 
-// Claims returns the names of the CAs to which an earlier version assigned
-// issuing keys. Nothing proves them; a key goes from here when Learn is given it.
+// Claims returns the names of the CAs to which an earlier version assigned issuing keys.
+// They are not proven; a key is removed when it is learned.
 func (db Issuers) Claims(ctx context.Context) (map[pins.Pin]string, error) {
 	out := make(map[pins.Pin]string)
 	err := db.read(ctx, "reading unproven issuing keys", func(t readTx) error {
@@ -122,16 +123,16 @@ func (db Issuers) Claims(ctx context.Context) (map[pins.Pin]string, error) {
 	return out, err
 }
 
-// Bounds of what is kept of the certificates of CAs: anyone can have a log show some, and
-// there are a few thousand that count.
+// Bounds of the certificates of CAs that are kept: anyone can make a log show some, and
+// there are a few thousand real ones.
 const (
 	maxIssuerCertificates = 10_000
 	maxIssuerDER          = 16 << 10 // bytes
 	maxIssuersOfOne       = 8        // of one chain
 )
 
-// keepIssuers keeps the certificates above a leaf, as they were shown. Whether they are
-// what they say is for the reader to verify.
+// keepIssuers keeps the certificates above a leaf, as they were shown. They are not
+// verified.
 func (t *tx) keepIssuers(chain [][]byte) error {
 	fresh := false
 	for _, der := range chain[:min(len(chain), maxIssuersOfOne)] {
@@ -153,13 +154,13 @@ func (t *tx) keepIssuers(chain [][]byte) error {
 	if !fresh {
 		return nil
 	}
-	// It may be what an entry of any log waits for.
+	// An entry of any log may be waiting for it.
 	_, err := t.exec(sqlAskNow)
 	return err
 }
 
-// Certificate returns a certificate that IssuerCertificates has, by its SHA-256; nil
-// where there is none.
+// Certificate returns a certificate of those in Certificates by its SHA-256; nil if
+// there is none.
 func (db Issuers) Certificate(ctx context.Context, fingerprint ctwatch.Hash) (der []byte, err error) {
 	err = db.read(ctx, "looking for the certificate of an issuer", func(t readTx) error {
 		err := t.queryRow(`SELECT der FROM issuer_certificates WHERE fingerprint = ?`, fingerprint[:]).Scan(&der)
@@ -168,9 +169,9 @@ func (db Issuers) Certificate(ctx context.Context, fingerprint ctwatch.Hash) (de
 	return der, err
 }
 
-// Certificates returns the certificates of CAs, in DER, that logs and servers have
-// shown above others, after the first so many, in the order in which they were first
-// shown. They are as hostile as whoever showed them.
+// Certificates returns the certificates of CAs, in DER, that logs and servers have shown
+// above others, without the first so many, in the order they were first shown. They are
+// untrusted input.
 func (db Issuers) Certificates(ctx context.Context, after int) ([][]byte, error) {
 	return readAll(ctx, db.database, "reading certificates of CAs", column[[]byte], `SELECT der FROM issuer_certificates WHERE seq > ? ORDER BY seq`, after)
 }

@@ -42,11 +42,11 @@ func hashesOf(b []byte) (out []ctwatch.Hash) {
 	return out
 }
 
-// Keep keeps over a restart, and over Rewind, what is known of the entries that were read
-// after the verified position, up to a position that is the read position from now on. It
-// lasts until they are verified.
+// Keep stores what is known of the entries read after the verified position, up to a
+// position that becomes the read position. It lasts over restarts and over Rewind, until
+// those entries are verified.
 func (db Logs) Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ctwatch.Kept) error {
-	return db.write(ctx, "keeping what was read", func(t *tx) error {
+	return db.write(ctx, "storing what was read", func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
 			return err
@@ -76,10 +76,10 @@ func (db Logs) Keep(ctx context.Context, id ctwatch.LogID, position uint64, k ct
 	})
 }
 
-// Rewind begins a new epoch, in which what was read after the verified position is read
-// again. What is not met again then stays unverified forever. The read position goes back
-// to the verified one, unless more is kept (Keep): to the end of a tree that is kept, or
-// nowhere if it is known not to have verified, since all of that was read.
+// Rewind starts a new epoch, in which what was read after the verified position is read
+// again. What is not found again stays unverified forever. The read position goes back
+// to the verified one, unless Keep stored more: to the end of a stored tree, or not at
+// all if the entries are known not to verify, since all of them were read.
 func (db Logs) Rewind(ctx context.Context, id ctwatch.LogID) error {
 	return db.write(ctx, "going back to the verified position", func(t *tx) error { return t.rewind(id) })
 }
@@ -92,9 +92,8 @@ func (t *tx) rewind(id ctwatch.LogID) error {
 	var position int64
 	switch l.kept.how {
 	case keptTree:
-		// The tree stands for all that was met below its size in the epoch that ends:
-		// that is part of the new one. What was met past it may be something else when
-		// it is met again.
+		// The tree commits to all entries below its size in the epoch that ends: they are
+		// part of the new one. Entries past it may differ when they are read again.
 		position = l.kept.size
 		_, err := t.exec(`UPDATE sightings SET epoch = ?2 + 1 WHERE log = ?1 AND epoch = ?2 AND entry < ?3 AND verified = 0`, l.seq, l.epoch, position)
 		if err != nil {

@@ -12,8 +12,8 @@ import (
 	"ctwatch/pins"
 )
 
-// Keys are those of certificates and their issuers, and the trust that people and policy
-// give them.
+// Keys keeps the keys of certificates and of their issuers, and the trust that people
+// and policy give them.
 type Keys struct{ *database }
 
 const (
@@ -30,7 +30,7 @@ const (
 	sqlInsertKeyDomain = `INSERT INTO key_domains (key, domain) VALUES (?, ?) ON CONFLICT DO NOTHING`
 )
 
-// A keyRow is a key as its table has it: without hosts and certificates. One that
+// A keyRow is a row of the table keys: a key without hosts and certificates. A key that
 // is not known has no seq, and the zero State.
 type keyRow struct {
 	seq     int64
@@ -46,8 +46,8 @@ func scanKey(row interface{ Scan(...any) error }) (k keyRow, err error) {
 	return k, err
 }
 
-// move brings a key to a state. There is no other way to change one: it asks the
-// law of pins.CheckMove, and leaves a record.
+// move brings a key to a state. It is the only way to change one: it asks
+// pins.CheckMove, and adds a record to the audit trail.
 func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string) error {
 	from, by, reason := k.State, text(by), text(reason)
 	err := pins.CheckMove(from, to, actor)
@@ -65,15 +65,15 @@ func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string)
 	t.changed = true
 	err = t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "state", From: from, To: to, Actor: actor, By: by, Reason: reason})
 	if err == nil && (to == pins.StateRetired || to == pins.StateCompromised) {
-		err = t.tellRetired(*k, from)
+		err = t.reportRetired(*k, from)
 	}
 	return err
 }
 
-// meetKey returns the key of a pin and a role that a log or a server has, and
-// writes it down if it is not known. One that was declared, and that a log has, has
-// come. Of the zero pin it returns the zero key.
-func (t *tx) meetKey(pin pins.Pin, role pins.Role, algorithm string, actor pins.Actor, reason string) (keyRow, error) {
+// addSeenKey returns the key of a pin and a role that a log or a server shows, and
+// inserts it if it is not known. A declared key that a log shows becomes approved. Of
+// the zero pin it returns the zero key.
+func (t *tx) addSeenKey(pin pins.Pin, role pins.Role, algorithm string, actor pins.Actor, reason string) (keyRow, error) {
 	if pin.IsZero() {
 		return keyRow{}, nil
 	}
@@ -85,7 +85,7 @@ func (t *tx) meetKey(pin pins.Pin, role pins.Role, algorithm string, actor pins.
 	case err != nil:
 		return k, err
 	}
-	if err := t.learnAlgorithm(&k, algorithm); err != nil {
+	if err := t.setAlgorithm(&k, algorithm); err != nil {
 		return k, err
 	}
 	if k.State == pins.StateDeclared && actor == pins.ByLog {
@@ -94,8 +94,8 @@ func (t *tx) meetKey(pin pins.Pin, role pins.Role, algorithm string, actor pins.
 	return k, err
 }
 
-// learnAlgorithm notes the algorithm of a key of which only the pin was known.
-func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
+// setAlgorithm records the algorithm of a key of which only the pin was known.
+func (t *tx) setAlgorithm(k *keyRow, algorithm string) error {
 	if algorithm = text(algorithm); k.Algorithm != "" || algorithm == "" {
 		return nil
 	}
@@ -104,11 +104,10 @@ func (t *tx) learnAlgorithm(k *keyRow, algorithm string) error {
 	return err
 }
 
-// candidate tells of a certificate's key if it was never before told of for one of
-// the watched domains that the certificate matches, and nobody authorised it
-// beforehand for all the names that match. The key in the event has the hosts and the
-// ID of this certificate only. The key of a certificate that should not exist is no
-// candidate by it, and one that rules may not vouch for is none at all.
+// candidate reports a certificate's key, once for each watched domain that the
+// certificate matches, unless it was authorized beforehand for all the names that match.
+// The key in the event has the hosts and the ID of this certificate only. A key that
+// rules may not vouch for is not a candidate.
 func (t *tx) candidate(c *ctwatch.Certificate) error {
 	if !ctwatch.MayBeCandidate(c) {
 		return nil
@@ -117,7 +116,7 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if may, err := rulesMayVouch(t, c.Key.Pin, k.State.Trusted()); err != nil || !may {
+	if may, err := rulesMayGrant(t, c.Key.Pin, k.State.Trusted()); err != nil || !may {
 		return err
 	}
 	var fresh []string
@@ -141,7 +140,7 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 			return err
 		}
 		if ctwatch.ApprovedForAll(beforehand, k.Hosts) {
-			return nil // declared, and now it has come
+			return nil // declared before, and certified now
 		}
 		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
 			return err
@@ -159,10 +158,10 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 	return t.event(e)
 }
 
-// tellRetired tells that a key is retired or compromised, and what it was before. That
-// one ended which was not in use is of no urgency.
-func (t *tx) tellRetired(k keyRow, from pins.State) error {
-	key, subject, episode, err := t.told(k)
+// reportRetired reports that a key is retired or compromised. That a key ended which was
+// not in use is not urgent.
+func (t *tx) reportRetired(k keyRow, from pins.State) error {
+	key, subject, episode, err := t.keyForEvent(k)
 	if err != nil {
 		return err
 	}
@@ -173,21 +172,22 @@ func (t *tx) tellRetired(k keyRow, from pins.State) error {
 	return t.event(e)
 }
 
-// maxKeyRows bounds how many certificates, and how many of their matches, are read for what an
-// event says of a key: a CA's key has certificates without end, and any key certificates with
-// tens of thousands of names, which others asked for. An event shows fewer of either.
+// maxKeyRows bounds how many certificates, and how many of their matches, are read for
+// an event about a key: a CA's key has any number of certificates, and any key may have
+// certificates with tens of thousands of names, which others requested. An event shows
+// fewer of either.
 const maxKeyRows = 2000
 
-// told returns what an event about a key says: the key, a subject, and a number
-// that no other event about the key's states has.
-func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err error) {
+// keyForEvent returns what an event about a key contains: the key, a subject, and a
+// number that no other event about the key's states has.
+func (t *tx) keyForEvent(k keyRow) (key pins.Key, subject string, episode int64, err error) {
 	keys, err := loadKeys(t, k.Pin, maxKeyRows)
 	if err != nil {
 		return key, "", 0, err
 	}
 	i := slices.IndexFunc(keys, func(other pins.Key) bool { return other.Role == k.Role })
 	if i < 0 {
-		return key, "", 0, fmt.Errorf("key %v has gone", k.Pin)
+		return key, "", 0, fmt.Errorf("key %v is missing", k.Pin)
 	}
 	key = keys[i]
 	if subject, err = t.subjectOf(k); err != nil {
@@ -197,8 +197,8 @@ func (t *tx) told(k keyRow) (key pins.Key, subject string, episode int64, err er
 	return key, subject, episode, err
 }
 
-// subjectOf returns the watched domain, or else a host that a person named, under
-// which events about a key are told.
+// subjectOf returns the subject of events about a key: a watched domain, or else a host
+// that a person named.
 func (t *tx) subjectOf(k keyRow) (string, error) {
 	domains, err := columns[string](t.query(`SELECT domain FROM key_domains WHERE key = ? ORDER BY domain LIMIT 1`, k.seq))
 	if err != nil || len(domains) > 0 {
@@ -224,11 +224,10 @@ func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
 	return keys, err
 }
 
-// List returns every key, in the order in which they were first known, each with
-// the hosts it may be pinned for, the watched names it was certified for and the
-// hosts that serve it (or, if there are none yet, those it was declared for), and its
-// certificates.
-// Which apps ship it, the store cannot read.
+// List returns every key, oldest first, each with the hosts it may be pinned for, the
+// watched names it was certified for and the hosts that serve it (or, if there are none
+// yet, those it was declared for), and its certificates. Which apps ship it is not
+// filled in.
 func (db Keys) List(ctx context.Context) ([]pins.Key, error) {
 	var out []pins.Key
 	err := db.read(ctx, "reading the keys", func(t readTx) (err error) {
@@ -238,7 +237,7 @@ func (db Keys) List(ctx context.Context) ([]pins.Key, error) {
 	return out, err
 }
 
-// loadKeys reads all keys, or those of one pin; of that, with a limit, no more than so many
+// loadKeys reads all keys, or those of one pin; of that, with a limit, at most so many
 // certificates in each role, the first, and so many of their matches.
 func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
 	ofKey, ofCertificate, args := `true`, `true`, []any{}

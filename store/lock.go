@@ -14,16 +14,15 @@ import (
 	"time"
 )
 
-// lockName is the file by which a process holds a data directory. It stays when
-// the process has ended; it is the lock on it that counts.
+// lockName is the file that a process locks for a data directory. It remains when the
+// process has ended; only the lock counts.
 const lockName = "ctwatch.lock"
 
-// A dirLock is a data directory held by this process (flock). The system lets go
-// of it however the process ends.
+// A dirLock is a lock on a data directory (flock). The system releases it when the
+// process ends.
 type dirLock struct{ f *os.File }
 
-// lockDir takes a directory, which it creates where it is missing, or fails with
-// ErrLocked.
+// lockDir creates a directory if it is missing, and locks it. It fails with ErrLocked.
 func lockDir(dir string) (*dirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the data directory: %w: %w", ErrDisk, err)
@@ -41,7 +40,7 @@ func lockDir(dir string) (*dirLock, error) {
 		f.Close()
 		return nil, fmt.Errorf("locking the data directory: %w: %s: %w", ErrDisk, path, err)
 	}
-	// The process ID is for people. Without it the lock is as good.
+	// The process ID is for people; the lock works without it.
 	if err := f.Truncate(0); err == nil {
 		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
@@ -49,13 +48,13 @@ func lockDir(dir string) (*dirLock, error) {
 }
 
 const (
-	// lockPatience is how long a daemon that starts waits for a command that brings
-	// the schema up to date, rather than take it for another daemon.
+	// lockPatience is how long a daemon waits at its start for a command that migrates
+	// the schema, before it takes it for another daemon.
 	lockPatience = time.Second
 	lockPoll     = 20 * time.Millisecond
 )
 
-// waitForDir takes a directory as lockDir does, but waits a while if it is held.
+// waitForDir locks a directory as lockDir does, but waits a while if it is locked.
 func waitForDir(ctx context.Context, dir string) (*dirLock, error) {
 	patience := time.NewTimer(lockPatience)
 	defer patience.Stop()
@@ -76,7 +75,7 @@ func waitForDir(ctx context.Context, dir string) (*dirLock, error) {
 	}
 }
 
-// holder says who wrote a lock file.
+// holder returns who wrote a lock file.
 func holder(f *os.File) string {
 	b, _ := io.ReadAll(io.LimitReader(f, 20))
 	pid := strings.TrimSpace(string(b))

@@ -12,11 +12,11 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Logs keeps what following logs yields: positions, tree heads, what was found, faults.
-// It is a follow.Recorder.
+// Logs keeps what following logs yields: positions, tree heads, certificates, faults. It
+// is a follow.Recorder.
 type Logs struct{ *database }
 
-// A logRow is what is kept of one log.
+// A logRow is a row of the table logs.
 type logRow struct {
 	seq int64
 	// status holds the facts and positions; LagSeconds is not filled in.
@@ -65,7 +65,7 @@ func loadLog(q querier, id ctwatch.LogID) (*logRow, error) {
 	return l, err
 }
 
-// at completes the status for a time.
+// at returns the status at a time.
 func (l *logRow) at(now time.Time) ctwatch.LogStatus {
 	s := l.status
 	if l.behindSince.Valid {
@@ -74,7 +74,7 @@ func (l *logRow) at(now time.Time) ctwatch.LogStatus {
 	return s
 }
 
-// statusOf reads where a log stands within a transaction.
+// statusOf reads the status of a log within a transaction.
 func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
 	l, err := loadLog(t, id)
 	if err != nil {
@@ -83,9 +83,9 @@ func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
 	return l.at(t.now), nil
 }
 
-// Follow begins to follow a log: it registers it, or updates what is known about
-// it, and returns how far it is. What was read and not verified is to be read again, as
-// after Rewind, but for what Keep kept of it.
+// Follow registers a log, or updates what is known about it, and returns its progress.
+// What was read and not verified is to be read again, as after Rewind, except what Keep
+// stored.
 func (db Logs) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
 	var p ctwatch.Progress
 	err := db.write(ctx, "following log "+l.Name, func(t *tx) error {
@@ -124,9 +124,9 @@ func progress(q querier, id ctwatch.LogID) (ctwatch.Progress, error) {
 	return p, err
 }
 
-// Start chooses a log's starting point, once: everything before it counts as read
-// and verified. A gap that is not "" is the reason, told in an event, why what is
-// before it is not read.
+// Start sets a log's starting point, once: everything before it counts as read and
+// verified. A gap other than "" is the reason why earlier entries are not read; an event
+// reports it.
 func (db Logs) Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error {
 	return db.write(ctx, "choosing where to start", func(t *tx) error {
 		l, err := loadLog(t, id)
@@ -138,7 +138,7 @@ func (db Logs) Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, hea
 		case err != nil:
 			return err
 		case l.started:
-			return fmt.Errorf("log %s was started already, and is read up to %d", l.status.Name, l.status.Position)
+			return fmt.Errorf("log %s was started before, and is read up to %d", l.status.Name, l.status.Position)
 		case at.Size > head.Size:
 			return fmt.Errorf("log %s cannot be started at %d, past its tree head of size %d", l.status.Name, at.Size, head.Size)
 		}
@@ -173,8 +173,8 @@ const (
 	sqlVerify = `UPDATE sightings SET verified = 1 WHERE log = ? AND epoch = ? AND entry < ? AND verified = 0`
 )
 
-// Advance moves the verified position to the size of a tree that a tree head
-// proved, and with it all that was seen below it since the last Follow or Rewind.
+// Advance moves the verified position to the size of a tree that a tree head proved. All
+// sightings below it since the last Follow or Rewind are verified then.
 func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, head ctwatch.Head) error {
 	return db.write(ctx, "moving the verified position", func(t *tx) error {
 		l, err := loadLog(t, id)
@@ -186,7 +186,7 @@ func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree,
 		case err != nil:
 			return err
 		case tree.Size < l.status.Verified || tree.Size > l.status.Position:
-			return fmt.Errorf("log %s is verified up to %d and read up to %d: %d is not between", l.status.Name, l.status.Verified, l.status.Position, tree.Size)
+			return fmt.Errorf("log %s is verified up to %d and read up to %d: cannot advance to %d", l.status.Name, l.status.Verified, l.status.Position, tree.Size)
 		}
 		if _, err := t.exec(sqlAdvance, l.seq, size, hashes, ms(t.now)); err != nil {
 			return err
@@ -205,24 +205,24 @@ func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree,
 		if _, err = t.exec(sqlVerify, l.seq, l.epoch, size); err != nil {
 			return err
 		}
-		if err := t.allProven(held); err != nil {
+		if err := t.raiseAllProven(held); err != nil {
 			return err
 		}
-		return t.inTree(proven)
+		return t.applyProven(proven)
 	})
 }
 
-// inTree does what waits until an entry with a certificate is proven to be in its log's
-// tree: what rules vouch for by it takes effect, and a key that is new is told of. A log,
-// or anyone on the way to it, can serve an entry that it never signed.
-func (t *tx) inTree(certificates []int64) error {
+// applyProven does what waits for a proof that an entry with a certificate is in its
+// log's tree: grants by rules take effect, and a new key is reported. A log, or anyone
+// between it and us, can serve an entry that the log never signed.
+func (t *tx) applyProven(certificates []int64) error {
 	slices.Sort(certificates)
 	for _, seq := range slices.Compact(certificates) {
 		c, err := loadCertificate(t, seq)
 		if err != nil {
 			return err
 		}
-		if err := t.syncVouched(c.Key.Pin, "an entry with certificate "+c.ID.String()[:16]+" is proven to be in its log"); err != nil {
+		if err := t.syncRuleGrants(c.Key.Pin, "an entry with certificate "+c.ID.String()[:16]+" is proven to be in its log"); err != nil {
 			return err
 		}
 		if err := t.candidate(&c); err != nil {
@@ -232,10 +232,9 @@ func (t *tx) inTree(certificates []int64) error {
 	return nil
 }
 
-// SetError says why the last try to follow a log failed; "" says that it
-// succeeded.
+// SetError records why the last try to follow a log failed; "" means that it succeeded.
 func (db Logs) SetError(ctx context.Context, id ctwatch.LogID, msg string) error {
-	const what = "noting how a log is"
+	const what = "recording a log's error"
 	msg = ctwatch.Printable(msg, 1000)
 	var l *logRow
 	err := db.read(ctx, what, func(t readTx) (err error) {
@@ -243,7 +242,7 @@ func (db Logs) SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 		return err
 	})
 	if err != nil || l.status.LastError == msg {
-		return err // mostly there is nothing to write
+		return err // usually there is nothing to write
 	}
 	return db.write(ctx, what, func(t *tx) error {
 		_, err := t.exec(`UPDATE logs SET last_error = ? WHERE seq = ?`, msg, l.seq)
@@ -251,7 +250,7 @@ func (db Logs) SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 	})
 }
 
-// List returns where every log stands that was ever followed, by name.
+// List returns the status of every log that was ever followed, by name.
 func (db Logs) List(ctx context.Context) ([]ctwatch.LogStatus, error) {
 	now := db.now()
 	return readAll(ctx, db.database, "reading the logs", func(r *sql.Rows) (ctwatch.LogStatus, error) {
@@ -266,7 +265,7 @@ func (db Logs) List(ctx context.Context) ([]ctwatch.LogStatus, error) {
 // treeColumns converts a tree for the database.
 func treeColumns(t ctwatch.Tree) (size int64, hashes []byte, err error) {
 	if len(t.Range) != bits.OnesCount64(t.Size) {
-		return 0, nil, fmt.Errorf("%d hashes are no compact range of a tree of size %d", len(t.Range), t.Size)
+		return 0, nil, fmt.Errorf("%d hashes are not the compact range of a tree of size %d", len(t.Range), t.Size)
 	}
 	hashes = []byte{}
 	for _, h := range t.Range {

@@ -10,17 +10,16 @@ import (
 )
 
 const (
-	// malformedEvery is how often malformed entries of one log are told of for one
+	// malformedEvery is how often malformed entries of one log are reported for one
 	// reason: a CA that encodes something badly does so in every certificate.
 	malformedEvery = time.Hour
 	// eventIndexes is the most entries that one entry.malformed event lists. As many for
-	// each log and reason have a row until they are told of, and until the next are; what
-	// is beyond is only counted.
+	// each log and reason have a row until the next event; more are only counted.
 	eventIndexes = 1000
-	// maxReasons is how many reasons of one log are told apart. A log that serves what it
-	// likes can make up more.
+	// maxReasons is how many reasons of one log are distinguished. A misbehaving log can
+	// cause any number.
 	maxReasons = 20
-	// otherReasons stands for all others.
+	// otherReasons is the reason of all others.
 	otherReasons = "various reasons, more than are told apart"
 )
 
@@ -40,13 +39,13 @@ const (
 		ORDER BY (SELECT min(entry) FROM malformed m WHERE m.log = ?1 AND m.reason = malformed_reasons.reason AND m.told_at IS NULL)`
 	sqlUntold = `
 		SELECT DISTINCT entry FROM malformed WHERE log = ? AND reason = ? AND told_at IS NULL ORDER BY entry`
-	// Those told of before are of use only to recognize what is read again.
+	// Those reported before are only needed to recognize entries that are read again.
 	sqlForgetTold = `DELETE FROM malformed WHERE log = ? AND reason = ? AND told_at IS NOT NULL`
 	sqlTold       = `UPDATE malformed SET told_at = ?3 WHERE log = ?1 AND reason = ?2 AND told_at IS NULL`
 	sqlToldReason = `UPDATE malformed_reasons SET told_at = ?3, untold = 0, more = 0 WHERE log = ?1 AND reason = ?2`
 )
 
-// keepMalformed writes down entries that cannot be parsed, as many as there is room for.
+// keepMalformed inserts entries that cannot be parsed, up to the bounds.
 func (t *tx) keepMalformed(l *logRow, entries []ctwatch.Malformed) error {
 	for _, m := range entries {
 		if err := t.keepMalformedEntry(l, m); err != nil {
@@ -95,9 +94,9 @@ func (t *tx) keepMalformedEntry(l *logRow, m ctwatch.Malformed) error {
 	return err
 }
 
-// tellMalformed tells of the malformed entries that were not told of yet, those of
-// one reason together: at once for a new reason, else when it is time again.
-func (t *tx) tellMalformed(l *logRow) error {
+// reportMalformed reports the malformed entries that were not reported yet, grouped by
+// reason: at once for a new reason, else after malformedEvery.
+func (t *tx) reportMalformed(l *logRow) error {
 	type cause struct {
 		reason string
 		more   uint64
@@ -111,16 +110,16 @@ func (t *tx) tellMalformed(l *logRow) error {
 		return err
 	}
 	for _, c := range causes {
-		if err := t.tellReason(l, c.reason, c.more); err != nil {
+		if err := t.reportReason(l, c.reason, c.more); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tellReason tells of all untold malformed entries of one reason, of which some have no
+// reportReason reports all pending malformed entries of one reason. more of them have no
 // row.
-func (t *tx) tellReason(l *logRow, reason string, more uint64) error {
+func (t *tx) reportReason(l *logRow, reason string, more uint64) error {
 	status, err := t.statusOf(l.status.ID)
 	if err != nil {
 		return err

@@ -15,9 +15,8 @@ var migrationFiles embed.FS
 // application_id): "ctw1".
 const applicationID = 0x63747731
 
-// migrations returns the statements that lead from each version of the schema to
-// the next: the first makes version 1. A migration that was released never
-// changes.
+// migrations returns the statements that lead from each version of the schema to the
+// next; the first creates version 1. A released migration never changes.
 func migrations() []string {
 	names, _ := fs.Glob(migrationFiles, "migrations/*.sql") // sorted; the pattern is good
 	var out []string
@@ -69,8 +68,8 @@ func checkVersion(ctx context.Context, r *sql.DB, steps []string) error {
 	return err
 }
 
-// versionOf reads the version of a database's schema, 0 if it is new. It fails
-// if it is newer than known, or not ours.
+// versionOf reads the version of a database's schema, 0 if it is new. It fails if the
+// version is newer than known, or the file is not ours.
 func versionOf(ctx context.Context, db *sql.DB, known int) (version int, err error) {
 	var id, tables int
 	// One statement, so that no other process makes the schema between two of them.
@@ -84,7 +83,7 @@ func versionOf(ctx context.Context, db *sql.DB, known int) (version int, err err
 	case id != applicationID && (id != 0 || version != 0 || tables != 0):
 		return 0, fmt.Errorf("%w: it belongs to another program; choose another data directory", ErrVersion)
 	case version > known:
-		return 0, fmt.Errorf("%w: its schema has version %d, and this ctwatch knows none after %d: run the newer ctwatch that wrote it, or restore a backup made before the upgrade", ErrVersion, version, known)
+		return 0, fmt.Errorf("%w: its schema has version %d, and this ctwatch supports versions up to %d: run the newer ctwatch that wrote it, or restore a backup made before the upgrade", ErrVersion, version, known)
 	}
 	return version, nil
 }

@@ -17,13 +17,11 @@ import (
 type Outbox struct{ *database }
 
 // together is how long after the first sender others count as configured with it:
-// reading begins while they are registered one by one, and none is to miss what
-// another is told.
+// reading starts while they are registered one by one, and all must get the same events.
 const together = time.Minute
 
-// Register makes a sender known, and that it is in use. One that is new starts
-// after the newest event if there have been others for longer, else at the
-// beginning.
+// Register adds a sender and marks it as in use. A new sender starts after the newest
+// event if there have been others for longer, else at the beginning.
 func (db Outbox) Register(ctx context.Context, sender string) error {
 	err := db.write(ctx, "registering a sender", func(t *tx) error {
 		_, err := t.exec(`
@@ -43,19 +41,17 @@ func (db Outbox) Register(ctx context.Context, sender string) error {
 	return err
 }
 
-// Unregister says that a sender is in use no more, as when it was taken out of the
-// configuration: Prune does not wait for it. Its cursor stays.
+// Unregister marks a sender as not in use, as when it is removed from the configuration:
+// Prune does not wait for it. Its cursor stays.
 func (db Outbox) Unregister(sender string) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	delete(db.senders, sender)
 }
 
-// Pending returns the next events for a sender, at most limit, in the order in
-// which they were written: first those that were put before it again (see Replay),
-// if there are any, and once it is done with them those after its cursor. The two
-// never come together, so that each is done with by itself. It fails with
-// ErrNoSender.
+// Pending returns the next events for a sender, at most limit, in the order they were
+// written: first those that are replayed, if there are any, and after them those after
+// its cursor. The two never come together. It fails with ErrNoSender.
 func (db Outbox) Pending(ctx context.Context, sender string, limit int) ([]ctwatch.Queued, error) {
 	var out []ctwatch.Queued
 	err := db.read(ctx, "reading the outbox for "+sender, func(t readTx) error {
@@ -85,7 +81,7 @@ func scanQueued(r *sql.Rows) (q ctwatch.Queued, err error) {
 	return q, nil
 }
 
-// maxSeq is above all that an event can have.
+// maxSeq is greater than the seq of any event.
 const maxSeq = math.MaxInt64
 
 const (
@@ -96,10 +92,10 @@ const (
 	sqlPassed = `UPDATE senders SET cursor = max(cursor, ?2) WHERE name = ?1`
 )
 
-// SetDelivered says that a sender is done with all events up to seq, which Pending
-// returned, and that it delivered that one.
+// SetDelivered moves a sender past all events up to seq, which Pending returned: it
+// delivered that one.
 func (db Outbox) SetDelivered(ctx context.Context, sender string, seq int64) error {
-	return db.jot(ctx, "noting a delivery by "+sender, func(t *tx) error {
+	return db.writeUrgent(ctx, "recording a delivery by "+sender, func(t *tx) error {
 		if err := one(t.exec(sqlDelivered, sender, seq, ms(t.now))); err != nil || seq >= 0 {
 			return err
 		}
@@ -107,10 +103,10 @@ func (db Outbox) SetDelivered(ctx context.Context, sender string, seq int64) err
 	})
 }
 
-// SkipTo says that a sender is done with all events up to seq, which Pending
-// returned, and wanted none since the last that it delivered.
+// SkipTo moves a sender past all events up to seq, which Pending returned: it wants none
+// since the last that it delivered.
 func (db Outbox) SkipTo(ctx context.Context, sender string, seq int64) error {
-	return db.jot(ctx, "noting what "+sender+" does not want", func(t *tx) error {
+	return db.writeUrgent(ctx, "skipping events for "+sender, func(t *tx) error {
 		if err := one(t.exec(sqlPassed, sender, seq)); err != nil || seq >= 0 {
 			return err
 		}
@@ -129,10 +125,10 @@ const (
 		ON CONFLICT DO NOTHING`
 )
 
-// SetDeadLetter sets an event aside that a sender will never take, and moves past it. The
-// event is kept with the reason.
+// SetDeadLetter stores an event that a sender can never deliver as a dead letter, with
+// the reason, and moves the sender past it.
 func (db Outbox) SetDeadLetter(ctx context.Context, sender string, seq int64, reason string) error {
-	return db.jot(ctx, "setting an event aside for "+sender, func(t *tx) error {
+	return db.writeUrgent(ctx, "storing a dead letter of "+sender, func(t *tx) error {
 		err := one(t.exec(sqlPassed, sender, seq))
 		if err != nil {
 			return err
@@ -148,14 +144,14 @@ func (db Outbox) SetDeadLetter(ctx context.Context, sender string, seq int64, re
 	})
 }
 
-// SetFailing says why a sender cannot deliver now. The event stays pending.
+// SetFailing records why a sender cannot deliver now. The event stays pending.
 func (db Outbox) SetFailing(ctx context.Context, sender string, reason string) error {
-	return db.jot(ctx, "noting a failure of "+sender, func(t *tx) error {
+	return db.writeUrgent(ctx, "recording a failure of "+sender, func(t *tx) error {
 		return one(t.exec(`UPDATE senders SET last_error = ?2, attempts = attempts + 1 WHERE name = ?1`, sender, text(reason)))
 	})
 }
 
-// one passes an error on, and turns a write that met no sender into one.
+// one turns a write that matched no sender into ErrNoSender.
 func one(rows int64, err error) error {
 	if err == nil && rows == 0 {
 		err = ErrNoSender
@@ -171,14 +167,13 @@ func (db Outbox) Add(ctx context.Context, e ctwatch.Event) error {
 // pruneStep is how many rows one transaction deletes at most.
 const pruneStep = 1000
 
-// keepThreads is how long it is remembered which message is about what. By then the
-// certificate has ended (CA/Browser Forum Baseline Requirements §6.3.2).
+// keepThreads is how long threads are kept. By then the certificate has expired
+// (CA/Browser Forum Baseline Requirements §6.3.2).
 const keepThreads = 400 * 24 * time.Hour
 
-// Prune deletes the events that were written before a time and that every sender
-// in use is done with: those registered since the database was opened, and not
-// unregistered. While there is none, nothing is deleted. It returns how many were.
-// It forgets threads that are old, too.
+// Prune deletes events that were written before a time and that every sender in use has
+// passed: those registered since the database was opened, and not unregistered. Without
+// any it deletes nothing. It returns how many were deleted. It deletes old threads, too.
 func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	db.mu.Lock()
 	senders := list(slices.Collect(maps.Keys(db.senders)))
@@ -186,8 +181,8 @@ func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	const what = "deleting old events"
 
 	n, err := db.inSteps(ctx, what, func(t *tx) (n int64, err error) {
-		// Events are in the order of time: the first that is young ends it. Of those
-		// put before a sender again, some are only there.
+		// Events are in order of time: the first that is too young ends it. Some of those
+		// that are replayed are only in the outbox.
 		n, err = t.exec(`
 			DELETE FROM outbox
 			WHERE seq <= (SELECT min(cursor) FROM senders WHERE name IN (SELECT value FROM json_each(?1)))
@@ -205,7 +200,7 @@ func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	if err != nil {
 		return n, err
 	}
-	_, err = db.inSteps(ctx, "forgetting old threads", func(t *tx) (int64, error) {
+	_, err = db.inSteps(ctx, "deleting old threads", func(t *tx) (int64, error) {
 		return t.exec(`
 			DELETE FROM threads WHERE (sender, key) IN (SELECT sender, key FROM threads WHERE at < ? ORDER BY at LIMIT ?)`,
 			ms(t.now.Add(-keepThreads)), db.pruneStep)
@@ -213,8 +208,8 @@ func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	return n, err
 }
 
-// inSteps runs f, each time in a transaction of its own, until it deletes less than
-// a step. It returns how many rows all deleted.
+// inSteps runs f in transactions of its own until it deletes less than a step. It
+// returns how many rows were deleted.
 func (db *database) inSteps(ctx context.Context, what string, f func(*tx) (int64, error)) (total int64, err error) {
 	for {
 		var n int64

@@ -9,7 +9,7 @@ import (
 	"ctwatch/pins"
 )
 
-// Plans is what planning reads and writes. It is a planner.Store.
+// Plans reads and writes what planning needs. It is a planner.Store.
 type Plans struct{ *database }
 
 // Certificate returns a certificate as Certificates.Get does.
@@ -17,21 +17,21 @@ func (db Plans) Certificate(ctx context.Context, id string) (ctwatch.Certificate
 	return Certificates(db).Get(ctx, id)
 }
 
-// SettleKeys moves every key along by what is known of its use: what supported
-// versions of apps ship, by pin, and what the store knows is served and has not
-// ended. It returns how many keys changed, and writes nothing if none did.
+// SettleKeys moves every key to the state that follows from its use: what supported
+// versions of apps ship, by pin, what is served, and what has not expired. It returns
+// how many keys changed, and writes nothing if none did.
 func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
-	const what = "moving keys along"
-	var moving []settling
+	const what = "settling keys"
+	var moving []settlingKey
 	err = db.read(ctx, what, func(t readTx) (err error) {
-		moving, err = unsettled(t, ms(db.now()), shipped)
+		moving, err = keysToSettle(t, ms(db.now()), shipped)
 		return err
 	})
 	if err != nil || len(moving) == 0 {
 		return 0, err
 	}
 	err = db.write(ctx, what, func(t *tx) error {
-		moving, err := unsettled(t, ms(t.now), shipped)
+		moving, err := keysToSettle(t, ms(t.now), shipped)
 		if err != nil {
 			return err
 		}
@@ -49,18 +49,17 @@ func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppV
 	return changed, nil
 }
 
-// A settling is a key that moves along.
-type settling struct {
+// A settlingKey is a key that changes its state.
+type settlingKey struct {
 	key   keyRow
 	facts pins.KeyFacts
 	place servedAt // where it is served, if it is
 }
 
-// maxSteps bounds how often one key is settled: it never goes through more states
-// than there are.
+// maxSteps bounds how often one key is settled: there are no more states than that.
 const maxSteps = 8
 
-func (t *tx) settle(s settling) error {
+func (t *tx) settle(s settlingKey) error {
 	for range maxSteps {
 		to, actor, reason := pins.Settle(s.key.State, s.facts)
 		if to == s.key.State {
@@ -73,7 +72,7 @@ func (t *tx) settle(s settling) error {
 			return err
 		}
 		if to == pins.StateDeployed {
-			key, subject, episode, err := t.told(s.key)
+			key, subject, episode, err := t.keyForEvent(s.key)
 			if err != nil {
 				return err
 			}
@@ -90,9 +89,9 @@ type servedAt struct{ host, address string }
 
 func (s servedAt) String() string { return fmt.Sprintf("%s (%s)", s.host, s.address) }
 
-// unsettled returns the trusted keys that are not in the state in which what is
-// known of their use leaves them. No other key moves by itself.
-func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]settling, error) {
+// keysToSettle returns the trusted keys whose state does not follow from what is known
+// of their use. No other key moves automatically.
+func keysToSettle(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]settlingKey, error) {
 	leaves, issuers, err := servedPins(q)
 	if err != nil {
 		return nil, err
@@ -103,15 +102,15 @@ func unsettled(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]
 			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END,
 			EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source <> ?2), EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source = ?3)
 		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') ORDER BY seq`, now, sourceRule, string(pins.Policy))
-	all, err := collect(rows, err, func(r *sql.Rows) (s settling, err error) {
+	all, err := collect(rows, err, func(r *sql.Rows) (s settlingKey, err error) {
 		s.key, err = scanKey(withColumns{r, []any{&s.facts.Live, &s.facts.Approved, &s.facts.Kept}})
 		return s, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	var out []settling
-	var hosts map[string]bool // read where it matters
+	var out []settlingKey
+	var hosts map[string]bool // read when needed
 	for _, s := range all {
 		served := leaves
 		if s.key.Role == pins.RoleIssuer {
@@ -163,7 +162,7 @@ func trustedHosts(q querier) (map[string]bool, error) {
 	return pins.HostsTrusted(served, granted), err
 }
 
-// A withColumns scans more columns than it is asked for.
+// A withColumns scans additional columns.
 type withColumns struct {
 	row  interface{ Scan(...any) error }
 	last []any
@@ -171,8 +170,8 @@ type withColumns struct {
 
 func (w withColumns) Scan(dest ...any) error { return w.row.Scan(append(dest, w.last...)...) }
 
-// servedPins returns the keys that are served, by role, each with a place where it
-// is: the first by name.
+// servedPins returns the keys that are served, by role, each with the first place by
+// name.
 func servedPins(q querier) (leaves, issuers map[pins.Pin]servedAt, err error) {
 	rows, err := q.query(`SELECT host, address, chain FROM served ORDER BY host, target, address, leaf_hash`)
 	if err != nil {
@@ -199,13 +198,13 @@ func servedPins(q querier) (leaves, issuers map[pins.Pin]servedAt, err error) {
 	return leaves, issuers, rows.Err()
 }
 
-// SyncConditions takes all conditions that hold now, and tells of those that did not hold the
-// last time. Where nothing changed nothing is written.
+// SyncConditions is given all conditions that hold now, and reports those that did not
+// hold the last time. If nothing changed nothing is written.
 func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition) error {
-	const what = "telling what came to be"
+	const what = "updating conditions"
 	var same bool
 	err := db.read(ctx, what, func(t readTx) error {
-		begun, ended, err := compareConditions(t, holding)
+		begun, ended, err := changedConditions(t, holding)
 		same = len(begun) == 0 && len(ended) == 0
 		return err
 	})
@@ -213,7 +212,7 @@ func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition)
 		return err
 	}
 	return db.write(ctx, what, func(t *tx) error {
-		begun, ended, err := compareConditions(t, holding)
+		begun, ended, err := changedConditions(t, holding)
 		if err != nil {
 			return err
 		}
@@ -242,8 +241,9 @@ func (db Plans) SyncConditions(ctx context.Context, holding []ctwatch.Condition)
 	})
 }
 
-// compareConditions compares the conditions that hold with those that did the last time.
-func compareConditions(q querier, holding []ctwatch.Condition) (begun []ctwatch.Condition, ended []ctwatch.ConditionKey, err error) {
+// changedConditions compares the conditions that hold with those that held the last
+// time.
+func changedConditions(q querier, holding []ctwatch.Condition) (begun []ctwatch.Condition, ended []ctwatch.ConditionKey, err error) {
 	rows, err := q.query(`SELECT kind, app, host, what FROM conditions WHERE active = 1 ORDER BY kind, app, host, what`)
 	active, err := collect(rows, err, func(r *sql.Rows) (k ctwatch.ConditionKey, err error) {
 		err = r.Scan(&k.Kind, &k.App, &k.Host, &k.What)

@@ -13,10 +13,10 @@ import (
 	"path/filepath"
 )
 
-// OpenReadOnly opens the database at path to read only, whether or not a daemon
-// has it open, also where the directory cannot be written. It creates and changes no
-// file in it. It fails with ErrMissing if there is no database, and with ErrVersion if
-// its schema is not this program's.
+// OpenReadOnly opens the database at path to read only, whether or not a daemon has it
+// open, also if the directory cannot be written. It creates and changes no file there.
+// It fails with ErrMissing if there is no database, and with ErrVersion if its schema is
+// not this program's.
 func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 	return openReadOnly(ctx, path, Options{Logger: slog.New(slog.DiscardHandler)})
 }
@@ -35,10 +35,10 @@ func openReadOnly(ctx context.Context, path string, o Options) (_ *DB, err error
 	from, extra := path, url.Values(nil)
 	switch {
 	case db.quiet():
-		// No process has it open, and none that wrote to it crashed. SQLite would
-		// create a write-ahead log only to read, which it cannot in a directory of
-		// another user, and which that user could not remove afterwards. With
-		// "immutable" it creates none; read checks that the file really does not change.
+		// No process has it open, and none crashed while it wrote. SQLite would create a
+		// write-ahead log even to read, which fails in a directory of another user, or
+		// leaves a file that the user cannot remove. With "immutable" it creates none;
+		// read checks that the file really does not change.
 		db.still = fi
 		extra = url.Values{"immutable": {"1"}}
 	case db.leftover():
@@ -56,7 +56,7 @@ func openReadOnly(ctx context.Context, path string, o Options) (_ *DB, err error
 	return db, nil
 }
 
-// stat returns what the file is, or an error that says what to do without it.
+// stat returns the state of the file, or an error that says what to do.
 func (db *database) stat() (fs.FileInfo, error) {
 	fi, err := os.Stat(db.path)
 	switch {
@@ -77,8 +77,8 @@ func (db *database) walSize() (size int64, ok bool) {
 	return fi.Size(), true
 }
 
-// indexed reports whether there is the index of a write-ahead log, which a process makes
-// that opens the database and which stays when it crashes.
+// indexed reports whether the index of a write-ahead log exists: a process creates it
+// when it opens the database, and it remains after a crash.
 func (db *database) indexed() bool {
 	_, err := os.Stat(db.path + "-shm")
 	return err == nil
@@ -90,15 +90,15 @@ func (db *database) quiet() bool {
 	return !ok || size == 0 && !db.indexed()
 }
 
-// leftover reports whether there is a write-ahead log that no process has open, such as
-// in a copy of the directory: part of the database may be in it alone, and SQLite reads
-// it only where it can create its index.
+// leftover reports whether there is a write-ahead log that no process has open, as in a
+// copy of the directory: it may hold part of the database, and SQLite reads it only
+// where it can create its index.
 func (db *database) leftover() bool {
 	size, _ := db.walSize()
 	return size > 0 && !db.indexed()
 }
 
-// copyLeftover copies the file and its write-ahead log into a directory of their own,
+// copyLeftover copies the file and its write-ahead log into a new temporary directory,
 // where SQLite can create the index, and returns the copy's path.
 func (db *database) copyLeftover(before fs.FileInfo) (string, error) {
 	wal, _ := db.walSize()
@@ -122,7 +122,7 @@ func (db *database) copyLeftover(before fs.FileInfo) (string, error) {
 	return to, nil
 }
 
-// filename is what a database is called in a directory of its own.
+// filename is the name of a database in a temporary directory.
 const filename = "ctwatch.db"
 
 func makeTemp() (dir string, err error) {
@@ -150,12 +150,11 @@ func sameFile(a, b fs.FileInfo) bool {
 	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// errDisturbed says that a database which was read as a file that nobody changes is no
-// longer that.
+// errDisturbed means that a file that no process was to change was changed.
 var errDisturbed = errors.New("the database was written while it was read without the daemon: try again")
 
-// disturbed reports whether a database that was opened as a file that nobody
-// changes is no longer that.
+// disturbed reports whether a database that was opened as an unchanging file has
+// changed.
 func (db *database) disturbed() bool {
 	if db.still == nil {
 		return false
@@ -164,11 +163,10 @@ func (db *database) disturbed() bool {
 	return err != nil || !db.quiet() || !sameFile(fi, db.still)
 }
 
-// OpenPrivate opens the database at path for a command that only reads, but that reads
-// what would be there after apply, such as after the trust of a configuration was
-// applied. Nothing at path is created or changed: where apply has something to write,
-// it is called again on a temporary copy, which Close removes. It fails as OpenReadOnly
-// does.
+// OpenPrivate opens the database at path for a command that only reads, but reads the
+// state after apply, such as after applying the trust of a configuration. Nothing at
+// path is created or changed: if apply has something to write, it is called again on a
+// temporary copy, which Close removes. It fails as OpenReadOnly does.
 func OpenPrivate(ctx context.Context, path string, o Options, apply func(*DB) error) (*DB, error) {
 	db, err := openReadOnly(ctx, path, o)
 	if err != nil {
@@ -199,7 +197,7 @@ func OpenEmpty(ctx context.Context, o Options, apply func(*DB) error) (*DB, erro
 	return openTemp(ctx, o, apply, func(string) error { return nil })
 }
 
-// openTemp opens a database in a directory of its own, after fill may have put one there.
+// openTemp opens a database in a new temporary directory; fill may put one there first.
 func openTemp(ctx context.Context, o Options, apply func(*DB) error, fill func(path string) error) (_ *DB, err error) {
 	dir, err := makeTemp()
 	if err != nil {

@@ -12,9 +12,9 @@ const sqlMove = `
 	UPDATE logs SET position = ?2, behind_since = CASE WHEN tree_size > ?2 THEN behind_since END
 	WHERE seq = ?1`
 
-// Record writes down what a batch found, the events that tell of it, and the
-// log's position up to which, with this batch, everything is read. It does all of
-// it or, with an error, nothing. Batches may come in any order, and again.
+// Record stores what a batch found, the events that report it, and the position up to
+// which, with this batch, everything is read: all of it or, with an error, nothing.
+// Batches may come in any order, and again.
 func (db Logs) Record(ctx context.Context, b ctwatch.Batch, position uint64) error {
 	what := fmt.Sprintf("recording entries [%d, %d)", b.Start, b.End)
 	return db.writeFound(ctx, what, b.Found, func(t *tx) error {
@@ -30,7 +30,7 @@ func (db Logs) Record(ctx context.Context, b ctwatch.Batch, position uint64) err
 			return fmt.Errorf("log %s is verified up to %d: its position cannot be %d", l.status.Name, l.status.Verified, position)
 		}
 		for i := range b.Found {
-			if err := t.found(l, &b.Found[i]); err != nil {
+			if err := t.recordFound(l, &b.Found[i]); err != nil {
 				return fmt.Errorf("certificate %v: %w", b.Found[i].Certificate.ID, err)
 			}
 		}
@@ -40,19 +40,19 @@ func (db Logs) Record(ctx context.Context, b ctwatch.Batch, position uint64) err
 		if err := t.keepMalformed(l, b.Malformed); err != nil {
 			return err
 		}
-		return t.tellMalformed(l)
+		return t.reportMalformed(l)
 	})
 }
 
-// found writes down one certificate and tells what is new about it: the
-// certificate, or only this sighting of it, and its key.
-func (t *tx) found(l *logRow, f *ctwatch.Found) error {
+// recordFound stores one certificate and reports what is new: the certificate, or only
+// this sighting of it.
+func (t *tx) recordFound(l *logRow, f *ctwatch.Found) error {
 	if n := len(f.Certificate.Sightings); n != 1 {
 		return fmt.Errorf("found with %d sightings instead of one", n)
 	}
-	c := presentableCertificate(f.Certificate, t.now)
+	c := storableCertificate(f.Certificate, t.now)
 	if t.db.rules != nil {
-		c.Verdict, c.Reasons = ctwatch.Unreviewed, nil // theirs is the only one to be told
+		c.Verdict, c.Reasons = ctwatch.Unreviewed, nil // the rules' verdict is the only one to report
 	}
 	s := c.Sightings[0]
 	s.Log, s.LogID, s.Verified = l.status.Name, l.status.ID, false
@@ -66,7 +66,7 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
-	fresh, err := t.meet(seq, l, s, f)
+	fresh, err := t.addSighting(seq, l, s, f)
 	if err != nil {
 		return err
 	}
@@ -88,27 +88,27 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	}
 
 	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
-	if _, err := t.meetKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason); err != nil {
+	if _, err := t.addSeenKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason); err != nil {
 		return err
 	}
 	if c.Issuer.Proven {
-		if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
+		if _, err := t.addSeenKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
 			return err
 		}
 	}
 
-	if known && !fresh { // read again, and told before
+	if known && !fresh { // read again, and reported before
 		if better {
-			return t.assessAll([]int64{seq})
+			return t.judgeAll([]int64{seq})
 		}
 		return nil
 	}
 	before := c.Verdict
-	verdict, err := t.assess(seq, &c, !known)
+	verdict, err := t.judgeByRules(seq, &c, !known)
 	if err != nil {
 		return err
 	}
-	inDigest, err := t.hold(seq, &c, verdict != nil && verdict.Type == ctwatch.CertificateUnexpected)
+	inDigest, err := t.holdAlarm(seq, &c, verdict != nil && verdict.Type == ctwatch.CertificateUnexpected)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 	if known {
 		news = ctwatch.LoggedEvent(c, s, t.now)
 	}
-	if news, err = withTrustedKey(t, news); err != nil {
+	if news, err = addTrustedKey(t, news); err != nil {
 		return err
 	}
 	news.Data.InDigest = inDigest
@@ -129,24 +129,24 @@ func (t *tx) found(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
-	if err := t.proven(seq, &c); err != nil {
+	if err := t.raiseProven(seq, &c); err != nil {
 		return err
 	}
-	return t.cleared(before, &c) // that its key is new is told once the entry is verified
+	return t.reportCandidates(before, &c) // its key is reported once the entry is verified
 }
 
 const (
 	sqlInsertSighting = `
 		INSERT INTO sightings (certificate, log, entry, leaf_hash, timestamp, kind, epoch, issuer_pin, unsettled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`
-	sqlMeetSighting = `
+	sqlSightingAgain = `
 		UPDATE sightings SET epoch = ?5, issuer_pin = coalesce(?6, issuer_pin), unsettled = min(unsettled, ?7)
 		WHERE certificate = ?1 AND log = ?2 AND entry = ?3 AND leaf_hash = ?4 AND (epoch <> ?5 OR unsettled > ?7)`
 )
 
-// meet writes down a sighting, or that it was met again in the log's epoch. It
-// reports whether it is new.
-func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, f *ctwatch.Found) (fresh bool, err error) {
+// addSighting inserts a sighting, or updates its epoch if it was read again. It reports
+// whether the sighting is new.
+func (t *tx) addSighting(certificate int64, l *logRow, s ctwatch.Sighting, f *ctwatch.Found) (fresh bool, err error) {
 	index, err := count(s.Index)
 	if err != nil {
 		return false, err
@@ -156,6 +156,6 @@ func (t *tx) meet(certificate int64, l *logRow, s ctwatch.Sighting, f *ctwatch.F
 	if err != nil || n == 1 {
 		return true, err
 	}
-	_, err = t.exec(sqlMeetSighting, certificate, l.seq, index, f.LeafHash[:], l.epoch, issuer, leftOpen(f))
+	_, err = t.exec(sqlSightingAgain, certificate, l.seq, index, f.LeafHash[:], l.epoch, issuer, leftOpen(f))
 	return false, err
 }

@@ -9,13 +9,13 @@ import (
 	"ctwatch/pins"
 )
 
-// rejudged chooses the certificates that are worth judging again: those that have
-// not ended, and of the others, those by which a key is trusted, or is not.
+// rejudged selects the certificates that are worth judging again: those that have not
+// expired, and others that matter for the trust in a key.
 const rejudged = `(not_after > ? OR not_after IS NULL OR vouched <> '[]' OR verdict = 'unexpected')`
 
-// reassess has the rules judge all certificates of a leaf key again, since what is
+// rejudgeKey has the rules judge all certificates of a leaf key again, after what is
 // known of the key has changed.
-func (t *tx) reassess(pin pins.Pin) error {
+func (t *tx) rejudgeKey(pin pins.Pin) error {
 	if t.db.rules == nil || pin.IsZero() {
 		return nil
 	}
@@ -23,42 +23,42 @@ func (t *tx) reassess(pin pins.Pin) error {
 	if err != nil {
 		return err
 	}
-	return t.assessAll(seqs)
+	return t.judgeAll(seqs)
 }
 
-// assessAll has the rules judge certificates again, and tells what is new.
-func (t *tx) assessAll(seqs []int64) error {
+// judgeAll has the rules judge certificates again, and reports what is new.
+func (t *tx) judgeAll(seqs []int64) error {
 	for _, seq := range seqs {
 		c, err := loadCertificate(t, seq)
 		if err != nil {
 			return err
 		}
 		before := c.Verdict
-		e, err := t.assess(seq, &c, false)
+		e, err := t.judgeByRules(seq, &c, false)
 		if err != nil {
 			return fmt.Errorf("certificate %v: %w", c.ID, err)
 		}
 		if e != nil {
-			if e.Data.InDigest, err = t.hold(seq, &c, e.Type == ctwatch.CertificateUnexpected); err != nil {
+			if e.Data.InDigest, err = t.holdAlarm(seq, &c, e.Type == ctwatch.CertificateUnexpected); err != nil {
 				return err
 			}
 			if err := t.event(*e); err != nil {
 				return err
 			}
 		}
-		if err := t.proven(seq, &c); err != nil {
+		if err := t.raiseProven(seq, &c); err != nil {
 			return err
 		}
-		if err := t.cleared(before, &c); err != nil {
+		if err := t.reportCandidates(before, &c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// cleared tells of the keys that were no candidates while a certificate should not
-// exist, if it was judged so before and is not now.
-func (t *tx) cleared(before ctwatch.Verdict, c *ctwatch.Certificate) error {
+// reportCandidates reports the keys that were not candidates while a certificate was
+// unexpected, if it was so before and is not now.
+func (t *tx) reportCandidates(before ctwatch.Verdict, c *ctwatch.Certificate) error {
 	if before != ctwatch.Unexpected || c.Verdict == ctwatch.Unexpected || c.Key.Pin.IsZero() {
 		return nil
 	}
@@ -81,9 +81,9 @@ func (t *tx) cleared(before ctwatch.Verdict, c *ctwatch.Certificate) error {
 // rejudgeStep is how many certificates are judged again in one transaction.
 const rejudgeStep = 500
 
-// RejudgeAll has the rules judge every certificate again that has not ended and that
-// no person judged, and what else they vouch for, unless these are the rules, known by
-// a digest, by which all were judged the last time.
+// RejudgeAll has the rules judge all certificates again that have not expired and have
+// no verdict by a person, and the grants that rest on others, unless they were judged by
+// the same rules, identified by a digest, the last time.
 func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	if db.rules == nil {
 		return nil
@@ -101,13 +101,13 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 		return err
 	}
 	return db.write(ctx, what, func(t *tx) error {
-		// Rules may vouch for less by the same certificates.
+		// By the same certificates, rules may grant less.
 		granted, err := columns[pins.Pin](t.query(`SELECT DISTINCT k.pin FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY 1`, sourceRule))
 		if err != nil {
 			return err
 		}
 		for _, pin := range granted {
-			if err := t.syncVouched(pin, "its certificates were judged again"); err != nil {
+			if err := t.syncRuleGrants(pin, "its certificates were judged again"); err != nil {
 				return err
 			}
 		}
@@ -116,9 +116,9 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	})
 }
 
-// rejudge has the rules judge certificates again, all or those that fulfil a
-// condition, in steps, so that those who record what is found need not wait. What is
-// found meanwhile is judged by the same rules.
+// rejudge has the rules judge certificates again, all or those that meet a condition, in
+// steps, so that Record does not have to wait. What is found meanwhile is judged by the
+// same rules.
 func (db *database) rejudge(ctx context.Context, what, and string, args ...any) error {
 	var seqs []int64
 	err := db.read(ctx, what, func(t readTx) (err error) {
@@ -129,17 +129,17 @@ func (db *database) rejudge(ctx context.Context, what, and string, args ...any) 
 		return err
 	}
 	for step := range slices.Chunk(seqs, rejudgeStep) {
-		if err := db.write(ctx, what, func(t *tx) error { return t.assessAll(step) }); err != nil {
+		if err := db.write(ctx, what, func(t *tx) error { return t.judgeAll(step) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// SetCAA notes CAA records with their certificates, and has the rules judge these
-// again: all of them, or, with an error, none. It fails with ErrNotFound.
+// SetCAA stores CAA records of certificates, and has the rules judge those again: all of
+// them, or, with an error, none. It fails with ErrNotFound.
 func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
-	return db.write(ctx, "noting CAA records", func(t *tx) error {
+	return db.write(ctx, "storing CAA records", func(t *tx) error {
 		for _, f := range found {
 			seq, known, err := certificateSeq(t, f.Certificate)
 			if err != nil {
@@ -151,7 +151,7 @@ func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) 
 			if _, err := t.exec(sqlSetCAA, text(f.Records), seq); err != nil {
 				return err
 			}
-			if err := t.assessAll([]int64{seq}); err != nil {
+			if err := t.judgeAll([]int64{seq}); err != nil {
 				return err
 			}
 		}
@@ -163,8 +163,8 @@ const sqlSetCAA = `UPDATE certificates SET caa = ? WHERE seq = ?`
 
 const sqlJudged = `UPDATE issuers SET judged = 1 WHERE pin = ? AND judged = 0`
 
-// Rejudge has the rules judge the certificates of issuing keys again, of which
-// more has become known.
+// Rejudge has the rules judge the certificates of issuing keys again, after more became
+// known of the keys.
 func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 	const what = "judging certificates again"
 	for _, pin := range keys {
@@ -182,8 +182,8 @@ func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 	return nil
 }
 
-// RejudgeNew is Rejudge for the keys that AddKeys kept and that were not judged by
-// since, as when the process ended in between. The rules have to know them.
+// RejudgeNew is Rejudge for stored keys that Rejudge has not judged by yet, as after a
+// crash. The rules have to know them.
 func (db Issuers) RejudgeNew(ctx context.Context) error {
 	var keys []pins.Pin
 	err := db.read(ctx, "judging certificates again", func(t readTx) (err error) {

@@ -11,27 +11,27 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Replay chooses which events are put before a sender again. The zero Replay
-// chooses its dead letters.
+// A Replay selects which events a sender gets again. The zero Replay selects its dead
+// letters.
 type Replay struct {
-	// Since chooses all events that were written then or later and are still kept,
-	// whatever became of them, and whether or not the sender was known at the time.
-	// Those that wait for it anyway are not doubled.
+	// Since selects all events that were written then or later and are still kept,
+	// delivered or not, and also from before the sender was registered. Those that are
+	// pending anyway are not doubled.
 	Since time.Time
-	// Seq chooses one dead letter.
+	// Seq selects one dead letter.
 	Seq int64
 }
 
-// redelivered is added to the number of a redelivery to make its seq: a negative
-// one, which no event of the outbox has.
+// redelivered is added to the number of a redelivery to make its seq: a negative one,
+// unlike that of any event in the outbox.
 const redelivered = -1 << 62
 
-// Replay puts events before a sender again, and returns how many. It gets them in
-// the order in which they were written, before all others that wait, and each is
-// taken from its dead letters until it is one again. No other sender gets any.
+// Replay makes events pending for a sender again, and returns how many. The sender gets
+// them in the order they were written, before all others, and each stops being its dead
+// letter until it fails again. Other senders get none.
 //
-// It fails with ErrNoSender, and with ErrNotFound if there is no dead letter that
-// has the Seq.
+// It fails with ErrNoSender, and with ErrNotFound if there is no dead letter with the
+// Seq.
 func (db Outbox) Replay(ctx context.Context, sender string, r Replay) (n int64, err error) {
 	what := "putting events before " + sender + " again"
 	if r.Seq != 0 && !r.Since.IsZero() {
@@ -64,7 +64,7 @@ func (db Outbox) Replay(ctx context.Context, sender string, r Replay) (n int64, 
 		if _, err := t.exec(`DELETE FROM dead_letters WHERE sender = ? AND seq BETWEEN ? AND ?`, sender, first, last); err != nil {
 			return err
 		}
-		// The revision makes a daemon look that runs in another process.
+		// A change of the revision wakes up a daemon in another process.
 		t.events, t.changed = t.events+int(n), n > 0
 		return nil
 	})
@@ -90,8 +90,8 @@ const (
 	sqlRedelivered = `DELETE FROM redeliveries WHERE sender = ? AND n <= ?`
 )
 
-// doneAgain notes that a sender is done with what was put before it again, up to a
-// seq that Pending returned.
+// doneAgain records that a sender is done with replayed events, up to a seq that Pending
+// returned.
 func (t *tx) doneAgain(sender string, seq int64) error {
 	if _, err := t.exec(sqlRedelivered, sender, seq-redelivered); err != nil {
 		return err
@@ -100,12 +100,12 @@ func (t *tx) doneAgain(sender string, seq int64) error {
 	if err := t.queryRow(`SELECT EXISTS (SELECT 1 FROM redeliveries WHERE sender = ?)`, sender).Scan(&more); err != nil || more {
 		return err
 	}
-	// Pending did not mention what waits in the outbox until now.
+	// Until now Pending did not return what waits in the outbox.
 	t.events++
 	return nil
 }
 
-// A DeadLetter is an event that a sender will never take.
+// A DeadLetter is an event that a sender can never deliver.
 type DeadLetter struct {
 	Seq    int64
 	Event  ctwatch.Event
@@ -113,11 +113,11 @@ type DeadLetter struct {
 	At     time.Time // when it was set aside
 }
 
-// DeadLetters returns the last dead letters of a sender, those set aside last first:
-// at most limit, or all if it is 0. It fails with ErrNoSender.
+// DeadLetters returns the latest dead letters of a sender, newest first: at most limit,
+// or all if it is 0. It fails with ErrNoSender.
 func (db Outbox) DeadLetters(ctx context.Context, sender string, limit int) ([]DeadLetter, error) {
 	if limit <= 0 {
-		limit = -1 // which SQLite takes for none
+		limit = -1 // no limit, for SQLite
 	}
 	var out []DeadLetter
 	err := db.read(ctx, "reading the dead letters of "+sender, func(t readTx) error {
@@ -142,7 +142,7 @@ func (db Outbox) DeadLetters(ctx context.Context, sender string, limit int) ([]D
 	return out, err
 }
 
-// cursorOf returns where a sender is in the outbox.
+// cursorOf returns the cursor of a sender.
 func cursorOf(q querier, sender string) (cursor int64, err error) {
 	err = q.queryRow(`SELECT cursor FROM senders WHERE name = ?`, sender).Scan(&cursor)
 	if errors.Is(err, sql.ErrNoRows) {

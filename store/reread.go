@@ -10,7 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
-// How much is left to find out of who issued a certificate, by one of its entries.
+// What is missing for the proof of a certificate's issuer, by one of its entries.
 const (
 	isSettled    = 0
 	isUnproven   = 1 // the log served all that it has, and that proves nothing
@@ -42,11 +42,10 @@ const (
 	sqlAskNow = `UPDATE sightings SET ask_at = 0 WHERE unsettled > 0 AND unsettled = 2 AND ask_at > 0`
 )
 
-// EntriesToReread lists the entries of a log that are worth reading again now, at most limit:
-// those whose certificate has an issuer that is not proven, or whose chain the log did not
-// serve whole. Where a part of the chain is missing it goes first, so that no flood of
-// entries without proof keeps it waiting; then what waits longest. What has ended is left
-// out.
+// EntriesToReread returns entries of a log that are worth reading again now, at most
+// limit: those whose issuer is not proven, or whose chain the log did not serve whole.
+// Those with an incomplete chain come first, so that a flood of unprovable entries does
+// not delay them; then those that wait longest. Expired certificates are left out.
 func (db Logs) EntriesToReread(ctx context.Context, id ctwatch.LogID, limit int) ([]ctwatch.EntryRef, error) {
 	var out []ctwatch.EntryRef
 	err := db.read(ctx, "looking for entries to read again", func(t readTx) error {
@@ -66,10 +65,10 @@ func (db Logs) EntriesToReread(ctx context.Context, id ctwatch.LogID, limit int)
 	return out, err
 }
 
-// RereadLater notes that an entry is read again now, and when to do so next. It is due
+// RereadLater records that an entry is read again now, and when to do so next. It is due
 // earlier if a certificate of an issuer becomes known.
 func (db Logs) RereadLater(ctx context.Context, id ctwatch.LogID, e ctwatch.EntryRef, next time.Time) error {
-	return db.write(ctx, "noting that an entry is read again", func(t *tx) error {
+	return db.write(ctx, "postponing an entry to read again", func(t *tx) error {
 		index, err := count(e.Index)
 		if err != nil {
 			return err
@@ -79,13 +78,13 @@ func (db Logs) RereadLater(ctx context.Context, id ctwatch.LogID, e ctwatch.Entr
 	})
 }
 
-// AddProof notes what reading a recorded entry again has proven of its issuer. An entry
-// with another leaf hash is not the one that was recorded, and changes nothing.
+// AddProof records what reading a recorded entry again proved about its issuer. An entry
+// with another leaf hash is not the recorded one, and changes nothing.
 func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) error {
 	if len(f.Certificate.Sightings) != 1 {
-		return fmt.Errorf("noting an issuer: found with %d sightings instead of one", len(f.Certificate.Sightings))
+		return fmt.Errorf("recording an issuer: found with %d sightings instead of one", len(f.Certificate.Sightings))
 	}
-	return db.writeFound(ctx, "noting an issuer", []ctwatch.Found{f}, func(t *tx) error {
+	return db.writeFound(ctx, "recording an issuer", []ctwatch.Found{f}, func(t *tx) error {
 		l, err := loadLog(t, id)
 		if err != nil {
 			return err
@@ -110,13 +109,13 @@ func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) 
 			if err := t.keepIssuers(f.Chain); err != nil {
 				return err
 			}
-			if _, err := t.meetKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+c.ID.String()[:16]); err != nil {
+			if _, err := t.addSeenKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+c.ID.String()[:16]); err != nil {
 				return err
 			}
 		}
 		if !better {
 			return nil
 		}
-		return t.assessAll([]int64{seq})
+		return t.judgeAll([]int64{seq})
 	})
 }

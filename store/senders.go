@@ -13,7 +13,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Senders keeps how delivery by each sender stands, and what senders have to remember.
+// Senders keeps the state of delivery by each sender, and what senders have to remember.
 type Senders struct{ *database }
 
 // List returns the state of every registered sender, with its warnings, by name.
@@ -47,13 +47,13 @@ func (db Senders) List(ctx context.Context) ([]ctwatch.SenderStatus, error) {
 	return out, err
 }
 
-// keepWarnings is how long what happened once is shown.
+// keepWarnings is how long a warning is shown.
 const keepWarnings = 90 * 24 * time.Hour
 
-// AddWarning notes that something is wrong with a sender's service, for people to see, until
-// ResolveWarning takes it back or 90 days have passed since it was noted last.
+// AddWarning records a problem of a sender's service, for people to see, until
+// ResolveWarning removes it or 90 days have passed since it was last recorded.
 func (db Senders) AddWarning(ctx context.Context, sender, code, msg string) error {
-	return db.jot(ctx, "noting what is wrong with "+sender, func(t *tx) error {
+	return db.writeUrgent(ctx, "recording a warning about "+sender, func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO sender_warnings (sender, code, text, since, at, times) VALUES (?1, ?2, ?3, ?4, ?4, 1)
 			ON CONFLICT DO UPDATE SET text = ?3, at = ?4, times = times + 1`, sender, code, text(msg), ms(t.now))
@@ -61,9 +61,9 @@ func (db Senders) AddWarning(ctx context.Context, sender, code, msg string) erro
 	})
 }
 
-// ResolveWarning takes a warning back.
+// ResolveWarning removes a warning.
 func (db Senders) ResolveWarning(ctx context.Context, sender, code string) error {
-	return db.jot(ctx, "noting what is right again with "+sender, func(t *tx) error {
+	return db.writeUrgent(ctx, "resolving a warning about "+sender, func(t *tx) error {
 		_, err := t.exec(`DELETE FROM sender_warnings WHERE sender = ? AND code = ?`, sender, code)
 		return err
 	})
@@ -90,9 +90,9 @@ func (db Senders) addWarnings(t readTx, senders []ctwatch.SenderStatus) error {
 	return err
 }
 
-// SetNote keeps a note of a sender's own, in place of the last.
+// SetNote stores a note of a sender's own, in place of the last.
 func (db Senders) SetNote(ctx context.Context, sender, note string) error {
-	return db.jot(ctx, "keeping a note of "+sender, func(t *tx) error {
+	return db.writeUrgent(ctx, "storing a note of "+sender, func(t *tx) error {
 		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, "note "+sender, text(note))
 		return err
 	})
@@ -107,8 +107,8 @@ func (db Senders) Note(ctx context.Context, sender string) (note string, err err
 	return note, err
 }
 
-// Secret returns a secret of 32 bytes for some purpose. It is made when it is first asked for,
-// and the same from then on, as long as the database is.
+// Secret returns a secret of 32 bytes for a purpose. It is created when it is first
+// used, and lasts as long as the database.
 func (db Senders) Secret(ctx context.Context, purpose string) ([]byte, error) {
 	var secret []byte
 	err := db.write(ctx, "reading the secret for "+purpose, func(t *tx) error {
@@ -132,8 +132,8 @@ func (db Senders) Secret(ctx context.Context, purpose string) ([]byte, error) {
 	return secret, err
 }
 
-// Threads remembers, for one sender, which of its messages is about what. It is
-// safe for concurrent use.
+// A Threads remembers which messages of one sender are about what. It is safe for
+// concurrent use.
 type Threads struct {
 	db     *database
 	sender string
@@ -143,7 +143,7 @@ type Threads struct {
 func (db Senders) Threads(sender string) *Threads { return &Threads{db.database, sender} }
 
 // Thread returns what SetThread was last given for a key; ok is false if that never
-// was, or more than 400 days ago.
+// happened, or more than 400 days ago.
 func (s *Threads) Thread(ctx context.Context, key string) (channel, ts string, ok bool, err error) {
 	err = s.db.read(ctx, "looking for a thread of "+s.sender, func(t readTx) error {
 		err := t.queryRow(`SELECT channel, ts FROM threads WHERE sender = ? AND key = ? AND at >= ?`,
@@ -157,9 +157,9 @@ func (s *Threads) Thread(ctx context.Context, key string) (channel, ts string, o
 	return channel, ts, ok, err
 }
 
-// SetThread notes which message, of a channel, is about what a key says.
+// SetThread records which message, in a channel, is about a key.
 func (s *Threads) SetThread(ctx context.Context, key, channel, ts string) error {
-	return s.db.jot(ctx, "noting a thread of "+s.sender, func(t *tx) error {
+	return s.db.writeUrgent(ctx, "storing a thread of "+s.sender, func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO threads (sender, key, channel, ts, at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET channel = excluded.channel, ts = excluded.ts, at = excluded.at`,

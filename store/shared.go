@@ -10,18 +10,16 @@ import (
 	"time"
 )
 
-// sharedWait is how long a command waits for whoever brings the database up to date
-// just now.
+// sharedWait is how long a command waits while another process migrates the database.
 const sharedWait = 3 * time.Second
 
-// OpenShared opens the database at path to read and write for a command, beside a
-// daemon that may have it open. It creates it if it is missing, or fails with
-// ErrMissing if o.MustExist is set. It does not hold the directory: only to bring the
-// schema up to date it takes it, for as long as that takes. The events that it writes
-// are sent by the daemon, or by the next one.
+// OpenShared opens the database at path to read and write for a command, beside a daemon
+// that may have it open. It creates it if it is missing, or fails with ErrMissing if
+// o.MustExist is set. It locks the directory only while it migrates the schema. Its
+// events are sent by the daemon, or by the next one.
 //
 // It fails with ErrVersion if the schema is not this program's and a running daemon
-// keeps it from being so, or if it is newer.
+// prevents the migration, or if it is newer.
 func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	db := newDB(path, o)
 	db.shared = true
@@ -47,7 +45,7 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 	return db, nil
 }
 
-// prepareShared sees to it that the database has this program's schema.
+// prepareShared makes sure that the database has this program's schema.
 func (db *database) prepareShared(ctx context.Context) error {
 	deadline := time.NewTimer(sharedWait)
 	defer deadline.Stop()
@@ -55,8 +53,8 @@ func (db *database) prepareShared(ctx context.Context) error {
 	defer tick.Stop()
 	want := len(migrations())
 	for {
-		// An empty file is left to whoever holds the directory: the first to open it
-		// makes it a database, and two would be in each other's way.
+		// An empty file is left to the process that holds the directory, which creates
+		// the schema.
 		version := 0
 		fi, err := os.Stat(db.path)
 		switch {
@@ -76,20 +74,20 @@ func (db *database) prepareShared(ctx context.Context) error {
 		if !errors.Is(err, ErrLocked) {
 			return err
 		}
-		// A daemon of another version, or somebody who is just about to do the same.
+		// A daemon of another version, or a command that is migrating, too.
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline.C:
-			return fmt.Errorf("%w: its schema has version %d and this command wants version %d, and the running daemon is of another version: stop it, or start it anew with this one (%w)",
+			return fmt.Errorf("%w: its schema has version %d and this command wants version %d, and the running daemon is of another version: stop it, or restart it with this one (%w)",
 				ErrVersion, version, want, err)
 		}
 	}
 }
 
-// migrateAlone brings the schema up to date while it holds the directory, or fails
-// with ErrLocked.
+// migrateAlone migrates the schema while it holds the directory, or fails with
+// ErrLocked.
 func (db *database) migrateAlone(ctx context.Context) error {
 	lock, err := lockDir(filepath.Dir(db.path))
 	if err != nil {

@@ -6,22 +6,21 @@ import (
 	"sync"
 )
 
-// Turns hand the one connection that writes to those who wait for it: in the order in
-// which they came, but those first whose write is a row or two and holds up an alarm.
-// (database/sql lets one of them go at random, so that a sender could wait for second
-// after second while much is recorded.)
+// A turns hands out the one connection that writes: in the order of requests, but urgent
+// ones first. (database/sql chooses at random, so that a sender could wait for many
+// seconds while much is recorded.)
 type turns struct {
 	mu      sync.Mutex
 	busy    bool
-	row     int             // of urgent ones that went before others
+	row     int             // urgent ones in a row that went before others
 	urgent  []chan struct{} // closed when it is their turn
 	patient []chan struct{}
 }
 
-// maxUrgent is how many urgent ones go before one that waits.
+// maxUrgent is how many urgent requests go before one that waits.
 const maxUrgent = 16
 
-// take waits for its turn until ctx ends.
+// take waits for a turn until ctx ends.
 func (t *turns) take(ctx context.Context, urgent bool) error {
 	t.mu.Lock()
 	if !t.busy {
@@ -47,13 +46,13 @@ func (t *turns) take(ctx context.Context, urgent bool) error {
 		*queue = slices.Delete(*queue, i, i+1)
 	}
 	t.mu.Unlock()
-	if i < 0 { // it had its turn just now
+	if i < 0 { // it got its turn just now
 		t.give()
 	}
 	return ctx.Err()
 }
 
-// give lets the next one go.
+// give passes the turn on.
 func (t *turns) give() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,33 +11,32 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// hotStatements are those run for every batch or event: they are compiled once.
+// hotStatements are run for every batch or event: they are prepared once.
 var hotStatements = []string{
 	sqlLog, sqlMove,
 	sqlCertificateSeq, sqlCertificate, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
-	sqlInsertSighting, sqlMeetSighting, sqlInsertDER, sqlKeepFinal, sqlInsertMalformed,
+	sqlInsertSighting, sqlSightingAgain, sqlInsertDER, sqlKeepFinal, sqlInsertMalformed,
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
 	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump,
-	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlVouch, sqlUnexpected, sqlDoubt, sqlKeys,
+	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 	sqlUnproven, sqlHeldVerified,
 	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold,
 }
 
-// A tx is a transaction that writes. Its methods take no context: a transaction
-// that has begun runs to its end, which takes milliseconds, so that none is torn
-// down between a commit and the news of it.
+// A tx is a transaction that writes. Its methods take no context: once begun it runs to
+// its end, which takes milliseconds, so that a commit always returns its result.
 type tx struct {
 	ctx    context.Context
 	db     *database
 	tx     *sql.Tx
 	stmts  map[string]*sql.Stmt
 	now    time.Time
-	events int // written to the outbox, or put before a sender again
+	events int // written to the outbox, or replayed
 
-	changed bool // something that plans rest on
+	changed bool // something that plans depend on
 }
 
 // write runs f in a transaction and commits unless f fails. It waits for its turn
@@ -46,8 +45,8 @@ func (db *database) write(ctx context.Context, what string, f func(*tx) error) e
 	return db.writeInTurn(ctx, false, what, f)
 }
 
-// jot is write for a row or two that an alarm waits for: it goes first.
-func (db *database) jot(ctx context.Context, what string, f func(*tx) error) error {
+// writeUrgent is write with priority, for small updates on the delivery path.
+func (db *database) writeUrgent(ctx context.Context, what string, f func(*tx) error) error {
 	return db.writeInTurn(ctx, true, what, f)
 }
 
@@ -137,13 +136,13 @@ func (t *tx) queryRow(query string, args ...any) *sql.Row {
 	return t.tx.QueryRowContext(t.ctx, query, args...)
 }
 
-// A querier is a transaction, of either kind.
+// A querier is a transaction that reads or writes.
 type querier interface {
 	query(query string, args ...any) (*sql.Rows, error)
 	queryRow(query string, args ...any) *sql.Row
 }
 
-// A readTx sees the database as it was at its first query.
+// A readTx is a transaction that reads: it sees the database as of its first query.
 type readTx struct {
 	ctx context.Context
 	tx  *sql.Tx
@@ -180,8 +179,8 @@ const sqlInsertEvent = `
 	INSERT INTO outbox (id, created_at, event)
 	SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = ?1)`
 
-// event writes an event to the outbox, unless it is there. The statement is no
-// INSERT OR IGNORE, which would leave a gap in seq, and seq count what waits.
+// event writes an event to the outbox, unless it is there. INSERT OR IGNORE would leave
+// a gap in seq, by which pending events are counted.
 func (t *tx) event(e ctwatch.Event) error {
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -215,7 +214,7 @@ func readAll[T any](ctx context.Context, db *database, what string, scan func(*s
 	return out, err
 }
 
-// orNone passes an error on, unless it is that a query found no row.
+// orNone returns the error, or nil if a query found no row.
 func orNone(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -223,7 +222,7 @@ func orNone(err error) error {
 	return err
 }
 
-// collect reads all rows of a query, or passes its error on.
+// collect reads all rows of a query, or returns its error.
 func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ const digestDomains = 100
 
 const (
 	sqlUnproven = `SELECT state FROM unproven WHERE certificate = ?`
-	// The log that serves what is not proven.
+	// The log that serves the unproven entry.
 	sqlSuspectLog = `SELECT log FROM sightings WHERE certificate = ? ORDER BY verified, log, entry LIMIT 1`
 	sqlAlone      = `SELECT count(*) FROM unproven WHERE log = ? AND state = 'alone' AND at > ?`
 	sqlHold       = `
@@ -46,10 +46,10 @@ const (
 		INSERT INTO digests (log, n, at) VALUES (?1, 1, ?2) ON CONFLICT DO UPDATE SET n = n + 1, at = excluded.at RETURNING n`
 )
 
-// hold decides how people hear of an event about a certificate: it reports whether only
-// in a digest. An alarm that is cheap takes one of the places that its log has; what is
-// no alarm goes the way that the last alarm went.
-func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool, err error) {
+// holdAlarm decides how an event about a certificate is sent, and reports whether only
+// in a digest. A cheap alarm takes one of the places of its log (ctwatch.NextAlarm);
+// what is not an alarm goes the way of the last alarm.
+func (t *tx) holdAlarm(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool, err error) {
 	var state ctwatch.AlarmState
 	if err := orNone(t.queryRow(sqlUnproven, seq).Scan(&state)); err != nil {
 		return false, err
@@ -57,7 +57,7 @@ func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool,
 	if !alarm || state == ctwatch.AlarmAlone {
 		return state.InDigest(), nil
 	}
-	cheap, _, err := t.cheap(seq, c)
+	cheap, _, err := t.isCheap(seq, c)
 	if err != nil {
 		return false, err
 	}
@@ -83,10 +83,10 @@ func (t *tx) hold(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool,
 	return state.InDigest(), err
 }
 
-// cheap reports whether an alarm about a certificate is cheap, and returns what the rules
-// say of it. That two issuers are named for one certificate is cheap to claim of any: the
-// entry that names the other has to be proven.
-func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, error) {
+// isCheap reports whether an alarm about a certificate is cheap to cause, and returns
+// the rules' judgment. To name a second issuer is cheap for any certificate: the entry
+// that does so has to be proven.
+func (t *tx) isCheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, error) {
 	var inTree bool
 	var j ctwatch.Judgment
 	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil {
@@ -107,14 +107,14 @@ func (t *tx) cheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, e
 	return !inTree && !j.IssuerKnown, j, nil
 }
 
-// proven notes that a certificate is proven now, if it is, and raises the alarm about it
-// if people heard of it only in a digest, or were to.
-func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
+// raiseProven records that a certificate is proven now, if it is, and raises the alarm
+// about it if that was only in a digest, or waits for one.
+func (t *tx) raiseProven(seq int64, c *ctwatch.Certificate) error {
 	var state ctwatch.AlarmState
 	if err := orNone(t.queryRow(sqlUnproven, seq).Scan(&state)); err != nil || state == ctwatch.AlarmNone {
 		return err
 	}
-	cheap, j, err := t.cheap(seq, c)
+	cheap, j, err := t.isCheap(seq, c)
 	if err != nil || cheap {
 		return err
 	}
@@ -129,30 +129,30 @@ func (t *tx) proven(seq int64, c *ctwatch.Certificate) error {
 	e := ctwatch.UnexpectedEvent(*c, whyOf(c, j), t.now)
 	e.Data.ReportTo, e.Data.AfterDigest = j.ReportTo, true
 	e.ID = ctwatch.NewEventID(e.Type, e.ID, "proven", strconv.FormatInt(at, 10))
-	if e, err = withTrustedKey(t, e); err != nil {
+	if e, err = addTrustedKey(t, e); err != nil {
 		return err
 	}
 	return t.event(e)
 }
 
-// allProven does what proven does, for several certificates.
-func (t *tx) allProven(seqs []int64) error {
+// raiseAllProven is raiseProven for several certificates.
+func (t *tx) raiseAllProven(seqs []int64) error {
 	for _, seq := range seqs {
 		c, err := loadCertificate(t, seq)
 		if err != nil {
 			return err
 		}
-		if err := t.proven(seq, &c); err != nil {
+		if err := t.raiseProven(seq, &c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// AddDigests writes the digests that are due of alarms about certificates that nothing
-// proves: one for each log.
+// AddDigests writes the digests that are due of alarms about unproven certificates: one
+// for each log.
 func (db Outbox) AddDigests(ctx context.Context) error {
-	const what = "telling of unproven entries"
+	const what = "writing digests of unproven entries"
 	due := func(q querier, now time.Time) ([]ctwatch.LogID, error) {
 		rows, err := q.query(sqlDigestsDue, ms(now.Add(-ctwatch.DigestAfter)), ms(now.Add(-ctwatch.DigestEvery)))
 		return columns[ctwatch.LogID](rows, err)
@@ -172,7 +172,7 @@ func (db Outbox) AddDigests(ctx context.Context) error {
 			return err
 		}
 		for _, id := range logs {
-			if err := t.tellHeld(id); err != nil {
+			if err := t.addDigest(id); err != nil {
 				return err
 			}
 		}
@@ -180,7 +180,7 @@ func (db Outbox) AddDigests(ctx context.Context) error {
 	})
 }
 
-func (t *tx) tellHeld(id ctwatch.LogID) error {
+func (t *tx) addDigest(id ctwatch.LogID) error {
 	l, err := loadLog(t, id)
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (t *tx) tellHeld(id ctwatch.LogID) error {
 	return t.event(ctwatch.UnprovenEvent(status, u, n, t.now))
 }
 
-// HeldAlarms returns how many alarms of each log were held back for a digest, ever.
+// HeldAlarms returns how many alarms of each log were ever held for a digest.
 func (db Logs) HeldAlarms(ctx context.Context) (map[ctwatch.LogID]int64, error) {
 	out := make(map[ctwatch.LogID]int64)
 	err := db.read(ctx, "counting the alarms in digests", func(t readTx) error {

@@ -12,19 +12,19 @@ import (
 	"ctwatch/pins"
 )
 
-// The times that JSON can say (RFC 3339): a log may sign, and a certificate hold,
+// The times that JSON can express (RFC 3339): a log may sign, and a certificate contain,
 // any other.
 var (
 	minTime = time.Time{}.UnixMilli()
 	maxTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).UnixMilli()
 )
 
-// ms is how the database has a time: the nearest that JSON can say.
+// ms returns a time as the database has it: the nearest that JSON can express.
 func ms(t time.Time) int64 { return min(max(t.UnixMilli(), minTime), maxTime) }
 
 func fromMS(n int64) time.Time { return time.UnixMilli(n).UTC() }
 
-// stored returns a time as the database gives it back.
+// stored returns a time as the database returns it.
 func stored(t time.Time) time.Time { return fromMS(ms(t)) }
 
 // nullMS is ms with NULL for the zero time.
@@ -54,7 +54,7 @@ func timePtr(n sql.NullInt64) *time.Time {
 // count converts a number of entries for the database.
 func count(n uint64) (int64, error) {
 	if n > math.MaxInt64 {
-		return 0, fmt.Errorf("%d entries: no log is that large", n)
+		return 0, fmt.Errorf("%d entries are too many for a log", n)
 	}
 	return int64(n), nil
 }
@@ -118,8 +118,7 @@ func (l listOf) Scan(src any) error {
 	return json.Unmarshal([]byte(s), l.to)
 }
 
-// text makes bytes that call themselves text fit for JSON, and so the same in
-// events and in the database. Whatever else they are, they stay.
+// text replaces invalid UTF-8, so that text is the same in JSON and in the database.
 func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func textList(in []string) []string {
@@ -137,7 +136,7 @@ func orEmpty[T any](s []T) []T {
 	return s
 }
 
-// joinPins is how the database has a chain of pins.
+// joinPins returns a chain of pins as the database has it.
 func joinPins(in []pins.Pin) []byte {
 	out := make([]byte, 0, len(in)*pins.Size)
 	for _, p := range in {

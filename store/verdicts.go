@@ -12,18 +12,17 @@ import (
 	"ctwatch/pins"
 )
 
-// sourceRule is the source of grants that rest on a certificate which rules expect:
-// they last as long as it does.
+// sourceRule is the source of grants that rest on certificates that rules expect: they
+// last as long as those.
 const sourceRule = "rule"
 
 // maxWhy bounds what rules say of a certificate, in runes.
 const maxWhy = 4000
 
-// assess has the rules judge a certificate, and writes down what they say: the
-// verdict, unless a person gave one, and what they vouch for. It returns the event to
-// tell of it, if there is news: of one that is found now, only that it should not
-// exist, and of one that has ended, none.
-func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Event, error) {
+// judgeByRules has the rules judge a certificate, and stores the result: the verdict,
+// unless a person gave one, and what they grant. It returns the event that reports it,
+// if one is due (ctwatch.ApplyRules).
+func (t *tx) judgeByRules(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Event, error) {
 	if t.db.rules == nil {
 		return nil, nil
 	}
@@ -54,14 +53,14 @@ func (t *tx) assess(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Eve
 		}
 	}
 	if change.Grants {
-		if err := t.vouch(seq, c, j, change.New, found); err != nil {
+		if err := t.grantByRules(seq, c, j, change.New, found); err != nil {
 			return nil, err
 		}
 	}
 	if !change.Event {
 		return nil, nil
 	}
-	e, err := withTrustedKey(t, ctwatch.VerdictEvent(*c, change.Before, why, "", past, t.now))
+	e, err := addTrustedKey(t, ctwatch.VerdictEvent(*c, change.Before, why, "", past, t.now))
 	e.Data.ReportTo = j.ReportTo
 	return &e, err
 }
@@ -78,7 +77,7 @@ func whyOf(c *ctwatch.Certificate, j ctwatch.Judgment) string {
 	return ctwatch.Printable(words.Reasons(c, j.Reasons), maxWhy)
 }
 
-// setVerdict writes down the verdict on a certificate.
+// setVerdict stores the verdict on a certificate.
 func (t *tx) setVerdict(seq int64, c *ctwatch.Certificate, v ctwatch.Verdict, reasons []string, caa string) error {
 	c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = v, reasons, caa, true
 	_, err := t.exec(sqlSetVerdict, seq, string(v), list(reasons), caa)
@@ -96,6 +95,7 @@ func (t *tx) recordVerdict(c *ctwatch.Certificate, actor pins.Actor, by, why str
 	return t.record(r)
 }
 
+// pastOf counts the verdicts that a certificate got before.
 func (t *tx) pastOf(id ctwatch.Hash) (p ctwatch.Past, err error) {
 	err = t.queryRow(sqlPast, id[:], string(ctwatch.Unexpected), string(pins.Person)).Scan(&p.ByPerson, &p.Unexpected, &p.Times)
 	return p, err
@@ -105,8 +105,8 @@ const sqlPast = `
 	SELECT count(*) FILTER (WHERE actor = ?3) > 0, count(*) FILTER (WHERE verdict = ?2), count(*)
 	FROM audit WHERE certificate = ?1 AND action = 'judge'`
 
-// Standing returns what rules go by when they judge a certificate, besides what it
-// says itself. It fails with ErrNotFound.
+// Standing returns what rules consider when they judge a certificate, besides the
+// certificate itself. It fails with ErrNotFound.
 func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what is known of certificate %v", id), func(t readTx) error {
 		seq, known, err := certificateSeq(t, id)
@@ -125,7 +125,7 @@ func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch
 	return s, err
 }
 
-// standing returns what is known of a certificate besides what it says itself.
+// standing returns what is known of a certificate besides what is in it.
 func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
 	if err := q.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
 		return s, err
@@ -138,9 +138,9 @@ func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing,
 	if s.ApprovedFor, s.Compromised, err = approvedFor(q, c.Key.Pin); err != nil {
 		return s, err
 	}
-	// Before any log had it, and not before it was read there: who obtained it may have
-	// come to serve it while nobody read. And who serves one certificate that a person
-	// rejected may have got others for its key.
+	// Before any log had it, not before it was read there: an attacker who obtained it may
+	// have served it meanwhile. And an attacker who serves a certificate that a person
+	// rejected may have obtained others for its key.
 	rows, err := q.query(sqlServedFor, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq)
 	all, err := collect(rows, err, func(r *sql.Rows) (names []string, err error) {
 		var host string
@@ -162,8 +162,8 @@ const (
 		ORDER BY host`
 	sqlOtherGrants = `SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> ? ORDER BY pattern`
 	sqlGrants      = `SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`
-	sqlVouch       = `UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`
-	// An alarm about two issuers takes nothing from what the proven one vouches for.
+	sqlSetVouched  = `UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`
+	// An alarm about two issuers does not withdraw grants by the proven one.
 	sqlVouched = `
 		SELECT DISTINCT v.value FROM certificates c, json_each(c.vouched) v
 		WHERE c.key_pin = ?1 AND (c.verdict = ?2 OR instr(c.reasons, ?3) > 0)
@@ -172,24 +172,23 @@ const (
 	sqlInTree = `SELECT EXISTS (SELECT 1 FROM sightings WHERE certificate = ? AND verified = 1)`
 )
 
-// SetVerdict notes a person's verdict on a certificate, and returns it. That a
-// certificate becomes unexpected is told in an event. What else vouches for its key
-// stays. It fails with ErrNotFound.
+// SetVerdict stores a person's verdict on a certificate, and returns it. An event
+// reports it. Other grants of its key stay. It fails with ErrNotFound.
 func (db Certificates) SetVerdict(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("judging certificate %v", id)
 	switch verdict {
 	case ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed:
 	default:
-		return ctwatch.Certificate{}, fmt.Errorf("%s: there is no verdict %q", what, verdict)
+		return ctwatch.Certificate{}, fmt.Errorf("%s: unknown verdict %q", what, verdict)
 	}
 	return db.judge(ctx, what, id, verdict, reasons, by, reason, nil)
 }
 
-// Authorize notes a person's verdict that a certificate should exist, and approves
-// its key: both, or neither. Who and why are those of the approval, which fails as
-// Approve does.
+// Authorize stores a person's verdict that a certificate is expected, and approves its
+// key: both, or neither. Who and why are those of the approval. It fails as Approve
+// does.
 func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a Approval) (ctwatch.Certificate, error) {
-	what := fmt.Sprintf("authorising certificate %v and its key %v", id, a.Pin)
+	what := fmt.Sprintf("authorizing certificate %v and its key %v", id, a.Pin)
 	if err := a.check(); err != nil {
 		return ctwatch.Certificate{}, fmt.Errorf("%s: %w", what, err)
 	}
@@ -199,7 +198,7 @@ func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons [
 	})
 }
 
-// judge notes a verdict, and does what is to be done with it.
+// judge stores a person's verdict and runs with in the same transaction.
 func (db Certificates) judge(ctx context.Context, what string, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string, with func(*tx) error) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	err := db.write(ctx, what, func(t *tx) error {
@@ -222,16 +221,16 @@ func (db Certificates) judge(ctx context.Context, what string, id ctwatch.Hash, 
 				return err
 			}
 		}
-		// Others of its key may be judged by what this person said.
-		if err := t.reassess(c.Key.Pin); err != nil {
+		// It may change the verdict on others of its key.
+		if err := t.rejudgeKey(c.Key.Pin); err != nil {
 			return err
 		}
-		return t.cleared(before, &c)
+		return t.reportCandidates(before, &c)
 	})
 	return c, err
 }
 
-// setByPerson notes a person's verdict, with what follows from it.
+// setByPerson stores a person's verdict, and does what follows from it.
 func (t *tx) setByPerson(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verdict, reasons []string, by, reason string) error {
 	past, err := t.pastOf(c.ID)
 	if err != nil {
@@ -246,20 +245,20 @@ func (t *tx) setByPerson(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verd
 		return err
 	}
 	if change.DropGrants {
-		if _, err := t.exec(sqlVouch, seq, list(nil)); err != nil {
+		if _, err := t.exec(sqlSetVouched, seq, list(nil)); err != nil {
 			return err
 		}
 	}
 	if err := t.recordVerdict(c, pins.Person, by, reason); err != nil {
 		return err
 	}
-	if err := t.syncVouched(c.Key.Pin, reason); err != nil {
+	if err := t.syncRuleGrants(c.Key.Pin, reason); err != nil {
 		return err
 	}
 	if !change.Event {
 		return nil
 	}
-	e, err := withTrustedKey(t, ctwatch.VerdictEvent(*c, before, text(reason), text(by), past, t.now))
+	e, err := addTrustedKey(t, ctwatch.VerdictEvent(*c, before, text(reason), text(by), past, t.now))
 	if err != nil {
 		return err
 	}

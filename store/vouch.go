@@ -11,17 +11,15 @@ import (
 	"ctwatch/pins"
 )
 
-// A certificate that should not exist is an alarm. By itself it says nothing of its key:
-// anyone who sees a public key can have a certificate issued for it, or forge one. So it
-// takes nothing from a key for which something else speaks.
+// An unexpected certificate is an alarm, but says nothing about its key: anyone who sees
+// a public key can have a certificate issued for it, or forge one. So it takes no trust
+// from a key that has other evidence.
 const (
 	sqlUnexpected = `SELECT id FROM certificates WHERE key_pin = ? AND verdict = 'unexpected' ORDER BY seq LIMIT 1`
 
-	// Of a key: whether a person rejected a certificate by which rules vouch for it; and
-	// whether the first certificate of it that a log is proven to have is an unexpected
-	// one, and none of our hosts served it before. Two issuers of one certificate are an
-	// alarm that anyone can raise about ours.
-	sqlDoubt = `
+	// The pins.Evidence about a key. Two issuers of one certificate do not count: anyone
+	// can cause that alarm about any certificate.
+	sqlEvidence = `
 		SELECT count(*) FILTER (WHERE c.vouched <> '[]') > 0,
 			count(*) FILTER (WHERE c.seq = (
 				SELECT min(seq) FROM certificates f WHERE f.key_pin = ?1
@@ -30,24 +28,24 @@ const (
 		FROM certificates c WHERE c.key_pin = ?1 AND c.verdict = 'unexpected' AND instr(c.reasons, ?2) = 0`
 )
 
-// unexpectedOf returns the ID of a certificate of a leaf key that should not exist;
-// zero if there is none.
+// unexpectedOf returns the ID of an unexpected certificate of a leaf key; zero if there
+// is none.
 func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
 	err = orNone(q.queryRow(sqlUnexpected, leaf[:]).Scan(&id))
 	return id, err
 }
 
-// rulesMayVouch reports whether rules vouch for a leaf key by the certificates that they
-// expect (pins.Evidence). already means that they do.
-func rulesMayVouch(q querier, leaf pins.Pin, already bool) (bool, error) {
+// rulesMayGrant reports whether rules may vouch for a leaf key by the certificates that
+// they expect (pins.Evidence). already means that they do.
+func rulesMayGrant(q querier, leaf pins.Pin, already bool) (bool, error) {
 	var e pins.Evidence
-	err := q.queryRow(sqlDoubt, leaf[:], `"`+ctwatch.ReasonIssuerConflict+`"`).Scan(&e.Contradicted, &e.UnexpectedFirst)
+	err := q.queryRow(sqlEvidence, leaf[:], `"`+ctwatch.ReasonIssuerConflict+`"`).Scan(&e.Contradicted, &e.UnexpectedFirst)
 	return e.RulesMayGrant(already), err
 }
 
-// checkDoubt sees to it that a person who approves a leaf key which has a certificate
-// that should not exist means it.
-func (t *tx) checkDoubt(k *keyRow, a Approval) error {
+// checkUnexpected fails with ErrUnexpected if a person approves a leaf key with an
+// unexpected certificate and does not confirm that.
+func (t *tx) checkUnexpected(k *keyRow, a Approval) error {
 	id, err := unexpectedOf(t, k.Pin)
 	if err != nil || id.IsZero() {
 		return err
@@ -68,10 +66,10 @@ func (t *tx) checkDoubt(k *keyRow, a Approval) error {
 	return fmt.Errorf("certificate %v: %w like others: nothing else is known of the key", id, ErrUnexpected)
 }
 
-// CertifiedNames returns the watched names that a leaf key was certified for, and the hosts
-// that serve it. The names of certificates that should not exist are not among them.
+// CertifiedNames returns the watched names that a leaf key was certified for, and the
+// hosts that serve it, without the names of unexpected certificates.
 func (db Keys) CertifiedNames(ctx context.Context, leaf pins.Pin) (names []string, err error) {
-	err = db.read(ctx, fmt.Sprintf("reading what %v was certified for", leaf), func(t readTx) (err error) {
+	err = db.read(ctx, fmt.Sprintf("reading the names of %v", leaf), func(t readTx) (err error) {
 		names, err = columns[string](t.query(`
 			SELECT m.name FROM certificates c JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?1 AND c.verdict <> ?2
 			UNION SELECT host FROM served WHERE substr(chain, 1, 32) = ?1 ORDER BY 1`, leaf[:], string(ctwatch.Unexpected)))
@@ -80,9 +78,9 @@ func (db Keys) CertifiedNames(ctx context.Context, leaf pins.Pin) (names []strin
 	return names, err
 }
 
-// withTrustedKey adds to an event about a certificate that should not exist its key, if
-// that is trusted.
-func withTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
+// addTrustedKey adds its key to an event about an unexpected certificate, if the key is
+// trusted.
+func addTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
 	c := e.Data.Certificate
 	if c.Verdict != ctwatch.Unexpected || c.Key.Pin.IsZero() {
 		return e, nil
@@ -96,8 +94,7 @@ func withTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
 	return e, err
 }
 
-// retiredByPerson reports whether a person wanted a retired key to be, by the audit
-// trail.
+// retiredByPerson reports whether a person retired a key, by the audit trail.
 func retiredByPerson(q querier, k *keyRow) (bool, error) {
 	rows, err := q.query(`
 		SELECT actor, to_state FROM audit WHERE pin = ? AND role = ? AND action = 'state' ORDER BY seq DESC LIMIT 2`,
@@ -129,10 +126,10 @@ func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised boo
 	return hosts, compromised, nil
 }
 
-// vouch approves a certificate's key for the names that rules vouch for by it, and
-// by its others; and for no more. news says that its verdict is another, and found
-// that nothing was made of it before.
-func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
+// grantByRules approves a certificate's key for the names that rules grant by it, and by
+// the key's other certificates, and for no more. news means that its verdict changed,
+// and found that the certificate is new.
+func (t *tx) grantByRules(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
 	if c.Key.Pin.IsZero() {
 		return nil
 	}
@@ -141,20 +138,20 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, 
 		names = append(names, p.String())
 	}
 	slices.Sort(names)
-	n, err := t.exec(sqlVouch, seq, list(names))
+	n, err := t.exec(sqlSetVouched, seq, list(names))
 	if err != nil || n == 0 && !news {
 		return err
 	}
-	// What nothing has proven to be in a log's tree gives and takes no trust.
+	// A certificate that is not proven to be in a log's tree gives and takes no trust.
 	var inTree bool
 	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil || !inTree {
 		return err
 	}
 	why := whyOf(c, j)
 	if !found || c.Verdict != ctwatch.Expected {
-		return t.syncVouched(c.Key.Pin, why)
+		return t.syncRuleGrants(c.Key.Pin, why)
 	}
-	// One that is expected from the start takes nothing away.
+	// A certificate that is expected from the start withdraws nothing.
 	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
 	if err != nil {
 		return err
@@ -163,14 +160,14 @@ func (t *tx) vouch(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, 
 	if err != nil {
 		return err
 	}
-	if may, err := rulesMayVouch(t, k.Pin, len(have) > 0); err != nil || !may {
+	if may, err := rulesMayGrant(t, k.Pin, len(have) > 0); err != nil || !may {
 		return err
 	}
 	return t.grantByRule(k, pins.Without(j.Grants, have), why)
 }
 
-// grantedByRule returns what rules granted to a key. What they granted to one that has
-// been retired since means nothing.
+// grantedByRule returns the hosts that rules granted to a key. Grants of a key that is
+// retired since do not count.
 func (t *tx) grantedByRule(k keyRow) ([]pins.Pattern, error) {
 	if !k.State.Trusted() {
 		return nil, nil
@@ -196,9 +193,8 @@ func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
 	})
 }
 
-// syncVouched brings what a leaf key is approved for by its certificates in line
-// with what rules say of them.
-func (t *tx) syncVouched(pin pins.Pin, why string) error {
+// syncRuleGrants makes the grants of a leaf key by its certificates what rules say now.
+func (t *tx) syncRuleGrants(pin pins.Pin, why string) error {
 	k, err := scanKey(t.queryRow(sqlKey, pin[:], string(pins.RoleLeaf)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -210,7 +206,7 @@ func (t *tx) syncVouched(pin pins.Pin, why string) error {
 		return err
 	}
 	var want []pins.Pattern
-	may, err := rulesMayVouch(t, pin, len(have) > 0)
+	may, err := rulesMayGrant(t, pin, len(have) > 0)
 	if err == nil && may {
 		want, err = patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
 	}

@@ -36,7 +36,7 @@ func TestDemoPlaysOut(t *testing.T) {
 		"2 should not exist, 2 raised an alarm; no message in Slack about an expected one",
 		"certificate.unexpected  ctwatch.certificate.unexpected.example.shop", "severity critical, reasons issuer_not_allowed",
 		"│ 🔴 Unexpected certificate: shop.example", "│ • If nobody did: ctwatch certs reject",
-		"it should not exist, so its key cannot be approved", "It is not in the plan (as JSON), in no export",
+		"it is unexpected, so its key cannot be approved", "It is not in the plan (as JSON), in no export",
 		"nobody here asked for it", "│ • Rejected by", "│ • Authorized by", "certificate.judged", "the alarm is updated  ✅",
 	} {
 		if !out.contains(want) {
