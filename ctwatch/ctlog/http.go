@@ -116,8 +116,8 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 		return err
 	}
 	req.Header.Set("User-Agent", g.userAgent)
-	// With this header net/http does not decompress. It would do so only if the log had
-	// been asked for gzip, but static logs store and serve gzip in any case.
+	// With this header net/http does not decompress. It would do so only if it had
+	// requested gzip itself, but static logs store and serve gzip in any case.
 	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := g.client.Do(req)
 	if err != nil {

@@ -27,7 +27,7 @@ func real(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("skipping: no real input %s beside the repository", name)
+		t.Skipf("skipping: no real input %s next to the repository", name)
 	}
 	return path
 }

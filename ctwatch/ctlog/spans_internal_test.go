@@ -47,7 +47,7 @@ func TestTrap04LearnsSpan(t *testing.T) {
 						best += size / int(most) // spans need not be aligned to so much
 					}
 					if n > best+best/20+2 {
-						t.Errorf("%d requests; %d would do, and %d were asked for at last", n, best, s.entries())
+						t.Errorf("%d requests, want %d; the last span is %d", n, best, s.entries())
 					}
 				})
 			}

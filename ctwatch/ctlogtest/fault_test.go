@@ -400,7 +400,7 @@ func TestStopEndsHangingRequests(t *testing.T) {
 	}()
 	deadline := time.Now().Add(10 * time.Minute)
 	for l.Requests(Heads) == 0 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond) // nothing tells when a request has arrived but the count
+		time.Sleep(time.Millisecond) // only the count shows when a request has arrived
 	}
 	stop()
 	if err := <-failed; err == nil {

@@ -260,7 +260,7 @@ func checkConsistency(t *testing.T, l *Log, heads []ctwatch.Head) {
 	}
 }
 
-// Replies of an RFC 6962 log have at most MaxReply entries, aligned if asked for.
+// Replies of an RFC 6962 log have at most MaxReply entries, aligned if Align is set.
 func TestMaxReply(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -78,7 +78,7 @@ func serveBench(kind ctwatch.LogKind) error {
 	return err
 }
 
-// A memo remembers replies: rendering and compressing them anew would make the
+// A memo remembers replies: rendering and compressing them again would make the
 // server slower than any reader.
 type memo struct {
 	next    http.Handler

@@ -18,7 +18,7 @@
 // log serves what it signed. An invalid reply (suspect.go) is requested again, and skipped
 // if it persists.
 //
-// # What a log is asked for
+// # Requests to a log
 //
 // A poll requests the tree head, and nothing else if that is known. The entries that a new
 // tree head adds are requested once, in spans as large as the log's replies and aligned to

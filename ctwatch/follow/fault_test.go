@@ -63,12 +63,12 @@ func TestLyingLogIsReported(t *testing.T) {
 					}
 				}
 				if test.entry != 0 && (ev.Entry == nil || ev.Entry.Index != test.entry) {
-					t.Errorf("blamed: %+v, want entry %d", ev.Entry, test.entry)
+					t.Errorf("bad entry: %+v, want %d", ev.Entry, test.entry)
 				}
 				if test.entry == 0 && ev.Entry != nil {
 					t.Errorf("entry %d was blamed, but is good", ev.Entry.Index)
 				}
-				// More polls tell no more of the same.
+				// More polls do not report it again.
 				before := r.log.Requests(ctlogtest.Heads)
 				r.until("more polls", func() bool { return r.log.Requests(ctlogtest.Heads) > before+3 })
 				if s := r.status(); s.Verified != old.Size || s.Healthy {

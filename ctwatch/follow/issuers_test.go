@@ -68,7 +68,7 @@ func (r *rig) isWhole(chain [][]byte) bool {
 	return slices.EqualFunc(chain, [][]byte{r.ca.Intermediate, r.ca.Root}, bytes.Equal)
 }
 
-// isFor tells the requests for one certificate of a static log.
+// isFor matches the requests for one certificate of a static log.
 func isFor(der []byte) func(*http.Request) bool {
 	name := hex.EncodeToString(sum(der))
 	return func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/"+name) }

@@ -22,8 +22,8 @@ type Liveness struct {
 	last    atomic.Int64  // Unix milliseconds; 0: no tree head yet
 }
 
-// Bounds of how long no tree head may arrive. Logs are asked for theirs at every poll,
-// and always have one.
+// Bounds of how long no tree head may arrive. Every poll requests one, and logs always have
+// one.
 const (
 	minSilence = 2 * time.Minute
 	maxSilence = time.Hour

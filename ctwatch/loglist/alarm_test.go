@@ -119,7 +119,7 @@ func TestWorseListsAreRefused(t *testing.T) {
 		"most logs are gone":   {fleetList(t, 6, a[2:], b[2:]), LogsLost},
 		"most are rejected":    {fleetList(t, 6, []object{inState(a[0], "rejected"), inState(a[1], "rejected"), a[2]}, []object{inState(b[0], "rejected"), inState(b[1], "rejected"), b[2]}), LogsLost},
 		"other logs":           {fleetList(t, 6, []object{shard(t, "x", 1), shard(t, "x", 2), shard(t, "x", 3)}, []object{shard(t, "y", 1), shard(t, "y", 2), shard(t, "y", 3)}), LogsLost},
-		"one operator's left":  {fleetList(t, 6, a[:1], b), OneOperator}, // used all the same
+		"one operator's left":  {fleetList(t, 6, a[:1], b), OneOperator}, // used anyway
 		"none at all for 200":  {fleetList(t, 6, []object{a[0], inState(a[1], "retired"), a[2]}, []object{b[0], inState(b[1], "readonly"), b[2]}), CoverageLost},
 		"newer":                {fleetList(t, 6, append(slices.Clone(a), more), b), ""},
 		"a shard has ended":    {fleetList(t, 6, a[1:], b[1:]), ""},
@@ -150,7 +150,7 @@ func TestWorseListsAreRefused(t *testing.T) {
 			}
 			w.expect(t, "the bad list", tt.code+"!")
 			if n := strings.Count(logs.String(), "alarm about the log list"); n != 1 {
-				t.Errorf("the log tells of one cause %d times:\n%s", n, logs)
+				t.Errorf("one cause is logged %d times:\n%s", n, logs)
 			}
 			if w.current.list.Version != "1.5" {
 				t.Errorf("in use is version %s", w.current.list.Version)
@@ -164,7 +164,7 @@ func TestWorseListsAreRefused(t *testing.T) {
 			}
 			again.expect(t, "after a restart", tt.code+"!")
 			if again.alarms[0].Cause != cause {
-				t.Errorf("the cause is %q, and was %q before the restart: it would be told again", again.alarms[0].Cause, cause)
+				t.Errorf("the cause is %q, and was %q before the restart: it would be reported again", again.alarms[0].Cause, cause)
 			}
 			// While nothing can be read nothing new is known; a good list ends the alarm.
 			p.set(http.NotFound)
@@ -181,7 +181,7 @@ func TestWorseListsAreRefused(t *testing.T) {
 			// The same another time is another cause.
 			p.publish(tt.next)
 			if _, err := again.refresh(t.Context()); err == nil || len(again.alarms) == 0 || again.alarms[0].Cause == cause {
-				t.Errorf("once more: %v, %v", err, again.alarms)
+				t.Errorf("again: %v, %v", err, again.alarms)
 			}
 		})
 	}

@@ -57,7 +57,7 @@ func newFetcher(c Config) (fetcher, error) {
 	return &httpFetcher{u, c.Key != nil, &client, c.UserAgent}, nil
 }
 
-// signaturePath returns the path of the signature, as Google has it: .sig beside .json.
+// signaturePath returns the path of the signature, as Google has it: .sig next to .json.
 func signaturePath(path string) string { return strings.TrimSuffix(path, ".json") + ".sig" }
 
 type fileFetcher struct {

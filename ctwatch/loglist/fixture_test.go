@@ -112,7 +112,7 @@ func sign(t testing.TB, data []byte) []byte {
 	return sig
 }
 
-// A publisher serves a signed list as Google does, with ETags, unless it is told
+// A publisher serves a signed list as Google does, with ETags, unless it is set
 // to do otherwise.
 type publisher struct {
 	*httptest.Server

@@ -106,7 +106,7 @@ func TestParseSkipsBadLog(t *testing.T) {
 				t.Errorf("got problems %q, want one of bad with %q", problems, test.want)
 			}
 			if strings.Contains(problems[0].String(), "secret") {
-				t.Error("the problem tells the password")
+				t.Error("the problem contains the password")
 			}
 		})
 	}

@@ -153,7 +153,7 @@ func TestBadListKeepsLastGoodOne(t *testing.T) {
 				t.Errorf("got %v, error %v; want one with %q", changed, err, test.want)
 			}
 			if strings.Contains(err.Error(), "secret") {
-				t.Errorf("the error tells a secret: %v", err)
+				t.Errorf("the error contains a secret: %v", err)
 			}
 			if got := names(s.current.list.Logs)[0]; got != "good" {
 				t.Errorf("the list in use is now %s", got)
@@ -171,7 +171,7 @@ func TestBadListKeepsLastGoodOne(t *testing.T) {
 				}
 			}
 			if all := logs.String() + again.String(); strings.Contains(all, "secret") {
-				t.Errorf("the log tells a secret:\n%s", all)
+				t.Errorf("the log contains a secret:\n%s", all)
 			}
 		})
 	}

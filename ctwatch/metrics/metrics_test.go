@@ -80,7 +80,7 @@ func TestState(t *testing.T) {
 	s := Sources{
 		Logs: func(ctx context.Context) ([]ctwatch.LogStatus, error) {
 			if _, ok := ctx.Deadline(); !ok {
-				t.Error("the store may take for ever")
+				t.Error("the store has no time limit")
 			}
 			return []ctwatch.LogStatus{{
 				Name: l.Name, ID: l.ID, Kind: ctwatch.KindStatic, Operator: "Lab", State: "usable", Healthy: true,
@@ -177,7 +177,7 @@ func TestCounters(t *testing.T) {
 	m := newMetrics(t, nothing())
 	a, b := m.Log(logOf("A")), m.Log(logOf("B"))
 	a.Batch(ctwatch.Batch{Start: 10, End: 266, Found: make([]ctwatch.Found, 2), Malformed: make([]ctwatch.Malformed, 1)})
-	m.Log(logOf("A")).Batch(ctwatch.Batch{Start: 266, End: 270}) // followed anew
+	m.Log(logOf("A")).Batch(ctwatch.Batch{Start: 266, End: 270}) // followed again
 	b.Failed(errors.New("x"))
 	b.Refused(ctwatch.Head{})
 	m.Took("fetch", 10*time.Millisecond)

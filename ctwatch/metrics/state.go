@@ -191,7 +191,7 @@ func (s *state) waiting(ctx context.Context, g gauges) {
 	if s.sources.Documents != nil {
 		documents, err := s.sources.Documents(ctx)
 		if err != nil {
-			s.log.Error("metrics are incomplete: cannot tell what is withheld", "error", err)
+			s.log.Error("metrics are incomplete: cannot list withheld documents", "error", err)
 		}
 		for app, withheld := range documents {
 			g.put(s.document, boolean(withheld), label(app))

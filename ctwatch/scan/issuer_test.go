@@ -89,7 +89,7 @@ func TestForgedEntryProvesNoIssuer(t *testing.T) {
 			if c.Issuer.Proven != honest || f.Unsettled() == honest {
 				t.Errorf("entry %d: issuer %+v", n, c.Issuer)
 			}
-			if told := slices.ContainsFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, ctwatch.ProblemUnproven) }); told == honest {
+			if reported := slices.ContainsFunc(c.Problems, func(p string) bool { return strings.HasPrefix(p, ctwatch.ProblemUnproven) }); reported == honest {
 				t.Errorf("entry %d: problems %q", n, c.Problems)
 			}
 			if hasIssuer := len(c.Pins) == 2; hasIssuer != honest {

@@ -58,7 +58,7 @@ func (x *lab) add(r ctlogtest.Request) *ctlogtest.Issued {
 }
 
 // addRaw logs an entry as no CA would have it: with an issuer a precertificate
-// entry of a TBSCertificate, and what is served beside it; without, a certificate.
+// entry of a TBSCertificate, and what is served with it; without, a certificate.
 func (x *lab) addRaw(issuer *[32]byte, der, precert []byte) {
 	x.Helper()
 	truth, err := x.l.Truth()
@@ -111,7 +111,7 @@ func (x *lab) scanLong(watch ...string) map[uint64]ctwatch.Certificate {
 	return out
 }
 
-// matched tells for each entry which of its names matched.
+// matched returns which names of each entry matched.
 func matched(b ctwatch.Batch) map[uint64][]string {
 	out := make(map[uint64][]string)
 	for _, f := range b.Found {

@@ -28,7 +28,7 @@ func TestTrap36CommonNames(t *testing.T) {
 			subject(str(0x1a, "a.shop.example")),
 			subject(str(0x1e, wide(2, "a.shop.example"))),
 			subject(str(0x1c, wide(4, "a.shop.example"))),
-			subject(str(0x1e, "a.shop.example")),                 // says UTF-16, and is none
+			subject(str(0x1e, "a.shop.example")),                 // declared as UTF-16, but is not
 			subject(str(0x04, "a.shop.example")),                 // an OCTET STRING
 			subject(str(0x2c, "\x0c\x07a.shop.\x0c\x07example")), // in parts
 			subject(str(0x13, "other.test"), str(0x13, "b.test"), str(0x13, "a.shop.example")),
@@ -94,7 +94,7 @@ func TestTrap38UnreadableNames(t *testing.T) {
 		if n := uint64(len(odd)); got[n] == nil || got[n+1] != nil {
 			t.Errorf("%v", got)
 		}
-		// What is UTF-8 and also Latin-1 is looked for as both, and told as the first.
+		// What is UTF-8 and also Latin-1 matches as both, and is reported as the first.
 		b := lab.scan("xn--b14cher-xwa2143e.example")
 		if got := matched(b); got[0] == nil || got[1] != nil || got[uint64(len(odd))+1] == nil {
 			t.Fatalf("as Latin-1: %v", got)

@@ -28,7 +28,7 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-// What clients are asked for, and what is watched.
+// What clients connect to, and what is watched.
 const (
 	askedHost = "a.shop.example"
 	askedIP   = "192.0.2.7"
@@ -53,7 +53,7 @@ var forms = map[string]ctlogtest.Form{
 	"everything that is possible": {TagOctets: 3, LengthOctets: 6, Indefinite: true},
 }
 
-// A suspect is a certificate that a client may accept for what it is asked for.
+// A suspect is a certificate that a client may accept for the host it connects to.
 type suspect struct {
 	name string
 	cert []byte
@@ -277,7 +277,7 @@ func verified(t *testing.T, openssl string, ca *ctlogtest.CA, all []suspect) map
 }
 
 // named reports whether OpenSSL says that a certificate is for the host or the address,
-// whoever signed it.
+// no matter who signed it.
 func named(t *testing.T, openssl string, cert []byte) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), openssl, "x509", "-noout", "-checkhost", askedHost, "-checkip", askedIP)

@@ -48,7 +48,7 @@ func TestTrap08WrongPrecertificate(t *testing.T) {
 			if has := f.DER != nil || c.Fingerprints.Precertificate != nil; has != honest {
 				t.Errorf("%d: has the precertificate: %v", n, has)
 			}
-			if told := len(c.Problems) == 1 && strings.HasPrefix(c.Problems[0], "precertificate: "); told == honest || honest && lab.kind == ctwatch.KindRFC6962 && c.Problems != nil {
+			if reported := len(c.Problems) == 1 && strings.HasPrefix(c.Problems[0], "precertificate: "); reported == honest || honest && lab.kind == ctwatch.KindRFC6962 && c.Problems != nil {
 				t.Errorf("%d: problems %q", n, c.Problems)
 			}
 		}
@@ -191,7 +191,7 @@ func TestTrap35ReadsWhatStrictParsersRefuse(t *testing.T) {
 		problem string // "" for none
 	}{
 		"negative serial number":         {request: ctlogtest.Request{Names: names, Serial: big.NewInt(-5)}},
-		"dates that are none":            {request: ctlogtest.Request{Names: names}, change: utcTimes, problem: "validity"},
+		"invalid dates":                  {request: ctlogtest.Request{Names: names}, change: utcTimes, problem: "validity"},
 		"data behind the certificate":    {request: ctlogtest.Request{Names: names}, change: func(b []byte) []byte { return append(b, "more"...) }},
 		"two SAN extensions":             {request: ctlogtest.Request{Names: []string{"other.test"}, ExtraExtensions: []pkix.Extension{san(names...)}}},
 		"an empty SAN extension and one": {request: ctlogtest.Request{ExtraExtensions: []pkix.Extension{extension(nil, 2, 5, 29, 17), san(names...)}}},
@@ -234,7 +234,7 @@ func TestTrap35ReadsWhatStrictParsersRefuse(t *testing.T) {
 				if tt.problem == "" && problems != "" || !strings.HasPrefix(problems, tt.problem) {
 					t.Errorf("problems %q, want %q", problems, tt.problem)
 				}
-				if told := len(b.Malformed) > 0; told != (tt.problem == "names") {
+				if reported := len(b.Malformed) > 0; reported != (tt.problem == "names") {
 					t.Errorf("malformed: %+v", b.Malformed)
 				}
 			})

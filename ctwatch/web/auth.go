@@ -67,9 +67,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) bool {
 	challenge, why := `Bearer realm="ctwatch"`, "This needs a token: Authorization: Bearer TOKEN, with one of those in http.tokens_file."
 	switch {
 	case s.tokens == nil && s.public:
-		why = "This needs a token, since http.public_url is set, and there are none: http.tokens_file is not set."
+		why = "This needs a token because http.public_url is set, but no tokens exist: http.tokens_file is not set."
 	case s.tokens == nil:
-		why = "This needs a token, and there are none: http.tokens_file is not set."
+		why = "This needs a token, but no tokens exist: http.tokens_file is not set."
 	case given:
 		challenge, why = challenge+`, error="invalid_token"`, "The token is not in http.tokens_file."
 	}

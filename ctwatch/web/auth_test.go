@@ -78,7 +78,7 @@ func TestTokenRequired(t *testing.T) {
 				t.Errorf("challenge %q", challenge)
 			}
 			if test.status == http.StatusUnauthorized && strings.Contains(bodyOf(t, resp), "guarded\n") {
-				t.Error("what is guarded was told")
+				t.Error("a guarded reply was served")
 			}
 		})
 	}
@@ -152,7 +152,7 @@ func TestTokensAreReloaded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The size tells the versions apart where the clock of the file system does not.
+	// The sizes differ, in case the times of the file system do not.
 	rewrite := func(text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	flags := flag.NewFlagSet("gen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	list := flags.String("list", loglist.GoogleURL, "URL or `FILE` of the list; its signature is beside it, in .sig")
+	list := flags.String("list", loglist.GoogleURL, "URL or `FILE` of the list; its signature is next to it, in .sig")
 	sig := flags.String("sig", "", "`FILE` of the signature of a list that is a file, if it is elsewhere")
 	key := flags.String("key", "google", "PEM `FILE` of the key that signed the list, or google")
 	update := flags.String("update", "", "`FILE` of a newer list without a signature, to bring the facts up to date with")
