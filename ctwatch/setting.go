@@ -33,7 +33,7 @@ func (s *Settings) Wrong(setting, value, wrong string) {
 	*s = append(*s, &SettingError{setting, value, wrong})
 }
 
-// Add adds the mistakes in a part of the settings, such as a filter, which stands below
+// Add adds the mistakes in a part of the settings, such as a filter, which is below
 // another setting.
 func (s *Settings) Add(setting string, err error) {
 	for _, e := range Joined(err) {

@@ -11,42 +11,41 @@ import (
 	"time"
 )
 
-// Config is what a Dispatcher needs. Outbox and Logger are required; the rest may
-// be left zero.
+// Config configures a Dispatcher. Outbox and Logger are required.
 type Config struct {
 	Outbox  Outbox
 	Senders []Sender // each with a name of its own
 	Logger  *slog.Logger
-	Now     func() time.Time // default time.Now; tells how long an outage was, and how many events a minute brings
+	Now     func() time.Time // default time.Now; measures outages and storms
 
-	// OnSend is called after each try to send an event, with nil where the service
-	// took it; for whoever counts. Optional.
+	// OnSend is called after each try to send an event, with nil if the service took
+	// it. Optional.
 	OnSend func(sender string, err error)
 
 	// Timeout is the longest that one send may take, unless the sender is a Patient.
 	// Default 10 s.
 	Timeout time.Duration
-	// Grace is how long a send under way may go on after Run's context has ended.
+	// Grace is how long a send may continue after Run's context has ended.
 	// Default 2 s.
 	Grace time.Duration
-	// BackoffMin and BackoffMax bound the pause before an event is tried again: it
-	// doubles with each try and is spread by 30 % either way. Default 1 s and 1 min.
+	// BackoffMin and BackoffMax bound the pause before an event is retried, which
+	// doubles with each try, with a jitter of 30 %. Default 1 s and 1 min.
 	BackoffMin, BackoffMax time.Duration
-	// Poll is how often the outbox is looked at though nobody called Wake, in case
-	// another process writes to it. Default 30 s.
+	// Poll is how often the outbox is read without a Wake, in case another process
+	// writes to it. Default 30 s.
 	Poll time.Duration
-	// Storm is how many events within a minute a Batcher is sent one by one. Those
-	// that would be more come as digests, and are gathered for five seconds after the
-	// last, or for a tenth of a second if one of them is critical, until a hundred
-	// (five times Storm) critical ones were sent within a minute. What to do with the
-	// critical ones of a digest is the Batcher's affair: Slack gives each its own
-	// message. Default 20; negative: there are no digests.
+	// Storm is how many events a Batcher gets one by one within a minute. More come as
+	// digests. Events for a digest are collected for five seconds after the last one,
+	// or for a tenth of a second if one of them is critical, until a hundred (five
+	// times Storm) critical events were sent within a minute. The Batcher decides what
+	// it does with critical events in a digest: Slack posts each by itself. Default
+	// 20; negative disables digests.
 	Storm int
 	// Batch is how many events are read from the outbox at once. Default 100.
 	Batch int
 }
 
-// A Dispatcher carries events from an Outbox to Senders.
+// A Dispatcher delivers events from an Outbox to Senders.
 type Dispatcher struct {
 	cfg Config
 
@@ -56,7 +55,7 @@ type Dispatcher struct {
 	queues []*queue
 	ctx    context.Context // of Run; nil while it does not run
 	fail   func(error)     // ends Run
-	wg     sync.WaitGroup  // of queues that run; grows only while ctx is there
+	wg     sync.WaitGroup  // of running queues; grows only while ctx is set
 }
 
 // NewDispatcher checks the configuration and fills in its defaults.
@@ -89,9 +88,9 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Run delivers events until ctx ends, and then returns nil once the sends under way
-// have ended or the grace period is over. It returns an error only if the outbox
-// fails: what cannot be recorded must not go on.
+// Run delivers events until ctx ends, and then returns nil once the current sends have
+// ended or the grace period is over. It returns an error only if the outbox fails:
+// without records, delivery must not continue.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -100,7 +99,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.mu.Lock()
 	if d.ctx != nil {
 		d.mu.Unlock()
-		return errors.New("the dispatcher runs already")
+		return errors.New("the dispatcher is running already")
 	}
 	d.ctx = ctx
 	d.fail = func(err error) {
@@ -136,20 +135,20 @@ func (d *Dispatcher) start(q *queue) {
 	}()
 }
 
-// Replace changes the senders to these, each with a name of its own. Those that are
-// there already (the same value, by ==) go on undisturbed. The others are stopped: a
-// send under way may go on for the grace period. Once they have ended, the new ones
-// start, so that no two ever share a cursor; then Replace returns. A sender that goes
-// by the name of one before it goes on where that stood.
+// Replace changes the senders to these, each with a unique name. Those that are there
+// already (the same value, by ==) continue undisturbed. The others are stopped; a send
+// in progress may continue for the grace period. Once they have ended, the new ones
+// start, so that two never share a cursor; then Replace returns. A sender with the name
+// of an earlier one continues at its cursor.
 //
-// It may be called before, while and after Run runs, and from any goroutine. What was
-// dropped is the caller's to close (see Close), and is not to be given again. With an
+// Replace may be called before, during and after Run, from any goroutine. The caller
+// closes senders that were dropped (see Close), and must not pass them again. After an
 // error nothing has changed.
 func (d *Dispatcher) Replace(senders []Sender) error {
 	seen := make(map[string]bool)
 	for _, s := range senders {
 		if s.Name() == "" || seen[s.Name()] {
-			return fmt.Errorf("the name %q of a sender is empty or taken by another: it names the sender's cursor", s.Name())
+			return fmt.Errorf("two senders have the name %q, or it is empty: each needs its own cursor", s.Name())
 		}
 		seen[s.Name()] = true
 	}
@@ -188,13 +187,13 @@ func (d *Dispatcher) Replace(senders []Sender) error {
 	return nil
 }
 
-// same reports whether two senders are one value, of whatever type.
+// same reports whether two senders are the same value, of any type.
 func same(a, b Sender) bool {
 	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
-// Wake tells that the outbox has new events. It never blocks, and may be called
-// before Run and from any goroutine.
+// Wake makes the Dispatcher read the outbox, which has new events. It never blocks, and
+// may be called before Run and from any goroutine.
 func (d *Dispatcher) Wake() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -12,25 +12,24 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A Filter says which events a sender is told of: those that meet all of its
-// conditions. The zero Filter lets pass what is at least of severity info.
+// A Filter selects the events that a sender gets: those that meet all of its conditions.
+// The zero Filter passes events of at least severity info.
 //
-// Senders to people (Email, Service, and Slack, which has a filter of its own) leave
-// out of that what is routine: that an expected certificate was issued, logged,
-// deployed or found to be expected, that it has a new key, and heartbeats. They also
-// leave out certificate.issued of an unexpected certificate, where
-// certificate.unexpected follows at once.
+// Senders to people (email, service, and slack, which has its own filter) also leave out
+// routine events: that an expected certificate was issued, logged, deployed or found to
+// be expected, that it has a new key, and heartbeats. They leave out certificate.issued
+// of an unexpected certificate as well, since certificate.unexpected follows at once.
 type Filter struct {
-	// MinSeverity is the least urgent severity. Default info. With debug, people are
-	// told what is routine as well.
+	// MinSeverity is the lowest severity. Default info. With debug, people get routine
+	// events as well.
 	MinSeverity ctwatch.Severity
-	// Types are patterns of event types, such as "certificate.*", of which one has
-	// to match; none means any type. A star stands for any characters (path.Match).
+	// Types are patterns of event types, such as "certificate.*", one of which has to
+	// match; empty means any type. A star matches any characters (path.Match).
 	Types []string
 	// Subjects are patterns, as above, of watched domains, of hosts and of log IDs in
-	// hex, such as "*.example.com"; none means any. A certificate that concerns
-	// several watched domains passes by each of them, so that nobody misses an alarm
-	// because the certificate also names somebody else's domain.
+	// hex, such as "*.example.com"; empty means any. A certificate that matches several
+	// watched domains passes if one of them matches, so that a certificate that also
+	// names a foreign domain still raises its alarm.
 	Subjects []string
 }
 
@@ -75,8 +74,8 @@ func (f Filter) Match(e ctwatch.Event) bool {
 		(moreSubjects(e) || len(f.Subjects) == 0 || slices.ContainsFunc(subjects(e), func(s string) bool { return matchesAny(f.Subjects, s) }))
 }
 
-// standsFor lists the types that an event has for a filter: who asked for alarms only,
-// or only for what is issued, gets the digests of alarms and what follows them, too.
+// standsFor returns the types that an event has for a filter: a filter for alarms, or for
+// issued certificates, also passes digests of alarms and what follows them.
 func standsFor(e ctwatch.Event) []ctwatch.EventType {
 	if e.Type == ctwatch.EntryUnproven || e.Data.AfterDigest {
 		return []ctwatch.EventType{e.Type, ctwatch.CertificateUnexpected, ctwatch.CertificateIssued}
@@ -84,9 +83,9 @@ func standsFor(e ctwatch.Event) []ctwatch.EventType {
 	return []ctwatch.EventType{e.Type}
 }
 
-// moreSubjects reports whether an event may concern watched domains that it has no room for.
-// It names one match of each domain before it names a second of any: so if each that it names
-// is of another, there may be more.
+// moreSubjects reports whether an event may concern watched domains that it had no room
+// for. An event names one match of each domain before it names a second of any: if all
+// matches are of different domains, there may be more.
 func moreSubjects(e ctwatch.Event) bool {
 	if e.Data.Unproven != nil && e.Data.Unproven.MoreDomains > 0 {
 		return true
@@ -102,7 +101,7 @@ func moreSubjects(e ctwatch.Event) bool {
 	return len(seen) == len(c.Matches)
 }
 
-// matchesAny reports whether one of the patterns matches, or there is none.
+// matchesAny reports whether one of the patterns matches, or there are no patterns.
 func matchesAny(patterns []string, s string) bool {
 	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
 		ok, _ := path.Match(domain(p), s)
@@ -110,8 +109,8 @@ func matchesAny(patterns []string, s string) bool {
 	})
 }
 
-// subjects lists what an event is about, all of it from the configuration or a log
-// list: never a name that was found in a certificate.
+// subjects returns what an event is about. All of it comes from the configuration or a
+// log list: never from a certificate.
 func subjects(e ctwatch.Event) []string {
 	all := []string{domain(e.Subject)}
 	if e.Data.Host != "" {
@@ -140,9 +139,9 @@ func domain(s string) string {
 	return s
 }
 
-// Filtered returns a sender that is told only of events that pass the filter and
-// that s wants. A sender to people is told what is routine as well if the filter says
-// debug. It has the name of s, and whatever else s can do.
+// Filtered returns a sender that gets only events that pass the filter and that s wants.
+// A sender to people gets routine events as well if the filter has severity debug. It has
+// the name of s, and whatever else s can do.
 func Filtered(s Sender, f Filter) (Sender, error) {
 	if err := f.Check(); err != nil {
 		return nil, fmt.Errorf("the filter of %s: %w", s.Name(), err)
@@ -154,7 +153,7 @@ func Filtered(s Sender, f Filter) (Sender, error) {
 type filtered struct {
 	Sender
 	filter Filter
-	people bool // who read it
+	people bool // it is a ForPeople
 }
 
 // Wants implements Sender.
@@ -167,22 +166,20 @@ func (f *filtered) Wants(e ctwatch.Event) bool {
 
 func (f *filtered) unwrap() Sender { return f.Sender }
 
-// What people are not told. A person who hears of every renewal stops to listen, and
-// then misses the one certificate that matters. Programs (nats.Sender, webhooks, hooks,
-// standard output) are told everything.
-
-// IsRoutine reports whether an event only says that all is as it should be.
+// IsRoutine reports whether an event only says that all is well. People do not get such
+// events: a person who reads of every renewal stops reading, and then misses the one
+// certificate that matters. Programs (NATS, webhooks, hooks, standard output) get all.
 func IsRoutine(e ctwatch.Event) bool {
 	expected := e.Data.Certificate != nil && e.Data.Certificate.Verdict == ctwatch.Expected
 	switch e.Type {
 	case ctwatch.CertificateIssued, ctwatch.CertificateLogged, ctwatch.CertificateDeployed:
 		return expected
 	case ctwatch.CertificateJudged:
-		// Of one that raised an alarm, or that a person judged, people hear.
+		// If it raised an alarm, or a person judged it, people get it.
 		return expected && e.Data.By == "" && !e.Data.Severity.AtLeast(ctwatch.Info)
 	case ctwatch.PinCandidate:
 		// Without a certificate it is for the people who release the app. With one, they
-		// hear of the certificate already: of its key only if an app pins it.
+		// get an event about the certificate already: about its key only if an app pins it.
 		return e.Data.Certificate != nil && (expected || e.Data.App == "")
 	case ctwatch.WatchHeartbeat:
 		return true
@@ -190,21 +187,24 @@ func IsRoutine(e ctwatch.Event) bool {
 	return false
 }
 
-// AlarmFollows reports whether certificate.unexpected follows at once, of the same
-// certificate, and says all that this event does: both are recorded together.
+// AlarmFollows reports whether certificate.unexpected about the same certificate follows
+// at once, with all that this event says: both are recorded together.
 func AlarmFollows(e ctwatch.Event) bool {
 	return e.Type == ctwatch.CertificateIssued && e.Data.Certificate != nil && e.Data.Certificate.Verdict == ctwatch.Unexpected
 }
 
-// IsNews is what senders to people want. Of an event in a digest they hear by that.
-func IsNews(e ctwatch.Event) bool { return !IsRoutine(e) && !AlarmFollows(e) && !e.Data.InDigest }
+// WantedByPeople reports whether senders to people want an event. For an event in a
+// digest they get the digest.
+func WantedByPeople(e ctwatch.Event) bool {
+	return !IsRoutine(e) && !AlarmFollows(e) && !e.Data.InDigest
+}
 
-// ForPeople marks a sender to people, which wants what IsNews says. Filtered can give
-// it more.
+// ForPeople marks a sender to people, which wants what WantedByPeople says. Filtered can
+// give it more.
 type ForPeople interface{ ForPeople() }
 
-// wantedByPeople is IsNews where people have a filter: with severity debug they asked
-// for what is routine as well, and who gets no alarms is told of each certificate.
+// wantedByPeople is WantedByPeople for people with a filter: with severity debug they get
+// routine events as well, and those whose filter takes no alarms get every certificate.
 func (f Filter) wantedByPeople(e ctwatch.Event) bool {
 	if e.Data.InDigest {
 		return false

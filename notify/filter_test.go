@@ -105,7 +105,9 @@ type peopleSender struct{ *funcSender }
 
 func (peopleSender) ForPeople() {}
 
-func newPeopleSender() Sender { return peopleSender{&funcSender{name: "people", wants: IsNews}} }
+func newPeopleSender() Sender {
+	return peopleSender{&funcSender{name: "people", wants: WantedByPeople}}
+}
 
 // People get no routine events, unless their filter asks for severity debug.
 func TestPeopleGetNoRoutineEvents(t *testing.T) {

@@ -13,14 +13,13 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// MaxRetryAfter bounds how long a service may ask to be left alone: a mistaken
-// header must not silence alerts for a year.
+// MaxRetryAfter bounds how long a service may ask to wait: a wrong header must not
+// silence alerts for a year.
 const MaxRetryAfter = time.Hour
 
-// recordTimeout bounds the recording of what became of a send once the daemon stops.
-// It has a time of its own, since a send that succeeds while the daemon stops must
-// still be recorded, or it is told twice. While the daemon works there is no bound: a
-// store that is busy for long has not failed.
+// recordTimeout bounds recording the result of a send once the daemon stops. A send that
+// succeeds while the daemon stops must still be recorded, or it is repeated. While the
+// daemon runs there is no bound: a store that is busy for long has not failed.
 const recordTimeout = 5 * time.Second
 
 // recording returns a context to record in, which ends recordTimeout after ctx has.
@@ -39,23 +38,23 @@ type queue struct {
 	sender  Sender
 	name    string
 	log     *slog.Logger
-	timeout time.Duration // of one send
+	timeout time.Duration // of a send
 	wake    chan struct{}
-	revived <-chan struct{} // nil if the sender is no Reviver
+	revived <-chan struct{} // nil if the sender is not a Reviver
 	pauses  backoff.ExponentialBackOff
 
-	// Of the Dispatcher that runs it, which guards them; nil before.
+	// Set and guarded by the Dispatcher that runs the queue; nil before.
 	stop context.CancelFunc
 	done chan struct{} // closed once it has ended
 
-	stride int // batches that are read at once; 0 for one
+	stride int // batches to read at once; 0 means one
 	outage outage
 	storm  storm
 }
 
-// An outage is a run of failed tries.
+// An outage is a series of failed tries.
 type outage struct {
-	tries   int // 0: there is no outage
+	tries   int // 0 without an outage
 	since   time.Time
 	reason  string
 	catchUp int // events delivered since an outage ended, until the queue is empty
@@ -84,8 +83,8 @@ func newQueue(cfg *Config, s Sender) *queue {
 	return q
 }
 
-// run delivers until ctx ends or the outbox fails. An outbox that is interrupted by
-// the end of ctx has not failed.
+// run delivers until ctx ends or the outbox fails. An error because ctx ended does not
+// count as a failure.
 func (q *queue) run(ctx context.Context) error {
 	if err := q.cfg.Outbox.Register(ctx, q.name); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("registering the sender %s in the outbox: %w", q.name, err)
@@ -118,7 +117,7 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	wanted := q.wanted(pending)
-	q.stretch(len(pending) == limit, len(wanted))
+	q.adjustStride(len(pending) == limit, len(wanted))
 	if len(wanted) == 0 || q.storm.isOver(len(wanted), q.cfg.Now()) {
 		if err := q.deliverAll(ctx, wanted); err != nil || ctx.Err() != nil {
 			return false, err
@@ -136,18 +135,18 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if last := pending[len(pending)-1].Seq; len(wanted) == 0 || wanted[len(wanted)-1].Seq < last {
-		// The cursor passes those at the end that the sender does not want.
-		err = q.recordPassed(ctx, last)
+		// Skip those at the end that the sender does not want.
+		err = q.recordSkipped(ctx, last)
 	}
 	return more || len(pending) == limit, err
 }
 
-// maxStride is how many batches are read at once at the most.
+// maxStride bounds how many batches are read at once.
 const maxStride = 8
 
-// stretch chooses how much is read the next time: more while there is much, and hardly
-// any of it is wanted, so that an alarm is not behind thousands of events that are none.
-func (q *queue) stretch(full bool, wanted int) {
+// adjustStride sets how much is read next: more while many events wait and few are
+// wanted, so that an alarm does not wait behind thousands of unwanted events.
+func (q *queue) adjustStride(full bool, wanted int) {
 	if full && wanted*10 <= q.cfg.Batch {
 		q.stride = min(maxStride, 2*max(1, q.stride))
 	} else {
@@ -186,8 +185,8 @@ func (q *queue) deliverAll(ctx context.Context, events []ctwatch.Queued) error {
 	return nil
 }
 
-// deliver sends one event, behind which there wait at least behind others, until it
-// is taken, can never be taken, or ctx ends.
+// deliver sends one event until the service takes it or never can, or ctx ends. At
+// least behind others wait after it.
 func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) error {
 	for {
 		retry, err := q.send(ctx, p.Event)
@@ -200,7 +199,7 @@ func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) erro
 			q.storm.count([]ctwatch.Queued{*p}, q.cfg.Now())
 			return q.recordDelivered(ctx, p.Seq)
 		case ctx.Err() != nil:
-			return nil // it is sent again after the restart
+			return nil // sent again after the restart
 		case !retry:
 			q.recovered(1, behind)
 			return q.recordDead(ctx, p, err)
@@ -214,7 +213,7 @@ func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) erro
 	}
 }
 
-// send runs one Send within its time.
+// send calls Send within the time limit.
 func (q *queue) send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
 	r := q.within(ctx, func(ctx context.Context) (r result) {
 		r.retry, r.err = q.sender.Send(ctx, e)
@@ -230,9 +229,8 @@ type result struct {
 	err   error
 }
 
-// within runs a send within its time. It does not trust the sender to keep to it
-// once ctx has ended: one that ignores its context is abandoned after the grace
-// period, so that it cannot keep the daemon from stopping.
+// within calls send within the time limit. Once ctx has ended, a sender that ignores its
+// context is abandoned after the grace period, so that it cannot block the shutdown.
 func (q *queue) within(ctx context.Context, send func(context.Context) result) result {
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.timeout)
 	defer cancel()
@@ -241,7 +239,7 @@ func (q *queue) within(ctx context.Context, send func(context.Context) result) r
 		var r result
 		defer func() {
 			if p := recover(); p != nil {
-				// Tried again it would only panic again, and hold up all others.
+				// A retry would panic again, and block all other events.
 				r = result{err: fmt.Errorf("the sender panicked: %v", p)}
 			}
 			done <- r
@@ -257,7 +255,7 @@ func (q *queue) within(ctx context.Context, send func(context.Context) result) r
 		select {
 		case r = <-done:
 		case <-time.After(q.cfg.Grace + q.cfg.Grace/4):
-			return result{retry: true, err: errors.New("abandoned: the sender did not return when it was told to stop")}
+			return result{retry: true, err: errors.New("abandoned: the sender did not return when its context ended")}
 		}
 	}
 	if r.err != nil && sctx.Err() != nil && errors.Is(r.err, sctx.Err()) {
@@ -266,7 +264,7 @@ func (q *queue) within(ctx context.Context, send func(context.Context) result) r
 	return r
 }
 
-// pause waits until the event is to be tried again, and reports false if ctx ended.
+// pause waits until the next try is due, and reports false if ctx ended.
 func (q *queue) pause(ctx context.Context, err error) bool {
 	wait := q.pauses.NextBackOff()
 	var after *RetryAfterError
@@ -284,8 +282,8 @@ func (q *queue) pause(ctx context.Context, err error) bool {
 	return true
 }
 
-// failed takes note of a try that failed. It logs the first of an outage, and then
-// ever more rarely.
+// failed records a failed try. It logs the first of an outage, and later ones at growing
+// intervals.
 func (q *queue) failed(ctx context.Context, p *ctwatch.Queued, err error) error {
 	o := &q.outage
 	if o.tries == 0 {
@@ -294,7 +292,7 @@ func (q *queue) failed(ctx context.Context, p *ctwatch.Queued, err error) error 
 	o.tries++
 	reason := ctwatch.Printable(err.Error(), 500)
 	if o.tries == 1 {
-		q.log.WarnContext(ctx, "events cannot be delivered; they wait, and are tried again", "error", reason, "event", p.Event.ID)
+		q.log.WarnContext(ctx, "events cannot be delivered; they wait and are retried", "error", reason, "event", p.Event.ID)
 	} else if o.tries >= 8 && bits.OnesCount(uint(o.tries)) == 1 {
 		q.log.WarnContext(ctx, "events still cannot be delivered", "error", reason, "event", p.Event.ID,
 			"tries", o.tries, "since", o.since.UTC().Format(time.RFC3339))
@@ -322,7 +320,7 @@ func (q *queue) recovered(n, behind int) {
 	}
 }
 
-// caughtUp tells, once after an outage, that nothing waits any more.
+// caughtUp logs, once after an outage, that no event waits anymore.
 func (q *queue) caughtUp() {
 	if q.outage.catchUp > 1 {
 		q.log.Info("caught up after the outage", "delivered", q.outage.catchUp)
@@ -334,16 +332,16 @@ func (q *queue) recordDelivered(ctx context.Context, seq int64) error {
 	ctx, cancel := recording(ctx)
 	defer cancel()
 	if err := q.cfg.Outbox.SetDelivered(ctx, q.name, seq); err != nil {
-		return fmt.Errorf("recording that %s has event %d: %w", q.name, seq, err)
+		return fmt.Errorf("recording that %s took event %d: %w", q.name, seq, err)
 	}
 	return nil
 }
 
-func (q *queue) recordPassed(ctx context.Context, seq int64) error {
+func (q *queue) recordSkipped(ctx context.Context, seq int64) error {
 	ctx, cancel := recording(ctx)
 	defer cancel()
 	if err := q.cfg.Outbox.SkipTo(ctx, q.name, seq); err != nil {
-		return fmt.Errorf("recording that %s does not want event %d: %w", q.name, seq, err)
+		return fmt.Errorf("recording that %s skips to event %d: %w", q.name, seq, err)
 	}
 	return nil
 }
@@ -352,7 +350,7 @@ func (q *queue) recordDead(ctx context.Context, p *ctwatch.Queued, cause error) 
 	ctx, cancel := recording(ctx)
 	defer cancel()
 	reason := ctwatch.Printable(cause.Error(), 500)
-	q.log.ErrorContext(ctx, "an event can never be delivered and is set aside as a dead letter",
+	q.log.ErrorContext(ctx, "an event can never be delivered and becomes a dead letter",
 		"error", reason, "event", p.Event.ID, "type", p.Event.Type, "subject", p.Event.Subject)
 	if err := q.cfg.Outbox.SetDeadLetter(ctx, q.name, p.Seq, reason); err != nil {
 		return fmt.Errorf("recording that %s cannot deliver event %d: %w", q.name, p.Seq, err)

@@ -14,29 +14,29 @@ const (
 	stormWindow = time.Minute
 	// digestPause is how long the events of a storm are gathered after a digest.
 	digestPause = 5 * time.Second
-	// criticalPause is the same when one of them is critical, unless wideAwake times
-	// the limit of critical ones were told within the last minute: by then nobody
-	// sleeps any more.
+	// criticalPause is the same when one of them is critical, unless criticalBurst
+	// times the limit of critical events were sent within the last minute: by then
+	// people are awake.
 	criticalPause = 100 * time.Millisecond
-	wideAwake     = 5
+	criticalBurst = 5
 	// maxDigest is how many events are read for one digest.
 	maxDigest = 500
 )
 
-// A storm counts what a Batcher was told within the last minute, and so decides
-// whether the next events come one by one or as a digest. The zero storm never
-// breaks.
+// A storm counts the events that a Batcher got within the last minute, and decides
+// whether the next ones come one by one or as a digest. The zero storm never uses
+// digests.
 type storm struct {
-	batcher Batcher // nil: the sender is none
+	batcher Batcher // nil if the sender is not one
 	limit   int     // events in a stormWindow
 
-	told     times     // events
+	sent     times     // events
 	critical times     // those of them that are critical
 	digest   time.Time // when the last digest was taken
-	going    bool      // the last digest left events that were to follow it at once
+	more     bool      // the last digest left events that follow at once
 }
 
-// times are when the last events were taken, oldest first.
+// times are when the last events were sent, oldest first.
 type times []time.Time
 
 // add adds n times, and keeps the last ones.
@@ -57,7 +57,7 @@ func (t *times) within(now time.Time) int {
 	return len(*t)
 }
 
-// count takes note of events that the service took.
+// count records events that the service took.
 func (s *storm) count(events []ctwatch.Queued, now time.Time) {
 	n := 0
 	for i := range events {
@@ -65,34 +65,34 @@ func (s *storm) count(events []ctwatch.Queued, now time.Time) {
 			n++
 		}
 	}
-	s.told.add(len(events), s.limit+1, now)
-	s.critical.add(n, s.limit*wideAwake, now)
+	s.sent.add(len(events), s.limit+1, now)
+	s.critical.add(n, s.limit*criticalBurst, now)
 }
 
-// isOver reports whether n more events may be told one by one.
+// isOver reports whether n more events may be sent one by one.
 func (s *storm) isOver(n int, now time.Time) bool {
-	return s.batcher == nil || s.told.within(now)+n <= s.limit
+	return s.batcher == nil || s.sent.within(now)+n <= s.limit
 }
 
 // gather returns how long to wait for more events before a digest of these is sent.
 func (s *storm) gather(events []ctwatch.Queued, now time.Time) time.Duration {
 	pause := digestPause
-	if s.critical.within(now) < s.limit*wideAwake &&
+	if s.critical.within(now) < s.limit*criticalBurst &&
 		slices.ContainsFunc(events, func(q ctwatch.Queued) bool { return isCritical(q.Event) }) {
 		pause = criticalPause
 	}
 	return pause - now.Sub(s.digest)
 }
 
-// deliverDigests sends events as digests, once it is time for one; if these are as
-// many as are read at once, it is. It reports false if it did not send all, so that
-// the outbox has to be read again: others may have joined them.
+// deliverDigests sends events as digests, once a digest is due: at once if full says that
+// there are as many events as are read at once. It reports false if it did not send all,
+// so that the outbox has to be read again: there may be more events.
 func (q *queue) deliverDigests(ctx context.Context, events []ctwatch.Queued, full bool) (all bool, err error) {
 	wait := q.storm.gather(events, q.cfg.Now())
-	if full || q.storm.going {
+	if full || q.storm.more {
 		wait = 0
 	}
-	q.storm.going = false
+	q.storm.more = false
 	if wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
@@ -113,7 +113,7 @@ func (q *queue) deliverDigests(ctx context.Context, events []ctwatch.Queued, ful
 		}
 		select {
 		case <-q.wake: // perhaps by a critical event, which goes ahead of the rest
-			q.storm.going = true
+			q.storm.more = true
 			return false, nil
 		default:
 		}
@@ -122,8 +122,8 @@ func (q *queue) deliverDigests(ctx context.Context, events []ctwatch.Queued, ful
 	return err == nil && ctx.Err() == nil, err
 }
 
-// deliverDigest sends one digest, of as many of the events as the sender takes, and
-// returns how many it is done with. It is 0 after a failure, and a pause.
+// deliverDigest sends one digest, of as many events as the sender takes, and returns how
+// many are done with: 0 after a failure and a pause.
 func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (done int, err error) {
 	events := make([]ctwatch.Event, len(queued))
 	for i := range queued {
@@ -135,7 +135,7 @@ func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (don
 	})
 	r.taken = max(0, min(r.taken, len(events)))
 	if r.err == nil && r.taken == 0 {
-		r.err = fmt.Errorf("the sender %s took no event of %d, and gave no reason", q.name, len(events))
+		r.err = fmt.Errorf("the sender %s took none of %d events, without an error", q.name, len(events))
 	}
 	if q.cfg.OnSend != nil {
 		for range r.taken {
@@ -157,7 +157,7 @@ func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (don
 	case r.err == nil:
 		return r.taken, nil
 	case ctx.Err() != nil:
-		return 0, nil // the rest is sent again after the restart
+		return 0, nil // the rest is sent after the restart
 	case !r.retry:
 		return len(events), q.deliverAll(ctx, queued[r.taken:])
 	}

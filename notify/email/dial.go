@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// An dialer makes the one connection of a session, and can close it from
-// outside.
+// A dialer makes the connection of a session, and can close it from outside.
 type dialer struct {
 	tls      *tls.Config
 	implicit bool // TLS from the first byte
@@ -63,8 +62,7 @@ func (d *dialer) hurry() {
 	}
 }
 
-// A boundedConn reads no more than so many bytes: a line of SMTP may otherwise be
-// endless.
+// A boundedConn reads at most left bytes: a line of SMTP may otherwise be endless.
 type boundedConn struct {
 	net.Conn
 	left int

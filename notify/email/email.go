@@ -19,24 +19,24 @@ import (
 	"ctwatch/notify/outward"
 )
 
-// An TLS says how a connection to a mail server is protected.
+// TLS is how a connection to a mail server is protected.
 type TLS string
 
-// The protections. There is none that an attacker on the way could take away.
+// The protections. None of them can be stripped by an attacker on the network.
 const (
 	StartTLS    TLS = "starttls" // insisted on (RFC 3207); the default
 	ImplicitTLS TLS = "implicit" // from the first byte (RFC 8314)
 	NoTLS       TLS = "none"     // to a server on this machine only
 )
 
-// Options says by which server mail goes to one address. Each address is a
-// sender of its own, so that one that is refused keeps nobody else from being told.
+// Options configures a Sender. Each address has its own, so that a refused address does
+// not affect the others.
 type Options struct {
 	Host string
 	Port int // 1 to 65535; usual are 587, and 465 with ImplicitTLS (RFC 8314 §3.3, RFC 6409)
 	TLS  TLS
-	// TLSConfig is what else is to be said about TLS, such as the CA of a private
-	// mail server. Optional.
+	// TLSConfig has other settings of TLS, such as the CA of a private mail server.
+	// Optional.
 	TLSConfig *tls.Config
 	Username  string        // "" to send without a login
 	Password  notify.Secret // required with Username
@@ -48,8 +48,8 @@ type Options struct {
 }
 
 const (
-	// sendTimeout bounds the sending of one message, and stepTimeout the connecting
-	// and the transmission alone: mail servers let strangers wait.
+	// sendTimeout bounds one message, and stepTimeout connecting and transmitting it:
+	// mail servers let unknown clients wait.
 	sendTimeout = 75 * time.Second
 	stepTimeout = 30 * time.Second
 	// maxReplies bounds what is read of a server in one session.
@@ -58,11 +58,11 @@ const (
 	maxDigest = 200_000
 )
 
-// Sender tells of each event in a message to one address, by SMTP (RFC 5321).
+// A Sender sends each event in a message to one address.
 //
-// It never gives an event up. What a mail server refuses because of its content, it
-// gets again without the words that others chose: a certificate whose names upset a
-// spam filter must not end the alarms.
+// It never gives up an event. If a mail server refuses a message for its content, it gets
+// one without the text that others chose: a certificate whose names trigger a spam filter
+// must not end the alarms.
 type Sender struct {
 	o        Options
 	from, to *mail.Address
@@ -120,19 +120,18 @@ func New(o Options) (*Sender, error) {
 	return s, nil
 }
 
-// Name implements Sender: it holds the address.
+// Name implements Sender: it has the address.
 func (s *Sender) Name() string { return "email:" + strings.ToLower(s.to.Address) }
 
-// Wants implements Sender: everything but what is routine (see Filter). Filtered
-// narrows it.
-func (s *Sender) Wants(e ctwatch.Event) bool { return notify.IsNews(e) }
+// Wants implements Sender: all but routine events. Filtered narrows it.
+func (s *Sender) Wants(e ctwatch.Event) bool { return notify.WantedByPeople(e) }
 
 func (*Sender) ForPeople() {}
 
 // Timeout implements Patient.
 func (s *Sender) Timeout() time.Duration { return sendTimeout }
 
-// Send implements Sender. Whatever happens is retried.
+// Send implements Sender. Every error is retried.
 func (s *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
 	n := words.NewNotice(e)
 	return true, s.send(ctx, func(refusal string) (*gomail.Msg, error) {
@@ -158,8 +157,8 @@ func (s *Sender) SendBatch(ctx context.Context, events []ctwatch.Event) (taken i
 	return len(d.Lines), false, nil
 }
 
-// send sends the message that write makes: in full, or, if the server refuses that
-// for its content, the one it makes when it is told of the refusal.
+// send sends the message that write returns for "", or, if the server refuses that for
+// its content, the one that write returns for the refusal.
 func (s *Sender) send(ctx context.Context, write func(refusal string) (*gomail.Msg, error)) error {
 	password := ""
 	if s.o.Password != nil {
@@ -232,7 +231,7 @@ func (s *Sender) tlsConfig() *tls.Config {
 	return c
 }
 
-// judge words an error for a person, without the password.
+// judge returns an error for a person, without the password.
 func (s *Sender) judge(ctx context.Context, err error, password string) error {
 	if err == nil {
 		return nil
@@ -244,7 +243,7 @@ func (s *Sender) judge(ctx context.Context, err error, password string) error {
 	var refused *gomail.SendError
 	switch {
 	case strings.Contains(text, "STARTTLS mode"):
-		text, advice = "the server offers no STARTTLS", "set email.tls to implicit if it wants TLS from the start; nothing is sent without"
+		text, advice = "the server offers no STARTTLS", "set email.tls to implicit if it uses TLS from the start; nothing is sent without TLS"
 	case strings.Contains(text, "SMTP AUTH failed"):
 		advice = "check email.username and the file that email.password_file names"
 	case !errors.As(err, &refused):

@@ -11,8 +11,8 @@ import (
 	"ctwatch/ctwatch/words"
 )
 
-// noticeMessage writes a notice as a message: what concerns one certificate is one
-// thread, whose first message need never have arrived.
+// noticeMessage returns a notice as a message. Messages about one certificate are one
+// thread, even if its first message never arrived.
 func (s *Sender) noticeMessage(n words.Notice) (*gomail.Msg, error) {
 	var html strings.Builder
 	if err := noticeHTML.Execute(&html, n); err != nil {
@@ -21,7 +21,7 @@ func (s *Sender) noticeMessage(n words.Notice) (*gomail.Msg, error) {
 	return s.message(n.Severity, n.Title, n.EventID, n.Thread, n.Text(), html.String())
 }
 
-// digestMessage writes a digest as a message.
+// digestMessage returns a digest as a message.
 func (s *Sender) digestMessage(d words.Digest) (*gomail.Msg, error) {
 	var html strings.Builder
 	if err := digestHTML.Execute(&html, d); err != nil {
@@ -30,7 +30,7 @@ func (s *Sender) digestMessage(d words.Digest) (*gomail.Msg, error) {
 	return s.message(d.Severity, d.Title, d.ID, "", d.Text(), html.String())
 }
 
-// message writes a message. The same id is of the same message, sent again.
+// message returns a message. One that is sent again has the same id.
 func (s *Sender) message(severity ctwatch.Severity, title, id, thread, text, html string) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(s.from)
@@ -44,7 +44,7 @@ func (s *Sender) message(severity ctwatch.Severity, title, id, thread, text, htm
 		m.SetGenHeader(gomail.HeaderInReplyTo, root)
 		m.SetGenHeader(gomail.HeaderReferences, root)
 	}
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5: nobody is to answer automatically
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5: no automatic replies
 	m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	if severity.AtLeast(ctwatch.Critical) {
 		m.SetImportance(gomail.ImportanceHigh)
@@ -54,8 +54,8 @@ func (s *Sender) message(severity ctwatch.Severity, title, id, thread, text, htm
 	return m, nil
 }
 
-// headerText makes text safe for a header: one line, bounded, and nothing that reads
-// as an encoded word (RFC 2047). What is not ASCII is encoded by go-mail.
+// headerText makes text safe for a header: one line, bounded, and without encoded words
+// (RFC 2047). go-mail encodes what is not ASCII.
 func headerText(s string) string {
 	return strings.ReplaceAll(words.OrDash(s, 200), "=?", "=\u00A0?")
 }
@@ -70,8 +70,8 @@ func headerID(id string) string {
 	}, ctwatch.Printable(id, 100))
 }
 
-// The HTML of mail. html/template escapes every value for where it stands; there are
-// no images, scripts or styles from elsewhere.
+// The HTML of mail. html/template escapes every value for its place; there are no images,
+// scripts or styles from elsewhere.
 var (
 	noticeHTML = template.Must(template.New("notice").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.Title}}</title></head>

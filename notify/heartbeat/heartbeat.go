@@ -1,5 +1,5 @@
-// Package heartbeat is a dead man's switch: it calls a URL as long as the daemon works,
-// so that whoever waits for the calls notices when it does not.
+// Package heartbeat is a dead man's switch: it calls a URL as long as the daemon works, so
+// that a service which expects the calls raises an alarm when they stop.
 package heartbeat
 
 import (
@@ -17,24 +17,24 @@ import (
 	"ctwatch/notify/outward"
 )
 
-// Options says how a Heartbeat works. Alive and Logger are required.
+// Options configures a Heartbeat. Alive and Logger are required.
 type Options struct {
 	// Alive returns nil as long as the daemon does its work, such as reading logs
-	// within their merge delay, and else says why it does not, in words for a
-	// person. It has Timeout to do so: none in that time is no life either.
+	// within their merge delay, and otherwise why it does not, in words for a person.
+	// No answer within Timeout counts as an error.
 	Alive func(ctx context.Context) error
-	// Changed is called when life ends, with the reason of Alive, and with nil when it
-	// is back: so that an event can be recorded. since is when the state before
-	// began. An error of it ends Run. Optional.
+	// Changed is called with the error of Alive when the daemon stops working, and with
+	// nil when it works again, to record an event. since is when the previous state
+	// began. An error of Changed ends Run. Optional.
 	Changed func(ctx context.Context, reason error, since time.Time) error
 
-	// Beat is called at every Interval, as long as there is life. An error of it ends
-	// Run. Optional.
+	// Beat is called at every Interval while the daemon works. An error of it ends Run.
+	// Optional.
 	Beat func(ctx context.Context) error
 
-	// URL is called by GET, every Interval, as long as there is life; whoever is
-	// behind it raises an alarm when the calls stop, whatever stopped them. It may
-	// hold secrets, which are never shown. Optional.
+	// URL is called by GET at every Interval while the daemon works. The service behind
+	// it raises an alarm when the calls stop, for any reason. The URL may hold secrets,
+	// which are never shown. Optional.
 	URL      string
 	Interval time.Duration // default 1 min
 	Timeout  time.Duration // of Alive, and of a call. Default 10 s, at most Interval
@@ -47,14 +47,14 @@ type Options struct {
 // maxReply bounds what is read of a reply.
 const maxReply = 64 << 10
 
-// A Heartbeat is a dead man's switch: it tells the world that the daemon works, so
-// that its silence can be told from good news.
+// A Heartbeat reports at intervals that the daemon works, so that a broken daemon is not
+// mistaken for one without news.
 type Heartbeat struct {
 	o    Options
-	url  *url.URL // nil: none is called
+	url  *url.URL // nil for none
 	http *http.Client
 
-	dead   error     // what Alive said last
+	dead   error     // the last result of Alive
 	since  time.Time // when that began
 	failed bool      // the last call of the URL
 }
@@ -62,7 +62,7 @@ type Heartbeat struct {
 // New checks the options.
 func New(o Options) (*Heartbeat, error) {
 	if o.Alive == nil || o.Logger == nil {
-		return nil, errors.New("a heartbeat needs to know what life is, and a logger")
+		return nil, errors.New("a heartbeat needs Alive and a logger")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -105,7 +105,7 @@ func (h *Heartbeat) Run(ctx context.Context) error {
 	}
 }
 
-// beat looks once whether there is life, and tells of it.
+// beat asks Alive once, and reports the result.
 func (h *Heartbeat) beat(ctx context.Context) error {
 	dead := h.alive(ctx)
 	if ctx.Err() != nil {
@@ -121,7 +121,7 @@ func (h *Heartbeat) beat(ctx context.Context) error {
 		}
 		if h.o.Changed != nil {
 			if err := h.o.Changed(ctx, dead, since); err != nil {
-				h.since = since // it is told again, should we go on
+				h.since = since // reported again, if Run continues
 				return fmt.Errorf("recording the heartbeat: %w", err)
 			}
 		}
@@ -140,7 +140,7 @@ func (h *Heartbeat) beat(ctx context.Context) error {
 	return nil
 }
 
-// alive asks within the time limit, even something that keeps to none.
+// alive calls Alive, and returns within the time limit even if Alive does not.
 func (h *Heartbeat) alive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
 	defer cancel()
@@ -150,12 +150,11 @@ func (h *Heartbeat) alive(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("it did not say within %s whether it works", h.o.Timeout)
+		return fmt.Errorf("no answer within %s whether it works", h.o.Timeout)
 	}
 }
 
-// call calls the URL once. That it failed is logged when it begins and ends: the next
-// call comes soon, and those who wait for it notice.
+// call calls the URL once. It logs the first of several failures, and their end.
 func (h *Heartbeat) call(ctx context.Context) {
 	cctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
 	defer cancel()

@@ -9,14 +9,16 @@ import (
 	"strings"
 )
 
-// Find lists executables, each once, by absolute paths of them or of directories
-// that hold them: in the order of the paths, and in a directory by name. Files of a
-// directory that are not executable, and those whose names begin with "." or end in
-// "~", are no hooks, so that a README can lie beside them. Nor are those whose names
-// are not of hooks (see namePattern): one problem lists those of a directory. Links to files
-// are not followed, and what others than root and ourselves could change, or replace, is
-// not run: each such file, or directory, is a problem, and the rest is found all the same.
-// Hooks that come later are found when it is called again.
+// Find returns the paths of executables, each once. Its arguments are absolute paths of
+// executables, or of directories with them; the result has their order, and in a
+// directory the order of names.
+//
+// In a directory it skips files that are not executable, and those whose names begin with
+// "." or end in "~", so that a README can lie beside hooks. It also skips names that are
+// not usual for hooks (see namePattern), and returns a problem that lists them. Links to
+// files are not followed, and files that users other than root and ourselves could change
+// or replace are not run: each is a problem, as is such a directory. Find has to be called
+// again to find new hooks.
 func Find(in ...string) (paths []string, problems []error) {
 	asked, seen := make(map[string]bool), make(map[string]bool)
 	for _, path := range in {

@@ -20,7 +20,7 @@ import (
 	"ctwatch/notify"
 )
 
-// Options says which executable is told of events.
+// Options names an executable to run for each event.
 type Options struct {
 	Path string // absolute, as Find gives it
 	// Timeout is how long it may run for one event. Default 30 s.
@@ -35,7 +35,7 @@ const (
 	exitLater   = 75 // EX_TEMPFAIL: send it again, however often
 )
 
-// How a hook is ended, and what is kept of what it says.
+// How a hook is ended, and how much of its output is kept.
 const (
 	killGrace = 2 * time.Second // between SIGTERM and SIGKILL
 	pipeGrace = time.Second     // for its output to end after it has ended
@@ -46,27 +46,27 @@ const (
 // standard input, in an environment of nothing but:
 //
 //	PATH, HOME, LANG         fixed values
-//	CTWATCH_EVENT_ID         by which an event that comes again is known
+//	CTWATCH_EVENT_ID         the same when an event comes again
 //	CTWATCH_EVENT_TYPE       such as certificate.unexpected
 //	CTWATCH_SEVERITY         debug, info, warning or critical
 //	CTWATCH_SUBJECT          the watched domain, the host, or the log's ID
 //
-// None of these holds text from a certificate, nor any character that a shell gives a
-// meaning. The working directory is "/".
+// None of these holds text from a certificate, or a character with a meaning in a shell.
+// The working directory is "/".
 //
-// It succeeds by exit code 0. With 75 the event is sent again until it succeeds, and
-// with 65 never. Any other failure, and running for too long, is tried twenty times:
-// then the event is set aside as a dead letter, so that an event that upsets a script
-// cannot end all alarms. A hook that cannot be started is waited for.
+// Exit code 0 is success. After 75 the event is retried until it succeeds, after 65
+// never. After any other failure, or a time-out, it is tried MaxTries times, and then
+// becomes a dead letter, so that one event that breaks a script cannot end all alarms. A
+// hook that cannot be started is retried without end.
 //
-// Each executable is a sender of its own: one that fails or hangs holds up no other,
-// and makes none run twice.
+// Each executable is a sender: one that fails or hangs delays no other, and makes no
+// other run twice.
 type Sender struct {
 	o     Options
 	tries notify.Tries
 }
 
-// New checks the options, and whether the executable may be run.
+// New checks the options, and that the executable is safe to run (see Find).
 func New(o Options) (*Sender, error) {
 	if o.Logger == nil {
 		return nil, errors.New("a hook needs a logger")
@@ -84,10 +84,10 @@ func New(o Options) (*Sender, error) {
 	return &Sender{o: o}, nil
 }
 
-// Name implements Sender: it is the path.
+// Name implements Sender: it has the path.
 func (h *Sender) Name() string { return "hook:" + h.o.Path }
 
-// Wants implements Sender: everything. Filtered narrows it.
+// Wants implements Sender: all events. Filtered narrows it.
 func (h *Sender) Wants(ctwatch.Event) bool { return true }
 
 // Timeout implements Patient: it leaves time to end the hook.
@@ -130,11 +130,10 @@ func (h *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 	return h.tries.Refused(e.ID), err
 }
 
-var errTimeout = errors.New("it ran for too long, and was ended")
+var errTimeout = errors.New("it ran for too long and was ended")
 
-// run runs the executable once, with everything that it starts in a process group of
-// its own, and returns the beginning of what it said, printable. No process of the
-// group is left when it returns.
+// run runs the executable once, in a process group of its own, and returns the beginning
+// of its output, printable. No process of the group is left when run returns.
 func (h *Sender) run(ctx context.Context, input []byte, env []string) (output string, err error) {
 	tctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
 	defer cancel()
@@ -157,19 +156,19 @@ func (h *Sender) run(ctx context.Context, input []byte, env []string) (output st
 	if kill != nil {
 		kill.Stop()
 	}
-	// What it left running goes with it. While a group has members nothing else gets
-	// its number; and one that was freed just now is not used again for long.
+	// End what it left running. While a group has members no other process gets its
+	// number, and one that was just freed is not reused for long.
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	if ctx.Err() == nil && tctx.Err() != nil && err != nil {
 		err = fmt.Errorf("%w after %s", errTimeout, h.o.Timeout)
 	}
-	if errors.Is(err, exec.ErrWaitDelay) { // it succeeded, and left a child with its pipes
+	if errors.Is(err, exec.ErrWaitDelay) { // it succeeded, and a child kept its pipes open
 		err = nil
 	}
 	return out.String(), err
 }
 
-// environment is all that a hook has.
+// environment returns all variables of a hook.
 func (h *Sender) environment(e ctwatch.Event) []string {
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -182,9 +181,9 @@ func (h *Sender) environment(e ctwatch.Event) []string {
 	}
 }
 
-// envValue makes text safe as the value of a variable, even where a script forgets
-// its quotes: what is not a letter, digit, '.', ':' or '-' of ASCII is '_', and it
-// begins with no '-', which would be an option.
+// envValue makes text safe as the value of a variable, even in scripts without quotes:
+// all but ASCII letters, digits, '.', ':' and '-' becomes '_', and so does a '-' at the
+// beginning, which would be an option.
 func envValue(s string) string {
 	const most = 300
 	b := []byte(s[:min(len(s), most)])
@@ -196,8 +195,8 @@ func envValue(s string) string {
 	return string(b)
 }
 
-// A outputBuffer keeps the beginning of what is written to it. It takes everything: a
-// hook that says too much is not stopped in the middle of its work.
+// An outputBuffer keeps the beginning of what is written to it. It accepts everything, so
+// that a hook with much output is not stopped in the middle of its work.
 type outputBuffer struct {
 	mu   sync.Mutex
 	kept []byte
@@ -225,8 +224,8 @@ func (o *outputBuffer) String() string {
 	return s
 }
 
-// checkFile returns an error if a file may not be run as a hook: if others could have
-// put something else there.
+// checkFile returns an error unless a file is a regular, executable file that no other
+// user could have changed.
 func checkFile(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -240,8 +239,8 @@ func checkFile(path string) error {
 	return checkOwner("hook "+path, info)
 }
 
-// checkOwner returns an error if somebody else than root and ourselves may change a
-// file or a directory.
+// checkOwner returns an error if a user other than root and ourselves may change a file
+// or a directory.
 func checkOwner(what string, info os.FileInfo) error {
 	if info.Mode()&0o022 != 0 {
 		return fmt.Errorf("%s: its group or everybody can write to it: chmod go-w it", what)

@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// Redact takes a secret out of text, plain or as SMTP encodes it.
+// Redact replaces secrets in text, plain and in base64, as SMTP encodes them.
 func Redact(text string, secrets ...string) string {
 	for _, s := range secrets {
-		if len(s) < 4 { // less is no secret, and would mangle the text
+		if len(s) < 4 { // too short for a secret; replacing it would mangle the text
 			continue
 		}
 		text = strings.ReplaceAll(text, s, "[secret]")
@@ -31,24 +31,21 @@ func Redact(text string, secrets ...string) string {
 	return text
 }
 
-// Requests to URLs that people configured, such as webhooks and heartbeats.
-
 // Options says how such requests may be made. All of it is optional.
 type Options struct {
 	// AllowPrivate permits addresses that are not of the public internet: loopback,
 	// private, link-local and the like. Without it, a URL whose host resolves to one
-	// cannot be used to reach what only this machine can. A URL that names such an
-	// address itself, or localhost, needs no permission: that is one.
+	// cannot reach what only this machine can. A URL that names such an address, or
+	// localhost, needs no permission.
 	AllowPrivate bool
 	TLSConfig    *tls.Config
-	// Proxy chooses a proxy, as http.ProxyFromEnvironment does. Default none. It is
-	// then the proxy's address that has to be allowed.
+	// Proxy chooses a proxy, as http.ProxyFromEnvironment does. Default none. With a
+	// proxy, its address has to be allowed.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// NewClient makes a client that follows no redirects, bounds what it reads of
-// headers, and checks each address at the moment it is dialled, so that no DNS
-// answer can change in between.
+// NewClient returns a client that follows no redirects, bounds headers, and checks each
+// address when it dials, so that a changed DNS answer cannot get around the check.
 func NewClient(u *url.URL, o Options) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	if !o.AllowPrivate && !namesAddress(u) {
@@ -71,7 +68,7 @@ func NewClient(u *url.URL, o Options) *http.Client {
 	}
 }
 
-// namesAddress reports whether a URL says by itself which address is meant.
+// namesAddress reports whether the host of a URL is an address, or localhost.
 func namesAddress(u *url.URL) bool {
 	_, err := netip.ParseAddr(u.Hostname())
 	return err == nil || strings.EqualFold(u.Hostname(), "localhost")
@@ -79,8 +76,8 @@ func namesAddress(u *url.URL) bool {
 
 var errPrivate = errors.New("its address is private, and allow_private is not set")
 
-// notPublic lists what netip has no word for (RFC 6890, and the IANA registries of
-// special-purpose addresses): networks of one's own, and prefixes that hide an IPv4
+// notPublic lists what netip does not know (RFC 6890, and the IANA registries of
+// special-purpose addresses): private networks, and prefixes that embed an IPv4
 // address.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
@@ -96,22 +93,22 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"), // site-local
 }
 
-// isPublic reports whether an address is of the public internet.
+// isPublic reports whether an address belongs to the public internet.
 func isPublic(a netip.Addr) bool {
 	a = a.WithZone("").Unmap()
 	return a.IsGlobalUnicast() && !a.IsPrivate() &&
 		!slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Name names a URL without telling what is secret in it: its host, and enough of
-// a hash to tell it from others there.
+// Name returns a name for a URL without its secrets: its host, and enough of a hash to
+// distinguish it from others there.
 func Name(u *url.URL) string {
 	sum := sha256.Sum256([]byte(u.String()))
 	return u.Host + "-" + hex.EncodeToString(sum[:5])
 }
 
-// Secrets lists the parts of a URL that may be secret, as they are written and as
-// they are meant, the longest first.
+// Secrets returns the parts of a URL that may be secret, escaped and not, the longest
+// first.
 func Secrets(u *url.URL) []string {
 	all := []string{u.String(), u.RequestURI(), u.RawQuery, u.EscapedPath(), u.Path}
 	if u.User != nil {
@@ -131,7 +128,8 @@ func Secrets(u *url.URL) []string {
 	return slices.Compact(all)
 }
 
-// WithoutURL words an error of net/http without the URL, which may be a secret.
+// WithoutURL returns the text of an error of net/http without the URL, which may be a
+// secret.
 func WithoutURL(err error) string {
 	var ue *url.Error
 	for errors.As(err, &ue) {

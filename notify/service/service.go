@@ -21,34 +21,34 @@ import (
 	"ctwatch/notify"
 )
 
-// Options says which other service is told of events, by a URL of shoutrrr
+// Options names a service by a URL of shoutrrr
 // (https://github.com/nicholas-fedor/shoutrrr), such as
 // "telegram://TOKEN@telegram?chats=@channel". The URL is a secret, and never shown.
 type Options struct {
 	URL notify.Secret
-	// Name tells it from other services: the sender is "service:" and this. Default
-	// the URL's scheme and a hash of the URL, so that another URL has another cursor.
+	// Name distinguishes it from other services: the sender is "service:" and this name.
+	// Default the URL's scheme and a hash of the URL, so that another URL has another
+	// cursor.
 	Name string
 }
 
 const (
-	// sendTimeout bounds one message. The library knows no context: what does not
-	// answer is left behind, and nothing more is sent to it until it has ended.
+	// sendTimeout bounds one message. The library takes no context: a service that does
+	// not answer is abandoned, and gets nothing more until the send has ended.
 	sendTimeout = 30 * time.Second
-	// giveUpAfter is when a message that was left behind is given up, and another
-	// may be sent: some services wait for a silent peer for ever. No more than
-	// maxLost are given up without an end.
+	// giveUpAfter is when an abandoned message is given up, and another may be sent:
+	// some services wait for a silent peer forever. At most maxLost sends are given up
+	// without having ended.
 	giveUpAfter = 5 * time.Minute
 	maxLost     = 10
-	// maxText is how long a message is at most, in runes: what the services that
-	// take least of those that take much can show (Discord: 2000).
+	// maxText bounds a message, in runes: what most services can show (Discord: 2000).
 	maxText = 1900
-	// bareAfter is how often a message is tried in full, before every other try is
-	// made without the words of others, in case it is these that are refused.
+	// bareAfter is how often a message is tried in full, before every other try leaves
+	// out text that others chose, in case the service refuses that text.
 	bareAfter = 3
 )
 
-// A Sender tells of each event in a plain text message to another service.
+// A Sender sends each event as a plain text message.
 type Sender struct {
 	url    string
 	scheme string
@@ -57,7 +57,7 @@ type Sender struct {
 
 	svc    types.Service // nil until the first message, and after one was given up
 	flight *flight       // the last message; nil before the first
-	lost   atomic.Int32  // messages given up whose goroutines have not ended
+	lost   atomic.Int32  // given up, and not ended
 	tries  notify.Tries
 }
 
@@ -118,16 +118,15 @@ func wrongURL(wrong string) error { return &ctwatch.SettingError{Setting: "url",
 // Name implements Sender.
 func (s *Sender) Name() string { return s.name }
 
-// Wants implements Sender: everything but what is routine (see Filter). Filtered
-// narrows it.
-func (s *Sender) Wants(e ctwatch.Event) bool { return notify.IsNews(e) }
+// Wants implements Sender: all but routine events. Filtered narrows it.
+func (s *Sender) Wants(e ctwatch.Event) bool { return notify.WantedByPeople(e) }
 
 func (*Sender) ForPeople() {}
 
 // Timeout implements Patient.
 func (s *Sender) Timeout() time.Duration { return sendTimeout }
 
-// Send implements Sender. Whatever happens is retried.
+// Send implements Sender. Every error is retried.
 func (s *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
 	n := words.NewNotice(e)
 	if s.isBare(e.ID) {
@@ -153,7 +152,7 @@ func (s *Sender) SendBatch(ctx context.Context, events []ctwatch.Event) (taken i
 	return len(d.Lines), false, nil
 }
 
-// isBare reports whether the next try of a message leaves out the words of others.
+// isBare reports whether the next try of a message leaves out text that others chose.
 func (s *Sender) isBare(id string) bool {
 	n := s.tries.Of(id)
 	return n >= bareAfter && n%2 == 1
@@ -169,7 +168,7 @@ func (s *Sender) send(ctx context.Context, text string) error {
 	go func() {
 		defer close(f.done)
 		defer func() {
-			if recover() != nil { // with what may hold secrets
+			if recover() != nil { // whose value may hold secrets
 				f.err = errors.New("the library panicked")
 			}
 		}()
@@ -192,7 +191,7 @@ func (s *Sender) send(ctx context.Context, text string) error {
 	}
 }
 
-// free returns an error as long as the last message is under way.
+// free returns an error while the last message is being sent.
 func (s *Sender) free() error {
 	f := s.flight
 	if f == nil {
@@ -213,13 +212,13 @@ func (s *Sender) free() error {
 }
 
 func (s *Sender) locate() (types.Service, error) {
-	return new(router.ServiceRouter).Locate(s.url) // without a logger, which would be told of secrets
+	return new(router.ServiceRouter).Locate(s.url) // without a logger: the library logs secrets
 }
 
 var httpStatus = regexp.MustCompile(`\b[45][0-9][0-9]\b`)
 
-// why words an error. Of the library's own words next to nothing is shown: services
-// make URLs and headers of the secrets in many ways, and put them into errors.
+// why returns the cause of an error. It shows next to nothing of the library's text:
+// services put secrets into URLs, headers and errors in many ways.
 func (s *Sender) why(err error) string {
 	var ue *url.Error
 	var oe *net.OpError
@@ -239,7 +238,7 @@ func (s *Sender) why(err error) string {
 	case strings.Contains(text, "x509:") || strings.Contains(text, "tls:"):
 		return "its certificate is not trusted, or TLS failed"
 	}
-	// Secrets that have digits are not statuses: what is not of the URL counts.
+	// A number in the URL may be part of a secret, and is not taken for a status.
 	for _, status := range httpStatus.FindAllString(text, -1) {
 		if !strings.Contains(s.url, status) {
 			return "it answered with status " + status

@@ -22,7 +22,7 @@ type Options struct {
 	// JSON writes each event as the CloudEvent it is, on one line; otherwise a line
 	// for a person is written.
 	JSON bool
-	// Color marks the severity with terminal colours; not in JSON.
+	// Color marks the severity with terminal colors; not in JSON.
 	Color bool
 }
 
@@ -35,14 +35,13 @@ func New(o Options) *Sender { return &Sender{o} }
 // Name implements Sender.
 func (*Sender) Name() string { return Name }
 
-// Wants implements Sender: everything but debug, and, where people read, what a digest
-// tells of.
+// Wants implements Sender: all but debug, and, where people read, events in a digest.
 func (s *Sender) Wants(e ctwatch.Event) bool {
 	return e.Data.Severity.AtLeast(ctwatch.Info) && (s.o.JSON || !e.Data.InDigest)
 }
 
-// Send implements Sender. A write cannot be interrupted: if nobody reads the other
-// end of a pipe, Send waits.
+// Send implements Sender. A write cannot be interrupted: while the other end of a pipe is
+// not read, Send waits.
 func (s *Sender) Send(_ context.Context, e ctwatch.Event) (retry bool, err error) {
 	var line []byte
 	if s.o.JSON {
@@ -59,7 +58,8 @@ func (s *Sender) Send(_ context.Context, e ctwatch.Event) (retry bool, err error
 	return false, nil
 }
 
-// humanLine tells an event on one line: when, how urgent, what, whom it concerns.
+// humanLine returns an event on one line: time, severity, type, summary, and what it is
+// about.
 func humanLine(e ctwatch.Event, color bool) string {
 	severity := fmt.Sprintf("%-8s", ctwatch.Printable(string(e.Data.Severity), 20))
 	if color {
@@ -73,7 +73,7 @@ func humanLine(e ctwatch.Event, color bool) string {
 	return line
 }
 
-// aboutLine lists what a person looks for next: the names, verdict and pins of a
+// aboutLine returns what a person looks for next: the names, verdict and pins of a
 // certificate, or the ID of a log.
 func aboutLine(e ctwatch.Event) string {
 	var parts []string

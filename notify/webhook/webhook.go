@@ -25,25 +25,26 @@ import (
 	"ctwatch/notify/outward"
 )
 
-// SignatureHeader is the header by which a receiver knows who sent an event:
+// SignatureHeader is the header that proves to a receiver who sent an event:
 //
 //	X-Ctwatch-Signature: t=1764547200,v1=5f2c…
 //
-// t is when it was sent, in seconds since 1970, and v1 the HMAC-SHA256, in hex, of t,
-// a full stop, and the body as it came, with the secret that both sides know. A
-// receiver computes v1 itself, compares it in constant time, and refuses a t that is
-// more than some minutes from now, so that nobody can play an old request again. It
-// ignores parts that it does not know. CheckSignature does all of it.
+// t is when it was sent, in seconds since 1970, and v1 the HMAC-SHA256, in hex, of t, a
+// full stop and the raw body, by the secret that both sides know. A receiver computes v1,
+// compares it in constant time, and refuses a t that is more than some minutes from now,
+// so that an old request cannot be replayed. It ignores unknown parts. CheckSignature
+// does all of this.
 const SignatureHeader = "X-Ctwatch-Signature"
 
 // maxReply bounds what is read of a reply.
 const maxReply = 64 << 10
 
-// Options says where events are posted to.
+// Options configures a Sender.
 type Options struct {
 	URL string // https or http; may hold secrets, which are never shown
-	// Name tells it from other webhooks: the sender is "webhook:" and this. Default
-	// the URL's host and a hash of the URL, so that another URL has another cursor.
+	// Name distinguishes it from other webhooks: the sender is "webhook:" and this name.
+	// Default the URL's host and a hash of the URL, so that another URL has another
+	// cursor.
 	Name    string
 	Key     notify.Secret // signs requests; optional
 	Outward outward.Options
@@ -51,14 +52,12 @@ type Options struct {
 	Now func() time.Time // default time.Now
 }
 
-// A Sender posts each event to a URL: a CloudEvent in structured JSON, by the
-// HTTP binding of CloudEvents (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md).
-// The header Idempotency-Key has the event's ID, by which a receiver knows one that
-// is posted again.
+// A Sender posts each event to a URL: a CloudEvent in structured JSON. The header
+// Idempotency-Key has the event's ID, so that a receiver recognizes a repeated post.
 //
-// Any 2xx reply means that the receiver has the event. After any other the event is
-// posted again, for ever, since a person can mend receivers. Only what may be a
-// refusal of this one event (400, 413, 422) is given up in the end.
+// Any 2xx reply means that the receiver has the event. After any other reply the event is
+// posted again, without end, since a person can repair receivers. Only what may be a
+// refusal of this one event (400, 413, 422) is given up after MaxTries.
 type Sender struct {
 	o     Options
 	url   *url.URL
@@ -114,7 +113,7 @@ func (w *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url.String(), bytes.NewReader(body))
 	if err != nil {
-		return true, errors.New("webhook: the URL is none: want https://example.com/path") // err holds it
+		return true, errors.New("webhook: it is not a URL: want https://example.com/path") // err holds it
 	}
 	req.Header.Set("Content-Type", notify.ContentType)
 	req.Header.Set("Idempotency-Key", e.ID)
@@ -158,13 +157,13 @@ func (w *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 	return true, err
 }
 
-// errorf makes an error that names the host and none of the secrets.
+// errorf returns an error with the host and without secrets.
 func (w *Sender) errorf(key []byte, format string, args ...any) error {
 	text := outward.Redact(fmt.Sprintf(format, args...), append(outward.Secrets(w.url), string(key))...)
 	return fmt.Errorf("webhook %s: %s", w.url.Host, ctwatch.Printable(text, 400))
 }
 
-// cmpErr is err, or what to say where there is none.
+// cmpErr returns err, or that a secret is empty.
 func cmpErr(err error) error {
 	if err == nil {
 		return errors.New("it is empty")
@@ -184,8 +183,8 @@ func computeMAC(key []byte, at string, body []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// CheckSignature checks, for a receiver, the value of the header SignatureHeader of a
-// request: that it was signed with the key, and within tolerance of now.
+// CheckSignature returns an error unless signature, the value of a request's
+// SignatureHeader, was made with the key within tolerance of now. It is for receivers.
 func CheckSignature(key []byte, signature string, body []byte, now time.Time, tolerance time.Duration) error {
 	var at string
 	var macs [][]byte
@@ -209,10 +208,10 @@ func CheckSignature(key []byte, signature string, body []byte, now time.Time, to
 		good |= subtle.ConstantTimeCompare(mac, want)
 	}
 	if good == 0 {
-		return errors.New("the request was signed with another secret, or changed on its way")
+		return errors.New("the request was signed with another secret, or changed in transit")
 	}
 	if d := now.Sub(time.Unix(seconds, 0)).Abs(); d > tolerance {
-		return fmt.Errorf("the request was signed %s from now: it may be played again", d.Round(time.Second))
+		return fmt.Errorf("the request was signed %s from now: it may be a replay", d.Round(time.Second))
 	}
 	return nil
 }
