@@ -18,7 +18,7 @@ func (v *View) Doubt(pin Pin, role Role, p Pattern) *Finding {
 	case pin.Check() != nil:
 		return impossible(pin)
 	case v.outOfUse(pin) != "":
-		f.Code, f.State = KeyGivenUp, v.outOfUse(pin)
+		f.Code, f.State = KeyOutOfUse, v.outOfUse(pin)
 	case slices.ContainsFunc(v.issuedFor[pin], func(c *Issued) bool { return c.Rejected }):
 		f.Code, f.Certificate = KeyRejected, v.rejectedID(pin)
 	case k == nil && v.anyKey(pin) != nil:
@@ -28,7 +28,7 @@ func (v *View) Doubt(pin Pin, role Role, p Pattern) *Finding {
 	case k.State.Trusted():
 		f.Code, f.Scope = KeyOtherHosts, k.ApprovedFor
 	}
-	if f.Code == KeyGivenUp || f.Code == KeyRejected {
+	if f.Code == KeyOutOfUse || f.Code == KeyRejected {
 		f.Do = []Action{{Do: LeaveOut, Pin: pin}}
 	} else {
 		f.Do = []Action{v.approve(pin, role, p)}
@@ -125,7 +125,7 @@ func (v *View) whyNoBackup(r Requirement, i int, host string) Finding {
 	case k == nil:
 		f.Code = KeyUndeclared
 	case v.isCompromised(pin):
-		f.Code, f.State = KeyGivenUp, StateCompromised
+		f.Code, f.State = KeyOutOfUse, StateCompromised
 	case v.isRejected(pin):
 		f.Code, f.Certificate = KeyRejected, v.rejectedID(pin)
 	case unusable != nil:
@@ -133,7 +133,7 @@ func (v *View) whyNoBackup(r Requirement, i int, host string) Finding {
 	case k.State == StateSeen:
 		f.Code = KeyUnapproved
 	case !k.State.Coming():
-		f.Code, f.State = KeyGivenUp, k.State
+		f.Code, f.State = KeyOutOfUse, k.State
 	default:
 		f.Code, f.Scope = KeyOtherHosts, k.ApprovedFor
 	}

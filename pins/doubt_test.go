@@ -39,9 +39,9 @@ func TestDoubtApprovesNoRetiredKey(t *testing.T) {
 		{"new", pins.RoleLeaf, pins.KeyUndeclared, pins.Declare},
 		{"new", pins.RoleIssuer, pins.KeyUndeclared, pins.Declare},
 		{"rogue", pins.RoleLeaf, pins.KeyRejected, ""},
-		{"retired", pins.RoleLeaf, pins.KeyGivenUp, ""},
-		{"leaked", pins.RoleLeaf, pins.KeyGivenUp, ""},
-		{"leaked", pins.RoleIssuer, pins.KeyGivenUp, ""},
+		{"retired", pins.RoleLeaf, pins.KeyOutOfUse, ""},
+		{"leaked", pins.RoleLeaf, pins.KeyOutOfUse, ""},
+		{"leaked", pins.RoleIssuer, pins.KeyOutOfUse, ""},
 		{"", pins.RoleLeaf, pins.KeyImpossible, ""},
 	} {
 		var code pins.Code
@@ -181,7 +181,7 @@ func TestUnapprovedServedKeyRemovesNothing(t *testing.T) {
 	if want := pinsOf("C"); !slices.Equal(p.Remove, want) {
 		t.Errorf("remove %v, want %v", p.Remove, want)
 	}
-	if want := pinsOf("L", "O"); !slices.Equal(p.Keep, want) || !strings.Contains(planData(p), "Code:keep_while_foreign") {
+	if want := pinsOf("L", "O"); !slices.Equal(p.Keep, want) || !strings.Contains(planData(p), "Code:keep_while_unapproved") {
 		t.Errorf("keep %v, want %v", p.Keep, want)
 	}
 	p = planOf(t, &pins.Facts{Keys: keys, Served: []pins.Served{served(api, days(60), "B", "I")}}, version)
@@ -313,7 +313,7 @@ func TestGateRefusesRetiredKeys(t *testing.T) {
 		f := &pins.Facts{Now: now, Keys: []pins.Key{key(t, "L", pins.StateDeployed, api), key(t, "X", state, api)}}
 		app := pins.App{Name: "shop", Hosts: []pins.Pattern{{Name: api}}, Role: pins.RoleLeaf, Versions: []pins.Version{ships("1", api, "L", "X")}}
 		a := pins.NewView(f).Gate([]pins.App{app}, pins.Candidate{Names: app.Hosts, Chains: []pins.Chain{{Pins: pinsOf("X", "I")}}})
-		if a.Hosts != 1 || len(a.Problems) != 1 || a.Problems[0].Code != pins.KeyGivenUp || a.Problems[0].State != state {
+		if a.Hosts != 1 || len(a.Problems) != 1 || a.Problems[0].Code != pins.KeyOutOfUse || a.Problems[0].State != state {
 			t.Errorf("%s: %s", state, data(a.Problems...))
 		}
 	}

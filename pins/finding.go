@@ -41,30 +41,30 @@ type Code string
 
 // What plans find of a host, or of a supported version of an app there.
 const (
-	Accepted           Code = "accepted"            // every version accepts what is served, with Want pins
-	VersionUnreadable  Code = "version_unreadable"  // what was imported for a version cannot be read: Detail
-	NoVersion          Code = "no_version"          // no released version is recorded
-	NotPinned          Code = "not_pinned"          // no version pins the host
-	ProbingOff         Code = "probing_off"         // the configuration turns probing of the host off
-	NotReached         Code = "not_reached"         // no connection to the host has succeeded
-	NoKnownHost        Code = "no_known_host"       // no host of the pattern is known
-	NoBackupPin        Code = "no_backup_pin"       // a version has no backup pin: Because says why the others do not count
-	SinglePin          Code = "single_pin"          // a version has one pin, and what is served is not known
-	PinsEnd            Code = "pins_end"            // the pins of a version end soon, or ended
-	CertificateEnds    Code = "certificate_ends"    // the served certificate ends soon, and has no successor
-	ComingRefused      Code = "coming_refused"      // versions refuse a certificate that may be deployed next
-	ServedRefused      Code = "served_refused"      // versions refuse what is served
-	ServedCompromised  Code = "served_compromised"  // a compromised key is served
-	ServedRejected     Code = "served_rejected"     // a rejected certificate, or its key, is served
-	ShippedCompromised Code = "shipped_compromised" // versions accept a compromised key
-	PinsUnusable       Code = "pins_unusable"       // the client of a version can use none of its pins: Because
-	VersionsUnpinned   Code = "versions_unpinned"   // versions that do not pin the host
-	KeyToShip          Code = "key_to_ship"         // an approved key that the newest version lacks
-	KeepWhileForeign   Code = "keep_while_foreign"  // the pin stays while an unapproved key is served
-	KeepForRollback    Code = "keep_for_rollback"   // the pin stays until Until; its key was served until From
-	LastProbed         Code = "last_probed"         // probing is off, and From was the last probe
-	DocumentWithheld   Code = "document_withheld"   // signed documents have no new pins of the host: Because
-	DocumentReduced    Code = "document_reduced"    // signed documents have the pins that are left: Because
+	Accepted            Code = "accepted"              // every version accepts what is served, with Want pins
+	VersionUnreadable   Code = "version_unreadable"    // what was imported for a version cannot be read: Detail
+	NoVersion           Code = "no_version"            // no released version is recorded
+	NotPinned           Code = "not_pinned"            // no version pins the host
+	ProbingOff          Code = "probing_off"           // the configuration turns probing of the host off
+	NotReached          Code = "not_reached"           // no connection to the host has succeeded
+	NoKnownHost         Code = "no_known_host"         // no host of the pattern is known
+	NoBackupPin         Code = "no_backup_pin"         // a version has no backup pin: Because says why the others do not count
+	SinglePin           Code = "single_pin"            // a version has one pin, and what is served is not known
+	PinsEnd             Code = "pins_end"              // the pins of a version end soon, or ended
+	CertificateEnds     Code = "certificate_ends"      // the served certificate ends soon, and has no successor
+	ComingRefused       Code = "coming_refused"        // versions refuse a certificate that may be deployed next
+	ServedRefused       Code = "served_refused"        // versions refuse what is served
+	ServedCompromised   Code = "served_compromised"    // a compromised key is served
+	ServedRejected      Code = "served_rejected"       // a rejected certificate, or its key, is served
+	ShippedCompromised  Code = "shipped_compromised"   // versions accept a compromised key
+	PinsUnusable        Code = "pins_unusable"         // the client of a version can use none of its pins: Because
+	VersionsUnpinned    Code = "versions_unpinned"     // versions that do not pin the host
+	KeyToShip           Code = "key_to_ship"           // an approved key that the newest version lacks
+	KeepWhileUnapproved Code = "keep_while_unapproved" // the pin stays while an unapproved key is served
+	KeepForRollback     Code = "keep_for_rollback"     // the pin stays until Until; its key was served until From
+	LastProbed          Code = "last_probed"           // probing is off, and From was the last probe
+	DocumentWithheld    Code = "document_withheld"     // signed documents have no new pins of the host: Because
+	DocumentReduced     Code = "document_reduced"      // signed documents have the pins that are left: Because
 )
 
 // Why no pin set is made for a host. Signed documents say these, so apps may rely on them.
@@ -86,7 +86,7 @@ const (
 	KeyUnapproved Code = "key_unapproved" // it was seen, and nobody has approved it
 	KeyOtherHosts Code = "key_other_hosts"
 	KeyOtherRole  Code = "key_other_role" // it is known in the other role only
-	KeyGivenUp    Code = "key_given_up"   // its State is retiring, retired or compromised
+	KeyOutOfUse   Code = "key_out_of_use" // its State is retiring, retired or compromised
 	KeyRejected   Code = "key_rejected"   // a certificate for it was rejected
 	KeyUnusable   Code = "key_unusable"   // the client cannot use it
 	KeysWaiting   Code = "keys_waiting"   // certificates were issued for keys that nobody has approved

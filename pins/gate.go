@@ -70,7 +70,7 @@ func (v *View) gate(app *App, p Pattern, c *Candidate) (problems []Finding) {
 	leaf := c.Chains[0].Leaf()
 	if state := v.outOfUse(leaf); state != "" {
 		// Even if a version ships its pin: it is in no set and in no signed document.
-		add(Finding{Code: KeyGivenUp, Pin: leaf, State: state})
+		add(Finding{Code: KeyOutOfUse, Pin: leaf, State: state})
 		return problems
 	}
 	t := v.target(app, p)

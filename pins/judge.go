@@ -206,7 +206,7 @@ func (j *judge) aboutComing(next *Coming) (because []Finding, do []Action) {
 		return nil, []Action{{Do: ShipPins, Pins: []Pin{next.Pin}}, hold}
 	}
 	if state := j.v.outOfUse(next.Pin); state != "" {
-		return []Finding{{Code: KeyGivenUp, Pin: next.Pin, State: state}}, []Action{hold}
+		return []Finding{{Code: KeyOutOfUse, Pin: next.Pin, State: state}}, []Action{hold}
 	}
 	return []Finding{{Code: KeyUnapproved, Pin: next.Pin, Host: j.Pattern}}, []Action{
 		hold,
@@ -304,14 +304,14 @@ func (j *judge) findBroken(p *HostPlan) {
 		serve := Action{Do: ServeKey}
 		switch d, key := j.v.danger(s); {
 		case d == compromised:
-			f.Because, f.Do = []Finding{{Code: KeyGivenUp, Pin: key, State: StateCompromised}}, []Action{serve}
+			f.Because, f.Do = []Finding{{Code: KeyOutOfUse, Pin: key, State: StateCompromised}}, []Action{serve}
 		case d == rejected:
 			f.Because = []Finding{{Code: KeyRejected, Pin: key, Certificate: s.ID}}
 			f.Do = []Action{{Do: SuspectIntercept, If: NotOurs}, serve}
 		case pin.IsZero():
 			f.Do = []Action{serve}
 		case j.v.outOfUse(pin) != "":
-			f.Because, f.Do = []Finding{{Code: KeyGivenUp, Pin: pin, State: j.v.outOfUse(pin)}}, []Action{serve}
+			f.Because, f.Do = []Finding{{Code: KeyOutOfUse, Pin: pin, State: j.v.outOfUse(pin)}}, []Action{serve}
 		case j.v.Trusted(pin, j.app.Role, j.Pattern) == nil:
 			f.Because = []Finding{{Code: KeyUnapproved, Pin: pin, Host: j.Pattern}}
 			f.Do = []Action{

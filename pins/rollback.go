@@ -72,7 +72,7 @@ func (j *judge) planRemovals(p *HostPlan, newest []Pin) {
 		}
 		if foreign {
 			// The served key may be an attacker's, and this the key to go back to.
-			j.keep(p, pin, KeepWhileForeign, time.Time{}, time.Time{})
+			j.keep(p, pin, KeepWhileUnapproved, time.Time{}, time.Time{})
 			continue
 		}
 		k := j.v.anyKey(pin)

@@ -124,7 +124,7 @@ func what(f pins.Finding) string {
 		return fmt.Sprintf("%s not pin %s.", capital(do(f)), host)
 	case pins.KeyToShip:
 		return fmt.Sprintf("The key %s is approved for %s, and the newest version of %s does not ship it.", f.Pin, host, f.App)
-	case pins.KeepWhileForeign:
+	case pins.KeepWhileUnapproved:
 		return fmt.Sprintf("Keep %s while %s serves a key that nobody has approved.", f.Pin, host)
 	case pins.KeepForRollback:
 		return fmt.Sprintf("Keep %s until %s: it was served until %s, and a rollback needs it.", f.Pin, Day(f.Until), Day(f.From))
@@ -170,7 +170,7 @@ func what(f pins.Finding) string {
 		return fmt.Sprintf("%s is approved for %s, and not for %s.", f.Pin, few(f.Scope), host)
 	case pins.KeyOtherRole:
 		return fmt.Sprintf("%s is known only as the key of a %s.", f.Pin, map[pins.Role]string{pins.RoleLeaf: "CA", pins.RoleIssuer: "server"}[f.Role])
-	case pins.KeyGivenUp:
+	case pins.KeyOutOfUse:
 		return fmt.Sprintf("The key %s is %s.", f.Pin, f.State)
 	case pins.KeyRejected:
 		return fmt.Sprintf("%s is the key of a rejected certificate (%s).", f.Pin, ShortID(f.Certificate))
@@ -269,7 +269,7 @@ func doubt(f pins.Finding) string {
 		return "nobody has declared it"
 	case pins.KeyUnapproved:
 		return "nobody has approved it"
-	case pins.KeyGivenUp:
+	case pins.KeyOutOfUse:
 		return string(f.State)
 	case pins.KeyRejected:
 		return "its certificate was rejected"

@@ -58,7 +58,7 @@ var samples = []pins.Finding{
 	{Code: pins.NoKnownHost, Host: cdn, Do: []pins.Action{{Do: pins.ListEndpoints, Host: cdn}}},
 	{Code: pins.NoBackupPin, Versions: []string{"5.2"}, At: pins.AtLeaf, Do: []pins.Action{{Do: pins.Declare, Role: pins.RoleLeaf, Host: api}, {Do: pins.ShipPins}}},
 	{Code: pins.NoBackupPin, Versions: []string{"5.2"}, Because: []pins.Finding{
-		{Code: pins.KeyUndeclared, Pin: keyA}, {Code: pins.KeyUnapproved, Pin: keyA}, {Code: pins.KeyGivenUp, Pin: keyA, State: pins.StateRetired},
+		{Code: pins.KeyUndeclared, Pin: keyA}, {Code: pins.KeyUnapproved, Pin: keyA}, {Code: pins.KeyOutOfUse, Pin: keyA, State: pins.StateRetired},
 	}, Do: []pins.Action{{Do: pins.UpdateUsers, App: "my app", Version: "5.3"}, {Do: pins.DropVersion, App: "my app", Version: "5.2"}}},
 	{Code: pins.NoBackupPin, Names: []string{"a.cdn.example.com"}, Host: cdn, Versions: []string{"5.2"}, At: pins.AtIssuers, Because: []pins.Finding{
 		{Code: pins.KeyRejected, Pin: keyA}, {Code: pins.KeyUnusable, Pin: keyA}, {Code: pins.KeyOtherHosts, Pin: keyA, Scope: []pins.Pattern{cdn}}, {Code: pins.KeyImpossible},
@@ -88,7 +88,7 @@ var samples = []pins.Finding{
 	{Code: pins.PinsUnusable, Versions: []string{"5.2"}, At: pins.AtSent, Because: []pins.Finding{{Code: pins.PinMisplaced, Pin: keyA, At: pins.AtSent}}},
 	{Code: pins.VersionsUnpinned, Versions: []string{"5.2"}},
 	{Code: pins.KeyToShip, Pin: keyA, Do: []pins.Action{{Do: pins.ShipPins}, {Do: pins.ReleaseBy, Until: later}}},
-	{Code: pins.KeepWhileForeign, Pin: keyA},
+	{Code: pins.KeepWhileUnapproved, Pin: keyA},
 	{Code: pins.KeepForRollback, Pin: keyA, From: day, Until: later},
 	{Code: pins.LastProbed, From: day},
 	{Code: pins.DocumentWithheld, Detail: string(pins.KeysDiffer), Because: []pins.Finding{{Code: pins.KeysDiffer, Names: []string{"a.example.com", "b.example.com"}}}},
@@ -113,7 +113,7 @@ var samples = []pins.Finding{
 	{Code: pins.KeyOtherHosts, Pin: keyA, Scope: []pins.Pattern{cdn, {Name: "a.example"}, {Name: "b.example"}, {Name: "c.example"}}},
 	{Code: pins.KeyOtherRole, Pin: keyA, Role: pins.RoleLeaf},
 	{Code: pins.KeyOtherRole, Pin: keyA, Role: pins.RoleIssuer},
-	{Code: pins.KeyGivenUp, Pin: keyA, State: pins.StateCompromised, Do: []pins.Action{{Do: pins.LeaveOut, Pin: keyA}}},
+	{Code: pins.KeyOutOfUse, Pin: keyA, State: pins.StateCompromised, Do: []pins.Action{{Do: pins.LeaveOut, Pin: keyA}}},
 	{Code: pins.KeyRejected, Pin: keyA, Certificate: id, Do: []pins.Action{
 		{Do: pins.LeaveOut, If: pins.NotOurs, Pin: keyA}, ours, {Do: pins.RejectCert, If: pins.Ours, Certificate: id},
 	}},
