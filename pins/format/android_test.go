@@ -36,7 +36,7 @@ func config(s string) string {
 		"\n</network-security-config>\n"
 }
 
-func TestAndroidMatchesAsThePlatform(t *testing.T) {
+func TestAndroidMatchesLikeThePlatform(t *testing.T) {
 	rules, err := decodeAndroid([]byte(config(`
   <base-config cleartextTrafficPermitted="false"><trust-anchors><certificates src="system"/></trust-anchors></base-config>
   <domain-config cleartextTrafficPermitted="true"><domain>::1</domain><domain>10.0.2.2</domain></domain-config>
@@ -93,7 +93,9 @@ func TestAndroidMatchesAsThePlatform(t *testing.T) {
 	}
 }
 
-func TestAndroidPinsEndWhenTheDayBeginsOnTheDevice(t *testing.T) {
+// TestAndroidPinsExpireInDeviceTimeZone: a pin-set expires when its day begins on the
+// device.
+func TestAndroidPinsExpireInDeviceTimeZone(t *testing.T) {
 	rules, err := decodeAndroid([]byte(config(`<domain-config><domain>a.test</domain><pin-set expiration="2027-06-30">[L]</pin-set></domain-config>`)))
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +115,9 @@ func TestAndroidPinsEndWhenTheDayBeginsOnTheDevice(t *testing.T) {
 	}
 }
 
-func TestAndroidRefusesWhatBreaksTheAppOrPinsNothing(t *testing.T) {
+// TestAndroidRefusesUnsafeFiles: files on which the app would crash, or that would not
+// pin, are refused.
+func TestAndroidRefusesUnsafeFiles(t *testing.T) {
 	pinSet := func(pin string) string {
 		return `<domain-config><domain>a.test</domain><pin-set>` + pin + `</pin-set></domain-config>`
 	}
@@ -177,7 +181,9 @@ func TestAndroidRefusesWhatBreaksTheAppOrPinsNothing(t *testing.T) {
 	}
 }
 
-func TestAndroidSpellsOutOrRefusesAPattern(t *testing.T) {
+// TestAndroidExpandsOrRefusesPatterns: a pattern is written host by host, or refused
+// without known hosts.
+func TestAndroidExpandsOrRefusesPatterns(t *testing.T) {
 	list := []pins.Pin{testPin(1)}
 	wantRefused(t, android(), leafSet(host(t, "*.example.com", list)), "*.example.com", "one by one")
 	data, err := encodeAndroid(leafSet(host(t, "*.example.com", list, "a.example.com")))

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestApproovIsWrittenAsItsGoldenFiles(t *testing.T) { checkGolden(t, approov()) }
+func TestApproovWritesTheGoldenFiles(t *testing.T) { checkGolden(t, approov()) }
 
 func TestApproovFallsBackToManagedRoots(t *testing.T) {
 	bare := strings.NewReplacer("$A", textA[7:], "$B", textB[7:])
@@ -21,7 +21,7 @@ func TestApproovFallsBackToManagedRoots(t *testing.T) {
 	}
 }
 
-func TestApproovNamesThePlaceOfAMistake(t *testing.T) {
+func TestApproovErrorsHaveAPlace(t *testing.T) {
 	for name, tt := range map[string]struct{ data, want string }{
 		"no JSON":               {`{"h.test"`, "1:9: not JSON"},
 		"no domains":            {`{"*": ["` + textA[7:] + `"]}`, "1:1: no domain is named"},
@@ -39,7 +39,7 @@ func TestApproovNamesThePlaceOfAMistake(t *testing.T) {
 	}
 }
 
-func TestApproovSaysWhatTheSetSays(t *testing.T) {
+func TestApproovKeepsTheSet(t *testing.T) {
 	checkClient(t, approov(), anywhere, always, 1)
 }
 

@@ -19,9 +19,9 @@ import (
 	"ctwatch/pins/chain"
 )
 
-// What a client would ignore, or crash on, is told from what cannot be read: it makes a
-// gate say no, with the place.
-func TestClientErrorsAreToldFromOthers(t *testing.T) {
+// TestClientErrors: what a client would ignore or crash on is a ClientError, what cannot
+// be read is not.
+func TestClientErrors(t *testing.T) {
 	ats := func(domains string) string {
 		return plistHead + "<plist version=\"1.0\"><dict><key>NSAppTransportSecurity</key><dict>" + domains + "</dict></dict></plist>"
 	}
@@ -74,7 +74,7 @@ func TestClientErrorsAreToldFromOthers(t *testing.T) {
 }
 
 // What apps ship may stand alone, or in the app's own property list.
-func TestPinsInTheirPlacesAreRead(t *testing.T) {
+func TestPinsInTheirPlaces(t *testing.T) {
 	inner := "<key>TSKPinnedDomains</key><dict><key>h.test</key><dict><key>TSKPublicKeyHashes</key><array><string>" + leafText + "</string><string>" + caText + "</string></array></dict></dict>"
 	domains := "<key>NSPinnedDomains</key><dict><key>h.test</key><dict><key>NSPinnedLeafIdentities</key><array><dict><key>SPKI-SHA256-BASE64</key><string>" + leafText + "</string></dict></array></dict></dict>"
 	for name, dict := range map[string]string{
@@ -90,8 +90,8 @@ func TestPinsInTheirPlacesAreRead(t *testing.T) {
 	}
 }
 
-// Rules say why a host is not pinned, and where in the file.
-func TestRulesSayWhyAHostIsNotPinned(t *testing.T) {
+// TestUnpinnedReasons: rules say why a host is not pinned.
+func TestUnpinnedReasons(t *testing.T) {
 	pinSet := func(attr string) string {
 		return "<pin-set" + attr + "><pin digest=\"SHA-256\">" + leafText + "</pin></pin-set>"
 	}
@@ -117,7 +117,7 @@ func TestRulesSayWhyAHostIsNotPinned(t *testing.T) {
 }
 
 // Dates of Android are read as SimpleDateFormat reads them, which is asked itself.
-func TestRealJavaReadsDatesAsWeDo(t *testing.T) {
+func TestRealJavaReadsTheSameDates(t *testing.T) {
 	t.Parallel()
 	dates := []string{
 		"2027-06-30", "2028-2-12", "2028-02-9", "2028-002-012", " 2028-2-12", "2028- 2- 12", "2028-2-12T00:00:00Z", "2028-2-12 ",
@@ -147,7 +147,7 @@ func TestRealJavaReadsDatesAsWeDo(t *testing.T) {
 }
 
 // XML may declare an encoding with one byte for each character, as expat allows.
-func TestXMLIsReadInItsEncoding(t *testing.T) {
+func TestXMLEncodings(t *testing.T) {
 	doc := func(encoding, comment string) []byte {
 		return []byte(`<?xml version="1.0" encoding="` + encoding + `"?><!-- ` + comment + ` -->` + strings.SplitN(config(`<domain-config><domain>h.test</domain>[P]</domain-config>`), "\n", 2)[1])
 	}
@@ -194,9 +194,9 @@ func utf16Of(s string, big bool) (out []byte) {
 	return out
 }
 
-// TestEditorsMayEncode: files of every format are the same with a byte order mark, in
+// TestFilesInEncodingsOfEditors: files of every format are the same with a byte order mark, in
 // UTF-16, and with the line ends of Windows and early Macintoshes.
-func TestEditorsMayEncode(t *testing.T) {
+func TestFilesInEncodingsOfEditors(t *testing.T) {
 	for _, f := range All() {
 		if f.Name == "curl" {
 			continue // curl compares bytes: any other is a pin that never matches
@@ -230,8 +230,8 @@ func TestEditorsMayEncode(t *testing.T) {
 	}
 }
 
-// TrustKit is written for no key that it cannot hash, as far as the algorithm is known.
-func TestTrustKitRefusesKeysThatItCannotHash(t *testing.T) {
+// TestTrustKitKeyAlgorithms: a set with keys that TrustKit cannot hash is refused.
+func TestTrustKitKeyAlgorithms(t *testing.T) {
 	a, b := pinOf(t, textA), pinOf(t, textB)
 	for algorithm, ok := range map[string]bool{
 		"": true, "RSA 2048": true, "RSA 3072": true, "RSA 4096": true, "ECDSA P-256": true, "ECDSA P-384": true,
@@ -252,7 +252,7 @@ func TestTrustKitRefusesKeysThatItCannotHash(t *testing.T) {
 
 // OpenSSL compares a DANE record with the keys of its usage alone, and with what the
 // server sends: so do our rules.
-func TestRealOpenSSLKnowsPlacesAsWeDo(t *testing.T) {
+func TestRealOpenSSLMatchesAtSamePlaces(t *testing.T) {
 	t.Parallel()
 	s := startServers(t)
 	sent := verifiedChain(t, s)

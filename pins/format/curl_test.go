@@ -18,7 +18,7 @@ func oneHost(role pins.Role, list ...pins.Pin) pins.Set {
 	}
 }
 
-func TestCurlIsWrittenAsItsGoldenFile(t *testing.T) {
+func TestCurlWritesTheGoldenFile(t *testing.T) {
 	// Both hosts of the sample have the same pins, in another order.
 	data, err := encodeCurl(sampleSet(t, pins.RoleLeaf))
 	if err != nil {
@@ -27,7 +27,7 @@ func TestCurlIsWrittenAsItsGoldenFile(t *testing.T) {
 	golden(t, "curl/shop.txt", data)
 }
 
-func TestCurlRefusesWhatItCannotSay(t *testing.T) {
+func TestCurlRefusesWhatItCannotExpress(t *testing.T) {
 	two := oneHost(pins.RoleLeaf, testPin(0))
 	two.Hosts = append(two.Hosts, pins.HostSet{Pattern: pins.Pattern{Name: "img.example.com"}, Pins: []pins.Pin{testPin(1)}})
 	for name, tt := range map[string]struct {
@@ -62,7 +62,8 @@ func TestCurlComparesTheLeafOfEveryHost(t *testing.T) {
 	}
 }
 
-func TestCurlValuesThatNeverMatchAreMistakes(t *testing.T) {
+// TestCurlValuesThatNeverMatch: values that would never match are errors.
+func TestCurlValuesThatNeverMatch(t *testing.T) {
 	for name, tt := range map[string]struct{ data, want string }{
 		"empty":                  {"", "1:1: want"},
 		"one slash":              {textA, "1:1: want"},
@@ -79,7 +80,7 @@ func TestCurlValuesThatNeverMatchAreMistakes(t *testing.T) {
 	}
 }
 
-func TestCurlSaysWhatTheSetSays(t *testing.T) {
+func TestCurlKeepsTheSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := drawSet(t)
 		data, err := encodeCurl(set)

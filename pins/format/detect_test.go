@@ -8,7 +8,7 @@ import (
 	"ctwatch/pins"
 )
 
-func TestDetectKnowsWhatEachFormatWrites(t *testing.T) {
+func TestDetectFindsEachFormat(t *testing.T) {
 	for _, role := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
 		for _, f := range All() {
 			set := sampleSet(t, role)
@@ -30,7 +30,7 @@ func TestDetectKnowsWhatEachFormatWrites(t *testing.T) {
 	}
 }
 
-func TestDetectGoesByWhatAFileSays(t *testing.T) {
+func TestDetectUsesTheContent(t *testing.T) {
 	for name, c := range map[string]struct {
 		data string
 		want string // a format, with an exclamation mark for an error

@@ -8,7 +8,7 @@ import (
 	"ctwatch/pins"
 )
 
-func TestSetsThatNoClientCanBeGivenAreRefused(t *testing.T) {
+func TestInvalidSetsAreRefused(t *testing.T) {
 	list := []pins.Pin{testPin(1), testPin(2)}
 	edited := func(edit func(*pins.Set)) pins.Set {
 		s := leafSet(host(t, "a.test", list), host(t, "*.b.test", list, "a.b.test"))
@@ -39,7 +39,7 @@ func TestSetsThatNoClientCanBeGivenAreRefused(t *testing.T) {
 	}
 }
 
-func TestNothingInAnAppsNameEndsAComment(t *testing.T) {
+func TestAppNameEndsNoComment(t *testing.T) {
 	for _, name := range []string{"--", "---", "-->", "--->", "- --> <x/>", "a\nb", "\u2028", "\u202e", "*/", "/*/", "**//", "\x00", "\xff", "\\u000a", "]]>"} {
 		set := leafSet(host(t, "a.test", []pins.Pin{testPin(1), testPin(2)}))
 		set.App, set.Plan = name, name
@@ -60,7 +60,8 @@ func TestNothingInAnAppsNameEndsAComment(t *testing.T) {
 	}
 }
 
-func TestProvenFindsWhatAFormatLosesOrWidens(t *testing.T) {
+// TestProveFindsLostAndAddedPins: a file that says less or more than its set is an error.
+func TestProveFindsLostAndAddedPins(t *testing.T) {
 	a, b := []pins.Pin{testPin(1), testPin(2)}, []pins.Pin{testPin(3)}
 	set := leafSet(host(t, "*.b.test", a, "x.b.test"), host(t, "a.test", b))
 	hosts, _, err := expand("test", set, noPattern)

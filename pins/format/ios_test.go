@@ -70,7 +70,7 @@ var iosExample = pinned(`<key>example.com</key><dict>[sub]<true/>[leaf][L]</dict
 <key>both.test</key><dict>[leaf][L][ca][C]</dict>
 <key>ca.test</key><dict>[sub]<false/>[ca]<array><dict><key>SPKI-SHA256-BASE64</key><string>` + caText + `</string><key>Owner</key><string>a CA</string></dict></array></dict>`)
 
-func TestIOSMatchesAsThePlatform(t *testing.T) {
+func TestIOSMatchesLikeThePlatform(t *testing.T) {
 	rules, err := decodeIOS(iosExample)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestIOSMatchesAsThePlatform(t *testing.T) {
 	}
 }
 
-func TestIOSReadsTheDictionariesAlone(t *testing.T) {
+func TestIOSReadsDictionaryAlone(t *testing.T) {
 	for name, doc := range map[string][]byte{
 		"of App Transport Security": plistDoc(`<key>NSExceptionDomains</key><dict/><key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict>`),
 		"of pinned domains":         plistDoc(`<key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict>`),
@@ -211,7 +211,7 @@ func TestIOSRefusesWhatThePlatformDrops(t *testing.T) {
 }
 
 // Generators put all pins into the list of CAs; then no leaf ever matches.
-func TestIOSPutsPinsIntoTheListOfTheirRole(t *testing.T) {
+func TestIOSListsPinsByRole(t *testing.T) {
 	for file, data := range written(t, ios()) {
 		leaf, ca := strings.Contains(string(data), leafKey), strings.Contains(string(data), caKey)
 		if issuer := file == "issuer"; leaf == issuer || ca != issuer {
@@ -220,7 +220,9 @@ func TestIOSPutsPinsIntoTheListOfTheirRole(t *testing.T) {
 	}
 }
 
-func TestIOSSaysOneLevelOnlyWhereItWidensNothing(t *testing.T) {
+// TestIOSWritesOneLevelOnlyIfSafe: subdomains are included only if no other host gets
+// pins by that.
+func TestIOSWritesOneLevelOnlyIfSafe(t *testing.T) {
 	one, two := []pins.Pin{testPin(1)}, []pins.Pin{testPin(2)}
 	below := host(t, "*.h.test", one)
 	for name, c := range map[string]struct {
@@ -249,7 +251,7 @@ type identities map[string]struct {
 	NSPinnedCAIdentities   []map[string]string
 }
 
-func TestIOSFilesReadTheSameElsewhere(t *testing.T) {
+func TestIOSFilesAreReadTheSameElsewhere(t *testing.T) {
 	for file, data := range written(t, ios()) {
 		var doc struct {
 			NSAppTransportSecurity struct{ NSPinnedDomains identities }

@@ -9,9 +9,9 @@ import (
 	"ctwatch/pins"
 )
 
-func TestJSONIsWrittenAsItsGoldenFiles(t *testing.T) { checkGolden(t, ours()) }
+func TestJSONWritesTheGoldenFiles(t *testing.T) { checkGolden(t, ours()) }
 
-func TestJSONIsReadInItsThreeForms(t *testing.T) {
+func TestJSONHasThreeForms(t *testing.T) {
 	hosts := `{"h.test": ["` + textA + `", "` + textB + `"], "*.h.test": ["` + textC + `"], "a.h.test": ["` + textA + `", "` + textA + `"]}`
 	want := map[string]string{"h.test": "AB", "a.h.test": "A", "b.h.test": "C", "b.a.h.test": "", "test": ""}
 	for name, data := range map[string]string{
@@ -32,7 +32,7 @@ func TestJSONIsReadInItsThreeForms(t *testing.T) {
 	}
 }
 
-func TestJSONNamesThePlaceOfAMistake(t *testing.T) {
+func TestJSONErrorsHaveAPlace(t *testing.T) {
 	for name, tt := range map[string]struct{ data, want string }{
 		"empty":               {``, "1:1: not JSON"},
 		"cut short":           {"{\n \"h.test\": [", "2:12: not JSON"},
@@ -60,7 +60,7 @@ func TestJSONNamesThePlaceOfAMistake(t *testing.T) {
 	}
 }
 
-func TestJSONSaysWhatTheSetSays(t *testing.T) {
+func TestJSONKeepsTheSet(t *testing.T) {
 	checkClient(t, ours(), anywhere, func(pins.Set, pins.HostSet) bool { return false }, 1)
 }
 

@@ -10,9 +10,9 @@ import (
 	"ctwatch/pins"
 )
 
-// TestNoFormatReadsAPinOfNoKey: whatever form a file has, the SHA-256 of nothing in it
+// TestNoFormatReadsPinsOfNoKey: whatever form a file has, the SHA-256 of nothing in it
 // is an error that says what it is and where.
-func TestNoFormatReadsAPinOfNoKey(t *testing.T) {
+func TestNoFormatReadsPinsOfNoKey(t *testing.T) {
 	good := pinOf(t, textA)
 	nothing := pins.FromSPKI(nil)
 	set := sampleSet(t, pins.RoleLeaf)

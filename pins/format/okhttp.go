@@ -12,13 +12,13 @@ import (
 	"ctwatch/pins"
 )
 
-// OkHttp's CertificatePinner is configured in source code. A pattern is a host name,
-// "*.h" for each name one label below h, or, since OkHttp 4.3, "**.h" for h and all
-// below. A pin may stand anywhere in the chain, and a host has the pins of all
-// patterns that match it. There is no expiry.
+// okhttp is OkHttp's CertificatePinner, which is configured in source code. A pattern is a
+// host name, "*.h" for each name one label below h, or, since OkHttp 4.3, "**.h" for h and
+// all names below. A pin matches any certificate of the chain, and a host has the pins of
+// all patterns that match it. Pins do not expire.
 //
-// What is written is Kotlin without a package. Kotlin and Java are read, as far as it
-// is certain what a pinner has: see decodeOkHttp.
+// Encode writes Kotlin without a package. Decode reads Kotlin and Java where it is certain
+// which pins a pinner has: see decodeOkHttp.
 func okhttp() Format {
 	return Format{
 		Name:      "okhttp",
@@ -53,22 +53,22 @@ func encodeOkHttp(set pins.Set) ([]byte, error) {
 	})
 }
 
-// kotlinText writes a string literal of Kotlin, in which a $ begins a template.
+// kotlinText returns a string literal of Kotlin, in which a $ starts a template.
 func kotlinText(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\n", `\n`, "\r", `\r`).Replace(s) + `"`
 }
 
-// decodeOkHttp reads the one pinner of a file that has pins, a chain
-// CertificatePinner.Builder().add(…).build(). There may be others without pins, or
-// with the same.
+// decodeOkHttp reads the one pinner with pins in a file, a chain
+// CertificatePinner.Builder().add(…).build(). The file may have other pinners without
+// pins, or with the same pins.
 //
-// Only pins that are certain are believed. So a chain is read where it certainly
-// happens: as the value of a property or field, in a function that gets there, or as
-// an argument. Its arguments are texts, and constants of the same file that can have
-// no other value. Everything else is an error that says where and why: conditions,
-// lambdas, builders that are handed around, members that may be overridden, arrays
-// that may be changed, names that may be another's, and a CertificatePinner that may
-// not be OkHttp's. Of what other files do, nothing is known.
+// It accepts only pins that the app certainly has. So the chain must certainly run: as the
+// value of a property or field, in a function that reaches it, or as an argument. Its
+// arguments are texts, and constants of the same file that cannot have another value.
+// Everything else is an error with its place and reason: conditions, lambdas, builders
+// that are passed around, members that may be overridden, arrays that may be changed,
+// names that may mean something else, and a CertificatePinner that may not be OkHttp's.
+// Other files are not considered.
 func decodeOkHttp(data []byte) (pins.Rules, error) {
 	data, err := readText(data)
 	if err != nil {
@@ -122,8 +122,8 @@ func (a pinnerAdd) read(data []byte) (hostPins, error) {
 	return h, nil
 }
 
-// okhttpPattern reads a pattern. OkHttp 3 takes everything, and what it does not
-// understand matches no host; OkHttp 4.3 and later throw.
+// okhttpPattern reads a pattern. OkHttp 3 accepts any text, and invalid patterns match no
+// host; OkHttp 4.3 and later throw.
 func okhttpPattern(s string) (p pins.Pattern, err error) {
 	name := s
 	if below, ok := strings.CutPrefix(s, "**."); ok {
@@ -140,8 +140,8 @@ func okhttpPattern(s string) (p pins.Pattern, err error) {
 	if p.Name = strings.ToLower(name); pins.ValidHost(p.Name) && !strings.Contains(p.Name, "xn--") {
 		return p, nil
 	}
-	// OkHttp turns other scripts into punycode, by rules that changed over time: only
-	// names on which they agree are read.
+	// OkHttp converts other scripts to punycode, by rules that changed over time: only
+	// names on which they agree are accepted.
 	if p.Name, err = punycode(name, idna.Transitional(false)); err != nil {
 		return p, err
 	}
@@ -162,9 +162,8 @@ func punycode(name string, processing idna.Option) (string, error) {
 	return ascii, nil
 }
 
-// okhttpPin reads a pin. Okio's base64 may be without padding, in the alphabet for
-// URLs, and with white space. OkHttp also takes hashes of other lengths, which match
-// no key.
+// okhttpPin reads a pin. Okio accepts base64 without padding, in the alphabet for URLs, and
+// with white space. OkHttp also accepts hashes of other lengths, which match no key.
 func okhttpPin(s string) (pins.Pin, error) {
 	if strings.HasPrefix(s, "sha1/") {
 		return pins.Pin{}, errors.New("SHA-1 is not safe, and cannot be matched to keys; pin by sha256/")

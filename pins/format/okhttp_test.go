@@ -10,7 +10,7 @@ import (
 	"ctwatch/pins"
 )
 
-func TestOkHttpReadsChainsAsTheyAreWritten(t *testing.T) {
+func TestOkHttpReadsChains(t *testing.T) {
 	source := func(s string) string {
 		return strings.NewReplacer("$A", textA, "$B", textB, "$C", textC, "BARE_A", strings.TrimPrefix(textA, "sha256/")).Replace(s)
 	}
@@ -145,7 +145,7 @@ func TestOkHttpReadsChainsAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestOkHttpSaysWhatItCannotRead(t *testing.T) {
+func TestOkHttpErrors(t *testing.T) {
 	pinner := func(args string) string {
 		return "val p = CertificatePinner.Builder()\n  .add(" + args + ")\n  .build()"
 	}
@@ -205,9 +205,9 @@ func TestOkHttpSaysWhatItCannotRead(t *testing.T) {
 	}
 }
 
-func TestOkHttpIsWrittenAsItsGoldenFiles(t *testing.T) { checkGolden(t, okhttp()) }
+func TestOkHttpWritesTheGoldenFiles(t *testing.T) { checkGolden(t, okhttp()) }
 
-func TestOkHttpSaysWhatTheSetSays(t *testing.T) {
+func TestOkHttpKeepsTheSet(t *testing.T) {
 	spells := func(set pins.Set, h pins.HostSet) bool {
 		return h.Pattern.Reach == pins.OneBelow && !samePinsBelow(set, h)
 	}

@@ -23,7 +23,7 @@ func pinText(s string) []byte {
 
 // Pins that a program may not use, or that may be others, are refused where they
 // stand, with the reason.
-func TestOkHttpRefusesWhatIsNotCertain(t *testing.T) {
+func TestOkHttpRefusesUncertainPinners(t *testing.T) {
 	const (
 		builder = "val p = CertificatePinner.Builder()"
 		java    = "$I;\n"
@@ -272,7 +272,7 @@ func checkRefused(t *testing.T, source, want string) {
 }
 
 // What people write, and is certain, is read.
-func TestOkHttpReadsWhatIsCertain(t *testing.T) {
+func TestOkHttpReadsCertainPinners(t *testing.T) {
 	for name, source := range map[string]string{
 		"a client":            "$I\nimport okhttp3.OkHttpClient\n\nclass Net {\n  private val client = OkHttpClient.Builder()\n      .certificatePinner(\n          CertificatePinner.Builder()\n              .add(\"h.test\", \"$A\")\n              .build())\n      .build()\n\n  fun run() { client.newCall(x).execute().use { if (!it.isSuccessful) throw IOException(\"$it\") } }\n}",
 		"a client of Java":    "package a;\n\n$I;\nimport okhttp3.OkHttpClient;\n\npublic final class Net {\n  private final OkHttpClient client;\n\n  public Net() {\n    client = new OkHttpClient.Builder()\n        .certificatePinner(\n            new $P)\n        .build();\n  }\n\n  public void run() throws Exception { if (x) { throw new IOException(); } }\n}",
@@ -319,7 +319,7 @@ func TestOkHttpReadsWhatIsCertain(t *testing.T) {
 }
 
 // One pinner with pins beside one without is certain.
-func TestOkHttpReadsLiveBesideDisabled(t *testing.T) {
+func TestOkHttpReadsEnabledNextToDisabled(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("testdata", "okhttp", "LiveAndDisabled.java"))
 	if err != nil {
 		t.Fatal(err)

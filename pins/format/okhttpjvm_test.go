@@ -75,7 +75,7 @@ func javaOf(t *testing.T, exports [][]byte) []byte {
 	return []byte(b.String())
 }
 
-func TestRealOkHttpDecidesAsWeSay(t *testing.T) {
+func TestRealOkHttpDecidesTheSame(t *testing.T) {
 	t.Parallel()
 	s := startServers(t)
 	type question struct{ command, want string }

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of source code that is read. Files that people write stay far below.
+// Bounds of source code. Real files stay far below.
 const (
 	maxTokens  = 1 << 19
 	maxNesting = 200 // of braces, templates and comments
@@ -20,10 +20,10 @@ const errTokens = "this is too much source code; use a file with only the pins"
 // A token is a word, a literal or a sign of Kotlin or Java source code.
 type token struct {
 	kind  tokenKind
-	inner bool   // it stands in parentheses that its block does not stand in
-	scope int32  // the block it stands in, see source
-	match int32  // of a bracket: the index of the one that belongs to it
-	in    int32  // the index of the innermost bracket it stands in; -1 if in none
+	inner bool   // in parentheses within its block
+	scope int32  // its block: see source.scopes
+	match int32  // of a bracket: the index of the matching one
+	in    int32  // the index of the innermost bracket around it; -1 for none
 	at    int    // offset
 	end   int    // offset of what follows
 	text  string // of a word or sign; why a text cannot be read, or "" if it can
@@ -46,8 +46,8 @@ type part struct {
 	expr []token // nil if literal; ends with a tokenEnd
 }
 
-// A lexer cuts source code into tokens. The languages differ in comments, which nest
-// in Kotlin alone, and in what a $, a backslash and three quotes mean in a text.
+// A lexer splits source code into tokens. The languages differ in comments, which nest
+// only in Kotlin, and in what $, \ and """ mean in a text.
 type lexer struct {
 	data  []byte
 	java  bool
@@ -56,15 +56,15 @@ type lexer struct {
 	depth int
 }
 
-// lex returns the tokens of a file, the last of which is a tokenEnd; with an error,
-// those before it.
+// lex returns the tokens of a file, the last of which is a tokenEnd. With an error, it
+// returns the tokens before it.
 func lex(data []byte, java bool) ([]token, error) {
 	l := &lexer{data: data, java: java}
 	return l.tokens(false)
 }
 
-// checkEscapes refuses \u0022 and its like: Java takes them for what they stand for
-// before it looks for quotation marks and ends of comments, and Kotlin does not.
+// checkEscapes refuses escapes such as \u0022: Java decodes them before it finds quotation
+// marks and ends of comments, Kotlin does not.
 func checkEscapes(data []byte) error {
 	l := &lexer{data: data, java: true}
 	for i := 0; i < len(l.data); i++ {
@@ -95,7 +95,7 @@ func (l *lexer) hex(at int) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// peek returns the byte at an offset from where the lexer is; 0 beyond the end.
+// peek returns the byte n bytes ahead; 0 beyond the end.
 func (l *lexer) peek(offset int) byte {
 	if l.pos+offset < len(l.data) {
 		return l.data[l.pos+offset]
@@ -147,7 +147,7 @@ func (l *lexer) tokens(inTemplate bool) ([]token, error) {
 	}
 }
 
-// space passes over white space and comments.
+// space skips white space and comments.
 func (l *lexer) space() error {
 	for l.pos < len(l.data) {
 		switch c := l.data[l.pos]; {
@@ -181,7 +181,7 @@ func (l *lexer) space() error {
 	return nil
 }
 
-// signs are those of two characters that must not be taken for two of one.
+// signs are the signs of two characters.
 var signs = [...]string{"==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "->", "::", "?.", "?:", "!!", "++", "--", "&&", "||"}
 
 func (l *lexer) token() (token, error) {
@@ -200,7 +200,7 @@ func (l *lexer) token() (token, error) {
 		l.pos += end + 2
 		text := string(l.data[start+1 : l.pos-1])
 		if isKeyword(text) {
-			text = "`" + text + "`" // which is a name like any other
+			text = "`" + text + "`" // a name, not a keyword
 		}
 		return token{kind: tokenWord, at: start, text: text}, nil
 	case l.wordByte(c):
@@ -238,7 +238,7 @@ func (l *lexer) word() string {
 	return string(l.data[start:l.pos])
 }
 
-// char passes over a character literal, which no pin is made of.
+// char skips a character literal.
 func (l *lexer) char() (token, error) {
 	start := l.pos
 	for l.pos++; l.pos < len(l.data); l.pos++ {
@@ -325,7 +325,7 @@ func (l *lexer) template() ([]token, error) {
 	return []token{t, {kind: tokenEnd, at: l.pos}}, err
 }
 
-// escape reads an escape in a text and says whether it is one of the language.
+// escape reads an escape in a text, and reports whether the language has it.
 func (l *lexer) escape() (string, bool) {
 	c := l.peek(1)
 	l.pos = min(l.pos+2, len(l.data))
@@ -356,5 +356,5 @@ func (l *lexer) escape() (string, bool) {
 		}
 		return string(r), ok
 	}
-	return "", false // octal ones among them, which nobody writes in a pin
+	return "", false // octal escapes, too, which are unusual in pins
 }

@@ -12,26 +12,25 @@ type scopedName struct {
 	name  string
 }
 
-// A declaration is of a constant, of a class, or of something that has no value that
-// can be known.
+// A declaration is that of a constant, of a class, or of something without a known value.
 type declaration struct {
 	index int   // of its name
 	scope int32 // where it is declared
 
 	isClass bool
-	body    int32 // of a class: its scope; 0 if it has none that is known
+	body    int32 // of a class: its scope; 0 if it is not known
 
-	opaque  string // why it has no value that can be known; "" if it may have
+	opaque  string // why its value is not known; "" if it may be
 	at      int    // the index of what follows the =
-	fixed   bool   // const in Kotlin, final in Java: it has its value before anything happens
-	private bool   // no other file reaches it
+	fixed   bool   // const in Kotlin, final in Java: it has its value before any code runs
+	private bool   // not accessible from other files
 
 	busy, done bool
 	value      value
 	err        error
 }
 
-// findDeclarations notes the constants that there are, and variables of their kinds.
+// findDeclarations records constants, and variables of the same types.
 func (s *source) findDeclarations() {
 	for i, t := range s.tokens {
 		if t.kind != tokenWord || t.inner || s.scopes[t.scope].kind == scopeOpaque || s.among(i-1, ".", "::") {
@@ -46,7 +45,7 @@ func (s *source) findDeclarations() {
 	}
 }
 
-// declareKotlin notes val NAME [: Type] = …
+// declareKotlin records val NAME [: Type] = …
 func (s *source) declareKotlin(i int) {
 	d := &declaration{index: i + 1}
 	next := i + 2
@@ -71,7 +70,7 @@ func (s *source) declareKotlin(i int) {
 	s.declare(s.tokens[i].scope, s.name(i+1), d)
 }
 
-// declareJava notes String NAME = …, String[] NAME = … and var NAME = …
+// declareJava records String NAME = …, String[] NAME = … and var NAME = …
 func (s *source) declareJava(i int) {
 	next := i + 1
 	for s.sign(next, "[") && s.sign(next+1, "]") {
@@ -105,8 +104,8 @@ func (s *source) declare(in int32, name string, d *declaration) {
 	s.names[key] = append(s.names[key], d)
 }
 
-// modifiers returns the modifiers before the first word of a declaration, and what is
-// odd about them: that it may be overridden, or mean something else elsewhere.
+// modifiers returns the modifiers before the first word of a declaration. odd is the
+// reason why the declaration may be overridden, or mean something else elsewhere.
 func (s *source) modifiers(i int) (all []string, odd string) {
 	for i--; i >= 0; i-- {
 		switch w := s.name(i); {
@@ -150,8 +149,8 @@ func (s *source) modifiers(i int) (all []string, odd string) {
 	return all, odd
 }
 
-// annotates returns the index of the @ of the annotation without arguments of which
-// the last word stands at an index; -1 if it is no annotation.
+// annotates returns the index of the @ of an annotation without arguments, given the index
+// of its last word; -1 if there is no annotation.
 func (s *source) annotates(i int) int {
 	for s.name(i) != "" && s.among(i-1, ".", ":") {
 		i -= 2
@@ -162,17 +161,17 @@ func (s *source) annotates(i int) int {
 	return -1
 }
 
-// look counts the work of looking names up and around, which a file can make quadratic.
-func (s *source) look(n int) error {
+// spend counts the work of name lookups, which a file can make quadratic.
+func (s *source) spend(n int) error {
 	if s.work += n; s.work > maxWork {
 		return errors.New(errTokens)
 	}
 	return nil
 }
 
-// find looks up what a name means at the token with the index use, from a block
-// outwards. It fails where something that is not understood may give it another
-// meaning. A name that qualifies another is a class, or an object.
+// find returns the declaration of a name that is used at an index, searching from a block
+// outward. It fails if unknown code may give the name another meaning. A name that
+// qualifies another is a class or an object.
 func (s *source) find(name string, use int, in int32, qualifies bool) (*declaration, error) {
 	for ; in >= 0; in = s.scopes[in].parent {
 		d, err := s.findIn(name, use, in)
@@ -188,11 +187,11 @@ func (s *source) find(name string, use int, in int32, qualifies bool) (*declarat
 
 var errUnknownName = errors.New("it is not a constant of this file")
 
-// findIn looks up what a block declares by a name.
+// findIn returns the declaration of a name in a block.
 func (s *source) findIn(name string, use int, in int32) (*declaration, error) {
 	sc := s.scopes[in]
 	all := s.words[name]
-	if err := s.look(len(all)); err != nil {
+	if err := s.spend(len(all)); err != nil {
 		return nil, err
 	}
 	if sc.kind == scopeClass || sc.kind == scopeFunction {
@@ -234,25 +233,25 @@ func (s *source) findIn(name string, use int, in int32) (*declaration, error) {
 	return nil, fmt.Errorf("%s is in a block that cannot be followed", name)
 }
 
-// checkMember fails if the body of a class may declare a name by other means.
+// checkMember fails if the body of a class may declare a name in another way.
 func (s *source) checkMember(name string, in int32, d *declaration) error {
 	for _, i := range s.words[name] {
 		if t := s.tokens[i]; t.scope != in || t.inner || d != nil && i == d.index || s.inImport(i) {
 			continue
 		}
 		if s.among(i-1, "=", "+", ".") || s.among(i+1, ".", "(") {
-			continue // it is used, or a function
+			continue // a use, or a function
 		}
 		return fmt.Errorf("%s may be something else, because of the code at %s", name, place(s.data, s.tokens[i].at))
 	}
 	return nil
 }
 
-// checkLocal fails if a function may declare a name, or change its value, by other
-// means before it is used.
+// checkLocal fails if a function may declare a name in another way, or change its value,
+// before it is used.
 func (s *source) checkLocal(name string, use int, sc scope, d *declaration) error {
 	if d != nil && (!s.java || d.fixed) && !d.isClass && d.index < use && !s.isList(d) {
-		return nil // the compiler sees to it
+		return nil // the compiler guarantees it
 	}
 	for _, i := range s.words[name] {
 		if i <= sc.open || i >= use || s.consumed[i] || d != nil && i == d.index {
@@ -269,12 +268,12 @@ func (s *source) checkLocal(name string, use int, sc scope, d *declaration) erro
 	return nil
 }
 
-// isList reports whether a constant looks like one of several texts.
+// isList reports whether a constant seems to be a list of texts.
 func (s *source) isList(d *declaration) bool {
 	return s.among(d.at, "{", "new", "arrayOf", "listOf", "setOf") || s.sign(d.index-1, "]") || s.sign(d.index+1, "[")
 }
 
-// member looks up what a class has by a name.
+// member returns the declaration of a member of a class.
 func (s *source) member(class *declaration, name string) (*declaration, error) {
 	in := class.body
 	if in > 0 && !s.scopes[in].static {
@@ -287,14 +286,14 @@ func (s *source) member(class *declaration, name string) (*declaration, error) {
 	case len(found) > 1:
 		return nil, fmt.Errorf("%s is declared twice", name)
 	}
-	if err := s.look(len(s.words[name])); err != nil {
+	if err := s.spend(len(s.words[name])); err != nil {
 		return nil, err
 	}
 	return found[0], s.checkMember(name, in, found[0])
 }
 
-// checkOrder fails if a constant of Kotlin or a list may not have its value yet where
-// it is used, or may have another by then.
+// checkOrder fails if a Kotlin constant or a list may not yet have its value where it is
+// used, or may have changed by then.
 func (s *source) checkOrder(d *declaration, use int, in int32, isList bool) error {
 	name := s.name(d.index)
 	switch {
@@ -310,11 +309,11 @@ func (s *source) checkOrder(d *declaration, use int, in int32, isList bool) erro
 	return nil
 }
 
-// isQuiet reports whether nothing happens in a class before a constant has its value,
-// and so nothing that could see it without.
+// isQuiet reports whether no code of a class runs before a constant has its value, so that
+// no code can see it without.
 func (s *source) isQuiet(d *declaration) bool {
 	sc := s.scopes[d.scope]
-	if s.look(d.index-sc.open) != nil || sc.hides != "" {
+	if s.spend(d.index-sc.open) != nil || sc.hides != "" {
 		return false
 	}
 	for i := sc.open + 1; i < d.index; i++ {
@@ -334,7 +333,7 @@ func (s *source) isQuiet(d *declaration) bool {
 	return true
 }
 
-// checkLibrary fails if a function of Kotlin's library may be another here.
+// checkLibrary fails if a name may not be the function of Kotlin's library here.
 func (s *source) checkLibrary(name string, in int32) error {
 	s.work += len(s.words[name])
 	for _, i := range s.words[name] {
@@ -362,13 +361,13 @@ func (s *source) checkLibrary(name string, in int32) error {
 	return nil
 }
 
-// checkLists fails if a list that a pinner has may have other texts by then: if it is
-// an array that others can reach, or is used for something else.
+// checkLists fails if a list of a pinner may have been changed: if it is an array that
+// other files can reach, or is used elsewhere.
 func (s *source) checkLists() error {
 	for _, d := range s.lists {
 		name := s.name(d.index)
 		if s.scopes[d.scope].kind == scopeFunction {
-			continue // where checkLocal saw it
+			continue // see checkLocal
 		}
 		if at, ok := s.template[name]; ok {
 			return errAt(s.data, at, "the list %s may be changed here; %s", name, onePinner)

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// place fails unless what stands at an index certainly happens whenever the
-// declaration does in which it stands, and is what an app has of it: unless it is the
-// value of a declaration, what a function returns, a statement, or an argument in one
-// of these; and no condition, loop, lambda or overridden member is around it. It
-// returns the block in which names are looked up.
+// blockOf returns the block of the expression at an index, in which its names are looked
+// up. It fails unless the expression certainly runs with the declaration around it, and
+// is its result: it must be the value of a declaration, the result of a function, a
+// statement, or an argument in one of these, and no condition, loop, lambda or overridden
+// member may be around it.
 //
-// Whether an app uses what is declared cannot be seen in one file. It is enough that
+// Whether an app uses the declaration cannot be seen in one file. It is enough that
 // nothing in the file makes another pinner with pins.
-func (s *source) place(start int) (int32, error) {
+func (s *source) blockOf(start int) (int32, error) {
 	at := start
 	for s.among(start-1, "(", ",") && s.sign(int(s.tokens[start].in), "(") {
 		open := int(s.tokens[start].in)
@@ -52,8 +52,8 @@ func (s *source) uncertain(at, by int) error {
 	return s.fail(at, "it is not certain that an app uses this pinner, because of the code at %s; %s", place(s.data, s.tokens[max(by, 0)].at), onePinner)
 }
 
-// callStart returns where the expression begins that ends by calling the function at
-// an index, as in a.b(c).call; -1 if that is no function.
+// callStart returns the start of the expression that calls the function at an index, as in
+// a.b(c).call; -1 if that is not a function.
 func (s *source) callStart(i int) int {
 	if s.name(i) == "" || isStatement(s.name(i)) {
 		return -1
@@ -78,8 +78,8 @@ func (s *source) callStart(i int) int {
 	return i
 }
 
-// checkBlock fails if a block may not happen, or its function be replaced. The
-// pinner is at an index, in an expression that starts before it.
+// checkBlock fails if a block may not run, or its function may be replaced. at is the
+// index of the pinner, and start that of its expression.
 func (s *source) checkBlock(sc scope, start, at int) error {
 	switch sc.kind {
 	case scopeOpaque:
@@ -134,8 +134,8 @@ func (s *source) checkModifiers(i, at int) error {
 	return nil
 }
 
-// checkHolder fails if what a value is assigned to, by the = at an index, may have
-// another, or is not understood.
+// checkHolder fails if the variable of an assignment, whose = is at an index, may have
+// another value, or is not understood.
 func (s *source) checkHolder(equal int) error {
 	if d := s.values[equal]; d != nil && !s.java {
 		if d.opaque != "" {
@@ -168,8 +168,8 @@ func (s *source) checkHolder(equal int) error {
 	return nil
 }
 
-// ends reports whether an expression ends before the token at an index: whether
-// nothing follows that would change its value.
+// ends reports whether an expression ends before the token at an index, so that nothing
+// changes its value.
 func (s *source) ends(i int) bool {
 	t := s.tokens[i]
 	switch {
@@ -183,8 +183,8 @@ func (s *source) ends(i int) bool {
 	return s.newline(i) && (s.sign(i, "@") || t.kind == tokenWord && !s.among(i, "as", "in", "is"))
 }
 
-// checkAccessor fails if the property of Kotlin of which an index is in the value has
-// a getter or setter.
+// checkAccessor fails if the Kotlin property whose value contains an index has a getter or
+// setter.
 func (s *source) checkAccessor(i int) error {
 	in := s.tokens[i].scope
 	for ; s.tokens[i].kind != tokenEnd; i++ {
@@ -221,8 +221,8 @@ func (s *source) hasAccessor(i int) bool {
 	}
 }
 
-// comparePinners fails if two pinners of a file do not have the same pins: no telling
-// which of them an app uses.
+// comparePinners fails if two pinners of a file have different pins, since either may be in
+// use.
 func (s *source) comparePinners(all []pinner) error {
 	key := func(p pinner) string {
 		of := make(map[string][]string)
@@ -247,15 +247,15 @@ func (s *source) comparePinners(all []pinner) error {
 	return nil
 }
 
-// checkClients fails if a client of the file has a pinner that is declared in another, is
-// given a second one that replaces the first, or if all clients of the file have pinners
-// without pins. empty are the first tokens of the chains of those.
+// checkClients fails if a client of the file has a pinner from another file, or a second
+// one that replaces the first, or if all clients of the file have pinners without pins.
+// empty are the indexes of the first tokens of such pinners.
 func (s *source) checkClients(empty []int) error {
 	without := map[string]bool{"DEFAULT": true} // names of pinners without pins
 	for _, i := range empty {
 		if s.sign(i-1, "=") {
 			if name := s.name(i - 2); s.sign(i-3, ":") {
-				without[s.name(i-4)] = true // its type stands between
+				without[s.name(i-4)] = true // with a type in between
 			} else {
 				without[name] = true
 			}
@@ -289,7 +289,7 @@ func (s *source) checkClients(empty []int) error {
 		if name := s.name(last); name == "" || name == "it" || name == "DEFAULT" || end != int(s.tokens[i+1].match) {
 			continue // a chain, or an expression
 		}
-		if err := s.look(len(s.words[s.name(last)])); err != nil {
+		if err := s.spend(len(s.words[s.name(last)])); err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(s.words[s.name(last)], func(j int) bool {

@@ -230,7 +230,7 @@ class Base {
 
 // Of programs at random, what is believed is what the compiled program ends up with,
 // as OkHttp itself says.
-func TestJavaProgramsHaveThePinsThatWeRead(t *testing.T) {
+func TestJavaProgramsHaveTheReadPins(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 7))
 	dir, sources := t.TempDir(), t.TempDir()

@@ -2,15 +2,15 @@ package format
 
 import "slices"
 
-// Bounds of what a file may say: each is far more than an app has.
+// Bounds of a file, far above those of any app.
 const (
-	maxText = 512     // bytes of a text that is put together
+	maxText = 512     // bytes of a text
 	maxList = 1024    // texts of one list
 	maxPins = 1 << 14 // pins in a file
-	maxWild = 1 << 20 // pins of patterns, times hosts that may have them
+	maxWild = 1 << 20 // pins of patterns × hosts
 )
 
-// A pinnerAdd is one call of CertificatePinner.Builder's add.
+// A pinnerAdd is a call of CertificatePinner.Builder.add.
 type pinnerAdd struct {
 	pattern located
 	pins    []located
@@ -23,7 +23,7 @@ type pinner struct {
 	hosts []hostPins
 }
 
-// pinners reads the pinners that have pins, of which there is at least one.
+// pinners returns the pinners with pins, at least one.
 func (s *source) pinners() ([]pinner, error) {
 	chains, err := s.checkPinnerClass()
 	if err != nil {
@@ -58,18 +58,18 @@ func (s *source) pinners() ([]pinner, error) {
 	return all, s.checkClients(empty)
 }
 
-// pinner reads the chain whose "Builder" stands at an index.
+// pinner reads the chain whose "Builder" is at an index.
 func (s *source) pinner(i int) (pinner, error) {
 	p := pinner{index: s.callStart(i)}
-	if err := s.look(0); err != nil {
+	if err := s.spend(0); err != nil {
 		return p, s.fail(i, "%w", err)
 	}
 	c := &cursor{source: s, tokens: s.tokens, i: i + 1, use: -1}
 	if c.at(1, ")") && c.at(2, ".") && s.word(c.i+3, "build") && c.at(4, "(") && c.at(5, ")") {
-		return p, nil // wherever it is used, it pins nothing
+		return p, nil // it pins nothing
 	}
 	var err error
-	if c.scope, err = s.place(p.index); err != nil {
+	if c.scope, err = s.blockOf(p.index); err != nil {
 		return p, err
 	}
 	if p.adds, err = c.chain(); err != nil {

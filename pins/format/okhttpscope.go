@@ -10,14 +10,14 @@ type scope struct {
 	kind   scopeKind
 	parent int32
 	name   string // of a class
-	head   int    // where its header begins, after the name, which ends at open
+	head   int    // the start of its header after the name; the header ends at open
 	open   int    // the index of its {, or of the = of a function
 
-	// hides says what may give names from further outside another meaning, such as
-	// the members of a superclass; "" if nothing does.
+	// hides is what may give names of outer blocks another meaning, such as the members
+	// of a superclass; "" for nothing.
 	hides string
-	// static reports whether members are reached by the name of the class: in Java,
-	// and of an object.
+	// static is set if members are accessed by the name of the class: in Java, and for
+	// objects.
 	static    bool
 	companion int32  // of a class: the scope of its companion object; 0 if it has none
 	iface     bool   // it is an interface
@@ -28,15 +28,15 @@ type scope struct {
 type scopeKind uint8
 
 const (
-	// An opaque block may not happen, happen several times, or be one in which names
-	// mean something else: conditions, loops, lambdas, anonymous classes.
+	// An opaque block may not run, may run several times, or may give names another
+	// meaning: conditions, loops, lambdas, anonymous classes.
 	scopeOpaque scopeKind = iota
 	scopeFile
 	scopeClass
-	scopeFunction // what is in it happens from its beginning to its end
+	scopeFunction // runs from its start to its end
 )
 
-// isKeyword reports whether a word is one that readers of source code go by.
+// isKeyword reports whether the reader gives a word a meaning.
 func isKeyword(word string) bool {
 	return isStatement(word) || slices.Contains(strings.Fields(`abstract actual annotation by companion const
 		constructor enum expect external final get init inline inner internal lateinit lazy open operator override
@@ -49,7 +49,7 @@ func isStatement(word string) bool {
 		in interface is new object package return switch synchronized throw try typealias val var when while`), word)
 }
 
-// findScopes finds the blocks of classes and functions among all.
+// findScopes finds the blocks of classes and functions.
 func (s *source) findScopes() {
 	for i, t := range s.tokens {
 		switch {
@@ -125,8 +125,8 @@ func (s *source) angleEnd(i int) int {
 	}
 }
 
-// annotationEnd returns the index of what follows the annotation that begins at an
-// index; the index itself if none does.
+// annotationEnd returns the index after the annotation that starts at an index; the index
+// itself if there is none.
 func (s *source) annotationEnd(i int) int {
 	if !s.sign(i, "@") {
 		return i
@@ -237,7 +237,7 @@ func (s *source) findJavaClass(i int) {
 	}
 }
 
-// typesEnd returns the index of what follows names of types, or -1.
+// typesEnd returns the index after a list of type names, or -1.
 func (s *source) typesEnd(i int) int {
 	for {
 		if i = s.typeEnd(i); i < 0 || !s.sign(i, ",") {
@@ -323,8 +323,8 @@ func (s *source) set(open int, sc scope) int32 {
 	return in
 }
 
-// beginsStatement reports whether nothing before a token, in its block, has a say in
-// whether it happens.
+// beginsStatement reports whether a token starts a statement, so that nothing before it in
+// its block is a condition for it.
 func (s *source) beginsStatement(i int) bool {
 	if i == 0 || s.among(i-1, "{", "}", ";") {
 		return true

@@ -9,16 +9,15 @@ import (
 // onePinner is the advice for what cannot be read.
 const onePinner = "write the pins as literals in one chain CertificatePinner.Builder().add(…).build(), in its own file"
 
-// A source is a file of Kotlin or Java. Of the language it is understood as much as
-// makes it certain what a pinner has: which blocks there are (okhttpscope.go), what a
-// name in them means (okhttpnames.go), whether what stands at a place happens
-// (okhttpplace.go), and what a chain of calls adds (okhttpread.go). All of these list
-// what they know and refuse the rest.
+// A source is a file of Kotlin or Java. The reader understands as much of the languages as
+// it needs to be certain of the pins: blocks (okhttpscope.go), names (okhttpnames.go),
+// whether code runs (okhttpplace.go), and the calls of a chain (okhttpread.go). All of
+// these accept what they know and refuse the rest.
 type source struct {
 	data     []byte
 	java     bool
 	tokens   []token
-	words    map[string][]int // where each word stands, texts left out
+	words    map[string][]int // indexes of each word, outside texts
 	template map[string]int   // offsets of words in templates
 
 	scopes []scope
@@ -37,12 +36,12 @@ type source struct {
 // An imported is a line of imports.
 type imported struct {
 	path  string // "okhttp3.CertificatePinner"
-	name  string // under which it is known here; "" for everything
+	name  string // its name in this file; "" for everything
 	index int    // of its first token
-	end   int    // and of what follows it
+	end   int    // of the token after it
 }
 
-// readSource reads a file as whichever language it is in.
+// readSource reads a file in either language.
 func readSource(data []byte) (*source, error) {
 	if err := checkEscapes(data); err != nil {
 		return nil, err
@@ -53,13 +52,13 @@ func readSource(data []byte) (*source, error) {
 	switch {
 	case kotlinErr != nil && (javaErr != nil || !java.makesNew()):
 		return nil, kotlinErr
-	case kotlinErr != nil: // and so it is not Kotlin
+	case kotlinErr != nil: // not Kotlin
 		s = java
 	case javaErr != nil:
 		s = kotlin
 	default:
-		// Comments nest in Kotlin alone, and texts end elsewhere. Only where both
-		// languages see the same pinners does the word new tell which it is.
+		// Comments nest only in Kotlin, and texts end differently. The word new identifies
+		// Java only if both languages see the same pinners.
 		at, same := java.differs(kotlin)
 		if !same {
 			return nil, errAt(data, at, "Java and Kotlin differ about whether CertificatePinner is in a comment or text here; remove commented-out code, and /* in comments")
@@ -111,15 +110,15 @@ func (s *source) noteTemplates(t token) {
 	}
 }
 
-// makesNew reports whether something is made by new CertificatePinner, which is Java.
+// makesNew reports whether the file has "new CertificatePinner", which is Java.
 func (s *source) makesNew() bool {
 	return slices.ContainsFunc(s.words[pinnerClass], func(i int) bool {
 		return s.word(i-1, "new") || s.sign(i-1, ".") && s.word(i-2, "okhttp3") && s.word(i-3, "new")
 	})
 }
 
-// differs compares where CertificatePinner stands, and new before it, with another reading of the file,
-// and returns the first offset at which only one of them sees it.
+// differs compares the places of CertificatePinner, and of new before it, with another
+// reading of the file, and returns the first offset at which they differ.
 func (s *source) differs(other *source) (at int, same bool) {
 	offsets := func(s *source) (out []int) {
 		for _, i := range s.words[pinnerClass] {
@@ -140,7 +139,7 @@ func (s *source) differs(other *source) (at int, same bool) {
 	return 0, true
 }
 
-// word and sign report whether a certain word or sign stands at an index.
+// word and sign report whether a given word or sign is at an index.
 func (s *source) word(i int, text string) bool { return s.is(i, tokenWord, text) }
 func (s *source) sign(i int, text string) bool { return s.is(i, tokenSign, text) }
 
@@ -156,12 +155,12 @@ func (s *source) name(i int) string {
 	return ""
 }
 
-// among reports whether one of some words or signs stands at an index.
+// among reports whether one of some words or signs is at an index.
 func (s *source) among(i int, texts ...string) bool {
 	return i >= 0 && i < len(s.tokens) && (s.tokens[i].kind == tokenWord || s.tokens[i].kind == tokenSign) && slices.Contains(texts, s.tokens[i].text)
 }
 
-// newline reports whether a token stands on another line than the one before.
+// newline reports whether a token is on another line than the one before it.
 func (s *source) newline(i int) bool {
 	return i <= 0 || strings.ContainsAny(string(s.data[s.tokens[i-1].end:s.tokens[i].at]), "\n\r")
 }
@@ -171,7 +170,7 @@ func (s *source) fail(i int, message string, args ...any) error {
 	return errAt(s.data, s.tokens[max(i, 0)].at, message, args...)
 }
 
-// findBrackets notes which brackets belong together, and what stands in which block.
+// findBrackets records matching brackets, and the block of each token.
 func (s *source) findBrackets() error {
 	s.scopes = []scope{{parent: -1, kind: scopeFile, open: -1}}
 	closing := map[string]string{"(": ")", "[": "]", "{": "}"}
@@ -216,7 +215,7 @@ func (s *source) findBrackets() error {
 	return nil
 }
 
-// findImports notes what is imported, and whether the file has a package.
+// findImports records the imports, and whether the file has a package.
 func (s *source) findImports() {
 	for _, i := range s.words["package"] {
 		s.hasPackage = s.hasPackage || s.tokens[i].scope == 0
@@ -247,11 +246,10 @@ func (s *source) findImports() {
 
 const pinnerClass = "CertificatePinner"
 
-// checkPinnerClass fails unless CertificatePinner means OkHttp's wherever it stands,
-// and what is made of it can be followed. It returns where the chains begin that make
-// pinners: the indexes of "Builder".
+// checkPinnerClass fails unless CertificatePinner is always OkHttp's, and each of its uses
+// can be followed. It returns the indexes of "Builder" in the chains that make pinners.
 func (s *source) checkPinnerClass() (chains []int, err error) {
-	known := !s.hasPackage && len(s.imports) == 0 // a part of a file, for which only OkHttp's can be meant
+	known := !s.hasPackage && len(s.imports) == 0 // part of a file, which can only mean OkHttp's
 	for _, m := range s.imports {
 		hasName := m.name == pinnerClass || slices.Contains(strings.Split(m.path, "."), pinnerClass)
 		switch {
@@ -306,8 +304,8 @@ func (s *source) inImport(i int) bool {
 	return slices.ContainsFunc(s.imports, func(m imported) bool { return m.index < i && i < m.end })
 }
 
-// isType reports whether a name stands where only a type can: that of a declaration,
-// or an argument of another type.
+// isType reports whether a name is a type: that of a declaration, or an argument of another
+// type.
 func (s *source) isType(i int) bool {
 	start := i
 	for s.sign(start-1, ".") {
@@ -320,7 +318,7 @@ func (s *source) isType(i int) bool {
 		(s.sign(i+1, ">") || s.name(i+1) != "" && !s.among(i+1, "extends", "super", "implements", "permits"))
 }
 
-// checkTricks refuses files that may change what a class does or has.
+// checkTricks refuses files that may change a class, such as by reflection.
 func (s *source) checkTricks() error {
 	for _, word := range []string{
 		"reflect", "forName", "getDeclaredField", "getDeclaredFields", "getDeclaredMethod", "getDeclaredConstructor", "getDeclaredConstructors",

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A value is a text, or several.
+// A value is a text, or a list of texts.
 type value struct {
 	texts []located
 	kind  valueKind
@@ -21,7 +21,7 @@ const (
 	kindList            // List<String>, Set<String>
 )
 
-// A located text knows where it begins.
+// A located text has its offset.
 type located struct {
 	text string
 	at   int
@@ -54,7 +54,7 @@ func (c *cursor) at(n int, sign string) bool {
 	return t.kind == tokenSign && t.text == sign
 }
 
-// accept passes over a sign if it is next.
+// accept skips a sign if it is next.
 func (c *cursor) accept(sign string) bool {
 	ok := c.at(0, sign)
 	if ok {
@@ -75,8 +75,7 @@ func (c *cursor) fail(message string, args ...any) error {
 	return errAt(c.data, c.token().at, message, args...)
 }
 
-// list reads items that commas part, between two signs. One may follow the last,
-// but for the arguments of a call in Java.
+// list reads items separated by commas, between two signs. A comma may follow the last.
 func (c *cursor) list(open, end string, item func() error) error {
 	if err := c.expect(open); err != nil {
 		return err
@@ -97,7 +96,7 @@ func (c *cursor) list(open, end string, item func() error) error {
 	return nil
 }
 
-// expression reads texts that + joins, or a list.
+// expression reads texts joined by +, or a list.
 func (c *cursor) expression() (value, error) {
 	if c.depth++; c.depth > maxNesting {
 		return value{}, c.fail("expressions are nested too deeply")
@@ -164,7 +163,7 @@ func (c *cursor) operand() (value, error) {
 	return value{}, c.fail("this cannot be read: want a text, or a constant of this file")
 }
 
-// text puts a literal together.
+// text returns the text of a literal, with its templates.
 func (c *cursor) text(t token) (string, error) {
 	if t.text != "" {
 		return "", errAt(c.data, t.at, "the text cannot be read: %s", t.text)
@@ -191,7 +190,7 @@ func (c *cursor) text(t token) (string, error) {
 	return b.String(), nil
 }
 
-// index returns where in the file the cursor is.
+// index returns the index of the cursor in the file.
 func (c *cursor) index() int {
 	if c.use >= 0 {
 		return c.use
@@ -218,7 +217,7 @@ func (c *cursor) items(open, end string, kind valueKind) (value, error) {
 	})
 }
 
-// reference reads the name of a constant, or a call that makes a list.
+// reference reads a constant, or a call that makes a list.
 func (c *cursor) reference() (value, error) {
 	start, use := c.token(), c.index()
 	path := []string{start.text}

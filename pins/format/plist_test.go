@@ -40,7 +40,7 @@ func everything(rules pins.Rules) map[string]string {
 	return out
 }
 
-func TestBinaryPropertyListsSayWhatXMLSays(t *testing.T) {
+func TestBinaryPropertyListsEqualXML(t *testing.T) {
 	for name, c := range map[string]struct {
 		f    Format
 		data []byte
@@ -73,7 +73,9 @@ func TestBinaryPropertyListsSayWhatXMLSays(t *testing.T) {
 	}
 }
 
-func TestPropertyListsWrittenAreReadByXmllintAndPython(t *testing.T) {
+// TestPropertyListsAreValidElsewhere: xmllint and Python read the property lists that are
+// written.
+func TestPropertyListsAreValidElsewhere(t *testing.T) {
 	for _, f := range []Format{ios(), trustkit()} {
 		for file, data := range written(t, f) {
 			if _, err := program(t, data, "xmllint", "--noout", "--nonet", "-"); err != nil {
@@ -100,13 +102,15 @@ func TestPropertyListsWrittenAreReadByXmllintAndPython(t *testing.T) {
 	}
 }
 
-func TestMistakesInABinaryPropertyListAreNamedByKeys(t *testing.T) {
+func TestBinaryPropertyListErrorsNameKeys(t *testing.T) {
 	data := asBinary(t, pinned("<key>a.test</key><dict>[leaf]<array><dict><key>SPKI-SHA256-BASE64</key><string>"+textA+"</string></dict></array></dict>"))
 	_, err := decodeIOS(data)
 	wantError(t, err, `NSAppTransportSecurity/NSPinnedDomains/a.test/NSPinnedLeafIdentities/0/SPKI-SHA256-BASE64: the pin "sha256/`)
 }
 
-func TestMalformedPropertyListsAreRefusedWithTheirPlace(t *testing.T) {
+// TestMalformedPropertyLists: malformed property lists are refused with the place of the
+// error.
+func TestMalformedPropertyLists(t *testing.T) {
 	for name, c := range map[string]struct{ doc, want string }{
 		"a broken element":        {"<plist><dict><key>a</key><tru/></dict></plist>", "1:26: <tru>"},
 		"unbalanced":              {"<plist><dict>\n<key>a</key><true/></plist>", "2:28: not XML"},
@@ -151,7 +155,9 @@ func bplist(objects ...[]byte) []byte {
 	return slices.Concat(out, table, trailer)
 }
 
-func TestHostileBinaryPropertyListsAreRefusedSoon(t *testing.T) {
+// TestHostileBinaryPropertyLists: hostile binary property lists are refused within
+// bounds.
+func TestHostileBinaryPropertyLists(t *testing.T) {
 	var bomb [][]byte // each array holds the next one fifteen times
 	for i := range 60 {
 		o := []byte{0xAE}
@@ -204,7 +210,7 @@ func TestHostileBinaryPropertyListsAreRefusedSoon(t *testing.T) {
 	}
 }
 
-func TestPinsForBothWaysBothHold(t *testing.T) {
+func TestPinsForATSAndTrustKitBothApply(t *testing.T) {
 	whole := bytes.TrimSuffix(bytes.TrimSpace(iosExample), []byte("</dict></plist>"))
 	_, rest, _ := bytes.Cut(tsk(`<key>both.test</key><dict><key>TSKExpirationDate</key><string>2027-01-01</string>[CD]</dict><key>tsk.test</key><dict>[AB]</dict>`), []byte("<string>Shop</string>"))
 	data := slices.Concat(whole, rest)

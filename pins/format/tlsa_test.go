@@ -11,9 +11,9 @@ import (
 	"ctwatch/pins"
 )
 
-func TestTLSAIsWrittenAsItsGoldenFiles(t *testing.T) { checkGolden(t, tlsa()) }
+func TestTLSAWritesTheGoldenFiles(t *testing.T) { checkGolden(t, tlsa()) }
 
-func TestTLSARefusesAPatternWithoutKnownHosts(t *testing.T) {
+func TestTLSARefusesUnknownPatterns(t *testing.T) {
 	set := sampleSet(t, pins.RoleLeaf)
 	set.Hosts[1].Names = nil
 	_, err := encodeTLSA(set)
@@ -33,7 +33,7 @@ func zoneOf(t testing.TB, s string) []byte {
 	return []byte(strings.NewReplacer("$A1", a[:30], "$A2", a[30:], "$A", a, "$B", digits(textB), "$C", digits(textC)).Replace(s))
 }
 
-func TestTLSAIsReadAsZonesAreWritten(t *testing.T) {
+func TestTLSAReadsZoneFiles(t *testing.T) {
 	for name, tt := range map[string]struct {
 		zone string
 		want map[string]string
@@ -71,7 +71,7 @@ func TestTLSAIsReadAsZonesAreWritten(t *testing.T) {
 	}
 }
 
-func TestTLSANamesThePlaceOfAMistake(t *testing.T) {
+func TestTLSAErrorsHaveAPlace(t *testing.T) {
 	for name, tt := range map[string]struct{ zone, want string }{
 		"nothing":                {"h.test. IN A 192.0.2.1\n", "no TLSA record"},
 		"a whole certificate":    {"; one\n_443._tcp.h.test. IN TLSA 3 0 1 $A", "2:1: selector 0"},
@@ -105,7 +105,7 @@ func TestTLSANamesThePlaceOfAMistake(t *testing.T) {
 	}
 }
 
-func TestTLSASaysWhatTheSetSays(t *testing.T) {
+func TestTLSAKeepsTheSet(t *testing.T) {
 	at := func(role pins.Role) pins.Position {
 		if role == pins.RoleIssuer {
 			return pins.AtSent

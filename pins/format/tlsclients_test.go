@@ -24,7 +24,7 @@ func exitCode(t *testing.T, name string, args ...string) int {
 	return 0
 }
 
-func TestRealCurlAndWgetDecideAsWeSay(t *testing.T) {
+func TestRealCurlAndWgetDecideTheSame(t *testing.T) {
 	t.Parallel()
 	s := startServers(t)
 	curlTo := func(srv server, value string) []string {
@@ -75,7 +75,7 @@ func TestRealCurlAndWgetDecideAsWeSay(t *testing.T) {
 	}
 }
 
-func TestRealOpenSSLDecidesAsWeSay(t *testing.T) {
+func TestRealOpenSSLDecidesTheSame(t *testing.T) {
 	t.Parallel()
 	s := startServers(t)
 	for _, role := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {

@@ -39,7 +39,7 @@ var trustKitExample = tsk(`<key>example.com</key><dict>[sub]<true/>[AB]</dict>
 <key>ends.test</key><dict>[sub]<true/>[date]<string>2027-06-30</string>[AB]</dict>
 <key>later.ends.test</key><dict>[sub]<true/>[date]<string>2027-07-31</string>[CD]</dict>`)
 
-func TestTrustKitMatchesAsTheLibrary(t *testing.T) {
+func TestTrustKitMatchesLikeTheLibrary(t *testing.T) {
 	rules, err := decodeTrustKit(trustKitExample)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestTrustKitMatchesAsTheLibrary(t *testing.T) {
 	}
 }
 
-func TestTrustKitRefusesWhatCrashesOrPinsNothing(t *testing.T) {
+func TestTrustKitRefusesUnsafeFiles(t *testing.T) {
 	entry := func(s string) []byte { return tsk("<key>a.test</key><dict>" + s + "</dict>") }
 	const at = "TSKConfiguration/TSKPinnedDomains/a.test"
 	hash := func(s string) []byte {
@@ -135,7 +135,7 @@ func TestTrustKitRefusesWhatCrashesOrPinsNothing(t *testing.T) {
 	}
 }
 
-func TestTrustKitRefusesSetsThatWouldCrashTheApp(t *testing.T) {
+func TestTrustKitRefusesSetsThatCrash(t *testing.T) {
 	one, two := []pins.Pin{testPin(1)}, []pins.Pin{testPin(1), testPin(2)}
 	wantRefused(t, trustkit(), leafSet(host(t, "a.test", one)), "a.test", "two pins")
 	wantRefused(t, trustkit(), leafSet(host(t, "10.0.0.1", two)), "10.0.0.1", "public suffix")
@@ -143,7 +143,7 @@ func TestTrustKitRefusesSetsThatWouldCrashTheApp(t *testing.T) {
 	wantRefused(t, trustkit(), leafSet(host(t, "*.a.test", two)), "*.a.test", "one by one")
 }
 
-func TestTrustKitFilesReadTheSameElsewhere(t *testing.T) {
+func TestTrustKitFilesAreReadSameElsewhere(t *testing.T) {
 	for file, data := range written(t, trustkit()) {
 		var doc map[string]any
 		if _, err := plist.Unmarshal(data, &doc); err != nil {
