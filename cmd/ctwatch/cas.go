@@ -8,7 +8,6 @@ import (
 
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/words"
-	"ctwatch/pins"
 )
 
 func (a *app) casCommand() *cobra.Command {
@@ -28,15 +27,6 @@ CAs, list prints all identities and keys of these.`,
 		RunE: func(_ *cobra.Command, args []string) error { return a.listCAs(args) },
 	}
 	return group("cas", "The certification authorities that rules can name", a.jsonFlag(list, "print a JSON array"))
-}
-
-// A knownCA is a CA of the table, as JSON.
-type knownCA struct {
-	Name          string     `json:"name"`
-	CAA           []string   `json:"caa"`           // identities, the usual one first
-	Organizations []string   `json:"organizations"` // its names in certificates; a rule cannot name these
-	ReportTo      string     `json:"report_to,omitempty"`
-	Keys          []pins.Pin `json:"keys"`
 }
 
 func (a *app) listCAs(names []string) error {
@@ -61,7 +51,7 @@ func (a *app) listCAs(names []string) error {
 	return nil
 }
 
-func (a *app) showCAs(cas []knownCA) error {
+func (a *app) showCAs(cas []policy.CA) error {
 	for i, ca := range cas {
 		if i > 0 {
 			fmt.Fprintln(a.Stdout)
@@ -86,18 +76,12 @@ func (a *app) showCAs(cas []knownCA) error {
 	return nil
 }
 
-// chosenCAs returns the CAs that names and CAA identities stand for; all for none.
-func chosenCAs(cas *policy.CAs, names []string) ([]knownCA, error) {
-	var out []knownCA
-	add := func(ca *policy.CA) {
-		out = append(out, knownCA{Name: ca.Name, CAA: ca.CAA, Organizations: ca.Organizations, ReportTo: ca.Report, Keys: ca.Keys()})
-	}
+// chosenCAs returns the CAs with names or CAA identities; all if there are none.
+func chosenCAs(cas *policy.CAs, names []string) ([]policy.CA, error) {
 	if len(names) == 0 {
-		for i := range cas.All() {
-			add(&cas.All()[i])
-		}
-		return out, nil
+		return cas.All(), nil
 	}
+	var out []policy.CA
 	var wrong []error
 	for _, name := range names {
 		ca, ok := cas.Named(name)
@@ -113,7 +97,7 @@ func chosenCAs(cas *policy.CAs, names []string) ([]knownCA, error) {
 			}
 			continue
 		}
-		add(ca)
+		out = append(out, *ca)
 	}
 	if len(wrong) > 0 {
 		return nil, &usageError{errors.Join(wrong...)}
@@ -121,12 +105,12 @@ func chosenCAs(cas *policy.CAs, names []string) ([]knownCA, error) {
 	return out, nil
 }
 
-// namesCA returns an error for what was to be a certificate, a key or a pin of a CA, and
-// is the name of a CA; nil otherwise.
+// namesCA returns an error if an argument that must be a certificate, a key or a pin is
+// the name of a CA; nil otherwise.
 func namesCA(arg string) error {
 	ca, ok := policy.NewCAs().Named(arg)
 	if !ok {
 		return nil
 	}
-	return usagef("%s is a CA with several keys, and apps pin one key: give its pin or its certificate. The keys that are known: ctwatch cas list %s. To say that this CA may issue, name it under \"issuers\" in the watch list", ca.Name, ca.CAA[0])
+	return usagef("%s is a CA with several keys, and apps pin one key: give its pin or its certificate. Its known keys: ctwatch cas list %s. To let this CA issue, name it under \"issuers\" in the watch list", ca.Name, ca.CAA[0])
 }

@@ -22,7 +22,7 @@ import (
 )
 
 func (a *app) certsCommand() *cobra.Command {
-	return group("certs", "What was found: certificates for watched names",
+	return group("certs", "Certificates found for watched names",
 		a.certsListCommand(), a.certsShowCommand(), a.certsAuthorizeCommand(), a.certsRejectCommand(),
 	)
 }
@@ -73,14 +73,14 @@ func (a *app) certsListCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&domain, "domain", "", "only what matches this `domain`, or a name below it; or a watched address")
-	c.Flags().StringVar(&verdict, "verdict", "", "only what was judged expected, unexpected or unreviewed")
-	c.Flags().BoolVar(&open, "open", false, "only what waits for a decision: unexpected or unreviewed, and judged by nobody")
-	c.Flags().BoolVar(&unproven, "unproven", false, "only what nothing proved yet when people were told: it may be forged")
-	c.Flags().StringVar(&log, "log", "", "only what this `log` has, by its name or the first digits of its ID in hex")
-	c.Flags().StringVar(&since, "since", "", "only what was first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
-	c.Flags().IntVar(&limit, "limit", 0, "at most so many (default all)")
-	c.Flags().BoolVar(&suggest, "suggest", false, "print the configuration by which these would be expected, as YAML to look through")
+	c.Flags().StringVar(&domain, "domain", "", "only certificates for this `domain`, a name below it, or a watched address")
+	c.Flags().StringVar(&verdict, "verdict", "", "only certificates with this `verdict`: expected, unexpected or unreviewed")
+	c.Flags().BoolVar(&open, "open", false, "only certificates that need a decision: unexpected or unreviewed, without a verdict by a person")
+	c.Flags().BoolVar(&unproven, "unproven", false, "only alarms that nothing had proven when they were raised: they may be forged")
+	c.Flags().StringVar(&log, "log", "", "only certificates in this `log`, given by name or by the first digits of its ID in hex")
+	c.Flags().StringVar(&since, "since", "", "only certificates first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
+	c.Flags().IntVar(&limit, "limit", 0, "print at most this many (default all)")
+	c.Flags().BoolVar(&suggest, "suggest", false, "print rules, as YAML to review, that would make these certificates expected")
 	return a.jsonFlag(c, "print a JSON array, one certificate on a line")
 }
 
@@ -100,7 +100,7 @@ func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error
 	return t.Flush()
 }
 
-// namesOf lists the names and addresses of a certificate, those that matched first.
+// namesOf returns the names and addresses of a certificate, those that match first.
 func namesOf(c *ctwatch.Certificate) []string {
 	var out []string
 	seen := make(map[string]bool)
@@ -119,7 +119,7 @@ func namesOf(c *ctwatch.Certificate) []string {
 	return out
 }
 
-// shownNames makes the first n names safe to print, and marks those that look like others.
+// shownNames makes the first n names safe to print, and marks homographs.
 func shownNames(names []string, n int) []string {
 	out := slices.Clone(names)
 	for i := range out[:min(n, len(out))] {
@@ -128,7 +128,7 @@ func shownNames(names []string, n int) []string {
 	return out
 }
 
-// suggestRules prints lines of configuration that would make certificates expected.
+// suggestRules prints rules that would make certificates expected.
 func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 	cfg, err := a.config()
 	if err != nil {
@@ -145,7 +145,7 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		}
 		rules := inv.Policies()
 		for _, line := range inv.Listed {
-			rules = append(rules, setup.NoPolicy(line)) // a place for what is suggested
+			rules = append(rules, setup.NoPolicy(line)) // suggestions need an entry
 		}
 		keys, err := db.Keys.List(ctx)
 		if err != nil {
@@ -157,7 +157,7 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 				s.Approve(k.Pin)
 			}
 		}
-		if err := heedRejected(ctx, db, s); err != nil {
+		if err := addRejected(ctx, db, s); err != nil {
 			return err
 		}
 		n := 0
@@ -177,16 +177,20 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		}
 		text := s.String()
 		if text == "" {
-			fmt.Fprintf(a.Stderr, "of %d certificates there is nothing to suggest\n", n)
+			if n == 0 {
+				fmt.Fprintln(a.Stderr, "No certificates match; nothing to suggest.")
+			} else {
+				fmt.Fprintf(a.Stderr, "%s, nothing to suggest.\n", words.Count(n, "certificate"))
+			}
 			return nil
 		}
-		fmt.Fprintf(a.Stdout, "# From %d certificates. Each line trusts somebody: keep only those that you mean.\n# They replace issuers and keys in the entries of the same domains; leave the rest of those as it is.\n%s", n, text)
+		fmt.Fprintf(a.Stdout, "# From %s. Each line trusts a CA or a key: keep only those that you want to trust.\n# They replace issuers and keys in the entries of the same domains; keep the other settings there.\n%s", words.Count(n, "certificate"), text)
 		return nil
 	})
 }
 
-// heedRejected takes in all certificates that people rejected, whichever are listed.
-func heedRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) error {
+// addRejected adds all certificates that people rejected, listed or not.
+func addRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) error {
 	for c, err := range db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}) {
 		if err != nil {
 			return err
@@ -198,7 +202,8 @@ func heedRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) erro
 	return nil
 }
 
-// logNamed finds a log that was ever followed, by its name or the first digits of its ID.
+// logNamed returns the ID of a log that was followed at some time, by its name or the
+// first digits of its ID.
 func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error) {
 	logs, err := db.Logs.List(ctx)
 	if err != nil {
@@ -216,7 +221,7 @@ func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error
 	return found[0].ID, nil
 }
 
-// seenIn counts the logs that have a certificate, and says if none is proven to.
+// seenIn counts the logs that have a certificate, and marks it if none is proven to.
 func seenIn(c ctwatch.Certificate) string {
 	logs := make(map[ctwatch.LogID]bool)
 	verified := false
@@ -279,7 +284,7 @@ func (a *app) printPEM(ctx context.Context, db *store.DB, id ctwatch.Hash) error
 		b = der.Precertificate
 	}
 	if b == nil {
-		return errors.New("no log gave the whole certificate or precertificate, only what it hashes into its tree")
+		return errors.New("no log served the whole certificate or precertificate, only what its tree hashes")
 	}
 	return pem.Encode(a.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: b})
 }

@@ -15,17 +15,14 @@ type CA struct {
 	Name string `json:"name"`
 	// CAA are its identities in CAA records (RFC 8659 §4.2), the usual one first.
 	CAA []string `json:"caa"`
-	// Report is where to report unauthorized certificates: an address or a URL.
-	Report string `json:"report"`
-	// Organizations are its names in distinguished names.
+	// Organizations are its names in distinguished names. A rule cannot use these.
 	Organizations []string `json:"organizations"`
-
-	keys []pins.Pin
+	// ReportTo is where to report unauthorized certificates: an address or a URL.
+	ReportTo string `json:"report_to,omitempty"`
+	// Keys are the pins of its keys in the table: those of its roots, and of some
+	// intermediates. Others are learned (CAs.Shown).
+	Keys []pins.Pin `json:"keys"`
 }
-
-// Keys returns the pins of the CA's keys in the table: those of its roots, and of some
-// intermediates. Others are learned (CAs.Shown). The result must not be changed.
-func (ca *CA) Keys() []pins.Pin { return ca.keys }
 
 // hasIdentity reports whether the CA has a CAA identity, given in lower case.
 func (ca *CA) hasIdentity(identity string) bool { return slices.Contains(ca.CAA, identity) }
@@ -49,7 +46,7 @@ func newCAs(table []CA) *CAs {
 	c := &CAs{table: table, keys: make(map[pins.Pin]*CA), learned: make(map[pins.Pin][]learned), claims: make(map[pins.Pin]*CA)}
 	for i := range c.table {
 		ca := &c.table[i]
-		for _, p := range ca.keys {
+		for _, p := range ca.Keys {
 			c.keys[p] = ca
 		}
 	}
@@ -96,8 +93,8 @@ func (c *CAs) ReportTo(cert *ctwatch.Certificate) string {
 
 func reportTo(cas []*CA) string {
 	for _, ca := range cas {
-		if ca.Report != "" {
-			return ca.Report
+		if ca.ReportTo != "" {
+			return ca.ReportTo
 		}
 	}
 	return ""

@@ -18,7 +18,7 @@ import (
 //
 //   - caa: the Common CA Database's report "CAA Identifiers"; those of Certainly and
 //     TrustAsia from CAA records in use.
-//   - report: the CAs' certification practice statements (Let's Encrypt, DigiCert,
+//   - report_to: the CAs' certification practice statements (Let's Encrypt, DigiCert,
 //     Sectigo, GoDaddy, emSign, Microsec), their own pages (Google, Amazon, IdenTrust,
 //     Chunghwa Telecom, Buypass), and lists kept by people who report (GlobalSign,
 //     Microsoft, SSL.com, Entrust, Certum). Absent where none was found.
@@ -68,8 +68,8 @@ func readTable(cas, keys []byte) ([]CA, error) {
 	identities := make(map[string]bool)
 	for i := range table {
 		ca := &table[i]
-		if ca.Name == "" || byName[ca.Name] != nil || len(ca.CAA) == 0 || len(ca.Organizations) == 0 {
-			return nil, fmt.Errorf("table of CAs: %q is not a new name with CAA identities and organizations", ca.Name)
+		if ca.Name == "" || byName[ca.Name] != nil || len(ca.CAA) == 0 || len(ca.Organizations) == 0 || ca.Keys != nil {
+			return nil, fmt.Errorf("table of CAs: %q is not a new name with CAA identities and organizations, and without keys", ca.Name)
 		}
 		byName[ca.Name] = ca
 		for _, identity := range ca.CAA {
@@ -95,7 +95,7 @@ func readTable(cas, keys []byte) ([]CA, error) {
 		seen[pin] = true
 		switch ca := byName[line[0]]; {
 		case ca != nil:
-			ca.keys = append(ca.keys, pin)
+			ca.Keys = append(ca.Keys, pin)
 		case line[0] != "":
 			return nil, fmt.Errorf("keys of CAs: %s: there is no CA %q", line[2], line[0])
 		}

@@ -41,15 +41,15 @@ func TestTableIsSound(t *testing.T) {
 				t.Errorf("%s: identity %q is read as %+v, %v", ca.Name, identity, i, err)
 			}
 		}
-		if ca.Report == "" {
+		if ca.ReportTo == "" {
 			continue
 		}
 		reports++
-		if u, err := url.Parse(ca.Report); err == nil && u.Scheme == "https" && u.Host != "" {
+		if u, err := url.Parse(ca.ReportTo); err == nil && u.Scheme == "https" && u.Host != "" {
 			continue
 		}
-		if _, err := mail.ParseAddress(ca.Report); err != nil {
-			t.Errorf("%s: %q is neither an address nor a URL", ca.Name, ca.Report)
+		if _, err := mail.ParseAddress(ca.ReportTo); err != nil {
+			t.Errorf("%s: %q is neither an address nor a URL", ca.Name, ca.ReportTo)
 		}
 	}
 	if reports < 10 {
@@ -71,7 +71,8 @@ func TestReadTableIsStrict(t *testing.T) {
 		"sound":              {"[" + ca + "]", head + "A," + key + ",Root\n", ""},
 		"a key without a CA": {"[" + ca + "]", head + "," + key + ",Root\n", ""},
 		"not JSON":           {"[", head, "table of CAs: "},
-		"unknown member":     {`[{"name": "A", "keys": []}]`, head, `unknown field "keys"`},
+		"unknown member":     {`[{"name": "A", "key": []}]`, head, `unknown field "key"`},
+		"keys of its own":    {`[{"name": "A", "caa": ["a.example"], "organizations": ["A"], "keys": []}]`, head, "without keys"},
 		"more than a list":   {"[" + ca + "] []", head, "something follows"},
 		"no name":            {`[{"caa": ["a.example"], "organizations": ["A"]}]`, head, `"" is not a new name`},
 		"a name twice":       {"[" + ca + "," + ca + "]", head, `"A" is not a new name`},

@@ -20,7 +20,7 @@ func Knowing(keys map[pins.Pin]string) *CAs {
 	for pin, name := range keys {
 		for i := range table {
 			if table[i].Name == name {
-				table[i].keys = append(table[i].keys, pin)
+				table[i].Keys = append(table[i].Keys, pin)
 			}
 		}
 	}
