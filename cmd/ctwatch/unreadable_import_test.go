@@ -83,7 +83,7 @@ func TestUnreadableImportStopsNoDaemon(t *testing.T) {
 		return strings.Contains(metrics, `host="www.example.com"`) && strings.Contains(metrics, `host="api.example.com"`)
 	})
 	d.stop()
-	if log := d.log.String(); strings.Count(log, "what was imported for some versions cannot be read") != 1 || !strings.Contains(log, "shop 1.0") {
+	if log := d.log.String(); strings.Count(log, "the files imported for some versions cannot be read") != 1 || !strings.Contains(log, "shop 1.0") {
 		t.Errorf("the log: %s", log)
 	}
 }

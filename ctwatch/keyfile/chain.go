@@ -60,7 +60,7 @@ func Chain(file string, data []byte) ([][]byte, error) {
 	return certs, nil
 }
 
-// certificatesOf returns the certificates among blocks, as they stand.
+// certificatesOf returns the certificates among blocks, in their order.
 func certificatesOf(blocks []pemfile.Block) [][]byte {
 	var out [][]byte
 	for _, b := range blocks {
@@ -71,8 +71,8 @@ func certificatesOf(blocks []pemfile.Block) [][]byte {
 	return out
 }
 
-// mayHoldCertificate reports whether a block that certificatesOf passes over may have a
-// certificate in it that a server takes for its own: OpenSSL's TRUSTED CERTIFICATE, or
+// mayHoldCertificate reports whether a block that certificatesOf skips may have a
+// certificate in it that a server would serve: OpenSSL's TRUSTED CERTIFICATE, or
 // PKCS #7. Keys and parameters have none.
 func mayHoldCertificate(b pemfile.Block) bool {
 	switch {
@@ -84,9 +84,9 @@ func mayHoldCertificate(b pemfile.Block) bool {
 	return true
 }
 
-// ownFirst brings the server's own certificate to the front, where servers want it. If
-// a CA's stands there, it is the one certificate that is no CA's; if all are CAs', as
-// one that signed itself may be, the first.
+// ownFirst moves the server's own certificate to the front, where servers want it. If a
+// CA's is there, the server's is the only one that is not a CA's. If all are CAs', as a
+// self-signed one may be, it is the first.
 func ownFirst(certs [][]byte) error {
 	signs := issuing(certs)
 	own := -1
@@ -103,7 +103,7 @@ func ownFirst(certs [][]byte) error {
 		case i == 0:
 			return nil
 		case own >= 0:
-			return errors.New("it begins with the certificate of a CA, and has several of servers: want one server's, and it first")
+			return errors.New("it begins with the certificate of a CA, and has several of servers; want one server's, first")
 		}
 		own = i
 	}
@@ -113,8 +113,8 @@ func ownFirst(certs [][]byte) error {
 	return nil
 }
 
-// issuing tells which keys signed another certificate of a list: those of CAs, whatever
-// their certificates say.
+// issuing returns the keys that signed another certificate of a list: those of CAs,
+// whatever their certificates say.
 func issuing(certs [][]byte) map[pins.Pin]bool {
 	out := make(map[pins.Pin]bool)
 	if len(certs) > maxChain {

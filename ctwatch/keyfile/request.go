@@ -68,7 +68,7 @@ func parseRequest(der []byte) (*rawRequest, error) {
 	r := new(rawRequest)
 	rest, err := asn1.Unmarshal(der, r)
 	if err == nil && len(rest) > 0 {
-		err = errors.New("there is something after it")
+		err = errors.New("there is data after it")
 	}
 	return r, err
 }
@@ -116,8 +116,8 @@ var (
 	oidMGF1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
 )
 
-// pssHashes are those that a signature may rest on. SHA-1, which is the default of
-// RSASSA-PSS, proves nothing.
+// pssHashes are the accepted hashes of a signature. SHA-1, the default of RSASSA-PSS, is
+// broken.
 var pssHashes = map[string]crypto.Hash{
 	"2.16.840.1.101.3.4.2.4": crypto.SHA224,
 	"2.16.840.1.101.3.4.2.1": crypto.SHA256,
@@ -132,7 +132,7 @@ const maxRSA = 16384
 var errNoPSS = errors.New("of RSA-PSS ctwatch verifies SHA-2 with MGF1 by the same hash")
 
 // verifyPSS verifies a signature by RSASSA-PSS (RFC 8017 §8.1.2, RFC 4055 §3.1) with any
-// length of salt, and with keys that are for RSASSA-PSS only. crypto/x509 knows neither:
+// length of salt, and with keys that are for RSASSA-PSS only. crypto/x509 verifies neither:
 // OpenSSL takes the longest salt that fits.
 func (r *rawRequest) verifyPSS() error {
 	var p struct {
@@ -156,7 +156,7 @@ func (r *rawRequest) verifyPSS() error {
 		return errNoPSS
 	}
 	if kind := r.Info.Key.Algorithm.Algorithm; !kind.Equal(oidRSA) && !kind.Equal(oidPSS) {
-		return errors.New("it is signed with RSA-PSS, and the key is no RSA key")
+		return errors.New("it is signed with RSA-PSS, and the key is not an RSA key")
 	}
 	key, err := x509.ParsePKCS1PublicKey(r.Info.Key.Key.RightAlign())
 	if err != nil {

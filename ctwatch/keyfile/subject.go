@@ -15,8 +15,8 @@ import (
 	"ctwatch/pins/pemfile"
 )
 
-// A Subject is the key that a file, or a word on the command line, stands for, with what
-// is known of it there.
+// A Subject is the key that a file, or an argument of a command, stands for, with what the
+// file says about it.
 type Subject struct {
 	Certificate string // ID of a certificate, or the first digits of it; "" for a key
 	Pin         pins.Pin
@@ -74,7 +74,7 @@ func subjectOf(file string, blocks []pemfile.Block, issuer bool) (Subject, error
 		words.Command(pins.Action{Do: pins.Declare, Pin: ca.Pin, Host: pins.Pattern{Name: "HOST"}}))
 }
 
-// onlyKey merges subjects that have one key, and refuses to choose among several.
+// onlyKey merges subjects that have the same key, and refuses to choose among several.
 func onlyKey(list []Subject) (Subject, error) {
 	out := list[0]
 	var keys []string
@@ -92,7 +92,7 @@ func onlyKey(list []Subject) (Subject, error) {
 		}
 	}
 	if slices.ContainsFunc(list, func(s Subject) bool { return s.Pin != out.Pin }) {
-		return Subject{}, fmt.Errorf("there are several keys in the file: %s. Authorize the one that is meant by its pin, or each from a file of its own", strings.Join(keys, ", "))
+		return Subject{}, fmt.Errorf("there are several keys in the file: %s. Authorize the one that you mean by its pin, or each from a file of its own", strings.Join(keys, ", "))
 	}
 	return out, nil
 }
@@ -131,12 +131,12 @@ func blockSubject(b pemfile.Block) (Subject, error) {
 		return Subject{}, errors.New("this is neither a certificate, nor a certificate signing request, nor a public key, in PEM or DER")
 	}
 	if strings.Contains(kind, "PRIVATE KEY") {
-		return Subject{}, errors.New("this is a private key, which ctwatch has no need to see: give its public key (openssl pkey -in KEY -pubout) or a request made with it")
+		return Subject{}, errors.New("this is a private key, which ctwatch does not need: give its public key (openssl pkey -in KEY -pubout) or a request made with it")
 	}
 	return Subject{}, fmt.Errorf("PEM of type %q; want a certificate, a certificate signing request or a public key", ctwatch.Printable(kind, 60))
 }
 
-// derKind says what a file in DER is, as PEM does; "" if it is nothing that is known.
+// derKind says what a file in DER is, as PEM does; "" if it is unknown.
 func derKind(der []byte) string {
 	if _, err := parseRequest(der); err == nil {
 		return "CERTIFICATE REQUEST"

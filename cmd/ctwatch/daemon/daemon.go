@@ -1,5 +1,5 @@
 // Package daemon is "ctwatch run": it follows the logs, records what it finds, probes
-// servers, plans, and sends events, until it is told to end. It wires the other packages
+// servers, plans, and sends events, until its context ends. It wires the other packages
 // together and decides nothing itself.
 //
 // A daemon consists of parts, which start in the order of Daemon.parts and stop in reverse.
@@ -59,14 +59,14 @@ type Options struct {
 	BackoffMax time.Duration                                  // the longest pause before an event is sent again
 }
 
-// A Daemon follows logs, and does all that comes of it.
+// A Daemon follows logs and does everything that follows from what it finds.
 type Daemon struct {
 	o      Options
 	cfg    *configs.Config // as it was at the start
 	logger *slog.Logger
 	now    func() time.Time
 
-	// New makes these. They do nothing by themselves.
+	// New makes these. They are idle until a part uses them.
 	inventory atomic.Pointer[setup.Inventory] // in force
 	policy    *policy.Live
 	watched   *watchlist.Live
@@ -93,7 +93,7 @@ type Daemon struct {
 	listing   func(context.Context) error    // log list
 }
 
-// New returns a daemon that does nothing yet.
+// New returns a daemon that is not running yet.
 func New(o Options) *Daemon {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -165,7 +165,7 @@ func (d *Daemon) bye() error {
 	return nil
 }
 
-// collectCAA asks for the CAA records of certificates that the policy wants them for.
+// collectCAA looks up the CAA records that the policy needs.
 func (d *Daemon) collectCAA(ctx context.Context) error {
 	c := policy.CAACollector{
 		Store: d.db.Certificates, Policy: d.policy.Policy, Lookup: d.policy.CAA.Lookup, Wake: d.newEvents, Logger: d.logger,

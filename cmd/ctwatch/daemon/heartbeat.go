@@ -10,15 +10,15 @@ import (
 	"ctwatch/notify/heartbeat"
 )
 
-// beat tells that the daemon does its work, by events and by calling a URL, and raises
-// an alarm when it does not.
+// beat reports that the daemon works, by events and by calling a URL, and raises an alarm
+// when it does not.
 func (d *Daemon) beat(ctx context.Context) error {
 	url, err := d.cfg.Heartbeat.URL.Reveal()
 	if err != nil {
 		return err
 	}
 	h, err := heartbeat.New(heartbeat.Options{
-		Alive: d.liveness.Alive, Changed: d.tellPulse, Beat: d.tellBeat,
+		Alive: d.liveness.Alive, Changed: d.announceLiveness, Beat: d.announceBeat,
 		URL: url, Interval: d.cfg.Heartbeat.Interval, Outward: setup.Outward(d.cfg.Heartbeat.AllowPrivate), Logger: d.logger,
 	})
 	if err != nil {
@@ -29,12 +29,12 @@ func (d *Daemon) beat(ctx context.Context) error {
 	return h.Run(ctx)
 }
 
-func (d *Daemon) tellBeat(ctx context.Context) error {
+func (d *Daemon) announceBeat(ctx context.Context) error {
 	return d.db.Outbox.Add(ctx, ctwatch.HeartbeatEvent(time.Now()))
 }
 
-// tellPulse records that the daemon does its work no more, or again.
-func (d *Daemon) tellPulse(ctx context.Context, reason error, since time.Time) error {
+// announceLiveness records that the daemon has stopped reading, or reads again.
+func (d *Daemon) announceLiveness(ctx context.Context, reason error, since time.Time) error {
 	if reason != nil {
 		return d.db.Outbox.Add(ctx, ctwatch.StalledEvent(reason.Error(), time.Now()))
 	}

@@ -10,8 +10,7 @@ import (
 	"ctwatch/ctwatch/web"
 )
 
-// listen makes the HTTP listener, if there is to be one. It listens, and serves nothing
-// yet.
+// listen opens the HTTP listener, if the configuration has one. It serves nothing yet.
 func (d *Daemon) listen(context.Context) error {
 	if d.cfg.HTTP.Listen == "" {
 		return nil

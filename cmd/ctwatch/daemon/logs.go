@@ -14,7 +14,7 @@ import (
 	"ctwatch/ctwatch/scan"
 )
 
-// openLogList makes what keeps d.logs up to date with the log list.
+// openLogList prepares reading the log list, which d.logs follows.
 func (d *Daemon) openLogList(ctx context.Context) error {
 	extra, err := setup.ExtraLogs(d.cfg)
 	if err != nil {
@@ -66,7 +66,7 @@ func (d *Daemon) openLogList(ctx context.Context) error {
 func (d *Daemon) readLogList(ctx context.Context) error { return d.listing(ctx) }
 
 // repliesAtOnce is how many replies with entries are in memory at once, besides one
-// for each log. A reply takes about one MiB, and more are of no use to so few cores.
+// for each log. A reply takes about one MiB, and a few cores cannot use more.
 const repliesAtOnce = 8
 
 // followLogs follows the logs of the log list.
@@ -107,13 +107,13 @@ func (d *Daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 	}
 }
 
-// unfollow notes that a log is no longer followed.
+// unfollow records that a log is no longer followed.
 func (d *Daemon) unfollow(ctx context.Context, l ctwatch.Log) error {
 	return d.db.Logs.Unfollow(ctx, l.ID, "it left the log list, or its state is not one of logs.states")
 }
 
-// listAlarms returns what is called with all that is wrong with the log list: it is
-// shown in the metrics, and told once for each cause.
+// listAlarms returns a function that takes everything that is wrong with the log list: it
+// sets the metrics, and announces each cause once.
 func (d *Daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time) {
 	return func(alarms []loglist.Alarm, published time.Time) {
 		state := &metrics.LogList{Published: published, Alarms: make(map[string]bool)}
@@ -124,8 +124,8 @@ func (d *Daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time
 		for _, a := range alarms {
 			details = append(details, a.Detail)
 			state.Alarms[a.Code] = true
-			// The outbox takes an event once for its ID, which is the cause's. That the
-			// store is broken shows elsewhere, and ends the daemon.
+			// The outbox takes an event once for its ID, which is the cause's. A store
+			// that is broken ends the daemon elsewhere.
 			if err := d.db.Outbox.Add(ctx, a.Event(d.now())); err != nil && ctx.Err() == nil {
 				d.logger.Error("an alarm about the log list could not be recorded", "error", err)
 			}

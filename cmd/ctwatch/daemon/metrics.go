@@ -25,7 +25,7 @@ func (d *Daemon) makeMetrics(context.Context) (err error) {
 	return nil
 }
 
-// followedLogs returns how those logs stand that are followed now: the store knows
+// followedLogs returns the states of the logs that are followed now. The store has
 // others, which left the list.
 func (d *Daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) {
 	all, err := d.db.Logs.List(ctx)
@@ -41,7 +41,7 @@ func (d *Daemon) followedLogs(ctx context.Context) ([]ctwatch.LogStatus, error) 
 	return out, nil
 }
 
-// appHosts returns how the hosts of apps stand; nothing before the first plan.
+// appHosts returns the states of the apps' hosts; nothing before the first plan.
 func (d *Daemon) appHosts() (out []metrics.Host) {
 	r := d.planner.Latest()
 	if r == nil {
@@ -58,8 +58,8 @@ func (d *Daemon) appHosts() (out []metrics.Host) {
 	return out
 }
 
-// appDocuments returns of each app whether its signed document is withheld; nothing where
-// none are served, and before the first plan.
+// appDocuments returns whether each app's signed document is withheld; nothing before the
+// first plan.
 func (d *Daemon) appDocuments(ctx context.Context) (map[string]bool, error) {
 	r := d.planner.Latest()
 	if r == nil || d.documents == nil {
@@ -82,7 +82,8 @@ const maxWatchLabels = 500
 
 const otherLines = "(other)"
 
-// openVerdicts counts what waits for a person's verdict, by lines of the watch list.
+// openVerdicts counts the certificates that need a person's verdict, by lines of the watch
+// list.
 func (d *Daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
 	counts, err := d.db.Certificates.CountOpen(ctx)
 	if err != nil {

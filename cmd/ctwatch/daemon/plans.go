@@ -13,7 +13,7 @@ import (
 	"ctwatch/pins/publish"
 )
 
-// makeProber makes what looks at the endpoints of the inventory in force.
+// makeProber makes the scheduler of probes of the endpoints in force.
 func (d *Daemon) makeProber(context.Context) (err error) {
 	d.prober, err = probe.NewScheduler(probe.ScheduleConfig{
 		Look: d.o.Look, Record: d.record, Logger: d.logger, Interval: d.cfg.Probe.Interval,
@@ -28,7 +28,7 @@ func (d *Daemon) makeProber(context.Context) (err error) {
 	return err
 }
 
-// record keeps what the daemon saw of an endpoint.
+// record stores what a probe saw.
 func (d *Daemon) record(ctx context.Context, l pins.Look) error {
 	if err := d.db.Endpoints.Observe(ctx, l, d.watched.Current().Describe); err != nil {
 		return fmt.Errorf("%s: %w", strings.TrimSpace(l.Endpoint.String()), err)
@@ -38,9 +38,9 @@ func (d *Daemon) record(ctx context.Context, l pins.Look) error {
 
 func (d *Daemon) probe(ctx context.Context) error { return d.prober.Run(ctx) }
 
-// makePlanner makes what plans for the apps of the inventory in force.
+// makePlanner makes the planner for the apps in force.
 func (d *Daemon) makePlanner(context.Context) error {
-	unreadable := "" // what was logged of it; the planner asks for apps one time after the other
+	unreadable := "" // what was logged; the planner never asks for apps twice at a time
 	d.planner = &planner.Planner{
 		Store: &planner.FactStore{
 			Store: d.db.Plans, CAs: d.db.Issuers,
@@ -64,7 +64,7 @@ func (d *Daemon) makePlanner(context.Context) error {
 
 func (d *Daemon) plan(ctx context.Context) error { return d.planner.Run(ctx) }
 
-// makeDocuments makes what issues and serves the pin documents of apps.
+// makeDocuments makes the issuer of the apps' pin documents, and the handler for them.
 func (d *Daemon) makeDocuments(context.Context) error {
 	ring, err := setup.OpenRing(d.cfg, true, d.logger)
 	if err != nil {
@@ -85,8 +85,7 @@ func (d *Daemon) makeDocuments(context.Context) error {
 	return nil
 }
 
-// logUnreadable logs the versions that cannot be read whenever they are others than
-// before.
+// logUnreadable logs the versions that cannot be read, when they change.
 func logUnreadable(logger *slog.Logger, apps []pins.App, before *string) {
 	var all []string
 	for _, app := range apps {
@@ -96,7 +95,7 @@ func logUnreadable(logger *slog.Logger, apps []pins.App, before *string) {
 	}
 	now := strings.Join(all, "; ")
 	if now != *before && now != "" {
-		logger.Error("what was imported for some versions cannot be read, so it is unknown what breaks them: import it again with --replace, or drop it (ctwatch pins drop)", "versions", now)
+		logger.Error("the files imported for some versions cannot be read, so it is unknown what would break these versions: import the files again with --replace, or drop the versions (ctwatch pins drop)", "versions", now)
 	}
 	*before = now
 }

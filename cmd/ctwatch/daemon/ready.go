@@ -9,15 +9,15 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// A readiness knows whether the daemon is ready, and tells systemd how it is
-// (sd_notify(3)). Outside of systemd it tells nobody.
+// A readiness is whether the daemon is ready. It notifies systemd (sd_notify(3)), if the
+// daemon is a service.
 type readiness struct {
 	logger *slog.Logger
 	ready  atomic.Bool
 }
 
 // headVerified is called for each tree head whose signature was good. With the
-// first the daemon is ready: it has reached a log and can tell true from false.
+// first the daemon is ready: it reaches a log, and verifies what the log signs.
 func (r *readiness) headVerified(log string) {
 	if r.ready.CompareAndSwap(false, true) {
 		r.logger.Info("ready: verified a tree head", "log", log)
@@ -30,8 +30,7 @@ func (r *readiness) is() bool { return r.ready.Load() }
 
 func (r *readiness) stopping() { r.notify(systemd.SdNotifyStopping) }
 
-// watchdog tells systemd's watchdog that the daemon is alive, twice as often as it
-// asks for.
+// watchdog notifies systemd's watchdog that the daemon is alive, twice as often as needed.
 func (r *readiness) watchdog(ctx context.Context) error {
 	interval, err := systemd.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {
@@ -51,6 +50,6 @@ func (r *readiness) watchdog(ctx context.Context) error {
 
 func (r *readiness) notify(state string) {
 	if _, err := systemd.SdNotify(false, state); err != nil {
-		r.logger.Warn("systemd could not be told", "state", state, "error", err)
+		r.logger.Warn("systemd could not be notified", "state", state, "error", err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 // filesEvery is how often the files of the configuration are looked at for changes.
 const filesEvery = 2 * time.Second
 
-// reloads reads the configuration again whenever it is asked to, and when one of its
-// files has changed and changes no more.
+// reloads reads the configuration again on every hangup, and when one of its files has
+// changed and is stable.
 func (d *Daemon) reloads(ctx context.Context) error {
 	tick := time.NewTicker(filesEvery)
 	defer tick.Stop()
@@ -52,7 +52,7 @@ func (d *Daemon) reloads(ctx context.Context) error {
 	}
 }
 
-// A stamp tells whether a file has changed.
+// A stamp changes with a file.
 type stamp struct {
 	name string
 	size int64

@@ -73,7 +73,7 @@ func (d *Daemon) closePermanent() error {
 	return nil
 }
 
-// makeSenders makes what sends events, with the senders of the configuration.
+// makeSenders makes the manager of senders, with those of the configuration.
 func (d *Daemon) makeSenders(ctx context.Context) error {
 	m, err := notify.NewManager(notify.Config{
 		Outbox: d.db.Outbox, Logger: d.logger, OnSend: d.metrics.Sent, Storm: d.cfg.Notify.Storm, BackoffMax: d.o.BackoffMax,
@@ -110,8 +110,8 @@ func (d *Daemon) closeSenders() error {
 	return nil
 }
 
-// republished is how old the events are at most that are published again after the stream was
-// deleted. Older ones are kept, too (keepEvents), and are a person's to replay.
+// republished bounds the age of events that are published again after the stream was
+// deleted. Older ones can be replayed by hand (keepEvents).
 const republished = 24 * time.Hour
 
 // watchStream connects the NATS sender to the store: for its warnings, what it remembers of the
@@ -122,12 +122,12 @@ func (d *Daemon) watchStream(ctx context.Context, o *nats.Options) (err error) {
 	}
 	o.Warn = func(ctx context.Context, code, text string) {
 		if err := d.db.Senders.AddWarning(ctx, nats.Name, code, text); err != nil && ctx.Err() == nil {
-			d.logger.Error("a warning about NATS cannot be kept for \"ctwatch notify status\"", "error", err)
+			d.logger.Error("a warning about NATS could not be stored for \"ctwatch notify status\"", "error", err)
 		}
 	}
 	o.Resolved = func(ctx context.Context, code string) {
 		if err := d.db.Senders.ResolveWarning(ctx, nats.Name, code); err != nil && ctx.Err() == nil {
-			d.logger.Error("a warning about NATS cannot be taken back", "error", err)
+			d.logger.Error("a warning about NATS could not be removed", "error", err)
 		}
 	}
 	o.Republish = func(ctx context.Context) (int64, error) {

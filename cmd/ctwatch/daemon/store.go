@@ -12,7 +12,7 @@ import (
 	"ctwatch/store"
 )
 
-// openStore opens the store, and brings it in line with the inventory.
+// openStore opens the store, and applies the inventory.
 func (d *Daemon) openStore(ctx context.Context) (err error) {
 	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
 		Logger: d.logger, Now: d.now, Judge: d.policy.Judge, Learner: d.policy.CAs, OnEvents: d.wake,
@@ -34,8 +34,8 @@ func (d *Daemon) openStore(ctx context.Context) (err error) {
 
 func (d *Daemon) closeStore() error { return d.db.Close() }
 
-// apply brings the store in line with an inventory: whom it trusts, what its policy says,
-// and which endpoints there are.
+// apply applies an inventory to the store: the keys that it trusts, the verdicts of its
+// policy, and its endpoints.
 func (d *Daemon) apply(ctx context.Context, inv *setup.Inventory) error {
 	if err := inv.Apply(ctx, d.db, d.policy); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (d *Daemon) apply(ctx context.Context, inv *setup.Inventory) error {
 	return d.db.Endpoints.KeepOnly(ctx, inv.Endpoints)
 }
 
-// wake has new events sent, and what they need looked up.
+// wake has new events sent, and the CAA records looked up that new certificates need.
 func (d *Daemon) wake() {
 	select {
 	case d.newEvents <- struct{}{}:
@@ -62,7 +62,7 @@ const (
 	othersEvery = 500 * time.Millisecond // how often other processes may have written
 )
 
-// keepStore does what the store needs from time to time.
+// keepStore deletes old events and adds digests.
 func (d *Daemon) keepStore(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -79,8 +79,8 @@ func (d *Daemon) keepStore(ctx context.Context) error {
 	return g.Wait()
 }
 
-// wakeForOthers has senders look for events whenever another process, such as
-// "ctwatch certs reject", has changed what is trusted: events may have come of it.
+// wakeForOthers wakes senders whenever another process, such as "ctwatch certs reject",
+// has changed what is trusted: there may be new events.
 func (d *Daemon) wakeForOthers(ctx context.Context) error {
 	last := int64(-1)
 	return every(ctx, othersEvery, func(time.Time) error {

@@ -62,8 +62,8 @@ func ParseHost(s string) (pins.Pattern, error) {
 	return p, nil
 }
 
-// ParsePinFile reads what an app ships, in the format with a name, or in the one that it
-// is found to be in. Errors begin with the file's name.
+// ParsePinFile reads what an app ships, in a format, or in the one that it recognizes
+// for "". Errors begin with the file's name.
 func ParsePinFile(name string, data []byte, formatName string) (f format.Format, rules pins.Rules, err error) {
 	if formatName == "" {
 		f, rules, err = format.Detect(data)
@@ -84,7 +84,7 @@ func ParsePinFile(name string, data []byte, formatName string) (f format.Format,
 	return f, rules, nil
 }
 
-// AllApps returns the apps with the versions that "pins import" recorded besides. The
+// AllApps returns the apps with the versions that "pins import" recorded as well. The
 // configuration wins over an import of the same version. An import that can no longer be
 // read, since readers have become stricter, is among the app's unreadable versions.
 func (inv *Inventory) AllApps(ctx context.Context, db *store.DB) ([]pins.App, error) {

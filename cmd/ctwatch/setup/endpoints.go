@@ -39,9 +39,8 @@ func (inv *Inventory) addEndpoint(ep pins.Endpoint) {
 
 // endpointsOf finds the endpoints of a line of the watch list.
 //
-// An endpoint with a name of its own that the rule covers is asked for that name. Any
-// other, such as an address, is asked for the name that the rule is about, and for the
-// apps' hosts below it.
+// An endpoint whose name the rule covers is probed for that name. Any other, such as an
+// address, is probed for the name that the rule is about, and for the apps' hosts below it.
 func (inv *Inventory) endpointsOf(w *Watched, hosts []string) {
 	rule, named := Pattern(w.Rule)
 	if !named {
@@ -72,7 +71,7 @@ func (w *Watched) namesEndpoint(host string) bool {
 	return slices.ContainsFunc(w.entry.Endpoints, func(ep pins.Endpoint) bool { return ep.Host == host })
 }
 
-// silenced reports whether the narrowest line for a host turns probing off.
+// silenced reports whether the narrowest line for a host turns off probing.
 func (inv *Inventory) silenced(host pins.Pattern) bool {
 	_, line, _ := inv.narrowest(host)
 	return line != nil && line.entry.Unprobed()
@@ -116,7 +115,7 @@ func (inv *Inventory) Probing() string {
 	return s + "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
 }
 
-// appHosts lists the hosts of all apps that are no patterns.
+// appHosts lists the hosts of all apps that are not patterns.
 func (inv *Inventory) appHosts() []string {
 	var out []string
 	for _, app := range inv.Apps {
@@ -143,7 +142,7 @@ func (inv *Inventory) HostsFor(names []pins.Pattern) []string {
 	return out
 }
 
-// Prober returns what looks at servers from this machine.
+// Prober returns a prober of servers, from this machine.
 func Prober() *probe.Prober {
 	return probe.New(probe.Config{ID: func(der []byte) string {
 		tbs, err := entry.TBS(der)

@@ -36,7 +36,7 @@ type Watched struct {
 	entry configs.Watch
 }
 
-// A Place is where a setting stands in a configuration.
+// A Place is where a setting is in a configuration.
 type Place struct {
 	config *configs.Config
 	path   string

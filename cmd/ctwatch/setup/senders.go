@@ -32,8 +32,8 @@ type senderMaker struct {
 // the logger is enough.
 type SenderOptions struct {
 	Logger *slog.Logger
-	DB     *store.DB    // keeps threads, and who judged a certificate
-	Policy *policy.Live // knows where CAs take reports
+	DB     *store.DB    // has threads, and who judged a certificate
+	Policy *policy.Live // has the CAs' addresses for reports
 	// Judge records the verdict that a person gives by one of Slack's buttons.
 	Judge func(ctx context.Context, id string, authorize bool, by string) error
 }

@@ -35,7 +35,7 @@ func OpenRing(cfg *configs.Config, create bool, logger *slog.Logger) (*publish.R
 	return ring, err
 }
 
-// SerialMark returns where the highest serials of pin documents are kept besides the database:
+// SerialMark returns where the highest serials of pin documents are kept, apart from the database:
 // beside the signing key, or, where this user cannot write there, in the data directory.
 func SerialMark(cfg *configs.Config) *publish.Mark {
 	path, ours := SigningKey(cfg)

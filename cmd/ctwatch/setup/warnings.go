@@ -67,25 +67,24 @@ func (w *warner) watched(line *Watched) {
 		at, s := line.Where.sub("endpoints[%d]", i), ep.HostPort()
 		endpoints.look(w, at, ep, s)
 		if _, err := netip.ParseAddr(ep.Host); err != nil && named && !p.Matches(ep.Host) {
-			w.say(at, "%s is not in %s: it is asked for the certificate of %s; to look at its own, watch it in a line of its own", s, line.entry.Domain, p.Name)
+			w.say(at, "%s is not in %s: it is probed for the certificate of %s; to probe for its own, watch it in a line of its own", s, line.entry.Domain, p.Name)
 		}
 	}
 }
 
-// neverElsewhere says what a name comes to that is never to be issued, in a line about
-// another domain.
+// neverElsewhere says what to do with a "never" name in a line about another domain.
 func (w *warner) neverElsewhere(n pins.Pattern) string {
 	if rule, _, ok := w.inv.narrowest(n); ok {
 		return fmt.Sprintf("move it to the line of %s", rule.Domain)
 	}
-	return "no certificate for it is seen; watch its domain, too"
+	return "no certificate for it is found; watch its domain, too"
 }
 
 // oneBelow reports whether wildcards that n stands for are valid for a name that p
 // stands for: such certificates match p.
 func oneBelow(n, p pins.Pattern) bool { return n.Reach == pins.OneBelow && n.Matches(p.Name) }
 
-// issuers looks for a CA that a rule names twice, in whatever way.
+// issuers looks for a CA that a rule names twice, in any way.
 func (w *warner) issuers(line *Watched) {
 	cas, issuers := policy.NewCAs(), seenTwice[string]{}
 	for i, issuer := range line.Policy.Issuers {
@@ -111,9 +110,8 @@ func (w *warner) files() {
 	}
 }
 
-// app looks at the hosts of app i. Signed documents withhold those of which nothing is
-// ever looked at, and those for which no certificate is ever seen and no key ever approved
-// but by hand.
+// app looks at the hosts of app i. Signed documents withhold hosts that are never probed,
+// and hosts for which no certificate is ever seen, unless a person approves their keys.
 func (w *warner) app(i int) {
 	inv := w.inv
 	hosts := seenTwice[pins.Pattern]{}
@@ -126,20 +124,20 @@ func (w *warner) app(i int) {
 			w.say(at, "%s stands for everyone's names below the public suffix %s: name your own hosts", p, p.Name)
 		}
 		if inv.Unprobed(p) {
-			w.say(at, "probing of %s is off, so that its pins are withheld from signed documents (%s) as long as nobody looks at it: ctwatch probe --record", p, pins.NotProbed)
+			w.say(at, "probing of %s is off, so its pins are withheld from signed documents (%s) until it is probed: ctwatch probe --record", p, pins.NotProbed)
 		} else if !slices.ContainsFunc(inv.Endpoints, func(ep pins.Endpoint) bool {
 			return p.Matches(ep.Host) && (p.Reach == pins.Exact || !slices.Contains(inv.Apps[i].Hosts, pins.Pattern{Name: ep.Host}))
 		}) {
-			w.say(at, "no host of %s is looked at, so that its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)
+			w.say(at, "no host of %s is probed, so its pins are withheld from signed documents (%s): name endpoints of it in the watch list", p, pins.NotProbed)
 		}
 		if _, _, ok := inv.narrowest(p); !ok {
-			w.say(at, "%s is in no watched domain: no certificate for it is seen, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
+			w.say(at, "%s is in no watched domain: no certificate for it is found, and its pins are withheld from signed documents (%s) until a person approves its keys: add it to the watch list", p, pins.NotApproved)
 		}
 	}
 	for j, v := range inv.Config.Apps[i].Shipped {
 		for _, p := range slices.SortedFunc(maps.Keys(v.Pins), func(a, b pins.Pattern) int { return strings.Compare(a.String(), b.String()) }) {
 			if !slices.ContainsFunc(inv.Apps[i].Hosts, func(host pins.Pattern) bool { return host.Covers(p) || p.Covers(host) }) {
-				w.say(fmt.Sprintf("apps[%d].shipped[%d].pins", i, j), "%s is none of the app's hosts, so that nothing is checked for it: add it to hosts, or correct the name", p)
+				w.say(fmt.Sprintf("apps[%d].shipped[%d].pins", i, j), "%s is not one of the app's hosts, so nothing is checked for it: add it to hosts, or correct the name", p)
 			}
 		}
 	}
@@ -148,7 +146,7 @@ func (w *warner) app(i int) {
 // seenTwice finds what a list has twice.
 type seenTwice[T comparable] map[T]bool
 
-// look reports whether a value was there before, and then warns of it.
+// look reports whether a value was there before, and warns if it was.
 func (s seenTwice[T]) look(w *warner, at string, value T, shown string) (again bool) {
 	if again = s[value]; again {
 		w.say(at, "%s is listed twice", shown)
@@ -158,8 +156,8 @@ func (s seenTwice[T]) look(w *warner, at string, value T, shown string) (again b
 }
 
 // publicSuffix reports whether everyone may register names below a domain, such as
-// co.uk or github.io (publicsuffix.org). A domain that no list knows, as private networks
-// have them, is none.
+// co.uk or github.io (publicsuffix.org). A domain
+// that is in no list, as in private networks, is not one.
 func publicSuffix(domain string) bool {
 	suffix, icann := publicsuffix.PublicSuffix(domain)
 	return suffix == domain && (icann || strings.Contains(domain, "."))

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// A Progress shows on stderr how far a long piece of work has come, and how long
-// it will take still: on a terminal in one line that changes, elsewhere in a line
-// every ten seconds. Work of less than two seconds shows nothing.
+// A Progress shows how far long work has come and how long it still takes: on a terminal
+// in one line that changes, elsewhere in a line every ten seconds. Work of less than two
+// seconds shows nothing.
 type Progress struct {
 	w        io.Writer
 	total    uint64
 	done     uint64
-	begun    time.Time
+	started  time.Time
 	shown    time.Time
-	width    int // of what stands on the terminal's line
+	width    int // of the text on the terminal's line
 	terminal bool
 }
 
-// NewProgress returns the progress of work of some size, which begins now.
+// NewProgress returns the progress of work of some size, which starts now.
 func NewProgress(w io.Writer, total uint64) *Progress {
 	now := time.Now()
-	return &Progress{w: w, total: total, begun: now, shown: now, terminal: Is(w)}
+	return &Progress{w: w, total: total, started: now, shown: now, terminal: Is(w)}
 }
 
 // Set shows how much is done, if it is time to.
@@ -34,11 +34,11 @@ func (p *Progress) Set(done uint64) {
 	if p.terminal {
 		every = 200 * time.Millisecond
 	}
-	if now.Sub(p.begun) < 2*time.Second || now.Sub(p.shown) < every {
+	if now.Sub(p.started) < 2*time.Second || now.Sub(p.shown) < every {
 		return
 	}
 	p.shown = now
-	s := progressLine(done, p.total, now.Sub(p.begun))
+	s := progressLine(done, p.total, now.Sub(p.started))
 	if !p.terminal {
 		fmt.Fprintln(p.w, s)
 		return

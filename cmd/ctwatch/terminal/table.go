@@ -12,10 +12,10 @@ import (
 )
 
 // A Table is printed with aligned columns. Every cell is made printable: much of
-// what stands in tables was written by the people who asked for a certificate.
+// the text comes from certificates.
 //
-// On a terminal it is as wide as that at most: columns that can be missed are left out,
-// and long cells are cut. Elsewhere nothing is cut, since programs read it.
+// On a terminal it is never wider: it drops columns that can be missed, and cuts long
+// cells. Elsewhere it cuts nothing, since programs read it.
 type Table struct {
 	Spare []string // headers of columns that can be missed, the first ones first
 
@@ -26,8 +26,8 @@ type Table struct {
 
 const (
 	columnGap = 2
-	// keptWidth is how wide a column is at least while there are others to leave out: a
-	// time fits. narrowest is how wide it is at least.
+	// keptWidth is the least width of a column while others can be dropped: a time fits.
+	// narrowest is its least width in any case.
 	keptWidth, narrowest = 20, 8
 	// maxCell bounds a cell, in runes.
 	maxCell = 10_000
@@ -102,7 +102,7 @@ func (t *Table) drop(column int) {
 	}
 }
 
-// total is how wide a table is of whose columns none is wider than most.
+// total is the width of a table whose columns are at most so wide.
 func total(widths []int, most int) int {
 	n := columnGap * (len(widths) - 1)
 	for _, w := range widths {
