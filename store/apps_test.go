@@ -12,7 +12,9 @@ import (
 	"ctwatch/store"
 )
 
-func TestWhatAppsShip(t *testing.T) {
+// TestShipped: what the supported versions of apps ship is listed until a version is
+// dropped.
+func TestShipped(t *testing.T) {
 	db := open(t)
 	file := func(version, content string) store.Shipped {
 		return store.Shipped{App: "shop", Version: version, Format: "android", Name: "n.xml", Content: []byte(content), By: "ada"}
@@ -74,7 +76,9 @@ func TestWhatAppsShip(t *testing.T) {
 	}
 }
 
-func TestConditionsAreToldWhenTheyComeToBe(t *testing.T) {
+// TestConditionsReportedWhenTheyBegin: a condition is reported each time it begins, and
+// not while it lasts.
+func TestConditionsReportedWhenTheyBegin(t *testing.T) {
 	db := open(t)
 	missing := func(host string) ctwatch.Condition {
 		return ctwatch.Condition{
@@ -117,7 +121,9 @@ func TestConditionsAreToldWhenTheyComeToBe(t *testing.T) {
 // unmarked keeps no serial outside the database.
 func unmarked(_ string, least int64) (int64, error) { return least, nil }
 
-func TestSerialsOfDocumentsOnlyGrow(t *testing.T) {
+// TestDocumentSerialsGrow: whatever the clock does, each document has a greater serial
+// than the last.
+func TestDocumentSerialsGrow(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
 	if _, ok, err := db.Documents.Latest(t.Context(), "shop"); ok || err != nil {

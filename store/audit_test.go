@@ -15,7 +15,8 @@ import (
 	"ctwatch/store"
 )
 
-func TestTheAuditTrailCannotBeChanged(t *testing.T) {
+// TestAuditTrailIsAppendOnly: the database itself refuses to change or delete a record.
+func TestAuditTrailIsAppendOnly(t *testing.T) {
 	db := open(t)
 	approve(t, db, declaration(pin("key1"), "a.example"))
 	before := history(t, db, pins.Pin{})

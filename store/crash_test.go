@@ -66,7 +66,9 @@ func childRun(path string) error {
 	}
 }
 
-func TestKilledAtAnyMomentNothingIsLostOrDouble(t *testing.T) {
+// TestKillLosesNothing: a process that is killed at any moment loses nothing and repeats
+// nothing.
+func TestKillLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	var high uint64 // entries read so far, by any child
 	for round := range 12 {

@@ -42,7 +42,8 @@ func closed(t *testing.T, path string) {
 	must(t, db.Close())
 }
 
-func TestOpenCreatesWhatIsPrivate(t *testing.T) {
+// TestOpenCreatesPrivateFiles: the directory and the files are only for their owner.
+func TestOpenCreatesPrivateFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "with ? # % and space", "data")
 	path := filepath.Join(dir, "ctwatch.db")
 	db, err := tryOpen(path, nil)
@@ -58,7 +59,9 @@ func TestOpenCreatesWhatIsPrivate(t *testing.T) {
 	}
 }
 
-func TestCloseLeavesOneFileAndNoDoubt(t *testing.T) {
+// TestCloseLeavesOneFile: after Close one file is the whole database, and it is not
+// checked at the next start.
+func TestCloseLeavesOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	closed(t, path)
 	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +79,8 @@ func TestCloseLeavesOneFileAndNoDoubt(t *testing.T) {
 	must(t, db.Close())
 }
 
-func TestAnUncleanEndIsChecked(t *testing.T) {
+// TestCrashIsChecked: after a crash the integrity of the database is checked.
+func TestCrashIsChecked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db, err := tryOpen(path, nil)
 	must(t, err)
@@ -93,7 +97,8 @@ func TestAnUncleanEndIsChecked(t *testing.T) {
 	}
 }
 
-func TestDamageIsFoundAfterAnUncleanEnd(t *testing.T) {
+// TestDamageIsFoundAfterCrash: the check after a crash finds a damaged page.
+func TestDamageIsFoundAfterCrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	closed(t, path)
 	db, err := tryOpen(path, nil)
@@ -118,7 +123,8 @@ func TestDamageIsFoundAfterAnUncleanEnd(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoDatabaseIsRefused(t *testing.T) {
+// TestOtherFilesAreRefused: a file that is not a database is not touched.
+func TestOtherFilesAreRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	must(t, os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600))
 	if _, err := tryOpen(path, nil); !errors.Is(err, store.ErrCorrupt) {
@@ -129,7 +135,9 @@ func TestAFileThatIsNoDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-func TestSchemasOfOthersAreRefused(t *testing.T) {
+// TestOtherSchemasAreRefused: neither a newer schema nor the database of another program
+// is opened.
+func TestOtherSchemasAreRefused(t *testing.T) {
 	for name, tt := range map[string]struct{ change, want string }{
 		"a newer version":    {"PRAGMA user_version = 1000", "version 1000"},
 		"of another program": {"PRAGMA application_id = 5", "another program"},
@@ -153,7 +161,8 @@ func TestSchemasOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-func TestOneProcessHoldsTheDirectory(t *testing.T) {
+// TestDirectoryIsLocked: a second process cannot open the directory.
+func TestDirectoryIsLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db, err := tryOpen(path, nil)
 	must(t, err)
@@ -167,7 +176,8 @@ func TestOneProcessHoldsTheDirectory(t *testing.T) {
 	must(t, db.Close())
 }
 
-func TestADirectoryThatCannotBeUsedIsExplained(t *testing.T) {
+// TestUnusableDirectoryIsExplained: the error says what is wrong with the directory.
+func TestUnusableDirectoryIsExplained(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
 	for _, path := range []string{filepath.Join(file, "ctwatch.db"), t.TempDir()} {
@@ -177,9 +187,9 @@ func TestADirectoryThatCannotBeUsedIsExplained(t *testing.T) {
 	}
 }
 
-// TestNoFileIsNoDatabase: what is there in place of the file is named, however the
-// database is opened, and nothing waits for a pipe.
-func TestNoFileIsNoDatabase(t *testing.T) {
+// TestOnlyRegularFilesAreOpened: a directory or a pipe in place of the database is
+// named, however it is opened, and nothing waits for the pipe.
+func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	must(t, syscall.Mkfifo(pipe, 0o600))
@@ -196,8 +206,8 @@ func TestNoFileIsNoDatabase(t *testing.T) {
 	}
 }
 
-// TestOwnFilesArePrivate: whatever the umask, nobody else can read or change the
-// database, nor what SQLite keeps beside it.
+// TestOwnFilesArePrivate: whatever the umask, only the owner can read or change the
+// database and the files that SQLite keeps beside it.
 func TestOwnFilesArePrivate(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	dir := filepath.Join(t.TempDir(), "data")
@@ -383,7 +393,9 @@ func readOnly(path string) error {
 	return nil
 }
 
-func TestReadOnlyNoticesADaemonThatStarts(t *testing.T) {
+// TestReadOnlyDetectsDaemon: a daemon that starts meanwhile is an error, not a wrong
+// answer.
+func TestReadOnlyDetectsDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	closed(t, path)
 	ro, err := store.OpenReadOnly(t.Context(), path)
@@ -397,7 +409,8 @@ func TestReadOnlyNoticesADaemonThatStarts(t *testing.T) {
 	}
 }
 
-func TestCancellationIsTold(t *testing.T) {
+// TestCancellation: the error of a canceled call says so.
+func TestCancellation(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -444,7 +457,8 @@ func TestMigrateFromVersion1(t *testing.T) {
 	}
 }
 
-func TestMigrationsRunOnceEachAndWhole(t *testing.T) {
+// TestMigrationsRunOnce: each migration runs once, wholly or not at all.
+func TestMigrationsRunOnce(t *testing.T) {
 	w, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db"))
 	must(t, err)
 	defer w.Close()
@@ -474,7 +488,8 @@ func TestMigrationsRunOnceEachAndWhole(t *testing.T) {
 	}
 }
 
-func TestOnEventsIsCalledAfterACommitWithEvents(t *testing.T) {
+// TestOnEvents: it is called after each commit that wrote events, and after no other.
+func TestOnEvents(t *testing.T) {
 	var calls int
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{Logger: discard(), OnEvents: func() { calls++ }})
 	must(t, err)

@@ -30,7 +30,9 @@ func servedNow(t testing.TB, db *store.DB) (out []string) {
 	return out
 }
 
-func TestObservationsReplaceWhatWasReached(t *testing.T) {
+// TestObserveReplacesReachedAddresses: an address that was not reached keeps what it
+// served.
+func TestObserveReplacesReachedAddresses(t *testing.T) {
 	const h, a1, a2 = "api.example.com", "192.0.2.1:443", "[2001:db8::1]:443"
 	db := open(t)
 	reached := func(a string, ns ...int) pins.Address { return look(h, a, ns...).Addresses[0] }
@@ -75,7 +77,8 @@ func TestObservationsReplaceWhatWasReached(t *testing.T) {
 	}
 }
 
-func TestACertificateIsDeployedWhileItIsServed(t *testing.T) {
+// TestDeployedWhileServed: a certificate is deployed as long as any address serves it.
+func TestDeployedWhileServed(t *testing.T) {
 	const h, other, a1, a2 = "api.example.com", "www.example.com", "192.0.2.1:443", "192.0.2.2:443"
 	db := open(t)
 	l := started(t, db, 1)
@@ -124,7 +127,9 @@ func TestACertificateIsDeployedWhileItIsServed(t *testing.T) {
 	deployed(1, false)
 }
 
-func TestACertificateLoggedAfterItIsServedIsDeployed(t *testing.T) {
+// TestLoggedAfterServedIsDeployed: a certificate that is served before a log has it is
+// deployed.
+func TestLoggedAfterServedIsDeployed(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	observe(t, db, look("api.example.com", "192.0.2.1:443", 1))
@@ -138,7 +143,8 @@ func TestACertificateLoggedAfterItIsServedIsDeployed(t *testing.T) {
 	}
 }
 
-func TestWhatServersServeIsNotTrusted(t *testing.T) {
+// TestServedIsNotTrusted: a key that a server serves becomes seen, and not more.
+func TestServedIsNotTrusted(t *testing.T) {
 	db := open(t)
 	observe(t, db, look("api.example.com", "192.0.2.1:443", 1))
 	keys, err := db.Keys.List(t.Context())

@@ -66,7 +66,8 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-func TestServedCertificatesAndFinals(t *testing.T) {
+// TestCertificatesForDocuments: what is served, and the final certificates of keys.
+func TestCertificatesForDocuments(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	ended := final(found(l, 11, 2))
@@ -102,7 +103,8 @@ func TestServedCertificatesAndFinals(t *testing.T) {
 	}
 }
 
-func TestTheRevisionGrowsWithWhatPlansRestOn(t *testing.T) {
+// TestRevision: it grows with what plans depend on, and with nothing else.
+func TestRevision(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	noIssuer := found(l, 1, 0)

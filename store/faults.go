@@ -31,17 +31,17 @@ func (db Logs) AddFault(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) 
 		status.Healthy = false
 		event := ctwatch.MisbehavedEvent(status, f, t.now)
 
-		told := strings.Fields(l.fault)
-		tell := !slices.Contains(told, f.Cause)
-		before, err := t.keepEvidence(l, event.ID, f, tell)
-		if err != nil || !tell {
+		reported := strings.Fields(l.fault)
+		isNew := !slices.Contains(reported, f.Cause)
+		before, err := t.keepEvidence(l, event.ID, f, isNew)
+		if err != nil || !isNew {
 			return err
 		}
 		if before > 0 {
 			// The same again, after it ended: it is reported under an ID of its own.
 			event.ID = ctwatch.NewEventID(event.Type, event.ID, strconv.FormatInt(before, 10))
 		}
-		if _, err := t.exec(`UPDATE logs SET fault = ? WHERE seq = ?`, strings.Join(append(told, f.Cause), " "), l.seq); err != nil {
+		if _, err := t.exec(`UPDATE logs SET fault = ? WHERE seq = ?`, strings.Join(append(reported, f.Cause), " "), l.seq); err != nil {
 			return err
 		}
 		return t.event(event)
@@ -50,14 +50,14 @@ func (db Logs) AddFault(ctx context.Context, id ctwatch.LogID, f ctwatch.Fault) 
 
 // keepEvidence stores evidence under a hash of it, and returns how often it was reported
 // before.
-func (t *tx) keepEvidence(l *logRow, hash string, f ctwatch.Fault, tell bool) (before int64, err error) {
-	told := 0
-	if tell {
-		told = 1
+func (t *tx) keepEvidence(l *logRow, hash string, f ctwatch.Fault, isNew bool) (before int64, err error) {
+	reported := 0
+	if isNew {
+		reported = 1
 	}
-	err = t.queryRow(`UPDATE evidence SET told = told + ? WHERE id = ? RETURNING told`, told, hash).Scan(&before)
+	err = t.queryRow(`UPDATE evidence SET told = told + ? WHERE id = ? RETURNING told`, reported, hash).Scan(&before)
 	if !errors.Is(err, sql.ErrNoRows) {
-		return before - int64(told), err
+		return before - int64(reported), err
 	}
 	evidence, err := json.Marshal(f.Evidence)
 	if err != nil {
@@ -66,7 +66,7 @@ func (t *tx) keepEvidence(l *logRow, hash string, f ctwatch.Fault, tell bool) (b
 	_, err = t.exec(`
 		INSERT INTO evidence (id, log, cause, detail, evidence, first_seen, told)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT count(*) FROM evidence WHERE log = ?2 AND cause = ?3) < ?8`,
-		hash, l.seq, f.Cause, f.Detail, string(evidence), ms(t.now), told, keptEvidence)
+		hash, l.seq, f.Cause, f.Detail, string(evidence), ms(t.now), reported, keptEvidence)
 	return 0, err
 }
 

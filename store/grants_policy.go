@@ -110,7 +110,7 @@ func mayApprove(q querier, k keyRow, known []keyRow) (bool, error) {
 func (t *tx) withdrawPolicy(k keyRow, source string, hosts []pins.Pattern) error {
 	reason := "the configuration no longer approves it"
 	if source == sourceRule {
-		reason = "rules no longer vouch for it by any certificate"
+		reason = "rules no longer grant it by any certificate"
 	}
 	if err := t.withdraw(&k, source, hosts, pins.Record{Actor: pins.Policy, By: byPolicy, Reason: reason}); err != nil {
 		return err

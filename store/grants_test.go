@@ -12,7 +12,8 @@ import (
 	"ctwatch/store"
 )
 
-func TestASeenKeyIsApprovedByAPersonForHosts(t *testing.T) {
+// TestApproveSeenKey: a person approves a seen key for hosts.
+func TestApproveSeenKey(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
@@ -48,7 +49,9 @@ func TestASeenKeyIsApprovedByAPersonForHosts(t *testing.T) {
 	}
 }
 
-func TestADeclaredKeyIsApprovedWhenALogHasIt(t *testing.T) {
+// TestDeclaredKeyIsApprovedByLog: a declared key becomes approved when a log has a
+// certificate for it.
+func TestDeclaredKeyIsApprovedByLog(t *testing.T) {
 	db := open(t)
 	a := declaration(pin("key1"), "*.example.com")
 	a.Algorithm = "RSA 2048"
@@ -70,7 +73,9 @@ func TestADeclaredKeyIsApprovedWhenALogHasIt(t *testing.T) {
 	}
 }
 
-func TestADeclaredPinLearnsItsAlgorithm(t *testing.T) {
+// TestDeclaredKeyGetsAlgorithm: the algorithm of a declared pin is recorded when a
+// certificate shows it.
+func TestDeclaredKeyGetsAlgorithm(t *testing.T) {
 	db := open(t)
 	approve(t, db, declaration(pin("key1"), "*.example.com"))
 	observe(t, db, look("api.example.com", "192.0.2.1:443", 1))
@@ -79,7 +84,8 @@ func TestADeclaredPinLearnsItsAlgorithm(t *testing.T) {
 	}
 }
 
-func TestApprovalsThatAreRefused(t *testing.T) {
+// TestRefusedApprovals: invalid and forbidden approvals change nothing.
+func TestRefusedApprovals(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	bad := found(l, 2, 1)
@@ -126,7 +132,8 @@ func TestApprovalsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutARoleAKeyIsApprovedInAllItIsKnownIn(t *testing.T) {
+// TestApproveInAllRoles: an approval without a role is for every role of the key.
+func TestApproveInAllRoles(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	own := found(l, 1, 0)
@@ -215,7 +222,8 @@ func policyGrant(p, pattern string) pins.PolicyGrant {
 	return pins.PolicyGrant{Pin: pin(p), Role: pins.RoleLeaf, Pattern: host(pattern), Reason: "watch: " + pattern}
 }
 
-func TestPolicyIsWhatTheConfigurationSays(t *testing.T) {
+// TestSyncPolicy: policy approves what the configuration lists, and nothing else.
+func TestSyncPolicy(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	bad := found(l, 3, 2)
@@ -287,9 +295,9 @@ func TestPolicyApprovesIssuers(t *testing.T) {
 	}
 }
 
-// TestWhatAPersonRetiresTheConfigurationDoesNotBringBack, not even one that was
-// changed and changed back while the key was still served.
-func TestWhatAPersonRetiresTheConfigurationDoesNotBringBack(t *testing.T) {
+// TestPolicyKeepsRetiredByPerson: the configuration does not approve what a person
+// retired, even if it was changed and changed back while the key was still served.
+func TestPolicyKeepsRetiredByPerson(t *testing.T) {
 	db := open(t)
 	policy := []pins.PolicyGrant{{Pin: pin("key1"), Role: pins.RoleLeaf, Pattern: host("w1.example.com"), Reason: "line 1"}}
 	sync := func(want []pins.PolicyGrant) {

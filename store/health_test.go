@@ -22,7 +22,9 @@ func told(t testing.TB, db *store.DB, kind ctwatch.EventType) (out []ctwatch.Eve
 	return out
 }
 
-func TestUnhealthyAndRecoveredAreToldOnChangesOnly(t *testing.T) {
+// TestHealthReportedOnChange: that a log is unhealthy or healthy is reported when it
+// changes.
+func TestHealthReportedOnChange(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.Logs.AddHead(t.Context(), l.ID, head(5)))
@@ -55,7 +57,8 @@ func TestUnhealthyAndRecoveredAreToldOnChangesOnly(t *testing.T) {
 	}
 }
 
-func TestLeavingALogThatIsBehindIsAGap(t *testing.T) {
+// TestUnfollowReportsGap: entries of an unfollowed log that were not read are a gap.
+func TestUnfollowReportsGap(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.Logs.AddHead(t.Context(), l.ID, head(100)))
@@ -74,7 +77,9 @@ func TestLeavingALogThatIsBehindIsAGap(t *testing.T) {
 	}
 }
 
-func TestMalformedEntriesAreToldOncePerReasonAndHour(t *testing.T) {
+// TestMalformedReportedHourly: malformed entries are reported once an hour for each
+// reason.
+func TestMalformedReportedHourly(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
 	l := started(t, db, 1)

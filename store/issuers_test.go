@@ -13,8 +13,8 @@ import (
 	"ctwatch/store"
 )
 
-// TestIssuerKeysAreKept: each path of a key once, with what it counts for.
-func TestIssuerKeysAreKept(t *testing.T) {
+// TestIssuerKeys: each path of a key is stored once, with its constraints.
+func TestIssuerKeys(t *testing.T) {
 	db := open(t)
 	r3 := ctwatch.IssuerKey{Pin: pin("r3"), Anchor: pin("x1"), NotBefore: time.Unix(0, 0).UTC(), NotAfter: time.Unix(1<<33, 0).UTC()}
 	cross, limited, later := r3, r3, r3
@@ -43,9 +43,9 @@ func TestIssuerKeysAreKept(t *testing.T) {
 	}
 }
 
-// TestKeysLearnedByNameBecomeClaims: those of databases of version 4. All certificates
-// are judged again, and a path takes the place of a claim.
-func TestKeysLearnedByNameBecomeClaims(t *testing.T) {
+// TestKeysByNameBecomeClaims: issuing keys of databases of version 4 are claims. All
+// certificates are judged again, and a proven path replaces a claim.
+func TestKeysByNameBecomeClaims(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	w, err := sql.Open("sqlite", path)
 	must(t, err)
@@ -79,8 +79,9 @@ func TestKeysLearnedByNameBecomeClaims(t *testing.T) {
 	wantEqual(t, "claims", map[pins.Pin]string{e1: "Sectigo"}, claims())
 }
 
-// Certificates of CAs are kept once, in bounded size and number, whoever shows them.
-func TestIssuerCertificatesAreKeptOnce(t *testing.T) {
+// TestIssuerCertificatesStoredOnce: certificates of CAs are stored once, in bounded size
+// and number.
+func TestIssuerCertificatesStoredOnce(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	a, b, large := []byte("CA a"), []byte("CA b"), bytes.Repeat([]byte("x"), 17<<10)

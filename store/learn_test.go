@@ -63,8 +63,9 @@ func withChain(f ctwatch.Found, chain ...[]byte) ctwatch.Found {
 
 var wholeChain = [][]byte{[]byte("the issuer"), []byte("the root")}
 
-// An issuer is known before the first certificate of the batch that shows it is judged,
-// and certificates found before are judged again in the same transaction.
+// TestRecordLearnsIssuers: an issuer is known before the first certificate of the batch
+// that shows it is judged, and certificates found before are judged again in the same
+// transaction.
 func TestRecordLearnsIssuers(t *testing.T) {
 	for name, by := range map[string]func(t *testing.T, db *store.DB, l ctwatch.Log, f ctwatch.Found){
 		"by another certificate": func(t *testing.T, db *store.DB, l ctwatch.Log, _ ctwatch.Found) {
@@ -101,8 +102,8 @@ func TestRecordLearnsIssuers(t *testing.T) {
 	}
 }
 
-// What a batch teaches is kept with the batch or not at all.
-func TestLearningIsPartOfTheBatch(t *testing.T) {
+// TestLearningIsPartOfBatch: issuers are learned with the batch or not at all.
+func TestLearningIsPartOfBatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := learning(t, path, &learner{})
 	l := started(t, db, 1)
@@ -131,7 +132,8 @@ func TestLearningIsPartOfTheBatch(t *testing.T) {
 	}
 }
 
-// An issuer with more certificates than one transaction judges has all judged again.
+// TestRecordLearnsPopularIssuer: an issuer with more certificates than one transaction
+// judges has all of them judged again.
 func TestRecordLearnsPopularIssuer(t *testing.T) {
 	db := learning(t, filepath.Join(t.TempDir(), "ctwatch.db"), &learner{})
 	l := started(t, db, 1)

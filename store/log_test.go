@@ -11,7 +11,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-func TestFollowResumesAtTheVerifiedPosition(t *testing.T) {
+// TestFollowResumesAtVerified: reading resumes at the verified position.
+func TestFollowResumesAtVerified(t *testing.T) {
 	db := open(t)
 	l := testLog(1)
 	p, err := db.Logs.Follow(t.Context(), l)
@@ -38,7 +39,8 @@ func TestFollowResumesAtTheVerifiedPosition(t *testing.T) {
 	}
 }
 
-func TestBeginTellsOfTheGap(t *testing.T) {
+// TestStartReportsGap: what lies before the starting point is a gap.
+func TestStartReportsGap(t *testing.T) {
 	for _, tt := range []struct {
 		size uint64
 		gap  string
@@ -62,7 +64,9 @@ func TestBeginTellsOfTheGap(t *testing.T) {
 	}
 }
 
-func TestPositionsThatMakeNoSenseAreRefused(t *testing.T) {
+// TestInvalidPositionsAreRefused: a position that contradicts what is recorded is an
+// error.
+func TestInvalidPositionsAreRefused(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 10)
@@ -89,7 +93,8 @@ func TestPositionsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-func TestAdvanceVerifiesWhatIsBelow(t *testing.T) {
+// TestAdvanceVerifiesSightings: sightings below the verified position are verified.
+func TestAdvanceVerifiesSightings(t *testing.T) {
 	db := open(t)
 	l, other := started(t, db, 1), started(t, db, 2)
 	recordUnproven(t, db, l, 10, found(l, 1, 3), found(l, 2, 4), found(l, 3, 9))
@@ -107,7 +112,9 @@ func TestAdvanceVerifiesWhatIsBelow(t *testing.T) {
 	}
 }
 
-func TestAnAlteredEntryIsNeverVerified(t *testing.T) {
+// TestAlteredEntryIsNotVerified: an entry that differs when it is read again stays
+// unverified.
+func TestAlteredEntryIsNotVerified(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 10, found(l, 1, 3), found(l, 2, 5)) // 2 is what the log made of 5
@@ -158,7 +165,8 @@ func TestHeads(t *testing.T) {
 	}
 }
 
-func TestOldHeadsAreForgottenButNotTheLargest(t *testing.T) {
+// TestOldHeadsAreDeleted: the latest heads are kept, and the largest.
+func TestOldHeadsAreDeleted(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.Logs.AddHead(t.Context(), l.ID, head(5000)))
@@ -234,7 +242,9 @@ func TestHealth(t *testing.T) {
 	check("at the end", true, "")
 }
 
-func TestMisbehaviourIsToldOnceUntilItEnds(t *testing.T) {
+// TestFaultReportedUntilCleared: a fault is reported once, and again after it was
+// cleared.
+func TestFaultReportedUntilCleared(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	fault := func(cause string, size uint64) ctwatch.Fault {

@@ -22,9 +22,9 @@ func dead(h, a string) pins.Look {
 	return pins.Look{Endpoint: pins.Endpoint{Host: h}, At: epoch, Addresses: []pins.Address{{Addr: a, Err: errors.New("connection refused")}}}
 }
 
-// TestFirstLookIsOneForEachHost: what any later look shows first is the owner's no more
-// than an intruder's, however the address or the endpoint comes to be new.
-func TestFirstLookIsOneForEachHost(t *testing.T) {
+// TestFirstLookOfHost: what any later look shows first may be an intruder's as well as
+// the owner's, however the address or the endpoint comes to be new.
+func TestFirstLookOfHost(t *testing.T) {
 	const h, a1, a2 = "w1.example.com", "192.0.2.1:443", "192.0.2.2:443"
 	dead := dead(h, a1)
 	other := look(h, a2, 1)
@@ -63,9 +63,9 @@ func TestFirstLookIsOneForEachHost(t *testing.T) {
 	}
 }
 
-// TestLaterLooksCountByOtherReasons: a key that comes to be served counts if its
-// certificate is expected, and not for having been served.
-func TestLaterLooksCountByOtherReasons(t *testing.T) {
+// TestLaterLooks: a key that is served later counts if its certificate is expected for
+// another reason than having been served.
+func TestLaterLooks(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
@@ -121,9 +121,9 @@ func TestFirstLookCoversCheckedNames(t *testing.T) {
 	}
 }
 
-// TestOneLookElsewhereRetiresNothing: neither what the configuration lists nor what a
-// person approved, nor what rules vouch for; and it comes back when the look was wrong.
-func TestOneLookElsewhereRetiresNothing(t *testing.T) {
+// TestOneWrongLookRetiresNothing: neither what the configuration lists nor what a person
+// approved, nor what rules vouch for; and it comes back when the look was wrong.
+func TestOneWrongLookRetiresNothing(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	grant := policyGrant("key1", ".example.com")
 	for name, c := range map[string]struct {
@@ -167,7 +167,8 @@ func TestOneLookElsewhereRetiresNothing(t *testing.T) {
 	}
 }
 
-// TestListedKeyIsNotReplaced: what the configuration lists ends when its line goes.
+// TestListedKeyIsNotReplaced: what the configuration lists ends when its line is
+// removed.
 func TestListedKeyIsNotReplaced(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	db := open(t)
@@ -186,9 +187,9 @@ func TestListedKeyIsNotReplaced(t *testing.T) {
 	}
 }
 
-// TestWhatTheProgramRetiredComesBack: by the configuration, with a record of it, and not
-// if a person retired the key in any way.
-func TestWhatTheProgramRetiredComesBack(t *testing.T) {
+// TestRetiredByPlanComesBack: the configuration approves again what was retired
+// automatically, with a record of it, and not if a person retired the key in any way.
+func TestRetiredByPlanComesBack(t *testing.T) {
 	grant := []pins.PolicyGrant{policyGrant("key1", ".example.com")}
 	audit := `INSERT INTO audit (at, pin, role, action, from_state, to_state, hosts, verdict, app, version, actor, by, reason)
 		VALUES (1, ?1, 'leaf', 'state', ?2, ?3, '[]', '', '', '', ?4, ?4, 'as it was')`

@@ -13,9 +13,8 @@ import (
 	"ctwatch/store"
 )
 
-// TestMalformedRowsAreBounded: a log that serves entries nobody can parse, for as many
-// reasons as it likes, makes no more than so many rows, and no more than so many events
-// an hour.
+// TestMalformedRowsAreBounded: however many entries and reasons a log makes up, rows and
+// events stay bounded.
 func TestMalformedRowsAreBounded(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
@@ -57,8 +56,8 @@ func TestMalformedRowsAreBounded(t *testing.T) {
 	}
 }
 
-// TestMigrateBoundsMalformedRows: of an older database those rows stay that were not told
-// of yet, and those that were told of last; and the former are told of.
+// TestMigrateBoundsMalformedRows: of an older database those rows stay that were not
+// reported yet, and those that were reported last; the former are reported.
 func TestMigrateBoundsMalformedRows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	w, err := sql.Open("sqlite", path)

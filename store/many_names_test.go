@@ -41,8 +41,9 @@ func judged(t testing.TB) *store.DB {
 	return db
 }
 
-// Recording and proving a certificate takes work in proportion to its names: four times the
-// names take four times the allocations, of rows, statements and text.
+// TestWorkGrowsWithNames: recording and proving a certificate takes work in proportion
+// to its names: four times the names take four times the allocations, of rows,
+// statements and text.
 func TestWorkGrowsWithNames(t *testing.T) {
 	work := func(names int) uint64 {
 		db := judged(t)
@@ -65,8 +66,9 @@ func TestWorkGrowsWithNames(t *testing.T) {
 	}
 }
 
-// Events about a certificate with many names are small, and the store has it whole.
-func TestStoreKeepsTheWholeCertificate(t *testing.T) {
+// TestEventsOmitNames: events about a certificate with many names are small, and the
+// database has it whole.
+func TestEventsOmitNames(t *testing.T) {
 	db := judged(t)
 	l := started(t, db, 1)
 	const names = 20_000
@@ -100,8 +102,9 @@ func TestStoreKeepsTheWholeCertificate(t *testing.T) {
 	}
 }
 
-// However many certificates there are for a key of ours, an alarm reads a bounded part of them.
-func TestAlarmReadsFewOfManyCertificates(t *testing.T) {
+// TestAlarmReadsFewCertificates: however many certificates a key has, an alarm reads a
+// bounded part of them.
+func TestAlarmReadsFewCertificates(t *testing.T) {
 	db := judged(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, foundMany(l, 1, 0, 10))

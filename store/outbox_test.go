@@ -32,7 +32,8 @@ func fill(t testing.TB, db *store.DB, l ctwatch.Log, from, n int) {
 	must(t, db.Logs.Record(t.Context(), b, 0))
 }
 
-func TestEachSenderHasItsOwnCursor(t *testing.T) {
+// TestSenderCursors: each sender has a cursor of its own.
+func TestSenderCursors(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.Outbox.Register(t.Context(), "a"))
@@ -56,7 +57,8 @@ func TestEachSenderHasItsOwnCursor(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotWantedIsNoSuccess(t *testing.T) {
+// TestSkippingIsNoSuccess: a sender that skips events has not delivered anything.
+func TestSkippingIsNoSuccess(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.Outbox.Register(t.Context(), "a"))
@@ -76,7 +78,9 @@ func TestWhatIsNotWantedIsNoSuccess(t *testing.T) {
 	}
 }
 
-func TestALaterSenderStartsAfterTheNewestEvent(t *testing.T) {
+// TestLaterSenderStartsAtEnd: a sender that is added later starts after the newest
+// event.
+func TestLaterSenderStartsAtEnd(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
 	l := started(t, db, 1)
@@ -129,7 +133,8 @@ func TestSenderStatus(t *testing.T) {
 	}
 }
 
-func TestAnEventThatIsThereLeavesNoGap(t *testing.T) {
+// TestKnownEventLeavesNoGap: an event that is there already leaves no gap in seq.
+func TestKnownEventLeavesNoGap(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	must(t, db.Outbox.Register(t.Context(), "a"))
@@ -141,7 +146,8 @@ func TestAnEventThatIsThereLeavesNoGap(t *testing.T) {
 	}
 }
 
-func TestPruneDeletesWhatAllHaveAndIsOld(t *testing.T) {
+// TestPrune: it deletes old events that all senders in use have passed.
+func TestPrune(t *testing.T) {
 	c := newClock()
 	db := openAt(t, t.TempDir()+"/ctwatch.db", c)
 	db.SetPruneStep(10)

@@ -169,9 +169,9 @@ func settle(t testing.TB, db *store.DB, shipped ...pins.Pin) int {
 	return n
 }
 
-// TestCandidateOfPinnedNameIsUrgent: a new key is a warning if an app pins a name of its
-// certificate, and says which; otherwise it is no more than information.
-func TestCandidateOfPinnedNameIsUrgent(t *testing.T) {
+// TestCandidateOfPinnedName: a new key is a warning if an app pins a name of its
+// certificate, and says which; otherwise it is information.
+func TestCandidateOfPinnedName(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	prepare(t, path)
 	db, err := store.Open(t.Context(), path, store.Options{Logger: discard(), Now: newClock().Now, Pinned: func(name string) (app, host string, ok bool) {

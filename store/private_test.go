@@ -25,7 +25,7 @@ func trusting(ctx context.Context, key string) func(*store.DB) error {
 }
 
 // TestPrivateWritesNothing: what a command applies to see its effect is seen by that
-// command alone, and no file of it is left anywhere.
+// command alone, and no file of it remains.
 func TestPrivateWritesNothing(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
@@ -65,8 +65,8 @@ func TestPrivateWritesNothing(t *testing.T) {
 	check(t, "without one")
 }
 
-// TestPrivateCopiesOnlyToWrite: where the database is in line with the configuration it
-// is read as it is, however large it is.
+// TestPrivateCopiesOnlyToWrite: a database that is in line with the configuration is not
+// copied, however large it is.
 func TestPrivateCopiesOnlyToWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db, err := tryOpen(path, nil)
@@ -85,8 +85,8 @@ func TestPrivateCopiesOnlyToWrite(t *testing.T) {
 	}
 }
 
-// TestPrivateNeedsADatabase: none is made, and whoever knows less asks for an empty one.
-func TestPrivateNeedsADatabase(t *testing.T) {
+// TestPrivateNeedsDatabase: none is created; OpenEmpty is for that.
+func TestPrivateNeedsDatabase(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	dir := filepath.Join(t.TempDir(), "data")

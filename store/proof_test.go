@@ -40,8 +40,8 @@ func advance(t testing.TB, db *store.DB, l ctwatch.Log, size uint64) {
 	must(t, db.Logs.Advance(t.Context(), l.ID, tree(size), head(size)))
 }
 
-// TestUnprovenEntryGrantsNothing: an entry alarms at once, and gives trust only once it
-// is in the log's tree.
+// TestUnprovenEntryGrantsNothing: an entry raises alarms at once, and gives trust only
+// once it is in the log's tree.
 func TestUnprovenEntryGrantsNothing(t *testing.T) {
 	db := judging(t, "", provenRule("issuer"))
 	l := started(t, db, 1)
@@ -70,9 +70,9 @@ func TestUnprovenEntryGrantsNothing(t *testing.T) {
 	}
 }
 
-// TestEntryOutsideTheTreeGrantsNothing: an altered entry is served first, and the log
+// TestEntryOutsideTreeGrantsNothing: an altered entry is served first, and the log
 // serves what it signed when it is read again.
-func TestEntryOutsideTheTreeGrantsNothing(t *testing.T) {
+func TestEntryOutsideTreeGrantsNothing(t *testing.T) {
 	db := judging(t, "", provenRule("issuer"))
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 1, found(l, 1, 0))
@@ -93,9 +93,9 @@ func TestEntryOutsideTheTreeGrantsNothing(t *testing.T) {
 	}
 }
 
-// TestIssuerWithoutProofGrantsNothing: not even when the entry is in the tree, which
-// its log can put anything into; until the entry is read again with a proof.
-func TestIssuerWithoutProofGrantsNothing(t *testing.T) {
+// TestUnprovenIssuerGrantsNothing: not even when the entry is in the tree, since a log
+// can include anything; until the entry is read again with a proof.
+func TestUnprovenIssuerGrantsNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := judging(t, path, provenRule("issuer"))
 	l := started(t, db, 1)
@@ -137,9 +137,9 @@ func TestIssuerWithoutProofGrantsNothing(t *testing.T) {
 	}
 }
 
-// TestForgedEntrySilencesNoRogue: a rogue certificate raises its alarm though an entry
-// with the same TBSCertificate named a trusted issuer before, or names one later.
-func TestForgedEntrySilencesNoRogue(t *testing.T) {
+// TestForgedEntryHidesNoAlarm: a rogue certificate raises its alarm though an entry with
+// the same TBSCertificate named a trusted issuer before, or names one later.
+func TestForgedEntryHidesNoAlarm(t *testing.T) {
 	for name, forgedFirst := range map[string]bool{"forged first": true, "forged later": false} {
 		t.Run(name, func(t *testing.T) {
 			db := judging(t, "", provenRule("issuer"))
@@ -170,9 +170,9 @@ func TestForgedEntrySilencesNoRogue(t *testing.T) {
 	}
 }
 
-// TestForgedFinalGivesWay: a log can serve our TBSCertificate as a certificate that our
-// CA never signed; the fingerprint of that one is not published.
-func TestForgedFinalGivesWay(t *testing.T) {
+// TestForgedFinalIsReplaced: a log can serve our TBSCertificate as a certificate that
+// our CA never signed; its fingerprint is not published.
+func TestForgedFinalIsReplaced(t *testing.T) {
 	db := judging(t, "", provenRule("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
@@ -202,8 +202,8 @@ func TestForgedFinalGivesWay(t *testing.T) {
 	}
 }
 
-// TestOldIssuersAreProvenLater: what a database of before has in a log's tree is
-// believed until its entry is read again; what was not in the tree is not.
+// TestOldIssuersAreProvenLater: an issuer in an older database is believed, if the entry
+// is in a log's tree, until the entry is read again; any other is not.
 func TestOldIssuersAreProvenLater(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	l := testLog(1)
@@ -277,7 +277,7 @@ func version4(t testing.TB, path string, l ctwatch.Log) {
 }
 
 // TestForgedIssuerTakesNothing: an entry that names another issuer for a certificate of
-// ours is an alarm, and the key stays ours.
+// ours is an alarm, and the key stays trusted.
 func TestForgedIssuerTakesNothing(t *testing.T) {
 	db := judging(t, "", provenRule("issuer"))
 	l, other := started(t, db, 1), started(t, db, 2)

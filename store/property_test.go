@@ -36,9 +36,9 @@ func (m *model) rewind() {
 	maps.DeleteFunc(m.met, func(key uint64, _ bool) bool { return key&(1<<32-1) >= m.tree })
 }
 
-// TestAnySequenceKeepsThePromises: whatever a log serves, in whatever order
-// batches come, however often they come again, and wherever the process ends.
-func TestAnySequenceKeepsThePromises(t *testing.T) {
+// TestAnySequenceOfBatches: the promises hold whatever a log serves, in whatever order
+// batches come, however often they repeat, and wherever the process ends.
+func TestAnySequenceOfBatches(t *testing.T) {
 	root := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(root, "")

@@ -19,7 +19,8 @@ import (
 	"ctwatch/store"
 )
 
-func TestCertificateComesBackAsItWasRecorded(t *testing.T) {
+// TestCertificateRoundTrip: a certificate is read as it was recorded.
+func TestCertificateRoundTrip(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	hostile := []string{
@@ -55,7 +56,8 @@ func TestCertificateComesBackAsItWasRecorded(t *testing.T) {
 	}
 }
 
-func TestCertificateOfWhichNothingCouldBeRead(t *testing.T) {
+// TestUnreadableCertificate: a certificate without any readable field is recorded.
+func TestUnreadableCertificate(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	c := ctwatch.Certificate{ID: hash("certificate", 1), Sightings: []ctwatch.Sighting{{Kind: ctwatch.FinalCertificate}}}
@@ -72,7 +74,9 @@ func TestCertificateOfWhichNothingCouldBeRead(t *testing.T) {
 	}
 }
 
-func TestTimesAndBytesThatJSONCannotSayDoNoHarm(t *testing.T) {
+// TestInvalidTimesAndText: times and bytes that JSON cannot express are stored as the
+// nearest that it can.
+func TestInvalidTimesAndText(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	f := found(l, 1, 0)
@@ -101,7 +105,8 @@ func TestTimesAndBytesThatJSONCannotSayDoNoHarm(t *testing.T) {
 	}
 }
 
-func TestRecordTellsEachThingOnce(t *testing.T) {
+// TestRecordReportsOnce: what is read again is not reported again.
+func TestRecordReportsOnce(t *testing.T) {
 	type batch []ctwatch.Found
 	l1, l2 := testLog(1), testLog(2)
 	otherKey := found(l1, 2, 3)
@@ -179,7 +184,8 @@ func TestRecordTellsEachThingOnce(t *testing.T) {
 	}
 }
 
-func TestMergingLosesNothing(t *testing.T) {
+// TestMergeLosesNothing: sightings in any order give the same certificate.
+func TestMergeLosesNothing(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	first := found(l, 1, 0)
@@ -248,7 +254,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestMalformedEntriesAreToldOnceByReason(t *testing.T) {
+// TestMalformedReportedByReason: malformed entries with one reason share an event.
+func TestMalformedReportedByReason(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	var b ctwatch.Batch
@@ -277,7 +284,8 @@ func TestMalformedEntriesAreToldOnceByReason(t *testing.T) {
 	}
 }
 
-func TestRecordDoesAllOrNothing(t *testing.T) {
+// TestRecordIsAtomic: Record does everything or nothing.
+func TestRecordIsAtomic(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 5, found(l, 1, 0))
@@ -300,7 +308,9 @@ func TestRecordDoesAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestFullDiskLeavesNothingBehind(t *testing.T) {
+// TestFullDiskLeavesNothing: a batch that the disk has no room for leaves nothing
+// behind.
+func TestFullDiskLeavesNothing(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 1, found(l, 1, 0))
@@ -333,7 +343,8 @@ func TestFullDiskLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestManyLogsRecordAtOnce(t *testing.T) {
+// TestConcurrentRecord: many logs record at once.
+func TestConcurrentRecord(t *testing.T) {
 	const logs, batches = 8, 10
 	db := open(t)
 	var all []ctwatch.Log
@@ -381,7 +392,8 @@ func TestManyLogsRecordAtOnce(t *testing.T) {
 	}
 }
 
-func TestReadersDoNotBlockTheWriter(t *testing.T) {
+// TestReadersDoNotBlockWriter: a transaction that reads does not delay writes.
+func TestReadersDoNotBlockWriter(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 1, found(l, 1, 0))
@@ -399,7 +411,9 @@ func TestReadersDoNotBlockTheWriter(t *testing.T) {
 	get(t, db, 2)
 }
 
-func TestOneCertificateSeenVeryOften(t *testing.T) {
+// TestManySightings: a certificate that is seen very often makes objects of bounded
+// size.
+func TestManySightings(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	recordUnproven(t, db, l, 1, found(l, 1, 0))
@@ -417,7 +431,8 @@ func TestOneCertificateSeenVeryOften(t *testing.T) {
 	}
 }
 
-func TestHotStatementsScanNothing(t *testing.T) {
+// TestHotStatementsUseIndexes: no hot statement scans a table.
+func TestHotStatementsUseIndexes(t *testing.T) {
 	plans, err := open(t).QueryPlans(t.Context())
 	must(t, err)
 	for q, plan := range plans {

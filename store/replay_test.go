@@ -97,7 +97,8 @@ func withDead(t testing.TB, path string, c *clock) *store.DB {
 	return db
 }
 
-func TestDeadLettersAreDeliveredAgainToTheirSenderAlone(t *testing.T) {
+// TestReplayDeadLetters: dead letters are replayed to their sender alone.
+func TestReplayDeadLetters(t *testing.T) {
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 	all, err := db.Outbox.DeadLetters(t.Context(), "a", 2)
 	must(t, err)
@@ -118,7 +119,8 @@ func TestDeadLettersAreDeliveredAgainToTheirSenderAlone(t *testing.T) {
 	wantEqual(t, "dead letters", []int64{}, deadLetters(t, db, "a"))
 }
 
-func TestADeadLetterThatFailsAgainIsDeadAgain(t *testing.T) {
+// TestReplayedEventFailsAgain: an event that fails again is a dead letter again.
+func TestReplayedEventFailsAgain(t *testing.T) {
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 	replay(t, db, "a", store.Replay{Seq: 4}, 1)
 	wantEqual(t, "dead letters", []int64{7, 2}, deadLetters(t, db, "a"))
@@ -151,7 +153,8 @@ func TestReplaySince(t *testing.T) {
 	replay(t, db, "b", store.Replay{Since: epoch}, 10)
 }
 
-func TestReplayByACommandDisturbsNoBatchUnderWay(t *testing.T) {
+// TestReplayBesideDelivery: a replay by a command does not disturb a delivery under way.
+func TestReplayBesideDelivery(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := withDead(t, path, newClock())
 	under := pendingEvents(t, db, "a", 10)
@@ -166,7 +169,9 @@ func TestReplayByACommandDisturbsNoBatchUnderWay(t *testing.T) {
 	wantEqual(t, "delivered", []int{0, 1, 2, 3, 4, 5, 6, 7}, deliver(t, db, "a", 5))
 }
 
-func TestASenderThatIsDoneWithAReplayIsWoken(t *testing.T) {
+// TestSenderWakesAfterReplay: a sender that is done with a replay continues with what is
+// pending.
+func TestSenderWakesAfterReplay(t *testing.T) {
 	woken := 0
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{Logger: discard(), OnEvents: func() { woken++ }})
 	must(t, err)
@@ -191,7 +196,8 @@ func TestASenderThatIsDoneWithAReplayIsWoken(t *testing.T) {
 	wantWoken("all are done with, and others wait", 3)
 }
 
-func TestAReplaySurvivesACrashAndKeepsItsEvents(t *testing.T) {
+// TestReplaySurvivesCrash: a replay and its events survive a crash.
+func TestReplaySurvivesCrash(t *testing.T) {
 	path, c := filepath.Join(t.TempDir(), "ctwatch.db"), newClock()
 	db := withDead(t, path, c)
 	c.Add(time.Hour)
@@ -214,7 +220,9 @@ func TestAReplaySurvivesACrashAndKeepsItsEvents(t *testing.T) {
 	wantEqual(t, "delivered", []int{1, 3}, deliver(t, db, "a", 10))
 }
 
-func TestWhatASenderThatIsNotInUseReplaysIsNotKept(t *testing.T) {
+// TestPruneIgnoresUnusedReplay: the replay of a sender that is not in use keeps no
+// events.
+func TestPruneIgnoresUnusedReplay(t *testing.T) {
 	c := newClock()
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
 	c.Add(time.Hour)
@@ -234,7 +242,8 @@ func TestWhatASenderThatIsNotInUseReplaysIsNotKept(t *testing.T) {
 	}
 }
 
-func TestReplaysThatAreRefused(t *testing.T) {
+// TestRefusedReplays: invalid replays change nothing.
+func TestRefusedReplays(t *testing.T) {
 	db := withDead(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 	for _, c := range []struct {
 		sender string

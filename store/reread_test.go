@@ -28,8 +28,8 @@ func incomplete(l ctwatch.Log, n int, index uint64) ctwatch.Found {
 	return f
 }
 
-// TestFloodHidesNoIncompleteEntry: an entry whose issuer a log did not serve is read again
-// although thousands of entries without proof came after it.
+// TestFloodHidesNoIncompleteEntry: an entry whose issuer a log did not serve is read
+// again although thousands of unprovable entries came after it.
 func TestFloodHidesNoIncompleteEntry(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := judging(t, path, provenRule("issuer"))
@@ -54,7 +54,7 @@ func TestFloodHidesNoIncompleteEntry(t *testing.T) {
 }
 
 // TestKnownIssuerMakesEntriesDue: when any log has shown the certificate of an issuer,
-// entries of all logs that lack one are read again at once, and the store has it.
+// entries of all logs that lack one are read again at once, and the database has it.
 func TestKnownIssuerMakesEntriesDue(t *testing.T) {
 	db := judging(t, "", provenRule("issuer"))
 	l, other := started(t, db, 1), started(t, db, 2)
@@ -87,9 +87,9 @@ func TestKnownIssuerMakesEntriesDue(t *testing.T) {
 	}
 }
 
-// TestLearnedIsJudgedByAfterACrash: the process ends after an issuing key was learned, and
-// before the certificates of it were judged again.
-func TestLearnedIsJudgedByAfterACrash(t *testing.T) {
+// TestRejudgeNewAfterCrash: the process ends after an issuing key was learned, and
+// before its certificates were judged again.
+func TestRejudgeNewAfterCrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	known := false // who the issuer is
 	rule := func(c *ctwatch.Certificate, _ ctwatch.Standing) ctwatch.Judgment {

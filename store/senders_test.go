@@ -12,8 +12,8 @@ import (
 	"ctwatch/store"
 )
 
-// What is wrong with a sender is shown once for each code, with how often it was, until it is
-// resolved or long ago.
+// TestSenderWarnings: a problem of a sender is shown once for each code, with a count,
+// until it is resolved or old.
 func TestSenderWarnings(t *testing.T) {
 	c := newClock()
 	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
@@ -44,7 +44,7 @@ func TestSenderWarnings(t *testing.T) {
 	}
 }
 
-// A note lasts until there is another.
+// TestSenderNotes: a note lasts until there is another.
 func TestSenderNotes(t *testing.T) {
 	db := open(t)
 	for _, want := range []string{"", "one", "two"} {
@@ -60,7 +60,8 @@ func TestSenderNotes(t *testing.T) {
 	}
 }
 
-// A secret is the same after a restart, and another for another purpose and database.
+// TestSecretsLast: a secret is the same after a restart, and differs by purpose and
+// database.
 func TestSecretsLast(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := openAt(t, path, newClock())
@@ -78,7 +79,8 @@ func TestSecretsLast(t *testing.T) {
 	}
 }
 
-func TestThreadsAreRememberedForEachSenderUntilTheyAreOld(t *testing.T) {
+// TestThreads: threads are remembered for each sender until they are old.
+func TestThreads(t *testing.T) {
 	c := newClock()
 	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
 	db.SetPruneStep(2)

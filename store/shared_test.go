@@ -60,7 +60,8 @@ func shared(t *testing.T, path string) *store.DB {
 	return db
 }
 
-func TestCommandsWriteWithoutADaemon(t *testing.T) {
+// TestSharedWithoutDaemon: commands write without a daemon.
+func TestSharedWithoutDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "ctwatch.db")
 	must(t, command(path, "key1"))
 	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
@@ -85,7 +86,8 @@ func TestCommandsWriteWithoutADaemon(t *testing.T) {
 	}
 }
 
-func TestCommandsWriteBesideADaemon(t *testing.T) {
+// TestSharedBesideDaemon: commands write beside a daemon.
+func TestSharedBesideDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	daemon, err := tryOpen(path, nil)
 	must(t, err)
@@ -117,7 +119,8 @@ func TestCommandsWriteBesideADaemon(t *testing.T) {
 	}
 }
 
-func TestACommandLeavesTheMarkOfACrash(t *testing.T) {
+// TestSharedKeepsCrashMark: a command does not hide that a daemon crashed.
+func TestSharedKeepsCrashMark(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	daemon, err := tryOpen(path, nil)
 	must(t, err)
@@ -132,7 +135,9 @@ func TestACommandLeavesTheMarkOfACrash(t *testing.T) {
 	}
 }
 
-func TestACommandAndADaemonOfDifferentVersions(t *testing.T) {
+// TestSharedOfAnotherVersion: a command of another version than the daemon explains what
+// to do.
+func TestSharedOfAnotherVersion(t *testing.T) {
 	t.Parallel() // it waits
 	older := func(t *testing.T) string {
 		path := filepath.Join(t.TempDir(), "ctwatch.db")
@@ -183,7 +188,9 @@ func TestACommandAndADaemonOfDifferentVersions(t *testing.T) {
 	})
 }
 
-func TestReadOnlyNoticesACommandThatCameAndWent(t *testing.T) {
+// TestReadOnlyDetectsCommand: a command that wrote and ended meanwhile is an error, not
+// a wrong answer.
+func TestReadOnlyDetectsCommand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	closed(t, path)
 	ro, err := store.OpenReadOnly(t.Context(), path)
@@ -197,9 +204,9 @@ func TestReadOnlyNoticesACommandThatCameAndWent(t *testing.T) {
 	}
 }
 
-// TestManyWritersLoseNothing: a daemon that records as fast as it can, commands in
-// this process and in others, all on a database that the first of them makes.
-func TestManyWritersLoseNothing(t *testing.T) {
+// TestManyWriters: a daemon that records as fast as it can, and commands in this process
+// and in others, lose nothing, on a database that the first of them creates.
+func TestManyWriters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	var wg sync.WaitGroup
 	for i := range 3 {

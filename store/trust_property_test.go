@@ -18,9 +18,10 @@ import (
 	"ctwatch/store"
 )
 
-// TestNoSequenceTrustsAKeyThatNobodyVouchedFor: whatever logs and servers show,
-// apps ship, persons and policies say, and wherever processes end.
-func TestNoSequenceTrustsAKeyThatNobodyVouchedFor(t *testing.T) {
+// TestNoSequenceTrustsOtherKeys: only keys that a person or policy approved are ever
+// trusted, whatever logs and servers show, apps ship, people and policies say, and
+// wherever processes end.
+func TestNoSequenceTrustsOtherKeys(t *testing.T) {
 	for name, ruled := range map[string]bool{"only people judge": false, "rules judge": true} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()

@@ -6,7 +6,8 @@ import (
 	"testing/synctest"
 )
 
-func TestUrgentWritesGoFirstAndHoldUpNobodyForEver(t *testing.T) {
+// TestUrgentWritesGoFirst: urgent writes go first, and delay others for a bounded time.
+func TestUrgentWritesGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
 		if err := turns.take(t.Context(), false); err != nil {

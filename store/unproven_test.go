@@ -58,9 +58,9 @@ func alarmsOf(es []ctwatch.Event) (alone, held []string, digests []ctwatch.Event
 	return alone, held, digests
 }
 
-// TestForgedAlarmsComeInOneDigest: of 300 forged entries people get five alarms and one
-// digest that counts all others; programs get each. A restart begins no new count.
-func TestForgedAlarmsComeInOneDigest(t *testing.T) {
+// TestForgedAlarmsShareADigest: of 300 forged entries people get five alarms and one
+// digest that counts all others; programs get each. A restart does not reset the count.
+func TestForgedAlarmsShareADigest(t *testing.T) {
 	c, path := newClock(), filepath.Join(t.TempDir(), "ctwatch.db")
 	db := suspicious(t, path, c)
 	l := started(t, db, 1)
@@ -130,10 +130,10 @@ func TestForgedAlarmsComeInOneDigest(t *testing.T) {
 	}
 }
 
-// TestProvenAlarmIsNeverHeld: in a flood, a certificate that a CA known by its keys is
-// proven to have issued gets its own alarm at once; and one that is proven later gets it
-// then, by its entry or by its issuer.
-func TestProvenAlarmIsNeverHeld(t *testing.T) {
+// TestProvenAlarmIsNotHeld: in a flood, a certificate that a CA known by its keys is
+// proven to have issued gets its own alarm at once; one that is proven later, by its
+// entry or by its issuer, gets it then.
+func TestProvenAlarmIsNotHeld(t *testing.T) {
 	c := newClock()
 	db := suspicious(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
 	defer db.Close()
@@ -181,9 +181,9 @@ func TestProvenAlarmIsNeverHeld(t *testing.T) {
 	}
 }
 
-// TestHonestLogHasAllItsPlaces: alarms whose entries are proven take no place of those
-// that come later, so that an honest log never comes to its limit.
-func TestHonestLogHasAllItsPlaces(t *testing.T) {
+// TestProvenAlarmsFreePlaces: alarms whose entries are proven do not count, so that an
+// honest log never reaches its limit.
+func TestProvenAlarmsFreePlaces(t *testing.T) {
 	db := suspicious(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 	defer db.Close()
 	l := started(t, db, 1)
@@ -196,8 +196,8 @@ func TestHonestLogHasAllItsPlaces(t *testing.T) {
 }
 
 // TestForgedConflictsAreHeld: to repeat our certificates in forged entries that name
-// another issuer is as cheap, though the certificates themselves are proven. Once such an
-// entry is proven, its alarm follows.
+// another issuer is as cheap, though the certificates themselves are proven. Once such
+// an entry is proven, its alarm follows.
 func TestForgedConflictsAreHeld(t *testing.T) {
 	c := newClock()
 	db := suspicious(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
@@ -226,8 +226,8 @@ func TestForgedConflictsAreHeld(t *testing.T) {
 	}
 }
 
-// TestDigestNamesDomains: the domains with the most alarms come first, and what is not
-// named is counted.
+// TestDigestNamesDomains: the domains with the most alarms come first, and the others
+// are counted.
 func TestDigestNamesDomains(t *testing.T) {
 	c := newClock()
 	db := suspicious(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)

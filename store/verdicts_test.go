@@ -70,7 +70,8 @@ func judging(t testing.TB, path string, rule ctwatch.Judge) *store.DB {
 	return db
 }
 
-func TestRulesJudgeWhatIsFoundAndVouchForItsKey(t *testing.T) {
+// TestRulesJudgeAndGrant: rules judge what is found, and grant its key.
+func TestRulesJudgeAndGrant(t *testing.T) {
 	db := judging(t, "", issuerRule("issuer"))
 	l := started(t, db, 1)
 	rogue := found(l, 2, 1)
@@ -111,7 +112,8 @@ func TestRulesJudgeWhatIsFoundAndVouchForItsKey(t *testing.T) {
 	}
 }
 
-func TestRulesOfNewDigestJudgeAgain(t *testing.T) {
+// TestNewRulesJudgeAgain: rules with another digest judge all certificates again.
+func TestNewRulesJudgeAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ctwatch.db")
 	db := judging(t, path, issuerRule("issuer"))
 	l := started(t, db, 1)
@@ -139,7 +141,8 @@ func TestRulesOfNewDigestJudgeAgain(t *testing.T) {
 	writesNothing(t, db, "judged already", func() { must(t, db.Issuers.RejudgeAll(t.Context(), "second")) })
 }
 
-func TestWhatBecomesOfAKeyJudgesItsCertificatesAgain(t *testing.T) {
+// TestKeyChangeRejudges: a change of a key judges its certificates again.
+func TestKeyChangeRejudges(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
@@ -156,7 +159,9 @@ func TestWhatBecomesOfAKeyJudgesItsCertificatesAgain(t *testing.T) {
 	}
 }
 
-func TestRejectingWhatOnlyARuleExpectedEndsTheTrust(t *testing.T) {
+// TestRejectingEndsRuleTrust: to reject a certificate that only rules expected ends the
+// trust in its key.
+func TestRejectingEndsRuleTrust(t *testing.T) {
 	db := judging(t, "", issuerRule("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1)) // two certificates of one key
@@ -205,7 +210,8 @@ func logged(l ctwatch.Log, n int, index uint64, after time.Duration) ctwatch.Fou
 	return f
 }
 
-func TestNewVerdictsAreTold(t *testing.T) {
+// TestNewVerdictsAreReported: each change of a verdict is reported.
+func TestNewVerdictsAreReported(t *testing.T) {
 	allowed := "another"
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return issuerRule(allowed)(c, k) })
 	l := started(t, db, 1)
@@ -245,7 +251,8 @@ func TestNewVerdictsAreTold(t *testing.T) {
 	}, history(t, db, pin("key1")))
 }
 
-func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
+// TestQuietVerdicts: a verdict that ends no alarm is not urgent.
+func TestQuietVerdicts(t *testing.T) {
 	rule := unlessServed
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
@@ -255,7 +262,8 @@ func TestWhatNobodyWasAlarmedAboutIsJudgedQuietly(t *testing.T) {
 	wantEqual(t, "told", []string{"pin.candidate 1 info", "certificate.judged 1 debug"}, toldOf(t, db, 1))
 }
 
-func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
+// TestCAARecordsChangeVerdict: CAA records can change a verdict.
+func TestCAARecordsChangeVerdict(t *testing.T) {
 	c := newClock()
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
 		Logger: discard(), Now: c.Now, Judge: func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
@@ -309,7 +317,8 @@ func TestCAARecordsLeadToAnotherVerdict(t *testing.T) {
 	}
 }
 
-func TestAKeyThatWasServedBeforeMakesACertificateExpected(t *testing.T) {
+// TestServedKeyIsExpected: a certificate for a key that was served before is expected.
+func TestServedKeyIsExpected(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1)) // key1, at the epoch
@@ -331,7 +340,9 @@ func TestAKeyThatWasServedBeforeMakesACertificateExpected(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"unreviewed no_rule", "unreviewed no_rule"}, verdicts(t, db, 12, 22))
 }
 
-func TestAKeyServedWhileNobodyReadTheLogProvesNothing(t *testing.T) {
+// TestServedAfterLogProvesNothing: a key that was first served after a log had its
+// certificate proves nothing, even if the log was read later.
+func TestServedAfterLogProvesNothing(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	// It was logged, then served, then seen to be served, and only then read.
@@ -344,7 +355,8 @@ func TestAKeyServedWhileNobodyReadTheLogProvesNothing(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"unreviewed no_rule"}, verdicts(t, db, 1))
 }
 
-func TestAHijackerWhoServesAKeyFirstProvesNothing(t *testing.T) {
+// TestHijackerProvesNothing: a key that an attacker serves first proves nothing.
+func TestHijackerProvesNothing(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
@@ -356,7 +368,9 @@ func TestAHijackerWhoServesAKeyFirstProvesNothing(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"unreviewed no_rule", "expected key_served"}, verdicts(t, db, 12, 11))
 }
 
-func TestARejectedCertificateEndsWhatServingItsKeyProves(t *testing.T) {
+// TestRejectingEndsServedProof: once a certificate is rejected, serving its key proves
+// nothing.
+func TestRejectingEndsServedProof(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
@@ -370,7 +384,9 @@ func TestARejectedCertificateEndsWhatServingItsKeyProves(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_served", "expected key_served"}, verdicts(t, db, 1, 11, 21))
 }
 
-func TestAuthorizingOneCertificateJudgesTheOthersOfItsKey(t *testing.T) {
+// TestAuthorizeRejudgesKey: to authorize one certificate judges the others of its key
+// again.
+func TestAuthorizeRejudgesKey(t *testing.T) {
 	db := judging(t, "", unlessServed)
 	l := started(t, db, 1)
 	record(t, db, l, 3, found(l, 1, 0), found(l, 11, 1), found(l, 2, 2))
@@ -379,7 +395,8 @@ func TestAuthorizingOneCertificateJudgesTheOthersOfItsKey(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"expected authorized", "expected key_authorized", "unreviewed no_rule"}, verdicts(t, db, 1, 11, 2))
 }
 
-func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
+// TestIssuerChangeRejudges: more about an issuer judges its certificates again.
+func TestIssuerChangeRejudges(t *testing.T) {
 	known := false
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if !known {
@@ -408,7 +425,8 @@ func TestMoreAboutAnIssuerJudgesItsCertificatesAgain(t *testing.T) {
 	writesNothing(t, db, "nothing more", func() { must(t, db.Issuers.Rejudge(t.Context(), pin("issuer"))) })
 }
 
-func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
+// TestUnexpectedIsNoCandidate: the key of an unexpected certificate is not a candidate.
+func TestUnexpectedIsNoCandidate(t *testing.T) {
 	rule := issuerRule("issuer")
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
@@ -443,7 +461,8 @@ func TestNoKeyOfWhatShouldNotExistIsACandidate(t *testing.T) {
 	}
 }
 
-func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
+// TestExpiredRaisesNoAlarm: a certificate that has expired raises no alarm later.
+func TestExpiredRaisesNoAlarm(t *testing.T) {
 	rule, c := issuerRule("issuer"), newClock()
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
 		Logger: discard(), Now: c.Now, Judge: func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) },
@@ -475,7 +494,8 @@ func TestWhatHasEndedRaisesNoAlarmLater(t *testing.T) {
 	wantEqual(t, "told", []string{"certificate.unexpected 2 critical"}, toldOf(t, db, 2))
 }
 
-func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
+// TestRuleGrantsEndWithRules: grants by rules end with them, though a person agreed.
+func TestRuleGrantsEndWithRules(t *testing.T) {
 	rule := issuerRule("issuer")
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
@@ -493,7 +513,8 @@ func TestWhatRulesVouchForEndsWithThemThoughAPersonAgreed(t *testing.T) {
 	wantEqual(t, "verdicts", []string{"expected authorized"}, verdicts(t, db, 1))
 }
 
-func TestRecordsThatRulesWentByAreKept(t *testing.T) {
+// TestUsedCAARecordsAreStored: the CAA records that a verdict rests on are stored.
+func TestUsedCAARecordsAreStored(t *testing.T) {
 	var asked []string
 	db := judging(t, "", func(_ *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		asked = append(asked, k.CAA)
@@ -513,7 +534,8 @@ func TestRecordsThatRulesWentByAreKept(t *testing.T) {
 	}
 }
 
-func TestAPersonsVerdictStays(t *testing.T) {
+// TestVerdictByPersonStays: rules do not change a person's verdict.
+func TestVerdictByPersonStays(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
@@ -561,7 +583,8 @@ func TestAPersonsVerdictStays(t *testing.T) {
 	}
 }
 
-func TestVerdictsThatAreRefused(t *testing.T) {
+// TestRefusedVerdicts: invalid verdicts change nothing.
+func TestRefusedVerdicts(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
@@ -573,7 +596,8 @@ func TestVerdictsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestACertificateWithoutAKeyIsJudged(t *testing.T) {
+// TestCertificateWithoutKey: a certificate without a key is judged.
+func TestCertificateWithoutKey(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	f := found(l, 1, 0)
@@ -588,7 +612,8 @@ func TestACertificateWithoutAKeyIsJudged(t *testing.T) {
 	}
 }
 
-func TestAPersonWhoConfirmsAnAlarmIsTold(t *testing.T) {
+// TestConfirmedAlarmIsReported: that a person confirms an alarm is reported.
+func TestConfirmedAlarmIsReported(t *testing.T) {
 	db := judging(t, "", issuerRule("another"))
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
@@ -605,7 +630,8 @@ func TestAPersonWhoConfirmsAnAlarmIsTold(t *testing.T) {
 	}
 }
 
-func TestTheJudgmentsOnACertificateAreItsOwn(t *testing.T) {
+// TestVerdictHistory: the history of a certificate has its own verdicts only.
+func TestVerdictHistory(t *testing.T) {
 	db := judging(t, "", issuerRule("another"))
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 11, 1)) // two certificates of one key
@@ -620,9 +646,9 @@ func TestTheJudgmentsOnACertificateAreItsOwn(t *testing.T) {
 	wantEqual(t, "judgments", []string{"judge unexpected by policy", "judge unexpected by ada"}, by)
 }
 
-// TestOpenVerdictsWaitForAPerson: what is unexpected or unreviewed is open by each watched
-// domain that it matches, until a person judges it, whichever way.
-func TestOpenVerdictsWaitForAPerson(t *testing.T) {
+// TestCountOpen: what is unexpected or unreviewed is open for each watched domain that
+// it matches, until a person decides.
+func TestCountOpen(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	verdicts := []ctwatch.Verdict{ctwatch.Unreviewed, ctwatch.Unexpected, ctwatch.Unexpected, ctwatch.Expected, ctwatch.Unreviewed}

@@ -127,7 +127,7 @@ func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised boo
 }
 
 // grantByRules approves a certificate's key for the names that rules grant by it, and by
-// the key's other certificates, and for no more. news means that its verdict changed,
+// the key's other certificates, and for no others. news means that its verdict changed,
 // and found that the certificate is new.
 func (t *tx) grantByRules(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
 	if c.Key.Pin.IsZero() {

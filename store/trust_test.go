@@ -25,9 +25,9 @@ func onlyIssuer(issuer string) ctwatch.Judge {
 	}
 }
 
-// TestRogueCertificateTakesNoKeyOfOurs: whoever vouches for the key, the certificate is
-// the alarm, and the key stays where it is; also when a person rejects the certificate.
-func TestRogueCertificateTakesNoKeyOfOurs(t *testing.T) {
+// TestRogueTakesNoKey: whoever approved the key, the certificate is the alarm, and the
+// key stays trusted; also when a person rejects the certificate.
+func TestRogueTakesNoKey(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	grant := []pins.PolicyGrant{policyGrant("key1", h)}
 	for name, vouch := range map[string]func(*store.DB, ctwatch.Log){
@@ -71,8 +71,8 @@ func TestRogueCertificateTakesNoKeyOfOurs(t *testing.T) {
 	}
 }
 
-// TestConfigurationListsAKeyWithAnAlarm: a line in the configuration is a person's word.
-func TestConfigurationListsAKeyWithAnAlarm(t *testing.T) {
+// TestPolicyDespiteAlarm: a line in the configuration is a person's decision.
+func TestPolicyDespiteAlarm(t *testing.T) {
 	db := judging(t, "", onlyIssuer("issuer"))
 	l := started(t, db, 1)
 	record(t, db, l, 1, rogue(l, 1, 0))
@@ -82,9 +82,9 @@ func TestConfigurationListsAKeyWithAnAlarm(t *testing.T) {
 	}
 }
 
-// TestApprovalDespiteAnAlarm: with a reason, and where nothing else is known of the key,
-// knowingly.
-func TestApprovalDespiteAnAlarm(t *testing.T) {
+// TestApproveDespiteAlarm: it takes a reason, and, if nothing else is known of the key,
+// Despite.
+func TestApproveDespiteAlarm(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	for name, c := range map[string]struct {
 		known   func(*store.DB, ctwatch.Log)
@@ -129,9 +129,9 @@ func TestApprovalDespiteAnAlarm(t *testing.T) {
 	}
 }
 
-// TestRogueFirstMakesRulesWait: rules begin with no key that became known by a
-// certificate that should not exist and is proven to; a forged one does not count.
-func TestRogueFirstMakesRulesWait(t *testing.T) {
+// TestRogueFirst: rules do not begin to vouch for a key that came up with an unexpected
+// certificate that is proven; a forged one does not count.
+func TestRogueFirst(t *testing.T) {
 	for name, c := range map[string]struct {
 		proven bool
 		served bool // at the first look, before
@@ -168,9 +168,9 @@ func TestRogueFirstMakesRulesWait(t *testing.T) {
 	}
 }
 
-// TestRejectingWhatRulesExpectOutlastsThem: rules that a person contradicted about a key
-// vouch for it no more, whatever becomes of them; a person can.
-func TestRejectingWhatRulesExpectOutlastsThem(t *testing.T) {
+// TestRejectingOutlastsRules: rules never again vouch for a key after a person rejected
+// what they expected; a person can.
+func TestRejectingOutlastsRules(t *testing.T) {
 	rule := issuerRule("issuer")
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return rule(c, k) })
 	l := started(t, db, 1)
@@ -192,9 +192,9 @@ func TestRejectingWhatRulesExpectOutlastsThem(t *testing.T) {
 	}
 }
 
-// TestAllowingACALaterContradictsNobody: an alarm that a person confirmed says nothing of
-// the key, also after its CA comes to be allowed.
-func TestAllowingACALaterContradictsNobody(t *testing.T) {
+// TestAllowingCALater: an alarm that a person confirmed says nothing about the key, also
+// after its CA is allowed.
+func TestAllowingCALater(t *testing.T) {
 	both := false
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		if both && c.Issuer.Pin == pin("another") {
