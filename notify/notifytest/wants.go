@@ -41,7 +41,7 @@ func CheckPeople(t *testing.T, s wanter, all bool) {
 		"unreviewed, deployed":               {unreviewed.Deployed(), false},
 		"unreviewed, its new key":            {ctwatch.CandidateEvent(key, unreviewed.Cert, []string{"example.com"}, Time), true},
 		"unreviewed, an app's new key":       {ctwatch.ForApp(ctwatch.CandidateEvent(key, unreviewed.Cert, []string{"example.com"}, Time), "shop", "b.example.com"), false},
-		"authorised by a person":             {news.Authorized("alice"), false},
+		"authorized by a person":             {news.Authorized("alice"), false},
 		"expected after an alarm":            {allClear.Judged(ctwatch.Expected), false},
 		"unreviewed after an alarm":          {lapsed.Judged(ctwatch.Unreviewed), false},
 		"unexpected":                         {NewStory("f.example.com").Alarmed()[1], false},

@@ -21,24 +21,22 @@ const (
 	maxBlockID = 255
 
 	// maxMessage bounds all text of a message, and maxAllFields that of its fields.
-	// Slack answers msg_blocks_too_long to more than some 12,000, and says nowhere
+	// Slack answers msg_blocks_too_long to more than some 12,000, and does not document
 	// how it counts.
 	maxMessage   = 10000
 	maxAllFields = 6000
 )
 
-// A message is what is posted: blocks, the text that a notification shows, and
-// the IDs of the events that it tells of.
+// A message has blocks, the text that a notification shows, and the IDs of its events.
 type message struct {
 	text   string
 	blocks []slack.Block
-	ids    []string // the first is what a message is about that is no digest
+	ids    []string // the first is the event that the message is about, unless it is a digest
 	digest bool
 }
 
-// eventMessage writes the message about an event. A note in a thread leaves out what
-// the thread says already. The message may include other events, earlier ones about
-// the same certificate.
+// eventMessage returns the message about an event. A note in a thread leaves out what the
+// thread has already. The message may include earlier events about the same certificate.
 func (s *Sender) eventMessage(e ctwatch.Event, including []ctwatch.Event, note bool) message {
 	n := words.NewNotice(e)
 	m := message{text: escape(severityMark(n.Severity)+" "+n.Summary, maxSection), ids: []string{e.ID}}
@@ -49,20 +47,20 @@ func (s *Sender) eventMessage(e ctwatch.Event, including []ctwatch.Event, note b
 	}
 	m.blocks = append([]slack.Block{headerBlock(severityMark(n.Severity), n), summary}, s.details(e, n)...)
 	if len(including) > 0 {
-		var told []string
+		var included []string
 		for _, i := range including {
 			m.ids = append(m.ids, i.ID)
-			told = append(told, codeSpan(words.EventTitle(i.Type), 60)+", event "+codeSpan(i.ID, 40))
+			included = append(included, codeSpan(words.EventTitle(i.Type), 60)+", event "+codeSpan(i.ID, 40))
 		}
-		first, more := words.First(told, words.MaxNames)
-		m.blocks = append(m.blocks, slack.NewContextBlock("", markdown("This tells of these as well: "+strings.Join(first, "; ")+andMore(more))))
+		first, more := words.First(included, words.MaxNames)
+		m.blocks = append(m.blocks, slack.NewContextBlock("", markdown("Includes: "+strings.Join(first, "; ")+andMore(more))))
 	}
 	m.blocks = append(m.blocks, footBlock(n))
 	return m
 }
 
-// rootMessage writes anew the message at the head of a certificate's thread, as
-// things are at a later event, with who judged it; "" if that is not known.
+// rootMessage returns the message at the head of a certificate's thread as of a later
+// event, with the person who judged it; "" if not known.
 func (s *Sender) rootMessage(e ctwatch.Event, by string) message {
 	c := e.Data.Certificate
 	root, mark, sentence := e, severityMark(ctwatch.Info), "was issued"
@@ -73,7 +71,7 @@ func (s *Sender) rootMessage(e ctwatch.Event, by string) message {
 	case ctwatch.Expected:
 		mark = "✅"
 	}
-	if e.Type != root.Type { // or else its own summary says more
+	if e.Type != root.Type { // otherwise its own summary says more
 		root.Data.Summary = fmt.Sprintf("A certificate for %s %s by %s, valid until %s.", c.MatchedNames(), sentence, ctwatch.Printable(c.Issuer.Name, 100), words.Date(c.NotAfter))
 	}
 	if root.Data.ReportTo == "" && c.Verdict == ctwatch.Unexpected && s.o.ReportTo != nil {
@@ -83,18 +81,18 @@ func (s *Sender) rootMessage(e ctwatch.Event, by string) message {
 	m := message{text: escape(mark+" "+n.Summary, maxSection), ids: []string{e.ID}}
 	m.blocks = []slack.Block{
 		headerBlock(mark, n), sectionBlock(plainText(n.Summary, 2*words.MaxSummary)),
-		sectionBlock(markdown("*By now*\n• " + strings.Join(statusLines(e, by), "\n• "))),
+		sectionBlock(markdown("*Now*\n• " + strings.Join(statusLines(e, by), "\n• "))),
 	}
 	m.blocks = append(append(m.blocks, s.details(root, n)...), footBlock(n))
 	return m
 }
 
-// details writes what is known of an event, what to do about it, and the buttons.
+// details returns what is known about an event, what to do about it, and the buttons.
 func (s *Sender) details(e ctwatch.Event, n words.Notice) (blocks []slack.Block) {
 	var fields []*slack.TextBlockObject
 	room := maxAllFields
 	for i, f := range n.Fields {
-		// No field takes what those behind it need at least.
+		// Leave the other fields the space that they need at least.
 		text := fieldText(f, min(maxField, room-100*(len(n.Fields)-i-1)))
 		room -= utf16Len(text)
 		fields = append(fields, markdown(text))
@@ -115,7 +113,7 @@ func (s *Sender) details(e ctwatch.Event, n words.Notice) (blocks []slack.Block)
 	return blocks
 }
 
-// fieldText writes a field as mrkdwn in at most limit UTF-16 units, with its values
+// fieldText returns a field as mrkdwn in at most limit UTF-16 units, with its values
 // as code spans. Values that do not fit are counted.
 func fieldText(f words.Field, limit int) string {
 	const perValue, around = 250, 30 // the count of what is left out
@@ -134,13 +132,13 @@ func fieldText(f words.Field, limit int) string {
 	return text + andMore(more)
 }
 
-// linkText writes a link of ours, with its host to click on.
+// linkText returns a link with its host as text.
 func linkText(link string) string {
 	host, _, _ := strings.Cut(strings.TrimPrefix(link, "https://"), "/")
 	return "<" + link + "|" + host + ">"
 }
 
-// footBlock ends a message: how urgent it is, when it was, and the event's ID.
+// footBlock returns the end of a message: severity, time and the event's ID.
 func footBlock(n words.Notice) slack.Block {
 	return slack.NewContextBlock("", markdown(fmt.Sprintf("%s · %s · event %s",
 		codeSpan(string(n.Severity), 20), words.Stamp(n.Time), codeSpan(n.EventID, 100))))
@@ -158,7 +156,7 @@ func sectionBlock(text *slack.TextBlockObject) slack.Block {
 	return slack.NewSectionBlock(text, nil, nil)
 }
 
-// statusLines tell in mrkdwn what became of a certificate since it was first told of.
+// statusLines returns, in mrkdwn, what became of a certificate since its first message.
 func statusLines(e ctwatch.Event, judge string) (lines []string) {
 	c := e.Data.Certificate
 	if c.Deployed {
@@ -188,7 +186,7 @@ func statusLines(e ctwatch.Event, judge string) (lines []string) {
 		final = final || s.Kind == ctwatch.FinalCertificate
 		logs[s.LogID] = true
 	}
-	line := "Seen in " + counted(len(logs), "log")
+	line := "Seen in " + words.Count(len(logs), "log")
 	if final {
 		line += ", and as the final certificate"
 	}
@@ -200,14 +198,6 @@ func andMore(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(" and %d more", n)
-}
-
-// counted writes a number of things.
-func counted(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func severityMark(s ctwatch.Severity) string {
@@ -222,8 +212,8 @@ func severityMark(s ctwatch.Severity) string {
 	return "🔴"
 }
 
-// plainText makes a plain_text object: Slack reads no formatting in it, and no emoji
-// names either.
+// plainText returns a plain_text object, in which Slack interprets neither formatting nor
+// emoji names.
 func plainText(s string, limit int) *slack.TextBlockObject {
 	if s = escape(s, limit); s == "" {
 		s = "–" // Slack refuses empty text
@@ -231,13 +221,12 @@ func plainText(s string, limit int) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
 }
 
-// markdown makes a mrkdwn object in which Slack turns nothing into links by
-// itself.
+// markdown returns a mrkdwn object in which Slack makes no links.
 func markdown(s string) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.MarkdownType, s, false, true)
 }
 
-// utf16Len is the length of a text as Slack counts it.
+// utf16Len returns the length of a text as Slack counts it.
 func utf16Len(s string) (n int) {
 	for _, r := range s {
 		n += utf16.RuneLen(r)

@@ -4,9 +4,9 @@ package slack
 // chat.update (https://docs.slack.dev/reference/methods/chat.update#errors) and of
 // incoming webhooks.
 
-// hopeless reports whether an error code is about one message, so that no later try
-// can mend it.
-func hopeless(code string) bool {
+// permanent reports whether an error code is about one message, so that a retry cannot
+// succeed.
+func permanent(code string) bool {
 	switch code {
 	case "attachment_payload_limit_exceeded", "invalid_blocks", "invalid_blocks_format",
 		"invalid_metadata_format", "invalid_metadata_schema", "invalid_payload",
@@ -17,8 +17,8 @@ func hopeless(code string) bool {
 	return false
 }
 
-// threadIsGone reports whether an error says that a message, or its channel, is there
-// no more, so that nobody reads its thread.
+// threadIsGone reports whether an error says that a message or its channel does not exist
+// anymore, so that its thread is not read.
 func threadIsGone(err error) bool {
 	switch codeOf(err) {
 	case "message_not_found", "thread_not_found", "cannot_reply_to_message", "restricted_action_thread_locked",
@@ -28,9 +28,9 @@ func threadIsGone(err error) bool {
 	return false
 }
 
-// unchangeable reports whether an error says that a message will never be updated. An
-// update adds nothing that the thread does not say, so all but what is known to pass,
-// or to hold for posts as well, is taken for such an error.
+// unchangeable reports whether an error says that a message can never be updated. An
+// update adds nothing that the thread does not have, so this is true of all errors but
+// those that are temporary, or that affect posts as well.
 func unchangeable(err error) bool {
 	switch code := codeOf(err); code {
 	case "404", "405", "501": // a service that imitates Slack
@@ -44,8 +44,8 @@ func unchangeable(err error) bool {
 	}
 }
 
-// advice says what a person can do about an error code, or "". Until they have,
-// messages wait.
+// advice returns what a person can do about an error code, or "". Messages wait until
+// they have.
 func advice(code string) string {
 	switch code {
 	case "account_inactive":

@@ -12,11 +12,11 @@ import (
 	"ctwatch/ctwatch/words"
 )
 
-// maxAhead is how many critical events of a storm are told before each digest.
+// maxAhead is how many critical events of a storm are posted before each digest.
 const maxAhead = 8
 
-// SendBatch implements Batcher. Critical events keep their own messages, and go ahead
-// of the others; a digest names all others that go to the same place, as many as fit.
+// SendBatch implements Batcher. Critical events have their own messages, ahead of the
+// others; a digest has the others that go to the same place, as many as fit.
 func (s *Sender) SendBatch(ctx context.Context, events []ctwatch.Event) (taken int, retry bool, err error) {
 	if err := s.save(ctx); err != nil {
 		return 0, true, err
@@ -24,21 +24,20 @@ func (s *Sender) SendBatch(ctx context.Context, events []ctwatch.Event) (taken i
 	if retry, err = s.sendAhead(ctx, events); err == nil {
 		retry, err = s.sendDigest(ctx, events)
 	}
-	// Events that were told out of turn are remembered until their turn comes.
-	for taken < len(events) && s.told[events[taken].ID] {
-		delete(s.told, events[taken].ID)
+	// Events that were sent out of turn are kept in mind until their turn comes.
+	for taken < len(events) && s.sent[events[taken].ID] {
+		delete(s.sent, events[taken].ID)
 		taken++
 	}
 	return taken, retry, err
 }
 
-// sendAhead tells the first critical events. What happened to the same certificate
-// before, and goes to the same channel, is told with it, so that nothing is told in
-// the wrong order.
+// sendAhead posts the first critical events. Earlier events about the same certificate
+// that go to the same channel are included, so that nothing comes in the wrong order.
 func (s *Sender) sendAhead(ctx context.Context, events []ctwatch.Event) (retry bool, err error) {
 	n := 0
 	for i, e := range events {
-		if s.told[e.ID] || !e.Data.Severity.AtLeast(ctwatch.Critical) {
+		if s.sent[e.ID] || !e.Data.Severity.AtLeast(ctwatch.Critical) {
 			continue
 		}
 		if n++; n > maxAhead {
@@ -46,22 +45,22 @@ func (s *Sender) sendAhead(ctx context.Context, events []ctwatch.Event) (retry b
 		}
 		var including []ctwatch.Event
 		for _, earlier := range events[:i] {
-			if !s.told[earlier.ID] && sameCertificate(earlier, e) && s.channel(earlier) == s.channel(e) {
+			if !s.sent[earlier.ID] && sameCertificate(earlier, e) && s.channel(earlier) == s.channel(e) {
 				including = append(including, earlier)
 			}
 		}
-		if retry, err := s.tell(ctx, e, including); err != nil {
+		if retry, err := s.sendEvent(ctx, e, including); err != nil {
 			return retry, err
 		}
 	}
 	return false, nil
 }
 
-// sendDigest tells the first event that is not told yet, and with it all others that
-// go to the same place, as many as fit into one message. It stops at a critical one.
+// sendDigest posts the first event that is not sent yet, with all others that go to the
+// same place, as many as fit into one message. It stops at a critical event.
 func (s *Sender) sendDigest(ctx context.Context, events []ctwatch.Event) (retry bool, err error) {
 	for i, first := range events {
-		if s.told[first.ID] {
+		if s.sent[first.ID] {
 			continue
 		}
 		if first.Data.Severity.AtLeast(ctwatch.Critical) {
@@ -72,12 +71,12 @@ func (s *Sender) sendDigest(ctx context.Context, events []ctwatch.Event) (retry 
 			return true, err
 		}
 		if to.nowhere {
-			s.told[first.ID] = true
+			s.sent[first.ID] = true
 			continue
 		}
 		d := digestMessage{to: to}
 		for _, e := range events[i:] {
-			if s.told[e.ID] || e.Data.Severity.AtLeast(ctwatch.Critical) {
+			if s.sent[e.ID] || e.Data.Severity.AtLeast(ctwatch.Critical) {
 				continue
 			}
 			there, _, err := s.placeInStorm(ctx, e)
@@ -88,13 +87,13 @@ func (s *Sender) sendDigest(ctx context.Context, events []ctwatch.Event) (retry 
 				break
 			}
 		}
-		return s.tellDigest(ctx, &d, threads)
+		return s.postDigest(ctx, &d, threads)
 	}
 	return false, nil
 }
 
-// placeInStorm is place for an event of a storm: a note in the thread of its
-// certificate, or else a line in the digest of its channel.
+// placeInStorm returns where an event of a storm goes: as a note into the thread of its
+// certificate, or as a line into the digest of its channel.
 func (s *Sender) placeInStorm(ctx context.Context, e ctwatch.Event) (placement, []certThread, error) {
 	configured := s.channel(e)
 	if !s.hasThread(e) || !isLaterFact(e) || isAlarm(e) {
@@ -104,10 +103,10 @@ func (s *Sender) placeInStorm(ctx context.Context, e ctwatch.Event) (placement, 
 	return s.place(e, threads), threads, err
 }
 
-// tellDigest posts a digest, and notes what it told of.
-func (s *Sender) tellDigest(ctx context.Context, d *digestMessage, threads []certThread) (retry bool, err error) {
+// postDigest posts a digest, and marks its events as sent.
+func (s *Sender) postDigest(ctx context.Context, d *digestMessage, threads []certThread) (retry bool, err error) {
 	if slices.ContainsFunc(threads, func(t certThread) bool { return t.ts == d.to.ts && !t.digest }) {
-		// The thread is one certificate's own, so the last event has the latest of it.
+		// The thread is about one certificate, so the last event has its latest state.
 		if _, retry, err = s.updateAll(ctx, threads, d.events[len(d.events)-1]); err != nil {
 			return retry, err
 		}
@@ -117,7 +116,7 @@ func (s *Sender) tellDigest(ctx context.Context, d *digestMessage, threads []cer
 		return retry, err
 	}
 	for _, e := range d.events {
-		s.told[e.ID] = true
+		s.sent[e.ID] = true
 		if d.to.ts == "" && s.hasThread(e) && at != (messageRef{}) {
 			s.unsaved = append(s.unsaved, savedThread{digestKey(e.Data.Certificate, d.to.configured), at})
 		}
@@ -140,7 +139,7 @@ type digestMessage struct {
 // add adds an event, unless it does not fit.
 func (d *digestMessage) add(e ctwatch.Event) bool {
 	const (
-		forLines  = maxMessage - 1000 // the rest is for what is around them
+		forLines  = maxMessage - 1000 // the rest is for the text around them
 		maxEvents = 100               // whose IDs fit into the metadata
 	)
 	line := digestLine(e)
@@ -152,7 +151,7 @@ func (d *digestMessage) add(e ctwatch.Event) bool {
 	return true
 }
 
-// digestLine names an event in one line, far shorter than maxSection.
+// digestLine returns the line of an event, far shorter than maxSection.
 func digestLine(e ctwatch.Event) string {
 	l := words.NewDigestLine(e)
 	line := severityMark(l.Severity) + " " + codeSpan(l.Head, 120) + " " + codeSpan(l.Text, 350) + " " + codeSpan(l.Foot, 150)
@@ -179,7 +178,7 @@ func (d *digestMessage) message() message {
 		kinds = append(kinds, fmt.Sprintf("%d × %s", n, title))
 	}
 	slices.Sort(kinds)
-	title := severityMark(worst) + " " + counted(len(d.events), "event") + ": " + strings.Join(kinds, ", ")
+	title := severityMark(worst) + " " + words.Count(len(d.events), "event") + ": " + strings.Join(kinds, ", ")
 	m.text = escape(title, maxSection)
 	m.blocks = []slack.Block{slack.NewHeaderBlock(plainText(title, maxHeader))}
 	for lines := d.lines; len(lines) > 0; {
@@ -190,6 +189,6 @@ func (d *digestMessage) message() message {
 		m.blocks = append(m.blocks, sectionBlock(markdown(section)))
 	}
 	m.blocks = append(m.blocks, slack.NewContextBlock("", markdown(
-		"More came at once than are told one by one. All about one of the certificates: `ctwatch certs show ID`")))
+		"Grouped because many events arrived at once. Details of a certificate: `ctwatch certs show ID`")))
 	return m
 }

@@ -32,8 +32,8 @@ func sendBatches(t *testing.T, s *Sender, events []ctwatch.Event) (errs []error)
 		}
 		events = events[taken:]
 	}
-	if len(s.told) > 0 {
-		t.Errorf("it still remembers %v", s.told)
+	if len(s.sent) > 0 {
+		t.Errorf("it still remembers %v", s.sent)
 	}
 	return errs
 }
@@ -50,8 +50,8 @@ func manyEvents(n int) (events []ctwatch.Event) {
 	return events
 }
 
-// toldIDs lists what messages tell of, in their order, each ID once.
-func toldIDs(t *testing.T, seen []seenMessage) (ids []string) {
+// sentIDs lists what messages tell of, in their order, each ID once.
+func sentIDs(t *testing.T, seen []seenMessage) (ids []string) {
 	t.Helper()
 	for _, m := range seen {
 		for _, id := range m.ids(t) {
@@ -107,7 +107,7 @@ func TestCriticalEventsOfAStormHaveTheirOwnMessagesAheadOfTheOthers(t *testing.T
 	events := manyEvents(300)
 	sendBatches(t, threadSender(t, server, &memoryThreads{}), events)
 	seen := server.seen()
-	if got, want := len(toldIDs(t, seen)), len(events); got != want {
+	if got, want := len(sentIDs(t, seen)), len(events); got != want {
 		t.Errorf("%d events told, want %d", got, want)
 	}
 	for i, m := range seen {
@@ -182,7 +182,7 @@ func TestNotesOfAStormGoIntoThreadsAndNotIntoTheChannel(t *testing.T) {
 	if top > 4 {
 		t.Errorf("%d messages in the channel", top)
 	}
-	if got, want := len(toldIDs(t, server.seen())), 1+2*30+2+30; got != want {
+	if got, want := len(sentIDs(t, server.seen())), 1+2*30+2+30; got != want {
 		t.Errorf("%d events told, want %d", got, want)
 	}
 }
@@ -218,7 +218,7 @@ func TestADigestThatFailsHalfWayGoesOnFromThere(t *testing.T) {
 	if errs := sendBatches(t, threadSender(t, server, &memoryThreads{}), events); len(errs) != 5 {
 		t.Errorf("%d failures, want 5: %v", len(errs), errs)
 	}
-	if got := len(toldIDs(t, server.seen())); got != len(events) {
+	if got := len(sentIDs(t, server.seen())); got != len(events) {
 		t.Errorf("%d events told, want %d", got, len(events))
 	}
 }
@@ -249,7 +249,7 @@ func TestAllIsDeliveredOnceAndInOrderAfterTrouble(t *testing.T) {
 	for _, e := range events {
 		want = append(want, e.ID)
 	}
-	if diff := cmp.Diff(want, toldIDs(t, server.seen())); diff != "" {
+	if diff := cmp.Diff(want, sentIDs(t, server.seen())); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
 	if dead := o.Cursor("slack").Dead; len(dead) > 0 {
@@ -263,7 +263,7 @@ func TestADispatcherSendsAStormAsDigests(t *testing.T) {
 	o := notifytest.NewOutbox(events...)
 	_, _ = sendertest.Start(t, notify.Config{Outbox: o, Senders: []notify.Sender{threadSender(t, server, &memoryThreads{})}, Storm: 5})
 	notifytest.Eventually(t, "all is delivered", func() bool { return o.Cursor("slack").Seq == int64(len(events)) })
-	if got := len(toldIDs(t, server.seen())); got != len(events) {
+	if got := len(sentIDs(t, server.seen())); got != len(events) {
 		t.Errorf("%d events told, want %d", got, len(events))
 	}
 	if n := len(server.seen()); n > 20 {

@@ -7,13 +7,12 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Text that others chose comes into a message in two ways only: as the whole of a
-// plain_text object, or inside a code span of a mrkdwn object. In both, Slack gives
-// a meaning to &, < and > alone (https://docs.slack.dev/messaging/formatting-message-text#escaping),
+// Text that others chose is in a message only as the whole of a plain_text object, or in a
+// code span of a mrkdwn object. In both, Slack gives a meaning only to &, < and > (https://docs.slack.dev/messaging/formatting-message-text#escaping),
 // and a backtick ends a code span.
 
-// escape makes text safe for a plain_text object, in at most limit UTF-16 units,
-// by which Slack counts, after escaping. It never cuts an escape in two.
+// escape returns text that is safe in a plain_text object, in at most limit UTF-16 units
+// after escaping, as Slack counts. It does not split escapes.
 func escape(s string, limit int) string {
 	const ellipsis = "…"
 	s = ctwatch.Printable(s, limit)
@@ -48,8 +47,8 @@ func escapeRune(r rune) string {
 	return string(r)
 }
 
-// codeSpan makes text safe as a code span of a mrkdwn object, in at most limit
-// UTF-16 units and the two backticks.
+// codeSpan returns text as a code span of a mrkdwn object, in at most limit UTF-16 units
+// and two backticks.
 func codeSpan(s string, limit int) string {
 	s = escape(strings.ReplaceAll(s, "`", "ˋ"), limit)
 	if strings.TrimSpace(s) == "" {

@@ -23,9 +23,9 @@ import (
 // maxReply bounds what is read of a reply. Slack repeats the message in it.
 const maxReply = 1 << 20
 
-// httpClient does one request with a bounded reply, and takes for an answer only
-// what is one: slack-go takes {"ok":false} without an error code, or any JSON
-// object at all, for success, and knows a 429 only with a number of seconds.
+// httpClient does one request with a bounded reply, and checks that it is Slack's:
+// slack-go takes {"ok":false} without an error code, or any other JSON object, for
+// success, and understands a 429 only with a number of seconds.
 type httpClient struct {
 	client *http.Client
 	token  string                  // "" with a webhook
@@ -59,7 +59,7 @@ func (h *httpClient) Do(req *http.Request) (*http.Response, error) {
 // A statusError is a reply whose status is not 200.
 type statusError struct {
 	code       int
-	reason     string        // the error code of a webhook, such as "invalid_payload"; "" if it is none
+	reason     string        // the error code of a webhook, such as "invalid_payload"; "" without one
 	retryAfter time.Duration // 0 when Slack does not say
 }
 
@@ -74,7 +74,7 @@ func newStatusError(resp *http.Response, body []byte) *statusError {
 	return s
 }
 
-// As makes a 429 known to slack-go's own retries.
+// As makes slack-go's own retries recognize a 429.
 func (s *statusError) As(target any) bool {
 	limited, ok := target.(**slack.RateLimitedError)
 	if ok = ok && s.code == http.StatusTooManyRequests; ok {
@@ -101,13 +101,13 @@ func checkAPIReply(body []byte) error {
 		return errors.New("the reply is not Slack's: a proxy or another service answers (check slack.api_url)")
 	}
 	if !*reply.OK && reply.Error == "" {
-		return errors.New("Slack refused the message without saying why")
+		return errors.New("Slack refused the message without a reason")
 	}
 	return nil
 }
 
-// checkWebhookReply refuses a web page, which no webhook answers with. Slack says
-// "ok"; services that imitate it say other things.
+// checkWebhookReply refuses a web page, which is not the reply of a webhook. Slack replies
+// "ok"; services that imitate it reply other things.
 func checkWebhookReply(body []byte) error {
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 		return errors.New("the reply is a web page, not Slack's: a proxy or another service answers (check the webhook URL)")
@@ -115,8 +115,8 @@ func checkWebhookReply(body []byte) error {
 	return nil
 }
 
-// explain says whether to retry after an error, and words it for a person,
-// without secrets. What is not known to be hopeless is retried.
+// explain returns whether to retry after an error, and the error for a person, without
+// secrets. It retries all errors but those that are known to be permanent.
 func explain(err error, doing string, secrets ...string) (retry bool, _ error) {
 	code, detail := "", ""
 	var after time.Duration
@@ -141,14 +141,14 @@ func explain(err error, doing string, secrets ...string) (retry bool, _ error) {
 	default:
 		detail = outward.WithoutURL(err)
 	}
-	if hopeless(code) {
+	if permanent(code) {
 		retry = false
 	} else if advice := advice(code); advice != "" {
 		detail += ": " + advice
 	}
 
 	for _, s := range secrets {
-		if len(s) >= 4 { // less is no secret, and would mangle the text
+		if len(s) >= 4 { // a shorter one is not a secret; replacing it would mangle the text
 			detail = strings.ReplaceAll(detail, s, "[secret]")
 		}
 	}
@@ -162,15 +162,15 @@ func explain(err error, doing string, secrets ...string) (retry bool, _ error) {
 	return retry, err
 }
 
-// A apiError is an error in words, without secrets.
+// An apiError is an error in words, without secrets.
 type apiError struct {
-	code string // Slack's, or else the HTTP status; "" where there is neither
+	code string // Slack's, or else the HTTP status; "" without either
 	text string
 }
 
 func (e *apiError) Error() string { return e.text }
 
-// codeOf returns the code of an error that explain worded, or "".
+// codeOf returns the code of an error of explain, or "".
 func codeOf(err error) string {
 	var e *apiError
 	if errors.As(err, &e) {
@@ -179,7 +179,7 @@ func codeOf(err error) string {
 	return ""
 }
 
-// isErrorCode reports whether s looks like an error code of Slack's.
+// isErrorCode reports whether s looks like one of Slack's error codes.
 func isErrorCode(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_') {

@@ -15,7 +15,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// metadata carries the IDs of the events, for programs that read the channel
+// metadata returns the IDs of the events, for programs that read the channel
 // (https://docs.slack.dev/messaging/message-metadata).
 func (m message) metadata() slack.SlackMetadata {
 	switch {
@@ -36,8 +36,7 @@ func (m message) options() []slack.MsgOption {
 	}
 }
 
-// post posts a message, and returns where it is; the zero place where Slack does not
-// say.
+// post posts a message, and returns where it is; zero if Slack does not say.
 func (s *Sender) post(ctx context.Context, to placement, m message) (at messageRef, retry bool, err error) {
 	if s.o.WebhookURL != nil {
 		retry, err = s.postWebhook(ctx, m)
@@ -62,9 +61,8 @@ func (s *Sender) post(ctx context.Context, to placement, m message) (at messageR
 	return at.checked(), false, nil
 }
 
-// update replaces a message. Its metadata stays, and so the event that it is about.
-// It reports whether the message is there: that it cannot be changed any more holds
-// up nobody.
+// update replaces a message, but not its metadata, which names the event. It reports
+// whether the message is there. That a message cannot be changed is not an error.
 func (s *Sender) update(ctx context.Context, at messageRef, m message) (there, retry bool, err error) {
 	api, token, err := s.api()
 	if err != nil {
@@ -97,7 +95,7 @@ func (s *Sender) postWebhook(ctx context.Context, m message) (retry bool, err er
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook, bytes.NewReader(body))
 	if err != nil || req.URL.Host == "" { // err holds the URL
-		return true, errors.New("slack: the webhook URL is none: want https://hooks.slack.com/services/…")
+		return true, errors.New("slack: the webhook URL is not a URL: want https://hooks.slack.com/services/…")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := (&httpClient{client: s.http, check: checkWebhookReply}).Do(req)
@@ -107,7 +105,7 @@ func (s *Sender) postWebhook(ctx context.Context, m message) (retry bool, err er
 	return false, resp.Body.Close()
 }
 
-// api returns a client with the token of now.
+// api returns a client with the current token.
 func (s *Sender) api() (api *slack.Client, token string, err error) {
 	token, err = s.o.Token()
 	if err != nil {
@@ -118,7 +116,7 @@ func (s *Sender) api() (api *slack.Client, token string, err error) {
 		slack.OptionHTTPClient(&httpClient{client: s.http, token: token, check: checkAPIReply})), token, nil
 }
 
-// lastSegment is the part of a webhook's URL that makes it secret.
+// lastSegment returns the part of a webhook's URL that makes it secret.
 func lastSegment(u *url.URL) string {
 	return u.Path[strings.LastIndexByte(u.Path, '/')+1:]
 }

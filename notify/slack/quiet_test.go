@@ -39,7 +39,7 @@ func TestUnexpectedCertificateIsOneMessage(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		if diff := cmp.Diff(want, toldIDs(t, server.seen())); diff != "" || len(server.seen()) != len(want) {
+		if diff := cmp.Diff(want, sentIDs(t, server.seen())); diff != "" || len(server.seen()) != len(want) {
 			t.Errorf("with a storm of %d: %d messages, told (-want +got):\n%s", storm, len(server.seen()), diff)
 		}
 	}
@@ -88,14 +88,14 @@ func TestTheNewsThatACertificateIsExpectedAfterAllGoesToItsThread(t *testing.T) 
 		thread int // messages in it
 		alone  int // messages in the channel
 	}{
-		"authorised after an alarm":            {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "✅", 1, 1},
-		"authorised, and nobody was told":      {nil, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "", 0, 1},
+		"authorized after an alarm":            {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "✅", 1, 1},
+		"authorized, and nobody was told":      {nil, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "", 0, 1},
 		"allowed by rules after an alarm":      {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "✅", 1, 1},
 		"allowed by rules, and nobody knew it": {nil, func(c *notifytest.Story) ctwatch.Event { c.Alarmed(); return c.Judged(ctwatch.Expected) }, "", 0, 0},
 		"a rule was written":                   {unreviewed, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "✅", 1, 1},
 		"a rule was written, and nobody knew":  {nil, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "", 0, 0},
 		"a rule was taken away":                {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Unreviewed) }, "🔵", 1, 1},
-		"authorised, and then deployed": {alarmed, func(c *notifytest.Story) ctwatch.Event {
+		"authorized, and then deployed": {alarmed, func(c *notifytest.Story) ctwatch.Event {
 			c.Authorized("alice")
 			return c.Deployed()
 		}, "✅", 1, 1},
@@ -201,7 +201,7 @@ func TestFiftyAlarmsAtOnceAreFiftyMessagesWithoutDelay(t *testing.T) {
 		t.Errorf("an alarm among a hundred notes was the %d. message", n)
 	}
 	notifytest.Eventually(t, "all is told", func() bool { return o.Cursor("slack").Seq == int64(len(storm)+len(burst)+len(notes)+2) })
-	if got, want := len(toldIDs(t, server.seen())), 60+100+100+1; got != want {
+	if got, want := len(sentIDs(t, server.seen())), 60+100+100+1; got != want {
 		t.Errorf("%d events told, want %d", got, want)
 	}
 }

@@ -10,12 +10,11 @@ import (
 
 // A Route sends the events that match all of its conditions to a channel.
 //
-// Of several routes that an event matches, the first counts. There is one exception,
-// so that no route is dead: a route that an earlier one leaves nothing to, for being
-// the same but for a higher Severity, goes before it.
+// Of several routes that match an event, the first counts, with one exception: a route
+// that would never match, since an earlier one has the same conditions but for a lower
+// Severity, goes before that one.
 type Route struct {
-	// Severity is the least urgent severity that matches; "" for any, if Watch or
-	// Types is given.
+	// Severity is the lowest severity that matches; "" for any, with Watch or Types.
 	Severity ctwatch.Severity
 	Channel  string
 	// Watch are patterns of watched domains, as Filter.Subjects are. Empty for any.
@@ -65,14 +64,14 @@ func (r Route) filter() notify.Filter {
 	return notify.Filter{MinSeverity: r.Severity, Types: r.Types, Subjects: r.Watch}
 }
 
-// hides reports whether r, tried first, leaves nothing to a more severe route.
+// hides reports whether r, tried first, matches all that a more severe route does.
 func (r Route) hides(other Route) bool {
 	return r.Severity != other.Severity && other.Severity.AtLeast(r.Severity) &&
 		(len(r.Watch) == 0 || slices.Equal(r.Watch, other.Watch)) &&
 		(len(r.Types) == 0 || slices.Equal(r.Types, other.Types))
 }
 
-// channel chooses the channel for an event.
+// channel returns the channel for an event.
 func (s *Sender) channel(e ctwatch.Event) string {
 	for _, r := range s.o.Routes {
 		if r.filter().Match(e) {
@@ -82,7 +81,7 @@ func (s *Sender) channel(e ctwatch.Event) string {
 	return s.o.Channel
 }
 
-// channelsOf lists all channels, each once, the default one last.
+// channelsOf returns all channels, each once, the default last.
 func channelsOf(routes []Route, def string) (channels []string) {
 	for _, r := range routes {
 		if r.Channel != def && !slices.Contains(channels, r.Channel) {

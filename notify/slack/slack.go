@@ -16,38 +16,36 @@ import (
 	"ctwatch/notify"
 )
 
-// Options says how Slack is told of events: with a bot's Token by
-// chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage), or
+// Options configures a Sender: with a bot's Token it posts by chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage), or
 // by an incoming webhook (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
-// Exactly one of Token and WebhookURL is set. Threads, routes and buttons need a
-// token.
+// Exactly one of Token and WebhookURL is set. Threads, Routes and Buttons need a Token.
 type Options struct {
 	Token      notify.Secret
-	WebhookURL notify.Secret // the URL is a secret: who knows it can post
+	WebhookURL notify.Secret // a secret: with the URL, anyone can post
 
 	// APIURL replaces https://slack.com/api/; with or without the last slash.
 	APIURL string
-	// Channel is where events go that reach no route; required with Token. A
-	// webhook posts to the channel that it was made for.
+	// Channel is where events go that match no route; required with Token. A webhook
+	// posts to its own channel.
 	Channel string
 	// Routes choose other channels. The first that an event matches counts.
 	Routes []Route
-	// MinSeverity is the least urgent severity that is posted. Default info. What is
-	// routine (see Filter) is posted only with debug. Later facts about a certificate
-	// that has a thread go there whatever their severity, unless it was expected from
-	// the start; so does the news that it is expected after all.
+	// MinSeverity is the lowest severity that is posted. Default info. Routine events
+	// (notify.IsRoutine) are posted only with debug. Later facts about a certificate
+	// with a thread go there whatever their severity, unless the certificate was
+	// expected from the start; so does the event that it is expected after all.
 	MinSeverity ctwatch.Severity
 
-	// Threads remembers the message about each certificate. Without it every event
-	// is a message of its own, and none is updated. Optional.
+	// Threads keeps the message about each certificate. Without it every event is a
+	// message of its own, and none is updated. Optional.
 	Threads Threads
-	// ReportTo finds where a certificate's CA takes reports, "" when unknown: for a
-	// message that is brought up to date by an event that does not say. Optional.
+	// ReportTo returns where a certificate's CA takes reports, "" when unknown: for a
+	// message that is updated by an event without it. Optional.
 	ReportTo func(*ctwatch.Certificate) string
-	// JudgedBy returns who judged a certificate last, if a person did, else "": for a
-	// message that is brought up to date by an event that does not say. Optional.
+	// JudgedBy returns the person who judged a certificate last, or "": for a message
+	// that is updated by an event without it. Optional.
 	JudgedBy func(ctx context.Context, certificate ctwatch.Hash) string
-	// Buttons puts buttons on messages, for which Run has to run. Optional.
+	// Buttons adds buttons to messages, which Run answers. Optional.
 	Buttons *Buttons
 
 	HTTPClient *http.Client // default: a client without time-outs of its own
@@ -56,20 +54,20 @@ type Options struct {
 
 // Sender posts events as messages to Slack channels. It implements Batcher.
 //
-// What is about one certificate stands in one thread for each channel. Delivery is
-// at least once: Slack knows no idempotency key, so a message whose reply got lost,
-// or that was posted just before a crash, is posted again. Each holds the IDs of its
-// events in its metadata (event_type ctwatch_event or ctwatch_digest), by which a
-// reader of the channel knows it again.
+// In each channel, a certificate has one thread. Delivery is at least once: Slack has no
+// idempotency key, so a message whose reply got lost, or that was posted just before a
+// crash, is posted again. Each message has the IDs of its events in its metadata
+// (event_type ctwatch_event or ctwatch_digest), so that a program that reads the channel
+// recognizes it.
 type Sender struct {
 	o        Options
 	http     *http.Client
 	log      *slog.Logger
-	channels []string // all that events may go to, those of routes first
+	channels []string // of routes, then the default
 
-	// What was posted, and not yet reported to the dispatcher or to Threads: a send
-	// that fails half way goes on from there when it is tried again.
-	told    map[string]bool // by the event's ID
+	// What was posted, and not yet reported to the Dispatcher or to Threads: a send
+	// that fails halfway continues from there when it is retried.
+	sent    map[string]bool // by the event's ID
 	unsaved []savedThread
 	updates notify.Tries // of the messages at the heads of threads
 }
@@ -138,7 +136,7 @@ func New(o Options) (*Sender, error) {
 	// A redirect would carry the token, which is in the body, to another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Sender{
-		o: o, http: &client, log: o.Logger, channels: channelsOf(o.Routes, o.Channel), told: make(map[string]bool),
+		o: o, http: &client, log: o.Logger, channels: channelsOf(o.Routes, o.Channel), sent: make(map[string]bool),
 	}, nil
 }
 
@@ -160,18 +158,18 @@ func (s *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 	if err := s.save(ctx); err != nil {
 		return true, err
 	}
-	if !s.told[e.ID] {
-		if retry, err := s.tell(ctx, e, nil); err != nil {
+	if !s.sent[e.ID] {
+		if retry, err := s.sendEvent(ctx, e, nil); err != nil {
 			return retry, err
 		}
 	}
-	delete(s.told, e.ID)
+	delete(s.sent, e.ID)
 	return false, nil
 }
 
-// tell tells of one event, and by the way of others that it includes, and then notes
-// that it did.
-func (s *Sender) tell(ctx context.Context, e ctwatch.Event, including []ctwatch.Event) (retry bool, err error) {
+// sendEvent posts the message about an event, which may include other events, and marks
+// all of them as sent.
+func (s *Sender) sendEvent(ctx context.Context, e ctwatch.Event, including []ctwatch.Event) (retry bool, err error) {
 	threads, err := s.threadsOf(ctx, e)
 	if err != nil {
 		return true, err
@@ -192,14 +190,14 @@ func (s *Sender) tell(ctx context.Context, e ctwatch.Event, including []ctwatch.
 		if to.ts == "" || !threadIsGone(err) {
 			return retry, err
 		}
-		s.log.InfoContext(ctx, "the thread of a certificate is gone from Slack", "event", e.ID, "error", err)
-		// An alarm does not go with its thread; a note has nobody to read it.
+		s.log.InfoContext(ctx, "the thread of a certificate was deleted in Slack", "event", e.ID, "error", err)
+		// An alarm is posted to the channel instead; a note without its thread is not.
 		to = placement{configured: to.configured, channel: to.configured, nowhere: !to.broadcast}
 		m = s.eventMessage(e, including, false)
 	}
-	s.told[e.ID] = true
+	s.sent[e.ID] = true
 	for _, i := range including {
-		s.told[i.ID] = true
+		s.sent[i.ID] = true
 	}
 	if err := s.save(ctx); err != nil {
 		return true, err

@@ -57,7 +57,7 @@ func TestSlackGetsAMessageWithBlocksAndTheEventsID(t *testing.T) {
 			t.Errorf("path %q", p.path)
 		}
 		if p.auth != "Bearer "+testToken || p.form.Get("token") != testToken {
-			t.Errorf("authorised by %q and %q", p.auth, p.form.Get("token"))
+			t.Errorf("authorized by %q and %q", p.auth, p.form.Get("token"))
 		}
 		if got := p.form.Get("channel"); got != "#certs" {
 			t.Errorf("channel %q", got)
@@ -142,7 +142,7 @@ func TestWhatSlackAnswers(t *testing.T) {
 		"a page with 200":             {reply: notifytest.Answer(200, page), retry: true, want: "not Slack's"},
 		"another service's JSON":      {reply: notifytest.Answer(200, `{"result":"fine"}`), retry: true, want: "not Slack's"},
 		"nothing":                     {reply: notifytest.Answer(200, ""), retry: true, want: "not Slack's"},
-		"false without a reason":      {reply: notifytest.Answer(200, `{"ok":false}`), retry: true, want: "without saying why"},
+		"false without a reason":      {reply: notifytest.Answer(200, `{"ok":false}`), retry: true, want: "without a reason"},
 		"an endless reply":            {reply: notifytest.Answer(200, `{"ok":true,"a":"`+strings.Repeat("a", maxReply)+`"}`), retry: true, want: "not Slack's"},
 		"a redirect":                  {reply: notifytest.Answer(307, "", "Location", "http://192.0.2.1/"), retry: true, want: "307"},
 		"an error with controls":      {reply: notifytest.Answer(200, `{"ok":false,"error":"\u001b[2J`+testToken+`"}`), retry: true, want: "\uFFFD[2J[secret]"},
@@ -273,8 +273,8 @@ func TestNewNamesWrongSetting(t *testing.T) {
 		"buttons by name":         {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"alice"}, Judge: judge}}, `approvers[0]: "alice" is not`},
 		"buttons without a judge": {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}}}, "a function that judges"},
 		"buttons without a token": {Options{Token: token, Channel: "#c", Buttons: &Buttons{Users: []string{"U024BE7LH"}, Judge: judge}}, "has one of app_token_file and approvers"},
-		"API without scheme":      {Options{Token: token, Channel: "#c", APIURL: "slack.com/api"}, "api_url: is not"},
-		"API with a query":        {Options{Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"}, "api_url: is not"},
+		"API without scheme":      {Options{Token: token, Channel: "#c", APIURL: "slack.com/api"}, "api_url: "},
+		"API with a query":        {Options{Token: token, Channel: "#c", APIURL: "https://slack.com/api?x=1"}, "api_url: "},
 	} {
 		if _, err := New(tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v", name, err)

@@ -22,18 +22,17 @@ import (
 )
 
 // Buttons lets people judge certificates in Slack, by Socket Mode
-// (https://docs.slack.dev/apis/events-api/using-socket-mode): ctwatch calls Slack, and
-// nobody has to reach ctwatch.
+// (https://docs.slack.dev/apis/events-api/using-socket-mode): ctwatch connects to
+// Slack, and needs no reachable address.
 type Buttons struct {
 	// AppToken is an app-level token (xapp-…) with the scope connections:write.
 	AppToken notify.Secret
-	// Users are the IDs of those who may judge, such as "U024BE7LH". A person can
-	// change every name in Slack, but not the ID.
+	// Users are the IDs of people who may judge, such as "U024BE7LH". People can change
+	// every name in Slack, but not the ID.
 	Users []string
-	// Judge gives a certificate, by its ID in hex, a person's verdict, and records it
-	// in the audit trail. The person is "slack:" and the ID of the user, and in
-	// brackets the name that the user has in Slack, which proves nothing. Its error is
-	// shown in Slack.
+	// Judge records a person's verdict on a certificate, which it gets by its ID in hex,
+	// in the audit trail. by is "slack:" and the ID of the user, and in brackets the
+	// user's name in Slack, which is not authenticated. Its error is shown in Slack.
 	Judge func(ctx context.Context, certificateID string, authorize bool, by string) error
 }
 
@@ -42,10 +41,10 @@ const (
 	actionReject    = "certificate_reject"
 
 	maxSocketMessage = 1 << 20
-	// judgeTimeout bounds one click: the verdict, and the answer in Slack.
+	// judgeTimeout bounds one click: the verdict and the answer in Slack.
 	judgeTimeout = 30 * time.Second
-	// maxClicks is how many clicks may wait. A further one is not acknowledged, and
-	// Slack tells the user so.
+	// maxClicks is how many clicks may wait. Further ones are not acknowledged, which
+	// Slack shows to the user.
 	maxClicks = 16
 )
 
@@ -63,9 +62,8 @@ func (b *Buttons) check(wrong *ctwatch.Settings) {
 	}
 }
 
-// verdictButtons offers the verdicts that a certificate does not have from a person already.
-// One that should not exist is not to be authorised for the sake of its key, if that is
-// trusted as it is.
+// verdictButtons returns buttons for the verdicts that no person has given yet. There is
+// none to authorize an unexpected certificate whose key is trusted already.
 func verdictButtons(c *ctwatch.Certificate, trustedKey bool) []slack.Block {
 	if c.ID.IsZero() {
 		return nil
@@ -78,12 +76,12 @@ func verdictButtons(c *ctwatch.Certificate, trustedKey bool) []slack.Block {
 	}
 	var elements []slack.BlockElement
 	if !slices.Contains(c.Reasons, "authorized") && !trustedKey {
-		elements = append(elements, button(actionAuthorize, "Authorise", slack.StylePrimary,
-			"The certificate becomes expected, and its key one that may be pinned. This is recorded under your name."))
+		elements = append(elements, button(actionAuthorize, "Authorize", slack.StylePrimary,
+			"The certificate becomes expected, and its key may be pinned. This is recorded under your name."))
 	}
 	if !slices.Contains(c.Reasons, "rejected") {
 		elements = append(elements, button(actionReject, "Reject", slack.StyleDanger,
-			"The certificate becomes unexpected, and all are alarmed. This is recorded under your name."))
+			"The certificate becomes unexpected, and everyone gets an alarm. This is recorded under your name."))
 	}
 	if len(elements) == 0 {
 		return nil
@@ -91,8 +89,8 @@ func verdictButtons(c *ctwatch.Certificate, trustedKey bool) []slack.Block {
 	return []slack.Block{slack.NewActionBlock("", elements...)}
 }
 
-// Run answers the buttons until ctx ends. It reconnects for ever; while it is
-// not connected, messages are sent all the same. Without Options.Buttons it only
+// Run implements notify.Runner: it answers the buttons until ctx ends, and reconnects
+// whenever it needs to. Messages do not depend on it. Without Options.Buttons it only
 // waits.
 func (s *Sender) Run(ctx context.Context) {
 	if s.o.Buttons == nil {
@@ -123,7 +121,7 @@ func (s *Sender) Run(ctx context.Context) {
 			pauses.Reset()
 		}
 		wait := pauses.NextBackOff()
-		s.log.WarnContext(ctx, "Slack's buttons do not work now; messages are sent all the same", "error", err, "again_in", wait.Round(time.Second).String())
+		s.log.WarnContext(ctx, "Slack's buttons do not work now; messages are not affected", "error", err, "again_in", wait.Round(time.Second).String())
 		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -133,7 +131,7 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// connect runs one client of slack-go, which reconnects by itself, until it gives up.
+// connect runs a client of slack-go, which reconnects by itself, until it gives up.
 func (s *Sender) connect(ctx context.Context, clicks chan<- slack.InteractionCallback) (connected bool, err error) {
 	appToken, err := s.o.Buttons.AppToken()
 	if err != nil {
@@ -164,7 +162,7 @@ func (s *Sender) connect(ctx context.Context, clicks chan<- slack.InteractionCal
 	return connected, err
 }
 
-// socketEvent takes what the client tells, and reports whether it is connected.
+// socketEvent handles an event of the client, and reports whether it is connected.
 func (s *Sender) socketEvent(ctx context.Context, client *socketmode.Client, e socketmode.Event, clicks chan<- slack.InteractionCallback, appToken string) bool {
 	switch data := e.Data.(type) {
 	case *socketmode.ConnectedEvent:
@@ -172,7 +170,7 @@ func (s *Sender) socketEvent(ctx context.Context, client *socketmode.Client, e s
 		return true
 	case *slack.ConnectionErrorEvent:
 		_, err := explain(data.ErrorObj, "opening a socket", appToken)
-		s.log.WarnContext(ctx, "Slack's buttons do not work now; messages are sent all the same", "error", err, "again_in", data.Backoff.Round(time.Second).String())
+		s.log.WarnContext(ctx, "Slack's buttons do not work now; messages are not affected", "error", err, "again_in", data.Backoff.Round(time.Second).String())
 	case slack.InteractionCallback:
 		select {
 		case clicks <- data:
@@ -181,12 +179,12 @@ func (s *Sender) socketEvent(ctx context.Context, client *socketmode.Client, e s
 			s.log.WarnContext(ctx, "too many clicks in Slack at once: one is refused")
 		}
 	default:
-		s.acknowledge(ctx, client, e.Request) // what the app asked for, and nobody here needs
+		s.acknowledge(ctx, client, e.Request) // subscribed by the app, and not needed here
 	}
 	return false
 }
 
-// acknowledge tells Slack that a request came, within the three seconds that it waits.
+// acknowledge acknowledges a request, for which Slack waits three seconds.
 func (s *Sender) acknowledge(ctx context.Context, client *socketmode.Client, r *socketmode.Request) {
 	if r == nil || r.EnvelopeID == "" {
 		return
@@ -196,7 +194,7 @@ func (s *Sender) acknowledge(ctx context.Context, client *socketmode.Client, r *
 	}
 }
 
-// answer does what a click asks for, if the user may, and says so in the thread.
+// answer carries out a click, if the user may, and replies in the thread.
 func (s *Sender) answer(ctx context.Context, click slack.InteractionCallback) {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
@@ -224,14 +222,14 @@ func (s *Sender) answer(ctx context.Context, click slack.InteractionCallback) {
 func (s *Sender) judge(ctx context.Context, click slack.InteractionCallback, at messageRef, id ctwatch.Hash, authorize bool) {
 	user := ctwatch.Printable(click.User.ID, 40)
 	log := s.log.With("user", user, "certificate", id.String(), "authorize", authorize)
-	// In a channel that is shared with another company, its people can click as well.
-	stranger := click.User.TeamID != "" && click.Team.ID != "" && click.User.TeamID != click.Team.ID
-	if stranger || !slices.Contains(s.o.Buttons.Users, click.User.ID) {
+	// In a channel that is shared with another workspace, its users can click as well.
+	external := click.User.TeamID != "" && click.Team.ID != "" && click.User.TeamID != click.Team.ID
+	if external || !slices.Contains(s.o.Buttons.Users, click.User.ID) {
 		log.WarnContext(ctx, "a Slack user who may not judge clicked on a button")
 		if user == "" {
-			return // an answer to nobody would be one to all
+			return // without a user, the reply would be visible to all
 		}
-		s.reply(ctx, at, click.User.ID, "You may not judge certificates. Whoever runs ctwatch can name you in its configuration (slack.approvers), by your ID "+codeSpan(user, 40)+".")
+		s.reply(ctx, at, click.User.ID, "You may not judge certificates. To allow it, add your ID to slack.approvers in the configuration of ctwatch: "+codeSpan(user, 40)+".")
 		return
 	}
 	by := "slack:" + user
@@ -240,20 +238,20 @@ func (s *Sender) judge(ctx context.Context, click slack.InteractionCallback, at 
 	}
 	done, word := "rejected", "reject"
 	if authorize {
-		done, word = "authorised", "authorise"
+		done, word = "authorized", "authorize"
 	}
 	certificate := "certificate " + codeSpan(id.String()[:16], 16)
 	if err := s.o.Buttons.Judge(ctx, id.String(), authorize, by); err != nil {
 		log.WarnContext(ctx, "a click in Slack could not be carried out", "error", err)
-		s.reply(ctx, at, "", "⚠ "+codeSpan(by, 130)+" wanted to "+word+" "+certificate+", which failed: "+codeSpan(err.Error(), 500))
+		s.reply(ctx, at, "", "⚠ "+codeSpan(by, 130)+" could not "+word+" "+certificate+": "+codeSpan(err.Error(), 500))
 		return
 	}
 	log.InfoContext(ctx, "a certificate was judged in Slack")
 	s.reply(ctx, at, "", codeSpan(by, 130)+" "+done+" "+certificate+".")
 }
 
-// reply says something in a thread: to all, or, if user is not "", to that one only. It is tried again
-// while there is time.
+// reply posts to a thread, visible to all or, if user is not "", only to that user. It
+// retries until ctx ends.
 func (s *Sender) reply(ctx context.Context, at messageRef, user, text string) {
 	options := append(message{text: text, blocks: []slack.Block{sectionBlock(markdown(text))}}.options(), slack.MsgOptionTS(at.ts))
 	for wait := time.Second; ; wait *= 2 {
@@ -288,25 +286,25 @@ func (s *Sender) reply(ctx context.Context, at messageRef, user, text string) {
 	}
 }
 
-// checkOpened checks a reply of apps.connections.open: a socket is as secret as the
-// API is.
+// checkOpened checks a reply of apps.connections.open: with https for the API, the socket
+// has to be encrypted as well.
 func (s *Sender) checkOpened(body []byte) error {
 	if err := checkAPIReply(body); err != nil {
 		return err
 	}
 	if strings.HasPrefix(s.o.APIURL, "https:") && !socketURL.Match(body) {
-		return errors.New("Slack opened no secure socket")
+		return errors.New("Slack did not open an encrypted socket")
 	}
 	return nil
 }
 
 var socketURL = regexp.MustCompile(`"(url"\s*:\s*"wss:|ok"\s*:\s*false)`)
 
-// dialer makes a dialer of WebSockets that goes the way of the HTTP client.
+// dialer returns a dialer of WebSockets with the proxy and TLS of the HTTP client.
 func (s *Sender) dialer() *websocket.Dialer {
 	d := &websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 30 * time.Second,
-		WriteBufferSize: 32 << 10, // Slack takes no message in several frames
+		WriteBufferSize: 32 << 10, // Slack does not accept messages in several frames
 	}
 	if t, ok := s.http.Transport.(*http.Transport); ok && t != nil {
 		d.Proxy, d.NetDialContext = t.Proxy, t.DialContext

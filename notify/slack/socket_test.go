@@ -75,9 +75,9 @@ func TestAClickOfANamedUserIsAVerdictAndIsAnsweredInTheThread(t *testing.T) {
 		err       error
 		want      string
 	}{
-		"authorise":       {actionAuthorize, true, nil, "authorised certificate"},
+		"authorize":       {actionAuthorize, true, nil, "authorized certificate"},
 		"reject":          {actionReject, false, nil, "rejected certificate"},
-		"it cannot be so": {actionReject, false, errors.New("its key <sha256/…> is trusted"), "which failed: `its key <sha256/…> is trusted`"},
+		"it cannot be so": {actionReject, false, errors.New("its key <sha256/…> is trusted"), "could not reject certificate `ce00000000000000`: `its key <sha256/…> is trusted`"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newFakeSlack(t)

@@ -10,19 +10,19 @@ import (
 	"ctwatch/notify"
 )
 
-// Threads remembers, across restarts, which message is about what. Keys hold
-// only a certificate's ID and a configured channel; channel and ts are Slack's.
+// Threads keeps, across restarts, where the message with a key is. Keys hold only a
+// certificate's ID and a configured channel; channel and ts are Slack's.
 type Threads interface {
-	// Thread returns what SetThread was last given for the key; ok is false if that
-	// never was, or is long ago.
+	// Thread returns the last values of SetThread for the key; ok is false if there are
+	// none, or they are old.
 	Thread(ctx context.Context, key string) (channel, ts string, ok bool, err error)
 	SetThread(ctx context.Context, key, channel, ts string) error
 }
 
-// A messageRef is a message in Slack: the ID of its channel, and its timestamp.
+// A messageRef identifies a message in Slack: the ID of its channel, and its timestamp.
 type messageRef struct{ channel, ts string }
 
-// checked returns the place, or none if Slack did not say what can be one.
+// checked returns the reference, or zero if it is not valid.
 func (p messageRef) checked() messageRef {
 	if p.channel == "" || p.ts == "" || len(p.channel) > 100 || len(p.ts) > 40 || strings.Trim(p.ts, "0123456789.") != "" {
 		return messageRef{}
@@ -34,31 +34,31 @@ func (p messageRef) checked() messageRef {
 type certThread struct {
 	messageRef
 	configured string // the channel, as configured
-	digest     bool   // it is that of a digest, in which the certificate is one of many
+	digest     bool   // it belongs to a digest, in which the certificate is one of many
 }
 
-// A savedThread waits to be given to Threads.
+// A savedThread waits to be saved in Threads.
 type savedThread struct {
 	key string
 	messageRef
 }
 
-// A placement is where an event is to be told.
+// A placement is where an event is posted.
 type placement struct {
 	configured string // the channel, as configured
 	channel    string // to post to
 	ts         string // of the thread; "" for a message of its own
 	broadcast  bool   // shown in the channel as well as in its thread
-	nowhere    bool   // it is not to be told
+	nowhere    bool   // it is not posted
 }
 
 // maxNoted is how many sightings of a certificate are noted in its thread.
 const maxNoted = 20
 
-// isNote reports whether an event, however small, is wanted for the thread of its
-// certificate. Most certificates are expected from the start, and have none: to want
-// their facts would make a storm of what is never told. One that becomes expected, or
-// that a person said is, had a verdict before that people were told of.
+// isNote reports whether an event of any severity is wanted for the thread of its
+// certificate. Most certificates are expected from the start and have no thread: their
+// facts would make a storm of events that are never posted. One that becomes expected, or
+// that a person authorized, may have had a message with another verdict.
 func (s *Sender) isNote(e ctwatch.Event) bool {
 	if s.o.Threads == nil || !isLaterFact(e) || e.Type == ctwatch.PinCandidate {
 		return false
@@ -70,14 +70,14 @@ func (s *Sender) isNote(e ctwatch.Event) bool {
 	return c.Verdict != ctwatch.Expected || e.Type == ctwatch.CertificateJudged || slices.Contains(c.Reasons, "authorized")
 }
 
-// isLaterFact reports whether an event only adds to what was told of a certificate.
+// isLaterFact reports whether an event only adds to the first one about a certificate.
 func isLaterFact(e ctwatch.Event) bool {
 	return e.Data.Certificate != nil && e.Type != ctwatch.CertificateIssued &&
 		(e.Type == ctwatch.PinCandidate || strings.HasPrefix(string(e.Type), "certificate."))
 }
 
-// hasThread reports whether an event belongs to the thread of a certificate. What is
-// about an app's pins or about logs is a message of its own.
+// hasThread reports whether an event belongs to the thread of a certificate. Events about
+// an app's pins or about logs are messages of their own.
 func (s *Sender) hasThread(e ctwatch.Event) bool {
 	return s.o.Threads != nil && (e.Type == ctwatch.CertificateIssued && e.Data.Certificate != nil || isLaterFact(e))
 }
@@ -90,7 +90,7 @@ func digestKey(c *ctwatch.Certificate, configured string) string {
 	return "digest/" + c.ID.String() + "/" + configured
 }
 
-// threadsOf finds the threads of an event's certificate: at most one in each channel.
+// threadsOf returns the threads of an event's certificate: at most one in each channel.
 func (s *Sender) threadsOf(ctx context.Context, e ctwatch.Event) (threads []certThread, err error) {
 	if !s.hasThread(e) {
 		return nil, nil
@@ -110,16 +110,16 @@ func (s *Sender) threadsOf(ctx context.Context, e ctwatch.Event) (threads []cert
 	return threads, nil
 }
 
-// maxUpdates is how often it is tried to bring messages up to date before an event is
-// told without.
+// maxUpdates is how often messages are tried to be updated before an event is posted
+// without.
 const maxUpdates = 3
 
-// updateAll brings the messages that are about the event's certificate alone up to
-// date, and returns those threads that are still there. To do it again is harmless,
-// so it comes before the post, which does not wait for it for long.
+// updateAll updates the messages that are only about the event's certificate, and returns
+// the threads that still exist. It is idempotent, so it comes before the post, which does
+// not wait for it for long.
 func (s *Sender) updateAll(ctx context.Context, threads []certThread, e ctwatch.Event) (rest []certThread, retry bool, err error) {
 	if e.Type == ctwatch.PinCandidate {
-		return threads, false, nil // it says nothing new of the certificate
+		return threads, false, nil // it has nothing new about the certificate
 	}
 	by := s.judgedBy(ctx, e, threads)
 	for _, t := range threads {
@@ -129,7 +129,7 @@ func (s *Sender) updateAll(ctx context.Context, threads []certThread, e ctwatch.
 				if retry && s.updateLater(e) {
 					return nil, true, err
 				}
-				s.log.WarnContext(ctx, "a message in Slack is not brought up to date", "event", e.ID, "error", err)
+				s.log.WarnContext(ctx, "a message in Slack is not updated", "event", e.ID, "error", err)
 			}
 			if !there {
 				continue
@@ -140,7 +140,7 @@ func (s *Sender) updateAll(ctx context.Context, threads []certThread, e ctwatch.
 	return rest, false, nil
 }
 
-// judgedBy returns who judged the certificate of an event, if a person did.
+// judgedBy returns the person who judged the certificate of an event, or "".
 func (s *Sender) judgedBy(ctx context.Context, e ctwatch.Event, threads []certThread) string {
 	if e.Data.By != "" || len(threads) == 0 || s.o.JudgedBy == nil {
 		return e.Data.By
@@ -151,14 +151,14 @@ func (s *Sender) judgedBy(ctx context.Context, e ctwatch.Event, threads []certTh
 	return ""
 }
 
-// updateLater reports whether an event waits for messages to be brought up to date,
-// after another failure to do so. An alarm does not.
+// updateLater reports whether an event waits for messages to be updated, after another
+// failure to do so. An alarm does not.
 func (s *Sender) updateLater(e ctwatch.Event) bool {
 	s.updates.Refused(e.ID)
 	return !isAlarm(e) && s.updates.Of(e.ID) < maxUpdates
 }
 
-// place decides where an event is told, given the threads of its certificate.
+// place returns where an event is posted, given the threads of its certificate.
 func (s *Sender) place(e ctwatch.Event, threads []certThread) placement {
 	configured := s.channel(e)
 	own := placement{configured: configured, channel: configured}
@@ -168,36 +168,36 @@ func (s *Sender) place(e ctwatch.Event, threads []certThread) placement {
 	here := slices.IndexFunc(threads, func(t certThread) bool { return t.configured == configured })
 	switch {
 	case e.Type == ctwatch.CertificateIssued && here >= 0 && !threads[here].digest:
-		own.nowhere = true // told before: the message was brought up to date
+		own.nowhere = true // posted before: the message was updated
 	case e.Type == ctwatch.CertificateIssued:
 	case len(threads) == 0:
-		// Nothing was told of the certificate, or it is forgotten. That rules find
-		// nothing wrong with it is then of no interest; what a person decided is.
+		// Nothing was posted about the certificate, or it is forgotten. That rules find
+		// nothing wrong is then of no interest; what a person decided is.
 		own.nowhere = e.Type == ctwatch.CertificateLogged || !e.Data.Severity.AtLeast(s.o.MinSeverity) ||
 			e.Type == ctwatch.CertificateJudged && e.Data.By == "" || notify.IsRoutine(e) && !s.wantsRoutine()
 	case isAlarm(e) && (here < 0 || threads[here].digest):
-		// Its readers are in another channel than those of the thread, or have seen a
-		// line among many.
+		// Its readers are in another channel than the thread, or saw one line among
+		// many.
 	default:
 		t := threads[max(here, 0)]
-		// The certificate's message is in the channel: its key is no second one.
+		// The certificate's message is in the channel: its key is not a second one.
 		broadcast := isAlarm(e) && e.Type != ctwatch.PinCandidate
 		return placement{configured: configured, channel: t.channel, ts: t.ts, broadcast: broadcast}
 	}
 	return own
 }
 
-// isAlarm reports whether an event must be seen by those who follow no thread.
+// isAlarm reports whether an event must be visible outside of threads.
 func isAlarm(e ctwatch.Event) bool { return e.Data.Severity.AtLeast(ctwatch.Warning) }
 
-// remember notes that the message at a place is about an event's certificate.
+// remember keeps that a message is about an event's certificate.
 func (s *Sender) remember(e ctwatch.Event, configured string, at messageRef) {
 	if s.hasThread(e) && at != (messageRef{}) {
 		s.unsaved = append(s.unsaved, savedThread{threadKey(e.Data.Certificate, configured), at})
 	}
 }
 
-// save gives to Threads what it does not have yet.
+// save saves in Threads what it does not have yet.
 func (s *Sender) save(ctx context.Context) error {
 	for len(s.unsaved) > 0 {
 		t := s.unsaved[0]

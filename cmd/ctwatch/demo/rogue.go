@@ -249,9 +249,9 @@ func (d *Demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, say
 	}
 	d.arrived("Slack", begun, "the alarm is updated", updated.text)
 	lines := updated.words()
-	if n := slices.Index(lines, "By now"); n >= 0 {
+	if n := slices.Index(lines, "Now"); n >= 0 {
 		for _, line := range lines[n:] {
-			if line != "By now" && !strings.HasPrefix(line, "• ") {
+			if line != "Now" && !strings.HasPrefix(line, "• ") {
 				break
 			}
 			d.say("    │ %s", line)
