@@ -9,14 +9,13 @@ import (
 	"strings"
 )
 
-// defaultPort is where servers are looked for unless something else is said.
+// defaultPort is the port of endpoints without one.
 const defaultPort = 443
 
 // An Endpoint is where a host is served.
 type Endpoint struct {
-	// Host is the name that is asked for by SNI (RFC 6066 §3): a concrete name in
-	// lower case and punycode. An IP address, without brackets, is asked for
-	// without SNI.
+	// Host is the name in SNI (RFC 6066 §3): a host name in lower case and punycode. For
+	// an IP address, without brackets, there is no SNI.
 	Host string
 	// Target is the "host:port" that is resolved and dialed. Empty means Host, at port
 	// 443.
@@ -29,13 +28,12 @@ type Endpoint struct {
 
 var (
 	errEndpoint = errors.New(`want "HOST" or "HOST:PORT", such as "api.example.com:8443" or "[2001:db8::1]:443"`)
-	errPort     = errors.New("the port is no number from 1 to 65535")
+	errPort     = errors.New("the port is not a number from 1 to 65535")
 	errBrackets = errors.New(`an IPv6 address has to be in brackets, as in "[2001:db8::1]:443"`)
 )
 
-// ParseEndpoint reads an endpoint that a person named, as "host" or "host:port". The
-// port is 443 unless given. IPv6 addresses are in brackets; international names
-// become punycode.
+// ParseEndpoint reads an endpoint from a person, as "host" or "host:port". The default port
+// is 443. IPv6 addresses are in brackets; international names become punycode.
 func ParseEndpoint(s string) (Endpoint, error) {
 	host, port, err := splitTarget(s)
 	if err != nil {
@@ -48,7 +46,7 @@ func ParseEndpoint(s string) (Endpoint, error) {
 	return e, nil
 }
 
-// Check returns an error if Host or Target is not what their comments promise.
+// Check fails if Host or Target is not of the documented form.
 func (e Endpoint) Check() error {
 	if host, err := cleanHost(e.Host); err != nil || host != e.Host {
 		return fmt.Errorf("endpoint %q: the host is neither a name in lower case and punycode nor an IP address", e.Host)
@@ -133,12 +131,12 @@ func splitTarget(s string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// cleanHost returns a host as Endpoint has it: an IP address in its shortest form, or
-// a name in lower case and punycode without a trailing dot.
+// cleanHost returns a host in the form of Endpoint.Host: an IP address in its shortest
+// form, or a name in lower case and punycode without a trailing dot.
 func cleanHost(s string) (string, error) {
 	if ip, err := netip.ParseAddr(s); err == nil {
 		if ip.Zone() != "" {
-			return "", errors.New("an address with a zone has no meaning outside of this machine")
+			return "", errors.New("an address with a zone has no meaning outside this machine")
 		}
 		return ip.Unmap().String(), nil
 	}

@@ -34,7 +34,7 @@ type Address struct {
 	Partial error
 }
 
-// A Served is a certificate chain that an address of a host serves: as a look sees it,
+// A Served is a certificate chain that an address of a host serves: as a look returns it,
 // or as the store has it from the last look that reached the address. An address with an
 // RSA and an ECDSA certificate serves two.
 type Served struct {
@@ -60,8 +60,8 @@ type Served struct {
 	CommonName   string   // made printable
 	Names        []string // DNS names in lower case and IP addresses, made printable
 	Version      string   // of the protocol, such as "TLS 1.3"
-	// Problem says in a sentence why clients would not accept the chain; "" if they
-	// would.
+	// Problem is a sentence that says why clients would reject the chain; "" if they
+	// would not.
 	Problem string
 }
 
@@ -89,7 +89,7 @@ func (l Look) Failure() error {
 // Problem returns why nothing, or not all, was seen at the address.
 func (a Address) Problem() error { return errors.Join(a.Err, a.Partial) }
 
-// MarshalJSON writes the look for programs, with its errors as text.
+// MarshalJSON implements json.Marshaler. Errors become texts.
 func (l Look) MarshalJSON() ([]byte, error) {
 	type chain struct {
 		Certificate string    `json:"certificate"` // ID
