@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -23,15 +22,15 @@ func (a *app) probeCommand() *cobra.Command {
 RSA certificate, and prints the chains with their pins. Of a server that speaks only
 TLS 1.3 it sees the certificate that the server prefers.
 
-With --record, what was seen is kept for plans and exports, as if the daemon had
-looked. Without a host it looks at all endpoints of the configuration.`,
+With --record, the result is kept for plans and exports, as if the daemon had probed.
+Without a host it probes all endpoints of the configuration.`,
 		Example: `  ctwatch probe api.example.com
   ctwatch probe --servername api.example.com 192.0.2.7:8443
   ctwatch probe --record`,
 		RunE: func(c *cobra.Command, args []string) error { return a.probe(c.Context(), args, name, record) },
 	}
 	c.Flags().StringVar(&name, "servername", "", "ask for this `name` (SNI) instead of the host's own")
-	c.Flags().BoolVar(&record, "record", false, "keep what was seen for plans and exports")
+	c.Flags().BoolVar(&record, "record", false, "keep the result for plans and exports")
 	return a.jsonFlag(c, "print a JSON array with an element for each host")
 }
 
@@ -55,11 +54,11 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		if len(endpoints) == 0 {
 			return usagef("probe needs a host, or --record for those of the configuration")
 		}
-		return a.showLooks(look(ctx, endpoints))
+		return a.showLooks(setup.Prober().LookAll(ctx, endpoints))
 	}
 	return a.desk(ctx, func(d *desk) error {
 		for i, e := range endpoints {
-			// Recorded under the target that the configuration knows it by.
+			// Record it under the target of the configuration.
 			for _, known := range d.inv.Endpoints {
 				if known.Host == e.Host && known.HostPort() == e.HostPort() {
 					endpoints[i] = known
@@ -70,9 +69,9 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 			endpoints = d.inv.Endpoints
 		}
 		if len(endpoints) == 0 {
-			return usagef("the configuration names no endpoint to look at, and no host was given")
+			return usagef("the configuration names no endpoint to probe, and no host was given")
 		}
-		looks := look(ctx, endpoints)
+		looks := setup.Prober().LookAll(ctx, endpoints)
 		list := watchlist.New(d.inv.Rules())
 		for _, l := range looks {
 			if err := d.db.Endpoints.Observe(ctx, l, list.Describe); err != nil {
@@ -84,23 +83,6 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		}
 		return a.showLooks(looks)
 	})
-}
-
-// look looks at endpoints, a few at once.
-func look(ctx context.Context, endpoints []pins.Endpoint) []pins.Look {
-	p := setup.Prober()
-	looks := make([]pins.Look, len(endpoints))
-	free := make(chan struct{}, 8)
-	var wg sync.WaitGroup
-	for i, e := range endpoints {
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			looks[i] = p.Look(ctx, e)
-		})
-	}
-	wg.Wait()
-	return looks
 }
 
 func (a *app) showLooks(looks []pins.Look) error {

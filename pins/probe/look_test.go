@@ -194,6 +194,22 @@ func TestAddressesOfAHostAreBounded(t *testing.T) {
 	mustFail(t, l.Failure(), "1.1.1.1:443", "at 3 more")
 }
 
+// TestLookAllKeepsTheOrder: the looks are in the order of the endpoints, failed ones too.
+func TestLookAllKeepsTheOrder(t *testing.T) {
+	f := newFamily(t)
+	at := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}})
+	endpoints := []pins.Endpoint{{Host: "*"}, {Host: host, Target: at.String(), Configured: true}, {Host: "10.0.0.1"}}
+	looks := probe.New(probe.Config{Roots: f.roots()}).LookAll(t.Context(), endpoints)
+	if len(looks) != len(endpoints) {
+		t.Fatalf("%d looks", len(looks))
+	}
+	for i, l := range looks {
+		if l.Endpoint != endpoints[i] || (l.Failure() == nil) != (i == 1) {
+			t.Errorf("look %d is at %v: %v", i, l.Endpoint, l.Failure())
+		}
+	}
+}
+
 // TestUnresolvableNameFailsTheLook: a name without addresses is an error of the look
 // itself.
 func TestUnresolvableNameFailsTheLook(t *testing.T) {

@@ -107,6 +107,24 @@ func (p *Prober) Look(ctx context.Context, e pins.Endpoint) pins.Look {
 	return l
 }
 
+// maxLooks is how many looks of LookAll run at once.
+const maxLooks = 8
+
+// LookAll probes endpoints, a few at once, and returns the looks in the same order.
+func (p *Prober) LookAll(ctx context.Context, endpoints []pins.Endpoint) []pins.Look {
+	looks := make([]pins.Look, len(endpoints))
+	var group errgroup.Group
+	group.SetLimit(maxLooks)
+	for i, e := range endpoints {
+		group.Go(func() error {
+			looks[i] = p.Look(ctx, e)
+			return nil
+		})
+	}
+	group.Wait() //nolint:errcheck // the errors are in the looks
+	return looks
+}
+
 // address returns every certificate that an address serves.
 func (p *Prober) address(ctx context.Context, host string, addr netip.AddrPort) pins.Address {
 	a := pins.Address{Addr: addr.String()}
