@@ -14,23 +14,23 @@ type Finding struct {
 	Versions []string // of the app, newest first
 	Place    string   // in the file: "line:column"
 
-	Role        Role     // that the app pins
-	At          Position // where the client looks for the pins
-	Pin         Pin      // of the key concerned; zero if the key is not known
-	Pins        []Pin    // that are wanted, or that it is about
-	State       State    // of the key
-	Scope       []Pattern
-	Certificate string // ID, in hex
-	From        time.Time
-	Until       time.Time
-	Past        bool // Until has passed
-	Lead        time.Duration
-	Algorithm   string   // of the key
-	Algorithms  []string // that the client can hash
-	Have, Want  int
-	Root        string // that the chain ends at
-	Open        bool   // the chain is known only as far as the server, or the file, has it
-	Detail      string // text from elsewhere, such as a format's explanation with a line
+	Role        Role          // that the app pins
+	At          Position      // where the client looks for the pins
+	Pin         Pin           // of the key concerned; zero if the key is not known
+	Pins        []Pin         // that are wanted, or that it is about
+	State       State         // of the key
+	Scope       []Pattern     // that the key is approved for
+	Certificate string        // ID, in hex
+	From        time.Time     // of a certificate, a change or a probe
+	Until       time.Time     // the end of a certificate, of pins or of a need
+	Past        bool          // Until has passed
+	Lead        time.Duration // of the app
+	Algorithm   string        // of the key
+	Algorithms  []string      // that the client can hash
+	Have, Want  int           // how many there are, and how many the app needs
+	Root        string        // that the chain ends at
+	Open        bool          // the chain is known only as far as the server, or the file, has it
+	Detail      string        // text from elsewhere, such as a format's explanation with a line
 
 	Because []Finding
 	Do      []Action
@@ -81,15 +81,15 @@ const (
 
 // Why a key is not trusted, or a pin is no backup.
 const (
-	KeyImpossible Code = "key_impossible" // no key can have the pin: Detail says what it is
-	KeyUndeclared Code = "key_undeclared" // it was neither seen nor declared
-	KeyUnapproved Code = "key_unapproved" // it was seen, and nobody has approved it
-	KeyOtherHosts Code = "key_other_hosts"
-	KeyOtherRole  Code = "key_other_role" // it is known in the other role only
-	KeyOutOfUse   Code = "key_out_of_use" // its State is retiring, retired or compromised
-	KeyRejected   Code = "key_rejected"   // a certificate for it was rejected
-	KeyUnusable   Code = "key_unusable"   // the client cannot use it
-	KeysWaiting   Code = "keys_waiting"   // certificates were issued for keys that nobody has approved
+	KeyImpossible Code = "key_impossible"  // no key can have the pin: Detail says what it is
+	KeyUndeclared Code = "key_undeclared"  // it was neither seen nor declared
+	KeyUnapproved Code = "key_unapproved"  // it was seen, and nobody has approved it
+	KeyOtherHosts Code = "key_other_hosts" // it is approved, but not for the host
+	KeyOtherRole  Code = "key_other_role"  // it is known in the other role only
+	KeyOutOfUse   Code = "key_out_of_use"  // its State is retiring, retired or compromised
+	KeyRejected   Code = "key_rejected"    // a certificate for it was rejected
+	KeyUnusable   Code = "key_unusable"    // the client cannot use it
+	KeysWaiting   Code = "keys_waiting"    // certificates were issued for keys that nobody has approved
 )
 
 // Why a client cannot use a pin.
@@ -101,24 +101,24 @@ const (
 
 // What the deployment gate finds of a certificate, and of the chains to it.
 const (
-	ChainRefused     Code = "chain_refused"
-	ChainCrashes     Code = "chain_crashes"    // the client crashes at a key of the chain
-	ChainIncomplete  Code = "chain_incomplete" // no root verifies it: Detail
-	IssuerNotSent    Code = "issuer_not_sent"
-	CertificateEnded Code = "certificate_ended"
+	ChainRefused     Code = "chain_refused"     // no pin of a version matches the chain
+	ChainCrashes     Code = "chain_crashes"     // the client crashes at a key of the chain
+	ChainIncomplete  Code = "chain_incomplete"  // no root verifies it: Detail
+	IssuerNotSent    Code = "issuer_not_sent"   // the pinned issuer is in the chain, but not sent
+	CertificateEnded Code = "certificate_ended" // before now
 	NoHostConcerned  Code = "no_host_concerned" // no name of the certificate is a host of the apps in Names
-	NoDatabase       Code = "no_database"
+	NoDatabase       Code = "no_database"       // only the configuration is known
 )
 
 // What the release gate finds of a file.
 const (
-	FileUnreadable         Code = "file_unreadable" // its client ignores it, or crashes: Detail
-	FileNotPinning         Code = "file_not_pinning"
-	FileRefusesServed      Code = "file_refuses_served" // Because says in what they differ
-	FileRefusesCompromised Code = "file_refuses_compromised"
-	FileRefusesComing      Code = "file_refuses_coming" // State says where its key stands
-	FilePinsEnd            Code = "file_pins_end"
-	FileFewPins            Code = "file_few_pins"
-	FileNoBackup           Code = "file_no_backup"
-	ChainUnmatched         Code = "chain_unmatched" // no pin is that of the chain's key
+	FileUnreadable         Code = "file_unreadable"          // its client ignores it, or crashes: Detail
+	FileNotPinning         Code = "file_not_pinning"         // it does not pin the host: Detail
+	FileRefusesServed      Code = "file_refuses_served"      // Because says in what they differ
+	FileRefusesCompromised Code = "file_refuses_compromised" // it refuses what is served, whose key is compromised
+	FileRefusesComing      Code = "file_refuses_coming"      // State says where its key stands
+	FilePinsEnd            Code = "file_pins_end"            // before the next version can be out
+	FileFewPins            Code = "file_few_pins"            // fewer than min_pins
+	FileNoBackup           Code = "file_no_backup"           // all usable pins are in the served chains
+	ChainUnmatched         Code = "chain_unmatched"          // no pin is that of the chain's key
 )
