@@ -14,16 +14,16 @@ import (
 	"ctwatch/pins"
 )
 
-// minInterval bounds how often anything is asked for over the network.
+// minInterval is the shortest interval of requests over the network.
 const minInterval = 100 * time.Millisecond
 
-// maxTailWait bounds how late an alert may be for the sake of fewer requests.
+// maxTailWait bounds the delay of alerts that saves requests.
 const maxTailWait = 10 * time.Minute
 
-// A checker judges what each value means, once the file has been decoded.
+// A checker checks the values of a decoded file.
 type checker struct{ *decoder }
 
-// bad records a mistake, unless there is one about this setting already.
+// bad records a mistake, unless the setting has one already.
 func (c checker) bad(path, format string, args ...any) {
 	if !c.spoiled(path) {
 		c.fail(path, format, args...)
@@ -128,7 +128,7 @@ func (c checker) logs(l Logs) {
 	c.atLeast("logs.refresh", l.Refresh, minInterval)
 	c.atLeast("logs.poll", l.Poll, minInterval)
 	if l.MaxRate < 1 || l.MaxRate > 10_000 {
-		c.bad("logs.max_rate", "%d is no rate; want 1 to 10000 requests per second", l.MaxRate)
+		c.bad("logs.max_rate", "%d is not a rate; want 1 to 10000 requests per second", l.MaxRate)
 	}
 	c.within("logs.tail_wait", l.TailWait, 0, maxTailWait)
 	for i, s := range l.States {
@@ -175,7 +175,7 @@ func (c checker) nats(n NATS) {
 	}
 }
 
-// host checks which hosts a pattern of an app stands for.
+// host checks a pattern of an app's hosts.
 func (c checker) host(path string, p pins.Pattern) {
 	const want = "want a host, or a pattern such as \"*.example.com\""
 	switch shown := c.shown(path, p.String()); {
@@ -188,8 +188,8 @@ func (c checker) host(path string, p pins.Pattern) {
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-// required reports whether there is a value, and that it has no control
-// characters.
+// required checks that there is a value, without control characters, and reports whether
+// there is.
 func (c checker) required(path, value, want string) bool {
 	switch {
 	case strings.TrimSpace(value) == "":
@@ -208,7 +208,7 @@ func (c checker) notEmpty(path string, n int, want string) {
 	}
 }
 
-// unique reports the second of two equal values.
+// unique checks that a key is not in seen, and adds it.
 func (c checker) unique(seen map[string]string, key, path, format string, args ...any) {
 	if first, ok := seen[key]; ok {
 		c.bad(path, format+"; want each once (the first is on line %d)", append(args, c.at(first).line)...)
@@ -217,7 +217,7 @@ func (c checker) unique(seen map[string]string, key, path, format string, args .
 	seen[key] = path
 }
 
-// oneOf checks a value that has a list of its own.
+// oneOf checks that a value is in a list.
 func oneOf[T ~string](c checker, path string, value T, allowed ...T) {
 	want := make([]string, len(allowed))
 	for i, a := range allowed {
@@ -271,15 +271,15 @@ func (c checker) listen(path, value string) {
 	}
 }
 
-// maxHookTimeout bounds how long one event may hold up those that come after it.
+// maxHookTimeout bounds how long one event can delay the next ones.
 const maxHookTimeout = 10 * time.Minute
 
-// senderName is narrow, since names of senders are typed in a shell.
+// senderName allows few characters, since people type names of senders in a shell.
 var senderName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 func (c checker) senders(cfg *Config) {
 	if n := cfg.Notify.Storm; n < 1 && n != -1 {
-		c.bad("notify.storm", "%d is no number of events; want at least 1, or -1 for no digests", n)
+		c.bad("notify.storm", "%d is not a number of events; want at least 1, or -1 for no digests", n)
 	}
 	c.names(cfg)
 	for i, h := range cfg.Hooks {
@@ -290,8 +290,8 @@ func (c checker) senders(cfg *Config) {
 	c.atLeast("heartbeat.interval", cfg.Heartbeat.Interval, time.Second)
 }
 
-// names checks what tells senders of one kind apart, and which settings make sense
-// together. The senders check their settings themselves.
+// names checks that senders of one kind can be told apart, and that settings do not
+// contradict each other. The senders check their settings themselves.
 func (c checker) names(cfg *Config) {
 	addresses, names, urls, services := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
 	if e := cfg.Email; e != nil {
@@ -323,8 +323,8 @@ func (c checker) names(cfg *Config) {
 
 func (c checker) senderName(seen map[string]string, path, name string) {
 	if !senderName.MatchString(name) {
-		c.bad(path, "%s is no name; want 1 to 64 letters, digits, -, . or _", c.shown(path, name))
+		c.bad(path, "%s is not a name; want 1 to 64 letters, digits, -, . or _", c.shown(path, name))
 		return
 	}
-	c.unique(seen, name, path, "%s is the name of another", c.shown(path, name))
+	c.unique(seen, name, path, "%s is the name of another sender", c.shown(path, name))
 }

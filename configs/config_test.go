@@ -335,7 +335,7 @@ http:
   listen: ""
   public_url: https://ct.example/
 `, nil)
-	const tail = " is accepted but not acted upon by this version"
+	const tail = " has no effect in this version"
 	want := "conf/ctwatch.yaml:9:1: setting fleet" + tail
 	if diff := cmp.Diff(want, c.Unused().Error()); diff != "" {
 		t.Error(diff)

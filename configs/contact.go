@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// maxContact bounds a contact, in bytes: it is sent with every request.
+// maxContact bounds a contact, in bytes. It is sent with every request.
 const maxContact = 200
 
-// errContact says what a contact has to be.
+// errContact describes what is wanted.
 var errContact = errors.New("want an e-mail address or an https:// URL where log operators reach you")
 
-// An address and a host as they may stand in a comment of a User-Agent (RFC 9110 §5.6.5),
-// without quotes or anything else that has to be escaped there.
+// The addresses and hosts that need no escaping in a comment of a User-Agent (RFC 9110
+// §5.6.5).
 var (
 	mailbox  = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*$`)
 	hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$`)
 )
 
-// CheckContact says why a text is no contact for log operators, which is an e-mail address,
-// with or without "mailto:", or an https URL, on one line and printable. Domains that
-// are reserved for examples and tests (RFC 2606) reach nobody.
+// CheckContact returns an error if a text is not a contact for log operators: an e-mail
+// address, with or without "mailto:", or an https URL, on one line and printable, at a
+// domain that is not reserved for examples and tests (RFC 2606).
 func CheckContact(s string) error {
 	if len(s) > maxContact {
 		return fmt.Errorf("%s has %d characters, more than %d; %w", quote(s), len(s), maxContact, errContact)
@@ -36,7 +36,7 @@ func CheckContact(s string) error {
 	if strings.HasPrefix(s, "https://") {
 		u, err := url.Parse(s)
 		if err != nil || u.User != nil || u.Fragment != "" || u.Port() == "" && strings.Contains(u.Host, ":") {
-			return fmt.Errorf("%s is no URL without a user name and a fragment; %w", quote(s), errContact)
+			return fmt.Errorf("%s is not a URL without user name and fragment; %w", quote(s), errContact)
 		}
 		host = u.Hostname()
 	} else {
@@ -47,16 +47,16 @@ func CheckContact(s string) error {
 		host = domain
 	}
 	if _, err := netip.ParseAddr(host); err == nil || !hostname.MatchString(host) {
-		return fmt.Errorf("%s is at no domain; %w", quote(s), errContact)
+		return fmt.Errorf("%s has no domain; %w", quote(s), errContact)
 	}
 	if reserved(host) {
-		return fmt.Errorf("%s is at a domain for examples, which log operators count as anonymous; %w", quote(s), errContact)
+		return fmt.Errorf("%s has a domain for examples, which log operators count as anonymous; %w", quote(s), errContact)
 	}
 	return nil
 }
 
-// reserved reports whether a domain is one for documentation and tests (RFC 2606), or of
-// a local network.
+// reserved reports whether a domain is for documentation and tests (RFC 2606) or for local
+// networks.
 func reserved(host string) bool {
 	labels := strings.Split(strings.ToLower(host), ".")
 	top := labels[len(labels)-1]
@@ -72,15 +72,14 @@ func reserved(host string) bool {
 func (c checker) contact(path, value string) {
 	if err := CheckContact(value); err != nil {
 		if w, ok := c.written[path]; ok { // from the environment
-			c.bad(path, "%s is no contact; %s", quote(w.text), errContact)
+			c.bad(path, "%s is not a contact; %s", quote(w.text), errContact)
 			return
 		}
 		c.bad(path, "%s", err)
 	}
 }
 
-// Anonymous says what it costs that public logs are read without logs.contact; nothing
-// where there is one, or only logs of this machine are read.
+// Anonymous returns a warning if public logs are read without logs.contact.
 func (c *Config) Anonymous() Errors {
 	public := c.Logs.List != ""
 	for _, x := range c.Logs.Extra {
@@ -90,7 +89,7 @@ func (c *Config) Anonymous() Errors {
 	if c.Logs.Contact != "" || !public {
 		return nil
 	}
-	return Errors{c.src.errorf("logs.contact", "is missing: many static logs are behind a front door that lets all clients of the world without a contact share 75 requests a second, so that alarms can be late, and log operators cannot reach you; %w, or call 'ctwatch config init --contact ADDRESS'", errContact)}
+	return Errors{c.src.errorf("logs.contact", "is missing: many static logs let all anonymous clients share 75 requests a second, so that alarms can be late, and log operators cannot reach you; %w, or run: ctwatch config init --contact ADDRESS", errContact)}
 }
 
 func loopback(host string) bool {

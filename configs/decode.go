@@ -9,14 +9,20 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// A decoder fills a Config from a YAML document, by the tags of its fields. It is
-// our own because the YAML library's stops at the first mistake and forgets where
-// the values stood.
+// A decoder fills a Config from a YAML document, by the tags of its fields. The decoder
+// of the YAML library stops at the first mistake and loses the places of values.
 //
-// The tag is `yaml:"name,option..."`. Options: short (a plain value stands for a
-// mapping with only this setting), path (a file or directory), cred (a file, or a
-// credential), location (a URL or a file), listkey (a file or a known key), auto (a list,
-// or the word "auto" for nil; an empty list is not nil), and omitempty, for Show. A field of type Secret has two settings, NAME and NAME_file.
+// A tag is `yaml:"name,option..."`. The options are:
+//
+//   - short: a single value is short for a mapping with only this setting
+//   - path: a file or directory
+//   - cred: a file, or the name of a credential
+//   - location: a URL or a file
+//   - listkey: a file or the name of a known key
+//   - auto: a list, or the word "auto" for nil; an empty list is not nil
+//   - omitempty: Show leaves an empty value out
+//
+// A field of type Secret has two settings, NAME and NAME_file.
 type decoder struct {
 	*source
 	env  Env
@@ -34,7 +40,7 @@ func (d *decoder) fail(path, format string, args ...any) {
 	d.taint(path)
 }
 
-// taint remembers that the value at path is not to be judged any further.
+// taint marks the value at path as wrong, so that it is not checked further.
 func (d *decoder) taint(path string) {
 	d.failed[path] = true
 	for path != "" {
@@ -43,7 +49,7 @@ func (d *decoder) taint(path string) {
 	}
 }
 
-// document decodes the whole file.
+// document decodes the file.
 func (d *decoder) document(root ast.Node, c *Config) {
 	switch root := root.(type) {
 	case nil, *ast.NullNode:
@@ -54,9 +60,8 @@ func (d *decoder) document(root ast.Node, c *Config) {
 	}
 }
 
-// value decodes one node into v. The options are those of the field that v is, or
-// is an element of. Depth is bounded by the schema, since every level of a value is
-// one of v's type.
+// value decodes a node into v, with the options of the field that v is or is an element
+// of. The type of v bounds the depth.
 func (d *decoder) value(path string, n ast.Node, v reflect.Value, opts string) {
 	t := v.Type()
 	_, isNull := n.(*ast.NullNode)
@@ -141,7 +146,7 @@ func (d *decoder) object(path string, m ast.MapNode, v reflect.Value) {
 	}
 }
 
-// mapping decodes a mapping with keys of a leaf's type.
+// mapping decodes a mapping whose keys are leaves.
 func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
 	m, ok := n.(ast.MapNode)
 	if !ok {
@@ -169,7 +174,7 @@ func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
 	}
 }
 
-// list decodes a sequence, which takes the place of a default.
+// list decodes a sequence, which replaces the default.
 func (d *decoder) list(path string, n ast.Node, v reflect.Value, opts string) {
 	auto := hasOption(opts, "auto")
 	if text, _, ok := scalarText(n); ok && auto && text == "auto" {
@@ -185,7 +190,7 @@ func (d *decoder) list(path string, n ast.Node, v reflect.Value, opts string) {
 		d.fail(path, "is %s; want %s", describe(n), expected(v.Type()))
 		return
 	}
-	v.SetZero() // an empty list is nil, whether or not it was written
+	v.SetZero() // an empty list is nil, like an absent one
 	if auto {
 		v.Set(reflect.MakeSlice(v.Type(), 0, len(seq.Values)))
 	}
@@ -233,7 +238,7 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value, opts string) 
 	if isPath {
 		resolved := d.resolve(text, hasOption(opts, "cred"))
 		if !filepath.IsAbs(text) && resolved == d.resolve(text, false) {
-			raw = escape(d.dir) + "/" + raw // so that it means the same from elsewhere
+			raw = escape(d.dir) + "/" + raw // the same file in any directory
 		}
 		v.SetString(resolved)
 	}

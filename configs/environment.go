@@ -9,18 +9,17 @@ import (
 	"strings"
 )
 
-// Env is what of the process's surroundings the configuration depends on.
+// Env is the part of the process's environment that the configuration depends on.
 type Env struct {
-	// LookupEnv finds an environment variable; nil means that there are none.
+	// LookupEnv returns an environment variable. Optional: default no variables.
 	LookupEnv func(name string) (string, bool)
-	// WorkDir is the directory that relative names are relative to; "" means the
-	// process's own.
+	// WorkDir is the directory of relative names. Default the process's own.
 	WorkDir string
-	// SystemDir is the last place to look for a file; "" means /etc/ctwatch.
+	// SystemDir is the last directory that Find searches. Default /etc/ctwatch.
 	SystemDir string
 }
 
-// ProcessEnv returns the surroundings of this process.
+// ProcessEnv returns the environment of this process.
 func ProcessEnv() Env {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -77,8 +76,8 @@ func references(text string) ([]string, error) {
 	return out, nil
 }
 
-// expand puts the environment's values into text; fromEnv reports whether there
-// were any. The error never contains a value.
+// expand replaces references by the values of variables; fromEnv reports whether there
+// were any. The error contains no value.
 func (d *decoder) expand(text string) (value string, fromEnv bool, err error) {
 	if !strings.Contains(text, "${") {
 		return text, false, nil

@@ -16,12 +16,12 @@ const maxErrors = 50
 // An Error is one mistake in a configuration file.
 type Error struct {
 	File         string // as it was given; "" for the built-in defaults
-	Line, Column int    // from 1; 0 when the mistake has no place
-	Msg          string // what is wrong; what was expected
-	Err          error  // the cause, when there is one beyond Msg; not printed
+	Line, Column int    // from 1; 0 for a mistake without a place
+	Msg          string // what is wrong; what is wanted
+	Err          error  // the cause; may be nil, and is not printed
 }
 
-// Error writes "FILE:LINE:COLUMN: what is wrong; what was expected".
+// Error writes "FILE:LINE:COLUMN: what is wrong; what is wanted".
 func (e *Error) Error() string {
 	file := e.File
 	if file == "" {
@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors are the mistakes of one file, in its order; one per line when printed.
+// Errors are the mistakes of one file. They print as one line each.
 type Errors []*Error
 
 func (es Errors) Error() string {
@@ -47,7 +47,7 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap makes errors.Is and errors.As look at each mistake.
+// Unwrap returns the mistakes, for errors.Is and errors.As.
 func (es Errors) Unwrap() []error {
 	out := make([]error, len(es))
 	for i, e := range es {
@@ -56,7 +56,7 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
-// asError sorts and bounds the mistakes; nil when there are none.
+// asError returns the sorted mistakes as an error; nil if there are none.
 func (es Errors) asError() error {
 	if es = es.Sorted(); len(es) == 0 {
 		return nil
@@ -64,8 +64,8 @@ func (es Errors) asError() error {
 	return es
 }
 
-// Sorted returns the mistakes in the order of the file, each once, and at most some
-// fifty of them: the last one says how many more there are.
+// Sorted returns the mistakes in the order of the file, each once, and at most some fifty:
+// the last one says how many more there are.
 func (es Errors) Sorted() Errors {
 	es = slices.Clone(es)
 	slices.SortStableFunc(es, func(a, b *Error) int {
@@ -86,32 +86,31 @@ func (es Errors) Sorted() Errors {
 	return es
 }
 
-// A source is what is known of a configuration's file once it has been read.
+// A source holds the places and texts of values in a file.
 type source struct {
 	file string
-	// places holds where each setting that the file has stands, by its path, such
-	// as "watch[3].domain": a list's or mapping's key, any other setting's value.
+	// places are those of the settings in the file, by their paths, such as
+	// "watch[3].domain": of the key of a list or mapping, of the value of any other.
 	places map[string]place
-	// written holds the values that came from the environment, as they stand in
-	// the file.
+	// written are the texts in the file of values with references to the environment.
 	written map[string]written
-	// credentials are the directories that systemd hands credentials over in.
+	// credentials are the directories of systemd's credentials.
 	credentials []string
 
 	failed  map[string]bool // paths with a mistake
-	tainted map[string]bool // failed, and everything around it
+	tainted map[string]bool // the paths in failed, and those around them
 }
 
 type place struct{ line, column int }
 
-// A written value is one that contains ${NAME}. What it stands for may be secret,
-// so it is kept out of reach of anything that prints structs.
+// A written value contains ${NAME}. Its value may be secret, so that it is not stored
+// where printing a struct would show it.
 type written struct {
 	text string
-	is   func(value string) bool // whether value is what text stands for
+	is   func(value string) bool // whether text expands to value
 }
 
-// at returns the place of a setting, or of the nearest thing around it.
+// at returns the place of a setting, or of the nearest setting around it.
 func (s *source) at(path string) place {
 	for path != "" {
 		if p, ok := s.places[path]; ok {
@@ -122,8 +121,8 @@ func (s *source) at(path string) place {
 	return place{1, 1}
 }
 
-// spoiled reports whether a mistake has been reported at path, around or within
-// it, so that another one would only repeat it.
+// spoiled reports whether there is a mistake at path, around it or within it, so that
+// another one would only repeat it.
 func (s *source) spoiled(path string) bool {
 	if s.tainted[path] {
 		return true
@@ -136,7 +135,7 @@ func (s *source) spoiled(path string) bool {
 	return false
 }
 
-// shown is a value for an error: what the file has, not what came from the
+// shown quotes a value for an error: the text of the file, with references to the
 // environment.
 func (s *source) shown(path, value string) string {
 	if s != nil {
@@ -147,12 +146,12 @@ func (s *source) shown(path, value string) string {
 	return quote(value)
 }
 
-// parent is the path of what a setting is in; "" for the whole file.
+// parent returns the path of the setting around one; "" for the file.
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
 
-// errorf makes an Error about the setting at path.
+// errorf returns an Error about the setting at path.
 func (s *source) errorf(path, format string, args ...any) *Error {
 	err := fmt.Errorf(path+": "+format, args...)
 	e := &Error{Msg: err.Error(), Err: errors.Unwrap(err)}
@@ -163,16 +162,15 @@ func (s *source) errorf(path, format string, args ...any) *Error {
 	return e
 }
 
-// Errorf makes an *Error about a setting, for mistakes that only another package
-// can find. The path is as in YAML, such as "watch[3].domain", with indexes from
-// 0; the message should say what is wrong, and after a semicolon what was
-// expected; %w names the cause, as in fmt.Errorf. Where the file does not have the setting, the error is at the nearest
-// setting around it; without a file it has no place.
+// Errorf returns an *Error about the setting with a path, such as "watch[3].domain", with
+// indexes from 0. The message says what is wrong and, after a semicolon, what is wanted;
+// %w wraps the cause, as in fmt.Errorf. If the file does not have the setting, the place is
+// that of the nearest setting around it; without a file there is no place.
 func (c *Config) Errorf(path, format string, args ...any) error {
 	return c.src.errorf(path, format, args...)
 }
 
-// Spoiled reports whether Inspect found a mistake at the setting with a path, around or
+// Spoiled reports whether Inspect found a mistake in the setting with a path, around it or
 // within it, so that another one would only repeat it.
 func (c *Config) Spoiled(path string) bool { return c.src != nil && c.src.spoiled(path) }
 

@@ -5,14 +5,13 @@ import (
 	_ "embed"
 )
 
-// Example is a commented configuration file with every setting, for a newcomer to
-// start from. It is valid as it is; a line that begins with "#" and then anything
-// but one space is a setting that is valid as well once the "#" is removed.
+// Example is a commented configuration file with every setting. It is valid, also with the
+// "#" removed from any lines in which it is not followed by one space.
 //
 //go:embed ctwatch.example.yaml
 var Example []byte
 
-// ExampleWith is Example with a contact in it, which has to be one; "" for none.
+// ExampleWith returns Example with a contact, which CheckContact must accept; "" for none.
 func ExampleWith(contact string) []byte {
 	if contact == "" {
 		return Example
@@ -21,5 +20,5 @@ func ExampleWith(contact string) []byte {
 	return bytes.Replace(out, []byte(exampleContact), []byte("\n  contact: "+quoteYAML(contact)+" "), 1)
 }
 
-// exampleContact is how the example's line about the contact begins.
+// exampleContact is the beginning of the example's line about the contact.
 const exampleContact = "\n#  contact: \"\" "

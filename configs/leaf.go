@@ -24,8 +24,7 @@ type leaf struct {
 }
 
 // An errValue says what is wrong with a value and what is wanted, and continues a sentence
-// that begins with the value. Other errors of leaf.read mean that it is not what leaf.want
-// says.
+// that begins with the value. Any other error of leaf.read means that leaf.want is wanted.
 type errValue string
 
 func (e errValue) Error() string { return string(e) }
@@ -68,7 +67,7 @@ func leafFor[T any](p *T, want string, bare bool, parse func(string) (T, error),
 	}
 }
 
-// wrong says why a text is not the leaf's value, by the error of read.
+// wrong returns what is wrong with a text, from the error of read.
 func (l leaf) wrong(text string, err error) string {
 	var said errValue
 	if errors.As(err, &said) {
@@ -128,24 +127,23 @@ func parseEndpoint(text string) (pins.Endpoint, error) {
 	return e, err
 }
 
-// A redacter is a text that may be secret in part. redact hides those parts of a text in
-// its form, but for what may be kept.
+// A redacter is a type of texts that may contain secrets. redact hides those in a text of
+// the type, except for what may be kept.
 type redacter interface {
 	redact(text string, keep func(part string) bool) string
 }
 
-// A URL may carry a user name and a password, or a token in their place; printing
-// it hides them. Convert it to string to use it.
+// A URL may contain a user name and a password, or a token in their place. Printing it
+// hides them; convert it to string to use it.
 type URL string
 
-// Redacted returns the URL with what stands before an "@" hidden, in each of
-// several URLs separated by commas. It is still a URL.
+// Redacted returns the URL, or several separated by commas, with what is before an "@"
+// hidden. The result is a URL.
 func (u URL) Redacted() string { return u.redact(string(u), keepNothing) }
 
 func keepNothing(string) bool { return false }
 
-// redact hides what stands before an "@". It does not parse, so that nothing is too
-// malformed to be hidden.
+// redact does not parse the URL: a malformed one may contain a secret, too.
 func (URL) redact(urls string, keep func(user string) bool) string {
 	parts := strings.Split(urls, ",")
 	for i, part := range parts {
@@ -176,12 +174,12 @@ func (u URL) MarshalText() ([]byte, error) { return []byte(u.Redacted()), nil }
 // LogValue returns Redacted.
 func (u URL) LogValue() slog.Value { return slog.StringValue(u.Redacted()) }
 
-// A SecretURL is a URL of which everything behind the host may be secret, as with
-// incoming webhooks: printing it hides that, and what stands before an "@". Convert it
-// to string to use it.
+// A SecretURL is a URL in which everything after the host may be secret, as in those of
+// incoming webhooks. Printing it hides that, and what is before an "@"; convert it to
+// string to use it.
 type SecretURL string
 
-// Redacted returns the URL with what may be secret hidden. It is still a URL.
+// Redacted returns the URL with what may be secret hidden. The result is a URL.
 func (u SecretURL) Redacted() string { return u.redact(string(u), keepNothing) }
 
 func (SecretURL) redact(url string, keep func(secret string) bool) string {

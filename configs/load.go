@@ -15,15 +15,13 @@ import (
 // maxFile bounds a configuration file, in bytes.
 const maxFile = 1 << 20
 
-// fileName is the name of a configuration file in the places where one is looked
-// for.
+// fileName is the name of a configuration file in the directories that Find searches.
 const fileName = "ctwatch.yaml"
 
-// Find returns the name of the configuration file to read: the explicit one, or
-// the first there is of ./ctwatch.yaml, $CONFIGURATION_DIRECTORY/ctwatch.yaml and
-// /etc/ctwatch/ctwatch.yaml, or "" when there is none. An explicit file that is
-// not there is an error, and so is a place that cannot be looked at: defaults must
-// not silently take the place of a file.
+// Find returns the name of the configuration file to read: the explicit one, or the first
+// that exists of ./ctwatch.yaml, $CONFIGURATION_DIRECTORY/ctwatch.yaml and
+// /etc/ctwatch/ctwatch.yaml, or "" if none exists. It fails if the explicit file does not
+// exist, or if a directory cannot be searched: defaults must not silently replace a file.
 func Find(explicit string, env Env) (string, error) {
 	exists := func(path string) (bool, error) {
 		_, err := os.Stat(env.abs(path))
@@ -66,17 +64,14 @@ func Find(explicit string, env Env) (string, error) {
 	return "", nil
 }
 
-// Load reads the configuration file at path, at most 1 MiB; the path "" stands for
-// an empty file. Mistakes are reported as Errors, all of them when the file is
-// YAML at all. Of other files it only checks that they are named: secrets are read
-// when they are needed (see CheckSecrets).
-//
-// More checks, of what only other packages know, add to the mistakes.
+// Load reads the configuration file at path, of at most 1 MiB; the path "" stands for an
+// empty file. It opens no other file. The error has all mistakes, as Errors, including
+// those that the checks add.
 func Load(path string, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
 	return whole(Inspect(path, env, checks...))
 }
 
-// whole passes a configuration on that has no mistake.
+// whole returns a configuration without mistakes, or its sorted mistakes.
 func whole(c *Config, err error) (*Config, error) {
 	var all Errors
 	switch {
@@ -88,10 +83,9 @@ func whole(c *Config, err error) (*Config, error) {
 	return nil, err
 }
 
-// Inspect reads a file as Load does, to find as many mistakes as there are: beside the
-// Errors, in no order and however many they are, it returns what could be read, if the
-// file is YAML at all. That is for looking for further mistakes only (see Config.Spoiled);
-// settings with a mistake have any value.
+// Inspect reads a file as Load does, for a search for further mistakes: with Errors, which
+// are not sorted and not bounded, it returns a configuration as far as it could be read,
+// nil if the file is not YAML. Settings with a mistake have any value (see Config.Spoiled).
 func Inspect(path string, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
 	if path == "" {
 		c := Default()
@@ -110,9 +104,8 @@ func Inspect(path string, env Env, checks ...func(*Config, *Mistakes)) (*Config,
 	return inspect(path, data, env, checks...)
 }
 
-// LoadBytes reads a configuration as Load does, from memory. The name is that of
-// the file: errors carry it, and relative paths are resolved against its
-// directory.
+// LoadBytes reads a configuration from memory, as Load does from a file. The name is that
+// of the file, for errors and for relative paths.
 func LoadBytes(name string, data []byte, env Env, checks ...func(*Config, *Mistakes)) (*Config, error) {
 	return whole(inspect(name, data, env, checks...))
 }
@@ -160,7 +153,7 @@ func defaultDataDir(env Env) string {
 	return env.abs(DefaultDataDir)
 }
 
-// unreadable is the error for a file that cannot be read.
+// unreadable returns the error for a file that cannot be read.
 func unreadable(path string, err error) error {
 	reason := err.Error()
 	var pe *fs.PathError
@@ -170,8 +163,8 @@ func unreadable(path string, err error) error {
 	return Errors{{File: path, Msg: fmt.Sprintf("cannot be read: %s; want a configuration file that this user may read", reason), Err: err}}
 }
 
-// resolve makes a path from the configuration absolute. A bare name is looked for
-// among systemd's credentials first, where the setting takes those.
+// resolve makes a path of the configuration absolute. If credential is set, a bare name
+// is that of a credential of systemd, if it exists.
 func (d *decoder) resolve(path string, credential bool) string {
 	if path == "" {
 		return ""

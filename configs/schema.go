@@ -20,8 +20,7 @@ func hasOption(opts, option string) bool {
 	return slices.Contains(strings.Split(opts, ","), option)
 }
 
-// fieldsOf lists the settings of a struct, in their order, those of an embedded
-// struct among them.
+// fieldsOf lists the settings of a struct in their order, with those of embedded structs.
 func fieldsOf(t reflect.Type) []field {
 	var out []field
 	for _, f := range reflect.VisibleFields(t) {
@@ -33,7 +32,8 @@ func fieldsOf(t reflect.Type) []field {
 	return out
 }
 
-// secretOption marks the fields that have a NAME_file beside NAME.
+// secretOption adds the option "secret" for fields that have two settings, NAME and
+// NAME_file.
 func secretOption(t reflect.Type, opts string) string {
 	if t == reflect.TypeFor[Secret]() {
 		return opts + ",secret"
@@ -41,7 +41,7 @@ func secretOption(t reflect.Type, opts string) string {
 	return opts
 }
 
-// find looks a setting up by its key; asFile is set for the NAME_file of a secret.
+// find returns the field of a key; asFile is set for the NAME_file of a secret.
 func find(fields []field, key string) (f field, asFile, ok bool) {
 	for _, f := range fields {
 		if f.name == key {
@@ -54,7 +54,7 @@ func find(fields []field, key string) (f field, asFile, ok bool) {
 	return field{}, false, false
 }
 
-// names lists the keys that a struct takes.
+// names lists the keys of a struct.
 func names(fields []field) []string {
 	var out []string
 	for _, f := range fields {
@@ -66,7 +66,7 @@ func names(fields []field) []string {
 	return out
 }
 
-// suggest says which setting may have been meant by an unknown key.
+// suggest returns which settings an unknown key may mean.
 func suggest(fields []field, key string) string {
 	best, bestDistance := "", 3
 	for _, name := range names(fields) {
@@ -80,8 +80,8 @@ func suggest(fields []field, key string) string {
 	return "one of " + strings.Join(names(fields), ", ")
 }
 
-// distance is the number of letters to insert, delete or replace to get from a to
-// b; at least 3 is written as 3.
+// distance returns the number of letters to insert, delete or replace to get from a to b,
+// at most 3.
 func distance(a, b string) int {
 	if len(a) > len(b)+2 || len(b) > len(a)+2 {
 		return 3
@@ -104,7 +104,7 @@ func distance(a, b string) int {
 	return min(row[len(b)], 3)
 }
 
-// expected says what is expected of a type.
+// expected describes the values of a type.
 func expected(t reflect.Type) string {
 	if l, ok := leafOf(reflect.New(t).Elem()); ok {
 		return l.want
@@ -132,7 +132,7 @@ func newDefault(t reflect.Type) reflect.Value {
 	return p
 }
 
-// quote writes text from the file into an error: escaped, and not too long.
+// quote quotes text of the file for an error, at most 60 characters of it.
 func quote(s string) string {
 	const limit = 60
 	if runes := []rune(s); len(runes) > limit {

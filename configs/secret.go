@@ -22,25 +22,24 @@ import (
 // maxSecret bounds a secret's file, in bytes.
 const maxSecret = 64 << 10
 
-// hidden is printed in place of a secret.
+// hidden is what secrets print.
 const hidden = "(secret)"
 
-// A Secret is a value that must never be shown: every way of printing it gives
-// "(secret)". The zero Secret is unset.
+// A Secret is a value that prints "(secret)" in every way. The zero Secret is unset.
 type Secret struct {
-	// reveal is a function so that no printing by reflection reaches the value.
+	// reveal is a function, so that printing by reflection does not show the value.
 	reveal func() (string, error)
-	// file is the path it is read from; text is what the configuration has in place
-	// of the value, such as ${NAME}.
+	// file is the path of its file, and text the reference to the environment, as Show
+	// writes them.
 	file, text string
-	// at is the path of its file, from the root; "" if it has none.
+	// at is the absolute path of its file; "" if it has none.
 	at string
-	// path is that of the setting that it stands in, such as "slack.token_file".
+	// path is that of its setting, such as "slack.token_file".
 	path string
 }
 
-// NewSecret returns a Secret of a known value, for code that configures without a
-// file. The value "" gives a Secret that is unset.
+// NewSecret returns a Secret with a value, for configurations without a file. The value ""
+// gives an unset Secret.
 func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
@@ -51,10 +50,9 @@ func NewSecret(value string) Secret {
 // IsSet reports whether a secret is configured. It may still be unreadable.
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
-// Reveal returns the value: the file's first and only line, or what the
-// environment has. A file is read anew each time, so that a secret can be
-// replaced; at most 64 KiB. An unset Secret is "". The error is an *Error, and
-// never contains the value.
+// Reveal returns the value: the only line of the file, of at most 64 KiB, or the variables
+// of the environment; "" for an unset Secret. It reads the file each time, so that a secret
+// can be replaced. The error is an *Error without the value.
 func (s Secret) Reveal() (string, error) {
 	if s.reveal == nil {
 		return "", nil
@@ -97,7 +95,7 @@ func readSecret(file string) (string, error) {
 	return oneLine(string(b))
 }
 
-// oneLine removes the line's end and refuses what no secret is.
+// oneLine removes the end of the line, and fails if that leaves no secret of one line.
 func oneLine(s string) (string, error) {
 	s = strings.TrimRight(s, "\r\n")
 	if s == "" {
@@ -109,7 +107,7 @@ func oneLine(s string) (string, error) {
 	return s, nil
 }
 
-// secret decodes NAME or NAME_file of a Secret without reading it.
+// secret decodes NAME or NAME_file of a Secret. It does not read the secret.
 func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) {
 	text, _, ok := scalarText(n)
 	if !ok {
@@ -121,7 +119,7 @@ func (d *decoder) secret(path string, n ast.Node, v reflect.Value, asFile bool) 
 		elem := reflect.ValueOf(&file).Elem()
 		d.scalar(path, n, elem, "cred")
 		if file == "" {
-			return // unset, or a mistake that has been recorded
+			return // unset, or a recorded mistake
 		}
 		shown := file
 		if w, ok := d.written[path]; ok {
@@ -165,10 +163,8 @@ func secretWant(asFile bool) string {
 	return "${NAME} of an environment variable, or the setting that ends in _file"
 }
 
-// CheckSecrets reads every secret that is configured and reports those that cannot
-// be read, and files with secrets, and a data directory, that others can read or change,
-// as Errors. The daemon does so before it starts, and so does a check of
-// the file; commands that need no secret do not.
+// CheckSecrets reads all secrets. The error, Errors, has those that cannot be read, and
+// files with secrets, and the data directory, if other users can read or change them.
 func (c *Config) CheckSecrets() error {
 	var errs Errors
 	try := func(path string, s Secret, check func(string) string) {
@@ -218,9 +214,9 @@ func (c *Config) CheckSecrets() error {
 	return errs.asError()
 }
 
-// checkPrivate reports the data directory, and the files besides secrets that hold a
-// secret, if others can read or change them. The data directory and keys that are not
-// there yet are made private.
+// checkPrivate returns errors about the data directory, and about files of keys and
+// tokens, that other users can read or change. What does not exist yet will be created as
+// private.
 func (c *Config) checkPrivate() (errs Errors) {
 	check := func(path, file string) {
 		if e := c.private(path, file); e != nil {
@@ -239,7 +235,7 @@ func (c *Config) checkPrivate() (errs Errors) {
 		check("nats.tls.key", t.Key)
 	}
 	if key := c.Signing.KeyFile; key != "" {
-		// Whoever replaces a key has the next one and the old one beside it.
+		// While a key is replaced, the next one and the old one are beside it.
 		for _, file := range []string{key, key + ".next", key + ".old"} {
 			check("signing.key_file", file)
 		}
@@ -247,9 +243,8 @@ func (c *Config) checkPrivate() (errs Errors) {
 	return errs
 }
 
-// private returns an error about a setting whose file others can read or change; nil
-// if they cannot, or if there is none. What systemd hands over as a credential is
-// guarded by systemd, in its own way.
+// private returns an error about a setting whose file other users can read or change; nil
+// if there is no file. systemd protects its credentials itself.
 func (c *Config) private(path, file string) *Error {
 	if file == "" || c.src != nil && slices.ContainsFunc(c.src.credentials, func(dir string) bool {
 		return strings.HasPrefix(file, dir+string(filepath.Separator))

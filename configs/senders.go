@@ -6,19 +6,15 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// How people, and programs of theirs, are told of events.
-
-// Notify says how all senders work.
+// Notify configures all senders.
 type Notify struct {
-	// Storm is how many events within a minute Slack, e-mail and services tell one
-	// by one; more of them come as digests. At least 1, or -1 for no digests ever.
+	// Storm is the number of events within a minute that Slack, e-mail and services send
+	// one by one; more are sent as digests. At least 1, or -1 for no digests.
 	Storm int `yaml:"storm"`
 }
 
-// A Filter says which events a sender is told of: those that meet all of its
-// conditions. It is embedded, so that its settings are among the sender's own.
-//
-// In patterns a star stands for any characters, as path.Match has it.
+// A Filter selects the events that a sender gets: those that meet all of its conditions
+// (see notify.Filter). It is embedded, so that its settings are among the sender's own.
 type Filter struct {
 	Severity ctwatch.Severity `yaml:"severity"`        // the least urgent; default info
 	Types    []string         `yaml:"types,omitempty"` // patterns of event types; empty means any
@@ -28,27 +24,27 @@ type Filter struct {
 
 func (f *Filter) setDefaults() { f.Severity = ctwatch.Info }
 
-// Slack sends events to Slack, by a bot's token (with a channel) or by an incoming
-// webhook: exactly one of Token and WebhookURL is set.
+// Slack sends events to Slack, with a bot's token or to an incoming webhook: one of Token
+// and WebhookURL is set.
 type Slack struct {
 	Token      Secret `yaml:"token"`
 	WebhookURL Secret `yaml:"webhook_url"`
-	// APIURL replaces Slack's API base; "" means Slack's own.
+	// APIURL is the base of the API; "" for Slack's own.
 	APIURL  string `yaml:"api_url"`
 	Channel string `yaml:"channel"`
-	// Severity is the least urgent that is posted at all; default info.
+	// Severity is the least urgent that is posted, whatever Routes say; default info.
 	Severity ctwatch.Severity `yaml:"severity"`
 	Routes   []SlackRoute     `yaml:"routes"` // only with Token
-	// AppToken is for Socket Mode, by which Approvers, who are user IDs, judge
-	// certificates by buttons: both are set, with Token, or neither.
+	// AppToken is for Socket Mode, which brings clicks on buttons. Approvers are the IDs
+	// of the users who may click them. Both are set, with Token, or neither.
 	AppToken  Secret   `yaml:"app_token"`
 	Approvers []string `yaml:"approvers,omitempty"`
 }
 
 func (s *Slack) setDefaults() { s.Severity = ctwatch.Info }
 
-// A SlackRoute sends the events that meet all of its conditions to another channel.
-// It has at least one condition. They are those of Filter, but for the default.
+// A SlackRoute sends the events that meet all of its conditions to another channel. Its
+// conditions are those of a Filter, at least one of them, and none by default.
 type SlackRoute struct {
 	Severity ctwatch.Severity `yaml:"severity,omitempty"` // the least urgent; "" means any
 	Watch    []string         `yaml:"watch,omitempty"`
@@ -56,9 +52,9 @@ type SlackRoute struct {
 	Channel  string           `yaml:"channel"`
 }
 
-// How the connection to a mail server is protected.
+// The ways to protect the connection to a mail server.
 const (
-	TLSStart    = "starttls" // insisted on
+	TLSStart    = "starttls" // required
 	TLSImplicit = "implicit" // from the first byte
 	TLSNone     = "none"     // only where Host is this machine
 )
@@ -69,10 +65,10 @@ type Email struct {
 	Port     int    `yaml:"port"`               // default 587, or 465 with TLSImplicit
 	TLS      string `yaml:"tls"`                // default TLSStart
 	CAFile   string `yaml:"ca_file,cred"`       // PEM; "" for the system's roots
-	Username string `yaml:"username,omitempty"` // "" sends without logging in
+	Username string `yaml:"username,omitempty"` // "" to send without a login
 	Password Secret `yaml:"password"`
 	From     string `yaml:"from"` // an address, as in RFC 5322
-	// To are such addresses, at least one, and each once: each is a sender.
+	// To are addresses, too: at least one, and each once. Each is a sender.
 	To []string `yaml:"to"`
 	Filter
 }
@@ -90,28 +86,28 @@ func (e *Email) defaultPort() int {
 	return 587
 }
 
-// A Webhook is an address that events are posted to.
+// A Webhook is a URL that events are posted to.
 type Webhook struct {
 	URL    SecretURL `yaml:"url"`            // http or https
-	Name   string    `yaml:"name,omitempty"` // tells it from others; "" is one made from URL
-	Secret Secret    `yaml:"secret"`         // signs what is posted; may be unset
-	// AllowPrivate permits addresses that are not of the public internet.
+	Name   string    `yaml:"name,omitempty"` // of the sender; "" for one that is derived from URL
+	Secret Secret    `yaml:"secret"`         // signs requests; optional
+	// AllowPrivate allows addresses outside the public internet.
 	AllowPrivate bool `yaml:"allow_private"`
 	Filter
 }
 
-// A Service is another service, named by a URL of shoutrrr.
+// A Service is a chat or push service, by a URL of shoutrrr.
 type Service struct {
 	URL  Secret `yaml:"url"`
-	Name string `yaml:"name,omitempty"` // tells it from others; "" is one made from URL
+	Name string `yaml:"name,omitempty"` // of the sender; "" for one that is derived from URL
 	Filter
 }
 
-// Heartbeat says how the daemon shows that it works.
+// Heartbeat configures how the daemon shows that it works.
 type Heartbeat struct {
 	Interval time.Duration `yaml:"interval"` // at least 1 s
-	// URL is called at each beat; http or https. Unset, there is only the event.
+	// URL is called at each beat: http or https. Without it there is only the event.
 	URL Secret `yaml:"url"`
-	// AllowPrivate permits addresses that are not of the public internet.
+	// AllowPrivate allows addresses outside the public internet.
 	AllowPrivate bool `yaml:"allow_private"`
 }

@@ -11,18 +11,17 @@ import (
 	"strings"
 )
 
-// Show writes the effective configuration as YAML that Load accepts again, with
-// paths made absolute. Secrets appear as the configuration has them: a file's name
-// or ${NAME}, as does every other value that came from the environment. User names
-// and passwords in URLs are hidden.
+// Show returns the configuration in effect as YAML that Load accepts, with absolute paths.
+// It does not contain secrets: they appear as in the file, as a file's name or ${NAME}, like
+// all values from the environment. User names and passwords in URLs are hidden.
 func (c *Config) Show() []byte {
 	s := shower{src: c.src}
 	s.object("", reflect.ValueOf(c).Elem(), 0)
 	return s.Bytes()
 }
 
-// A shower writes YAML in block style. It is our own for the sake of the places
-// where values came from, and because it quotes whatever could be misread.
+// A shower writes YAML in block style, with references to the environment instead of their
+// values, and with quotes around all that could be misread.
 type shower struct {
 	bytes.Buffer
 	src *source
@@ -104,7 +103,7 @@ func (s *shower) secret(name string, secret Secret, indent int) {
 		s.line(indent, name+"_file: "+quoteYAML(secret.file)+"\n")
 	case secret.text != "":
 		s.line(indent, name+": "+quoteYAML(secret.text)+"\n")
-	case secret.IsSet(): // by NewSecret, which has nothing to show for it
+	case secret.IsSet(): // by NewSecret
 		s.line(indent, "# "+name+": "+hidden+"\n")
 	}
 }
@@ -132,8 +131,8 @@ func (s *shower) scalar(path string, v reflect.Value, l leaf) string {
 	return quoteYAML(text)
 }
 
-// onlyReferences reports whether the secret in a URL's user part is from the
-// environment as a whole, so that writing it as it is in the file tells nothing.
+// onlyReferences reports whether the secret in a URL's user part consists of references to
+// the environment, so that they can be shown.
 func onlyReferences(user string) bool {
 	secret := user
 	if _, password, ok := strings.Cut(user, ":"); ok {
@@ -149,7 +148,7 @@ func isEmpty(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// A plainText needs no quotes: it can be nothing but a string.
+// A plainText needs no quotes, unless it is a wordValue.
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9._/-]*(://?[A-Za-z0-9._/-]+)?$`)
 	wordValue = regexp.MustCompile(`(?i)^(null|true|false|yes|no|on|off|y|n)$`)

@@ -15,15 +15,15 @@ import (
 	"ctwatch/files"
 )
 
-// maxDepth bounds how deep a file is nested; the schema needs seven levels. The
-// parser is recursive, and takes time quadratic in the depth.
+// maxDepth bounds the nesting of a file; the schema needs seven levels. The parser is
+// recursive and takes time quadratic in the depth.
 const maxDepth = 32
 
-// maxTokens bounds how many words and signs a file has; the parser takes time
-// quadratic in that, too, for some files.
+// maxTokens bounds the tokens of a file: for some files the parser takes time quadratic in
+// their number, too.
 const maxTokens = 50_000
 
-// parse reads a file's one document. It is nil when the file is empty.
+// parse returns the only document of a file; nil for an empty file.
 func parse(name string, data []byte) (root ast.Node, err error) {
 	fail := func(line, column int, format string, args ...any) error {
 		return Errors{{File: name, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)}}
@@ -37,8 +37,8 @@ func parse(name string, data []byte) (root ast.Node, err error) {
 	if line, column := invalidText(data); line > 0 {
 		return nil, fail(line, column, "not readable as text; want UTF-8 without control characters")
 	}
-	// A parser of this size is not free of panics on hostile text, and a bad file
-	// must not end a daemon that reloads it.
+	// The parser may panic on hostile text. A bad file must not end a daemon that reloads
+	// it.
 	defer func() {
 		if r := recover(); r != nil {
 			root, err = nil, fail(0, 0, "cannot be parsed: %v; want YAML", r)
@@ -74,8 +74,7 @@ func parse(name string, data []byte) (root ast.Node, err error) {
 	return root, nil
 }
 
-// syntaxHint helps with the mistake that ${NAME} invites: braces have a meaning
-// inside braces.
+// syntaxHint returns a hint for a likely mistake: an unquoted ${NAME} within braces.
 func syntaxHint(tk *token.Token) string {
 	for t, n := tk, 0; t != nil && n < 4; t, n = t.Prev, n+1 {
 		if strings.Contains(t.Value, "$") {
@@ -85,8 +84,8 @@ func syntaxHint(tk *token.Token) string {
 	return ""
 }
 
-// invalidText finds the first byte that is not of a text file, as line and column
-// from 1; 0 when all is well.
+// invalidText returns the place of the first byte that is not part of a text file, as line
+// and column from 1; 0 if there is none.
 func invalidText(data []byte) (line, column int) {
 	line, column = 1, 1
 	for len(data) > 0 {
@@ -103,9 +102,9 @@ func invalidText(data []byte) (line, column int) {
 	return 0, 0
 }
 
-// refused finds the first token that the parser must not be given, and what is
-// wrong with it: a tag, an anchor, an alias, a merge key, or anything nested too deep. In block style
-// every level costs a column, or an indicator on the same line, so it is enough to
+// refused returns the first token that the parser must not get, and what is wrong with it:
+// a tag, an anchor, an alias, a merge key, or a token that is nested too deep. In block
+// style each level takes a column, or an indicator on the same line, so it is enough to
 // bound brackets, columns of indicators, and runs of indicators.
 func refused(tokens token.Tokens) (*token.Token, string) {
 	const wrong = "nested too deep; want the settings of the example file"
@@ -142,8 +141,7 @@ func refused(tokens token.Tokens) (*token.Token, string) {
 	return nil, ""
 }
 
-// scalarText returns a scalar as it is written, so that the version 5.10 is not
-// the number 5.1.
+// scalarText returns the text of a scalar, so that the version 5.10 is not the number 5.1.
 func scalarText(n ast.Node) (text string, quoted, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -157,8 +155,8 @@ func scalarText(n ast.Node) (text string, quoted, ok bool) {
 	return "", false, false
 }
 
-// placeOf is where a setting stands: its value, or its key when the value is made
-// of several lines or is not there.
+// placeOf returns the place of a setting: that of its value, or of its key if the value has
+// several lines or is absent.
 func placeOf(n ast.Node, key place) place {
 	switch n.(type) {
 	case *ast.NullNode, *ast.SequenceNode, ast.MapNode:
@@ -167,7 +165,7 @@ func placeOf(n ast.Node, key place) place {
 	return nodePlace(n)
 }
 
-// nodePlace is where a value begins.
+// nodePlace returns the place where a value begins.
 func nodePlace(n ast.Node) place {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		n = m.Values[0].Key // the node's own token is the colon
@@ -176,7 +174,7 @@ func nodePlace(n ast.Node) place {
 	return place{p.Line, p.Column}
 }
 
-// describe says what a node is.
+// describe returns what a node is, for an error.
 func describe(n ast.Node) string {
 	switch n.(type) {
 	case *ast.SequenceNode:

@@ -35,8 +35,8 @@ func ParseURL(s string, schemes ...string) (*url.URL, error) {
 	return u, nil
 }
 
-// SplitHostPort splits "host:port". The host may be empty, for all of a machine's
-// addresses; port 0, for any free one, only where anyPort allows it.
+// SplitHostPort splits "host:port". The host may be empty, for all addresses of a machine.
+// Port 0, for any free port, is allowed with anyPort only.
 func SplitHostPort(s string, anyPort bool) (host string, port int, ok bool) {
 	host, text, err := net.SplitHostPort(s)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// A SettingError is a mistake in one setting of a part of the configuration, such as a
-// sender or a log. That part does not know where its settings stand: configs.Mistakes does.
+// A SettingError is a mistake in a setting of one part of the configuration, such as a
+// sender or a log. configs.Mistakes adds the place of the part.
 type SettingError struct {
 	Setting string // below the part's own, such as "routes[0].channel"; "" for the part as a whole
 	Value   string // the value, if that helps to find the mistake; "" leaves it out

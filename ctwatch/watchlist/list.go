@@ -12,26 +12,24 @@ import (
 	"ctwatch/ctwatch/entry"
 )
 
-// A List is an index of rules. It never changes, and any number of goroutines may
-// use it at once.
+// A List is an index of rules. It does not change, and is safe for concurrent use.
 //
-// It is a tree: its nodes are the watched domains and the domains above them, up
-// to the root, which is node 0. A name is walked from the right, from node to
-// node, until there is no node or a rule matches; index makes each step one
-// look-up by the part of the name walked so far.
+// It is a tree. Its nodes are the watched domains and the domains above them, up to the
+// root, which is node 0. A search for a name goes from the right, from node to node, until
+// there is no node or a rule matches. Each step is one look-up in index, by the part of the
+// name so far.
 //
-// A name that no literal walk can follow, since a label is a wildcard, matches as
-// if that label were every label it can stand for; see wildcard.go.
+// A label with a wildcard matches as every label that it can stand for; see wildcard.go.
 type List struct {
 	rules []Rule
 	index map[string]uint32 // node by domain
-	flags []flags           // of each node; apart from nodes to stay in the cache
+	flags []flags           // of each node; not in nodes, for the CPU's cache
 	nodes []node
 
-	children []uint32 // of all nodes, those of one node side by side
-	next     []int32  // the next rule for the same domain, by rule; or none
+	children []uint32 // of all nodes; those of one node are adjacent
+	next     []int32  // by rule: the next rule for the same domain, or none
 
-	networks networks // of the rules about addresses, which are in no node
+	networks networks // the rules about addresses, which have no nodes
 }
 
 type node struct {
@@ -49,7 +47,7 @@ type flags uint8
 
 const (
 	watched      flags = 1 << iota // a rule is about the domain
-	tree                           // and about every name below it
+	tree                           // and about all names below it
 	childWatched                   // a child is watched
 	childTree                      // a child is a tree
 )
@@ -65,8 +63,8 @@ func New(rules []Rule) *List {
 	}
 	l.nodes[root].rule = none
 	parents := make([]uint32, 1, len(rules)+1)
-	// From the last rule to the first, so that the chain of a domain ends up in
-	// the order of the rules.
+	// From the last rule to the first, so that the chain of a domain has the order of the
+	// rules.
 	for i, r := range slices.Backward(l.rules) {
 		if r.Network.IsValid() {
 			l.networks.add(r.Network, int32(i))
@@ -85,7 +83,7 @@ func New(rules []Rule) *List {
 	return l
 }
 
-// node returns the node of a domain, made with those above it if need be.
+// node returns the node of a domain. It creates the node, and those above it, if needed.
 func (l *List) node(domain string, parents *[]uint32) uint32 {
 	if domain == "" {
 		return root
@@ -103,7 +101,7 @@ func (l *List) node(domain string, parents *[]uint32) uint32 {
 	return n
 }
 
-// linkChildren lays the children of each node side by side.
+// linkChildren makes the children of each node adjacent.
 func (l *List) linkChildren(parents []uint32) {
 	for _, parent := range parents[1:] {
 		l.nodes[parent].end++ // counts, for now
@@ -124,17 +122,17 @@ func (l *List) linkChildren(parents []uint32) {
 // Len returns the number of rules.
 func (l *List) Len() int { return len(l.rules) }
 
-// MatchName reports whether a rule matches a name as a certificate has it, in any
-// spelling (see entry.Candidates). It allocates nothing for ordinary names, with
-// or without a wildcard as their first label. A name that is an IP address is taken
-// for that, and matches rules about addresses only.
+// MatchName reports whether a rule matches a name of a certificate, in any of its forms
+// (see entry.Candidates). It does not allocate for ordinary names, with or without a
+// wildcard as the first label. A name that is an IP address matches rules about addresses
+// only.
 //
-// A name with wildcards or unreadable labels elsewhere that would take too long to
-// rule out matches; Matches then says precisely what it matches, if anything.
+// For names with wildcards or unreadable labels elsewhere the search is bounded: MatchName
+// then returns true, and Matches finds out what matches, if anything.
 func (l *List) MatchName(name []byte) bool {
 	var buf [entry.MaxPlain]byte
 	if c, pattern, ok := entry.Plain(&buf, name); ok {
-		// No name in use ends in a digit, so hardly one is looked at twice.
+		// Hardly any name ends in a digit, so few are parsed twice.
 		if n := len(c); n > 0 && '0' <= c[n-1] && c[n-1] <= '9' {
 			if ip, ok := entry.Address(c); ok {
 				return l.networks.has(ip)
@@ -147,7 +145,7 @@ func (l *List) MatchName(name []byte) bool {
 	return found
 }
 
-// matchForm matches any canonical name, or address.
+// matchForm matches a canonical name or address.
 func (l *List) matchForm(c []byte) bool {
 	if ip, ok := entry.Address(c); ok {
 		return l.networks.has(ip)
@@ -211,10 +209,10 @@ func (l *List) Describe(der []byte) ctwatch.Certificate {
 	return c
 }
 
-// Matches returns which rules match which of a certificate's names and addresses,
-// these written out: in the order of the rules, and for one rule in that of the
-// names, each pair once. There are at most 65,536, and beyond those the first of each
-// rule: names that match one rule never hide a name that matches another.
+// Matches returns which rules match which of a certificate's names and addresses (as
+// text): in the order of the rules, and for one rule in that of the names, each pair once.
+// It returns at most 65,536 matches, plus the first of each further rule, so that names that
+// match one rule cannot hide a name that matches another.
 func (l *List) Matches(names []string) []ctwatch.Match {
 	type pair struct{ rule, name int32 }
 	var pairs []pair
@@ -246,7 +244,7 @@ func (l *List) Matches(names []string) []ctwatch.Match {
 	var text []byte
 	for i, name := range names {
 		at, text = int32(i), append(text[:0], name...)
-		s.budget = max(s.budget, nameBudget) // what others used up hides no name
+		s.budget = max(s.budget, nameBudget) // so that no name can hide others
 		if c, _, ok := entry.Plain(&plain, text); !ok {
 			entry.Candidates(text, form)
 		} else if len(c) > 0 {
@@ -272,16 +270,16 @@ func (l *List) Matches(names []string) []ctwatch.Match {
 	return out[:len(out):len(out)]
 }
 
-// A Source says which list is in force. A *List is one that always says itself.
+// A Source provides the list in use. A *List provides itself.
 type Source interface {
-	// Current returns the list in force now.
+	// Current returns the list in use now.
 	Current() *List
 }
 
 // Current returns the list itself.
 func (l *List) Current() *List { return l }
 
-// A Live is a Source whose list can be replaced while it is in use.
+// A Live is a Source whose list can be replaced at any time.
 type Live struct{ list atomic.Pointer[List] }
 
 // NewLive returns a Live with a list.
@@ -291,8 +289,8 @@ func NewLive(l *List) *Live {
 	return v
 }
 
-// Current returns the list that was put in last.
+// Current returns the current list.
 func (v *Live) Current() *List { return v.list.Load() }
 
-// Replace puts another list in force.
+// Replace replaces the list.
 func (v *Live) Replace(l *List) { v.list.Store(l) }

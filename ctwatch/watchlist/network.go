@@ -11,8 +11,8 @@ import (
 	"ctwatch/pins"
 )
 
-// parseNetwork reads an IP address or a network in CIDR notation that a person
-// wrote. It is not ok if s is neither; an error says what is wrong with one.
+// parseNetwork reads an IP address or a network in CIDR notation. It is not ok if s is
+// neither; the error says what is wrong with an address or network.
 func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		if addr.Zone() != "" {
@@ -39,8 +39,8 @@ func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
 	return network, true, nil
 }
 
-// networkSubject returns what stands for a network where a domain stands for other
-// rules (see the comment of the package). No two networks have the same.
+// networkSubject returns the form of a network in subjects (see the package comment). It is
+// unique.
 func networkSubject(n netip.Prefix) string {
 	s := strings.NewReplacer(".", "-", ":", "-").Replace(n.Addr().String())
 	if !n.IsSingleIP() {
@@ -49,8 +49,8 @@ func networkSubject(n netip.Prefix) string {
 	return s + "." + pins.AddressDomain
 }
 
-// Networks are found by one look-up for each prefix length that is watched, of
-// which there are at most 33 and 129, however many networks there are.
+// Networks finds rules with one look-up for each prefix length that is watched, of which
+// there are at most 33 (IPv4) and 129 (IPv6).
 type networks struct {
 	rules  map[netip.Prefix][]int32
 	v4, v6 []int // prefix lengths
@@ -79,7 +79,7 @@ func (n *networks) find(ip netip.Addr, hit func(rule int32) bool) {
 	for _, bits := range lengths {
 		network, err := ip.Prefix(bits)
 		if err != nil {
-			return // a length of the other family: there is none
+			return // a length of the other family: cannot happen
 		}
 		for _, rule := range n.rules[network] {
 			if !hit(rule) {
@@ -95,12 +95,12 @@ func (n *networks) has(ip netip.Addr) (found bool) {
 	return found
 }
 
-// WatchesAddresses reports whether there is any rule about addresses: without one
-// there is no need to look at them.
+// WatchesAddresses reports whether there is a rule about addresses. Without one, scan skips
+// addresses.
 func (l *List) WatchesAddresses() bool { return l.networks.rules != nil }
 
-// MatchIP reports whether a rule matches an address as a certificate has it, 4 or
-// 16 octets (see entry.IP). It allocates nothing for those.
+// MatchIP reports whether a rule matches an address of a certificate, of 4 or 16 octets (see
+// entry.IP). It does not allocate for those.
 func (l *List) MatchIP(b []byte) bool {
 	if !l.WatchesAddresses() {
 		return false

@@ -1,18 +1,18 @@
-// Package watchlist holds the names that someone cares about, and finds out which
-// of them a certificate's name concerns, in a time that does not grow with their
-// number: one map look-up per label of the name, from the right.
+// Package watchlist matches the names and addresses of certificates with those that are
+// watched. The time for a name does not depend on the number of rules: it is one map look-up
+// for each label, from the right.
 //
-// A name is brought into its canonical form by package entry, in one place for
-// names in certificates and, label by label, for names in the configuration.
+// Names that people write are read by pins.ParseHost, names in certificates by package
+// entry. Both return the canonical form.
 //
-// IP addresses and networks in CIDR notation may be watched as well. They match
-// addresses in certificates, as iPAddress or written out in a dNSName or common
-// name, and nothing else. Events about them need a subject (ctwatch.Match.Domain)
-// that is made of labels like a domain, so that its parts can stand in a NATS
-// subject: the address with hyphens for its dots and colons, then an underscore and
-// the prefix length if it is a network, and ".ip", which is no top-level domain.
-// So 192.0.2.7 has 192-0-2-7.ip, 192.0.2.0/24 has 192-0-2-0_24.ip and 2001:db8::/32
-// has 2001-db8--_32.ip, and a wildcard for all of them is ctwatch.*.*.ip.>.
+// IP addresses and networks in CIDR notation (RFC 4632) can be watched, too. They match
+// addresses in certificates only: iPAddress, or an address as text in a dNSName or common
+// name. Subjects of events about them (ctwatch.Match.Domain) consist of labels, like
+// domains, for use in NATS subjects: the address with hyphens instead of dots and colons; of
+// a network, an underscore and the prefix length; and ".ip", which is not a top-level
+// domain. So 192.0.2.7 becomes 192-0-2-7.ip, 192.0.2.0/24 becomes 192-0-2-0_24.ip and
+// 2001:db8::/32 becomes 2001-db8--_32.ip. The NATS wildcard for all of them is
+// ctwatch.*.*.ip.>.
 package watchlist
 
 import (
@@ -34,14 +34,14 @@ type Rule struct {
 	Watch      string // the line as configured
 	Domain     string // canonical: lower case, punycode, no trailing dot
 	Subdomains bool   // every name below Domain as well
-	// Network is what a rule about addresses watches, and the zero Prefix in one
-	// about names. Domain is then what stands for it in subjects.
+	// Network is what a rule about addresses watches; Domain is then its form in
+	// subjects. It is the zero Prefix in rules about names.
 	Network netip.Prefix
 }
 
-// NewRule reads a domain (see pins.ParseHost), IP address or network that a person wants
-// to watch. A leading dot, Cert Spotter's sign for a domain with its subdomains, may be
-// there if subdomains is true. To an address or network subdomains means nothing.
+// NewRule reads a domain (see pins.ParseHost), an IP address or a network that a person
+// wants to watch. A leading dot, as in Cert Spotter's syntax, is allowed if subdomains is
+// true. For addresses and networks subdomains has no meaning.
 //
 // An error says what is wrong and what is wanted, and continues a sentence that begins with
 // the text.
@@ -71,17 +71,16 @@ func isLabelByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
-// maxLine is the length in bytes of the longest line in a watch-list file, and
-// maxErrors how many mistakes are told before reading stops.
+// maxLine bounds a line of a watch-list file, in bytes. After maxErrors mistakes reading
+// stops.
 const (
 	maxLine   = 4096
 	maxErrors = 20
 )
 
-// ParseFile reads a watch list in Cert Spotter's syntax: one domain a line, with a
-// leading dot (".example.com") to watch everything below it too; # begins a
-// comment, and blank lines mean nothing. Errors name the file, line and column of
-// every mistake; with one there are no rules.
+// ParseFile reads a watch list in Cert Spotter's syntax: one domain per line, with a leading
+// dot (".example.com") to watch all names below it, too. # begins a comment; blank lines are
+// ignored. The error has all mistakes, with file, line and column.
 func ParseFile(r io.Reader, name string) ([]Rule, error) {
 	var rules []Rule
 	var mistakes []error
@@ -120,10 +119,10 @@ func ParseFile(r io.Reader, name string) ([]Rule, error) {
 	return rules, nil
 }
 
-var errLongLine = fmt.Errorf("the line is longer than %d bytes: write one domain a line", maxLine)
+var errLongLine = fmt.Errorf("the line is longer than %d bytes: write one domain per line", maxLine)
 
-// readLine reads up to the next newline. Of a line that is too long nothing is
-// kept, and errLongLine returned.
+// readLine reads up to the next newline. For a line that is too long it returns
+// errLongLine.
 func readLine(br *bufio.Reader) ([]byte, error) {
 	text, err := br.ReadSlice('\n')
 	switch {
@@ -141,8 +140,8 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	return nil, errLongLine
 }
 
-// parseLine reads one line; ok is false for one without a rule. The column, in
-// characters from 1, is where the mistake is.
+// parseLine reads one line; ok is false for one without a rule. The column of a mistake
+// counts characters from 1.
 func parseLine(line string) (rule Rule, column int, ok bool, err error) {
 	line, _, _ = strings.Cut(line, "#")
 	start := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsSpace(r) })
@@ -154,7 +153,7 @@ func parseLine(line string) (rule Rule, column int, ok bool, err error) {
 	if i := strings.IndexFunc(domain, unicode.IsSpace); i >= 0 {
 		rest := strings.TrimLeftFunc(domain[i:], unicode.IsSpace)
 		column += utf8.RuneCountInString(domain[:len(domain)-len(rest)])
-		return rule, column, false, fmt.Errorf("%.100q after the domain: options are not supported, write one domain a line", rest)
+		return rule, column, false, fmt.Errorf("%.100q after the domain: options are not supported, write one domain per line", rest)
 	}
 	if rule, err = NewRule(domain, domain[0] == '.'); err != nil {
 		return rule, column, false, fmt.Errorf("%.100q %w", domain, err)

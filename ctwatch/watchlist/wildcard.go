@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// Names with labels that stand for others. A wildcard covers one label (RFC 9525
-// §6.3), so "*.example.com" matches the watched name sub.example.com, and not
-// a.b.example.com. A redacted label (?), and one that cannot be read, may be any.
+// Names with wildcards. A wildcard stands for one label (RFC 9525 §6.3), so "*.example.com"
+// matches the watched name sub.example.com, and not a.b.example.com. A redacted label (?) and
+// one that cannot be read match every label.
 
-// nameBudget bounds how many nodes are compared with the wildcards of one name
-// while only a yes or no is asked for, and callBudget, for all names together, while all
-// matches are; but each name has nameBudget at least.
+// nameBudget bounds how many nodes MatchName compares with the wildcards of a name.
+// callBudget bounds that for all names of a call of Matches; each name has at least
+// nameBudget.
 const (
 	nameBudget = 1_000
 	callBudget = 4_000_000
 )
 
-// A kind says what a label of a certificate's name stands for.
+// A kind is what a label of a certificate's name stands for.
 type kind int
 
 const (
@@ -26,8 +26,8 @@ const (
 	anything             // any one label
 )
 
-// kindOf classifies a canonical label. One that cannot be a host's is anything: a
-// client may read it in a way that we do not.
+// kindOf returns the kind of a canonical label. A label that no host name has is anything:
+// clients may read it differently.
 func kindOf(label []byte) kind {
 	if len(label) == 0 {
 		return anything
@@ -48,9 +48,9 @@ func kindOf(label []byte) kind {
 	return k
 }
 
-// matchGlob reports whether label matches pattern, in which a * stands for any
-// text. It takes the leftmost place for each part between two stars, which is never
-// wrong, so the time is linear: nothing is tried twice.
+// matchGlob reports whether label matches pattern, in which a * stands for any text. It
+// takes the leftmost place for each part between two stars, which is always right, so that
+// the time is linear.
 func matchGlob(pattern []byte, label string) bool {
 	first, rest, ok := bytes.Cut(pattern, []byte{'*'})
 	if !ok {
@@ -74,18 +74,18 @@ func matchGlob(pattern []byte, label string) bool {
 	}
 }
 
-// A search walks the nodes that a name matches. Every node is reached on one way
-// only, so its cost is at most that of all nodes, and the budget bounds it further.
+// A search visits the nodes that a name matches. It visits each node at most once; the
+// budget bounds the visits further.
 type search struct {
 	list   *List
-	hit    func(rule int32) // told of every rule that matches; nil with first
-	first  bool             // stop at the first match, and set found
+	hit    func(rule int32) // called for each rule that matches; nil with first
+	first  bool             // stops at the first match, and sets found
 	found  bool
-	budget int // how many more nodes may be compared with a wildcard; below 0: it ran out
+	budget int // how many more nodes may be compared with a wildcard; below 0: exhausted
 	key    []byte
 }
 
-// walk goes on from a node with the labels of the name that are left of it.
+// walk continues from a node, with the labels of the name left of it.
 func (s *search) walk(at uint32, name []byte) {
 	l := s.list
 	i := bytes.LastIndexByte(name, '.')
@@ -102,8 +102,7 @@ func (s *search) walk(at uint32, name []byte) {
 		return
 	}
 	if s.first && k == anything {
-		// What decides without looking at the children, of which there may be a
-		// million.
+		// Decide without visiting the children, of which there may be a million.
 		if l.flags[at]&childTree != 0 || last && l.flags[at]&childWatched != 0 {
 			s.found = true
 			return
@@ -129,7 +128,7 @@ func (s *search) walk(at uint32, name []byte) {
 	}
 }
 
-// arrive tells of the rules of a node that match, and walks on.
+// arrive reports the rules of a node that match, and continues.
 func (s *search) arrive(n uint32, left []byte, last bool) {
 	l := s.list
 	if l.flags[n]&tree != 0 || last && l.flags[n]&watched != 0 {
