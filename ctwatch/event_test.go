@@ -65,7 +65,7 @@ func TestEventIsCloudEvent(t *testing.T) {
 	}
 }
 
-// A replay is recognised by its ID.
+// A replay is recognized by its ID.
 func TestEventIDsSayWhatNotWhen(t *testing.T) {
 	c := certificate()
 	later := time.Now()
@@ -108,7 +108,7 @@ func TestEventIDsSayWhatNotWhen(t *testing.T) {
 		}
 		all[e[0].ID] = name
 		if e[0].Data.Summary == "" || !strings.HasSuffix(e[0].Data.Summary, ".") {
-			t.Errorf("%s: summary %q is no sentence", name, e[0].Data.Summary)
+			t.Errorf("%s: summary %q is not a sentence", name, e[0].Data.Summary)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"ctwatch/pins"
 )
 
-// A replay is recognised by its ID, and what comes
+// A replay is recognized by its ID, and what comes
 // to be a second time has another.
 func TestPinEventIDsSayWhatNotWhen(t *testing.T) {
 	c := certificate()
@@ -56,7 +56,7 @@ func TestPinEventIDsSayWhatNotWhen(t *testing.T) {
 		}
 		all[e.ID] = name
 		if s := e.Data.Summary; !strings.HasSuffix(s, ".") || strings.HasSuffix(s, "..") {
-			t.Errorf("%s: summary %q is no sentence", name, s)
+			t.Errorf("%s: summary %q is not a sentence", name, s)
 		}
 	}
 }

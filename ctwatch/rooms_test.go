@@ -69,7 +69,7 @@ var (
 	quoted   = regexp.MustCompile("`([^`]+)`")
 )
 
-// TestRoomsImportOnlyWhatTheyMay holds every package against the table of
+// TestRoomsImportOnlyWhatTheyMay compares every package with the table of
 // rooms in ARCHITECTURE.md, and the table against the packages.
 func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 	allowed := make(map[string][]string)
@@ -104,14 +104,14 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 	}
 	for room := range allowed {
 		if packages[room] == nil {
-			t.Errorf("ARCHITECTURE.md has a row for %s, which is no package", room)
+			t.Errorf("ARCHITECTURE.md has a row for %s, which is not a package", room)
 		}
 	}
 }
 
 var dependencyLine = regexp.MustCompile("(?m)^- `([^`]+)` (v[^:]+): ")
 
-// TestEveryDependencyIsExplained holds the modules that our code imports against
+// TestEveryDependencyIsExplained compares the modules that our code imports with
 // the list in ARCHITECTURE.md, with the versions of go.mod.
 func TestEveryDependencyIsExplained(t *testing.T) {
 	name := filepath.Join(repository, "go.mod")

@@ -107,7 +107,7 @@ func TestApplyRules(t *testing.T) {
 	}
 }
 
-// A person's verdict replaces any other; that all is well is no news.
+// A person's verdict replaces any other; a confirmation that all is well is not reported.
 func TestApplyPerson(t *testing.T) {
 	const expected, unexpected, unreviewed = ctwatch.Expected, ctwatch.Unexpected, ctwatch.Unreviewed
 	type change = ctwatch.PersonChange

@@ -20,7 +20,7 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger, err := ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Root CA", Seed: "another"})
+	foreign, err := ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Root CA", Seed: "another"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +82,8 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 	if above := s.above[issuer]; len(above) != 1 || !slices.Equal(above[0].Pins, []pins.Pin{pinOf(ca.Root)}) || above[0].Open {
 		t.Errorf("above the intermediate: %v", above)
 	}
-	// A CA of the same name that no trusted root vouches for completes nothing.
-	serve(stranger)
+	// A CA of the same name below no trusted root completes nothing.
+	serve(foreign)
 	if got := status(); got != pins.StatusBroken {
 		t.Errorf("below another root: %s", got)
 	}

@@ -123,8 +123,8 @@ func (l *lab) approves(leaf string) {
 	l.check(err)
 }
 
-// told takes the events of a type that were told since the last time.
-func (l *lab) told(kind ctwatch.EventType) (out []ctwatch.Event) {
+// reported takes the events of a type since the last call.
+func (l *lab) reported(kind ctwatch.EventType) (out []ctwatch.Event) {
 	l.t.Helper()
 	for {
 		list, err := l.db.Outbox.Pending(l.t.Context(), "test", 100)
@@ -165,7 +165,7 @@ func shop(keys ...string) pins.App {
 	}
 }
 
-// An event tells of a certificate's end once, when its own life has come to the time of
+// An event reports once that a certificate expires, when its own life has come to the time of
 // renewal and the plan says the same; and again of the next one that is not renewed.
 func TestExpiringEventWhenRenewalIsDue(t *testing.T) {
 	for life, from := range map[int]int{6: 5, 45: 32, 90: 77, 398: 385} { // the first day on which it is due
@@ -176,17 +176,17 @@ func TestExpiringEventWhenRenewalIsDue(t *testing.T) {
 			for range 2 {
 				begin := l.now
 				l.serves(l.certificate("L", begin, time.Duration(life)*day))
-				told := 0
+				reported := 0
 				for _, age := range []int{0, 1, life / 2, from - 1, from, from + 1, life - 1} {
 					l.now = begin.Add(time.Duration(age) * day)
 					p, due := l.plan(), age >= from
 					if want := map[bool]pins.Status{true: pins.StatusExpiring, false: pins.StatusOK}[due]; p.Status != want {
 						t.Fatalf("day %d: %s, want %s: %v", age, p.Status, want, p.Findings)
 					}
-					events := l.told(ctwatch.CertificateExpiring)
-					told += len(events)
-					if due != (told == 1) {
-						t.Fatalf("day %d: told %d times", age, told)
+					events := l.reported(ctwatch.CertificateExpiring)
+					reported += len(events)
+					if due != (reported == 1) {
+						t.Fatalf("day %d: reported %d times", age, reported)
 					}
 				}
 				l.now = begin.Add(time.Duration(life) * day)
@@ -195,13 +195,13 @@ func TestExpiringEventWhenRenewalIsDue(t *testing.T) {
 	}
 }
 
-// What an app refuses is told once while it holds, and again when it holds again.
+// What an app refuses is reported once while it holds, and again when it begins again.
 func TestPinMissingOncePerEpisode(t *testing.T) {
 	l := newLab(t, shop("L", "B"))
 	l.approves("L")
 	l.approves("B")
 	ours, foreign := l.certificate("L", l.now, 90*day), l.certificate("X", l.now, 90*day)
-	var told []int
+	var reported []int
 	for _, c := range []ctwatch.Certificate{ours, foreign, foreign, ours, foreign} {
 		l.now = l.now.Add(time.Hour)
 		l.serves(c)
@@ -212,14 +212,14 @@ func TestPinMissingOncePerEpisode(t *testing.T) {
 		if c.ID == foreign.ID && (len(p.Remove) > 0 || p.Withheld != pins.NotApproved) {
 			t.Errorf("remove %v, withheld %q", p.Remove, p.Withheld)
 		}
-		told = append(told, len(l.told(ctwatch.PinMissing)))
+		reported = append(reported, len(l.reported(ctwatch.PinMissing)))
 	}
-	if want := []int{0, 1, 0, 0, 1}; !slices.Equal(told, want) {
-		t.Errorf("told %v times, want %v", told, want)
+	if want := []int{0, 1, 0, 0, 1}; !slices.Equal(reported, want) {
+		t.Errorf("reported %v times, want %v", reported, want)
 	}
 }
 
-// A key to add is told with the time by which to release it, unless that says nothing:
+// A key to add is reported with the time by which to release it, unless that means nothing:
 // a certificate that never outlives the lead time sets no deadline.
 func TestCandidateDeadline(t *testing.T) {
 	for life, want := range map[int]string{6: "", 90: "Release by 2027-02-04"} {
@@ -230,7 +230,7 @@ func TestCandidateDeadline(t *testing.T) {
 		l.plan()
 		l.approves("N")
 		l.plan()
-		events := l.told(ctwatch.PinCandidate)
+		events := l.reported(ctwatch.PinCandidate)
 		if len(events) != 1 || events[0].Data.Key.Pin != pin("N") {
 			t.Fatalf("%d days: %+v", life, events)
 		}

@@ -263,7 +263,7 @@ func TestCachedIsWhatLookupFinds(t *testing.T) {
 	s := serve(t, map[string][]string{"example.com": {`CAA 0 issue "letsencrypt.org"`}}, nil)
 	c := checker(s)
 	if r, ok := c.Cached("a.b.example.com"); ok {
-		t.Fatalf("before anybody was asked: %+v", r)
+		t.Fatalf("before any lookup: %+v", r)
 	}
 	for _, domain := range []string{"a.b.example.com", "example.org"} {
 		want, err := c.Lookup(t.Context(), domain)
@@ -277,10 +277,10 @@ func TestCachedIsWhatLookupFinds(t *testing.T) {
 			t.Errorf("%s: remembered: %v (-found +remembered):\n%s", domain, ok, diff)
 		}
 		if len(s.questions()) != asked {
-			t.Errorf("%s: somebody was asked", domain)
+			t.Errorf("%s: a server was asked", domain)
 		}
 	}
 	if r, ok := c.Cached("c.b.example.com"); ok {
-		t.Errorf("a name that nobody asked for: %+v", r)
+		t.Errorf("a name that was not looked up: %+v", r)
 	}
 }

@@ -31,7 +31,7 @@ import (
 // static/certs/gen-y), each verified up to ISRG Root X1 or X2. Starfield Services G2 is
 // Amazon's, by www.amazontrust.com/repository; the names of the other roots say whose
 // they are. A key without a CA is left out on purpose, as are roots that changed hands
-// without such a source: it is better not to know a CA than to take another for it.
+// without such a source: an unknown CA is better than a wrong one.
 //
 // go generate adds the roots that are new in this system's ca-certificates; look through
 // the difference before it is committed.

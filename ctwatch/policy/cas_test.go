@@ -97,7 +97,7 @@ func TestReadTableIsStrict(t *testing.T) {
 	}
 }
 
-// TestTableAgreesWithSystemRoots holds the table's keys against the roots
+// TestTableAgreesWithSystemRoots compares the table's keys with the roots
 // that this machine trusts.
 func TestTableAgreesWithSystemRoots(t *testing.T) {
 	files, _ := filepath.Glob("/usr/share/ca-certificates/mozilla/*.crt")
@@ -162,11 +162,11 @@ func TestGuessReadsOrganizations(t *testing.T) {
 
 // Issuers are CAA identities, pins or names; anything else is an error.
 func TestParseIssuer(t *testing.T) {
-	pin := nobody.String()
+	pin := unknownCA.String()
 	for s, want := range map[string]policy.Issuer{
 		"letsencrypt.org": {CAA: "letsencrypt.org"},
 		"PKI.goog":        {CAA: "pki.goog"},
-		pin:               {Pin: nobody},
+		pin:               {Pin: unknownCA},
 		"Let's Encrypt":   {Name: "Let's Encrypt"},
 		"SSL.com":         {CAA: "ssl.com"},
 		"Sectigo":         {Name: "Sectigo"},
@@ -189,7 +189,7 @@ func TestParseIssuer(t *testing.T) {
 // which proposes what was probably meant, and says how any other CA is named.
 func TestUnknownIssuerNamesNearest(t *testing.T) {
 	cas := policy.NewCAs()
-	for _, i := range issuers(t, "letsencrypt.org", "LetsEncrypt.ORG", "sectigo", "amazon trust services", nobody.String()) {
+	for _, i := range issuers(t, "letsencrypt.org", "LetsEncrypt.ORG", "sectigo", "amazon trust services", unknownCA.String()) {
 		if err := cas.Check(i); err != nil {
 			t.Error(err)
 		}
@@ -248,7 +248,7 @@ func TestCheckAlgorithm(t *testing.T) {
 }
 
 func FuzzParseIssuer(f *testing.F) {
-	for _, s := range []string{"letsencrypt.org", nobody.String(), "Let's Encrypt", "sha256/", "a b", "..", "\xff"} {
+	for _, s := range []string{"letsencrypt.org", unknownCA.String(), "Let's Encrypt", "sha256/", "a b", "..", "\xff"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -106,7 +106,7 @@ func TestLearnedKeyCountsForPermittedNames(t *testing.T) {
 
 // Crypto/x509 does not know constraints of
 // directory names.
-func TestConstraintsNotUnderstoodTeachNothing(t *testing.T) {
+func TestUnreadableConstraintsShowNothing(t *testing.T) {
 	w := newWorld(t)
 	directory := []byte("\x30\x15\xa0\x13\x30\x11\xa4\x0f\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02\x55\x53")
 	issuing := w.sub(w.digicert, "Issuing", func(c *x509.Certificate) {
@@ -115,7 +115,7 @@ func TestConstraintsNotUnderstoodTeachNothing(t *testing.T) {
 	if got := w.cas.Learn(issued(issuing.pin()), chain(issuing, w.digicert)...); got != nil {
 		t.Errorf("learned %v", got)
 	}
-	// What a database has that nobody can read permits nothing.
+	// Unreadable constraints from a database permit nothing.
 	w.cas.Add(ctwatch.IssuerKey{Pin: issuing.pin(), Anchor: w.digicert.pin(), NotBefore: now, NotAfter: now, NameConstraints: []byte("?")})
 	if got := owners(w.cas, issued(issuing.pin())); got != "" {
 		t.Errorf("it is of %s", got)

@@ -15,14 +15,14 @@ var (
 	letsEncrypt = mustPin("sha256/y7xVm0TVJNahMr2sZydE2jQH8SquXV9yLF9seROHHHU=") // E7
 	digiCert    = mustPin("sha256/i7WTqTvh0OioIruIfFR4kMPnBqrS2rdiVPl/s2uC/CY=") // DigiCert Global Root G2
 	google      = mustPin("sha256/hxqRlPTu1bMS/0DITB1SSu0vd4u/8l8TjPgfaAp63Gc=") // GTS Root R1
-	nobody      = pinOf("a CA of no table")
+	unknownCA   = pinOf("a CA of no table")
 )
 
 // Names that issuers give themselves.
 const (
 	dnLetsEncrypt = "CN=E7,O=Let's Encrypt,C=US"
 	dnDigiCert    = "CN=DigiCert Global G2 TLS RSA SHA256 2020 CA1,O=DigiCert Inc,C=US"
-	dnNobody      = "CN=Lab Issuing CA,O=Nobody Knows,C=XX"
+	dnUnknown     = "CN=Lab Issuing CA,O=Nobody Knows,C=XX"
 )
 
 func mustPin(s string) pins.Pin {

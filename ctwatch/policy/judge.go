@@ -151,7 +151,7 @@ func (j *judging) part(t *part) {
 	}
 }
 
-// checkIssuance checks wildcards, algorithm, validity and CAA records, whoever has the key.
+// checkIssuance checks wildcards, algorithm, validity and CAA records, regardless of the key.
 func (j *judging) checkIssuance(t *part, r *Rule) {
 	if t.wild && r.Wildcards != nil && !*r.Wildcards {
 		j.note(ctwatch.ReasonWildcardNotAllowed, t.name, r)

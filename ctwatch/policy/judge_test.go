@@ -21,7 +21,7 @@ func TestVerdicts(t *testing.T) {
 	lets := func(r *policy.Rule) { r.Issuers = issuers(t, "letsencrypt.org") }
 	ours := func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} }
 	both := func(r *policy.Rule) { lets(r); ours(r) }
-	byPin := func(r *policy.Rule) { r.Issuers = issuers(t, nobody.String()) }
+	byPin := func(r *policy.Rule) { r.Issuers = issuers(t, unknownCA.String()) }
 	algorithms := func(list ...string) func(*policy.Rule) {
 		return func(r *policy.Rule) { lets(r); r.Algorithms = list }
 	}
@@ -62,8 +62,8 @@ func TestVerdicts(t *testing.T) {
 	}{
 		// Without a rule.
 		{"no rule at all is unreviewed", nil, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
-		{"a rule that says nothing is none", tree(nil), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
-		{"a rule about another domain is none", []policy.Rule{rule(t, ".example.org", lets)}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a rule that sets nothing does not apply", tree(nil), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
+		{"a rule about another domain does not apply", []policy.Rule{rule(t, ".example.org", lets)}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 		{"a rule about one name is not about those below", []policy.Rule{rule(t, "example.com", lets)}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 		{"a rule without issuers and keys leaves it unreviewed", tree(func(r *policy.Rule) { r.MaxValidity = 90 * day }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 		{"a certificate without names is unreviewed", tree(lets), change(certificate("x"), func(c *ctwatch.Certificate) { c.Names, c.Matches = nil, nil }), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
@@ -71,17 +71,17 @@ func TestVerdicts(t *testing.T) {
 		// Issuers.
 		{"an allowed CA by its CAA identity", tree(lets), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"an allowed CA by name", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "let's encrypt") }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
-		{"an allowed issuing key", tree(byPin), from(certificate("a.example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
-		{"an allowed issuing key whatever it calls itself", tree(byPin), from(certificate("a.example.com"), nobody, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"an allowed issuing key", tree(byPin), from(certificate("a.example.com"), unknownCA, dnUnknown), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"an allowed issuing key whatever it calls itself", tree(byPin), from(certificate("a.example.com"), unknownCA, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"one of several", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com", "letsencrypt.org") }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"a second identity of a CA", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "rapidssl.com") }), from(certificate("a.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"another CA is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"an unknown CA is unexpected", tree(lets), from(certificate("a.example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a forged name of an allowed CA is unexpected", tree(lets), from(certificate("a.example.com"), nobody, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"an unknown CA is unexpected", tree(lets), from(certificate("a.example.com"), unknownCA, dnUnknown), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a forged name of an allowed CA is unexpected", tree(lets), from(certificate("a.example.com"), unknownCA, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 		{"a forged name on another known CA's key is unexpected", tree(lets), from(certificate("a.example.com"), digiCert, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 		{"a name of another CA on an allowed key is expected", tree(lets), from(certificate("a.example.com"), letsEncrypt, dnDigiCert), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"a CA of a table entry that does not exist is never met", tree(func(r *policy.Rule) { r.Issuers = issuers(t, "no-such-ca.example") }), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
-		{"a stored CAA identity proves nothing", tree(lets), change(from(certificate("a.example.com"), nobody, dnNobody), func(c *ctwatch.Certificate) { c.Issuer.CAA = "letsencrypt.org" }), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"a stored CAA identity proves nothing", tree(lets), change(from(certificate("a.example.com"), unknownCA, dnUnknown), func(c *ctwatch.Certificate) { c.Issuer.CAA = "letsencrypt.org" }), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 
 		// While the issuer's key is not known.
 		{"an issuer unknown that says it is allowed is unexpected", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
@@ -89,24 +89,24 @@ func TestVerdicts(t *testing.T) {
 		{"an issuer unknown where issuing keys are allowed", tree(byPin), from(certificate("a.example.com"), pins.Pin{}, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
 		{"an issuer unknown without a name", tree(lets), from(certificate("a.example.com"), pins.Pin{}, ""), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
 		{"an issuer unknown where no issuers are demanded", nil, from(certificate("a.example.com"), pins.Pin{}, ""), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
-		{"a known key does not tell who the issuer is", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), trusted("a.example.com"), ctwatch.Unexpected, "issuer_unproven key_authorized"},
+		{"a known key does not show who the issuer is", tree(lets), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), trusted("a.example.com"), ctwatch.Unexpected, "issuer_unproven key_authorized"},
 
 		// What an entry says of its issuer is not proven by the entry.
 		{"an allowed key that signed nothing", tree(lets), unproven(certificate("a.example.com")), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"an allowed pin that signed nothing", tree(byPin), unproven(from(certificate("a.example.com"), nobody, dnNobody)), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
-		{"a key that is not allowed, and signed nothing", tree(lets), unproven(from(certificate("a.example.com"), nobody, dnNobody)), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"an allowed pin that signed nothing", tree(byPin), unproven(from(certificate("a.example.com"), unknownCA, dnUnknown)), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_unproven"},
+		{"a key that is not allowed, and signed nothing", tree(lets), unproven(from(certificate("a.example.com"), unknownCA, dnUnknown)), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 		{"a key of ours by an issuer that is not proven", tree(ours), unproven(certificate("a.example.com")), ctwatch.Standing{}, ctwatch.Expected, "key_authorized"},
 		{"records wait for an issuer that is not proven", tree(func(r *policy.Rule) { r.CAA = true }), unproven(certificate("a.example.com")), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unreviewed, "issuer_unknown no_rule"},
-		{"two issuers of one certificate", tree(lets), certificate("a.example.com"), ctwatch.Standing{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict issuer_allowed"},
-		{"two issuers of one certificate without a rule", nil, certificate("a.example.com"), ctwatch.Standing{OtherIssuers: []pins.Pin{nobody}}, ctwatch.Unexpected, "issuer_conflict no_rule"},
+		{"two issuers of one certificate", tree(lets), certificate("a.example.com"), ctwatch.Standing{OtherIssuers: []pins.Pin{unknownCA}}, ctwatch.Unexpected, "issuer_conflict issuer_allowed"},
+		{"two issuers of one certificate without a rule", nil, certificate("a.example.com"), ctwatch.Standing{OtherIssuers: []pins.Pin{unknownCA}}, ctwatch.Unexpected, "issuer_conflict no_rule"},
 
 		// Keys.
-		{"a key authorised by the rule", tree(ours), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "key_authorized"},
+		{"a key authorized by the rule", tree(ours), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "key_authorized"},
 		{"another key where keys are listed", tree(ours), with(certificate("a.example.com"), "their key"), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
 		{"another key from an allowed CA", tree(both), with(certificate("a.example.com"), "new key"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"our key from another CA is unexpected", tree(both), from(certificate("a.example.com"), digiCert, dnDigiCert), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed key_authorized"},
 		{"a key that cannot be read is not among those listed", tree(ours), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
-		{"a zero pin in a rule authorises nothing", tree(func(r *policy.Rule) { r.Keys = []pins.Pin{{}} }), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
+		{"a zero pin in a rule authorizes nothing", tree(func(r *policy.Rule) { r.Keys = []pins.Pin{{}} }), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Key = ctwatch.CertificateKey{} }), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
 		{"an earlier serial and name give nothing", tree(ours), with(change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Serial, c.Subject = "03a1", "CN=a.example.com" }), "their key"), ctwatch.Standing{}, ctwatch.Unexpected, "key_not_allowed"},
 		{"a declared key without a rule", nil, certificate("a.example.com"), trusted(".example.com"), ctwatch.Expected, "key_authorized"},
 		{"a key approved for another host", nil, certificate("a.example.com"), trusted("b.example.com"), ctwatch.Unreviewed, "no_rule"},
@@ -132,15 +132,15 @@ func TestVerdicts(t *testing.T) {
 		{"a compromised key that is served", nil, certificate("a.example.com"), ctwatch.Standing{Compromised: true, ServedFor: []string{"a.example.com"}}, ctwatch.Unexpected, "key_compromised key_served"},
 
 		// Which rule.
-		{"the rule about the one name goes before that about the tree", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
+		{"the rule about the one name takes precedence over that about the tree", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed"},
 		{"the rule about the tree stays for its other names", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })), certificate("b.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
-		{"the longer tree goes before the shorter", and(tree(lets), rule(t, ".b.example.com", byPin)), from(certificate("a.b.example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
-		{"the one name goes before its tree", and(tree(lets), rule(t, "example.com", byPin)), from(certificate("example.com"), nobody, dnNobody), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
-		{"a rule that says nothing hides none", and(tree(lets), rule(t, "a.example.com", nil)), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"the longer tree takes precedence over the shorter", and(tree(lets), rule(t, ".b.example.com", byPin)), from(certificate("a.b.example.com"), unknownCA, dnUnknown), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"the one name takes precedence over its tree", and(tree(lets), rule(t, "example.com", byPin)), from(certificate("example.com"), unknownCA, dnUnknown), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"a rule that sets nothing hides no other", and(tree(lets), rule(t, "a.example.com", nil)), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"a rule inherits nothing", and(tree(lets), rule(t, "a.example.com", func(r *policy.Rule) { r.MaxValidity = 90 * day })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unreviewed, "no_rule"},
 		{"two rules about one pattern both apply", and(tree(lets), rule(t, ".example.com", func(r *policy.Rule) { r.MaxValidity = day })), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "validity_too_long issuer_allowed"},
 		{"each name is judged by its own rule, and the worst counts", and(tree(lets), rule(t, "a.example.com", byPin)), certificate("b.example.com", "a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "issuer_not_allowed issuer_allowed"},
-		{"names nobody watches do not count", tree(lets), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Names = append(c.Names, "shop.example.org") }), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
+		{"names that are not watched do not count", tree(lets), change(certificate("a.example.com"), func(c *ctwatch.Certificate) { c.Names = append(c.Names, "shop.example.org") }), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"a watched name without a rule counts", tree(lets), change(certificate("a.example.com"), func(c *ctwatch.Certificate) {
 			c.Names = append(c.Names, "shop.example.org")
 			c.Matches = append(c.Matches, ctwatch.Match{Watch: ".example.org", Domain: "example.org", Name: "shop.example.org"})
@@ -170,7 +170,7 @@ func TestVerdicts(t *testing.T) {
 		{"another family", tree(algorithms("ECDSA")), algorithm("RSA 2048"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
 		{"more bits than asked for", tree(algorithms("RSA 3072")), algorithm("RSA 4096"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"fewer bits than asked for", tree(algorithms("RSA 3072")), algorithm("RSA 2048"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
-		{"RSA-PSS is no RSA of so many bits", tree(algorithms("RSA 2048")), algorithm("RSA-PSS"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
+		{"RSA-PSS does not count as RSA of a size", tree(algorithms("RSA 2048")), algorithm("RSA-PSS"), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
 		{"an algorithm that cannot be read", tree(algorithms("RSA")), algorithm(""), ctwatch.Standing{}, ctwatch.Unexpected, "algorithm_not_allowed issuer_allowed"},
 		{"a known key does not excuse its algorithm", tree(func(r *policy.Rule) { r.Algorithms = []string{"RSA"} }), certificate("a.example.com"), trusted(".example.com"), ctwatch.Unexpected, "algorithm_not_allowed key_authorized"},
 		{"exactly as long as allowed", tree(short), valid(90 * day), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
@@ -187,14 +187,14 @@ func TestVerdicts(t *testing.T) {
 		{"a partial wildcard that stands for a name never to be issued", tree(never("foo.example.com")), certificate("f*o.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
 		{"a partial wildcard that does not", tree(never("bar.example.com")), certificate("f*o.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed"},
 		{"a label that cannot be read may be one never to be issued", tree(never("a.example.com")), certificate("?.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
-		{"never goes before a more specific rule", and(tree(never(".internal.example.com")), rule(t, "db.internal.example.com", lets)), certificate("db.internal.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
+		{"never takes precedence over a more specific rule", and(tree(never(".internal.example.com")), rule(t, "db.internal.example.com", lets)), certificate("db.internal.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never issuer_allowed"},
 		{"a rule of nothing but never", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Never = patterns(t, "a.example.com") })}, certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Unexpected, "name_never no_rule"},
 		{"a known key does not excuse a name never to be issued", tree(never("a.example.com")), certificate("a.example.com"), served("a.example.com"), ctwatch.Unexpected, "name_never key_served issuer_allowed"},
 
 		// CAA records.
 		{"records that permit", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Expected, "issuer_allowed"},
 		{"records that permit another", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("digicert.com")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
-		{"records that permit nobody", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
+		{"records that permit no CA", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
 		{"records about something else", tree(caa), certificate("a.example.com"), records(policy.CAAResult{}), ctwatch.Expected, "issuer_allowed"},
 		{"no records", tree(caa), certificate("a.example.com"), ctwatch.Standing{CAA: policy.EncodeCAA(map[string]policy.CAAResult{"a.example.com": {}})}, ctwatch.Expected, "issuer_allowed"},
 		{"records that could not be asked for decide nothing", tree(caa), certificate("a.example.com"), ctwatch.Standing{}, ctwatch.Expected, "issuer_allowed caa_unknown"},
@@ -204,9 +204,9 @@ func TestVerdicts(t *testing.T) {
 		{"a critical property that is not known forbids", tree(caa), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("letsencrypt.org"), Critical: "tbs"}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
 		{"records make nothing expected", tree(func(r *policy.Rule) { r.CAA = true }), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unreviewed, "no_rule"},
 		{"records are not looked at unasked", tree(lets), certificate("a.example.com"), records(policy.CAAResult{Issue: permit("digicert.com")}), ctwatch.Expected, "issuer_allowed"},
-		{"records that permit CAs we know forbid an unknown one", tree(func(r *policy.Rule) { byPin(r); r.CAA = true }), from(certificate("a.example.com"), nobody, dnNobody), records(policy.CAAResult{Issue: permit("digicert.com")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
-		{"records that permit a CA we do not know may mean an unknown one", tree(func(r *policy.Rule) { byPin(r); r.CAA = true }), from(certificate("a.example.com"), nobody, dnNobody), records(policy.CAAResult{Issue: permit("ca.example.net")}), ctwatch.Unreviewed, "issuer_unknown issuer_allowed"},
-		{"records and a forged name on an unknown key", tree(func(r *policy.Rule) { r.CAA = true }), from(certificate("a.example.com"), nobody, dnLetsEncrypt), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unexpected, "caa_forbids no_rule"},
+		{"records that permit CAs we know forbid an unknown one", tree(func(r *policy.Rule) { byPin(r); r.CAA = true }), from(certificate("a.example.com"), unknownCA, dnUnknown), records(policy.CAAResult{Issue: permit("digicert.com")}), ctwatch.Unexpected, "caa_forbids issuer_allowed"},
+		{"records that permit a CA we do not know may mean an unknown one", tree(func(r *policy.Rule) { byPin(r); r.CAA = true }), from(certificate("a.example.com"), unknownCA, dnUnknown), records(policy.CAAResult{Issue: permit("ca.example.net")}), ctwatch.Unreviewed, "issuer_unknown issuer_allowed"},
+		{"records and a forged name on an unknown key", tree(func(r *policy.Rule) { r.CAA = true }), from(certificate("a.example.com"), unknownCA, dnLetsEncrypt), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unexpected, "caa_forbids no_rule"},
 		{"records wait for the issuer's key", tree(func(r *policy.Rule) { r.CAA = true }), from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), records(policy.CAAResult{Issue: permit("letsencrypt.org")}), ctwatch.Unreviewed, "issuer_unknown no_rule"},
 		{"a known key does not excuse what records forbid", tree(caa), certificate("a.example.com"), ctwatch.Standing{ServedFor: []string{"a.example.com"}, CAA: records(policy.CAAResult{Issue: permit("")}).CAA}, ctwatch.Unexpected, "caa_forbids key_served issuer_allowed"},
 	} {

@@ -11,7 +11,7 @@ import (
 	"ctwatch/ctwatch/words"
 )
 
-// The name in a CA's certificate gives its key to nobody.
+// The name in a CA's certificate assigns its key to no CA.
 func TestSignerOwnsLearnedKey(t *testing.T) {
 	for name, tt := range map[string]struct {
 		play func(w *world) (ca, [][]byte)
@@ -21,7 +21,7 @@ func TestSignerOwnsLearnedKey(t *testing.T) {
 			c := w.sub(w.digicert, "DigiCert Inc")
 			return c, chain(c, w.digicert)
 		}, "DigiCert"},
-		"one with the name of nobody": {func(w *world) (ca, [][]byte) {
+		"one with the name of no CA": {func(w *world) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Unheard Of")
 			return c, chain(c, w.digicert)
 		}, "DigiCert"},
@@ -59,7 +59,7 @@ func TestSignerOwnsLearnedKey(t *testing.T) {
 			cross := certify(w.t, &w.lets, c.key, "Shared")
 			return c, chain(c, cross, w.digicert, w.lets)
 		}, "DigiCert, Let's Encrypt"},
-		"a key that a CA certified, and a stranger": {func(w *world) (ca, [][]byte) {
+		"a key that a CA certified, and a foreign CA": {func(w *world) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Shared")
 			cross := certify(w.t, &w.nowhere, c.key, "Shared")
 			return c, chain(c, cross, w.digicert, w.nowhere)

@@ -71,7 +71,7 @@ func TestApplyRecallsBeforeJudging(t *testing.T) {
 	if diff := cmp.Diff([]string{"Keys", "Claims", "RejudgeAll", "RejudgeNew"}, s.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	for pin, want := range map[pins.Pin]string{sub: ctwatch.ReasonIssuerAllowed, claimed: ctwatch.ReasonIssuerUnknown, nobody: ctwatch.ReasonIssuerNotAllowed} {
+	for pin, want := range map[pins.Pin]string{sub: ctwatch.ReasonIssuerAllowed, claimed: ctwatch.ReasonIssuerUnknown, unknownCA: ctwatch.ReasonIssuerNotAllowed} {
 		if j := l.Judge(from(certificate("a.example.com"), pin, "CN=x"), ctwatch.Standing{}); !slices.Contains(j.Codes(), want) {
 			t.Errorf("issued by %v: %q, want %s", pin, j.Codes(), want)
 		}
@@ -135,8 +135,8 @@ func TestJudgmentNamesAProvenIssuer(t *testing.T) {
 	}{
 		"a CA of the table":      {certificate("a.example.com"), true, "letsencrypt.org"},
 		"the same, not proven":   {unproven(certificate("a.example.com")), false, ""},
-		"a key that a rule has":  {from(certificate("a.example.com"), lab, dnNobody), true, ""},
-		"a key that nobody has":  {from(certificate("a.example.com"), nobody, dnLetsEncrypt), false, ""},
+		"a key that a rule has":  {from(certificate("a.example.com"), lab, dnUnknown), true, ""},
+		"a key of no CA":         {from(certificate("a.example.com"), unknownCA, dnLetsEncrypt), false, ""},
 		"an entry without a key": {from(certificate("a.example.com"), pins.Pin{}, dnLetsEncrypt), false, ""},
 	} {
 		j := l.Judge(tt.cert, ctwatch.Standing{})

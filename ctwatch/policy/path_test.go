@@ -15,7 +15,7 @@ import (
 
 // What crypto/x509 would not accept at the time of
 // issuance makes no key a CA's.
-func TestBrokenPathTeachesNothing(t *testing.T) {
+func TestBrokenPathShowsNothing(t *testing.T) {
 	ago, ahead := now.AddDate(0, -1, 0), now.AddDate(0, 1, 0)
 	past, future := valid(now.AddDate(-2, 0, 0), ago), valid(ahead, now.AddDate(2, 0, 0))
 	// below has a CA below one that the root of DigiCert signed in some way.
@@ -74,15 +74,15 @@ func TestBrokenPathTeachesNothing(t *testing.T) {
 			c := w.sub(middle, "Let's Encrypt")
 			return c, chain(c, middle, w.lets)
 		},
-		// A stranger writes the certificate of a root's key that allows everything.
-		"below the key of the table in a stranger's certificate": func(w *world) (ca, [][]byte) {
+		// Someone else writes the certificate of a root's key that allows everything.
+		"below the key of the table in a foreign certificate": func(w *world) (ca, [][]byte) {
 			root := sign(w.t, nil, "Root", pathLen(0))
 			w.with(root, "Sectigo")
 			forged := certify(w.t, &w.nowhere, root.key, "Root")
 			c := w.sub(root, "Issuing")
 			return c, chain(c, forged, w.nowhere)
 		},
-		"below the key of the table in a certificate that nobody signed": func(w *world) (ca, [][]byte) {
+		"below the key of the table in a certificate without a valid signature": func(w *world) (ca, [][]byte) {
 			root := sign(w.t, nil, "Root", pathLen(0))
 			w.with(root, "Sectigo")
 			pose := *root.cert
@@ -91,7 +91,7 @@ func TestBrokenPathTeachesNothing(t *testing.T) {
 			c := w.sub(root, "Issuing")
 			return c, chain(c, forged)
 		},
-		"a stranger's root with the subject of one of the table": func(w *world) (ca, [][]byte) {
+		"a foreign root with the subject of one of the table": func(w *world) (ca, [][]byte) {
 			root := sign(w.t, nil, "", func(c *x509.Certificate) { c.Subject, c.SubjectKeyId = w.lets.cert.Subject, w.lets.cert.SubjectKeyId })
 			return root, chain(root, w.lets)
 		},
@@ -192,7 +192,7 @@ func TestLearnedKeyCountsWhileItsPathIsValid(t *testing.T) {
 	}
 }
 
-// Below a known CA it teaches whose the issuer's key
+// Below a known CA it shows whose the issuer's key
 // is, and not that its own key issues certificates.
 func TestPrecertSignerIsNotLearned(t *testing.T) {
 	w := newWorld(t)

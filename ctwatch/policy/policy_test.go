@@ -29,7 +29,7 @@ func TestGrants(t *testing.T) {
 		want  []string
 	}{
 		{"names, by an allowed issuer", []policy.Rule{rule(t, ".example.com", lets)}, certificate("a.example.com", "*.b.example.com"), ctwatch.Standing{}, []string{"a.example.com", "*.b.example.com"}},
-		{"names, by an authorised key", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} })}, certificate("a.example.com"), ctwatch.Standing{}, []string{"a.example.com"}},
+		{"names, by an authorized key", []policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("our key")} })}, certificate("a.example.com"), ctwatch.Standing{}, []string{"a.example.com"}},
 		{"of a wildcard only the host a rule is about", []policy.Rule{rule(t, "a.example.com", lets)}, certificate("*.example.com"), ctwatch.Standing{}, []string{"a.example.com"}},
 		{"not names that no rule is about", []policy.Rule{rule(t, ".example.com", lets)}, certificateAlso("a.example.com", "shop.example.org"), ctwatch.Standing{}, []string{"a.example.com"}},
 		{"not a key that is merely served", nil, certificate("a.example.com"), ctwatch.Standing{ServedFor: []string{"a.example.com"}}, nil},
@@ -51,7 +51,7 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// certificateAlso is a certificate with a name that nobody watches.
+// certificateAlso is a certificate with a name that is not watched.
 func certificateAlso(watched, other string) *ctwatch.Certificate {
 	c := certificate(watched)
 	c.Names = append(c.Names, other)
@@ -59,7 +59,7 @@ func certificateAlso(watched, other string) *ctwatch.Certificate {
 }
 
 // TestMonthOfRenewalsAndRogues plays a month: 10,000 renewals of five services, each
-// with its rule, and among them fifty certificates of ten kinds that nobody ordered.
+// with its rule, and among them fifty certificates of ten kinds that were not requested.
 func TestMonthOfRenewalsAndRogues(t *testing.T) {
 	const renewals, rogues = 10_000, 50
 	internal := patterns(t, ".internal.example.com")
@@ -69,7 +69,7 @@ func TestMonthOfRenewalsAndRogues(t *testing.T) {
 			r.MaxValidity, r.Algorithms = 100*24*time.Hour, []string{"ECDSA", "RSA 2048"}
 		}),
 		rule(t, "pay.example.com", func(r *policy.Rule) { r.Issuers, r.Wildcards = issuers(t, "digicert.com"), no() }),
-		rule(t, ".apps.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, nobody.String()) }),
+		rule(t, ".apps.example.com", func(r *policy.Rule) { r.Issuers = issuers(t, unknownCA.String()) }),
 		rule(t, "pinned.example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("pinned 1"), pinOf("pinned 2")} }),
 		rule(t, ".example.net", nil),
 	}, policy.NewCAs())
@@ -98,7 +98,7 @@ func TestMonthOfRenewalsAndRogues(t *testing.T) {
 		case 2:
 			c = from(fresh(certificate("pay.example.com")), digiCert, dnDigiCert)
 		case 3:
-			c = from(fresh(certificate(fmt.Sprintf("app%d.apps.example.com", i))), nobody, dnNobody)
+			c = from(fresh(certificate(fmt.Sprintf("app%d.apps.example.com", i))), unknownCA, dnUnknown)
 		case 4:
 			c = from(with(certificate("pinned.example.com"), fmt.Sprintf("pinned %d", i%2+1)), digiCert, dnDigiCert)
 		case 5:
@@ -112,7 +112,7 @@ func TestMonthOfRenewalsAndRogues(t *testing.T) {
 		name string
 		make func() *ctwatch.Certificate
 	}{
-		{"a CA nobody allowed", func() *ctwatch.Certificate {
+		{"a CA that is not allowed", func() *ctwatch.Certificate {
 			return from(fresh(certificate("www.example.com")), digiCert, dnDigiCert)
 		}},
 		{"a forged issuer name", func() *ctwatch.Certificate {
@@ -136,10 +136,10 @@ func TestMonthOfRenewalsAndRogues(t *testing.T) {
 			return c
 		}},
 		{"against the CAA records", func() *ctwatch.Certificate { return fresh(certificate("locked.example.com")) }},
-		{"our own key, by a CA nobody allowed", func() *ctwatch.Certificate {
-			return from(certificate("www.example.com"), nobody, dnNobody)
+		{"our own key, by a CA that is not allowed", func() *ctwatch.Certificate {
+			return from(certificate("www.example.com"), unknownCA, dnUnknown)
 		}},
-		{"a stranger's name in an ordinary one", func() *ctwatch.Certificate {
+		{"a foreign name in an ordinary one", func() *ctwatch.Certificate {
 			return fresh(certificate("www.example.com", "pay.example.com"))
 		}},
 	}
@@ -172,7 +172,7 @@ func TestMonthOfRenewalsAndRogues(t *testing.T) {
 func TestReasonsArePrintable(t *testing.T) {
 	evil := "a\x1b]0;x\a\u202e<!channel>\n" + strings.Repeat("x", 10_000) + ".example.com"
 	c := certificate(evil, "*.*.example.com")
-	c.Issuer = ctwatch.Issuer{Name: "O=Evil\r\n\x1b[31m" + strings.Repeat("y", 10_000), Pin: nobody, Proven: true}
+	c.Issuer = ctwatch.Issuer{Name: "O=Evil\r\n\x1b[31m" + strings.Repeat("y", 10_000), Pin: unknownCA, Proven: true}
 	c.Key.Algorithm = "1.2.3\n\x00"
 	r := rule(t, ".example.com", func(r *policy.Rule) {
 		r.Issuers, r.Algorithms, r.Wildcards, r.MaxValidity = issuers(t, "letsencrypt.org"), []string{"RSA"}, no(), time.Hour
@@ -243,8 +243,8 @@ func TestSuggestionsMakeItExpected(t *testing.T) {
 		{
 			"an unknown CA",
 			[]policy.Rule{rule(t, "a.example.com", nil)},
-			from(certificate("a.example.com"), nobody, dnLetsEncrypt),
-			"watch:\n  - domain: a.example.com\n    subdomains: false\n    issuers: [\"" + nobody.String() + "\"] # unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n",
+			from(certificate("a.example.com"), unknownCA, dnLetsEncrypt),
+			"watch:\n  - domain: a.example.com\n    subdomains: false\n    issuers: [\"" + unknownCA.String() + "\"] # unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n",
 		},
 		{
 			"an issuer that is not known",
@@ -351,7 +351,7 @@ func BenchmarkJudge(b *testing.B) {
 	p := policy.New(rules, policy.NewCAs())
 	for name, c := range map[string]*ctwatch.Certificate{
 		"expected":   certificate("example.com", "*.example.com", "www.example.com"),
-		"unexpected": from(certificate("example.com", "*.example.com", "www.example.com"), nobody, dnNobody),
+		"unexpected": from(certificate("example.com", "*.example.com", "www.example.com"), unknownCA, dnUnknown),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -365,13 +365,13 @@ func BenchmarkJudge(b *testing.B) {
 // Suggestions for several certificates of a domain are one entry.
 func TestSuggestionsAreOneEntryPerDomain(t *testing.T) {
 	p := policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs())
-	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pins.FromSPKI([]byte("nobody's")) })
+	other := change(certificate("b.example.com"), func(c *ctwatch.Certificate) { c.Issuer.Pin = pins.FromSPKI([]byte("an unknown CA")) })
 	s := p.Suggest()
 	for range 2 {
 		s.Add(certificate("a.example.com"), ctwatch.Standing{})
 		s.Add(other, ctwatch.Standing{})
 	}
-	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pins.FromSPKI([]byte("nobody's")).String() + "\"] # Let's Encrypt; unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n"
+	want := "watch:\n  - domain: example.com\n    issuers: [letsencrypt.org, \"" + pins.FromSPKI([]byte("an unknown CA")).String() + "\"] # Let's Encrypt; unknown CA, calls itself O=\"Let's Encrypt\", CN=\"E7\": verify before trusting\n"
 	if diff := cmp.Diff(want, s.String()); diff != "" {
 		t.Error(diff)
 	}
@@ -410,7 +410,7 @@ func TestNoRogueOfOurKeyIsSuggested(t *testing.T) {
 // pass for anything else.
 func TestSuggestShowsClaims(t *testing.T) {
 	for dn, want := range map[string]string{
-		dnNobody:                `unknown CA, calls itself O="Nobody Knows", CN="Lab Issuing CA": verify before trusting`,
+		dnUnknown:               `unknown CA, calls itself O="Nobody Knows", CN="Lab Issuing CA": verify before trusting`,
 		"CN=only":               `unknown CA, calls itself CN="only": verify`,
 		"2.5.4.10=by OID":       `unknown CA, calls itself O="by OID": verify`,
 		"OU=a unit":             `unknown CA, calls itself "OU=a unit": verify`,
@@ -421,13 +421,13 @@ func TestSuggestShowsClaims(t *testing.T) {
 		"O=Digi\u0421ert":                              "DigiCert",
 		"O=" + strings.Repeat("long", 1000):            strings.Repeat("long", 15) + `…": verify`,
 	} {
-		c := from(certificate("a.example.com"), nobody, dn)
+		c := from(certificate("a.example.com"), unknownCA, dn)
 		got := suggest(policy.New([]policy.Rule{rule(t, ".example.com", nil)}, policy.NewCAs()), c, ctwatch.Standing{})
 		lines := strings.Split(got, "\n")
-		if len(lines) != 4 || !strings.HasPrefix(lines[2], `    issuers: ["`+nobody.String()+`"] # `) || !strings.Contains(lines[2], want) || len(lines[2]) > 400 {
+		if len(lines) != 4 || !strings.HasPrefix(lines[2], `    issuers: ["`+unknownCA.String()+`"] # `) || !strings.Contains(lines[2], want) || len(lines[2]) > 400 {
 			t.Errorf("%q: %q, want %s", dn, got, want)
 		}
-		if rules := suggested(t, got); len(rules) != 1 || len(rules[0].Issuers) != 1 || rules[0].Issuers[0].Pin != nobody {
+		if rules := suggested(t, got); len(rules) != 1 || len(rules[0].Issuers) != 1 || rules[0].Issuers[0].Pin != unknownCA {
 			t.Errorf("%q: the lines are read as %+v", dn, rules)
 		}
 	}
@@ -439,12 +439,12 @@ func TestRejectedIssuerIsNotSuggested(t *testing.T) {
 	byLets := certificate("a.example.com")
 	otherLets := from(with(certificate("b.example.com"), "another"), mustPin("sha256/0Bbh/jEZSKymTy3kTOhsmlHKBB32EDu1KojrP3YfV9c="), "CN=E6,O=Let's Encrypt,C=US")
 	byGoogle := from(with(certificate("c.example.com"), "c"), google, "O=Google Trust Services")
-	byNobody := from(with(certificate("d.example.com"), "d"), nobody, dnNobody)
-	sameName := from(with(certificate("e.example.com"), "e"), pinOf("of the same name"), dnNobody)
+	byUnknown := from(with(certificate("d.example.com"), "d"), unknownCA, dnUnknown)
+	sameName := from(with(certificate("e.example.com"), "e"), pinOf("of the same name"), dnUnknown)
 	unproven := change(from(with(certificate("f.example.com"), "f"), google, "O=Google Trust Services"), func(c *ctwatch.Certificate) { c.Issuer.Proven = false })
-	all := []*ctwatch.Certificate{byLets, otherLets, byGoogle, byNobody, sameName}
+	all := []*ctwatch.Certificate{byLets, otherLets, byGoogle, byUnknown, sameName}
 	const lets, goog = "letsencrypt.org", "pki.goog"
-	lab, same := nobody.String(), pinOf("of the same name").String()
+	lab, same := unknownCA.String(), pinOf("of the same name").String()
 	for name, tt := range map[string]struct {
 		rejected []*ctwatch.Certificate
 		want     []string // issuers
@@ -452,7 +452,7 @@ func TestRejectedIssuerIsNotSuggested(t *testing.T) {
 	}{
 		"none":                        {nil, []string{lets, goog, lab, same}, 0},
 		"a key of a CA, so all of it": {[]*ctwatch.Certificate{otherLets}, []string{goog, lab, same}, 1},
-		"two":                         {[]*ctwatch.Certificate{byGoogle, byNobody}, []string{lets, same}, 2},
+		"two":                         {[]*ctwatch.Certificate{byGoogle, byUnknown}, []string{lets, same}, 2},
 		"an unknown CA, by its key":   {[]*ctwatch.Certificate{sameName}, []string{lets, goog, lab}, 1},
 		"what only names a CA":        {[]*ctwatch.Certificate{unproven}, []string{lets, goog, lab, same}, 0},
 	} {
@@ -481,7 +481,7 @@ func TestRejectedIssuerIsNotSuggested(t *testing.T) {
 		}
 	}
 
-	// Where keys are listed, the key of a rejected certificate is none of ours.
+	// Where keys are listed, the key of a rejected certificate is not ours.
 	s := policy.New([]policy.Rule{rule(t, ".example.com", func(r *policy.Rule) { r.Keys = []pins.Pin{pinOf("listed")} })}, policy.NewCAs()).Suggest()
 	s.Reject(unproven)
 	s.Add(with(certificate("a.example.com"), "f"), ctwatch.Standing{})

@@ -40,14 +40,14 @@ func TestClaimedKeyIsUnreviewed(t *testing.T) {
 	issuing := w.sub(w.digicert, "Let's Encrypt")
 	cert := from(certificate("www.example.com"), issuing.pin(), issuing.cert.Subject.String())
 	w.cas.Claim(issuing.pin(), "Let's Encrypt")
-	w.cas.Claim(nobody, "No Such CA")
+	w.cas.Claim(unknownCA, "No Such CA")
 	w.cas.Claim(letsEncrypt, "DigiCert")
 	judge := func(allowed string, caa bool) ctwatch.Judgment {
 		r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers, r.CAA = issuers(t, allowed), caa })
 		permit := policy.CAAResult{Found: true, Issue: []policy.Permit{{CA: allowed}}}
 		return policy.New([]policy.Rule{r}, w.cas).Judge(cert, ctwatch.Standing{CAA: policy.EncodeCAA(map[string]policy.CAAResult{"www.example.com": permit})})
 	}
-	if got := owners(w.cas, cert) + owners(w.cas, issued(nobody)); got != "" {
+	if got := owners(w.cas, cert) + owners(w.cas, issued(unknownCA)); got != "" {
 		t.Errorf("it is of %s", got)
 	}
 	if got := owners(w.cas, issued(letsEncrypt)); got != "Let's Encrypt" {

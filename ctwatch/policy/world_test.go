@@ -78,7 +78,7 @@ func chain(of ...ca) (out [][]byte) {
 // issued is a certificate for www.example.com from an issuing key.
 func issued(by pins.Pin) *ctwatch.Certificate { return from(certificate("www.example.com"), by, "") }
 
-// owners names who vouch for the issuing key of a certificate.
+// owners returns the names of the CAs that have the issuing key of a certificate.
 func owners(cas *policy.CAs, c *ctwatch.Certificate) string {
 	var names []string
 	for _, ca := range cas.Of(c) {
@@ -146,7 +146,7 @@ func (w *world) sub(by ca, organization string, change ...func(*x509.Certificate
 	return sign(w.t, &by, organization, change...)
 }
 
-// A publicKey is a key whose private half nobody has.
+// A publicKey is a public key without its private key.
 type publicKey struct {
 	crypto.Signer
 	public crypto.PublicKey
