@@ -70,7 +70,8 @@ func (p party) certified(t *testing.T, by party, ca bool, change ...func(*x509.C
 	return cert
 }
 
-// Chains are all that lead from a leaf to a trusted root, whatever of it is sent.
+// TestVerifiedFindsEachChain: all chains from a leaf to a trusted root are found, whatever
+// part of them is sent.
 func TestVerifiedFindsEachChain(t *testing.T) {
 	root, other, intermediate, sub, leaf := newParty(t, "root"), newParty(t, "other"), newParty(t, "intermediate"), newParty(t, "sub"), newParty(t, "leaf")
 	rootCert, otherCert := root.certified(t, root, true), other.certified(t, other, true)
@@ -103,7 +104,7 @@ func TestVerifiedFindsEachChain(t *testing.T) {
 		"the other is not trusted":       {certs{l, byRoot, cross}, certs{rootCert}, nil, []string{"leaf intermediate + root"}, ""},
 		"only the other is trusted":      {certs{l, byRoot, cross}, certs{otherCert}, nil, []string{"leaf intermediate root + other"}, ""},
 		"the other's word has ended":     {certs{l, byRoot, ended}, certs{rootCert, otherCert}, nil, []string{"leaf intermediate + root"}, ""},
-		"nobody knows the root":          {certs{l, byRoot, rootCert}, certs{otherCert}, nil, nil, "unknown authority"},
+		"an unknown root":                {certs{l, byRoot, rootCert}, certs{otherCert}, nil, nil, "unknown authority"},
 		"there are no roots":             {certs{l, byRoot}, nil, nil, nil, "unknown authority"},
 		"the leaf has ended":             {certs{late, byRoot}, certs{rootCert}, nil, nil, "expired"},
 		"a leaf with an Ed25519 key":     {certs{ed, byRoot}, certs{rootCert}, nil, []string{"edwards intermediate + root"}, ""},

@@ -37,31 +37,31 @@ func TestClientErrors(t *testing.T) {
 		no   bool   // a *ClientError
 		want string // of the error
 	}{
-		"an Android wildcard":              {config(`<domain-config><domain includeSubdomains="true">*.h.test</domain>[P]</domain-config>`), true, "3:16: "},
-		"a pin outside of a pin-set":       {config(`<domain-config><domain>h.test</domain>[L]</domain-config>`), true, "3:39: the platform ignores a <pin> here"},
-		"a pin-set outside of a config":    {config(`[P]`), true, "3:10: the platform ignores a <pin> here"},
-		"pins in a tag that nobody knows":  {config(`<domain-config><domain>h.test</domain><pins><x>[P]</x></pins></domain-config>`), true, "the platform ignores a <pin> here"},
-		"a pin-set in base-config":         {config(`<base-config>[P]</base-config>`), true, "not allowed"},
-		"a date of no day":                 {config(`<domain-config><domain>h.test</domain><pin-set expiration="soon">[L]</pin-set></domain-config>`), true, "not a date"},
-		"Android XML that is none":         {"<network-security-config><domain-config>", false, "not XML"},
-		"upper case in iOS":                {ats("<key>NSPinnedDomains</key><dict><key>H.test</key><dict><key>NSPinnedLeafIdentities</key>" + identity(leafText) + "</dict></dict>"), true, `write "h.test"`},
-		"a dot at the end in iOS":          {ats("<key>NSPinnedDomains</key><dict><key>h.test.</key><dict><key>NSPinnedLeafIdentities</key>" + identity(leafText) + "</dict></dict>"), true, "remove the dot"},
-		"a prefix in iOS":                  {ats("<key>NSPinnedDomains</key><dict><key>h.test</key><dict><key>NSPinnedLeafIdentities</key>" + identity(textA) + "</dict></dict>"), true, `without "sha256/"`},
-		"pins among the exceptions":        {ats("<key>NSExceptionDomains</key><dict><key>NSPinnedDomains</key><dict/></dict>"), true, "NSAppTransportSecurity/NSExceptionDomains/NSPinnedDomains: apps ignore this here"},
-		"a list outside of a domain":       {ats("<key>NSPinnedDomains</key><dict><key>NSPinnedLeafIdentities</key>" + identity(leafText) + "</dict>"), true, "apps ignore this here"},
-		"a list deeper than that":          {ats("<key>NSPinnedDomains</key><dict><key>h.test</key><dict><key>sub</key><dict><key>NSPinnedCAIdentities</key>" + identity(leafText) + "</dict></dict></dict>"), true, "apps ignore this here"},
-		"pins in an array":                 {tsk("<key>CFBundleURLTypes</key><array><dict><key>NSPinnedDomains</key><dict/></dict></array>"), true, "apps ignore this here"},
-		"no pins in the settings":          {ats(""), true, "pins nothing"},
-		"TrustKit's at the wrong place":    {tsk("<key>CFBundleName</key><string>x</string><key>TSKPinnedDomains</key><dict>" + hashes + "</dict>"), true, "it belongs in TSKConfiguration"},
-		"TrustKit's within the platform's": {ats("<key>TSKConfiguration</key><dict><key>TSKPinnedDomains</key><dict>" + hashes + "</dict></dict>"), true, "it belongs in the top level"},
-		"TrustKit's hashes at the top":     {tsk("<key>TSKConfiguration</key><dict><key>TSKPublicKeyHashes</key><array/></dict>"), true, "the dictionary of a domain within TSKPinnedDomains"},
-		"one pin for TrustKit":             {tsk("<key>TSKConfiguration</key><dict><key>TSKPinnedDomains</key><dict><key>h.test</key><dict><key>TSKPublicKeyHashes</key><array><string>" + leafText + "</string></array></dict></dict></dict>"), true, "fewer than two"},
-		"a property list that is none":     {"<plist><dict><key>NSAppTransportSecurity</key><dikt/></dict></plist>", false, "not an element of property lists"},
-		"a dot at the end in OkHttp":       {`val p = CertificatePinner.Builder().add("h.test.", "` + textA + `").build()`, true, "matches no host"},
-		"a space in curl":                  {curlPrefix + leafText + "; " + curlPrefix + caText, true, "no space"},
-		"upper case in Approov":            {`{"H.test": ["` + leafText + `"]}`, true, `write "h.test"`},
-		"a wildcard in JSON":               {`{"hosts": {"a.*.test": ["` + textA + `"]}}`, true, "wildcard"},
-		"JSON that is none":                {`{"hosts": `, false, "not JSON"},
+		"an Android wildcard":                 {config(`<domain-config><domain includeSubdomains="true">*.h.test</domain>[P]</domain-config>`), true, "3:16: "},
+		"a pin outside of a pin-set":          {config(`<domain-config><domain>h.test</domain>[L]</domain-config>`), true, "3:39: the platform ignores a <pin> here"},
+		"a pin-set outside of a config":       {config(`[P]`), true, "3:10: the platform ignores a <pin> here"},
+		"pins in an unknown tag":              {config(`<domain-config><domain>h.test</domain><pins><x>[P]</x></pins></domain-config>`), true, "the platform ignores a <pin> here"},
+		"a pin-set in base-config":            {config(`<base-config>[P]</base-config>`), true, "not allowed"},
+		"a date of no day":                    {config(`<domain-config><domain>h.test</domain><pin-set expiration="soon">[L]</pin-set></domain-config>`), true, "not a date"},
+		"Android XML that is truncated":       {"<network-security-config><domain-config>", false, "not XML"},
+		"upper case in iOS":                   {ats("<key>NSPinnedDomains</key><dict><key>H.test</key><dict><key>NSPinnedLeafIdentities</key>" + identity(leafText) + "</dict></dict>"), true, `write "h.test"`},
+		"a dot at the end in iOS":             {ats("<key>NSPinnedDomains</key><dict><key>h.test.</key><dict><key>NSPinnedLeafIdentities</key>" + identity(leafText) + "</dict></dict>"), true, "remove the dot"},
+		"a prefix in iOS":                     {ats("<key>NSPinnedDomains</key><dict><key>h.test</key><dict><key>NSPinnedLeafIdentities</key>" + identity(textA) + "</dict></dict>"), true, `without "sha256/"`},
+		"pins among the exceptions":           {ats("<key>NSExceptionDomains</key><dict><key>NSPinnedDomains</key><dict/></dict>"), true, "NSAppTransportSecurity/NSExceptionDomains/NSPinnedDomains: apps ignore this here"},
+		"a list outside of a domain":          {ats("<key>NSPinnedDomains</key><dict><key>NSPinnedLeafIdentities</key>" + identity(leafText) + "</dict>"), true, "apps ignore this here"},
+		"a list deeper than that":             {ats("<key>NSPinnedDomains</key><dict><key>h.test</key><dict><key>sub</key><dict><key>NSPinnedCAIdentities</key>" + identity(leafText) + "</dict></dict></dict>"), true, "apps ignore this here"},
+		"pins in an array":                    {tsk("<key>CFBundleURLTypes</key><array><dict><key>NSPinnedDomains</key><dict/></dict></array>"), true, "apps ignore this here"},
+		"no pins in the settings":             {ats(""), true, "pins nothing"},
+		"TrustKit's at the wrong place":       {tsk("<key>CFBundleName</key><string>x</string><key>TSKPinnedDomains</key><dict>" + hashes + "</dict>"), true, "it belongs in TSKConfiguration"},
+		"TrustKit's within the platform's":    {ats("<key>TSKConfiguration</key><dict><key>TSKPinnedDomains</key><dict>" + hashes + "</dict></dict>"), true, "it belongs in the top level"},
+		"TrustKit's hashes at the top":        {tsk("<key>TSKConfiguration</key><dict><key>TSKPublicKeyHashes</key><array/></dict>"), true, "the dictionary of a domain within TSKPinnedDomains"},
+		"one pin for TrustKit":                {tsk("<key>TSKConfiguration</key><dict><key>TSKPinnedDomains</key><dict><key>h.test</key><dict><key>TSKPublicKeyHashes</key><array><string>" + leafText + "</string></array></dict></dict></dict>"), true, "fewer than two"},
+		"a property list with an unknown tag": {"<plist><dict><key>NSAppTransportSecurity</key><dikt/></dict></plist>", false, "not an element of property lists"},
+		"a dot at the end in OkHttp":          {`val p = CertificatePinner.Builder().add("h.test.", "` + textA + `").build()`, true, "matches no host"},
+		"a space in curl":                     {curlPrefix + leafText + "; " + curlPrefix + caText, true, "no space"},
+		"upper case in Approov":               {`{"H.test": ["` + leafText + `"]}`, true, `write "h.test"`},
+		"a wildcard in JSON":                  {`{"hosts": {"a.*.test": ["` + textA + `"]}}`, true, "wildcard"},
+		"JSON that is truncated":              {`{"hosts": `, false, "not JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := Detect([]byte(c.file))
@@ -73,7 +73,7 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
-// What apps ship may stand alone, or in the app's own property list.
+// TestPinsInTheirPlaces: pins may be in a file of their own, or in the app's property list.
 func TestPinsInTheirPlaces(t *testing.T) {
 	inner := "<key>TSKPinnedDomains</key><dict><key>h.test</key><dict><key>TSKPublicKeyHashes</key><array><string>" + leafText + "</string><string>" + caText + "</string></array></dict></dict>"
 	domains := "<key>NSPinnedDomains</key><dict><key>h.test</key><dict><key>NSPinnedLeafIdentities</key><array><dict><key>SPKI-SHA256-BASE64</key><string>" + leafText + "</string></dict></array></dict></dict>"
@@ -116,7 +116,7 @@ func TestUnpinnedReasons(t *testing.T) {
 	}
 }
 
-// Dates of Android are read as SimpleDateFormat reads them, which is asked itself.
+// TestRealJavaReadsTheSameDates: SimpleDateFormat itself reads expirations as we do.
 func TestRealJavaReadsTheSameDates(t *testing.T) {
 	t.Parallel()
 	dates := []string{
@@ -138,7 +138,7 @@ func TestRealJavaReadsTheSameDates(t *testing.T) {
 			got = fmt.Sprintf("%d-%d-%d", day.Year(), day.Month(), day.Day())
 		}
 		if lines[i] == "12345-1-1" {
-			lines[i] = "9999-1-1" // as late as we tell apart
+			lines[i] = "9999-1-1" // the last year that we distinguish
 		}
 		if got != lines[i] {
 			t.Errorf("%q: we read %s, and Java %s", date, got, lines[i])
@@ -146,7 +146,7 @@ func TestRealJavaReadsTheSameDates(t *testing.T) {
 	}
 }
 
-// XML may declare an encoding with one byte for each character, as expat allows.
+// TestXMLEncodings: XML may declare the single-byte encodings that expat supports.
 func TestXMLEncodings(t *testing.T) {
 	doc := func(encoding, comment string) []byte {
 		return []byte(`<?xml version="1.0" encoding="` + encoding + `"?><!-- ` + comment + ` -->` + strings.SplitN(config(`<domain-config><domain>h.test</domain>[P]</domain-config>`), "\n", 2)[1])

@@ -48,7 +48,7 @@ func TestDetectUsesTheContent(t *testing.T) {
 		"broken before the list":      {"<!DOCTYPE html><plist><dict><key>NSAppTransportSecurity</key>", "ios!"},
 		"a binary one, damaged":       {"bplist00\x5fNSPinnedDomains", "ios!"},
 		"an app that does not pin":    {string(plistDoc("<key>NSAppTransportSecurity</key><dict/>")), "ios!"},
-		"TrustKit beside settings":    {string(bytes.Replace(trustKitExample, []byte("<key>CFBundleName</key><string>Shop</string>"), []byte("<key>NSAppTransportSecurity</key><dict/>"), 1)), "trustkit"},
+		"TrustKit next to settings":   {string(bytes.Replace(trustKitExample, []byte("<key>CFBundleName</key><string>Shop</string>"), []byte("<key>NSAppTransportSecurity</key><dict/>"), 1)), "trustkit"},
 		"another property list":       {string(plistDoc("<key>CFBundleName</key><string>Shop</string>")), ""},
 		"another property list, torn": {"bplist00", ""},
 		"another XML":                 {"<html/>", ""},

@@ -87,12 +87,12 @@ func TestProveFindsLostAndAddedPins(t *testing.T) {
 		"asked for twice":           bothRules{rules(good...), rules(good...)},
 	} {
 		if err := prove("test", set, hosts, c); err == nil {
-			t.Errorf("%s, and nobody noticed", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-// ending rules end some day.
+// ending rules expire.
 type ending struct{ pins.Rules }
 
 func (ending) Ends(string) time.Time { return asOf }

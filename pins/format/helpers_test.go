@@ -106,8 +106,8 @@ func wanted(t testing.TB, rules pins.Rules, hosts ...string) map[string]string {
 	return out
 }
 
-// checkDecoded is what fuzz targets ask of a Decode: that it tells a person about
-// what it cannot read, and that what it reads is sound.
+// checkDecoded checks a result of Decode for fuzz targets: errors are readable, and rules are
+// valid.
 func checkDecoded(t *testing.T, decode func([]byte) (pins.Rules, error), data []byte) {
 	rules, err := decode(data)
 	if err != nil {
@@ -122,7 +122,7 @@ func checkDecoded(t *testing.T, decode func([]byte) (pins.Rules, error), data []
 	}
 	for _, p := range rules.Patterns() {
 		if !pins.ValidHost(p.Name) {
-			t.Errorf("%q is no host", p.Name)
+			t.Errorf("%q is not a host", p.Name)
 		}
 		host := p.Name
 		if p.Reach == pins.OneBelow {

@@ -105,8 +105,8 @@ func TestIOSMatchesLikeThePlatform(t *testing.T) {
 		"a leaf's pin further up":             {"example.com", []pins.Pin{d, a}, false},
 		"a CA's pin at the leaf":              {"ca.test", []pins.Pin{b, d}, false},
 		"a CA's pin at the root":              {"ca.test", []pins.Pin{a, d, b}, true},
-		"a CA is no backup of a leaf":         {"both.test", []pins.Pin{d, b}, false},
-		"a leaf is no backup of a CA":         {"both.test", []pins.Pin{a, d}, false},
+		"a CA is not a backup of a leaf":      {"both.test", []pins.Pin{d, b}, false},
+		"a leaf is not a backup of a CA":      {"both.test", []pins.Pin{a, d}, false},
 		"both":                                {"both.test", []pins.Pin{a, b}, true},
 		"an unpinned host takes what it gets": {"x.both.test", []pins.Pin{d}, true},
 	} {
@@ -154,30 +154,30 @@ func TestIOSRefusesWhatThePlatformDrops(t *testing.T) {
 		doc  []byte
 		want []string
 	}{
-		"sha256/ within the base64":   {spki(textA), []string{"6:99:", at + "/NSPinnedLeafIdentities/0/SPKI-SHA256-BASE64", `without "sha256/"`}},
-		"short base64":                {spki("AAAA"), []string{"6:99:", "44 characters"}},
-		"white space in base64":       {spki("\n" + leafText), []string{"44 characters"}},
-		"a placeholder":               {spki(strings.Repeat("A", 43) + "="), []string{"placeholder"}},
-		"data for a string":           {list("<dict><key>SPKI-SHA256-BASE64</key><data>" + leafText + "</data></dict>"), []string{"should be a string"}},
-		"strings for dictionaries":    {list("<string>" + leafText + "</string>"), []string{at + "/NSPinnedLeafIdentities/0", "should be a dictionary"}},
-		"another key":                 {list("<dict><key>SPKI-SHA256</key><string>" + leafText + "</string></dict>"), []string{"there is no SPKI-SHA256-BASE64"}},
-		"an empty list":               {list(""), []string{at + "/NSPinnedLeafIdentities", "empty"}},
-		"an empty list beside a full": {entry("[leaf][L][ca]<array/>"), []string{at + "/NSPinnedCAIdentities", "empty"}},
-		"a dictionary for the list":   {entry("[leaf]<dict/>"), []string{"should be an array"}},
-		"neither list":                {entry("[sub]<true/>"), []string{at, "neither"}},
-		"yes for a boolean":           {entry("[sub]<string>YES</string>[leaf][L]"), []string{at + "/NSIncludesSubdomains", "should be a boolean"}},
-		"1 for a boolean":             {entry("[sub]<integer>1</integer>[leaf][L]"), []string{"is an integer, and should be a boolean"}},
-		"a list for an entry":         {pinned("<key>a.test</key>[L]"), []string{"should be a dictionary"}},
-		"upper case":                  {pinned("<key>A.test</key><dict>[leaf][L]</dict>"), []string{`write "a.test"`}},
-		"a wildcard":                  {pinned("<key>*.a.test</key><dict>[leaf][L]</dict>"), []string{"6:20:", "wildcard"}},
-		"a port":                      {pinned("<key>a.test:443</key><dict>[leaf][L]</dict>"), []string{"port"}},
-		"a dot at the end":            {pinned("<key>a.test.</key><dict>[leaf][L]</dict>"), []string{"dot"}},
-		"no domains":                  {pinned(""), []string{"there are no domains"}},
-		"a domain twice":              {pinned("<key>a.test</key><dict>[leaf][L]</dict><key>a.test</key><dict>[leaf][C]</dict>"), []string{at, "twice"}},
-		"a list twice":                {entry("[leaf][L][leaf][C]"), []string{at + "/NSPinnedLeafIdentities", "twice"}},
-		"no pinned domains":           {plistDoc("<key>NSAppTransportSecurity</key><dict/>"), []string{"no NSPinnedDomains"}},
-		"settings twice":              {plistDoc("<key>NSAppTransportSecurity</key><dict/><key>NSAppTransportSecurity</key><dict/>"), []string{"twice"}},
-		"settings that are a list":    {plistDoc("<key>NSAppTransportSecurity</key><array/>"), []string{"should be a dictionary"}},
+		"sha256/ within the base64":     {spki(textA), []string{"6:99:", at + "/NSPinnedLeafIdentities/0/SPKI-SHA256-BASE64", `without "sha256/"`}},
+		"short base64":                  {spki("AAAA"), []string{"6:99:", "44 characters"}},
+		"white space in base64":         {spki("\n" + leafText), []string{"44 characters"}},
+		"a placeholder":                 {spki(strings.Repeat("A", 43) + "="), []string{"placeholder"}},
+		"data for a string":             {list("<dict><key>SPKI-SHA256-BASE64</key><data>" + leafText + "</data></dict>"), []string{"should be a string"}},
+		"strings for dictionaries":      {list("<string>" + leafText + "</string>"), []string{at + "/NSPinnedLeafIdentities/0", "should be a dictionary"}},
+		"another key":                   {list("<dict><key>SPKI-SHA256</key><string>" + leafText + "</string></dict>"), []string{"there is no SPKI-SHA256-BASE64"}},
+		"an empty list":                 {list(""), []string{at + "/NSPinnedLeafIdentities", "empty"}},
+		"an empty list next to another": {entry("[leaf][L][ca]<array/>"), []string{at + "/NSPinnedCAIdentities", "empty"}},
+		"a dictionary for the list":     {entry("[leaf]<dict/>"), []string{"should be an array"}},
+		"neither list":                  {entry("[sub]<true/>"), []string{at, "neither"}},
+		"yes for a boolean":             {entry("[sub]<string>YES</string>[leaf][L]"), []string{at + "/NSIncludesSubdomains", "should be a boolean"}},
+		"1 for a boolean":               {entry("[sub]<integer>1</integer>[leaf][L]"), []string{"is an integer, and should be a boolean"}},
+		"a list for an entry":           {pinned("<key>a.test</key>[L]"), []string{"should be a dictionary"}},
+		"upper case":                    {pinned("<key>A.test</key><dict>[leaf][L]</dict>"), []string{`write "a.test"`}},
+		"a wildcard":                    {pinned("<key>*.a.test</key><dict>[leaf][L]</dict>"), []string{"6:20:", "wildcard"}},
+		"a port":                        {pinned("<key>a.test:443</key><dict>[leaf][L]</dict>"), []string{"port"}},
+		"a dot at the end":              {pinned("<key>a.test.</key><dict>[leaf][L]</dict>"), []string{"dot"}},
+		"no domains":                    {pinned(""), []string{"there are no domains"}},
+		"a domain twice":                {pinned("<key>a.test</key><dict>[leaf][L]</dict><key>a.test</key><dict>[leaf][C]</dict>"), []string{at, "twice"}},
+		"a list twice":                  {entry("[leaf][L][leaf][C]"), []string{at + "/NSPinnedLeafIdentities", "twice"}},
+		"no pinned domains":             {plistDoc("<key>NSAppTransportSecurity</key><dict/>"), []string{"no NSPinnedDomains"}},
+		"settings twice":                {plistDoc("<key>NSAppTransportSecurity</key><dict/><key>NSAppTransportSecurity</key><dict/>"), []string{"twice"}},
+		"settings that are a list":      {plistDoc("<key>NSAppTransportSecurity</key><array/>"), []string{"should be a dictionary"}},
 		"pins within the exceptions of a generator": {
 			plistDoc("<key>NSAppTransportSecurity</key><dict><key>NSExceptionDomains</key><dict><key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict></dict></dict>"),
 			[]string{"NSAppTransportSecurity/NSExceptionDomains/NSPinnedDomains", "apps ignore"},
@@ -190,7 +190,7 @@ func TestIOSRefusesWhatThePlatformDrops(t *testing.T) {
 			plistDoc("<key>NSAppTransportSecurity</key><dict><key>NSExceptionDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict><key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict></dict>"),
 			[]string{"NSExceptionDomains/a.test/NSPinnedLeafIdentities", "apps ignore"},
 		},
-		"pinned domains beside the settings": {
+		"pinned domains next to the settings": {
 			plistDoc("<key>NSPinnedDomains</key><dict><key>a.test</key><dict>[leaf][L]</dict></dict><key>NSAppTransportSecurity</key><dict/>"),
 			[]string{"NSPinnedDomains", "belongs in NSAppTransportSecurity"},
 		},
@@ -210,7 +210,7 @@ func TestIOSRefusesWhatThePlatformDrops(t *testing.T) {
 	}
 }
 
-// Generators put all pins into the list of CAs; then no leaf ever matches.
+// TestIOSListsPinsByRole: leaf pins are not in the list of CAs, where they never match.
 func TestIOSListsPinsByRole(t *testing.T) {
 	for file, data := range written(t, ios()) {
 		leaf, ca := strings.Contains(string(data), leafKey), strings.Contains(string(data), caKey)
@@ -244,7 +244,7 @@ func TestIOSWritesOneLevelOnlyIfSafe(t *testing.T) {
 	}
 }
 
-// identities is the type of NSPinnedDomains, for a reader of another make.
+// identities is the type of NSPinnedDomains, for another reader.
 type identities map[string]struct {
 	NSIncludesSubdomains   bool
 	NSPinnedLeafIdentities []map[string]string

@@ -21,8 +21,8 @@ func pinText(s string) []byte {
 	).Replace(s))
 }
 
-// Pins that a program may not use, or that may be others, are refused where they
-// stand, with the reason.
+// TestOkHttpRefusesUncertainPinners: pins that a program may not use, or that may be others,
+// are refused with the place and the reason.
 func TestOkHttpRefusesUncertainPinners(t *testing.T) {
 	const (
 		builder = "val p = CertificatePinner.Builder()"
@@ -59,7 +59,7 @@ func TestOkHttpRefusesUncertainPinners(t *testing.T) {
 
 		// Comments, texts and escapes.
 		"commented out in Kotlin only":    {"/* was /* in Java */\nnew $P */\nval p = 1", "Java and Kotlin differ"},
-		"commented out in Kotlin, beside": {"/* was /* in Java */\n new $P */\nval p = $Q", "2:2: Java and Kotlin differ"},
+		"commented out in Kotlin, nearby": {"/* was /* in Java */\n new $P */\nval p = $Q", "2:2: Java and Kotlin differ"},
 		"new in a comment of Kotlin":      {"fun f() {\n/* /* */ new // */\n$P; }", "Java and Kotlin differ"},
 		"in a raw text of Kotlin only":    {"val s = \"\"\"\\\"\"\"; val p = $P; val r = \"\"\" \"\"\" // \"\"\"", "Java and Kotlin differ"},
 		"a comment that Java ends":        {"/* \\u002a/ class A { Object p = new $P; } /* */", "1:4: the escape of an ASCII character"},
@@ -176,7 +176,8 @@ func TestOkHttpRefusesUncertainPinners(t *testing.T) {
 	}
 }
 
-// Constants that may have another value, or none yet, are refused where they are used.
+// TestOkHttpRefusesConstantsThatMayDiffer: constants that may have another value, or none
+// yet, are refused where they are used.
 func TestOkHttpRefusesConstantsThatMayDiffer(t *testing.T) {
 	const (
 		use  = "CertificatePinner.Builder().add(\"h.test\", PIN).build()"
@@ -271,40 +272,40 @@ func checkRefused(t *testing.T, source, want string) {
 	}
 }
 
-// What people write, and is certain, is read.
+// TestOkHttpReadsCertainPinners: common code is read if it is certain.
 func TestOkHttpReadsCertainPinners(t *testing.T) {
 	for name, source := range map[string]string{
-		"a client":            "$I\nimport okhttp3.OkHttpClient\n\nclass Net {\n  private val client = OkHttpClient.Builder()\n      .certificatePinner(\n          CertificatePinner.Builder()\n              .add(\"h.test\", \"$A\")\n              .build())\n      .build()\n\n  fun run() { client.newCall(x).execute().use { if (!it.isSuccessful) throw IOException(\"$it\") } }\n}",
-		"a client of Java":    "package a;\n\n$I;\nimport okhttp3.OkHttpClient;\n\npublic final class Net {\n  private final OkHttpClient client;\n\n  public Net() {\n    client = new OkHttpClient.Builder()\n        .certificatePinner(\n            new $P)\n        .build();\n  }\n\n  public void run() throws Exception { if (x) { throw new IOException(); } }\n}",
-		"locals of Java":      "$I;\nclass A { public static void main(String... args) throws Exception {\n String hostname = \"h.test\";\n CertificatePinner pinner = new CertificatePinner.Builder()\n   .add(hostname, \"$A\")\n   .build();\n OkHttpClient client = new OkHttpClient.Builder().certificatePinner(pinner).build();\n Request r = new Request.Builder().url(\"https://\" + hostname).build(); } }",
-		"a module":            "package a\n$I\n@Module @InstallIn(SingletonComponent::class)\nobject NetModule {\n  private const val HOST = \"h.test\"\n  @Provides @Singleton\n  fun pinner(): CertificatePinner = CertificatePinner.Builder().add(HOST, \"$A\").build()\n  @Provides fun client(p: CertificatePinner): OkHttpClient = OkHttpClient.Builder().certificatePinner(p).build()\n}",
-		"a module of Java":    "package a;\n$I;\n@Module public class NetModule {\n  @Provides @Singleton CertificatePinner pinner() {\n    return new $P;\n  }\n}",
-		"lazy":                "$I\nval p: CertificatePinner by lazy {\n  val host = \"h.test\"\n  CertificatePinner.Builder().add(host, \"$A\").build()\n}",
-		"lazy in a mode":      "$I\nclass A { private val p by lazy(LazyThreadSafetyMode.NONE) { $P } }",
-		"a companion":         "$I\nclass Net {\n  fun p(): CertificatePinner { return CertificatePinner.Builder().add(HOST, PIN).build() }\n  companion object { private const val HOST = \"h.test\"\n private const val PIN = \"$A\" }\n}",
-		"a companion by name": "$I\nclass Net : Base() {\n  fun p() = CertificatePinner.Builder().add(Net.HOST, Net.PIN).build()\n  companion object { private const val HOST = \"h.test\"\n private const val PIN = \"$A\" }\n}",
-		"a private val above": "$I\nprivate const val X = 1\nprivate val PIN = \"$A\"\nclass Net { fun p() = CertificatePinner.Builder().add(\"h.test\", PIN).build() }",
-		"a private array":     "$I\nobject Net {\n  private val PINS = arrayOf(\"$A\")\n  val p = CertificatePinner.Builder().add(\"h.test\", *PINS).build()\n}",
-		"a list elsewhere":    "$I\nobject Keys { val PINS = listOf(\"$A\") }\nval p = CertificatePinner.Builder().add(\"h.test\", *Keys.PINS.toTypedArray()).build()",
-		"a class that is one": "$I\nclass App : Application() { val client = OkHttpClient.Builder().certificatePinner($P).build() }",
-		"an argument":         "$I\nfun api(): Api {\n  val r = Retrofit.Builder().client(OkHttpClient.Builder().certificatePinner($P).build()).build()\n  return r.create(Api::class.java)\n}",
-		"lambdas before":      "$I\nval c = OkHttpClient.Builder().addInterceptor { it.proceed(it.request()) }.certificatePinner($P).build()",
-		"annotations":         "$I\n@Suppress(\"CertificatePinner.Builder().add(1)\", \"unused\") @JvmField\nval p: CertificatePinner = $P",
-		"comments":            "// CertificatePinner.Builder()\n$I\n/** ${'$'} @see CertificatePinner.Builder */\nval p = /* new CertificatePinner.Builder().add() */ $P // .add(\"i.test\", \"$B\")",
-		"nested in Kotlin":    "$I\n/* /* one */ val q = 1 */\nval p = $P",
-		"media types, Java":   "$I;\n/** Accepts image/* and others. */\nclass A { Object p = new $P; }",
-		"two that are equal":  "$I\nval p = $P\nval q = $P",
-		"beside an empty one": "$I\nval p = $P\nval q = CertificatePinner.Builder().build()\nval r = CertificatePinner.DEFAULT\nfun get(on: Boolean) = if (on) p else q",
-		"empty in a lambda":   "$I\nval p = $P\nval q = debug { CertificatePinner.Builder().build() }",
-		"in the package":      "val p = okhttp3.$P",
-		"named arguments":     "$I\nval p = CertificatePinner.Builder().add(pattern = \"h.test\", pins = arrayOf(\"$A\")).build()",
-		"passed by name":      "$I\nval p = $P\nfun q() = p\nval c = OkHttpClient.Builder().certificatePinner(p).build()\nval d = OkHttpClient.Builder().certificatePinner(q()).build()\nval e = OkHttpClient.Builder().certificatePinner(CertificatePinner.DEFAULT).build()",
-		"an initializer":      "$I\nclass A { private val c: OkHttpClient\n init {\n c = OkHttpClient.Builder().certificatePinner($P).build()\n } }",
-		"static, Java":        "$I;\nclass A { static final CertificatePinner P; static { P = new $P; } }",
-		"constants, Java":     "$I;\ninterface Keys { String HOST = \"h.test\"; }\nclass A { private static final String PIN = \"$A\"; final String URL = \"https://\" + Keys.HOST; Object p() { log(PIN); return null; } Object q() { return new CertificatePinner.Builder().add(Keys.HOST, A.PIN).build(); } }",
-		"+ in parentheses":    "$I\nval p = CertificatePinner.Builder().add(\"h\"\n + \".test\", \"$A\").build()",
-		"Windows lines":       "$I\r\nval p = $P\r\nval q = 1\r\n",
-		"a mark of the order": "\uFEFF$I\nval p = $P",
+		"a client":             "$I\nimport okhttp3.OkHttpClient\n\nclass Net {\n  private val client = OkHttpClient.Builder()\n      .certificatePinner(\n          CertificatePinner.Builder()\n              .add(\"h.test\", \"$A\")\n              .build())\n      .build()\n\n  fun run() { client.newCall(x).execute().use { if (!it.isSuccessful) throw IOException(\"$it\") } }\n}",
+		"a client of Java":     "package a;\n\n$I;\nimport okhttp3.OkHttpClient;\n\npublic final class Net {\n  private final OkHttpClient client;\n\n  public Net() {\n    client = new OkHttpClient.Builder()\n        .certificatePinner(\n            new $P)\n        .build();\n  }\n\n  public void run() throws Exception { if (x) { throw new IOException(); } }\n}",
+		"locals of Java":       "$I;\nclass A { public static void main(String... args) throws Exception {\n String hostname = \"h.test\";\n CertificatePinner pinner = new CertificatePinner.Builder()\n   .add(hostname, \"$A\")\n   .build();\n OkHttpClient client = new OkHttpClient.Builder().certificatePinner(pinner).build();\n Request r = new Request.Builder().url(\"https://\" + hostname).build(); } }",
+		"a module":             "package a\n$I\n@Module @InstallIn(SingletonComponent::class)\nobject NetModule {\n  private const val HOST = \"h.test\"\n  @Provides @Singleton\n  fun pinner(): CertificatePinner = CertificatePinner.Builder().add(HOST, \"$A\").build()\n  @Provides fun client(p: CertificatePinner): OkHttpClient = OkHttpClient.Builder().certificatePinner(p).build()\n}",
+		"a module of Java":     "package a;\n$I;\n@Module public class NetModule {\n  @Provides @Singleton CertificatePinner pinner() {\n    return new $P;\n  }\n}",
+		"lazy":                 "$I\nval p: CertificatePinner by lazy {\n  val host = \"h.test\"\n  CertificatePinner.Builder().add(host, \"$A\").build()\n}",
+		"lazy in a mode":       "$I\nclass A { private val p by lazy(LazyThreadSafetyMode.NONE) { $P } }",
+		"a companion":          "$I\nclass Net {\n  fun p(): CertificatePinner { return CertificatePinner.Builder().add(HOST, PIN).build() }\n  companion object { private const val HOST = \"h.test\"\n private const val PIN = \"$A\" }\n}",
+		"a companion by name":  "$I\nclass Net : Base() {\n  fun p() = CertificatePinner.Builder().add(Net.HOST, Net.PIN).build()\n  companion object { private const val HOST = \"h.test\"\n private const val PIN = \"$A\" }\n}",
+		"a private val above":  "$I\nprivate const val X = 1\nprivate val PIN = \"$A\"\nclass Net { fun p() = CertificatePinner.Builder().add(\"h.test\", PIN).build() }",
+		"a private array":      "$I\nobject Net {\n  private val PINS = arrayOf(\"$A\")\n  val p = CertificatePinner.Builder().add(\"h.test\", *PINS).build()\n}",
+		"a list elsewhere":     "$I\nobject Keys { val PINS = listOf(\"$A\") }\nval p = CertificatePinner.Builder().add(\"h.test\", *Keys.PINS.toTypedArray()).build()",
+		"a class that is one":  "$I\nclass App : Application() { val client = OkHttpClient.Builder().certificatePinner($P).build() }",
+		"an argument":          "$I\nfun api(): Api {\n  val r = Retrofit.Builder().client(OkHttpClient.Builder().certificatePinner($P).build()).build()\n  return r.create(Api::class.java)\n}",
+		"lambdas before":       "$I\nval c = OkHttpClient.Builder().addInterceptor { it.proceed(it.request()) }.certificatePinner($P).build()",
+		"annotations":          "$I\n@Suppress(\"CertificatePinner.Builder().add(1)\", \"unused\") @JvmField\nval p: CertificatePinner = $P",
+		"comments":             "// CertificatePinner.Builder()\n$I\n/** ${'$'} @see CertificatePinner.Builder */\nval p = /* new CertificatePinner.Builder().add() */ $P // .add(\"i.test\", \"$B\")",
+		"nested in Kotlin":     "$I\n/* /* one */ val q = 1 */\nval p = $P",
+		"media types, Java":    "$I;\n/** Accepts image/* and others. */\nclass A { Object p = new $P; }",
+		"two that are equal":   "$I\nval p = $P\nval q = $P",
+		"next to an empty one": "$I\nval p = $P\nval q = CertificatePinner.Builder().build()\nval r = CertificatePinner.DEFAULT\nfun get(on: Boolean) = if (on) p else q",
+		"empty in a lambda":    "$I\nval p = $P\nval q = debug { CertificatePinner.Builder().build() }",
+		"in the package":       "val p = okhttp3.$P",
+		"named arguments":      "$I\nval p = CertificatePinner.Builder().add(pattern = \"h.test\", pins = arrayOf(\"$A\")).build()",
+		"passed by name":       "$I\nval p = $P\nfun q() = p\nval c = OkHttpClient.Builder().certificatePinner(p).build()\nval d = OkHttpClient.Builder().certificatePinner(q()).build()\nval e = OkHttpClient.Builder().certificatePinner(CertificatePinner.DEFAULT).build()",
+		"an initializer":       "$I\nclass A { private val c: OkHttpClient\n init {\n c = OkHttpClient.Builder().certificatePinner($P).build()\n } }",
+		"static, Java":         "$I;\nclass A { static final CertificatePinner P; static { P = new $P; } }",
+		"constants, Java":      "$I;\ninterface Keys { String HOST = \"h.test\"; }\nclass A { private static final String PIN = \"$A\"; final String URL = \"https://\" + Keys.HOST; Object p() { log(PIN); return null; } Object q() { return new CertificatePinner.Builder().add(Keys.HOST, A.PIN).build(); } }",
+		"+ in parentheses":     "$I\nval p = CertificatePinner.Builder().add(\"h\"\n + \".test\", \"$A\").build()",
+		"Windows lines":        "$I\r\nval p = $P\r\nval q = 1\r\n",
+		"a mark of the order":  "\uFEFF$I\nval p = $P",
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules, err := decodeOkHttp(pinText(strings.ReplaceAll(source, "${'$'}", "$")))
@@ -318,7 +319,7 @@ func TestOkHttpReadsCertainPinners(t *testing.T) {
 	}
 }
 
-// One pinner with pins beside one without is certain.
+// TestOkHttpReadsEnabledNextToDisabled: one pinner with pins next to one without is certain.
 func TestOkHttpReadsEnabledNextToDisabled(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("testdata", "okhttp", "LiveAndDisabled.java"))
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 // OkHttp and what it needs, where Debian's libokhttp-java and libokio-java put them.
 var okhttpJars = []string{"/usr/share/java/okhttp.jar", "/usr/share/java/okio.jar"}
 
-// compileJava compiles Java into a directory, beside OkHttp, and returns the class
-// path to run it by.
+// compileJava compiles Java into a directory, with OkHttp, and returns the class path to
+// run it.
 func compileJava(t *testing.T, dir string, files ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("javac"); err != nil {
@@ -112,8 +112,7 @@ func TestRealOkHttpDecidesTheSame(t *testing.T) {
 		}
 	}
 
-	// Our rules against OkHttp's, at random. OkHttp 3, which is what there is to ask,
-	// has no "**.".
+	// Compare our rules with OkHttp's, at random. The OkHttp 3 of Debian has no "**.".
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }
 	spell := func(p pins.Pin) string {

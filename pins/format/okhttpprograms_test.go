@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A javaProgram is a class Main of a package, and the code beside it.
+// A javaProgram is a class Main of a package, and the other code of the package.
 type javaProgram struct{ main, base, evil string }
 
 // javaSource is where a pin of a program comes from. Its text has PIN for the literal
@@ -112,7 +112,7 @@ var javaPlaces = [...]string{
 	`static final TYPE P; static final TYPE Q; static { P = CHAIN; Q = Base.OTHERS; } static TYPE used() { return P; }`,
 }
 
-// javaNoise is what a reader must not take for more than it is.
+// javaNoise is code that must not confuse a reader.
 var javaNoise = [...]string{
 	"", "", "", "",
 	`/* new CertificatePinner.Builder().add("h.test", OTHER).build(); */`,
@@ -228,8 +228,8 @@ class Base {
 	return p
 }
 
-// Of programs at random, what is believed is what the compiled program ends up with,
-// as OkHttp itself says.
+// TestJavaProgramsHaveTheReadPins: the pins that we read from random programs are those of
+// the compiled program, by OkHttp itself.
 func TestJavaProgramsHaveTheReadPins(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 7))
@@ -286,7 +286,7 @@ func TestJavaProgramsHaveTheReadPins(t *testing.T) {
 		}
 		slices.Sort(believed)
 		if got := strings.Split(answers[n], "\t"); !slices.Equal(got, believed) {
-			t.Errorf("the program has %q, and we believe %q:\n%s", got, believed, p.main)
+			t.Errorf("the program has %q, and we read %q:\n%s", got, believed, p.main)
 		}
 		if len(rules.Patterns()) == 0 {
 			t.Errorf("nothing is believed of\n%s", p.main)

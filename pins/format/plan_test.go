@@ -44,14 +44,14 @@ var (
 	})
 )
 
-// A shipped is a version as it was written, and what it is to mean.
+// A shipped is a version as it was written, with its set.
 type shipped struct {
 	format string
 	set    pins.Set
 	ends   int // days from now on which its pins end; 0 for never
 }
 
-// accepts says by what the set says, and not by any rules, whether a client connects.
+// accepts reports by the set, not by any rules, whether a client connects.
 func (s shipped) accepts(host string, chain pins.Chain) bool {
 	if s.ends < 0 {
 		return true // it pins no more
@@ -96,7 +96,7 @@ func drawVersion(t *rapid.T, name string, app *pins.App) (pins.Version, shipped)
 	data, err := f.Encode(s.set)
 	var refused *format.RefusedError
 	if errors.As(err, &refused) {
-		t.Skip(refused.Error()) // what cannot be said is no version
+		t.Skip(refused.Error()) // a set that cannot be expressed
 	} else if err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +110,7 @@ func drawVersion(t *rapid.T, name string, app *pins.App) (pins.Version, shipped)
 	return pins.Version{Name: name, Rules: rules}, s
 }
 
-// date has pins end on a day, as their owners write it into files of the formats
-// that know of that.
+// date adds an expiration to a file, in the formats that have one.
 func (s *shipped) date(t *rapid.T, data []byte) []byte {
 	ends := rapid.SampledFrom([]int{-30, -3, 3, 30, 300}).Draw(t, "ends")
 	day, text := days(ends).Format(time.DateOnly), string(data)

@@ -73,7 +73,7 @@ func TestPrivateAddressAmongPublicOnes(t *testing.T) {
 	for i, want := range []string{"not dialed", "not a public address", "not a public address"} {
 		mustFail(t, l.Addresses[i].Err, want)
 	}
-	// Nor is an address that is private itself, or a target, without a person's word.
+	// The same holds for private addresses as hosts and as targets.
 	for _, e := range []pins.Endpoint{{Host: "10.0.0.1"}, {Host: host, Target: "[::1]:443"}} {
 		mustFail(t, p.Look(t.Context(), e).Err, "not a public address")
 	}

@@ -20,9 +20,9 @@ import (
 func TestChainFollowsSignatures(t *testing.T) {
 	f, foreign := newFamily(t), newFamily(t)
 	selfSigned := issue(t, identity{}, ecdsaKey(t), nil)
-	// Of the right name, but of another key: it signed nothing here.
+	// Of the right name, but with another key: it signed nothing here.
 	impostor := issue(t, identity{}, ecdsaKey(t), ca("Test Intermediate"))
-	// One that is no CA cannot issue, though its signature is good.
+	// A certificate that is not a CA cannot issue, though its signature is valid.
 	noCA := issue(t, f.intermediate, ecdsaKey(t), nil)
 	byNoCA := issue(t, noCA, ecdsaKey(t), func(c *x509.Certificate) { c.Subject.CommonName = "child" })
 	// The root's key, certified by another root: a longer way for older clients.
@@ -51,7 +51,7 @@ func TestChainFollowsSignatures(t *testing.T) {
 		"an impostor has the issuer's name":    {[]identity{f.leaf, impostor}, f.roots(), []identity{f.leaf}, open, unknown},
 		"the impostor comes first":             {[]identity{f.leaf, impostor, f.intermediate}, f.roots(), []identity{f.leaf, f.intermediate, f.root}, closed, ""},
 		"the leaf twice":                       {[]identity{f.leaf, f.leaf, f.intermediate}, foreign.roots(), []identity{f.leaf, f.intermediate}, open, unknown},
-		"the issuer is no CA":                  {[]identity{byNoCA, noCA, f.intermediate}, f.roots(), []identity{byNoCA}, open, unknown},
+		"the issuer is not a CA":               {[]identity{byNoCA, noCA, f.intermediate}, f.roots(), []identity{byNoCA}, open, unknown},
 		"self-signed":                          {[]identity{selfSigned}, f.roots(), []identity{selfSigned}, closed, unknown},
 		"self-signed, with the true CA":        {[]identity{selfSigned, f.intermediate, f.root}, f.roots(), []identity{selfSigned}, closed, unknown},
 		"cross-signed, short way trusted":      {[]identity{f.leaf, f.intermediate, cross, foreign.root}, f.roots(), []identity{f.leaf, f.intermediate, f.root}, closed, ""},

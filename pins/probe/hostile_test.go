@@ -29,8 +29,8 @@ func message(kind byte, body ...byte) []byte {
 	return append([]byte{kind, byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, body...)
 }
 
-// forEver writes the same bytes until the client leaves.
-func forEver(b []byte) func(net.Conn) {
+// forever writes the same bytes until the client leaves.
+func forever(b []byte) func(net.Conn) {
 	return func(c net.Conn) {
 		for {
 			if _, err := c.Write(b); err != nil {
@@ -62,9 +62,9 @@ func TestHostileServersAreBounded(t *testing.T) {
 		"speaks SSH":              {answer([]byte("SSH-2.0-OpenSSH_9.9\r\n")), "does not speak TLS"},
 		"speaks HTTP":             {answer([]byte("HTTP/1.0 400 Bad Request\r\n\r\n\x1b[2J")), "does not speak TLS"},
 		"refuses":                 {answer(record(21, 2, 40)), "refused the TLS handshake (remote error: tls: handshake failure)"},
-		"warns for ever":          {forEver(record(21, 1, 90)), "handshake failed"},
-		"empty records for ever":  {forEver(record(22)), "handshake failed"},
-		"zeros for ever":          {forEver(make([]byte, 1<<14)), "does not speak TLS"},
+		"warns forever":           {forever(record(21, 1, 90)), "handshake failed"},
+		"empty records forever":   {forever(record(22)), "handshake failed"},
+		"zeros forever":           {forever(make([]byte, 1<<14)), "does not speak TLS"},
 		"a message without end":   {answer(bytes.Repeat(record(22, append([]byte{2, 0, 255, 255}, make([]byte, 1<<13)...)...), 100)), "handshake failed"},
 		"a message of 16 MiB":     {answer(record(22, 2, 255, 255, 255)), "handshake failed"},
 		"certificates of 16 MiB":  {answer(slices.Concat(record(22, serverHello...), record(22, 11, 255, 255, 255))), "handshake failed"},
@@ -94,10 +94,10 @@ func TestHostileServersAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				at := netip.MustParseAddrPort("192.0.2.1:443")
-				begun := time.Now()
+				started := time.Now()
 				a := look(t, probe.Config{Dial: piped(t, serve), HandshakeTimeout: 300 * time.Millisecond}, at).Addresses[0]
 				mustFail(t, a.Err, at.String(), "did not end within 300ms")
-				if took := time.Since(begun); a.Partial != nil || len(a.Served) != 0 || took > time.Second {
+				if took := time.Since(started); a.Partial != nil || len(a.Served) != 0 || took > time.Second {
 					t.Errorf("after %s: %+v", took, a)
 				}
 			})
@@ -218,9 +218,9 @@ func TestManyNamesAreFast(t *testing.T) {
 		c.PermittedDNSDomains = many[:1500]
 	})
 	leaf := issue(t, constrained, ecdsaKey(t), func(c *x509.Certificate) { c.DNSNames = many })
-	begun := cpu(t)
+	started := cpu(t)
 	s := served(t, probe.Config{Roots: f.roots()}, serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain(leaf, constrained)}}))
-	if took := cpu(t) - begun; took > 10*time.Second {
+	if took := cpu(t) - started; took > 10*time.Second {
 		t.Errorf("it took %s of processor time", took)
 	}
 	if len(s.Names) != 3000 {

@@ -61,7 +61,7 @@ func TestRSAAndECDSA(t *testing.T) {
 		"Ed25519, in TLS 1.2":  {&tls.Config{Certificates: []tls.Certificate{chain(edLeaf)}, MaxVersion: tls.VersionTLS12}, []string{"Ed25519"}},
 		"RSA and Ed25519":      {&tls.Config{Certificates: []tls.Certificate{chain(edLeaf), both[1]}}, []string{"Ed25519", "RSA 2048"}},
 		"TLS 1.3 only":         {&tls.Config{Certificates: both[1:], MinVersion: tls.VersionTLS13}, []string{"RSA 2048"}},
-		"TLS 1.3 only, of two": {&tls.Config{Certificates: both, MinVersion: tls.VersionTLS13}, []string{"ECDSA P-256"}}, // the limit that the package tells of
+		"TLS 1.3 only, of two": {&tls.Config{Certificates: both, MinVersion: tls.VersionTLS13}, []string{"ECDSA P-256"}}, // the limit in the package comment
 		"RSA key exchange only": {
 			&tls.Config{Certificates: both[1:], MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}},
 			[]string{"RSA 2048"},
@@ -218,17 +218,17 @@ func TestUnresolvableNameFailsTheLook(t *testing.T) {
 	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: "UPPER\x1b[1m"}).Err, "endpoint")
 	mustFail(t, p.Look(t.Context(), pins.Endpoint{Host: host, Target: "x:0"}).Err, "port")
 
-	slow := probe.New(probe.Config{Resolver: never{}, ResolveTimeout: 20 * time.Millisecond})
+	slow := probe.New(probe.Config{Resolver: silentResolver{}, ResolveTimeout: 20 * time.Millisecond})
 	mustFail(t, slow.Look(t.Context(), pins.Endpoint{Host: host}).Err, host, "did not answer in time")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	mustFail(t, slow.Look(ctx, pins.Endpoint{Host: host}).Err, host, "canceled")
 }
 
-// never is a resolver that does not answer.
-type never struct{}
+// A silentResolver does not answer.
+type silentResolver struct{}
 
-func (never) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+func (silentResolver) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

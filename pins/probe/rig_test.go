@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// host is what the servers of these tests are asked for.
+// host is the name that these tests probe.
 const host = "api.example.test"
 
 // An identity is a certificate and its key.
@@ -217,7 +217,7 @@ func piped(t testing.TB, serve func(net.Conn)) (dial func(context.Context, strin
 	}
 }
 
-// look looks at a server that a person configured.
+// look probes a configured server.
 func look(t testing.TB, cfg probe.Config, at netip.AddrPort) pins.Look {
 	t.Helper()
 	for _, d := range []*time.Duration{&cfg.DialTimeout, &cfg.HandshakeTimeout, &cfg.Timeout} {
@@ -235,7 +235,7 @@ func look(t testing.TB, cfg probe.Config, at netip.AddrPort) pins.Look {
 	return l
 }
 
-// served looks at a server that serves one chain.
+// served probes a server that serves one chain.
 func served(t testing.TB, cfg probe.Config, at netip.AddrPort) pins.Served {
 	t.Helper()
 	a := look(t, cfg, at).Addresses[0]
@@ -262,7 +262,7 @@ func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 	return out, nil
 }
 
-// mustFail checks that an error says something, and only what prints.
+// mustFail checks the text of an error, and that it is printable.
 func mustFail(t testing.TB, err error, want ...string) {
 	t.Helper()
 	if err == nil {

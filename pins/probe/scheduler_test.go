@@ -19,8 +19,8 @@ import (
 	"ctwatch/pins/probe"
 )
 
-// A world is endpoints that take a while to look at, by a clock that only the test
-// moves.
+// A world is endpoints that take a while to probe, with a clock that only the test
+// advances.
 type world struct {
 	t *testing.T
 
@@ -28,7 +28,7 @@ type world struct {
 	endpoints []pins.Endpoint
 	down      map[string]bool
 	takes     time.Duration
-	begun     map[string][]time.Time
+	started   map[string][]time.Time
 	recorded  map[string]int
 	running   int
 	most      int
@@ -39,7 +39,7 @@ type world struct {
 // schedule runs a scheduler until the test's bubble ends.
 func (w *world) schedule(interval time.Duration, looks int) (s *probe.Scheduler, ended <-chan error) {
 	w.t.Helper()
-	w.begun, w.recorded = make(map[string][]time.Time), make(map[string]int)
+	w.started, w.recorded = make(map[string][]time.Time), make(map[string]int)
 	s, err := probe.NewScheduler(probe.ScheduleConfig{
 		Look: w.look,
 		Endpoints: func() []pins.Endpoint {
@@ -73,7 +73,7 @@ func (w *world) schedule(interval time.Duration, looks int) (s *probe.Scheduler,
 
 func (w *world) look(ctx context.Context, e pins.Endpoint) pins.Look {
 	w.mu.Lock()
-	w.begun[e.Host] = append(w.begun[e.Host], time.Now())
+	w.started[e.Host] = append(w.started[e.Host], time.Now())
 	w.running++
 	w.most = max(w.most, w.running)
 	l := pins.Look{Endpoint: e, At: time.Now()}
@@ -91,13 +91,13 @@ func (w *world) look(ctx context.Context, e pins.Endpoint) pins.Look {
 	return l
 }
 
-// after lets time pass, and returns how often an endpoint was looked at until then.
+// after lets time pass, and returns how often an endpoint was probed until then.
 func (w *world) after(d time.Duration, host string) int {
 	time.Sleep(d) // of the bubble's clock
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.begun[host])
+	return len(w.started[host])
 }
 
 // list makes endpoints of hosts.
@@ -133,7 +133,7 @@ func TestLooksSpreadOverTheInterval(t *testing.T) {
 			t.Errorf("up to %d looks at once, want 10", w.most)
 		}
 		minutes := make(map[int]int) // in which the second looks were
-		for h, at := range w.begun {
+		for h, at := range w.started {
 			if first := at[0].Sub(start); first > time.Second {
 				t.Errorf("%s: the first look was after %s", h, first)
 			}
@@ -148,8 +148,8 @@ func TestLooksSpreadOverTheInterval(t *testing.T) {
 				t.Errorf("%s: %d looks, %d recorded", h, len(at), w.recorded[h])
 			}
 		}
-		if len(w.begun) != 100 || len(minutes) < 8 {
-			t.Errorf("the second looks at %d endpoints were in the minutes %v", len(w.begun), minutes)
+		if len(w.started) != 100 || len(minutes) < 8 {
+			t.Errorf("the second looks at %d endpoints were in the minutes %v", len(w.started), minutes)
 		}
 	})
 }
@@ -164,18 +164,18 @@ func TestFailedLookBacksOff(t *testing.T) {
 		w.mu.Lock()
 		for i, want := range []time.Duration{1, 2, 4, 8, 10, 10} {
 			want *= time.Minute
-			if got := w.begun[host][i+1].Sub(w.begun[host][i]); got < want*9/10 || got > want*11/10 {
+			if got := w.started[host][i+1].Sub(w.started[host][i]); got < want*9/10 || got > want*11/10 {
 				t.Errorf("pause %d is %s, want about %s", i, got, want)
 			}
 		}
 		w.down[host] = false
-		n := len(w.begun[host])
+		n := len(w.started[host])
 		w.mu.Unlock()
 
 		w.after(time.Hour, host)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if got := w.begun[host][n+2].Sub(w.begun[host][n+1]); got < 9*time.Minute {
+		if got := w.started[host][n+2].Sub(w.started[host][n+1]); got < 9*time.Minute {
 			t.Errorf("pause %s though it is up", got)
 		}
 		w.down[host] = true
@@ -192,7 +192,7 @@ func TestNowIsRateLimited(t *testing.T) {
 			t.Fatalf("%d looks at first", n)
 		}
 		if n := w.after(3*time.Second, host); n != 1 {
-			t.Fatalf("%d looks though nobody asked", n)
+			t.Fatalf("%d looks without a request", n)
 		}
 		for range 1000 {
 			s.Now(host, "unknown.example.test")
@@ -256,7 +256,7 @@ func TestEndpointsMayChange(t *testing.T) {
 			t.Errorf("%d looks at one that was asked for by Now", n)
 		}
 
-		// Leaving and coming back while a look is under way.
+		// Leaving and coming back while a look is in progress.
 		w.mu.Lock()
 		w.takes = 5 * time.Minute
 		w.mu.Unlock()
@@ -281,7 +281,7 @@ func TestRunEnds(t *testing.T) {
 			w.list(hosts(10)...)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			w.begun = make(map[string][]time.Time)
+			w.started = make(map[string][]time.Time)
 			s, err := probe.NewScheduler(probe.ScheduleConfig{
 				Look: w.look, Endpoints: func() []pins.Endpoint { return w.endpoints }, Logger: slog.New(slog.DiscardHandler),
 				Record: func(context.Context, pins.Look) error {
@@ -314,8 +314,8 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
-// A round of a thousand endpoints, of which many are on servers that do their worst,
-// never has more connections open than it may, and makes no more than it has to.
+// A round of a thousand endpoints, many of them on hostile servers, never has more open
+// connections than allowed, and makes no more than necessary.
 func TestRoundOfThousandEndpointsIsBounded(t *testing.T) {
 	const (
 		endpoints = 1000
@@ -326,7 +326,7 @@ func TestRoundOfThousandEndpointsIsBounded(t *testing.T) {
 	f := newFamily(t)
 	good := shakeHands(&tls.Config{Certificates: []tls.Certificate{chain(f.leaf, f.intermediate)}})
 	hangs := listen(t, "127.0.0.1:0", func(c net.Conn) { io.Copy(io.Discard, c) })
-	spams := listen(t, "127.0.0.1:0", forEver(bytes.Repeat(record(21, 1, 90), 500)))
+	spams := listen(t, "127.0.0.1:0", forever(bytes.Repeat(record(21, 1, 90), 500)))
 	servers := []string{
 		listen(t, "127.0.0.1:0", good).String(),
 		listen(t, "127.0.0.1:0", func(net.Conn) {}).String(),

@@ -22,7 +22,7 @@ import (
 	"ctwatch/pins/format"
 )
 
-// A server is a real one, and what it is made of.
+// A server is a real HTTP server with its parts.
 type server struct {
 	*httptest.Server
 	ring *Ring
@@ -74,7 +74,7 @@ func (s *server) get(t testing.TB, path string, headers ...string) received {
 	return s.ask(t, "GET", path, headers...)
 }
 
-// errorOf reads what is no document.
+// errorOf reads an error reply.
 func errorOf(t testing.TB, r received) (text string, reasons []string) {
 	t.Helper()
 	var e struct {
@@ -91,7 +91,7 @@ func errorOf(t testing.TB, r received) (text string, reasons []string) {
 	return e.Error, e.Reasons
 }
 
-// lines is a format of few words, which refuses patterns if it is told so.
+// lines is a simple format, which may refuse patterns.
 func lines(name, extension string, patterns bool) format.Format {
 	return format.Format{
 		Name: name, Extension: extension, MediaType: "text/x-" + name,
@@ -457,7 +457,7 @@ func TestChallengesAreNotCached(t *testing.T) {
 	if r := s.get(t, "/pins/cut/wultra", HeaderChallenge, challenge); r.status != 503 {
 		t.Errorf("withheld: %d", r.status)
 	}
-	// The SDK knows no Ed25519.
+	// The SDK does not support Ed25519.
 	ed25519File(t, s.ring.path)
 	for _, headers := range [][]string{nil, {HeaderChallenge, challenge}} {
 		if r := s.get(t, "/pins/shop/wultra", headers...); r.status != 409 {

@@ -134,14 +134,14 @@ func TestSerialsOutliveDatabase(t *testing.T) {
 		t.Errorf("it is dated %v, want %v", restored.Issued, r.now)
 	}
 
-	// A mark that cannot be read is an error, and no reason to start again.
+	// An unreadable mark is an error, not a reason to start again.
 	r.must(os.WriteFile(filepath.Join(r.dir, "signing.pem"+MarkSuffix), nil, 0o600))
 	if _, err := r.publish("A", "D"); err == nil {
 		t.Error("it was issued without the mark")
 	}
 }
 
-// TestWrongClockIssuesNothing: while the clock is not known to be right, the last
+// TestWrongClockIssuesNothing: while the clock may be wrong, the last
 // document is published, even when it should be renewed, and nothing new is issued.
 func TestWrongClockIssuesNothing(t *testing.T) {
 	r := newIssuerRig(t)
@@ -336,8 +336,8 @@ func TestPlanSourceSaysWhatIsWithheld(t *testing.T) {
 	wantReason("with a wrong clock", "clock of the server")
 }
 
-// TestLowerMinPinsIssuesNoDocument: a document stays when only the files of an app may
-// leave again, or not any more.
+// TestLowerMinPinsIssuesNoDocument: a document stays when only the unsigned files are
+// withheld or published again.
 func TestLowerMinPinsIssuesNoDocument(t *testing.T) {
 	r := newIssuerRig(t)
 	v, app := r.plan("A", "B", "C")

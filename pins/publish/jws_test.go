@@ -24,7 +24,7 @@ import (
 	"ctwatch/pins/format"
 )
 
-// A publicKey is a key as a device knows it.
+// A publicKey is a key as a device has it.
 type publicKey struct {
 	id, alg string
 	key     crypto.PublicKey
@@ -123,8 +123,8 @@ func TestPayload(t *testing.T) {
 	}
 }
 
-// What is withheld is said with its reason, and what is revoked is said though no host
-// has pins; what a payload says can be read back.
+// TestPayloadListsWithheldHosts: a payload has withheld hosts with their reasons, and
+// revoked keys even if no host has pins; ReadPayload reads it back.
 func TestPayloadListsWithheldHosts(t *testing.T) {
 	set := shop(t)
 	set.Withheld = []pins.Finding{{App: "shop", Host: pattern(t, "www.example.com"), Code: pins.NotApproved, Detail: "secret"}}
@@ -145,7 +145,7 @@ func TestPayloadListsWithheldHosts(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	if _, err := ReadPayload([]byte("{")); err == nil {
-		t.Error("read what is no payload")
+		t.Error("an invalid payload was read")
 	}
 }
 
@@ -301,6 +301,6 @@ func TestDevicesFollowKeyReplacement(t *testing.T) {
 
 func TestDocumentNeedsAKey(t *testing.T) {
 	if _, err := General([]byte("{}")); err == nil {
-		t.Error("signed by nobody")
+		t.Error("signed without a key")
 	}
 }

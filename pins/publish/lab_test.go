@@ -35,7 +35,7 @@ func pattern(t testing.TB, s string) pins.Pattern {
 	return p
 }
 
-// shop is a set with a host, a pattern and a key that is revoked.
+// shop is a set with a host, a pattern and a revoked key.
 func shop(t testing.TB) pins.Set {
 	return pins.Set{
 		App: "shop", Role: pins.RoleLeaf, Plan: "0123456789abcdef",
@@ -66,7 +66,7 @@ func document(t testing.TB, set pins.Set, serial int64) *Publication {
 	return d
 }
 
-// A source hands out what a test puts in.
+// A source returns what a test puts in.
 type source map[string]any // a *Publication or an error, by app
 
 func (s source) Publication(ctx context.Context, app string) (*Publication, error) {

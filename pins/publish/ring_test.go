@@ -41,7 +41,7 @@ func TestKeyReplacementNeedsNoRestart(t *testing.T) {
 	wantKeys(t, r.Keys(), []string{a}, []string{a})
 
 	if _, err := Finish(r.path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("finishing what has not begun: %v", err)
+		t.Errorf("finishing before rotating: %v", err)
 	}
 	next, err := Rotate(r.path)
 	if err != nil {
