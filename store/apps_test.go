@@ -88,7 +88,7 @@ func TestConditionsReportedWhenTheyBegin(t *testing.T) {
 			},
 		}
 	}
-	tell := func(want int, holding ...ctwatch.Condition) {
+	sync := func(want int, holding ...ctwatch.Condition) {
 		t.Helper()
 		must(t, db.Plans.SyncConditions(t.Context(), holding))
 		if n := len(events(t, db)); n != want {
@@ -97,18 +97,18 @@ func TestConditionsReportedWhenTheyBegin(t *testing.T) {
 		writesNothing(t, db, "the same conditions", func() { must(t, db.Plans.SyncConditions(t.Context(), holding)) })
 	}
 	a, b := missing("a.example"), missing("b.example")
-	tell(0)
-	tell(1, a)
-	tell(2, a, b, a)
-	tell(2, b)
-	tell(3, a, b)
-	tell(3)
+	sync(0)
+	sync(1, a)
+	sync(2, a, b, a)
+	sync(2, b)
+	sync(3, a, b)
+	sync(3)
 	other := a
 	other.What = "other key"
 	other.Event = func(episode int64) ctwatch.Event {
 		return ctwatch.PinMissingEvent("shop", "a.example", "a.example", nil, pin("other"), "It will break.", episode, epoch)
 	}
-	tell(5, a, other)
+	sync(5, a, other)
 	ids := make(map[string]bool)
 	for _, e := range events(t, db) {
 		ids[e.ID] = true

@@ -138,7 +138,7 @@ func checkCrashed(t *testing.T, path string, high uint64) uint64 {
 		count[e.Type]++
 		ids[e.ID] = true
 	}
-	// New keys are told of once an entry is verified; each certificate has two entries.
+	// New keys are reported once an entry is verified; each certificate has two entries.
 	keys := min((int(s.Verified)+1)/2, 10)
 	if count[ctwatch.CertificateIssued] != certificates || count[ctwatch.CertificateLogged] != int(high)-certificates || count[ctwatch.PinCandidate] != keys {
 		t.Errorf("events %v for %d entries, %d certificates, %d keys", count, high, certificates, keys)

@@ -14,7 +14,7 @@ import (
 	"ctwatch/store"
 )
 
-// servedNow tells what is served in short: "host address serial since at".
+// servedNow returns what is served in short: "host address serial since at".
 func servedNow(t testing.TB, db *store.DB) (out []string) {
 	t.Helper()
 	f, err := db.Plans.Facts(t.Context())
@@ -111,7 +111,7 @@ func TestDeployedWhileServed(t *testing.T) {
 	for _, e := range eventsOf(t, db, ctwatch.CertificateDeployed) {
 		c := e.Data.Certificate
 		if !c.Deployed || c.DeployedAt == nil {
-			t.Errorf("told as not deployed: %+v", c)
+			t.Errorf("reported as not deployed: %+v", c)
 		}
 		got = append(got, e.Subject+" "+c.Serial+" "+e.Data.Host+" "+e.Data.Endpoint)
 	}
@@ -139,7 +139,7 @@ func TestLoggedAfterServedIsDeployed(t *testing.T) {
 	}
 	issued := eventsOf(t, db, ctwatch.CertificateIssued)
 	if len(issued) != 1 || !issued[0].Data.Certificate.Deployed {
-		t.Errorf("told as %+v", issued)
+		t.Errorf("reported as %+v", issued)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestServedIsNotTrusted(t *testing.T) {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 	if n := settle(t, db, pin("key1")); n != 0 || state(t, db, pin("key1")) != pins.StateSeen {
-		t.Errorf("served and shipped, a key nobody approved of is %s", state(t, db, pin("key1")))
+		t.Errorf("served and shipped, a key that nobody approved is %s", state(t, db, pin("key1")))
 	}
 	if got := types(events(t, db)); !slices.Equal(got, []string{"certificate.deployed"}) {
 		t.Errorf("events %v", got)
@@ -206,7 +206,7 @@ func TestKeysSettle(t *testing.T) {
 	settle(t, db)
 	expect("a certificate for it has not ended", 0, settle(t, db), pins.StateRetiring)
 	c.Add(365 * 24 * time.Hour)
-	expect("all have, and a person vouches for it", 0, settle(t, db), pins.StateRetiring)
+	expect("all have, and a person approved it", 0, settle(t, db), pins.StateRetiring)
 	must(t, db.Keys.Retire(t.Context(), k1, false, "ada", "rotated"))
 	expect("the person does no more", 1, settle(t, db), pins.StateRetired)
 

@@ -177,7 +177,7 @@ func TestRetire(t *testing.T) {
 
 	approve(t, db, approval(pin("key1"), "other.example"))
 	if k := key(t, db, pin("key1"), pins.RoleLeaf); k.State != pins.StateApproved || !cmp.Equal(k.ApprovedFor, hosts("other.example")) {
-		t.Errorf("approved anew, a key is %s for %v: what was granted before counts no more", k.State, k.ApprovedFor)
+		t.Errorf("approved again, a key is %s for %v: earlier grants do not count", k.State, k.ApprovedFor)
 	}
 	must(t, retire(pin("key1"), false))
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
@@ -266,7 +266,7 @@ func TestSyncPolicy(t *testing.T) {
 
 	approve(t, db, approval(pin("key1"), "by-hand.example"))
 	sync()
-	expect("a person vouches as well", map[string]string{"key1": "approved by-hand.example"})
+	expect("a person approves as well", map[string]string{"key1": "approved by-hand.example"})
 
 	db2 := open(t)
 	l = started(t, db2, 1)

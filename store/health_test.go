@@ -5,22 +5,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
-	"ctwatch/store"
 )
-
-// told returns the events of a type, of all that were ever written.
-func told(t testing.TB, db *store.DB, kind ctwatch.EventType) (out []ctwatch.Event) {
-	t.Helper()
-	must(t, db.Outbox.Register(t.Context(), "reader"))
-	queued, err := db.Outbox.Pending(t.Context(), "reader", 100000)
-	must(t, err)
-	for _, q := range queued {
-		if q.Event.Type == kind {
-			out = append(out, q.Event)
-		}
-	}
-	return out
-}
 
 // TestHealthReportedOnChange: that a log is unhealthy or healthy is reported when it
 // changes.
@@ -35,14 +20,14 @@ func TestHealthReportedOnChange(t *testing.T) {
 		return logs[0].Healthy
 	}
 	must(t, db.Logs.SetHealthy(t.Context(), l.ID)) // it was well all along
-	if !healthy() || len(told(t, db, ctwatch.LogRecovered)) != 0 {
+	if !healthy() || len(eventsOf(t, db, ctwatch.LogRecovered)) != 0 {
 		t.Error("a log that was well has recovered")
 	}
 	for episode := 1; episode <= 2; episode++ {
 		must(t, db.Logs.SetUnhealthy(t.Context(), l.ID, "away"))
 		must(t, db.Logs.SetUnhealthy(t.Context(), l.ID, "still away"))
-		if e := told(t, db, ctwatch.LogUnhealthy); healthy() || len(e) != episode || e[0].Data.Log.Healthy {
-			t.Errorf("healthy %v, told %d times in episode %d", healthy(), len(e), episode)
+		if e := eventsOf(t, db, ctwatch.LogUnhealthy); healthy() || len(e) != episode || e[0].Data.Log.Healthy {
+			t.Errorf("healthy %v, reported %d times in episode %d", healthy(), len(e), episode)
 		}
 		p, err := db.Logs.Follow(t.Context(), l)
 		must(t, err)
@@ -51,8 +36,8 @@ func TestHealthReportedOnChange(t *testing.T) {
 		}
 		must(t, db.Logs.SetHealthy(t.Context(), l.ID))
 		must(t, db.Logs.SetHealthy(t.Context(), l.ID))
-		if e := told(t, db, ctwatch.LogRecovered); !healthy() || len(e) != episode || !e[0].Data.Log.Healthy {
-			t.Errorf("healthy %v, told %d times in episode %d", healthy(), len(e), episode)
+		if e := eventsOf(t, db, ctwatch.LogRecovered); !healthy() || len(e) != episode || !e[0].Data.Log.Healthy {
+			t.Errorf("healthy %v, reported %d times in episode %d", healthy(), len(e), episode)
 		}
 	}
 }
@@ -63,16 +48,16 @@ func TestUnfollowReportsGap(t *testing.T) {
 	l := started(t, db, 1)
 	must(t, db.Logs.AddHead(t.Context(), l.ID, head(100)))
 	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, Start: 0, End: 40}, 40))
-	for range 2 { // the same gap is told once
+	for range 2 { // the same gap is reported once
 		must(t, db.Logs.Unfollow(t.Context(), l.ID, "gone"))
 	}
-	gaps := told(t, db, ctwatch.WatchGap)
+	gaps := eventsOf(t, db, ctwatch.WatchGap)
 	if len(gaps) != 1 || *gaps[0].Data.Start != 40 || *gaps[0].Data.End != 100 {
 		t.Fatalf("gaps: %+v", gaps)
 	}
 	must(t, db.Logs.Record(t.Context(), ctwatch.Batch{Log: l.ID, Start: 40, End: 100}, 100))
 	must(t, db.Logs.Unfollow(t.Context(), l.ID, "gone"))
-	if gaps := told(t, db, ctwatch.WatchGap); len(gaps) != 1 {
+	if gaps := eventsOf(t, db, ctwatch.WatchGap); len(gaps) != 1 {
 		t.Errorf("a log that was read to its end left a gap")
 	}
 }
@@ -98,15 +83,15 @@ func TestMalformedReportedHourly(t *testing.T) {
 	check := func(want ...int) {
 		t.Helper()
 		var got []int
-		for _, e := range told(t, db, ctwatch.EntryMalformed) {
+		for _, e := range eventsOf(t, db, ctwatch.EntryMalformed) {
 			got = append(got, max(1, len(e.Data.Indexes)))
 		}
 		if len(got) != len(want) {
-			t.Fatalf("told of %v entries, want %v", got, want)
+			t.Fatalf("reported %v entries, want %v", got, want)
 		}
 		for i := range got {
 			if got[i] != want[i] {
-				t.Fatalf("told of %v entries, want %v", got, want)
+				t.Fatalf("reported %v entries, want %v", got, want)
 			}
 		}
 	}
@@ -118,7 +103,7 @@ func TestMalformedReportedHourly(t *testing.T) {
 	record("c", "a")
 	check(2, 1, 1)
 	c.Add(31 * time.Minute)
-	record("") // an hour after the first: what was held back is told
+	record("") // an hour after the first: what was held back is reported
 	check(2, 1, 1, 3, 1)
 	c.Add(2 * time.Hour)
 	record("", "")

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	childMain()   // does not return in a child of the crash test
-	readerMain()  // nor this in one that reads as somebody else
+	readerMain()  // nor this in one that reads as another user
 	commandMain() // nor does this in a child that writes as a command does
 	// Each check opens several databases. More of them: -rapid.checks.
 	if err := flag.Set("rapid.checks", "10"); err != nil {
@@ -63,7 +63,7 @@ func open(t testing.TB) *store.DB {
 	return openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), newClock())
 }
 
-// empty is a database in which there is nothing yet: to make the schema anew takes
+// empty is a database in which there is nothing yet: to create the schema takes
 // most of the time of a small test.
 var empty = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "ctwatch")

@@ -129,7 +129,7 @@ func TestAlteredEntryIsNotVerified(t *testing.T) {
 			t.Errorf("certificate %d: verified %v, want %v", n, got, want)
 		}
 	}
-	// Not even when the log is followed anew and grows.
+	// Not even when the log is followed again and grows.
 	_, err := db.Logs.Follow(t.Context(), l)
 	must(t, err)
 	recordUnproven(t, db, l, 20)
@@ -251,7 +251,7 @@ func TestFaultReportedUntilCleared(t *testing.T) {
 		return ctwatch.Fault{Cause: cause, Detail: "it lies", Evidence: ctwatch.Evidence{Cause: cause, Heads: []ctwatch.EvidenceHead{head(size).Evidence()}}}
 	}
 	misbehave := func(f ctwatch.Fault) { t.Helper(); must(t, db.Logs.AddFault(t.Context(), l.ID, f)) }
-	told := func(want int) {
+	expect := func(want int) {
 		t.Helper()
 		es := events(t, db)
 		ids := make(map[string]bool)
@@ -265,21 +265,21 @@ func TestFaultReportedUntilCleared(t *testing.T) {
 	misbehave(fault(ctwatch.CauseFork, 1))
 	misbehave(fault(ctwatch.CauseFork, 1))
 	misbehave(fault(ctwatch.CauseFork, 2)) // the cause stands
-	told(1)
+	expect(1)
 	p, err := db.Logs.Follow(t.Context(), l)
 	must(t, err)
 	if p.Fault != ctwatch.CauseFork {
 		t.Errorf("fault %q after a restart", p.Fault)
 	}
 	misbehave(fault(ctwatch.CauseRollback, 1)) // another cause
-	told(2)
+	expect(2)
 	must(t, db.Logs.ClearFaults(t.Context(), l.ID))
 	must(t, db.Logs.ClearFaults(t.Context(), l.ID))
-	misbehave(fault(ctwatch.CauseFork, 2)) // kept, and never told
-	told(3)
+	misbehave(fault(ctwatch.CauseFork, 2)) // kept, and never reported
+	expect(3)
 	must(t, db.Logs.ClearFaults(t.Context(), l.ID))
 	misbehave(fault(ctwatch.CauseFork, 1)) // the very same as at first
-	told(4)
+	expect(4)
 
 	var n int
 	must(t, db.Reader().QueryRow(`SELECT count(*) FROM evidence`).Scan(&n))
@@ -287,7 +287,7 @@ func TestFaultReportedUntilCleared(t *testing.T) {
 		t.Errorf("%d pieces of evidence are kept, want 3", n)
 	}
 	if diff := cmp.Diff(fault(ctwatch.CauseFork, 1).Evidence, *events(t, db)[0].Data.Evidence); diff != "" {
-		t.Errorf("evidence (-given +told):\n%s", diff)
+		t.Errorf("evidence (-given +stored):\n%s", diff)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestLaterLooks(t *testing.T) {
 	observe(t, db, at(2*time.Minute, look(h, a, 2, 3)))
 	record(t, db, l, 5, logged(l, 23, 4, 2*time.Hour))
 	wantEqual(t, "verdict", []string{"expected key_served"}, verdicts(t, db, 23))
-	// One that is expected for having been served vouches for nothing at another host.
+	// One that is expected for having been served proves nothing at another host.
 	observe(t, db, look("w5.example.com", a, 5))
 	observe(t, db, at(time.Hour+time.Minute, look("w5.example.com", a, 12)))
 	s, err := db.Certificates.Standing(t.Context(), certificate(23).ID)
@@ -127,8 +127,8 @@ func TestOneWrongLookRetiresNothing(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	grant := policyGrant("key1", ".example.com")
 	for name, c := range map[string]struct {
-		vouch func(*store.DB, ctwatch.Log)
-		then  pins.State
+		approve func(*store.DB, ctwatch.Log)
+		then    pins.State
 	}{
 		"the configuration": {func(db *store.DB, _ ctwatch.Log) {
 			must(t, db.Keys.SyncPolicy(t.Context(), []pins.PolicyGrant{grant}))
@@ -143,7 +143,7 @@ func TestOneWrongLookRetiresNothing(t *testing.T) {
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				db := judging(t, "", issuerRule("issuer"))
-				c.vouch(db, started(t, db, 1))
+				c.approve(db, started(t, db, 1))
 				observe(t, db, look(h, a, 1))
 				settle(t, db)
 				if s := state(t, db, pin("key1")); s != pins.StateDeployed {
@@ -160,7 +160,7 @@ func TestOneWrongLookRetiresNothing(t *testing.T) {
 					t.Errorf("served again, it is %s", s)
 				}
 				if n := len(eventsOf(t, db, ctwatch.PinRetired)); n > 0 {
-					t.Errorf("that it is retired was told %d times", n)
+					t.Errorf("that it is retired was reported %d times", n)
 				}
 			})
 		}
@@ -254,7 +254,7 @@ func TestRuleKeyEndsWithItsCertificates(t *testing.T) {
 		t.Errorf("when all have ended, it is %s", s)
 	}
 	if es := eventsOf(t, db, ctwatch.PinRetired); len(es) != 1 || es[0].Data.Severity != ctwatch.Debug {
-		t.Errorf("told as %+v", es)
+		t.Errorf("reported as %+v", es)
 	}
 	next := found(l, 11, 1)
 	next.Certificate.NotAfter = c.Now().AddDate(0, 1, 0)

@@ -42,17 +42,17 @@ func TestMalformedRowsAreBounded(t *testing.T) {
 	if n := rows(); n > 21*2000 || n < 1000 {
 		t.Errorf("%d rows", n)
 	}
-	told, listed := 0, map[string]uint64{}
+	reported, listed := 0, map[string]uint64{}
 	for _, e := range events(t, db) {
-		told++
+		reported++
 		listed[e.Data.Summary[max(0, len(e.Data.Summary)-30):]] += uint64(max(1, len(e.Data.Indexes))) + e.Data.MoreEntries
 	}
 	var all uint64
 	for _, n := range listed {
 		all += n
 	}
-	if told != 21+2 || all != at {
-		t.Errorf("%d events about %d of %d entries", told, all, at)
+	if reported != 21+2 || all != at {
+		t.Errorf("%d events about %d of %d entries", reported, all, at)
 	}
 }
 
@@ -68,9 +68,9 @@ func TestMigrateBoundsMalformedRows(t *testing.T) {
 	l := testLog(1)
 	_, err = w.Exec(`INSERT INTO logs (id, name, operator, kind, state, url, submission_url, key) VALUES (?, ?, 'Lab', 'static', 'usable', '', '', x'')`, l.ID[:], l.Name)
 	must(t, err)
-	for i, told := range []any{1000, 1000, 2000, nil} {
+	for i, toldAt := range []any{1000, 1000, 2000, nil} {
 		h := hash(i)
-		_, err := w.Exec(`INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at, told_at) VALUES (1, ?, ?, 'odd', 0, ?)`, i, h[:], told)
+		_, err := w.Exec(`INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at, told_at) VALUES (1, ?, ?, 'odd', 0, ?)`, i, h[:], toldAt)
 		must(t, err)
 	}
 	must(t, w.Close())

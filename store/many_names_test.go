@@ -85,17 +85,17 @@ func TestEventsOmitNames(t *testing.T) {
 	if largest > 64<<10 {
 		t.Errorf("an event has %d bytes", largest)
 	}
-	told := 0
+	reported := 0
 	for _, e := range events(t, db) {
 		if c := e.Data.Certificate; c != nil {
-			told++
+			reported++
 			if n := len(c.Names) + c.Omitted["names"]; n != names {
 				t.Errorf("%s has %d names", e.Type, n)
 			}
 		}
 	}
-	if told < 4 {
-		t.Errorf("%d events about the certificate", told)
+	if reported < 4 {
+		t.Errorf("%d events about the certificate", reported)
 	}
 	if c := get(t, db, 1); len(c.Names) != names || len(c.Matches) != names || len(c.Subject) != 60_000 || c.Omitted != nil {
 		t.Errorf("the store has %d names, %d matches, a subject of %d bytes", len(c.Names), len(c.Matches), len(c.Subject))

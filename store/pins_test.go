@@ -63,7 +63,7 @@ func state(t testing.TB, db *store.DB, p pins.Pin) pins.State {
 	return key(t, db, p, pins.RoleLeaf).State
 }
 
-// history tells the audit trail of a pin in short.
+// history returns the audit trail of a pin in short.
 func history(t testing.TB, db *store.DB, p pins.Pin) []string {
 	t.Helper()
 	rs, err := db.Keys.History(t.Context(), p, 0)

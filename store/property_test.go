@@ -157,6 +157,6 @@ func (m *model) check(t *testing.T, rt *rapid.T, db *store.DB, l ctwatch.Log) {
 		}
 	}
 	if !maps.Equal(certificates, issued) || logged != len(m.seen)-len(issued) {
-		rt.Fatalf("%d certificates with %d sightings; %d were told as issued, %d as logged", len(certificates), len(m.seen), len(issued), logged)
+		rt.Fatalf("%d certificates with %d sightings; %d were reported as issued, %d as logged", len(certificates), len(m.seen), len(issued), logged)
 	}
 }

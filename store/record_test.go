@@ -47,7 +47,7 @@ func TestCertificateRoundTrip(t *testing.T) {
 	es := events(t, db)
 	ignoreDomain := cmpopts.IgnoreFields(ctwatch.Match{}, "Domain")
 	if diff := cmp.Diff(&f.Certificate, es[0].Data.Certificate, cmpopts.EquateEmpty(), ignoreDomain); diff != "" {
-		t.Errorf("certificate in the event (-recorded +told):\n%s", diff)
+		t.Errorf("certificate in the event (-recorded +reported):\n%s", diff)
 	}
 	der, err := db.Certificates.DER(t.Context(), got.ID)
 	must(t, err)
@@ -247,9 +247,9 @@ func TestKeys(t *testing.T) {
 	}
 
 	es := events(t, db)
-	told := es[len(es)-1].Data.Key
+	reported := es[len(es)-1].Data.Key
 	leaf.Hosts, leaf.Certificates = hosts[:1], ids[:1]
-	if diff := cmp.Diff(&leaf, told); diff != "" {
+	if diff := cmp.Diff(&leaf, reported); diff != "" {
 		t.Errorf("key in pin.candidate (-want +got):\n%s", diff)
 	}
 }
@@ -427,7 +427,7 @@ func TestManySightings(t *testing.T) {
 		t.Errorf("the certificate carries %d sightings, want the bound of 200", n)
 	}
 	if got := types(events(t, db)); len(got) != 2 {
-		t.Errorf("events %v: the last sighting was not told", got)
+		t.Errorf("events %v: the last sighting was not reported", got)
 	}
 }
 

@@ -25,7 +25,7 @@ func pendingEvents(t testing.TB, db *store.DB, sender string, limit int) (out []
 	return out
 }
 
-// indexes tells events by fill apart.
+// indexes identifies events by fill.
 func indexes(queued []ctwatch.Queued) []int {
 	out := []int{}
 	for _, q := range queued {

@@ -103,7 +103,7 @@ func TestSharedBesideDaemon(t *testing.T) {
 	}
 	must(t, cmd.Keys.Retire(t.Context(), pin("key1"), true, "ada", "leaked"))
 	if n := len(eventsOf(t, daemon, ctwatch.PinRetired)); n != 1 {
-		t.Errorf("the daemon has %d events to tell, want the command's", n)
+		t.Errorf("the daemon has %d pending events, want the command's", n)
 	}
 	must(t, cmd.Close())
 	if _, err := tryOpen(path, nil); !errors.Is(err, store.ErrLocked) {
@@ -246,6 +246,6 @@ func TestManyWriters(t *testing.T) {
 		}
 	}
 	if n := len(eventsOf(t, daemon, ctwatch.CertificateIssued)); n != entries {
-		t.Errorf("%d certificates were told, want %d", n, entries)
+		t.Errorf("%d certificates were reported, want %d", n, entries)
 	}
 }

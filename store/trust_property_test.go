@@ -218,7 +218,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 	}
 }
 
-// check tells every key's state, and what it is approved for, from the audit trail
+// check derives every key's state, and what it is approved for, from the audit trail
 // alone, by the law.
 func (w *trustWorld) check(rt *rapid.T) {
 	trail, err := w.db.Keys.History(w.t.Context(), pins.Pin{}, 0)
@@ -228,7 +228,7 @@ func (w *trustWorld) check(rt *rapid.T) {
 	}
 	name := func(p pins.Pin, r pins.Role) string { return string(r) + " " + p.String() }
 	states := make(map[string]pins.State)
-	vouched := make(map[string]bool)           // since it was last not trusted
+	approved := make(map[string]bool)          // since it was last not trusted
 	granted := make(map[string]map[string]int) // a rule and the configuration may both do it
 	for _, r := range trail {
 		k := name(r.Pin, r.Role)
@@ -242,9 +242,9 @@ func (w *trustWorld) check(rt *rapid.T) {
 			}
 			states[k] = r.To
 			if !r.To.Trusted() {
-				vouched[k] = false
+				approved[k] = false
 			} else if r.Actor == pins.Person || r.Actor == pins.Policy {
-				vouched[k] = true
+				approved[k] = true
 			}
 		case "approve", "withdraw":
 			if r.Actor != pins.Person && r.Actor != pins.Policy {
@@ -272,8 +272,8 @@ func (w *trustWorld) check(rt *rapid.T) {
 			rt.Fatalf("key %s is %s, and by the audit trail %s", id, k.State, states[id])
 		}
 		delete(states, id)
-		if k.State.Trusted() && !vouched[id] {
-			rt.Fatalf("key %s is %s, and nobody vouched for it", id, k.State)
+		if k.State.Trusted() && !approved[id] {
+			rt.Fatalf("key %s is %s, and nobody approved it", id, k.State)
 		}
 		trusted[id] = k.State.Trusted()
 		if !trusted[id] && len(k.ApprovedFor) > 0 {
@@ -284,7 +284,7 @@ func (w *trustWorld) check(rt *rapid.T) {
 		}
 		for _, h := range k.ApprovedFor {
 			if granted[id][h.String()] <= 0 {
-				rt.Fatalf("key %s is approved for %s, and nobody did it", id, h)
+				rt.Fatalf("key %s is approved for %s, and nobody approved that", id, h)
 			}
 		}
 	}
@@ -342,15 +342,15 @@ func (w *trustWorld) checkRules(rt *rapid.T) {
 		rt.Fatalf("key %s is approved for %s by a rule, and no certificate justifies it", p, pattern)
 	}
 	must(w.t, baseless.Err())
-	vouching, err := w.db.Reader().Query(`SELECT id FROM certificates WHERE vouched <> '[]' AND verdict <> 'unexpected'`)
+	granting, err := w.db.Reader().Query(`SELECT id FROM certificates WHERE vouched <> '[]' AND verdict <> 'unexpected'`)
 	must(w.t, err)
-	defer vouching.Close()
-	for vouching.Next() {
+	defer granting.Close()
+	for granting.Next() {
 		var id ctwatch.Hash
-		must(w.t, vouching.Scan(&id))
+		must(w.t, granting.Scan(&id))
 		if w.rules[id] != ctwatch.Expected {
-			rt.Fatalf("rules vouch by certificate %v, which they do not expect", id)
+			rt.Fatalf("rules grant by certificate %v, which they do not expect", id)
 		}
 	}
-	must(w.t, vouching.Err())
+	must(w.t, granting.Err())
 }

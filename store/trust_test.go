@@ -30,7 +30,7 @@ func onlyIssuer(issuer string) ctwatch.Judge {
 func TestRogueTakesNoKey(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	grant := []pins.PolicyGrant{policyGrant("key1", h)}
-	for name, vouch := range map[string]func(*store.DB, ctwatch.Log){
+	for name, approve := range map[string]func(*store.DB, ctwatch.Log){
 		"the configuration": func(db *store.DB, _ ctwatch.Log) { must(t, db.Keys.SyncPolicy(t.Context(), grant)) },
 		"a person":          func(db *store.DB, _ ctwatch.Log) { approve(t, db, declaration(pin("key1"), h)) },
 		"rules":             func(db *store.DB, l ctwatch.Log) { record(t, db, l, 1, found(l, 1, 0)) },
@@ -38,7 +38,7 @@ func TestRogueTakesNoKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := judging(t, "", onlyIssuer("issuer"))
 			l := started(t, db, 1)
-			vouch(db, l)
+			approve(db, l)
 			observe(t, db, look(h, a, 1))
 			settle(t, db)
 			stays := func(when string) {

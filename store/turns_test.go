@@ -43,7 +43,7 @@ func TestUrgentWritesGoFirst(t *testing.T) {
 			t.Errorf("the order was %v", order)
 		}
 		if turns.busy {
-			t.Error("nobody is left, and it is taken")
+			t.Error("no writer is left, and the turn is taken")
 		}
 	})
 }

@@ -26,7 +26,7 @@ func reasons(codes ...string) (out []ctwatch.Reason) {
 }
 
 // issuerRule is a rule: certificates of the issuer are expected, others are not; a
-// key that is authorised or served makes one expected, too.
+// key that is authorized or served makes one expected, too.
 func issuerRule(issuer string) ctwatch.Judge {
 	return func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 		var names []pins.Pattern
@@ -94,10 +94,10 @@ func TestRulesJudgeAndGrant(t *testing.T) {
 	}
 	for _, e := range eventsOf(t, db, ctwatch.CertificateIssued) {
 		if e.Data.Certificate.Verdict == ctwatch.Unreviewed {
-			t.Error("it was told of before it was judged")
+			t.Error("it was reported before it was judged")
 		}
 	}
-	// Seen again, in full: told once.
+	// Seen again, in full: reported once.
 	record(t, db, l, 3, final(rogue))
 	if n := len(eventsOf(t, db, ctwatch.CertificateUnexpected)); n != 1 {
 		t.Errorf("%d alarms about one certificate", n)
@@ -130,7 +130,7 @@ func TestNewRulesJudgeAgain(t *testing.T) {
 		t.Errorf("by the new rules it is %s", c.Verdict)
 	}
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
-		t.Errorf("the key that only a rule vouched for is %s", s)
+		t.Errorf("the key that only a rule granted is %s", s)
 	}
 	if c = get(t, db, 2); c.Verdict != ctwatch.Expected || c.Reasons[0] != "authorized" {
 		t.Errorf("a person's verdict became %s %q", c.Verdict, c.Reasons)
@@ -148,7 +148,7 @@ func TestKeyChangeRejudges(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Expected {
-		t.Errorf("with an authorised key it is %s", c.Verdict)
+		t.Errorf("with an authorized key it is %s", c.Verdict)
 	}
 	must(t, db.Keys.Retire(t.Context(), pin("key1"), true, "ada", "stolen"))
 	if c := get(t, db, 1); c.Verdict != ctwatch.Unexpected {
@@ -183,9 +183,9 @@ func verdicts(t testing.TB, db *store.DB, ns ...int) (out []string) {
 	return out
 }
 
-// toldOf lists events about verdicts and candidates: type, severity, who, and which
+// reportedOf lists events about verdicts and candidates: type, severity, who, and which
 // certificate of those with the numbers.
-func toldOf(t testing.TB, db *store.DB, ns ...int) (out []string) {
+func reportedOf(t testing.TB, db *store.DB, ns ...int) (out []string) {
 	t.Helper()
 	for _, e := range events(t, db) {
 		switch e.Type {
@@ -216,7 +216,7 @@ func TestNewVerdictsAreReported(t *testing.T) {
 	db := judging(t, "", func(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment { return issuerRule(allowed)(c, k) })
 	l := started(t, db, 1)
 	record(t, db, l, 2, found(l, 1, 0), found(l, 2, 1))
-	wantEqual(t, "told when found", []string{"certificate.unexpected 1 critical", "certificate.unexpected 2 critical"}, toldOf(t, db, 1, 2))
+	wantEqual(t, "reported when found", []string{"certificate.unexpected 1 critical", "certificate.unexpected 2 critical"}, reportedOf(t, db, 1, 2))
 
 	allowed = "issuer"
 	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
@@ -235,7 +235,7 @@ func TestNewVerdictsAreReported(t *testing.T) {
 		"certificate.judged 1 info ada",
 		"certificate.judged 1 info bob",
 	}
-	wantEqual(t, "told of the first", want, toldOf(t, db, 1))
+	wantEqual(t, "reported of the first", want, reportedOf(t, db, 1))
 	ids := make(map[string]bool)
 	for _, e := range events(t, db) {
 		if ids[e.ID] {
@@ -259,7 +259,7 @@ func TestQuietVerdicts(t *testing.T) {
 	record(t, db, l, 1, found(l, 1, 0))
 	rule = issuerRule("issuer")
 	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
-	wantEqual(t, "told", []string{"pin.candidate 1 info", "certificate.judged 1 debug"}, toldOf(t, db, 1))
+	wantEqual(t, "reported", []string{"pin.candidate 1 info", "certificate.judged 1 debug"}, reportedOf(t, db, 1))
 }
 
 // TestCAARecordsChangeVerdict: CAA records can change a verdict.
@@ -437,7 +437,7 @@ func TestUnexpectedIsNoCandidate(t *testing.T) {
 	second := found(l, 11, 1)
 	second.Certificate.Matches = append(second.Certificate.Matches, ctwatch.Match{Watch: "other.test", Name: "other.test", Domain: "other.test"})
 	record(t, db, l, 2, second)
-	wantEqual(t, "told", []string{"certificate.unexpected 1 critical"}, toldOf(t, db, 1, 11))
+	wantEqual(t, "reported", []string{"certificate.unexpected 1 critical"}, reportedOf(t, db, 1, 11))
 	if k := key(t, db, pin("key1"), pins.RoleLeaf); k.State != pins.StateSeen {
 		t.Errorf("its key is %s", k.State)
 	}
@@ -477,7 +477,7 @@ func TestExpiredRaisesNoAlarm(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("a key is %s by a rule that is there no more", s)
 	}
-	wantEqual(t, "told", []string{"pin.candidate 1 info"}, toldOf(t, db, 1))
+	wantEqual(t, "reported", []string{"pin.candidate 1 info"}, reportedOf(t, db, 1))
 	// Nor does one that has ended stand in the way of its key once the rule is mended.
 	rule = issuerRule("issuer")
 	must(t, db.Issuers.RejudgeAll(t.Context(), "2"))
@@ -487,11 +487,11 @@ func TestExpiredRaisesNoAlarm(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateApproved {
 		t.Errorf("the key is %s", s)
 	}
-	// One that is found only now is told of.
+	// One that is found only now is reported.
 	rogue := found(l, 2, 2)
 	rogue.Certificate.Issuer.Pin = pin("another")
 	record(t, db, l, 3, rogue)
-	wantEqual(t, "told", []string{"certificate.unexpected 2 critical"}, toldOf(t, db, 2))
+	wantEqual(t, "reported", []string{"certificate.unexpected 2 critical"}, reportedOf(t, db, 2))
 }
 
 // TestRuleGrantsEndWithRules: grants by rules end with them, though a person agreed.
