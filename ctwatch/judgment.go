@@ -79,6 +79,12 @@ const (
 	ReasonCAAUnknown    = "caa_unknown"    // the records could not be looked up; decides nothing
 )
 
+// The codes of the reasons that people give.
+const (
+	ReasonAuthorized = "authorized" // a person authorized the certificate
+	ReasonRejected   = "rejected"   // a person rejected it
+)
+
 // A Reason is one ground of a verdict, as data: its code, and what else the rules found.
 // Fields that do not concern the code are zero. Package words writes it as a sentence.
 type Reason struct {

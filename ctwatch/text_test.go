@@ -5,6 +5,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ctwatch/ctwatch"
 )
 
@@ -46,4 +48,22 @@ func FuzzPrintable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// DNValues reads escapes and multi-valued names, by name or OID, and skips hex.
+func TestDNValues(t *testing.T) {
+	for dn, want := range map[string][]string{
+		"CN=E7,O=Lab,C=US":            {"Lab"},
+		"O=one+O=two;o=three":         {"one", "two", "three"},
+		"2.5.4.10=by OID":             {"by OID"},
+		`O=A\, Inc. \"x\",CN=y`:       {`A, Inc. "x"`},
+		`CN=x\,O=not one,OU=nor this`: nil,
+		"O=#0c0141,O= spaced ":        {"spaced"},
+		"":                            nil,
+		`O=\`:                         {`\`},
+	} {
+		if diff := cmp.Diff(want, ctwatch.DNValues(dn, "O", "2.5.4.10")); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", dn, diff)
+		}
+	}
 }

@@ -133,7 +133,7 @@ func unexpected(c *ctwatch.Certificate, d ctwatch.EventData) []string {
 	switch {
 	case d.Key != nil:
 		keep := "If the key is yours, someone else had this certificate issued for it: keep the pin"
-		if !slices.Contains(c.Reasons, "rejected") {
+		if !slices.Contains(c.Reasons, ctwatch.ReasonRejected) {
 			keep += ", and reject the certificate: " + reject
 		}
 		return []string{keep, "If the key is not yours, retire it: " + Command(pins.Action{Do: pins.RetireKey, Pin: d.Key.Pin}) + " (with --compromised, it ends at once)", revoke(d.ReportTo)}

@@ -105,7 +105,7 @@ func (s *Story) Deployed() ctwatch.Event {
 }
 
 func (s *Story) Rejected(by string) ctwatch.Event {
-	s.Cert.Verdict, s.Cert.Reasons = ctwatch.Unexpected, []string{"rejected"}
+	s.Cert.Verdict, s.Cert.Reasons = ctwatch.Unexpected, []string{ctwatch.ReasonRejected}
 	e := ctwatch.UnexpectedEvent(s.Cert, "nobody here asked for it", s.Next())
 	e.Data.By, e.Data.ReportTo = by, "problems@ca.example"
 	return e
@@ -113,7 +113,7 @@ func (s *Story) Rejected(by string) ctwatch.Event {
 
 func (s *Story) Authorized(by string) ctwatch.Event {
 	before := s.Cert.Verdict
-	s.Cert.Verdict, s.Cert.Reasons = ctwatch.Expected, []string{"authorized"}
+	s.Cert.Verdict, s.Cert.Reasons = ctwatch.Expected, []string{ctwatch.ReasonAuthorized}
 	return ctwatch.JudgedEvent(s.Cert, before, "the shop's new CDN", by, 2, s.Next())
 }
 

@@ -174,9 +174,9 @@ func statusLines(e ctwatch.Event, judge string) (lines []string) {
 		by = codeSpan(judge, 150)
 	}
 	switch {
-	case slices.Contains(c.Reasons, "rejected"):
+	case slices.Contains(c.Reasons, ctwatch.ReasonRejected):
 		lines = append(lines, "Rejected by "+by)
-	case slices.Contains(c.Reasons, "authorized"):
+	case slices.Contains(c.Reasons, ctwatch.ReasonAuthorized):
 		lines = append(lines, "Authorized by "+by)
 	default:
 		lines = append(lines, "Verdict: "+codeSpan(string(c.Verdict), 40))

@@ -75,11 +75,11 @@ func verdictButtons(c *ctwatch.Certificate, trustedKey bool) []slack.Block {
 		return b
 	}
 	var elements []slack.BlockElement
-	if !slices.Contains(c.Reasons, "authorized") && !trustedKey {
+	if !slices.Contains(c.Reasons, ctwatch.ReasonAuthorized) && !trustedKey {
 		elements = append(elements, button(actionAuthorize, "Authorize", slack.StylePrimary,
 			"The certificate becomes expected, and its key may be pinned. This is recorded under your name."))
 	}
-	if !slices.Contains(c.Reasons, "rejected") {
+	if !slices.Contains(c.Reasons, ctwatch.ReasonRejected) {
 		elements = append(elements, button(actionReject, "Reject", slack.StyleDanger,
 			"The certificate becomes unexpected, and everyone gets an alarm. This is recorded under your name."))
 	}

@@ -67,7 +67,7 @@ func (s *Sender) isNote(e ctwatch.Event) bool {
 	if e.Type == ctwatch.CertificateLogged && len(c.Sightings) > maxNoted {
 		return false // a log can repeat an entry as often as it likes
 	}
-	return c.Verdict != ctwatch.Expected || e.Type == ctwatch.CertificateJudged || slices.Contains(c.Reasons, "authorized")
+	return c.Verdict != ctwatch.Expected || e.Type == ctwatch.CertificateJudged || slices.Contains(c.Reasons, ctwatch.ReasonAuthorized)
 }
 
 // isLaterFact reports whether an event only adds to the first one about a certificate.
@@ -145,7 +145,7 @@ func (s *Sender) judgedBy(ctx context.Context, e ctwatch.Event, threads []certTh
 	if e.Data.By != "" || len(threads) == 0 || s.o.JudgedBy == nil {
 		return e.Data.By
 	}
-	if c := e.Data.Certificate; slices.Contains(c.Reasons, "rejected") || slices.Contains(c.Reasons, "authorized") {
+	if c := e.Data.Certificate; slices.Contains(c.Reasons, ctwatch.ReasonRejected) || slices.Contains(c.Reasons, ctwatch.ReasonAuthorized) {
 		return s.o.JudgedBy(ctx, c.ID)
 	}
 	return ""
