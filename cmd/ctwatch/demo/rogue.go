@@ -87,7 +87,7 @@ func (d *Demo) refusedAsPin() error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(out, "should not exist") {
+	if !strings.Contains(out, "is unexpected") {
 		return errors.New("the refusal does not say why")
 	}
 	if _, err := d.command(done, "pins", "plan"); err != nil {
