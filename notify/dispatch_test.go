@@ -97,7 +97,8 @@ func TestEventsComeInOrderAndOnce(t *testing.T) {
 	}
 }
 
-func TestANewEventIsSentAtOnceWhenWoken(t *testing.T) {
+// After Wake a new event is sent at once, though the next poll is far away.
+func TestWakeSendsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := notifytest.NewOutbox()
 		o.Reads = make(chan string, 10)
@@ -114,7 +115,7 @@ func TestANewEventIsSentAtOnceWhenWoken(t *testing.T) {
 	})
 }
 
-func TestWithoutAWakeTheOutboxIsStillLookedAt(t *testing.T) {
+func TestPollFindsEventsWithoutWake(t *testing.T) {
 	o := notifytest.NewOutbox()
 	o.Reads = make(chan string, 1000)
 	s := &funcSender{name: "s", each: make(chan string)}
@@ -127,7 +128,8 @@ func TestWithoutAWakeTheOutboxIsStillLookedAt(t *testing.T) {
 	}
 }
 
-func TestASenderThatHangsForEverDelaysNobodyAndCannotKeepRunFromEnding(t *testing.T) {
+// A sender that hangs forever delays no other, and does not keep Run from returning.
+func TestHangingSenderDoesNotBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events, ids := notifytest.Events(20)
 		o := notifytest.NewOutbox(events...)
@@ -157,7 +159,8 @@ func TestASenderThatHangsForEverDelaysNobodyAndCannotKeepRunFromEnding(t *testin
 	})
 }
 
-func TestAServiceThatIsDownCatchesUpInOrder(t *testing.T) {
+// A service that was down gets all events in order once it is back.
+func TestOutageCatchesUpInOrder(t *testing.T) {
 	events, ids := notifytest.Events(30)
 	o := notifytest.NewOutbox(events...)
 	var log notifytest.Buffer
@@ -202,7 +205,8 @@ func TestAServiceThatIsDownCatchesUpInOrder(t *testing.T) {
 	}
 }
 
-func TestAnEventThatCanNeverBeDeliveredIsSetAsideAndTheNextFollow(t *testing.T) {
+// An event that can never be delivered becomes a dead letter, and the next ones follow.
+func TestDeadLetterLetsNextEventsFollow(t *testing.T) {
 	events, ids := notifytest.Events(4)
 	o := notifytest.NewOutbox(events...)
 	s := &funcSender{name: "s", send: func(_ context.Context, e ctwatch.Event) (bool, error) {
@@ -225,7 +229,7 @@ func TestAnEventThatCanNeverBeDeliveredIsSetAsideAndTheNextFollow(t *testing.T) 
 	}
 }
 
-func TestEventsThatASenderDoesNotWantArePassedOver(t *testing.T) {
+func TestUnwantedEventsAreSkipped(t *testing.T) {
 	events, ids := notifytest.Events(100)
 	o := notifytest.NewOutbox(events...)
 	s := &funcSender{name: "s", wants: func(e ctwatch.Event) bool { return e.ID == ids[50] }}
@@ -240,7 +244,7 @@ func TestEventsThatASenderDoesNotWantArePassedOver(t *testing.T) {
 	}
 }
 
-func TestARestartGoesOnFromTheCursor(t *testing.T) {
+func TestRestartContinuesAtCursor(t *testing.T) {
 	events, ids := notifytest.Events(10)
 	o := notifytest.NewOutbox(events...)
 	first := &funcSender{name: "s", send: func(_ context.Context, e ctwatch.Event) (bool, error) {
@@ -262,7 +266,8 @@ func TestARestartGoesOnFromTheCursor(t *testing.T) {
 	}
 }
 
-func TestASendThatSucceedsWhileStoppingIsRecorded(t *testing.T) {
+// A send that succeeds while the daemon stops is recorded, so it is not repeated.
+func TestSendDuringStopIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events, _ := notifytest.Events(2)
 		o := notifytest.NewOutbox(events...)
@@ -284,7 +289,7 @@ func TestASendThatSucceedsWhileStoppingIsRecorded(t *testing.T) {
 	})
 }
 
-func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
+func TestBrokenOutboxEndsRun(t *testing.T) {
 	events, _ := notifytest.Events(1)
 	broken := errors.New("disk I/O error")
 	t.Run("while reading", func(t *testing.T) {
@@ -314,7 +319,7 @@ func TestABrokenOutboxEndsRunWithItsError(t *testing.T) {
 	})
 }
 
-func TestARetryWaitsAsLongAsTheServiceAsks(t *testing.T) {
+func TestRetryAfterIsRespected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events, _ := notifytest.Events(1)
 		const asked = 150 * time.Millisecond
@@ -335,7 +340,7 @@ func TestARetryWaitsAsLongAsTheServiceAsks(t *testing.T) {
 	})
 }
 
-func TestAServiceThatIsBackNeedNotWaitForTheNextTry(t *testing.T) {
+func TestRevivedSenderIsRetriedAtOnce(t *testing.T) {
 	events, _ := notifytest.Events(1)
 	o := notifytest.NewOutbox(events...)
 	s := &funcSender{name: "s", each: make(chan string), revived: make(chan struct{}, 1)}
@@ -354,7 +359,7 @@ func TestAServiceThatIsBackNeedNotWaitForTheNextTry(t *testing.T) {
 	notifytest.Receive(t, s.each)
 }
 
-func TestNewDispatcherRefusesSendersThatWouldShareACursor(t *testing.T) {
+func TestNewDispatcherRefusesEqualNames(t *testing.T) {
 	for _, names := range [][]string{{"a", "a"}, {""}} {
 		var senders []Sender
 		for _, n := range names {
@@ -366,7 +371,7 @@ func TestNewDispatcherRefusesSendersThatWouldShareACursor(t *testing.T) {
 	}
 }
 
-func TestWithoutSendersRunWaitsForTheEnd(t *testing.T) {
+func TestRunWithoutSendersWaits(t *testing.T) {
 	d, err := NewDispatcher(Config{Outbox: notifytest.NewOutbox(), Logger: notifytest.Discard()})
 	if err != nil {
 		t.Fatal(err)
@@ -376,7 +381,7 @@ func TestWithoutSendersRunWaitsForTheEnd(t *testing.T) {
 	}
 }
 
-func TestOnSendIsToldOfEveryTry(t *testing.T) {
+func TestOnSendIsCalledForEveryTry(t *testing.T) {
 	events, _ := notifytest.Events(3)
 	o := notifytest.NewOutbox(events...)
 	var mu sync.Mutex

@@ -14,7 +14,7 @@ func repeated(e ctwatch.Event) ctwatch.Event {
 	return e
 }
 
-func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
+func TestFilteredPassesMatchingEvents(t *testing.T) {
 	both := notifytest.Certificate("a.example.com")
 	both.Matches = append(both.Matches, ctwatch.Match{Watch: ".Shop.Example.", Name: "b.shop.example", Domain: "shop.example"})
 	idn := notifytest.Certificate("a.example")
@@ -77,7 +77,7 @@ func TestFilteredTellsOnlyWhatPasses(t *testing.T) {
 
 // Where an event has no room for all the watched domains that a certificate concerns, those who
 // watch only some of them get it, whichever these are.
-func TestFilterPassesWhatMayConcernIt(t *testing.T) {
+func TestFilterPassesOmittedDomains(t *testing.T) {
 	filter := Filter{Subjects: []string{"d150.test"}}
 	for name, tt := range map[string]struct {
 		domains, matches int

@@ -9,7 +9,7 @@ import (
 
 // What became of a send is recorded however long the store takes while the daemon
 // works, and for some time after it was told to stop.
-func TestRecordingOutlivesTheDaemonOnlyForAWhile(t *testing.T) {
+func TestRecordingContextOutlivesDaemon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())

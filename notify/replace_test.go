@@ -14,7 +14,8 @@ import (
 	"ctwatch/notify/notifytest"
 )
 
-func TestReplaceLeavesIdenticalSendersUndisturbed(t *testing.T) {
+// Replace does not interrupt senders that stay.
+func TestReplaceKeepsIdenticalSenders(t *testing.T) {
 	events, ids := notifytest.Events(30)
 	o := notifytest.NewOutbox(events[:10]...)
 	var interrupted sync.Once
@@ -78,7 +79,8 @@ func (r *recorder) sender() *funcSender {
 	}}
 }
 
-func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
+// Events that are written while senders are replaced arrive in order and once.
+func TestReplaceKeepsOrderOfEvents(t *testing.T) {
 	events, ids := notifytest.Events(2000)
 	o := notifytest.NewOutbox()
 	r := &recorder{t: t}
@@ -113,7 +115,8 @@ func TestEventsInFlightWhileSendersAreReplacedComeInOrderAndOnce(t *testing.T) {
 	}
 }
 
-func TestASenderThatHangsDoesNotHoldUpReplaceForLong(t *testing.T) {
+// A hanging sender delays Replace by the grace period at most.
+func TestReplaceDoesNotWaitForHangingSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events, ids := notifytest.Events(3)
 		o := notifytest.NewOutbox(events...)
@@ -175,7 +178,8 @@ func TestReplaceBeforeAndAfterRun(t *testing.T) {
 	}
 }
 
-func TestReplaceRefusesSendersThatWouldShareACursorAndChangesNothing(t *testing.T) {
+// Two senders with one name would share a cursor. After the error nothing has changed.
+func TestReplaceRefusesEqualNames(t *testing.T) {
 	o := notifytest.NewOutbox()
 	s := &funcSender{name: "s", each: make(chan string)}
 	d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}})
@@ -190,7 +194,8 @@ func TestReplaceRefusesSendersThatWouldShareACursorAndChangesNothing(t *testing.
 	}
 }
 
-func TestAfterReplaceByNoneRunStillWaitsForItsEnd(t *testing.T) {
+// Without any senders, Run still waits until its context ends.
+func TestReplaceByNoSenders(t *testing.T) {
 	s := &funcSender{name: "s"}
 	d, stop := start(t, Config{Outbox: notifytest.NewOutbox(), Senders: []Sender{s}})
 	if err := d.Replace(nil); err != nil {
@@ -204,7 +209,8 @@ func TestAfterReplaceByNoneRunStillWaitsForItsEnd(t *testing.T) {
 	}
 }
 
-func TestABrokenOutboxOfALaterSenderEndsRunAsWell(t *testing.T) {
+// A broken outbox ends Run also if it is noticed by a sender that was added later.
+func TestBrokenOutboxOfNewSenderEndsRun(t *testing.T) {
 	o := notifytest.NewOutbox()
 	d, err := NewDispatcher(Config{Outbox: o, Logger: notifytest.Discard()})
 	if err != nil {
@@ -228,7 +234,8 @@ type listSender struct {
 	_ []string
 }
 
-func TestSendersThatCannotBeComparedAreReplaced(t *testing.T) {
+// Senders of a type that == does not compare are replaced.
+func TestReplaceUncomparableSenders(t *testing.T) {
 	s := listSender{funcSender: &funcSender{name: "s"}}
 	d, _ := start(t, Config{Outbox: notifytest.NewOutbox(), Senders: []Sender{s}})
 	if err := d.Replace([]Sender{s}); err != nil {
@@ -236,7 +243,8 @@ func TestSendersThatCannotBeComparedAreReplaced(t *testing.T) {
 	}
 }
 
-func TestCloseReachesTheSenderThatAFilterHides(t *testing.T) {
+// Close closes the sender behind a filter; the Dispatcher closes nothing.
+func TestCloseBehindFilter(t *testing.T) {
 	c := &closer{}
 	f, err := Filtered(c, Filter{})
 	if err != nil {

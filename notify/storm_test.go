@@ -77,7 +77,7 @@ func severe(s ctwatch.Severity, events []ctwatch.Event) []ctwatch.Event {
 	return events
 }
 
-func TestEventsBelowTheLimitAreToldOneByOne(t *testing.T) {
+func TestFewEventsAreSentOneByOne(t *testing.T) {
 	events, ids := notifytest.Events(20)
 	o := notifytest.NewOutbox(events...)
 	s := &digestSender{}
@@ -88,7 +88,8 @@ func TestEventsBelowTheLimitAreToldOneByOne(t *testing.T) {
 	}
 }
 
-func TestAStormBecomesDigestsThatNameAllInOrderAndOnce(t *testing.T) {
+// Digests name all events of a storm, in order and once.
+func TestStormBecomesDigests(t *testing.T) {
 	events, ids := notifytest.Events(1200)
 	for i := range events {
 		if i%7 == 3 {
@@ -119,7 +120,9 @@ func TestAStormBecomesDigestsThatNameAllInOrderAndOnce(t *testing.T) {
 	}
 }
 
-func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
+// After a digest, events are collected for the next one, for a shorter time if one is
+// critical.
+func TestEventsAreCollectedAfterDigest(t *testing.T) {
 	first, _ := notifytest.Events(30)
 	for _, tt := range []struct {
 		severity       ctwatch.Severity
@@ -163,7 +166,7 @@ func TestAfterADigestEventsAreGatheredUnlessOneIsCritical(t *testing.T) {
 	}
 }
 
-func TestACriticalEventEndsTheGathering(t *testing.T) {
+func TestCriticalEventEndsCollecting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storm, _ := notifytest.Events(30)
 		o := notifytest.NewOutbox(storm...)
@@ -186,7 +189,8 @@ func TestACriticalEventEndsTheGathering(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsForWhatIsNotTold(t *testing.T) {
+// A critical event does not wait behind many events that the sender does not want.
+func TestUnwantedEventsDelayNoAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storm, _ := notifytest.Events(30)
 		o := notifytest.NewOutbox(storm...)
@@ -210,7 +214,8 @@ func TestNobodyWaitsForWhatIsNotTold(t *testing.T) {
 	})
 }
 
-func TestADigestThatFailsIsTriedAgainAndLosesNothing(t *testing.T) {
+// A digest that fails is retried, and no event is lost.
+func TestFailedDigestIsRetried(t *testing.T) {
 	events, ids := notifytest.Events(60)
 	for _, tt := range []struct {
 		name    string
@@ -274,7 +279,7 @@ func TestADigestThatFailsIsTriedAgainAndLosesNothing(t *testing.T) {
 }
 
 // What a digest took before it failed is not sent again.
-func TestTheCursorMovesByWhatADigestTook(t *testing.T) {
+func TestCursorMovesByTakenEvents(t *testing.T) {
 	events, ids := notifytest.Events(30)
 	o := notifytest.NewOutbox(events...)
 	s := &partialSender{digestSender: digestSender{}}

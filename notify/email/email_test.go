@@ -46,7 +46,7 @@ func bodies(t testing.TB, m *mail.Message) map[string]string {
 	}
 }
 
-func TestEmailTellsAnEventOverTLSOnly(t *testing.T) {
+func TestSendUsesTLSOnly(t *testing.T) {
 	for name, s := range map[string]*smtpServer{
 		"starttls":            {},
 		"starttls with login": {login: "ct\x00watch-password"},
@@ -96,7 +96,8 @@ func TestEmailTellsAnEventOverTLSOnly(t *testing.T) {
 	}
 }
 
-func TestLaterFactsJoinTheThreadOfTheCertificate(t *testing.T) {
+// Messages about one certificate are one thread.
+func TestLaterFactsJoinThread(t *testing.T) {
 	s := startSMTP(t, &smtpServer{})
 	email := s.email(t)
 	c := notifytest.Certificate()
@@ -118,7 +119,7 @@ func TestLaterFactsJoinTheThreadOfTheCertificate(t *testing.T) {
 	}
 }
 
-func TestEmailRetriesWhateverAPersonCanMend(t *testing.T) {
+func TestSendRetriesEveryError(t *testing.T) {
 	on := func(command, reply string) func(int, string) string {
 		return func(_ int, c string) string {
 			if c == command {
@@ -181,7 +182,7 @@ func TestEmailRetriesWhateverAPersonCanMend(t *testing.T) {
 	}
 }
 
-func TestASlowMailServerIsLeftInTime(t *testing.T) {
+func TestSlowServerTimesOut(t *testing.T) {
 	for _, how := range []string{"hang", "drip"} {
 		for _, where := range []string{"", "EHLO", "STARTTLS", "MAIL", "DATA", "."} {
 			t.Run(how+" at "+where, func(t *testing.T) {
@@ -209,7 +210,7 @@ func TestASlowMailServerIsLeftInTime(t *testing.T) {
 }
 
 // A server that has taken the message has it, whatever it says afterwards.
-func TestWhatWasTakenIsNotSentAgain(t *testing.T) {
+func TestTakenMessageIsNotSentAgain(t *testing.T) {
 	for _, after := range []string{"RSET", "QUIT"} {
 		for _, reply := range []string{"421 gone", "500 no", "hang"} {
 			t.Run(after+" "+reply, func(t *testing.T) {
@@ -227,7 +228,8 @@ func TestWhatWasTakenIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestAMessageRefusedForItsContentGoesWithoutTheWordsOfOthers(t *testing.T) {
+// A message that is refused for its content is sent without text that others chose.
+func TestRefusedContentIsSentBare(t *testing.T) {
 	refuseFirst := func(n int, c string) string {
 		if c == "." && n == 1 {
 			return "554 5.7.1 this is spam"
@@ -273,7 +275,7 @@ func TestAMessageRefusedForItsContentGoesWithoutTheWordsOfOthers(t *testing.T) {
 	})
 }
 
-func TestEmailWithoutTLSOnlyToThisMachine(t *testing.T) {
+func TestNoTLSOnlyToThisMachine(t *testing.T) {
 	s := startSMTP(t, &smtpServer{noStartTLS: true})
 	o := s.options()
 	o.TLS = NoTLS
@@ -313,7 +315,7 @@ func TestNewNamesWrongSetting(t *testing.T) {
 }
 
 // Every event arrives once and in order after a mail server was down in many ways.
-func TestAllArriveInOrderAfterTroubleByMail(t *testing.T) {
+func TestAllArriveInOrderAfterTrouble(t *testing.T) {
 	events, want := notifytest.SixEvents()
 	smtp := startSMTP(t, &smtpServer{reply: func(n int, command string) string {
 		switch {
@@ -350,7 +352,7 @@ func TestAllArriveInOrderAfterTroubleByMail(t *testing.T) {
 	}
 }
 
-func TestEmailTakesHugeAndTestEvents(t *testing.T) {
+func TestHugeAndTestEvents(t *testing.T) {
 	smtp := startSMTP(t, &smtpServer{})
 	events := append(notifytest.FromOutbox(t, notifytest.HugeEvents()...), ctwatch.TestEvent("alice", notifytest.Time))
 	for _, e := range events {
@@ -362,7 +364,7 @@ func TestEmailTakesHugeAndTestEvents(t *testing.T) {
 	}
 }
 
-func TestEmailGetsNoRoutineEvents(t *testing.T) {
+func TestNoRoutineEvents(t *testing.T) {
 	email := startSMTP(t, &smtpServer{}).email(t)
 	notifytest.CheckPeople(t, email, false)
 	all, err := notify.Filtered(email, notify.Filter{MinSeverity: ctwatch.Debug})

@@ -42,7 +42,8 @@ func beats(t *testing.T, o Options) (stop func() error) {
 	return stop
 }
 
-func TestTheHeartbeatStopsWithLifeAndSaysSo(t *testing.T) {
+// The calls stop while the daemon does not work, and each change is reported once.
+func TestHeartbeatStopsAndReports(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	var reason atomic.Pointer[error]
 	said := make(chan string, 10)
@@ -94,7 +95,7 @@ func TestTheHeartbeatStopsWithLifeAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestTheHeartbeatTakesSilenceForDeath(t *testing.T) {
+func TestNoAnswerCountsAsError(t *testing.T) {
 	said := make(chan error, 10)
 	release := make(chan struct{})
 	defer close(release)
@@ -108,7 +109,7 @@ func TestTheHeartbeatTakesSilenceForDeath(t *testing.T) {
 	}
 }
 
-func TestAHeartbeatThatCannotBeRecordedEndsRun(t *testing.T) {
+func TestUnrecordedChangeEndsRun(t *testing.T) {
 	broken := errors.New("disk I/O error")
 	h, err := New(Options{
 		Alive:   func(context.Context) error { return errors.New("dead") },
@@ -123,7 +124,8 @@ func TestAHeartbeatThatCannotBeRecordedEndsRun(t *testing.T) {
 	}
 }
 
-func TestAHeartbeatSurvivesItsURLAndTellsNoSecret(t *testing.T) {
+// A URL that fails is called again, and logged once and without secrets.
+func TestFailingURLIsLoggedOnce(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"refuses":   notifytest.Answer(500, strings.Repeat("x", 1<<20)),
 		"redirects": notifytest.Answer(302, "", "Location", "/elsewhere"),
@@ -155,7 +157,7 @@ func TestAHeartbeatSurvivesItsURLAndTellsNoSecret(t *testing.T) {
 	}
 }
 
-func TestNewHeartbeatRefusesWhatCannotWork(t *testing.T) {
+func TestNewRefusesWrongOptions(t *testing.T) {
 	alive := func(context.Context) error { return nil }
 	for _, o := range []Options{
 		{},

@@ -80,7 +80,7 @@ func running(path string) bool {
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-func TestAHookGetsTheEventAndACleanEnvironment(t *testing.T) {
+func TestEventAndCleanEnvironment(t *testing.T) {
 	t.Setenv("CTWATCH_TEST_SECRET", "s3cr3t")
 	dir := t.TempDir()
 	path := script(t, dir, "hook", "cat > $DIR/input; env | sort > $DIR/env; pwd > $DIR/pwd")
@@ -111,7 +111,7 @@ func TestAHookGetsTheEventAndACleanEnvironment(t *testing.T) {
 	}
 }
 
-func TestAHooksExitDecidesWhetherItRunsAgain(t *testing.T) {
+func TestExitCodeDecidesRetry(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		text     string
@@ -149,7 +149,8 @@ func TestAHooksExitDecidesWhetherItRunsAgain(t *testing.T) {
 	}
 }
 
-func TestAHookThatDoesNotEndIsEndedWithItsChildren(t *testing.T) {
+// A hook that runs for too long is ended together with its children.
+func TestTimeoutEndsChildren(t *testing.T) {
 	for name, text := range map[string]string{
 		"sleeps for ever, as do its children": "$SLEEP & echo $! > $DIR/child; $SLEEP & echo $$ > $DIR/self; $SLEEP",
 		"ignores SIGTERM":                     "trap '' TERM; $SLEEP & echo $! > $DIR/child; echo $$ > $DIR/self; while kill -0 $TESTS; do $SLEEP; done",
@@ -173,7 +174,7 @@ func TestAHookThatDoesNotEndIsEndedWithItsChildren(t *testing.T) {
 	}
 }
 
-func TestAHookThatSucceedsLeavesNothingRunning(t *testing.T) {
+func TestSuccessEndsChildren(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := script(t, dir, "hook", "$SLEEP & echo $! > $DIR/child; exit 0")
@@ -181,7 +182,7 @@ func TestAHookThatSucceedsLeavesNothingRunning(t *testing.T) {
 	notifytest.Eventually(t, "the child is ended", func() bool { return !running(dir + "/child") })
 }
 
-func TestAHookIsEndedWithTheDaemon(t *testing.T) {
+func TestContextEndsHook(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	h := newSender(t, script(t, dir, "hook", "echo $$ > $DIR/self; $SLEEP"), 0)
@@ -204,7 +205,8 @@ func TestAHookIsEndedWithTheDaemon(t *testing.T) {
 	}
 }
 
-func TestAHookThatReadsNothingAndSaysALotSucceeds(t *testing.T) {
+// A hook that does not read its input, or writes a lot, succeeds.
+func TestUnreadInputAndMuchOutput(t *testing.T) {
 	t.Parallel()
 	var log notifytest.Buffer
 	h, err := New(Options{
@@ -224,7 +226,7 @@ func TestAHookThatReadsNothingAndSaysALotSucceeds(t *testing.T) {
 	}
 }
 
-func TestAHookThatVanishedIsWaitedFor(t *testing.T) {
+func TestMissingHookIsRetried(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := script(t, dir, "hook", "exit 0")
@@ -259,7 +261,7 @@ func TestAHookThatVanishedIsWaitedFor(t *testing.T) {
 
 // A hook that hangs, and one that fails, hold up neither the others nor the end; and
 // get everything in order once they are mended.
-func TestAHookThatHangsHurtsNobody(t *testing.T) {
+func TestHangingHookDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	hangs := script(t, dir, "10-hangs", "$SLEEP")
@@ -313,7 +315,8 @@ func TestAHookThatHangsHurtsNobody(t *testing.T) {
 	}
 }
 
-func TestFindHooksRunsNothingThatOthersCouldHavePutThere(t *testing.T) {
+// Find returns no file that another user could have changed.
+func TestFindRefusesFilesOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	b, a := script(t, dir, "b", ""), script(t, dir, "a", "")
 	script(t, dir, ".hidden", "")
@@ -352,9 +355,9 @@ func TestFindHooksRunsNothingThatOthersCouldHavePutThere(t *testing.T) {
 	}
 }
 
-// TestHookLeftovers: copies that editors, package managers and people leave beside hooks
+// TestFindSkipsLeftovers: copies that editors, package managers and people leave beside hooks
 // are not run, and one problem lists them. A hook that is named itself runs.
-func TestHookLeftovers(t *testing.T) {
+func TestFindSkipsLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	var want []string
 	for _, name := range []string{"10-page", "UPPER_case-9", "page", "page.py", "page.sh"} {
@@ -391,7 +394,7 @@ func TestHookLeftovers(t *testing.T) {
 	}
 }
 
-func FuzzHookValue(f *testing.F) {
+func FuzzEnvValue(f *testing.F) {
 	f.Add("api.example.com")
 	f.Add("-e $(reboot) `x` \x1b]0;\x07 *")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -404,7 +407,7 @@ func FuzzHookValue(f *testing.F) {
 	})
 }
 
-func TestHookGetsHugeAndTestEvents(t *testing.T) {
+func TestHugeAndTestEvents(t *testing.T) {
 	dir := t.TempDir()
 	h := newSender(t, script(t, dir, "hook", `cat >> $DIR/out; echo $CTWATCH_EVENT_TYPE $CTWATCH_SUBJECT > $DIR/last`), 0)
 	for _, e := range append(notifytest.FromOutbox(t, notifytest.HugeEvents()...), ctwatch.TestEvent("alice", notifytest.Time)) {
@@ -416,7 +419,7 @@ func TestHookGetsHugeAndTestEvents(t *testing.T) {
 	}
 }
 
-func TestHookGetsAllEvents(t *testing.T) {
+func TestWantsAllEvents(t *testing.T) {
 	hook := newSender(t, script(t, t.TempDir(), "hook", ""), 0)
 	notifytest.CheckPrograms(t, hook)
 	filtered, err := notify.Filtered(hook, notify.Filter{})

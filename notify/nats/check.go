@@ -13,12 +13,12 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// checkTimeout bounds one look at the stream.
+// checkTimeout bounds one check of the stream.
 const checkTimeout = 5 * time.Second
 
-// checkStreams looks at the stream after each connection, and then again and again, so that
-// one that is deleted, sealed or changed is noticed before the next event, which may be an alarm.
-// It is not done by the client's handlers, since those would keep it from telling of
+// checkStreams checks the stream after each connection and then at intervals, so that one
+// that is deleted, sealed or changed is noticed before the next event, which may be an alarm.
+// The client's handlers cannot do this: while they run, the client reports no missing
 // permissions.
 func (n *Sender) checkStreams() {
 	t := time.NewTicker(n.o.CheckEvery)
@@ -44,9 +44,9 @@ func (n *Sender) checkStreams() {
 		switch {
 		case n.nc == nil || !n.nc.IsConnected():
 		case n.repliesDenied():
-			// The permission may be there by now, which only a new connection finds out.
+			// The permission may have been added, which only a new connection shows.
 			if err := n.nc.ForceReconnect(); err != nil {
-				n.log.Debug("cannot connect to NATS again", "error", err)
+				n.log.Debug("cannot reconnect to NATS", "error", err)
 			}
 		default:
 			n.checkStreamNow()
@@ -54,7 +54,7 @@ func (n *Sender) checkStreams() {
 	}
 }
 
-// checkStreamNow looks at the stream, makes it if it is not there, and warns of what is wrong.
+// checkStreamNow checks the stream, creates it if needed, and warns about problems.
 func (n *Sender) checkStreamNow() {
 	ctx, cancel := context.WithTimeout(n.ctx, checkTimeout)
 	defer cancel()
@@ -67,7 +67,7 @@ func (n *Sender) checkStreamNow() {
 		n.state(WarnStream, "The stream for events is not ready: "+ctwatch.Printable(err.Error(), 1000))
 	}
 	if err == nil {
-		// Whether a duplicate can be compared is found out before there is one: no stream has this.
+		// Find out now whether duplicates can be compared. No stream has this sequence.
 		_, _ = n.holds(ctx, math.MaxInt64, nats.NewMsg(""), "")
 	}
 	small := ""
@@ -77,11 +77,11 @@ func (n *Sender) checkStreamNow() {
 	n.state(WarnMaxPayload, small)
 }
 
-// maxEventMessage is how large a message with an event may be, its headers included.
+// maxEventMessage bounds a message with an event, including headers.
 const maxEventMessage = ctwatch.MaxEvent + 1<<10
 
-// limits says in which ways a stream, which somebody made or changed, keeps events for less
-// time, or less surely, than the one that is made where there is none.
+// limits returns how a stream that someone else created or changed keeps events for less
+// time, or less reliably, than one that is created here.
 func (n *Sender) limits(c jetstream.StreamConfig) []string {
 	var out []string
 	add := func(differs bool, format string, args ...any) {
@@ -98,47 +98,46 @@ func (n *Sender) limits(c jetstream.StreamConfig) []string {
 	add(c.MaxBytes > 0 && c.MaxBytes < n.o.MaxBytes, "max_bytes keeps only %d bytes (ours: %d)", c.MaxBytes, n.o.MaxBytes)
 	add(c.MaxMsgSize > 0 && c.MaxMsgSize < maxEventMessage, "max_msg_size refuses events of more than %d bytes, and one may have %d", c.MaxMsgSize, maxEventMessage)
 	add(c.Discard == jetstream.DiscardNew, "discard new refuses events once the stream is full, instead of deleting the oldest")
-	add(c.Duplicates < duplicateWindow, "duplicate_window forgets the IDs of events after %s (ours: %s), so that one that is published again may be there twice", c.Duplicates, duplicateWindow)
+	add(c.Duplicates < duplicateWindow, "duplicate_window forgets the IDs of events after %s (ours: %s), so that a repeated event may be stored twice", c.Duplicates, duplicateWindow)
 	add(c.AllowRollup, "allow_rollup_hdrs lets one message delete all earlier ones")
-	add(c.DenyDelete || c.DenyPurge, "deny_delete or deny_purge keeps what others published from being removed")
-	add(len(c.Sources) > 0, "sources bring messages of other streams in")
+	add(c.DenyDelete || c.DenyPurge, "deny_delete or deny_purge prevents the removal of messages by others")
+	add(len(c.Sources) > 0, "sources add messages of other streams")
 	add(c.SubjectTransform != nil, "a subject transform changes the subjects of events")
-	add(c.RePublish != nil, "republish sends all events on to other subjects")
+	add(c.RePublish != nil, "republish copies all events to other subjects")
 	return out
 }
 
-// checkLimits warns where the stream differs from ours.
+// checkLimits warns if the stream differs from one that is created here.
 func (n *Sender) checkLimits(c jetstream.StreamConfig) {
 	n.transforms.Store(c.SubjectTransform != nil)
 	text := ""
 	if differs := n.limits(c); len(differs) > 0 {
-		text = fmt.Sprintf("Stream %s is not as ctwatch makes it: %s. If that is not on purpose: nats stream edit %s, or delete it, and it is made again.", c.Name, strings.Join(differs, "; "), c.Name)
+		text = fmt.Sprintf("Stream %s differs from one that ctwatch creates: %s. Unless that is on purpose: nats stream edit %s, or delete it, and ctwatch creates it again.", c.Name, strings.Join(differs, "; "), c.Name)
 	}
 	n.state(WarnStream, text)
 }
 
-// What may be wrong with a server or its stream, though it takes events. The first lasts until
-// it is resolved; the second are events, and are counted.
+// Problems with a server or its stream although it takes events. The first group lasts until
+// resolved; the second happens, and is counted.
 const (
-	WarnStream     = "stream"      // it cannot be used, or differs from what is made where there is none
-	WarnMaxPayload = "max_payload" // the server's is smaller than an event may be
-	WarnPermission = "permission"  // one is missing without which events are still published
+	WarnStream     = "stream"      // it cannot be used, or differs from one that is created here
+	WarnMaxPayload = "max_payload" // smaller than an event may be
+	WarnPermission = "permission"  // one is missing that publishing does not need
 
-	WarnPlanted = "planted_message" // somebody else published a message under the ID of an event
-	WarnMissing = "missing_message" // an event was taken, and is not there
+	WarnPlanted = "planted_message" // someone else published a message under the ID of an event
+	WarnMissing = "missing_message" // an event was stored, and is gone
 	WarnLost    = "stream_lost"     // the stream was deleted, or lost its messages
 )
 
-// warn reports something that happened. It does not depend on the time that is left for what
-// found it out.
+// warn reports something that happened. It does not use the context of the caller, which may
+// end.
 func (n *Sender) warn(code, text string) {
 	if n.o.Warn != nil {
 		n.o.Warn(n.ctx, code, text)
 	}
 }
 
-// state reports that something is wrong, or with an empty text that it is not any more, where
-// that has changed.
+// state reports a problem, or with an empty text that it is resolved, if that changed.
 func (n *Sender) state(code, text string) {
 	n.stating.Lock()
 	defer n.stating.Unlock()

@@ -12,8 +12,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// A deniedError says what a server does not permit our user. Of a request that it refuses a
-// client hears only by an error beside it, and would wait for a reply until its time is over.
+// A deniedError is a permission that our user lacks. A server reports a refused request only
+// by an error outside of the request, which would otherwise wait for a reply until its
+// time-out.
 type deniedError struct {
 	verb    string // "publish" or "subscribe"
 	subject string
@@ -28,8 +29,8 @@ func (e *deniedError) Error() string {
 
 var permissionViolation = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
 
-// denied reads the error that a client reports for a missing permission; nil for
-// any other.
+// denied returns the missing permission that a client reports as err; nil for other
+// errors.
 func (n *Sender) denied(err error) *deniedError {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return nil
@@ -50,7 +51,7 @@ func (n *Sender) denied(err error) *deniedError {
 	return d
 }
 
-// asyncError is called by the client for errors that the server sends beside replies.
+// asyncError is called by the client for errors that the server sends outside of replies.
 func (n *Sender) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	n.log.Debug("the NATS client reports an error", "error", ctwatch.Printable(err.Error(), 300))
 	d := n.denied(err)
@@ -69,14 +70,14 @@ func (n *Sender) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	}
 }
 
-// A call is a request under way, and how to end it.
+// A call is a current request, and how to end it.
 type call struct {
 	subject string
 	cancel  context.CancelCauseFunc
 }
 
-// ask runs a request to the server, and ends it once the server says that it does not permit
-// something that is needed for it. Without replies, nothing is asked at all.
+// ask runs a request to the server, and ends it when the server reports a missing permission
+// that it needs. If replies are not permitted, it does not run the request.
 func (n *Sender) ask(ctx context.Context, subject string, request func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -105,14 +106,14 @@ func (n *Sender) ask(ctx context.Context, subject string, request func(context.C
 	return err
 }
 
-// repliesDenied reports whether the server does not permit this connection to get replies.
+// repliesDenied reports whether this connection may not get replies.
 func (n *Sender) repliesDenied() bool {
 	n.calling.Lock()
 	defer n.calling.Unlock()
 	return n.noReplies != nil
 }
 
-// newConnection forgets what the server did not permit on the last one.
+// newConnection forgets missing permissions of the last connection.
 func (n *Sender) newConnection() {
 	n.calling.Lock()
 	defer n.calling.Unlock()

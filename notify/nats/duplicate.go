@@ -19,34 +19,34 @@ import (
 	"ctwatch/notify"
 )
 
-// The ID of an event can be computed by anyone who knows of the certificate, and a stream
-// drops what has an ID that it knows. So a message that somebody else published before, under
-// the ID of an alarm, would keep the alarm out. What a stream calls a duplicate is compared
-// with what it holds, therefore, and published again under another ID if it is not ours.
+// Anyone who knows a certificate can compute the IDs of its events, and a stream drops a
+// message with an ID that it has. A message that someone else published before under the ID
+// of an alarm would suppress the alarm. So if a stream reports a duplicate, the message that
+// it has is compared, and the event is published under another ID unless that one is ours.
 
-// headerSeal is in every message: an HMAC of the event's ID and the message's data, by the key
-// of the database. A message that has it is ours, though it may say more or less than the
-// event does now: after the database was restored, certificates are found again and reported
-// with the time of today.
+// headerSeal is in every message: an HMAC of the event's ID and the message's data, with the
+// key of the database. A message that has it is ours, although its data may differ from the
+// event's: after the database was restored from a backup, certificates are found again and
+// reported with another time.
 const headerSeal = "Ctwatch-Seal"
 
-// headerInstead is in a message that is published under another ID: the sequence of the one
-// in the stream that has the event's ID, and is not from ctwatch.
+// headerInstead is in a message that is published under another ID: the sequence of the
+// message in the stream that has the event's ID and is not from ctwatch.
 const headerInstead = "Ctwatch-Instead-Of"
 
-// A holding is what a stream has where it says that it has a message.
+// A holding is what a stream has where it reports a duplicate.
 type holding int
 
 const (
 	holdsOurs holding = iota
 	holdsOther
 	holdsNothing
-	holdsUnknown // we may not look
+	holdsUnknown // we may not read it
 )
 
-// messageIDs are the IDs under which an event is published, in this order, until one is not
-// taken by somebody else. The second is always the same, so that an event that is published
-// again after a crash is there once; nobody else can compute it. The last is new each time.
+// messageIDs returns the IDs under which an event is published: each is tried if a foreign
+// message has the one before. The second is secret but always the same, so that an event
+// that is published again after a crash is stored once. The last is new each time.
 func (n *Sender) messageIDs(event string) [3]string {
 	mac := hmac.New(sha256.New, n.o.Key)
 	mac.Write([]byte(event))
@@ -93,30 +93,30 @@ func (n *Sender) publish(ctx context.Context, e ctwatch.Event, body []byte) erro
 			msg.Header.Set(headerInstead, strconv.FormatUint(ack.Sequence, 10))
 		}
 	}
-	return fmt.Errorf("stream %s on %s says of event %s that it has it already, under whatever message ID, and has not", n.o.Stream, n.servers, e.ID)
+	return fmt.Errorf("stream %s on %s reports event %s as a duplicate under every message ID, and does not have it", n.o.Stream, n.servers, e.ID)
 }
 
-// reportConflict logs that a message ID of ours is in the stream without our event, and warns.
+// reportConflict logs, and warns, that the stream has one of our message IDs without our event.
 func (n *Sender) reportConflict(e ctwatch.Event, seq uint64, held holding) {
 	switch held {
 	case holdsOther:
-		n.log.Error("somebody else published a message to the stream under the ID of an event of ours, which keeps the event out; it is published under another ID",
+		n.log.Error("someone else published a message to the stream under the ID of one of our events; the event is published under another ID",
 			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
 		n.warn(WarnPlanted, fmt.Sprintf("Message %d of stream %s has the ID of event %s (%s), and is not from this database of ctwatch: the event was published again under another ID. Find out who else may publish to %s.>, unless the stream is older than the database.",
 			seq, n.o.Stream, e.ID, e.Type, n.o.SubjectPrefix))
 	case holdsNothing:
-		n.log.Error("the stream took an event before and does not have it any more; it is published again",
+		n.log.Error("the stream took an event and does not have it anymore; it is published again",
 			"stream", n.o.Stream, "sequence", seq, "event", e.ID, "type", e.Type)
-		n.warn(WarnMissing, fmt.Sprintf("Message %d of stream %s, with event %s (%s), was deleted within the stream's duplicate window: the event was published again. If nobody deletes messages by hand, see the stream's limits.",
+		n.warn(WarnMissing, fmt.Sprintf("Message %d of stream %s, with event %s (%s), was deleted within the stream's duplicate window: the event was published again. Unless someone deletes messages by hand, check the stream's limits.",
 			seq, n.o.Stream, e.ID, e.Type))
 	}
 }
 
-// codeMessageNotFound is the JetStream API's error code for a sequence that is not there.
+// codeMessageNotFound is the JetStream API's error code for a missing sequence.
 const codeMessageNotFound = 10037
 
-// holds compares the message of an event with that which the stream has under a sequence. It
-// asks the stream's leader: a copy of the stream may be behind.
+// holds compares the message of an event with the stream's message at a sequence. It asks the
+// stream's leader: a replica may be behind.
 func (n *Sender) holds(ctx context.Context, seq uint64, msg *nats.Msg, event string) (holding, error) {
 	var reply struct {
 		Error *struct {
@@ -140,11 +140,11 @@ func (n *Sender) holds(ctx context.Context, seq uint64, msg *nats.Msg, event str
 	var denied *deniedError
 	switch {
 	case errors.As(err, &denied):
-		// An event that may be there twice is better than none.
-		n.state(WarnPermission, "What the stream holds cannot be checked, so that events may be in it twice after a restart: "+denied.Error())
+		// An event that may be stored twice is better than none.
+		n.state(WarnPermission, "Messages in the stream cannot be compared, so events may be in it twice after a restart: "+denied.Error())
 		return holdsUnknown, nil
 	case err != nil:
-		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %w", seq, n.o.Stream, n.servers, err)
+		return 0, fmt.Errorf("reading message %d of stream %s on %s, a reported duplicate: %w", seq, n.o.Stream, n.servers, err)
 	case reply.Error != nil && reply.Error.Code == codeMessageNotFound:
 		return holdsNothing, nil
 	case reply.Error != nil || reply.Message == nil:
@@ -152,7 +152,7 @@ func (n *Sender) holds(ctx context.Context, seq uint64, msg *nats.Msg, event str
 		if reply.Error != nil {
 			text = ctwatch.Printable(reply.Error.Description, 200)
 		}
-		return 0, fmt.Errorf("looking at message %d of stream %s on %s, which it takes for ours: %s", seq, n.o.Stream, n.servers, text)
+		return 0, fmt.Errorf("reading message %d of stream %s on %s, a reported duplicate: %s", seq, n.o.Stream, n.servers, text)
 	}
 	n.state(WarnPermission, "")
 	held := reply.Message
@@ -163,7 +163,7 @@ func (n *Sender) holds(ctx context.Context, seq uint64, msg *nats.Msg, event str
 	return holdsOther, nil
 }
 
-// sealed reports whether a message has the seal of an event in its header.
+// sealed reports whether the header of a message has the seal of an event.
 func (n *Sender) sealed(header []byte, event string, data []byte) bool {
 	h, err := nats.DecodeHeadersMsg(header)
 	return err == nil && hmac.Equal([]byte(h.Get(headerSeal)), []byte(n.seal(event, data)))

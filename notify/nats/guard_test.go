@@ -69,7 +69,7 @@ func foreign(t *testing.T, url string, opts ...nats.Option) jetstream.JetStream 
 // A message that somebody else published under the ID of an event keeps the event out of no
 // stream: it is compared, and the event published under another ID, once, also when it is sent
 // again after a crash.
-func TestPlantedMessageSilencesNoAlarm(t *testing.T) {
+func TestPlantedMessageSuppressesNoAlarm(t *testing.T) {
 	event := notifytest.Unexpected()
 	body, err := json.Marshal(event)
 	if err != nil {
@@ -140,7 +140,7 @@ func TestPlantedMessageSilencesNoAlarm(t *testing.T) {
 
 // A restored database finds certificates again, and reports them under the same ID with the
 // time of today: that the stream has what it sent before is no attack. Another key's is one.
-func TestOwnEarlierMessageIsNoPlant(t *testing.T) {
+func TestOwnMessageIsNotForeign(t *testing.T) {
 	earlier, later := notifytest.Unexpected(), notifytest.Unexpected()
 	later.Time = earlier.Time.Add(time.Hour)
 	for name, tt := range map[string]struct {
@@ -185,7 +185,7 @@ var needed = struct{ publish, subscribe []string }{
 // consumers may publish to these.
 var consumers = []string{"$JS.API.STREAM.INFO.CTWATCH", "$JS.API.CONSUMER.*.CTWATCH.>", "$JS.API.CONSUMER.MSG.NEXT.CTWATCH.>", "$JS.ACK.CTWATCH.>"}
 
-func TestReadmeListsPermissions(t *testing.T) {
+func TestDocsListPermissions(t *testing.T) {
 	text, err := os.ReadFile("../../docs/events.md")
 	if err != nil {
 		t.Fatal(err)
@@ -304,11 +304,11 @@ func TestLimitsOfStreamAreReported(t *testing.T) {
 		"storage memory ":       func(c *jetstream.StreamConfig) { c.Storage, c.MaxBytes = jetstream.MemoryStorage, 1<<20 },
 		"deny_delete ":          func(c *jetstream.StreamConfig) { c.DenyDelete = true },
 		"allow_rollup_hdrs ":    func(c *jetstream.StreamConfig) { c.AllowRollup = true },
-		"sources bring ":        func(c *jetstream.StreamConfig) { c.Sources = []*jetstream.StreamSource{{Name: "OTHER"}} },
+		"sources add ":          func(c *jetstream.StreamConfig) { c.Sources = []*jetstream.StreamSource{{Name: "OTHER"}} },
 		"a subject transform ": func(c *jetstream.StreamConfig) {
 			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "ctwatch.>", Destination: "stored.>"}
 		},
-		"republish sends all ": func(c *jetstream.StreamConfig) {
+		"republish copies all ": func(c *jetstream.StreamConfig) {
 			c.RePublish = &jetstream.RePublish{Source: ">", Destination: "copy.>"}
 		},
 	} {
@@ -346,7 +346,7 @@ func TestLimitsOfStreamAreReported(t *testing.T) {
 
 // A stream that is sealed, or deleted and put in the hands of others, while ctwatch runs is
 // a warning before any event, and an error of the next.
-func TestStreamThatTakesNothingIsReported(t *testing.T) {
+func TestUnusableStreamIsReported(t *testing.T) {
 	for want, change := range map[string]func(ctx context.Context, js jetstream.JetStream) error{
 		"is sealed": func(ctx context.Context, js jetstream.JetStream) error {
 			s, err := js.Stream(ctx, "CTWATCH")
@@ -521,13 +521,13 @@ func TestStreamDeletedMeanwhileIsFilledAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(2)
-	if text, _ := w.get(WarnLost); !strings.Contains(text, "somebody made it again") {
+	if text, _ := w.get(WarnLost); !strings.Contains(text, "someone created it again") {
 		t.Errorf("warning: %q", text)
 	}
 }
 
 // What cannot be asked for is asked for again: the stream counts as new until then.
-func TestRepublishingIsTriedAgain(t *testing.T) {
+func TestRepublishingIsRetried(t *testing.T) {
 	e := startEmbedded(t, "", t.TempDir())
 	fails := 2
 	n := newSender(t, Options{InProcess: e, CheckEvery: time.Hour, Republish: func(context.Context) (int64, error) {
@@ -594,7 +594,7 @@ func TestFullStreamSaysWhatToDo(t *testing.T) {
 }
 
 // Once the permission to get replies is there, they are waited for again.
-func TestPermissionThatCameIsUsed(t *testing.T) {
+func TestAddedPermissionIsUsed(t *testing.T) {
 	o := &server.Options{Users: []*server.User{{Username: "ctwatch", Password: "p", Permissions: &server.Permissions{
 		Subscribe: &server.SubjectPermission{Deny: []string{">"}},
 	}}}}

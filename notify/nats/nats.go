@@ -1,6 +1,6 @@
 // Package nats publishes events to a NATS JetStream stream, as CloudEvents in structured
 // mode (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/nats-protocol-binding.md).
-// It creates the stream, and watches it for changes, lost messages and messages by others.
+// It creates the stream, and checks it for changes, lost messages and messages by others.
 package nats
 
 import (
@@ -27,48 +27,48 @@ import (
 	"ctwatch/files"
 )
 
-// Name is the name of the sender, of which there is always one.
+// Name is the name of the sender.
 const Name = "nats"
 
-// Options says which server events are published to, and where.
+// Options configures a Sender.
 type Options struct {
-	// URL is of one server, or of several, separated by commas. It is not used if
-	// InProcess is set.
+	// URL is the URL of a server, or several with commas between. It is not used with
+	// InProcess.
 	URL string
-	// InProcess is a server in this process, such as an Embedded.
+	// InProcess is a server in this process, such as an embedded.Server.
 	InProcess nats.InProcessConnProvider
-	// CredentialsFile holds a user's JWT and NKey seed (.creds); optional. It is
-	// read again at each connection.
+	// CredentialsFile has a user's JWT and NKey seed (.creds), and is read at each
+	// connection. Optional.
 	CredentialsFile string
 	TLS             *tls.Config // optional; makes TLS required
 
 	Stream        string // name of the JetStream stream, such as "CTWATCH"
 	SubjectPrefix string // what subjects begin with, such as "ctwatch"
-	// MaxBytes bounds a stream that is created here; the oldest events go first.
-	// Default 1 GiB. A stream that exists is left as it is.
+	// MaxBytes bounds a stream that is created here; the oldest events are deleted
+	// first. Default 1 GiB. An existing stream is not changed.
 	MaxBytes int64
 
-	// Key makes message IDs that nobody else can compute: a secret of at least 16 bytes, the
-	// same after each restart. Without one, a new one is made.
+	// Key is a secret of at least 16 bytes, the same after each restart, for message IDs
+	// and seals that others cannot compute. Default a new random key.
 	Key []byte
-	// CheckEvery is how often the stream is looked at. Default 1 min.
+	// CheckEvery is how often the stream is checked. Default 1 min.
 	CheckEvery time.Duration
-	// Warn is called with what is wrong though events are delivered (see WarnStream), and
-	// Resolved once it is not any more. Both are optional.
+	// Warn is called with a problem although events are delivered (see WarnStream), and
+	// Resolved when it is resolved. Both are optional.
 	Warn     func(ctx context.Context, code, text string)
 	Resolved func(ctx context.Context, code string)
-	// Republish puts the events of the last hours before this sender again, and returns how
-	// many: it is called when the stream is a new one. Optional.
+	// Republish queues the events of the last hours for this sender again, and returns how
+	// many: it is called when the stream is new. Optional.
 	Republish func(context.Context) (int64, error)
-	// Recall returns the time that Remember was called with last, in this run or an earlier one;
-	// zero if there was none. Both are optional.
+	// Recall returns the last time that was passed to Remember, also in an earlier run;
+	// zero without one. Both are optional.
 	Recall   func(context.Context) (time.Time, error)
 	Remember func(ctx context.Context, created time.Time) error
 
 	Logger *slog.Logger
 }
 
-// Sender publishes every event to a JetStream stream.
+// A Sender publishes every event to a JetStream stream.
 type Sender struct {
 	o       Options
 	servers string // for messages: without passwords
@@ -85,10 +85,10 @@ type Sender struct {
 	connected chan struct{} // has a value after each connection
 	revived   chan struct{}
 	lastErr   atomic.Pointer[string] // why the last try to connect failed
-	told      atomic.Bool            // that the server is not there
+	reported  atomic.Bool            // that the server is not reachable
 
 	calling   sync.Mutex
-	calls     map[int]call // requests under way
+	calls     map[int]call // current requests
 	lastCall  int
 	noReplies *deniedError // why no reply arrives on this connection; nil if they do
 
@@ -99,10 +99,10 @@ type Sender struct {
 	transforms atomic.Bool // the stream changes subjects
 
 	mu       sync.Mutex
-	streamOK bool      // the stream was seen since the last connection
-	created  time.Time // when the stream was made that was seen last; zero before the first
-	sequence uint64    // of the last message that it had
-	purged   uint64    // the same when it was last found to be emptied
+	streamOK bool      // the stream was checked since the last connection
+	created  time.Time // when the last known stream was created; zero before the first
+	sequence uint64    // of its last message
+	purged   uint64    // sequence when it was last found emptied
 }
 
 // name matches the name of a stream, and a word of a subject. It is narrower than what
@@ -127,10 +127,9 @@ func (o Options) Check() error {
 	return wrong.Err()
 }
 
-// New checks the options and begins to connect, for ever, in the background: a
-// server that is not there yet only makes Send fail for now. Once connected it
-// creates the stream if there is none, so that consumers can be made before the
-// first event.
+// New checks the options, and connects in the background, without giving up: while the
+// server is not reachable, Send fails. Once connected, it creates the stream if needed, so
+// that consumers can be created before the first event.
 func New(o Options) (*Sender, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -171,10 +170,10 @@ func New(o Options) (*Sender, error) {
 // Name implements Sender.
 func (*Sender) Name() string { return Name }
 
-// Wants implements Sender: everything.
+// Wants implements Sender: all events.
 func (*Sender) Wants(ctwatch.Event) bool { return true }
 
-// Revived implements Reviver: it tells of each connection to the server.
+// Revived implements Reviver: the channel gets a value for each connection.
 func (n *Sender) Revived() <-chan struct{} { return n.revived }
 
 // Send implements Sender. It returns once the stream has acknowledged the event.
@@ -192,7 +191,7 @@ func (n *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 		return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
 	}
 
-	// A connection that is lost has no acknowledgement to wait for.
+	// On a lost connection there is no acknowledgement to wait for.
 	lost := n.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer n.nc.RemoveStatusListener(lost) // closes lost
 	connected, cancel := context.WithCancel(ctx)
@@ -215,7 +214,7 @@ func (n *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 func (n *Sender) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bool, err error) {
 	err = n.publish(ctx, e, body)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) || isSealed(err) {
-		// Nothing takes the subject: the stream was deleted or sealed since it was seen.
+		// No stream takes the subject: it was deleted or sealed since the last check.
 		n.forgetStream()
 		err = n.publish(ctx, e, body)
 	}
@@ -231,7 +230,7 @@ func (n *Sender) send(ctx context.Context, e ctwatch.Event, body []byte) (retry 
 	return err != nil, err
 }
 
-// Close lets the client send what it has, for at most 2 s, and ends it.
+// Close lets the client send what it has, for at most 2 s, and closes it.
 func (n *Sender) Close() {
 	n.stop()
 	<-n.started
@@ -262,7 +261,7 @@ func (n *Sender) connect() {
 		nats.ReconnectJitter(200*time.Millisecond, time.Second),
 		// Nothing is buffered while there is no connection: the outbox is the buffer.
 		nats.ReconnectBufSize(-1),
-		// A user that the server does not know today it may know tomorrow.
+		// A user that the server does not know now may be added later.
 		nats.IgnoreAuthErrorAbort(),
 		nats.ConnectHandler(n.up),
 		nats.ReconnectHandler(n.up),
@@ -293,13 +292,13 @@ func (n *Sender) connect() {
 	n.nc = nc
 }
 
-// up is called by the client for each connection, in a goroutine of its own.
+// up is called by the client for each connection, in a goroutine.
 func (n *Sender) up(*nats.Conn) {
 	<-n.started
 	if n.js == nil || n.ctx.Err() != nil {
 		return
 	}
-	n.told.Store(false)
+	n.reported.Store(false)
 	n.lastErr.Store(nil)
 	n.newConnection()
 	n.log.Info("connected to NATS", "server", n.servers)
@@ -309,14 +308,14 @@ func (n *Sender) up(*nats.Conn) {
 	}
 }
 
-// down is called by the client for each connection lost and each try that failed.
+// down is called by the client for each lost connection and each failed try.
 func (n *Sender) down(err error) {
 	if err == nil || n.ctx.Err() != nil {
 		return
 	}
 	reason := ctwatch.Printable(err.Error(), 300)
 	n.lastErr.Store(&reason)
-	if n.told.CompareAndSwap(false, true) {
+	if n.reported.CompareAndSwap(false, true) {
 		n.log.Warn("NATS is not reachable: events wait in the store until it is", "server", n.servers, "error", reason)
 	}
 }
@@ -324,8 +323,8 @@ func (n *Sender) down(err error) {
 // connectTimeout bounds each step of connecting to a server.
 const connectTimeout = 3 * time.Second
 
-// A contextDialer dials until a context ends, so that Close need not wait for a host
-// that does not answer.
+// A contextDialer dials until a context ends, so that Close does not wait for a host that
+// does not answer.
 type contextDialer struct{ ctx context.Context }
 
 func (d contextDialer) Dial(network, address string) (net.Conn, error) {

@@ -118,7 +118,7 @@ func TestConsumersGetEventsAsCloudEvents(t *testing.T) {
 	}
 }
 
-func TestTheStreamIsThereBeforeTheFirstEvent(t *testing.T) {
+func TestStreamExistsBeforeFirstEvent(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 	n := newSender(t, Options{InProcess: e})
 	notifytest.Receive(t, n.Revived())
@@ -136,7 +136,8 @@ func TestTheStreamIsThereBeforeTheFirstEvent(t *testing.T) {
 	}
 }
 
-func TestARepeatedEventIsStoredOnceEvenAcrossARestartOfTheServer(t *testing.T) {
+// An event that is published twice is stored once, also across a restart of the server.
+func TestRepeatedEventIsStoredOnce(t *testing.T) {
 	dir, addr := t.TempDir(), notifytest.FreeAddress(t)
 	first := startEmbedded(t, addr, dir)
 	n := newSender(t, Options{URL: "nats://" + addr})
@@ -160,7 +161,7 @@ func TestARepeatedEventIsStoredOnceEvenAcrossARestartOfTheServer(t *testing.T) {
 	}
 }
 
-func TestAServerThatComesLaterIsFound(t *testing.T) {
+func TestServerMayStartLater(t *testing.T) {
 	addr := notifytest.FreeAddress(t)
 	n := newSender(t, Options{URL: addr}) // as people write it
 	retry, err := n.Send(notifytest.Within(t, notifytest.Patience), notifytest.Issued())
@@ -175,7 +176,8 @@ func TestAServerThatComesLaterIsFound(t *testing.T) {
 	}
 }
 
-func TestEventsWrittenWhileTheServerIsAwayArriveOnceItIsBack(t *testing.T) {
+// Events that are written while the server is away arrive once it is back.
+func TestEventsWaitForServer(t *testing.T) {
 	addr := notifytest.FreeAddress(t)
 	events, ids := notifytest.Events(50)
 	o := notifytest.NewOutbox(events...)
@@ -194,7 +196,7 @@ func TestEventsWrittenWhileTheServerIsAwayArriveOnceItIsBack(t *testing.T) {
 	}
 }
 
-func TestADeletedStreamIsMadeAgain(t *testing.T) {
+func TestDeletedStreamIsCreatedAgain(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 	n := newSender(t, Options{InProcess: e})
 	notifytest.MustSend(t, n, notifytest.Issued())
@@ -214,7 +216,7 @@ func TestADeletedStreamIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestAStreamThatExistsIsUsedAsItIsOrRefused(t *testing.T) {
+func TestExistingStreamIsUsedOrRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
 		stream  jetstream.StreamConfig
 		wantErr string // "": it is used
@@ -274,7 +276,8 @@ func TestAStreamThatExistsIsUsedAsItIsOrRefused(t *testing.T) {
 	}
 }
 
-func TestAnEventTooLargeForTheServerIsNotRetried(t *testing.T) {
+// An event that is too large for the server is not retried.
+func TestEventTooLargeForServer(t *testing.T) {
 	s := startServer(t, &server.Options{MaxPayload: 16 << 10})
 	n := newSender(t, Options{InProcess: s})
 	notifytest.MustSend(t, n, notifytest.Issued())
@@ -286,7 +289,8 @@ func TestAnEventTooLargeForTheServerIsNotRetried(t *testing.T) {
 	}
 }
 
-func TestAnEventTooLargeForTheStreamIsNotRetried(t *testing.T) {
+// An event that is too large for the stream is not retried.
+func TestEventTooLargeForStream(t *testing.T) {
 	e := startEmbedded(t, "", t.TempDir())
 	n := newSender(t, Options{InProcess: e})
 	notifytest.Receive(t, n.Revived())
@@ -306,7 +310,8 @@ func TestAnEventTooLargeForTheStreamIsNotRetried(t *testing.T) {
 	}
 }
 
-func TestAServerWithoutJetStreamOrRoomIsToldAndRetried(t *testing.T) {
+// A server without JetStream, or without space, is an error that is retried.
+func TestServerWithoutJetStreamOrSpace(t *testing.T) {
 	for want, o := range map[string]*server.Options{
 		"has no JetStream":   {MaxPayload: 1 << 20},
 		"creating stream CT": {JetStream: true, JetStreamMaxStore: 1 << 20},
@@ -339,9 +344,9 @@ func startServer(t *testing.T, o *server.Options) *server.Server {
 	return s
 }
 
-// TestAnExternalServerWithTLSAndCredentials runs a server as operators do: it
+// TestExternalServerWithCredentials runs a server as operators do: it
 // requires TLS, and knows users by JWT.
-func TestAnExternalServerWithTLSAndCredentials(t *testing.T) {
+func TestExternalServerWithCredentials(t *testing.T) {
 	serverTLS, clientTLS := testTLS(t)
 	operator, accounts, creds := testCredentials(t)
 	opts := &server.Options{
@@ -420,7 +425,7 @@ func TestNewNamesWrongSetting(t *testing.T) {
 	}
 }
 
-func TestPasswordsInURLsAreNotTold(t *testing.T) {
+func TestErrorsHaveNoPassword(t *testing.T) {
 	addr := notifytest.FreeAddress(t)
 	n := newSender(t, Options{URL: "nats://user:hunter2@" + addr})
 	_, err := n.Send(notifytest.Within(t, notifytest.Patience), notifytest.Issued())
@@ -549,7 +554,7 @@ var (
 	_ notify.Reviver = (*Sender)(nil)
 )
 
-func TestNATSGetsATest(t *testing.T) {
+func TestGetsTestEvent(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 	notifytest.MustSend(t, newSender(t, Options{InProcess: e}), ctwatch.TestEvent("alice", notifytest.Time))
 	if msgs := consume(t, "CTWATCH", e.ClientURL()); len(msgs) != 1 || msgs[0].Subject() != "ctwatch.notify.test.daemon" {

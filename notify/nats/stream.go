@@ -13,25 +13,25 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Limits of the stream that is created where there is none.
+// Limits of a stream that is created here.
 const (
-	// duplicateWindow is how long the stream knows an event's ID again. It is longer
-	// than a restart takes: an event that was stored but not recorded as delivered
-	// is published again right after it.
+	// duplicateWindow is how long the stream recognizes an event's ID. It is longer than
+	// a restart: an event that was stored but not recorded as delivered is published
+	// again right after it.
 	duplicateWindow = 2 * time.Hour
 	streamMaxAge    = 90 * 24 * time.Hour
 )
 
-// Error codes of the JetStream API that the client has no names for.
+// Error codes of the JetStream API that the client does not name.
 const (
 	codeStreamNotMatch      jetstream.ErrorCode = 10060 // the expected stream is not the one that took the message
 	codeStreamSubjectsTaken jetstream.ErrorCode = 10065 // another stream has some of the subjects
-	codeStreamStore         jetstream.ErrorCode = 10077 // it cannot be stored: the stream is full, and keeps the old
-	codeStreamSealed        jetstream.ErrorCode = 10109 // it takes nothing more
+	codeStreamStore         jetstream.ErrorCode = 10077 // the stream is full, and keeps old messages
+	codeStreamSealed        jetstream.ErrorCode = 10109 // it takes no more messages
 )
 
-// ensureStream sees to it that the stream exists and takes all our subjects. It
-// asks the server once for each connection, and each time that the stream is checked.
+// ensureStream makes sure that the stream exists and takes all our subjects. It asks the
+// server once for each connection, and for each check of the stream.
 func (n *Sender) ensureStream(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -67,24 +67,24 @@ func (n *Sender) ensureStream(ctx context.Context) error {
 	return nil
 }
 
-// recognize checks whether the stream is the one that was there before, with the messages that
-// it had. If it is not, the events of the last hours are published again.
+// recognize checks whether the stream is the same as before, with the messages that it had.
+// If not, the events of the last hours are published again.
 func (n *Sender) recognize(ctx context.Context, info *jetstream.StreamInfo, absent bool) (err error) {
 	before := n.created
 	if before.IsZero() && n.o.Recall != nil {
 		if before, err = n.o.Recall(ctx); err != nil {
-			return fmt.Errorf("reading which stream %s there was before: %w", n.o.Stream, err)
+			return fmt.Errorf("reading when stream %s was created before: %w", n.o.Stream, err)
 		}
 	}
 	what := ""
 	switch last := info.State.LastSeq; {
-	case before.IsZero() && last > 0: // and it is not known since when
+	case before.IsZero() && last > 0: // unknown since when
 	case before.IsZero():
 		what = "is new"
 	case absent:
-		what = "was deleted, and is made again"
+		what = "was deleted, and is created again"
 	case !info.Created.Equal(before):
-		what = "was deleted, and somebody made it again"
+		what = "was deleted, and someone created it again"
 	case wasPurged(info, time.Now()) && last != n.purged:
 		what, n.purged = "was emptied", last
 	case last < n.sequence:
@@ -98,21 +98,21 @@ func (n *Sender) recognize(ctx context.Context, info *jetstream.StreamInfo, abse
 	}
 	if !info.Created.Equal(before) && n.o.Remember != nil {
 		if err := n.o.Remember(ctx, info.Created); err != nil {
-			return fmt.Errorf("noting which stream %s there is: %w", n.o.Stream, err)
+			return fmt.Errorf("recording when stream %s was created: %w", n.o.Stream, err)
 		}
 	}
 	n.created, n.sequence = info.Created, info.State.LastSeq
 	if what == "" || before.IsZero() && again == 0 { // the first start
 		return nil
 	}
-	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of a stream that was deleted have to be made again.", n.o.Stream, n.servers, what, again)
+	text := fmt.Sprintf("Stream %s on %s %s: %d events of the last hours are published again. Consumers of a deleted stream have to be created again.", n.o.Stream, n.servers, what, again)
 	n.log.Error(text)
 	n.warn(WarnLost, text)
 	return nil
 }
 
-// wasPurged reports whether a stream is empty although its own limits would have kept the
-// last message until now.
+// wasPurged reports whether a stream is empty although its limits would have kept the last
+// message until now.
 func wasPurged(info *jetstream.StreamInfo, now time.Time) bool {
 	c, s := info.Config, info.State
 	return s.Msgs == 0 && s.LastSeq > 0 && c.Retention == jetstream.LimitsPolicy &&
@@ -153,8 +153,8 @@ func (n *Sender) createStream(ctx context.Context) (jetstream.Stream, error) {
 	return stream, nil
 }
 
-// checkStream checks that a stream, which somebody may have made on purpose and
-// which is not ours to change, takes all our subjects and acknowledges them.
+// checkStream checks that a stream takes all our subjects and acknowledges messages. It does
+// not change the stream, which someone may have created on purpose.
 func (n *Sender) checkStream(c jetstream.StreamConfig) error {
 	switch {
 	case c.Sealed:
@@ -162,7 +162,7 @@ func (n *Sender) checkStream(c jetstream.StreamConfig) error {
 	case c.Mirror != nil:
 		return fmt.Errorf("stream %s is a mirror of %s, and takes no messages of its own: name another in nats.stream", c.Name, ctwatch.Printable(c.Mirror.Name, 100))
 	case c.NoAck:
-		return fmt.Errorf("stream %s does not acknowledge messages, so that nobody knows whether it has them: make it with acknowledgements, or name another in nats.stream", c.Name)
+		return fmt.Errorf("stream %s does not acknowledge messages, so ctwatch cannot know whether it has them: enable acknowledgements, or name another in nats.stream", c.Name)
 	}
 	for _, subject := range c.Subjects {
 		if coversPrefix(subject, n.o.SubjectPrefix) {
@@ -178,7 +178,7 @@ func coversPrefix(subject, prefix string) bool {
 	want := strings.Split(prefix, ".")
 	for i, token := range strings.Split(subject, ".") {
 		if token == ">" {
-			return true // it stands at the end, for at least one token
+			return true // it is the last token, and matches at least one
 		}
 		if i == len(want) || token != "*" && token != want[i] {
 			return false

@@ -8,14 +8,13 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// maxSubject bounds a subject, in bytes: a server refuses more than a few thousand,
-// and ends the connection. A domain name has at most 253.
+// maxSubject bounds a subject, in bytes: a server refuses more than a few thousand, and
+// closes the connection. A domain name has at most 253.
 const maxSubject = 512
 
-// subjectOf returns the subject that an event is published on. Event.NATSSubject
-// makes it from configured names; whatever in it would be no token of its own, or a
-// wildcard, is written in hex, and what is too long as a hash, so that no event is
-// ever without a subject.
+// subjectOf returns the subject of an event. It is Event.NATSSubject, in which tokens that
+// are empty, wildcards or otherwise unsafe are written in hex, and a subject that is too
+// long as a hash, so that every event has a subject.
 func subjectOf(prefix string, e ctwatch.Event) string {
 	below := strings.TrimPrefix(e.NATSSubject(prefix), prefix+".")
 	if len(below) > maxSubject {
@@ -32,8 +31,8 @@ func subjectOf(prefix string, e ctwatch.Event) string {
 	return subject
 }
 
-// safeToken returns t if it is made of the characters that Sender recommends for
-// tokens, and an encoding of it otherwise.
+// safeToken returns t if it has only characters that NATS recommends for tokens, and
+// otherwise an encoding of it.
 func safeToken(t string) string {
 	if t == "" {
 		return "_"

@@ -31,7 +31,8 @@ func newSender(t *testing.T, r *notifytest.Receiver) *Sender {
 	return s
 }
 
-func TestServiceGetsAPlainTextMessageInWhichNothingIsMarkup(t *testing.T) {
+// A service gets plain text in which no character is markup.
+func TestMessageHasNoMarkup(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	e := notifytest.Unexpected("<!channel>.example.com", "@everyone", "[x](https://evil.example)", "`code`", "*bold*_it_", "<script>")
 	notifytest.MustSend(t, newSender(t, r), e)
@@ -54,7 +55,7 @@ func TestServiceGetsAPlainTextMessageInWhichNothingIsMarkup(t *testing.T) {
 	}
 }
 
-func TestServiceErrorsTellNoSecret(t *testing.T) {
+func TestErrorsHaveNoSecret(t *testing.T) {
 	for name, tt := range map[string]struct {
 		handler http.HandlerFunc
 		want    string
@@ -86,7 +87,8 @@ func TestServiceErrorsTellNoSecret(t *testing.T) {
 	}
 }
 
-func TestServiceThatRefusesTheWordsOfOthersIsToldWithoutThem(t *testing.T) {
+// A service that refuses a message gets one without text that others chose.
+func TestRefusedTextIsLeftOut(t *testing.T) {
 	var r *notifytest.Receiver
 	r = notifytest.NewReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		if strings.Contains(r.Last(), "pills") {
@@ -105,7 +107,8 @@ func TestServiceThatRefusesTheWordsOfOthersIsToldWithoutThem(t *testing.T) {
 	}
 }
 
-func TestServiceThatHangsIsLeftAndNotBesieged(t *testing.T) {
+// A service that hangs is abandoned, and gets nothing more until the send has ended.
+func TestHangingServiceIsAbandoned(t *testing.T) {
 	release := make(chan struct{})
 	r := notifytest.NewReceiver(t, func(http.ResponseWriter, *http.Request) { <-release })
 	s := newSender(t, r)
@@ -139,7 +142,7 @@ func TestServiceThatHangsIsLeftAndNotBesieged(t *testing.T) {
 	notifytest.Eventually(t, "it is told again", func() bool { _, err := s.Send(t.Context(), notifytest.Issued()); return err == nil })
 }
 
-func TestServiceDigestsFitAndNameAll(t *testing.T) {
+func TestDigestsFitAndNameAll(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	s := newSender(t, r)
 	events, _ := notifytest.Events(100)
@@ -167,7 +170,7 @@ func TestServiceDigestsFitAndNameAll(t *testing.T) {
 	}
 }
 
-func TestServicesHaveNamesThatTellNoSecret(t *testing.T) {
+func TestNameHasNoSecret(t *testing.T) {
 	for _, given := range []string{"", "phone"} {
 		s, err := New(Options{URL: notify.StaticSecret("ntfy://ntfy.sh/" + testSecret), Name: given})
 		if err != nil {
@@ -179,7 +182,7 @@ func TestServicesHaveNamesThatTellNoSecret(t *testing.T) {
 	}
 }
 
-func TestServiceGetsHugeAndTestEvents(t *testing.T) {
+func TestHugeAndTestEvents(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	events := append(notifytest.FromOutbox(t, notifytest.HugeEvents()...), ctwatch.TestEvent("alice", notifytest.Time))
 	for _, e := range events {
@@ -191,7 +194,7 @@ func TestServiceGetsHugeAndTestEvents(t *testing.T) {
 	}
 }
 
-func TestServiceGetsNoRoutineEvents(t *testing.T) {
+func TestNoRoutineEvents(t *testing.T) {
 	s := newSender(t, notifytest.NewReceiver(t, nil))
 	notifytest.CheckPeople(t, s, false)
 	all, err := notify.Filtered(s, notify.Filter{MinSeverity: ctwatch.Debug})
@@ -201,7 +204,7 @@ func TestServiceGetsNoRoutineEvents(t *testing.T) {
 	notifytest.CheckPeople(t, all, true)
 }
 
-func TestServiceTextIsBounded(t *testing.T) {
+func TestTextIsBounded(t *testing.T) {
 	for _, s := range notifytest.HostileTexts {
 		n := words.NewNotice(notifytest.HostileEvent(s))
 		if text := n.Chat(maxText); utf8.RuneCountInString(text) > maxText {

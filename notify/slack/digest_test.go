@@ -64,7 +64,8 @@ func sentIDs(t *testing.T, seen []seenMessage) (ids []string) {
 	return ids
 }
 
-func TestAStormIsToldInFewMessagesThatNameAllOfIt(t *testing.T) {
+// A few digests name all events of a storm.
+func TestStormIsFewMessages(t *testing.T) {
 	for name, s := range map[string]func(*fakeSlack) *Sender{
 		"threads": func(server *fakeSlack) *Sender { return threadSender(t, server, &memoryThreads{}) },
 		"webhook": func(server *fakeSlack) *Sender { return webhookSender(t, server) },
@@ -102,7 +103,8 @@ func TestAStormIsToldInFewMessagesThatNameAllOfIt(t *testing.T) {
 	}
 }
 
-func TestCriticalEventsOfAStormHaveTheirOwnMessagesAheadOfTheOthers(t *testing.T) {
+// Critical events of a storm have their own messages, ahead of the others.
+func TestCriticalEventsPrecedeDigests(t *testing.T) {
 	server := newFakeSlack(t)
 	events := manyEvents(300)
 	sendBatches(t, threadSender(t, server, &memoryThreads{}), events)
@@ -121,7 +123,7 @@ func TestCriticalEventsOfAStormHaveTheirOwnMessagesAheadOfTheOthers(t *testing.T
 	}
 }
 
-func TestADigestForEachChannelInTheOrderOfEvents(t *testing.T) {
+func TestDigestPerChannelInOrder(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{}, Route{Types: []string{"pin.*"}, Channel: "#apps"})
 	var events []ctwatch.Event
@@ -145,7 +147,7 @@ func TestADigestForEachChannelInTheOrderOfEvents(t *testing.T) {
 	}
 }
 
-func TestNotesOfAStormGoIntoThreadsAndNotIntoTheChannel(t *testing.T) {
+func TestStormNotesGoIntoThreads(t *testing.T) {
 	server := newFakeSlack(t)
 	threads := &memoryThreads{}
 	s := threadSender(t, server, threads)
@@ -187,7 +189,8 @@ func TestNotesOfAStormGoIntoThreadsAndNotIntoTheChannel(t *testing.T) {
 	}
 }
 
-func TestAnAlarmAboutOneOfADigestIsAMessageOfItsOwn(t *testing.T) {
+// An alarm about a certificate that was in a digest is a message of its own.
+func TestAlarmAfterDigestIsAMessage(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{})
 	a, b := notifytest.NewStory("a.example.com"), notifytest.NewStory("b.example.com")
@@ -208,7 +211,7 @@ func TestAnAlarmAboutOneOfADigestIsAMessageOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADigestThatFailsHalfWayGoesOnFromThere(t *testing.T) {
+func TestFailedDigestContinues(t *testing.T) {
 	server := newFakeSlack(t)
 	bad := []http.HandlerFunc{
 		notifytest.Answer(429, "", "Retry-After", "1"), nil, notifytest.Answer(500, ""), nil, nil, notifytest.Answer(200, "<html>"), notifytest.Answer(200, `{"ok":false,"error":"internal_error"}`), nil, notifytest.Answer(503, ""),
@@ -223,9 +226,9 @@ func TestADigestThatFailsHalfWayGoesOnFromThere(t *testing.T) {
 	}
 }
 
-// TestAllIsDeliveredOnceAndInOrderAfterTrouble has the whole chain at work: an outbox,
+// TestAllArriveInOrderAfterTrouble has the whole chain at work: an outbox,
 // a dispatcher, and a Slack with all its moods.
-func TestAllIsDeliveredOnceAndInOrderAfterTrouble(t *testing.T) {
+func TestAllArriveInOrderAfterTrouble(t *testing.T) {
 	server := newFakeSlack(t)
 	hang := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for range 3 {
@@ -257,7 +260,7 @@ func TestAllIsDeliveredOnceAndInOrderAfterTrouble(t *testing.T) {
 	}
 }
 
-func TestADispatcherSendsAStormAsDigests(t *testing.T) {
+func TestDispatcherSendsDigests(t *testing.T) {
 	server := newFakeSlack(t)
 	events := manyEvents(200)
 	o := notifytest.NewOutbox(events...)

@@ -17,10 +17,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestMessagesLookAsTheyDid holds what Slack is sent against golden files, which
+// TestMessagesAreGolden holds what Slack is sent against golden files, which
 // Slack's Block Kit Builder shows as people see them. The files are rewritten by
-// go test ./notify/slack -run MessagesLook -update: read the difference.
-func TestMessagesLookAsTheyDid(t *testing.T) {
+// go test ./notify/slack -run Golden -update: read the difference.
+func TestMessagesAreGolden(t *testing.T) {
 	s := &Sender{o: Options{Buttons: &Buttons{}, MinSeverity: ctwatch.Info}}
 	c := notifytest.NewStory("api.example.com")
 	c.Cert.Issuer.CAA = "letsencrypt.org"

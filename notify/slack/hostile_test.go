@@ -57,7 +57,8 @@ func hostileEvents(text string, count int) []ctwatch.Event {
 	return append(events, odd)
 }
 
-func TestTextFromCertificatesMeansNothingToSlack(t *testing.T) {
+// Text from certificates has no meaning to Slack.
+func TestHostileTextIsEscaped(t *testing.T) {
 	checkMessages(t, hostileEvents(hostileText, 10000))
 	checkMessages(t, hostileEvents("xn--pple-43d.com", 10000)) // a name that reads as another
 }

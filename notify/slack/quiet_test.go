@@ -14,7 +14,7 @@ import (
 	"ctwatch/pins"
 )
 
-func TestSlackGetsNoRoutineEvents(t *testing.T) {
+func TestNoRoutineEvents(t *testing.T) {
 	slack := func(threads Threads, least ctwatch.Severity) *Sender {
 		return newSender(t, Options{Token: notify.StaticSecret(testToken), Channel: "#certs", Threads: threads, MinSeverity: least})
 	}
@@ -47,7 +47,7 @@ func TestUnexpectedCertificateIsOneMessage(t *testing.T) {
 
 // Ten thousand renewals, with all that happens to them, are no message; fifty rogue
 // certificates among them, each seen in three logs, are one each.
-func TestAMonthOfRenewalsIsSilentAndRoguesAreNot(t *testing.T) {
+func TestRenewalsAreSilentRoguesAreNot(t *testing.T) {
 	server := newFakeSlack(t)
 	var events []ctwatch.Event
 	want := make(map[string]bool)
@@ -78,7 +78,8 @@ func TestAMonthOfRenewalsIsSilentAndRoguesAreNot(t *testing.T) {
 	}
 }
 
-func TestTheNewsThatACertificateIsExpectedAfterAllGoesToItsThread(t *testing.T) {
+// That a certificate is expected after all goes to its thread.
+func TestLaterExpectedGoesToThread(t *testing.T) {
 	unreviewed := func(c *notifytest.Story) ctwatch.Event { return c.Issued() }
 	alarmed := func(c *notifytest.Story) ctwatch.Event { return c.Alarmed()[1] }
 	for name, tt := range map[string]struct {
@@ -131,7 +132,7 @@ func TestTheNewsThatACertificateIsExpectedAfterAllGoesToItsThread(t *testing.T) 
 }
 
 // A burst of alarms in the midst of much else is posted ahead of it.
-func TestFiftyAlarmsAtOnceAreFiftyMessagesWithoutDelay(t *testing.T) {
+func TestFiftyAlarmsAreFiftyMessages(t *testing.T) {
 	server := newFakeSlack(t)
 	o := notifytest.NewOutbox()
 	d, _ := sendertest.Start(t, notify.Config{Outbox: o, Senders: []notify.Sender{threadSender(t, server, &memoryThreads{})}})

@@ -9,7 +9,7 @@ import (
 	"ctwatch/notify/notifytest"
 )
 
-func TestTheFirstRouteThatMatchesCounts(t *testing.T) {
+func TestFirstMatchingRouteCounts(t *testing.T) {
 	certificate, log := notifytest.Issued("api.example.com"), notifytest.Misbehaved()
 	pin := ctwatch.PinMissingEvent("shop", "api.example.com", "example.com", nil, notifytest.Certificate().Key.Pin, "why", 1, notifytest.Time)
 	other := notifytest.Certificate("www.example.net")

@@ -41,7 +41,7 @@ func webhookSender(t *testing.T, server *fakeSlack) *Sender {
 	return newSender(t, Options{WebhookURL: notify.StaticSecret(server.URL + "/services/T0/B0/secretsecret")})
 }
 
-func TestSlackGetsAMessageWithBlocksAndTheEventsID(t *testing.T) {
+func TestSendPostsBlocksAndID(t *testing.T) {
 	for _, slash := range []string{"", "/"} {
 		server := newFakeSlack(t)
 		s := newSender(t, Options{Token: notify.StaticSecret(testToken + "\n"), APIURL: server.URL + "/api" + slash, Channel: "#certs"})
@@ -86,7 +86,7 @@ func TestSlackGetsAMessageWithBlocksAndTheEventsID(t *testing.T) {
 	}
 }
 
-func TestSlackGetsALogsEventWithTheEvidence(t *testing.T) {
+func TestSendPostsEvidence(t *testing.T) {
 	server := newFakeSlack(t)
 	event := notifytest.Misbehaved()
 	notifytest.MustSend(t, tokenSender(t, server), event)
@@ -99,7 +99,7 @@ func TestSlackGetsALogsEventWithTheEvidence(t *testing.T) {
 	}
 }
 
-func TestAWebhookGetsTheSameBlocks(t *testing.T) {
+func TestWebhookGetsSameBlocks(t *testing.T) {
 	server := newFakeSlack(t)
 	event := notifytest.Issued()
 	notifytest.MustSend(t, webhookSender(t, server), event)
@@ -120,7 +120,7 @@ func TestAWebhookGetsTheSameBlocks(t *testing.T) {
 	}
 }
 
-func TestWhatSlackAnswers(t *testing.T) {
+func TestReplyDecidesRetry(t *testing.T) {
 	page := "<html><body>502 Bad Gateway</body></html>"
 	for name, tt := range map[string]struct {
 		hook  bool
@@ -192,7 +192,8 @@ func TestWhatSlackAnswers(t *testing.T) {
 	}
 }
 
-func TestSlackThatHangsOrIsNotThereIsRetriedAndItsSecretsAreNotTold(t *testing.T) {
+// A Slack that hangs or is not there is retried, with an error without secrets.
+func TestUnreachableSlackIsRetried(t *testing.T) {
 	release := make(chan struct{})
 	hang := func(http.ResponseWriter, *http.Request) { <-release }
 	server := newFakeSlack(t, hang, hang)
@@ -220,7 +221,7 @@ func TestSlackThatHangsOrIsNotThereIsRetriedAndItsSecretsAreNotTold(t *testing.T
 	}
 }
 
-func TestATokenThatIsMendedIsUsed(t *testing.T) {
+func TestRepairedTokenIsUsed(t *testing.T) {
 	server := newFakeSlack(t, notifytest.Answer(200, `{"ok":false,"error":"invalid_auth"}`), notifytest.Answer(500, ""), notifytest.Answer(429, "", "Retry-After", "0"))
 	var tokens sync.Map
 	tokens.Store("token", "xoxb-wrong")
@@ -240,7 +241,7 @@ func TestATokenThatIsMendedIsUsed(t *testing.T) {
 	}
 }
 
-func TestARedirectDoesNotCarryTheTokenAway(t *testing.T) {
+func TestRedirectDoesNotGetToken(t *testing.T) {
 	elsewhere := newFakeSlack(t)
 	server := newFakeSlack(t, notifytest.Answer(307, "", "Location", elsewhere.URL+"/"), notifytest.Answer(307, "", "Location", elsewhere.URL+"/"))
 	for _, s := range []*Sender{tokenSender(t, server), webhookSender(t, server)} {
@@ -282,7 +283,7 @@ func TestNewNamesWrongSetting(t *testing.T) {
 	}
 }
 
-func TestSlackGetsHugeAndTestEvents(t *testing.T) {
+func TestHugeAndTestEvents(t *testing.T) {
 	server, threads := newFakeSlack(t), &memoryThreads{}
 	senders := []notify.Sender{threadSender(t, server, threads), webhookSender(t, server)}
 	for _, s := range senders {

@@ -67,7 +67,8 @@ func (s *fakeSocket) send(t *testing.T, envelope string, payload any) {
 	}
 }
 
-func TestAClickOfANamedUserIsAVerdictAndIsAnsweredInTheThread(t *testing.T) {
+// A click of an approver is a verdict, with an answer in the thread.
+func TestClickOfApproverIsAVerdict(t *testing.T) {
 	id := notifytest.Certificate().ID.String()
 	for name, tt := range map[string]struct {
 		action    string
@@ -101,7 +102,8 @@ func TestAClickOfANamedUserIsAVerdictAndIsAnsweredInTheThread(t *testing.T) {
 	}
 }
 
-func TestAClickOfAnybodyElseIsRefusedToThemAlone(t *testing.T) {
+// A click of another user is refused, in a reply that only that user sees.
+func TestClickOfOthersIsRefused(t *testing.T) {
 	server := newFakeSlack(t)
 	verdicts := socketSender(t, server, func(verdict) error { return nil })
 	socket := notifytest.Receive(t, server.sockets)
@@ -133,7 +135,8 @@ func TestAClickOfAnybodyElseIsRefusedToThemAlone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoClickOnAButtonIsAcknowledgedAndDoesNothing(t *testing.T) {
+// Requests that are not clicks on a button are acknowledged, and do nothing.
+func TestOtherRequestsDoNothing(t *testing.T) {
 	server := newFakeSlack(t)
 	verdicts := socketSender(t, server, func(verdict) error { return nil })
 	socket := notifytest.Receive(t, server.sockets)
@@ -158,7 +161,7 @@ func TestWhatIsNoClickOnAButtonIsAcknowledgedAndDoesNothing(t *testing.T) {
 	}
 }
 
-func TestTheSocketIsOpenedAgainWheneverItFails(t *testing.T) {
+func TestSocketReconnects(t *testing.T) {
 	server := newFakeSlack(t)
 	verdicts := socketSender(t, server, func(verdict) error { return nil })
 	id := notifytest.Certificate().ID.String()
@@ -174,7 +177,8 @@ func TestTheSocketIsOpenedAgainWheneverItFails(t *testing.T) {
 	notifytest.Receive(t, verdicts)
 }
 
-func TestARefusedAppTokenIsTriedAgainAndNotTold(t *testing.T) {
+// A refused app-level token is retried, and is not in the log.
+func TestRefusedAppTokenIsRetried(t *testing.T) {
 	server := newFakeSlack(t)
 	var log notifytest.Buffer
 	s := newSender(t, Options{
@@ -206,7 +210,8 @@ func TestRunWithoutButtonsOnlyWaits(t *testing.T) {
 	}
 }
 
-func TestButtonsAreOfferedForVerdictsThatNoPersonGave(t *testing.T) {
+// Buttons are for verdicts that no person has given.
+func TestButtonsForOpenVerdicts(t *testing.T) {
 	for reason, want := range map[string][]string{
 		"": {actionAuthorize, actionReject}, "issuer_not_allowed": {actionAuthorize, actionReject},
 		"authorized": {actionReject}, "rejected": {actionAuthorize},

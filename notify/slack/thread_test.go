@@ -22,7 +22,8 @@ func threadSender(t *testing.T, server *fakeSlack, threads Threads, routes ...Ro
 	})
 }
 
-func TestLaterFactsGoIntoTheThreadOfTheFirstMessageAndUpdateIt(t *testing.T) {
+// Later facts go into the thread of the first message, and update it.
+func TestLaterFactsUpdateFirstMessage(t *testing.T) {
 	server := newFakeSlack(t)
 	threads := &memoryThreads{}
 	c := notifytest.NewStory("api.example.com")
@@ -66,7 +67,7 @@ func TestLaterFactsGoIntoTheThreadOfTheFirstMessageAndUpdateIt(t *testing.T) {
 }
 
 // An event that does not say where to report a certificate does not take that away.
-func TestAnUpdatedAlarmStillSaysWhereToReport(t *testing.T) {
+func TestUpdatedAlarmKeepsReportTo(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{})
 	s.o.ReportTo = func(*ctwatch.Certificate) string { return "problems@ca.example" }
@@ -83,7 +84,7 @@ func TestAnUpdatedAlarmStillSaysWhereToReport(t *testing.T) {
 	}
 }
 
-func TestTheFirstMessageNamesWhoJudged(t *testing.T) {
+func TestFirstMessageNamesJudge(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{})
 	c := notifytest.NewStory("api.example.com")
@@ -164,7 +165,8 @@ func TestRepeatedEntryFloodsNoThread(t *testing.T) {
 	}
 }
 
-func TestAnAlarmForAnotherChannelIsAMessageThereAndHasItsOwnThread(t *testing.T) {
+// An alarm for another channel is a message there, with its own thread.
+func TestAlarmInOtherChannelHasThread(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{}, Route{Severity: ctwatch.Critical, Channel: "#incident"})
 	c := notifytest.NewStory("api.example.com")
@@ -185,7 +187,7 @@ func TestAnAlarmForAnotherChannelIsAMessageThereAndHasItsOwnThread(t *testing.T)
 	}
 }
 
-func TestSomeFactsAreNeverMessagesOfTheirOwn(t *testing.T) {
+func TestSomeFactsAreOnlyNotes(t *testing.T) {
 	expected := notifytest.NewStory("b.example.com")
 	expected.Cert.Verdict = ctwatch.Expected
 	candidate := notifytest.NewStory("c.example.com")
@@ -211,7 +213,7 @@ func TestSomeFactsAreNeverMessagesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestAnEventThatIsToldAgainUpdatesItsMessage(t *testing.T) {
+func TestRepeatedEventUpdatesMessage(t *testing.T) {
 	server := newFakeSlack(t)
 	threads := &memoryThreads{}
 	e := notifytest.Issued()
@@ -227,7 +229,7 @@ func TestAnEventThatIsToldAgainUpdatesItsMessage(t *testing.T) {
 	}
 }
 
-func TestAThreadThatAPersonDeletedHoldsUpNothing(t *testing.T) {
+func TestDeletedThreadDoesNotBlock(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{})
 	c := notifytest.NewStory("api.example.com")
@@ -246,7 +248,8 @@ func TestAThreadThatAPersonDeletedHoldsUpNothing(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeUpdatedIsStillRepliedTo(t *testing.T) {
+// A message that cannot be updated still gets replies.
+func TestReplyWithoutUpdate(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply http.HandlerFunc
 		retry bool
@@ -286,7 +289,8 @@ func TestWhatCannotBeUpdatedIsStillRepliedTo(t *testing.T) {
 	}
 }
 
-func TestWhatIsToBeToldDoesNotWaitForUpdatesForEver(t *testing.T) {
+// Events do not wait for updates that fail again and again.
+func TestEventsDoNotWaitForUpdates(t *testing.T) {
 	ill := notifytest.Answer(500, "")
 	t.Run("a note", func(t *testing.T) {
 		server := newFakeSlack(t)
@@ -319,7 +323,8 @@ func TestWhatIsToBeToldDoesNotWaitForUpdatesForEver(t *testing.T) {
 	})
 }
 
-func TestAThreadThatCannotBeRememberedIsNotPostedTwice(t *testing.T) {
+// A message whose thread cannot be saved is not posted twice.
+func TestUnsavedThreadIsPostedOnce(t *testing.T) {
 	server := newFakeSlack(t)
 	threads := &memoryThreads{}
 	s := threadSender(t, server, threads)
@@ -346,7 +351,7 @@ func TestAThreadThatCannotBeRememberedIsNotPostedTwice(t *testing.T) {
 	}
 }
 
-func TestFactsOfExpectedCertificatesAreNotWanted(t *testing.T) {
+func TestExpectedCertificatesHaveNoNotes(t *testing.T) {
 	s := threadSender(t, newFakeSlack(t), &memoryThreads{})
 	c := notifytest.NewStory("api.example.com")
 	if !s.Wants(c.Logged()) {
@@ -358,7 +363,7 @@ func TestFactsOfExpectedCertificatesAreNotWanted(t *testing.T) {
 	}
 }
 
-func TestWithoutMemoryEveryEventIsItsOwnMessage(t *testing.T) {
+func TestWithoutThreadsEachIsAMessage(t *testing.T) {
 	server := newFakeSlack(t)
 	for _, s := range []*Sender{tokenSender(t, server), webhookSender(t, server)} {
 		c := notifytest.NewStory("api.example.com")
@@ -378,7 +383,8 @@ func TestWithoutMemoryEveryEventIsItsOwnMessage(t *testing.T) {
 	}
 }
 
-func TestASlackThatDoesNotSayWhereAMessageIsHasNoThreads(t *testing.T) {
+// If Slack does not say where a message is, there are no threads.
+func TestReplyWithoutPlaceHasNoThread(t *testing.T) {
 	for _, reply := range []string{`{"ok":true}`, `{"ok":true,"channel":"C1","ts":"<!here>"}`, `{"ok":true,"channel":"` + strings.Repeat("C", 200) + `","ts":"1.1"}`} {
 		threads := &memoryThreads{}
 		server := newFakeSlack(t, notifytest.Answer(200, reply))

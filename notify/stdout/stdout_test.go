@@ -9,7 +9,7 @@ import (
 	"ctwatch/notify/notifytest"
 )
 
-func TestStdoutLineOfATest(t *testing.T) {
+func TestLineOfTestEvent(t *testing.T) {
 	var out notifytest.Buffer
 	notifytest.MustSend(t, New(Options{W: &out}), ctwatch.TestEvent("alice", notifytest.Time))
 	if got, want := out.String(), "2026-11-20 10:00:00 info     notify.test: This is a test requested by alice: nothing has happened.\n"; got != want {
@@ -17,7 +17,7 @@ func TestStdoutLineOfATest(t *testing.T) {
 	}
 }
 
-func TestStdoutTakesHugeEvents(t *testing.T) {
+func TestHugeEvents(t *testing.T) {
 	var out notifytest.Buffer
 	for _, e := range notifytest.FromOutbox(t, notifytest.HugeEvents()...) {
 		notifytest.MustSend(t, New(Options{W: &out}), e)
@@ -34,7 +34,7 @@ func TestTerminalHasDigests(t *testing.T) {
 	notifytest.CheckPrograms(t, New(Options{JSON: true}))
 }
 
-func TestStdout(t *testing.T) {
+func TestLines(t *testing.T) {
 	send := func(o Options, e ctwatch.Event) string {
 		var b notifytest.Buffer
 		o.W = &b

@@ -56,7 +56,7 @@ func checkNoSecret(t *testing.T, err error) {
 	}
 }
 
-func TestWebhookPostsASignedCloudEvent(t *testing.T) {
+func TestSendPostsSignedCloudEvent(t *testing.T) {
 	r := notifytest.NewReceiver(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	e := notifytest.Unexpected("api.example.com")
 	notifytest.MustSend(t, newSender(t, r), e)
@@ -96,7 +96,7 @@ func TestWebhookPostsASignedCloudEvent(t *testing.T) {
 	}
 }
 
-func TestWebhookSignatureIsWhatItsDocumentationSays(t *testing.T) {
+func TestSignatureAsDocumented(t *testing.T) {
 	// Computed with: printf '1764547200.{}' | openssl dgst -sha256 -hmac secret
 	const want = "t=1764547200,v1=200173556ba180b304fa5bb088d6cb43ee582ce824b5c899f62afaa77ed55709"
 	if got := sign([]byte("secret"), 1764547200, []byte("{}")); got != want {
@@ -104,7 +104,7 @@ func TestWebhookSignatureIsWhatItsDocumentationSays(t *testing.T) {
 	}
 }
 
-func TestWebhookRepliesDecideWhetherToTryAgain(t *testing.T) {
+func TestReplyDecidesRetry(t *testing.T) {
 	for _, tt := range []struct {
 		status  int
 		header  []string
@@ -167,7 +167,8 @@ func TestWebhookRepliesDecideWhetherToTryAgain(t *testing.T) {
 	}
 }
 
-func TestWebhookSurvivesABadReceiver(t *testing.T) {
+// A receiver that misbehaves causes an error without secrets, and a retry.
+func TestBadReceiver(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"an endless reply": func(w http.ResponseWriter, r *http.Request) {
@@ -207,7 +208,7 @@ func TestWebhookSurvivesABadReceiver(t *testing.T) {
 	}
 }
 
-func TestWebhookReachesPrivateAddressesOnlyIfAllowed(t *testing.T) {
+func TestPrivateAddressesNeedPermission(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	deny := func(o *Options) { o.Outward.AllowPrivate = false }
 	w := newSender(t, r, deny, func(o *Options) { o.URL = "https://hooks.example.com" + testPath })
@@ -228,7 +229,7 @@ func TestWebhookReachesPrivateAddressesOnlyIfAllowed(t *testing.T) {
 	}
 }
 
-func TestWebhooksHaveNamesThatTellNoSecret(t *testing.T) {
+func TestNameHasNoSecret(t *testing.T) {
 	name := func(url, given string) string {
 		w, err := New(Options{URL: url, Name: given})
 		if err != nil {
@@ -250,7 +251,8 @@ func TestWebhooksHaveNamesThatTellNoSecret(t *testing.T) {
 	}
 }
 
-func TestWebhookWithoutItsSecretWaits(t *testing.T) {
+// Without its secret a webhook sends nothing, and retries.
+func TestMissingSecretIsRetried(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	for _, key := range []notify.Secret{notify.StaticSecret(" \n"), func() (string, error) { return "", errors.New("no such file") }} {
 		if retry, err := newSender(t, r, func(o *Options) { o.Key = key }).Send(t.Context(), notifytest.Issued()); err == nil || !retry {
@@ -263,7 +265,7 @@ func TestWebhookWithoutItsSecretWaits(t *testing.T) {
 	}
 }
 
-func TestWebhookChecksTheCertificate(t *testing.T) {
+func TestCertificateIsChecked(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
@@ -317,7 +319,7 @@ func TestAllArriveInOrderAfterTrouble(t *testing.T) {
 	}
 }
 
-func TestWebhookGetsHugeAndTestEvents(t *testing.T) {
+func TestHugeAndTestEvents(t *testing.T) {
 	r := notifytest.NewReceiver(t, nil)
 	events := append(notifytest.FromOutbox(t, notifytest.HugeEvents()...), ctwatch.TestEvent("alice", notifytest.Time))
 	for _, e := range events {

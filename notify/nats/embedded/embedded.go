@@ -18,28 +18,28 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Options says how a nats.Sender server runs in this process.
+// Options configures a Server.
 type Options struct {
 	// Listen is the address for consumers in other processes, such as
 	// "127.0.0.1:4222"; port 0 takes a free one. "" listens nowhere. There is no
-	// authentication: whoever reaches it may read and publish.
+	// authentication: any client that reaches it may read and publish.
 	Listen   string
-	StoreDir string // directory of the streams; it is made if need be
+	StoreDir string // directory of the streams; created if needed
 	// MaxStore bounds the streams on disk, in bytes. Default 2 GiB. It must be at
 	// least the sum of what the streams may grow to.
 	MaxStore int64
 	Logger   *slog.Logger
 }
 
-// Server is a nats.Sender server with JetStream in this process. What it acknowledges is
-// on disk: it syncs after each message.
+// A Server is a NATS server with JetStream in this process. What it acknowledges is on
+// disk: it syncs after each message.
 type Server struct {
 	s      *server.Server
 	listen bool
 }
 
-// Start starts a server and waits until it is ready. No trouble of the
-// server ends the process, as it would if the server ran on its own.
+// Start starts a server and waits until it is ready. Fatal errors of the server do not end
+// the process, as they would if it ran standalone.
 func Start(o Options) (*Server, error) {
 	if o.MaxStore <= 0 {
 		o.MaxStore = 2 << 30
@@ -67,7 +67,7 @@ func Start(o Options) (*Server, error) {
 		}
 		opts.Host, opts.Port = host, addr.Port
 		if !addr.IP.IsLoopback() {
-			o.Logger.Warn("the embedded NATS server listens beyond this machine, without authentication: whoever reaches it can read and publish events", "listen", o.Listen)
+			o.Logger.Warn("the embedded NATS server is reachable from other machines, without authentication: any client can read and publish events", "listen", o.Listen)
 		}
 	}
 	s, err := server.NewServer(opts)
@@ -90,8 +90,8 @@ func Start(o Options) (*Server, error) {
 	return &Server{s: s, listen: o.Listen != ""}, nil
 }
 
-// probeListen checks that the server will be able to listen on an address, since it
-// says little when it is not, and returns the address that it will have.
+// probeListen checks that the server can listen on an address, since the server's own error
+// says little, and returns the address.
 func probeListen(listen string) (host string, addr *net.TCPAddr, err error) {
 	host, _, err = net.SplitHostPort(listen)
 	if err != nil || host == "" {
@@ -109,7 +109,7 @@ func probeListen(listen string) (host string, addr *net.TCPAddr, err error) {
 	return host, l.Addr().(*net.TCPAddr), nil
 }
 
-// ClientURL is where consumers connect to, or "" if the server does not listen.
+// ClientURL returns the URL for consumers, or "" if the server does not listen.
 func (e *Server) ClientURL() string {
 	if !e.listen {
 		return ""

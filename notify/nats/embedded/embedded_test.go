@@ -11,7 +11,7 @@ import (
 	"ctwatch/notify/notifytest"
 )
 
-func TestATakenPortIsToldWithTheSettingToChange(t *testing.T) {
+func TestTakenPortNamesSetting(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestATakenPortIsToldWithTheSettingToChange(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeListenedOnIsTold(t *testing.T) {
+func TestWrongListenNamesSetting(t *testing.T) {
 	for _, addr := range []string{"4222", "127.0.0.1", "127.0.0.1:http-nonsense", ":4222", "192.0.2.1:4222", "127.0.0.1:99999"} {
 		e, err := Start(Options{Listen: addr, StoreDir: t.TempDir(), Logger: notifytest.Discard()})
 		if err == nil {
@@ -41,7 +41,7 @@ func TestWhatCannotBeListenedOnIsTold(t *testing.T) {
 }
 
 // The server ends its process on such errors; ours must live to tell of them.
-func TestAnUnusableDirectoryIsAnErrorAndNotTheEndOfTheProcess(t *testing.T) {
+func TestUnusableDirectoryIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "jetstream"), []byte("a file where the directory should be"), 0o600); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestInProcessOnlyListensNowhere(t *testing.T) {
 	}
 }
 
-func TestTheServersLogIsOursAtDebug(t *testing.T) {
+func TestServerLogsAtDebug(t *testing.T) {
 	var buf notifytest.Buffer
 	log := slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e, err := Start(Options{StoreDir: t.TempDir(), Logger: log})
