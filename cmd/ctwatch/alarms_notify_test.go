@@ -77,8 +77,9 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	d.stop()
 }
 
-// TestNotifyTestReachesEverybodyAndFailsIfOneCannotBe: without a daemon.
-func TestNotifyTestReachesEverybodyAndFailsIfOneCannotBe(t *testing.T) {
+// TestNotifyTestReachesEveryChannel: without a daemon, a test reaches every configured
+// channel, and fails if it cannot reach one.
+func TestNotifyTestReachesEveryChannel(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	out := filepath.Join(t.TempDir(), "told")

@@ -17,9 +17,9 @@ import (
 	"ctwatch/pins"
 )
 
-// TestAChangedConfigurationIsInForceWithoutARestartAndABadOneIsNot: by SIGHUP, and by
-// the change of the file alone.
-func TestAChangedConfigurationIsInForceWithoutARestartAndABadOneIsNot(t *testing.T) {
+// TestReloadTakesOnlyGoodConfigurations: a changed configuration is in force without a
+// restart, on SIGHUP and when the file changes; one with a mistake is not.
+func TestReloadTakesOnlyGoodConfigurations(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.hangup = make(chan os.Signal, 1)

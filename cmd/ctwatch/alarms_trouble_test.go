@@ -13,11 +13,10 @@ import (
 	"ctwatch/store"
 )
 
-// TestReadingWaitsForNobodyWhoIsToldAndAllAreToldInTheEnd: while everybody who is to
-// be told is in trouble, each in another way, the logs are read to their heads. When
-// the trouble is over everybody has been told everything, in order for each
-// certificate, and but for Slack, once.
-func TestReadingWaitsForNobodyWhoIsToldAndAllAreToldInTheEnd(t *testing.T) {
+// TestReadingWaitsForNoSender: while every sender is in trouble, each in another way,
+// the logs are read to their heads. When the trouble is over every sender has sent every
+// event, in order for each certificate, and, except for Slack, once.
+func TestReadingWaitsForNoSender(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	slack := newFakeSlack(t)

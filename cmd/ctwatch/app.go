@@ -60,8 +60,8 @@ func (e *usageError) Unwrap() error { return e.err }
 // answer is "no".
 var errNo = errors.New("the answer is no")
 
-// errTold is the error of a command that has said itself what went wrong.
-var errTold = errors.New("failed, as told")
+// errReported is the error of a command that has printed what went wrong.
+var errReported = errors.New("failed; see above")
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
@@ -78,16 +78,16 @@ type app struct {
 }
 
 // run executes the command line and returns the exit status.
-func run(ctx context.Context, w environment) int {
-	a := &app{environment: w, ended: ctx.Done()}
+func run(ctx context.Context, e environment) int {
+	a := &app{environment: e, ended: ctx.Done()}
 	root := a.root()
-	root.SetArgs(w.Args)
-	root.SetOut(w.Stdout)
-	root.SetErr(w.Stderr)
+	root.SetArgs(e.Args)
+	root.SetOut(e.Stdout)
+	root.SetErr(e.Stderr)
 
-	// Whatever fails before a command begins is wrong usage.
-	begun := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	// A failure before a command starts is wrong usage.
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	err := root.ExecuteContext(ctx)
 
 	var usage *usageError
@@ -98,31 +98,31 @@ func run(ctx context.Context, w environment) int {
 		return exitDone
 	case errors.Is(err, errBad):
 		return exitUsage
-	case errors.Is(err, errTold):
+	case errors.Is(err, errReported):
 		return exitFailed
 	case errors.Is(err, errNo):
 		return exitNo
-	case !begun:
-		fmt.Fprintf(w.Stderr, "ctwatch: %v\nRun 'ctwatch --help' for the commands and their flags.\n", err)
+	case !started:
+		fmt.Fprintf(e.Stderr, "ctwatch: %v\nRun 'ctwatch --help' for the commands and their flags.\n", err)
 		return exitUsage
 	case errors.As(err, &bad):
-		for _, e := range bad {
-			fmt.Fprintln(w.Stderr, e)
+		for _, mistake := range bad {
+			fmt.Fprintln(e.Stderr, mistake)
 		}
 		return exitUsage
 	case errors.As(err, &usage), errors.As(err, &misconfigured):
-		fmt.Fprintf(w.Stderr, "ctwatch: %v\n", err)
+		fmt.Fprintf(e.Stderr, "ctwatch: %v\n", err)
 		return exitUsage
 	}
-	fmt.Fprintf(w.Stderr, "ctwatch: %v\n", err)
+	fmt.Fprintf(e.Stderr, "ctwatch: %v\n", err)
 	return exitFailed
 }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ctwatch",
-		Short: "Watch Certificate Transparency for the people who pin keys",
-		Long: `ctwatch tails Certificate Transparency logs for watched domains, tells of each
+		Short: "Watch Certificate Transparency for domains whose apps pin certificates",
+		Long: `ctwatch tails Certificate Transparency logs for watched domains, reports each
 certificate as soon as it is logged, which is before it is deployed, and takes
 the pins (SHA-256 of the SubjectPublicKeyInfo) of its key and its issuer.
 
@@ -131,7 +131,7 @@ the answer is "no".`,
 		Example: `  ctwatch demo                          see it all work, without a network
   ctwatch run --watch example.com       watch a domain, with no configuration
   ctwatch certs list --since 24h        what was found
-  ctwatch config init > ctwatch.yaml    begin a configuration`,
+  ctwatch config init > ctwatch.yaml    start a configuration`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	f := root.PersistentFlags()
@@ -147,8 +147,8 @@ the answer is "no".`,
 	return root
 }
 
-// group is a command that only holds others; called by itself, or with a word
-// that is none of them, it is wrong usage.
+// group is a command that only has subcommands; calling it by itself, or with an unknown
+// one, is wrong usage.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short,

@@ -12,8 +12,8 @@ import (
 
 func (a *app) configCommand() *cobra.Command {
 	var contact string
-	initialise := &cobra.Command{
-		Use: "init", Short: "Print a commented configuration file to begin with", Args: cobra.NoArgs,
+	initialize := &cobra.Command{
+		Use: "init", Short: "Print a commented configuration file to start with", Args: cobra.NoArgs,
 		Long: `init prints a commented configuration file with every setting. On a terminal it asks for
 the address at which log operators reach you, and writes it as logs.contact. Many static
 logs let all clients without one share 75 requests a second.`,
@@ -21,7 +21,7 @@ logs let all clients without one share 75 requests a second.`,
   ctwatch config init --contact ct@YOUR-DOMAIN > ctwatch.yaml`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.initConfig(c.Context(), contact) },
 	}
-	initialise.Flags().StringVar(&contact, "contact", "", contactHelp)
+	initialize.Flags().StringVar(&contact, "contact", "", contactHelp)
 	check := &cobra.Command{
 		Use: "check [FILE]", Short: "Check a configuration: file:line:column of each mistake", Args: cobra.MaximumNArgs(1),
 		Long: `check reads a configuration and every file that it names: watch files, what apps ship,
@@ -30,7 +30,7 @@ FILE:LINE:COLUMN, in the order of the file, and exits with status 2 if there are
 
 A configuration without mistakes can still have warnings: a watched public suffix (such as
 co.uk, below which everyone has names), "never" names and endpoints outside their domain,
-hosts of apps that nothing watches or looks at, and what is listed twice.`,
+hosts of apps that are not watched or not probed, and what is listed twice.`,
 		Example: `  ctwatch config check
   ctwatch config check /etc/ctwatch/ctwatch.yaml
   ctwatch config check --json | jq -r '.mistakes[], .warnings[] | .message'`,
@@ -52,7 +52,7 @@ hosts of apps that nothing watches or looks at, and what is listed twice.`,
 			return err
 		},
 	}
-	return group("config", "Write, check and show the configuration", initialise, a.jsonFlag(check, "print a JSON object with mistakes and warnings"), show)
+	return group("config", "Write, check and show the configuration", initialize, a.jsonFlag(check, "print a JSON object with mistakes and warnings"), show)
 }
 
 const contactHelp = "e-mail `address` or https:// URL at which log operators reach you"

@@ -37,8 +37,8 @@ func configNotes(list configs.Errors) []configNote {
 	return out
 }
 
-// errBad is the error of a check that has said itself what is wrong with a configuration.
-var errBad = &usageError{errTold}
+// errBad is the error of a check that has printed what is wrong with a configuration.
+var errBad = &usageError{errReported}
 
 // checkConfig checks all that can be known without a network: the file, the files that it
 // names, and its secrets. All mistakes are reported at once; warnings only where there are

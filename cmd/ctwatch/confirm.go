@@ -11,8 +11,8 @@ import (
 	"ctwatch/cmd/ctwatch/terminal"
 )
 
-// confirm has a person agree to what cannot be undone. On a terminal it says what will
-// happen and asks; scripts agree beforehand with --yes.
+// confirm asks a person before what cannot be undone. On a terminal it says what will
+// happen and asks; scripts agree with --yes.
 func (a *app) confirm(ctx context.Context, yes bool, what string) error {
 	switch {
 	case yes:

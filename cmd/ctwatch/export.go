@@ -20,7 +20,7 @@ import (
 	"ctwatch/pins/publish"
 )
 
-// The signed forms, which need a key and are no formats of files that apps ship.
+// The signed forms. They need a key, and are not formats of files that apps ship.
 const (
 	formatJWS    = "jws"
 	formatWultra = "wultra"
@@ -41,17 +41,16 @@ keys that are served now, and those that are approved for it and to come. The fo
   jws       ctwatch's signed pin document (compact JWS)
   wultra    Wultra's signed certificate fingerprints
 
-What would break the app, or what nobody vouches for, is refused with the reasons: a
-key that is served and not approved, fewer pins than min_pins, no backup; and so is
-what a format cannot express without losing or widening meaning. What a host serves
-that was never reached cannot be held against the pins: a note on stderr says so.
-A key that went out of service stays for the app's lead time, and as long as a
-certificate for it may be deployed again, so that a rollback is possible; it is no
-backup. "ctwatch pins retire" ends that at once.
+export refuses, with the reasons, what would break the app or is not approved: a key
+that is served and not approved, fewer pins than min_pins, no backup; and what a format
+cannot express without losing or widening meaning. A host that was never reached cannot
+be checked: a note on stderr says so. A key that went out of service stays for the app's
+lead time, and as long as a certificate for it may be deployed again, so that a rollback
+is possible; it is not a backup. "ctwatch pins retire" ends that at once.
 
-The signed documents say what is right for each host, revoke compromised keys at once,
-and are refused only if there is nothing to say: a host that a file would be refused
-for is withheld, and apps keep the pins that they have for it. A note says which.`,
+A signed document has the pins of each host, revokes compromised keys at once, and is
+refused only if it would be empty: a host that a file would be refused for is withheld,
+and apps keep the pins that they have for it. A note says which.`,
 		Example: `  ctwatch pins export --app shop --format android > network_security_config.xml
   ctwatch pins export --app shop --format curl --host api.example.com
   ctwatch pins export --app shop --format jws --sign-key offline-key.pem --out shop.jws`,
@@ -93,7 +92,7 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 		}
 		for _, p := range only {
 			if !slices.Contains(app.Hosts, p) {
-				return usagef("--host %s is none of the hosts of %s: %s", p, app.Name, terminal.List(app.Hosts))
+				return usagef("--host %s is not a host of %s; it has %s", p, app.Name, terminal.List(app.Hosts))
 			}
 		}
 		app.Hosts = only
@@ -102,7 +101,7 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 	switch o.format {
 	case formatJWS, formatWultra:
 		if len(o.hosts) > 0 {
-			return usagef("--host: a signed document speaks of all hosts of %s: apps would cease to pin those that it leaves out", app.Name)
+			return usagef("--host: a signed document has all hosts of %s: apps would stop pinning those that it leaves out", app.Name)
 		}
 		data, err = a.signed(ctx, d, &app, o)
 	default:
@@ -151,7 +150,7 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is withheld (%s): %s\n", r.Host, r.Code, words.Finding(r))
 	}
 	for _, r := range doc.Set.Warnings {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is published all the same (%s): %s\n", r.Host, r.Code, words.Finding(r))
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is published with a warning (%s): %s\n", r.Host, r.Code, words.Finding(r))
 	}
 	if o.format == formatWultra {
 		return publish.Wultra(doc.Leaves, key)
@@ -192,17 +191,17 @@ func (a *app) signingCommand() *cobra.Command {
 		},
 	}
 	rotate := &cobra.Command{
-		Use: "rotate", Short: "Begin to replace the signing key: a second one signs, too", Args: cobra.NoArgs,
-		Long: `rotate makes the next signing key beside the active one. From then on the keys at
-/pins/jwks.json are both, and documents asked for as application/jose+json carry both
+		Use: "rotate", Short: "Start to replace the signing key: a second one signs, too", Args: cobra.NoArgs,
+		Long: `rotate makes the next signing key in addition to the active one. From then on
+/pins/jwks.json has both, and documents requested as application/jose+json carry both
 signatures; compact ones are signed by the active key as before. Once every app trusts
 the next key, end with "ctwatch signing finish". A running daemon needs no restart.`,
 		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Rotate, "signs from now on, too") },
 	}
 	finish := &cobra.Command{
-		Use: "finish", Short: "End the replacement: the next key alone signs", Args: cobra.NoArgs,
-		Long: `finish makes the key that "ctwatch signing rotate" made the active one. The key before
-signs no longer; its public half stays among the keys at /pins/jwks.json.`,
+		Use: "finish", Short: "End the replacement: only the next key signs", Args: cobra.NoArgs,
+		Long: `finish makes the key that "ctwatch signing rotate" made the active one. The previous
+key no longer signs; its public half stays in /pins/jwks.json.`,
 		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Finish, "is the active key now") },
 	}
 	return group("signing", "The keys that sign pin documents", a.jsonFlag(show, "print the JSON Web Key Set"), rotate, finish)

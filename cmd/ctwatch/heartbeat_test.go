@@ -14,10 +14,10 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestTheHeartbeatGoesOnForAsLongAsLogsAreRead: the URL is called and the event
-// published while there are tree heads; when there are none any more that is told, and
-// both end; and both go on when there are some again.
-func TestTheHeartbeatGoesOnForAsLongAsLogsAreRead(t *testing.T) {
+// TestHeartbeatLastsWhileLogsAreRead: the URL is called and the event published
+// while there are tree heads. When there are no more, an event says so and both end; both
+// go on when there are tree heads again.
+func TestHeartbeatLastsWhileLogsAreRead(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.fill(10)

@@ -264,7 +264,9 @@ func TestALogThatLeftTheListIsNoLongerMeasured(t *testing.T) {
 	d.stop()
 }
 
-func TestAClientThatHangsDoesNotKeepTheDaemonFromStopping(t *testing.T) {
+// TestHangingClientDoesNotBlockStop: a client that hangs does not keep the daemon from
+// stopping.
+func TestHangingClientDoesNotBlockStop(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	d := s.start(s.config(""))

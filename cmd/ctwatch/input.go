@@ -12,9 +12,9 @@ import (
 	"ctwatch/files"
 )
 
-// readInput reads a file of at most so many bytes that the command line names. "-" is
-// stdin. That, and what a shell puts for <(command), may never end, and then waits for
-// no longer than the process is to run.
+// readInput reads a file of at most so many bytes that the command line names; "-" is
+// stdin. Stdin, and what a shell passes for <(command), may never end: then it returns when
+// the process is interrupted.
 func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	isStdin := name == "-" && a.Stdin != nil
 	if !isStdin && !files.IsStream(name) {
@@ -48,8 +48,8 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	}
 }
 
-// readSubject tells an ID, a pin and the kinds of files apart. Of a file it takes the
-// server's own key, or a CA's if issuer is set.
+// readSubject reads an ID, a pin or a file. Of a file it takes the server's own key, or a
+// CA's if issuer is set.
 func (a *app) readSubject(arg string, issuer bool) (keyfile.Subject, error) {
 	if strings.HasPrefix(arg, "sha256/") {
 		pin, err := parsePin(arg)

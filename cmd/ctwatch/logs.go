@@ -13,7 +13,7 @@ import (
 
 func (a *app) logsCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "logs", Short: "Every log that is followed, and where its reading stands", Args: cobra.NoArgs,
+		Use: "logs", Short: "Progress of each log", Args: cobra.NoArgs,
 		Long: `logs prints every log with its tree size, how many of its entries have been read
 and how many of those are proven to be in the tree that the log signed. Both are
 equal to the tree size when all is well.`,

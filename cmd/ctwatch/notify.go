@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) notifyCommand() *cobra.Command {
-	return group("notify", "Those who are told of events: how it stands, again, and a test",
+	return group("notify", "Notification channels: status, replay, test",
 		a.notifyStatusCommand(), a.notifyReplayCommand(), a.notifyTestCommand(),
 	)
 }
@@ -29,11 +29,12 @@ func (a *app) notifyCommand() *cobra.Command {
 func (a *app) notifyStatusCommand() *cobra.Command {
 	var dead bool
 	c := &cobra.Command{
-		Use: "status", Short: "What waits for each sender, its last success, and what it could never deliver", Args: cobra.NoArgs,
-		Long: `status shows each sender with the events that wait for it, when it last delivered
-one, why it cannot now, and its dead letters: events that its service refused for
-good. Below are warnings: what is wrong with a service though it takes events, such as a
-NATS stream that keeps them for less time than ours, or that others publish to. With --dead-letters it lists those, to be sent again by "ctwatch notify replay".`,
+		Use: "status", Short: "What waits for each channel, its last success, and what it could not deliver", Args: cobra.NoArgs,
+		Long: `status shows each channel with the events that wait for it, when it last delivered one,
+why it cannot now, and its dead letters: events that its service refused for good. Below
+are warnings: what is wrong with a service although it takes events, such as a NATS stream
+that keeps them for a shorter time than ours, or that others publish to. With
+--dead-letters it lists dead letters, to resend with "ctwatch notify replay".`,
 		Example: `  ctwatch notify status
   ctwatch notify status --dead-letters
   ctwatch notify status --json | jq '.[] | select(.backlog > 0)'`,
@@ -162,12 +163,11 @@ func (a *app) notifyReplayCommand() *cobra.Command {
 	var since string
 	var letter int64
 	c := &cobra.Command{
-		Use: "replay SENDER", Short: "Send a sender's dead letters again, or all events since a time", Args: cobra.ExactArgs(1),
-		Long: `replay puts events before one sender again, by the name that "ctwatch notify status"
-shows: all its dead letters, one of them, or all events since a time. Events have
-the IDs that they had, by which a receiver knows them; those on NATS are dropped as
-duplicates only for the stream's duplicate window. A running daemon sends them at
-once, and otherwise the next one does.`,
+		Use: "replay SENDER", Short: "Resend dead letters to a channel, or all events since a time", Args: cobra.ExactArgs(1),
+		Long: `replay resends events to one channel, by the name that "ctwatch notify status"
+shows: all its dead letters, one of them, or all events since a time. Events keep their
+IDs, by which a receiver recognizes them; NATS drops duplicates only within the stream's
+duplicate window. A running daemon sends them at once, or else the next one does.`,
 		Example: `  ctwatch notify replay slack
   ctwatch notify replay webhook:pager --dead-letter 4711
   ctwatch notify replay nats --since 2026-11-20`,
@@ -186,7 +186,7 @@ once, and otherwise the next one does.`,
 				} else if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.Stdout, "%d events are sent to %s again\n", n, ctwatch.Printable(args[0], 100))
+				fmt.Fprintf(a.Stdout, "resending %d events to %s\n", n, ctwatch.Printable(args[0], 100))
 				return nil
 			})
 		},
@@ -198,10 +198,10 @@ once, and otherwise the next one does.`,
 
 func (a *app) notifyTestCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "test [SENDER]...", Short: "Send a sample to everybody who would be told of an alarm", Args: cobra.ArbitraryArgs,
-		Long: `test sends one event of type notify.test, which says that it is a test, by each
-configured sender, whatever its filters are, and tells what became of each. It
-needs no daemon; but an embedded NATS server is only there while the daemon runs.
+		Use: "test [SENDER]...", Short: "Send a test event to every channel", Args: cobra.ArbitraryArgs,
+		Long: `test sends one event of type notify.test, which says that it is a test, to each
+configured channel, whatever its filters are, and prints the result of each. It needs no
+daemon; but the embedded NATS server only runs while the daemon does.
 Exit status: 1 if any failed.`,
 		Example: `  ctwatch notify test
   ctwatch notify test slack email:ops@example.com`,
@@ -216,10 +216,10 @@ Exit status: 1 if any failed.`,
 	return a.jsonFlag(c, "print a JSON array")
 }
 
-// testTimeout bounds the test of one sender that sets no other time itself.
+// testTimeout bounds the test of a sender that has no other limit.
 const testTimeout = 15 * time.Second
 
-// A testObject is what became of a test, as --json prints it.
+// A testObject is the result of a test, as --json prints it.
 type testObject struct {
 	Sender string `json:"sender"`
 	OK     bool   `json:"ok"`
@@ -264,7 +264,7 @@ func (a *app) testSenders(ctx context.Context, cfg *configs.Config, only []strin
 		return err
 	}
 	if failed {
-		return errTold
+		return errReported
 	}
 	return nil
 }
@@ -295,8 +295,8 @@ func (a *app) printTests(results []testObject) error {
 	return t.Flush()
 }
 
-// natsClient connects to the NATS server that events are published on; nil if nobody
-// but the daemon can.
+// natsClient connects to the NATS server that events are published on; nil if only the
+// daemon can.
 func (a *app) natsClient(cfg *configs.Config) (*nats.Sender, error) {
 	o, err := setup.NATSOptions(cfg, a.logger())
 	if err != nil {
@@ -309,7 +309,7 @@ func (a *app) natsClient(cfg *configs.Config) (*nats.Sender, error) {
 		o.URL = "nats://" + cfg.NATS.Listen
 	}
 	if strings.HasSuffix(o.URL, ":0") {
-		return nil, nil // of a port that was free, which only the daemon knows
+		return nil, nil // only the daemon has the port
 	}
 	s, err := nats.New(o)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 
 func (a *app) pinsCommand() *cobra.Command {
 	return group(
-		"pins", "Keys and where each stands; plans, gates and pin files for apps",
+		"pins", "Keys and their states; plans, gates and pin files for apps",
 		a.pinsListCommand(), a.pinsApproveCommand(), a.pinsRetireCommand(), a.pinsHistoryCommand(),
 		a.pinsPlanCommand(), a.pinsExportCommand(), a.pinsImportCommand(), a.pinsDropCommand(),
 		a.pinsCheckCommand(), a.pinsGateCommand(),

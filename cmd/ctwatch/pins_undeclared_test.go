@@ -171,7 +171,9 @@ func TestAVerdictBesideTheDaemonIsToldAtOnce(t *testing.T) {
 	d.stop()
 }
 
-func TestACertificateThatEndsIsToldOfUnlessThereIsASuccessor(t *testing.T) {
+// TestExpiringCertificateIsAnnounced: that a certificate ends is announced, unless there is
+// a successor.
+func TestExpiringCertificateIsAnnounced(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	now := time.Now()

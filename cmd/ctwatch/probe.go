@@ -94,7 +94,7 @@ func (a *app) showLooks(looks []pins.Look) error {
 		return err
 	}
 	if slices.ContainsFunc(looks, func(l pins.Look) bool { return l.Failure() != nil }) {
-		return errTold
+		return errReported
 	}
 	return nil
 }

@@ -20,32 +20,32 @@ func (a *app) runCommand() *cobra.Command {
 	var domains []string
 	c := &cobra.Command{
 		Use:   "run [--watch DOMAIN]...",
-		Short: "Follow the logs, record what is found, and tell of it: the daemon",
+		Short: "Follow the logs, record what is found, and send events: the daemon",
 		Long: `run follows every log of the log list for the watched domains until it is
 interrupted. What it finds is recorded in SQLite and published on NATS, on Slack
 and on stdout, as the configuration says. Without any configuration it works with
 an embedded NATS server, listening on 127.0.0.1:4222, and keeps everything in
 ./ctwatch-data. Health and metrics are served on http://127.0.0.1:8780.
 
-A domain of the configuration is also looked at, on port 443, to know which keys it serves:
-the first lines say which endpoints are, and why. "endpoints: []" turns that off for a
-domain, "probe: {interval: 0}" for all. Names of --watch and of watch_files are not looked at.
+Domains of the configuration are also probed, on port 443, for the keys that they serve:
+the first lines say which endpoints, and why. "endpoints: []" turns that off for a domain,
+"probe: {interval: 0}" for all. Names of --watch and of watch_files are not probed.
 
-A domain stands for itself and every name below it. On a terminal events are
+A domain includes every name below it. On a terminal events are
 printed as lines for people; otherwise, or with --json, as CloudEvents, one JSON
 object on a line.
 
 On SIGHUP, and when the configuration or a file that it names changes, the watch list,
-its rules, the apps and the notifications are read again. What cannot be used is
-refused, with the place of the mistake, and what was in force stays so. On SIGHUP all
-endpoints are looked at, too.`,
+its rules, the apps and the notifications are read again. A configuration with a mistake
+is refused, with the place of the mistake, and the one before stays in force. On SIGHUP
+all endpoints are probed, too.`,
 		Example: `  ctwatch run --watch example.com
   ctwatch run --watch example.com --watch example.net --data /var/lib/ctwatch
   ctwatch run --config /etc/ctwatch/ctwatch.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context(), domains) },
 	}
-	c.Flags().StringArrayVarP(&domains, "watch", "w", nil, "watch a `domain` and every name below it, besides those of the configuration")
+	c.Flags().StringArrayVarP(&domains, "watch", "w", nil, "watch a `domain` and every name below it, in addition to those of the configuration")
 	return a.jsonFlag(c, "print events as JSON, also on a terminal")
 }
 
@@ -69,8 +69,8 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	}).Run(ctx)
 }
 
-// errNothingWatched is what a daemon without a watch list ends with.
-var errNothingWatched = errors.New(`nothing to watch: call 'ctwatch run --watch example.com', or begin a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
+// errNothingWatched is the error of a daemon without a watch list.
+var errNothingWatched = errors.New(`nothing to watch: call 'ctwatch run --watch example.com', or start a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
 
 // inventory reads the configuration for the daemon, with its secrets, and domains of the
 // command line.
@@ -96,7 +96,7 @@ func (a *app) inventory(domains []string) (*setup.Inventory, error) {
 	return inv, nil
 }
 
-// watchFlag reads the domains of --watch, which stand for themselves and all below them.
+// watchFlag reads the domains of --watch, each with all names below it.
 func watchFlag(domains []string) ([]watchlist.Rule, error) {
 	var out []watchlist.Rule
 	for _, d := range domains {

@@ -26,7 +26,7 @@ import (
 	"ctwatch/files"
 )
 
-// A scanJob is what the flags of scan say.
+// A scanJob has the flags of scan.
 type scanJob struct {
 	log, key, kind string
 	contact        string
@@ -45,7 +45,7 @@ func (a *app) scanCommand() *cobra.Command {
 		Long: `scan reads the entries [FROM, TO) of one log and prints each certificate that
 matches as a JSON object on a line, as it is found. It keeps nothing. At the end
 it says on stderr how much was read, and whether that is what the log signed: the
-tree is rebuilt from all entries and held against a signed tree head.
+tree is rebuilt from all entries and compared with a signed tree head.
 
 The log is a URL with its public key, or the name or ID of a log on the log list.
 A static log can also be read from files, with a file URL.
@@ -63,7 +63,7 @@ Exit status: 1 if an entry could not be read or the tree does not verify.`,
 	f := c.Flags()
 	f.StringVar(&j.log, "log", "", "`URL` of the log, or its name or ID on the log list")
 	f.StringVar(&j.key, "key", "", "public `key` of the log: base64, or a PEM or DER file")
-	f.StringVar(&j.kind, "kind", "", "API of the log: rfc6962 or static (default: what the log answers to)")
+	f.StringVar(&j.kind, "kind", "", "API of the log: rfc6962 or static (default: found out)")
 	f.Uint64Var(&j.from, "from", 0, "first `entry`")
 	f.Uint64Var(&j.to, "to", 0, "entry after the last (default: the log's tree size)")
 	f.StringArrayVarP(&j.watch, "watch", "w", nil, "`domain` to look for, with every name below it")
@@ -124,7 +124,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	return s.run(ctx)
 }
 
-// findLog finds out which log is meant.
+// findLog returns the log that the flags name.
 func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logger *slog.Logger) (ctwatch.Log, error) {
 	kind := ctwatch.LogKind(j.kind)
 	if kind != "" && !slices.Contains(ctwatch.LogKinds(), kind) {
@@ -191,8 +191,8 @@ func keyArgument(s string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// openLog opens a log, finds out its kind if that is not given, and takes its tree
-// head. Without a tree head a range can be read, but not verified.
+// openLog opens a log, finds out its kind if that is not given, and asks for its tree head.
+// Without a tree head a range can be read, but not verified.
 func openLog(ctx context.Context, l ctwatch.Log, o ctlog.Options) (ctlog.Log, *ctwatch.Head, error) {
 	kinds := []ctwatch.LogKind{l.Kind}
 	if l.Kind == "" {
@@ -227,7 +227,7 @@ type scanRun struct {
 	from    uint64
 	to      uint64
 	head    *ctwatch.Head
-	headErr error // why there is none
+	headErr error // why there is no head
 
 	entries   uint64
 	bytes     int64
@@ -235,7 +235,7 @@ type scanRun struct {
 	malformed int
 }
 
-// limits settles the range by the tree head.
+// limits bounds the range by the tree head.
 func (s *scanRun) limits(toSet bool) error {
 	switch {
 	case s.head == nil && !toSet:
@@ -278,7 +278,7 @@ func (s *scanRun) run(ctx context.Context) error {
 	}
 	fmt.Fprintf(s.a.Stderr, "%d entries, %d bytes, %d matches, %d malformed; %s\n", s.entries, s.bytes, s.matches, s.malformed, result)
 	if !verified {
-		return errTold // the line above is the last, whatever happened
+		return errReported // the line above is the last, whatever happened
 	}
 	return nil
 }
@@ -314,7 +314,7 @@ func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error)
 	return joined.Range(), nil
 }
 
-// verify holds what was read against the tree head.
+// verify compares what was read with the tree head.
 func (s *scanRun) verify(ctx context.Context, tree ctwatch.Tree, merged []ctwatch.Hash) (bool, error) {
 	tree, err := ctlog.Append(tree, s.to, merged)
 	if err != nil {

@@ -27,11 +27,11 @@ import (
 	"ctwatch/store"
 )
 
-// TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther plays a month of issuance,
+// TestMonthOfRenewalsAlarmsOnlyForRogues plays a month of issuance,
 // duplicated over two logs, from the logs to Slack: thousands of renewals that the rules
-// allow, and among them fifty certificates of ten kinds that nobody ordered, and five
-// that hide. The daemon is the program as it is shipped.
-func TestAMonthOfRenewalsRaisesAnAlarmForEachRogueAndNoOther(t *testing.T) {
+// allow, and among them fifty unauthorized certificates of ten kinds, and five that
+// hide. The daemon is the program as it is shipped.
+func TestMonthOfRenewalsAlarmsOnlyForRogues(t *testing.T) {
 	t.Parallel()
 	renewals := 2500
 	switch {
