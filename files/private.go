@@ -10,20 +10,19 @@ import (
 	"syscall"
 )
 
-// CheckPrivate returns an error that says what to run if others can read or change a
-// file or directory that holds what is secret. Links are followed. A file that is not
-// there is as private as can be.
+// CheckPrivate returns an error if other users can read or change a file or directory with
+// secrets. The error says what to run. Links are followed; a file that does not exist is
+// private.
 //
-// Private means that only its owner, who is root or this user, has access. One group
-// more may read what is root's: an administrator hands secrets to a service like that
-// (root:ctwatch 0640; PostgreSQL has the same rule), so does Kubernetes with fsGroup, and
-// where there is an access control list the group's bits are its mask. Into a directory
-// of root's such a group may write, too. Root checks the files of a service that runs as
-// another user, so that for root any owner will do.
+// Private means that only the owner, who is root or this user, has access. A group may read
+// files of root, as PostgreSQL allows, too: administrators pass secrets to a service that way
+// (root:ctwatch 0640), so does Kubernetes with fsGroup, and with an access control list the
+// bits of the group are its mask. Such a group may write to a directory of root. Root checks
+// the files of a service that runs as another user, so root accepts any owner.
 func CheckPrivate(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil // who reads it says why that fails
+		return nil // reading it fails, with a better error
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -35,12 +34,12 @@ func CheckPrivate(name string) error {
 	return checkDirectory(name)
 }
 
-// checkDirectory returns an error if anyone can replace a file, since its directory lets
-// everyone write, and is not sticky, as /tmp is.
+// checkDirectory returns an error if all users can replace a file, since they can write to
+// its directory, which is not sticky, as /tmp is.
 func checkDirectory(name string) error {
 	real, err := filepath.EvalSymlinks(name)
 	if err != nil {
-		return nil // who reads it says why that fails
+		return nil // reading it fails, with a better error
 	}
 	dir := filepath.Dir(real)
 	info, err := os.Stat(dir)
@@ -50,13 +49,13 @@ func checkDirectory(name string) error {
 	return fmt.Errorf("others can replace %s, since they can change its directory (mode %#o): run chmod o-w %s", name, info.Mode().Perm(), shellQuote(dir))
 }
 
-// judge is CheckPrivate by user us for a file of a user and a group.
+// judge is CheckPrivate as user us, for a file of a user and a group.
 func judge(name string, mode fs.FileMode, uid, gid, us int) error {
 	allowed, bits, want := fs.FileMode(0), fs.FileMode(0o066), "600"
 	if mode.IsDir() {
-		bits, want = 0o077, "700" // who may only enter a directory can open what they know the name of
+		bits, want = 0o077, "700" // who can enter a directory can open files by name
 	}
-	if uid == 0 && (us != 0 || gid != 0) { // root's own group is nobody that root hands something to
+	if uid == 0 && (us != 0 || gid != 0) { // but not the group of root itself
 		if allowed = 0o040; mode.IsDir() {
 			allowed = 0o070
 		}
@@ -70,7 +69,7 @@ func judge(name string, mode fs.FileMode, uid, gid, us int) error {
 	case inKubernetes(name):
 		return fmt.Errorf("others can %s %s (mode %#o): set defaultMode: 0400 for its volume (with fsGroup in securityContext, unless it runs as root)", verbs(others), name, mode.Perm())
 	case uid == 0 && us != 0:
-		// This user has to stay able to read it.
+		// This user must still be able to read it.
 		return fmt.Errorf("others can %s %s (mode %#o): run chown %d %s && chmod %s %[5]s", verbs(others), name, mode.Perm(), us, quoted, want)
 	default:
 		return fmt.Errorf("others can %s %s (mode %#o): run chmod %s %s", verbs(others), name, mode.Perm(), want, quoted)
@@ -87,14 +86,14 @@ func verbs(others fs.FileMode) string {
 	return "read"
 }
 
-// inKubernetes reports whether a file is in a volume of a secret, whose names are links
-// to those in a directory such as "..2026_11_27_15_30_24.123", by way of "..data".
+// inKubernetes reports whether a file is in a secret's volume, in which names are links by
+// way of "..data" to files in a directory such as "..2026_11_27_15_30_24.123".
 func inKubernetes(name string) bool {
 	real, err := filepath.EvalSymlinks(name)
 	return err == nil && strings.Contains(real, string(filepath.Separator)+"..2")
 }
 
-// shellQuote makes a name one word for a shell.
+// shellQuote returns a name as one word of a shell.
 func shellQuote(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-", r)

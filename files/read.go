@@ -1,6 +1,6 @@
-// Package files reads the files that people name: settings, secrets, certificates, and
-// what apps ship. It opens nothing that could block, decodes the encodings that text
-// editors write, and says when others can read or change what should be private.
+// Package files reads files that people name: configurations, secrets, certificates, pin
+// files. It opens regular files only, so that reading does not block, decodes the encodings
+// of text editors, and checks whether other users can read or change a secret.
 package files
 
 import (
@@ -14,14 +14,14 @@ import (
 	"syscall"
 )
 
-// Open opens a regular file to read it. Reading another kind, such as a pipe, could
-// block forever; only a stream that the caller was given may be one (see IsStream).
+// Open opens a regular file for reading, or a stream (see IsStream). Reading another kind of
+// file, such as a pipe, could block forever.
 func Open(name string) (*os.File, error) {
 	if IsStream(name) {
 		return os.Open(name)
 	}
-	// Looking first keeps devices from being opened, which does something to some of
-	// them; what is there now may still be replaced by a pipe before it is opened.
+	// Check the kind before opening, since opening some devices has effects. A pipe may
+	// still replace the file before it is opened.
 	if info, err := os.Stat(name); err == nil {
 		if err := wantRegular(name, info); err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func Open(name string) (*os.File, error) {
 	return f, nil
 }
 
-// Read reads a file that Open opens, of at most so many bytes.
+// Read returns the content of a file, opened with Open, of at most limit bytes.
 func Read(name string, limit int64) ([]byte, error) {
 	f, err := Open(name)
 	if err != nil {
@@ -59,14 +59,14 @@ func Read(name string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// IsStream reports whether a name is that of a descriptor which this process was
-// started with: its standard input, or what a shell puts for <(command).
+// IsStream reports whether a name is that of a descriptor that this process was started
+// with: standard input, or a shell's <(command).
 func IsStream(name string) bool {
 	name = filepath.Clean(name)
 	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }
 
-// ErrKind is the error of a file that is not a regular one.
+// ErrKind is the error for a file that is not a regular file.
 var ErrKind = errors.New("not a regular file")
 
 func wantRegular(name string, info fs.FileInfo) error {

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns a text in UTF-8, without a byte order mark. It decodes UTF-16, with such
-// a mark or without one: no text begins with a null character, or has one after its
-// first letter. Bytes in any other encoding stay as they are. Where lines end in
-// carriage returns alone, as they did on early Macintoshes, they end in line feeds.
+// Text returns a text in UTF-8, without a byte order mark. It decodes UTF-16, with or
+// without such a mark: no text begins with a null character, or has one after its first
+// letter. It leaves other encodings unchanged. Carriage returns that end lines, as on early
+// Macintoshes, become line feeds.
 func Text(data []byte) ([]byte, error) {
 	text, err := decode(data)
 	if err == nil && bytes.IndexByte(text, '\n') < 0 {

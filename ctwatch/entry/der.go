@@ -2,7 +2,7 @@ package entry
 
 import "errors"
 
-// The identifier octets that the reading of a certificate looks for.
+// The identifier octets in certificates.
 const (
 	tagBoolean     = 0x01
 	tagInteger     = 0x02
@@ -21,10 +21,10 @@ const (
 	class       = 0xc0 // the bits of the class
 )
 
-// errTruncated is why an element is not all there.
+// errTruncated is the error for an element that is truncated.
 var errTruncated = errors.New("an element is longer than what it stands in")
 
-// A form says in what an element's header differs from DER (X.690 §10.1, §8.1.2.4).
+// A form is a set of differences of an element's header from DER (X.690 §10.1, §8.1.2.4).
 type form uint8
 
 const (
@@ -34,18 +34,17 @@ const (
 	nested                      // a part of a string has parts
 	truncated                   // the element is not all there
 
-	// What no CA is known to make.
+	// No CA is known to use these.
 	odd = longTag | indefinite | nested
 )
 
-// header reads the identifier and length octets at the start of b, which must not
-// be empty. The element's content is b[start:stop], and the next element begins at
-// end, which is stop but for the end of an indefinite length. It accepts what BER
-// does; tag is as DER has its first octet, whatever form the number has. Numbers
-// above 30, of which no certificate has any, are all one.
+// header reads the identifier and length octets at the start of b, which must not be empty.
+// The content of the element is b[start:stop], and the next element begins at end; the two
+// differ for an indefinite length. It accepts BER. tag is the first octet in DER, whatever
+// the form of the number; all numbers above 30, which no certificate has, give the same.
 //
-// Where an element claims more than there is, the form is truncated and the content
-// is all that is left, so that a caller can read on in what there is and report it.
+// If the length is beyond the end of b, the form is truncated and the content is the rest of
+// b, so that a caller can read it and report the problem.
 func header(b []byte) (tag byte, start, stop, end int, f form) {
 	if len(b) >= 2 && b[1] < 0x80 && b[0]&0x1f != 0x1f {
 		if end := 2 + int(b[1]); end <= len(b) {
@@ -55,8 +54,8 @@ func header(b []byte) (tag byte, start, stop, end int, f form) {
 	return anyHeader(b)
 }
 
-// anyHeader is header for everything but the short form. Lengths in two octets are
-// nearly all that there is of it.
+// anyHeader is header for all but the short form. Nearly all of those have lengths in two
+// octets.
 func anyHeader(b []byte) (tag byte, start, stop, end int, f form) {
 	if len(b) >= 4 && b[1] == 0x82 && b[2] != 0 && b[0]&0x1f != 0x1f {
 		if end := 4 + int(b[2])<<8 + int(b[3]); end <= len(b) {
@@ -74,8 +73,8 @@ func anyHeader(b []byte) (tag byte, start, stop, end int, f form) {
 	return tag, start, stop, stop + 2, f
 }
 
-// longHeader reads what header does, but does not look for the end of an indefinite
-// length: its content is all that is left.
+// longHeader is header without a search for the end of an indefinite length: the content is
+// the rest of b.
 func longHeader(b []byte) (tag byte, start, stop int, f form) {
 	tag, i := b[0], 1
 	if tag&0x1f == 0x1f {
@@ -119,9 +118,9 @@ func longHeader(b []byte) (tag byte, start, stop int, f form) {
 	return tag, i, i + n, f
 }
 
-// endOfContents finds the end-of-contents octets of an indefinite length, whose
-// content begins with b. Those of others within are counted rather than gone into,
-// so that no depth makes it slow.
+// endOfContents finds the end-of-contents octets of an indefinite length whose content begins
+// with b. It counts those of nested elements without recursion, so that its time does not
+// depend on the depth.
 func endOfContents(b []byte) (stop int, ok bool) {
 	depth := 1
 	for i := 0; i < len(b); {
@@ -146,8 +145,8 @@ func endOfContents(b []byte) (stop int, ok bool) {
 	return len(b), false
 }
 
-// inside returns the content of the element at the start of b if it has this tag
-// and is all there, and nil otherwise.
+// inside returns the content of the element at the start of b if it has this tag and is not
+// truncated, and nil otherwise.
 func inside(b []byte, want byte) []byte {
 	if len(b) == 0 {
 		return nil
@@ -159,8 +158,8 @@ func inside(b []byte, want byte) []byte {
 	return b[start:stop]
 }
 
-// tagOf returns the tag of the element at the start of b, and 0, which no element
-// has, if there is none.
+// tagOf returns the tag of the element at the start of b; 0, which no element has, if there is
+// none.
 func tagOf(b []byte) byte {
 	if len(b) == 0 {
 		return 0
@@ -177,8 +176,8 @@ func longTagOf(b []byte) byte { // apart from tagOf, so that that is inlined
 	return tag
 }
 
-// whole returns the content of the string with this tag at the start of b, put together
-// if it has parts, and nil if there is none or not all of it.
+// whole returns the content of the string with this tag at the start of b, with its parts
+// joined; nil if there is none, or a truncated one.
 func whole(b []byte, tag byte) []byte {
 	if content := inside(b, tag|constructed); content != nil {
 		all, _ := joined(content)
@@ -187,11 +186,10 @@ func whole(b []byte, tag byte) []byte {
 	return inside(b, tag)
 }
 
-// appendHeader appends the header of an element with a content of n octets that
-// replaces one whose header was old. It is the shortest that there is, as DER
-// demands, unless the old one was not: then the number of length octets stays, so
-// that an encoder which always writes four of them writes the same bytes. So does an
-// indefinite length.
+// appendHeader appends the header of an element with a content of n octets that replaces one
+// with the header old. It is the shortest header, as in DER, if old was that. Otherwise it
+// keeps the number of length octets, as an encoder that always writes four of them would; it
+// keeps an indefinite length, too.
 func appendHeader(dst, old []byte, oldLen, n int) []byte {
 	tag := len(old) - lengthOctets(old)
 	dst = append(dst, old[:tag]...)
@@ -216,7 +214,7 @@ func appendHeader(dst, old []byte, oldLen, n int) []byte {
 	return dst
 }
 
-// lengthOctets counts the octets of a header that give its length.
+// lengthOctets returns the number of length octets of a header.
 func lengthOctets(header []byte) int {
 	i := 1
 	if header[0]&0x1f == 0x1f {
@@ -228,7 +226,7 @@ func lengthOctets(header []byte) int {
 	return len(header) - i
 }
 
-// minOctets counts the octets that follow the first in the shortest length of n.
+// minOctets returns the number of octets after the first in the shortest length of n.
 func minOctets(n int) int {
 	octets := 0
 	if n >= 0x80 {

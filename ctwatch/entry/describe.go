@@ -12,22 +12,21 @@ import (
 	"ctwatch/pins"
 )
 
-// MaxNames is how many names, and how many addresses, a description lists, and
-// maxNamesLength the length in bytes of all of them.
+// MaxNames bounds the names, and the addresses, in a description; maxNamesLength bounds all
+// of them together, in bytes.
 const (
 	MaxNames       = 1 << 16
 	maxNamesLength = 4 << 20
 )
 
-// Describe tells everything about a certificate that its TBSCertificate says, each
-// part read on its own. What could not be read is in Problems, in plain sentences
-// without text from the certificate. Left to the caller is what the certificate
-// does not say: the issuer's key, matches, verdict, sightings and fingerprints.
+// Describe returns a certificate with all that its TBSCertificate contains. Each part is read
+// independently; Problems has a sentence, without text of the certificate, for each that
+// could not be read. The caller adds what a certificate does not contain: the issuer's key,
+// matches, verdict, sightings and fingerprints.
 //
-// Names are the canonical forms (see Candidates), each once, those from subject
-// alternative names first; of what is valid UTF-8 its form as Latin-1 is left out.
-// They are printable ASCII, but not escaped for HTML, Slack or anything else.
-// Addresses written out in names are among the addresses.
+// Names are in canonical form (see Candidates), each once, those from subject alternative
+// names first; valid UTF-8 has no form as Latin-1 here. They are printable ASCII, and not
+// escaped for HTML, Slack or anything else. Names that are addresses are among the addresses.
 func Describe(tbs []byte) ctwatch.Certificate {
 	var c ctwatch.Certificate
 	problem := func(part string, err error) {
@@ -124,11 +123,11 @@ func (l *lister) name(name []byte) {
 }
 
 func (l *lister) address(addr netip.Addr) {
-	// The space keeps an address apart from a name of the same spelling.
+	// The space distinguishes an address from a name with the same spelling.
 	l.add(&l.addresses, addr.String(), " ")
 }
 
-// add lists s unless it is listed; kind keeps the lists apart.
+// add adds s to a list unless it is there already; kind distinguishes the lists.
 func (l *lister) add(list *[]string, s, kind string) {
 	switch {
 	case l.seen[kind+s]:
@@ -141,8 +140,7 @@ func (l *lister) add(list *[]string, s, kind string) {
 	}
 }
 
-// maxSerial is how many octets of a serial number are shown; RFC 5280 §4.1.2.2
-// allows 20.
+// maxSerial bounds the octets of a serial number that are shown; RFC 5280 §4.1.2.2 allows 20.
 const maxSerial = 64
 
 // serial writes a serial number in hex, as it is encoded, without leading zero
@@ -162,7 +160,7 @@ func serial(b []byte) (string, error) {
 	return hex.EncodeToString(content), nil
 }
 
-// validity reads both times of a Validity; the one that cannot be read stays zero.
+// validity reads both times of a Validity; one that cannot be read is zero.
 func validity(b []byte) (notBefore, notAfter time.Time, err error) {
 	b = inside(b, tagSequence)
 	if len(b) == 0 {
@@ -190,9 +188,9 @@ func validity(b []byte) (notBefore, notAfter time.Time, err error) {
 	return notBefore, notAfter, err
 }
 
-// parseTime reads a UTCTime or GeneralizedTime, in parts or not, and which it is by its
-// digits: the tag may be wrong. Seconds may be missing and an offset may be there, as in BER;
-// without any zone it is UTC.
+// parseTime reads a UTCTime or GeneralizedTime, in parts or not. The number of digits says
+// which: the tag may be wrong. As in BER, seconds are optional and an offset is allowed;
+// without a zone it is UTC.
 func parseTime(tag byte, b []byte) (time.Time, error) {
 	const longest = len("20060102150405.999999999-0700")
 	if tag&constructed != 0 {

@@ -11,14 +11,14 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// Bounds of a distinguished name when it is shown.
+// Bounds of a distinguished name that is shown.
 const (
 	maxAttributes = 64
 	maxDN         = 1024 // runes
 )
 
-// distinguishedName writes a Name in the form of RFC 2253, safe to print. With an
-// error it writes what could be read.
+// distinguishedName returns a Name in the form of RFC 2253, safe to print. With an error it
+// returns what could be read.
 func distinguishedName(name []byte) (string, error) {
 	if len(name) == 0 {
 		return "", errors.New("it is missing")
@@ -109,8 +109,8 @@ func attribute(b []byte) (a pkix.AttributeTypeAndValue, err error) {
 	return a, err
 }
 
-// objectIdentifier reads the OBJECT IDENTIFIER at the start of b, whatever form its tag
-// and its length have.
+// objectIdentifier reads the OBJECT IDENTIFIER at the start of b, with any form of tag and
+// length.
 func objectIdentifier(b []byte) (oid asn1.ObjectIdentifier, err error) {
 	content := inside(b, tagOID)
 	if len(content) >= 0x80 {

@@ -8,13 +8,11 @@ import (
 // ProblemEncoding begins the problem of a certificate that is not DER.
 const ProblemEncoding = "encoding: "
 
-// Encoding returns nil if a certificate, or a part of one, is encoded as DER demands
-// (X.690 §10 and §11), as far as that decides who can read it: strict parsers, which
-// refuse all else, or also lenient ones, as OpenSSL's. Otherwise the error says what is
-// not DER. Of extensions only those that are read here are looked into: the subject
-// alternative name and basic constraints.
+// Encoding returns an error that says what is not DER (X.690 §10 and §11) in a certificate, or
+// in a part of one; nil if strict parsers can read it. Of the extensions it checks only those
+// that are read here: the subject alternative name and basic constraints.
 //
-// All of this is read none the less, and hashed as it is.
+// This package reads what is not DER, too, and hashes it unchanged.
 func Encoding(b []byte) error {
 	var all form
 	parts, booleans, read := false, false, false
@@ -64,11 +62,11 @@ func Encoding(b []byte) error {
 	return errors.New("it is not DER, which strict parsers refuse and OpenSSL accepts: " + strings.Join(found, ", "))
 }
 
-// maxDepth bounds how deep elements lie that are encoded again.
+// maxDepth bounds the nesting of elements that are encoded again.
 const maxDepth = 8
 
-// distinguished encodes elements again in DER, as far as they are all there, for a
-// parser that reads nothing else. Nothing is hashed in this form.
+// distinguished encodes elements again in DER, unless they are truncated, for a strict parser.
+// This form is never hashed.
 func distinguished(b []byte, depth int) (out []byte) {
 	for len(b) > 0 && depth > 0 {
 		tag, start, stop, end, f := header(b)
@@ -90,8 +88,8 @@ func distinguished(b []byte, depth int) (out []byte) {
 	return out
 }
 
-// isString reports whether a tag is one of what may be in parts: strings and times and,
-// among names, dNSName and iPAddress.
+// isString reports whether elements with a tag may be in parts: strings and times and, among
+// names, dNSName and iPAddress.
 func isString(tag byte) bool {
 	switch tag {
 	case tagBitString, tagOctetString, tagUTF8, tagNumeric, tagPrintable, tagT61, tagIA5, tagUTCTime, tagGeneralizedTime,

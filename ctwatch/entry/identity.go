@@ -10,8 +10,8 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// The extensions that Certificate Transparency adds (RFC 6962 §3.1 and §3.3), as
-// their OIDs are encoded.
+// The encoded OIDs of the extensions that Certificate Transparency adds (RFC 6962 §3.1 and
+// §3.3).
 const (
 	oidPoison  = "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x03" // 1.3.6.1.4.1.11129.2.4.3
 	oidSCTList = "\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02" // 1.3.6.1.4.1.11129.2.4.2
@@ -19,15 +19,14 @@ const (
 	oidAuthorityKeyID = "\x55\x1d\x23" // 2.5.29.35 (RFC 5280 §4.2.1.1)
 )
 
-// Identity returns the identity that a precertificate and its certificate share:
-// the SHA-256 of the TBSCertificate without the poison and SCT-list extensions,
-// which are cut out of the bytes, and those bytes. The lengths of what enclosed
-// them are mended, a list of extensions that has none left goes with its [3], and
-// every other byte is as it was. A TBSCertificate with neither, as a log's
-// precertificate entry has it (RFC 6962 §3.2), is hashed as it is.
+// Identity returns the identity that a precertificate and its certificate share, and the
+// bytes of which it is the SHA-256: the TBSCertificate without the poison and SCT-list
+// extensions. They are cut out of the bytes. Lengths around them are corrected, an empty list
+// of extensions is removed with its [3], and every other byte is unchanged. A TBSCertificate
+// without the two, as in a log's precertificate entry (RFC 6962 §3.2), is hashed unchanged.
 //
-// So is one that cannot be read, and the error says why: the certificate has an
-// identity then too, only perhaps not the same as its precertificate's.
+// A TBSCertificate that cannot be read is hashed unchanged, too, with an error that says why:
+// its identity may differ from that of its precertificate.
 func Identity(tbs []byte) (id ctwatch.Hash, without []byte, err error) {
 	without, err = withoutCT(tbs)
 	if err != nil {
@@ -69,10 +68,9 @@ func withoutExtensions(field []byte, oids ...string) ([]byte, error) {
 	})
 }
 
-// rebuild returns an element whose children were each replaced by what change
-// returns for them; nil leaves a child out. Where nothing changes, the element is
-// returned as it is, and where everything is left out, nil. What follows the
-// element in b is kept.
+// rebuild returns an element with each child replaced by the result of change; nil removes a
+// child. It returns the element itself if nothing changes, and nil if all children are
+// removed. It keeps what follows the element in b.
 func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]byte, error) {
 	tag, start, stop, _, f := header(b)
 	if tag != want {
@@ -81,8 +79,8 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 	if f&truncated != 0 {
 		return nil, errTruncated
 	}
-	// Nothing is copied before the first change. What replaces a child is no longer
-	// than it, so that neither is the header: there is room for one before the content.
+	// Copy nothing before the first change. Replacements are not longer than the children,
+	// and so neither is the header: there is room for it before the content.
 	var out []byte
 	for rest := b[start:stop]; len(rest) > 0; {
 		_, _, _, end, f := header(rest)
@@ -115,10 +113,10 @@ func rebuild(b []byte, want byte, change func(child []byte) ([]byte, error)) ([]
 	return append(out, b[stop:]...)[from:], nil
 }
 
-// SamePrecertificate reports whether the TBSCertificate of a log's precertificate
-// entry is that of the precertificate which was submitted. Besides the poison,
-// only issuer and authority key identifier may differ: those of a precertificate
-// signing certificate are replaced by the final issuer's (RFC 6962 §3.2).
+// SamePrecertificate reports whether the TBSCertificate of a log's precertificate entry is
+// that of the submitted precertificate. Besides the poison, only issuer and authority key
+// identifier may differ: the log replaces those of a precertificate signing certificate by
+// the final issuer's (RFC 6962 §3.2).
 func SamePrecertificate(leaf, precert []byte) bool {
 	a, err := withoutCT(leaf)
 	if err != nil {
@@ -138,7 +136,7 @@ func SamePrecertificate(leaf, precert []byte) bool {
 	return err == nil && bytes.Equal(a, b)
 }
 
-// withoutIssuer cuts out what names the issuer.
+// withoutIssuer cuts out the issuer and the authority key identifier.
 func withoutIssuer(tbs []byte) ([]byte, error) {
 	f, err := split(tbs)
 	if err != nil {

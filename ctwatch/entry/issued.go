@@ -23,14 +23,14 @@ var (
 	errOtherKeys = errors.New("the issuer's certificate has another key than the entry names")
 )
 
-// PrecertificateIssuedBy returns nil if the CA whose key has the SHA-256 key issued
-// the precertificate of a log's entry. tbs is the entry's TBSCertificate; precert and
-// chain, the issuer's certificate first, are what the log serves beside it, which its
-// Merkle tree does not cover. Only a signature of the CA proves who issued: the entry
-// itself can name any key (RFC 6962 §3.2).
+// PrecertificateIssuedBy returns nil if the CA whose key has the SHA-256 key issued the
+// precertificate of a log's entry. tbs is the entry's TBSCertificate. precert and chain, the
+// issuer's certificate first, are what the log serves with it and its Merkle tree does not
+// cover. Only a signature of the CA proves who issued it: an entry can name any key (RFC 6962
+// §3.2).
 //
-// The precertificate is signed by that key, or by a precertificate signing certificate
-// that is the first of the chain and signed by that key (§3.1).
+// The precertificate is signed by that key, or by a precertificate signing certificate, the
+// first of the chain, which is signed by that key (§3.1).
 func PrecertificateIssuedBy(key ctwatch.Hash, tbs, precert []byte, chain [][]byte) error {
 	if len(chain) == 0 {
 		return errNoChain
@@ -55,9 +55,9 @@ func PrecertificateIssuedBy(key ctwatch.Hash, tbs, precert []byte, chain [][]byt
 	return byPrecertSigner(key, tbs, served, precert, chain)
 }
 
-// byPrecertSigner checks a precertificate that a precertificate signing certificate
-// signed. Issuer name and authority key identifier are then the signer's, and the log
-// replaces them by the final issuer's (RFC 6962 §3.2).
+// byPrecertSigner checks a precertificate that a precertificate signing certificate signed.
+// Its issuer name and authority key identifier are the signer's; the log replaces them by the
+// final issuer's (RFC 6962 §3.2).
 func byPrecertSigner(key ctwatch.Hash, tbs, served, precert []byte, chain [][]byte) error {
 	signer, err := x509.ParseCertificate(chain[0])
 	if err != nil {

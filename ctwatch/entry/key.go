@@ -11,9 +11,8 @@ import (
 	"fmt"
 )
 
-// Algorithm names the kind and the size of a key in words such as "ECDSA P-256" or
-// "RSA 2048". With an error, the name is what the key says of itself: its OID in
-// words or in digits.
+// Algorithm returns the kind and size of a key, such as "ECDSA P-256" or "RSA 2048". With an
+// error, it returns the OID in the key, as a name or in digits.
 func Algorithm(spki []byte) (string, error) {
 	key, err := publicKey(spki)
 	if err == nil {
@@ -70,7 +69,7 @@ func Algorithm(spki []byte) (string, error) {
 	}
 }
 
-// publicKey parses a key, in whatever encoding, of those that crypto/x509 knows.
+// publicKey parses a key of a kind that crypto/x509 knows, in any encoding.
 func publicKey(spki []byte) (any, error) {
 	key, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil && Encoding(spki) != nil {
@@ -79,7 +78,7 @@ func publicKey(spki []byte) (any, error) {
 	return key, err
 }
 
-// curves are those whose keys crypto/x509 parses.
+// curves are the curves that crypto/x509 knows.
 var curves = map[string]string{
 	"1.3.132.0.33":        "P-224",
 	"1.2.840.10045.3.1.7": "P-256",

@@ -13,14 +13,13 @@ import (
 // most 253 octets (RFC 1035 §2.3.4).
 const MaxPlain = 256
 
-// maxName is how much is kept of a name that is no DNS name for its length alone.
+// maxName bounds what is kept of a name that is too long for DNS.
 const maxName = 1024
 
-// mark is set in plainForm for the characters of patterns.
+// mark is the bit in plainForm that marks the characters of patterns.
 const mark = 0x80
 
-// plainForm maps every byte that a name may hold as it is to its canonical form,
-// and all others to 0.
+// plainForm maps each byte of an ordinary name to its canonical form, and all others to 0.
 var plainForm = func() (form [256]byte) {
 	for c := byte('0'); c <= '9'; c++ {
 		form[c] = c
@@ -33,10 +32,10 @@ var plainForm = func() (form [256]byte) {
 	return form
 }()
 
-// Plain writes the canonical form of an ordinary name into buf: one of letters,
-// digits, hyphens, underscores and dots, with * and ? in it or not, which pattern
-// says. For such a name Candidates has this form only; for any other one ok is
-// false. Plain allocates nothing.
+// Plain writes the canonical form of an ordinary name into buf: a name of letters, digits,
+// hyphens, underscores and dots; pattern reports whether it contains * or ?. It is the only
+// form that Candidates has for such a name. For any other name ok is false. Plain does not
+// allocate.
 func Plain(buf *[MaxPlain]byte, name []byte) (canonical []byte, pattern, ok bool) {
 	for len(name) > 0 && name[len(name)-1] == '.' {
 		name = name[:len(name)-1]
@@ -60,26 +59,25 @@ func Plain(buf *[MaxPlain]byte, name []byte) (canonical []byte, pattern, ok bool
 // none for an empty name, and several where clients may disagree about what is
 // meant. A canonical form is lower case, in punycode and without a trailing dot:
 //
-//   - white space around the name is dropped; inside, each word with a dot is
-//     visited besides the whole;
-//   - "http://" and what follows a slash, a port, and what precedes an @ are
-//     dropped, and a name with something after the slash is visited whole as well;
-//   - of a name with a NUL, the part before it is visited and the whole;
-//   - text that is not ASCII is UTF-8 if it can be, and Latin-1 as well if that
-//     makes a name, or if it is no UTF-8;
-//   - a label that is still no label is kept, with every octet that is not
-//     printable written \DDD (RFC 1035 §5.1): such a label may mean anything, and
-//     the form is safe to show;
-//   - of a name with more than 1,024 octets only the last labels are kept, behind
-//     a ? that stands for the others.
+//   - white space around the name is dropped; if there is some inside, each word with
+//     a dot is visited in addition to the whole;
+//   - "http://", the part after a slash, a port, and the part before an @ are dropped;
+//     a name with something after a slash is visited whole, too;
+//   - a name with a NUL is visited up to the NUL, and whole;
+//   - text beyond ASCII is read as UTF-8 if it is valid, and as Latin-1 if that gives
+//     a name, or if it is not UTF-8;
+//   - a label that is still invalid is kept, with every unprintable octet written as
+//     \DDD (RFC 1035 §5.1): such a label may mean anything, and is safe to show;
+//   - of a name with more than 1,024 octets only the last labels are kept, after a ?
+//     that stands for the others.
 //
-// A form must not be kept after visit returns.
+// visit must not keep a form after it returns.
 func Candidates(name []byte, visit func(canonical []byte)) {
 	likely(name, visit)
 	if isLatin1Too(name) {
 		likely([]byte(fromLatin1(name)), func(c []byte) {
-			// With a label that is none, which may mean anything, it would be a name
-			// that concerns everyone, when most likely it is no Latin-1.
+			// A name with an invalid label would match everything, although it most
+			// likely is not Latin-1.
 			if bytes.IndexByte(c, '\\') < 0 {
 				visit(c)
 			}
@@ -87,13 +85,12 @@ func Candidates(name []byte, visit func(canonical []byte)) {
 	}
 }
 
-// isLatin1Too reports whether a name can be read as UTF-8 and as Latin-1, with
-// another result.
+// isLatin1Too reports whether a name differs if it is read as UTF-8 and as Latin-1.
 func isLatin1Too(name []byte) bool {
 	return len(name) <= maxName && !isASCII(name) && utf8.Valid(name) && utf8.RuneCount(name) < len(name)
 }
 
-// likely visits what Candidates does, but what is valid UTF-8 is no Latin-1.
+// likely visits the forms of Candidates, but reads valid UTF-8 as that only.
 func likely(name []byte, visit func(canonical []byte)) {
 	if i := bytes.IndexByte(name, 0); i >= 0 {
 		visitHost(name[:i], visit)
@@ -101,7 +98,7 @@ func likely(name []byte, visit func(canonical []byte)) {
 	visitHost(name, visit)
 }
 
-// visitHost visits the forms of a name, whole or before its NUL.
+// visitHost visits the forms of a name, or of the part before its NUL.
 func visitHost(name []byte, visit func(canonical []byte)) {
 	name = bytes.TrimSpace(name)
 	if i := bytes.Index(name, []byte("://")); i >= 0 {
@@ -128,7 +125,7 @@ func visitHost(name []byte, visit func(canonical []byte)) {
 	}
 }
 
-// visitForm visits the one canonical form of text that is taken for a name.
+// visitForm visits the canonical form of a text as a name.
 func visitForm(name []byte, visit func(canonical []byte)) {
 	out := make([]byte, 0, min(len(name), maxName)+8)
 	if len(name) > maxName {
@@ -178,14 +175,14 @@ func fromLatin1(b []byte) string {
 	return string(runes)
 }
 
-// Bounds of the length of an address written out.
+// Bounds of the length of an address as text.
 const (
 	minAddress = len("::")
 	maxAddress = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535")
 )
 
-// Address reads an IP address that is written out in a name in canonical form, in
-// brackets and with a port or not. One of IPv4 that is mapped into IPv6 is of IPv4.
+// Address reads a name in canonical form as an IP address, with or without brackets and a
+// port. It returns IPv4 addresses that are mapped into IPv6 as IPv4.
 func Address(canonical []byte) (ip netip.Addr, ok bool) {
 	if !mayBeAddress(canonical) {
 		return ip, false
@@ -202,8 +199,8 @@ func Address(canonical []byte) (ip netip.Addr, ok bool) {
 	return ip.Unmap(), err == nil && ip.Zone() == ""
 }
 
-// IP reads what a Visitor is told of an address: the 4 or 16 octets of RFC 5280
-// §4.2.1.6, or an address written out, which some issuers put in their place.
+// IP reads an address that a Visitor gets: the 4 or 16 octets of RFC 5280 §4.2.1.6, or a
+// text, which some issuers use instead.
 func IP(b []byte) (ip netip.Addr, ok bool) {
 	if ip, ok = netip.AddrFromSlice(b); ok {
 		return ip.Unmap(), true
@@ -211,8 +208,8 @@ func IP(b []byte) (ip netip.Addr, ok bool) {
 	return Address(bytes.TrimSpace(b))
 }
 
-// mayBeAddress tells nearly every name from an address at a glance: no top-level
-// domain ends in a digit, and no name has a colon.
+// mayBeAddress quickly rules out nearly all names: no top-level domain ends in a digit, and
+// no name has a colon.
 func mayBeAddress(name []byte) bool {
 	if len(name) < minAddress || len(name) > maxAddress {
 		return false

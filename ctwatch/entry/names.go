@@ -6,13 +6,13 @@ import (
 	"ctwatch/pins"
 )
 
-// The OIDs of what names a subject, as they are encoded.
+// The encoded OIDs of the parts that name a subject.
 const (
 	oidCommonName     = "\x55\x04\x03" // 2.5.4.3
 	oidSubjectAltName = "\x55\x1d\x11" // 2.5.29.17
 
-	// subjectAltNameID is that with the last octet before it, whatever form tag and
-	// length have.
+	// subjectAltNameID includes the octet before it, which is the same for all forms of
+	// tag and length.
 	subjectAltNameID = "\x03" + oidSubjectAltName
 )
 
@@ -22,26 +22,26 @@ const (
 	tagIPAddress = 0x87
 )
 
-// Names visits every name that a certificate is for: each dNSName of each subject
-// alternative name extension, and each common name of the subject that reads as a
-// name. Names are visited as they are encoded, in whatever spelling and perhaps
-// more than once (see Candidates); common names in UTF-16 or UTF-32 are converted
-// to UTF-8. A name must not be kept after visit returns.
+// Names visits every name of a certificate: each dNSName of each subject alternative name
+// extension, and each common name of the subject that reads as a host name. It visits names
+// as they are encoded, in any spelling and perhaps more than once (see Candidates); common
+// names in UTF-16 or UTF-32 are converted to UTF-8. visit must not keep a name after it
+// returns.
 //
-// An error means that names may have gone unread, and is a Reason; those that could
-// be read were visited all the same.
+// An error is a Reason, and means that names may be missing. Names that could be read are
+// visited in any case.
 func Names(tbs []byte, visit func(name []byte)) error {
 	return Visitor{Name: visit}.Visit(tbs)
 }
 
-// A Visitor is told what a certificate is for. Every function is optional.
+// A Visitor gets the names and addresses of a certificate. Every function is optional.
 type Visitor struct {
-	// Name is told of dNSNames, and of common names unless CommonName is set.
+	// Name gets dNSNames, and common names unless CommonName is set.
 	Name func(name []byte)
-	// CommonName is told of common names that read as a name.
+	// CommonName gets common names that read as a host name.
 	CommonName func(name []byte)
-	// IP is told of iPAddresses as they are encoded (see IP), and of the octets of
-	// common names that are an address. A dNSName that is one is told to Name.
+	// IP gets iPAddresses as they are encoded (see IP), and the octets of common names that
+	// are an address. Name gets dNSNames that are an address.
 	IP func(ip []byte)
 }
 
@@ -73,13 +73,13 @@ func (v Visitor) Visit(tbs []byte) error {
 	return w.err
 }
 
-// A walk is what a visit has met so far.
+// A walk is the state of a visit.
 type walk struct {
 	err  error // the first reason why names may have gone unread
 	form form  // of all elements
 }
 
-// met takes down the form of an element, and the reason if it is cut short.
+// met records the form of an element, and the reason if it is truncated.
 func (w *walk) met(f form, short Reason) {
 	if f != 0 {
 		w.form |= f
@@ -89,7 +89,7 @@ func (w *walk) met(f form, short Reason) {
 	}
 }
 
-// note takes a reason down.
+// note records a reason.
 func (w *walk) note(r Reason) {
 	if w.err == nil {
 		w.err = r
@@ -155,10 +155,10 @@ func (v Visitor) commonName(w *walk, value []byte) {
 	}
 }
 
-// readsAsName reports whether a common name is meant as a host's. It must have a
-// dot, and neither space nor @ inside: "Example Inc", "J. Doe" and "localhost" are
-// not names, since no public CA may certify a host without a domain. Where a NUL
-// ends the name for some clients, what they read decides too.
+// readsAsName reports whether a common name is that of a host. It must have a dot, and
+// neither space nor @ inside: "Example Inc", "J. Doe" and "localhost" are not names, since no
+// public CA may certify a host without a domain. A NUL ends the name for some clients: then
+// the part before it counts, too.
 func readsAsName(cn []byte) bool {
 	if i := bytes.IndexByte(cn, 0); i >= 0 && readsAsName(cn[:i]) {
 		return true
@@ -170,9 +170,9 @@ func readsAsName(cn []byte) bool {
 	return bytes.IndexByte(cn, ' ') < 0 && bytes.IndexByte(cn, '@') < 0
 }
 
-// isHost reports whether a word among others is a host's name beyond doubt: of
-// letters, digits, hyphens, underscores, wildcards and dots, with two labels at
-// least, of which the last has two letters at least and nothing else.
+// isHost reports whether a word in a text is certainly a host name: letters, digits, hyphens,
+// underscores, wildcards and dots, with at least two labels, of which the last has at least
+// two letters and nothing else.
 func isHost(word []byte) bool {
 	word = bytes.TrimRight(bytes.Trim(word, ",;()"), ".")
 	dot := bytes.LastIndexByte(word, '.')
@@ -188,7 +188,7 @@ func isHost(word []byte) bool {
 	return true
 }
 
-// extensions visits the names in the content of [3], however many lists it holds.
+// extensions visits the names in the content of [3], with any number of lists.
 func (v Visitor) extensions(w *walk, lists []byte) {
 	for len(lists) > 0 {
 		_, start, stop, next, form := header(lists)
@@ -222,7 +222,7 @@ func isExtensionValue(b []byte) bool {
 	return form&truncated == 0 && tag&^constructed == tagOctetString && end == len(b)
 }
 
-// afterCritical skips the BOOLEAN that says whether an extension is critical.
+// afterCritical skips the BOOLEAN critical of an extension.
 func afterCritical(b []byte) []byte {
 	if tagOf(b) == tagBoolean {
 		_, _, _, end, _ := header(b)
@@ -231,8 +231,8 @@ func afterCritical(b []byte) []byte {
 	return b
 }
 
-// altNames visits the names of a subject alternative name extension, given what
-// follows its OID.
+// altNames visits the names of a subject alternative name extension, from the part after its
+// OID.
 func (v Visitor) altNames(w *walk, b []byte) {
 	if tagOf(b) == tagBoolean { // critical
 		_, _, _, end, form := header(b)
@@ -258,8 +258,8 @@ func (v Visitor) altNames(w *walk, b []byte) {
 	case tag != tagOctetString:
 		w.note(UnreadableAltName)
 	}
-	// One GeneralNames is expected. Further ones, and names that stand beside it,
-	// are read too: some client may.
+	// One GeneralNames is expected. Further ones, and names beside it, are read, too,
+	// since clients may do so.
 	for len(value) > 0 {
 		tag, start, stop, next, form := header(value)
 		w.met(form, TruncatedAltName)
@@ -287,7 +287,7 @@ func (v Visitor) generalName(tag byte, content []byte) {
 			v.IP(content)
 		}
 	case tagDNSName | constructed, tagIA5, tagUTF8, tagPrintable, tagT61, tagVisible, tagBMP, tagUniversal:
-		// In parts, tagged explicitly, or not tagged at all: wrong, and still a name.
+		// In parts, with an explicit tag, or without one: invalid, and still a name.
 		if name, _ := text(tag, content); len(name) > 0 {
 			v.Name(name)
 		}
@@ -304,9 +304,9 @@ func (v Visitor) generalName(tag byte, content []byte) {
 	}
 }
 
-// salvage visits the names of whatever looks like a subject alternative name
-// extension, for a TBSCertificate whose structure leads to none or not to all. It
-// reads no byte twice.
+// salvage visits the names of everything that looks like a subject alternative name
+// extension, in a TBSCertificate whose structure leads to none or not to all. It reads no
+// byte twice.
 func (v Visitor) salvage(tbs []byte) {
 	for {
 		i := bytes.Index(tbs, []byte(subjectAltNameID))

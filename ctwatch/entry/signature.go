@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// signatureAlgorithm returns what CAs sign with (RFC 8017, RFC 5758, RFC 8410) by
-// the DER of an AlgorithmIdentifier. The algorithms that rest on SHA-1 are missing:
-// they prove nothing. RSASSA-PSS has the three forms that CAs may use (CA/Browser
-// Forum Baseline Requirements §7.1.3.2.1).
+// signatureAlgorithm returns the algorithm of an AlgorithmIdentifier in DER, of those that
+// CAs use (RFC 8017, RFC 5758, RFC 8410). Algorithms with SHA-1 are missing, since they prove
+// nothing. RSASSA-PSS has the three forms that CAs may use (CA/Browser Forum Baseline
+// Requirements §7.1.3.2.1).
 func signatureAlgorithm(identifier []byte) x509.SignatureAlgorithm {
 	const rsa, ecdsa = "\x2a\x86\x48\x86\xf7\x0d\x01\x01", "\x2a\x86\x48\xce\x3d\x04\x03"
 	switch string(identifier) {
@@ -39,18 +39,17 @@ func signatureAlgorithm(identifier []byte) x509.SignatureAlgorithm {
 	return x509.UnknownSignatureAlgorithm
 }
 
-// pss returns the AlgorithmIdentifier of RSASSA-PSS with a SHA-2 hash, known by the
-// last octet of its OID, MGF1 with the same hash, and a salt of the hash's length.
+// pss returns the AlgorithmIdentifier of RSASSA-PSS with a SHA-2 hash, given by the last
+// octet of its OID, MGF1 with the same hash, and a salt of the hash's length.
 func pss(hash, salt string) string {
 	sha := "\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02" + hash + "\x05\x00"
 	return "\x30\x41\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\xa0\x0f" + sha +
 		"\xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08" + sha + "\xa2\x03\x02\x01" + salt
 }
 
-// SignedBy returns nil if a certificate in DER was signed with a key, given as a
-// DER SubjectPublicKeyInfo. The chain that a log serves with a final certificate
-// stands outside of the Merkle leaf (RFC 6962 §4.6): only the certificate's own
-// signature says who issued it.
+// SignedBy returns nil if a certificate in DER was signed with a key, given as a DER
+// SubjectPublicKeyInfo. A log's Merkle leaf does not cover the chain of a final certificate
+// (RFC 6962 §4.6): only the certificate's signature proves who issued it.
 func SignedBy(cert, key []byte) error {
 	tbs, err := TBS(cert)
 	if err != nil {
@@ -76,8 +75,8 @@ func SignedBy(cert, key []byte) error {
 	return nil
 }
 
-// cut splits the first element, with its header, off from what follows. Both are
-// nil where there is none, or not all of it.
+// cut returns the first element, with its header, and what follows. Both are nil if there is
+// no element, or a truncated one.
 func cut(b []byte) (element, rest []byte) {
 	if len(b) == 0 {
 		return nil, nil

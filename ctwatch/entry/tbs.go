@@ -1,22 +1,21 @@
-// Package entry reads what a log's entry says: the names, the key and the identity
-// of a certificate, straight from the bytes (RFC 5280 §4.1, RFC 6962 §3.2).
+// Package entry reads the entries of logs: the names, the key and the identity of a
+// certificate, directly from DER (RFC 5280 §4.1, RFC 6962 §3.2).
 //
-// A strict parser refuses certificates that clients accept, and a monitor must not
-// overlook those. So each part is read on its own, by its place in the structure,
-// and nothing is asked of the others: the names are found though the serial number
-// is negative, the validity is no date and the key is noise. What cannot be read
-// is an error or a problem to report; what could be is still given. Why names may
-// have gone unread is one of a few reasons, see Reason.
+// A strict parser refuses certificates that clients accept, and a monitor must not miss
+// those. So each part is read independently, by its place in the structure: the names are
+// found even if the serial number is negative, the validity is not a date and the key is
+// noise. A part that cannot be read is an error or a problem; the others are still returned.
+// The reasons why names may be missing are few, see Reason.
 //
-// Encodings that BER allows and DER does not are read, since OpenSSL and what rests on
-// it accept them: tag numbers in the long form, lengths in more octets than are needed
-// or without any, strings in parts, and whatever stands behind or between the fields.
-// They are problems of a certificate that matches (see Encoding). Those that no CA is
-// known to make, the long form of tag numbers and indefinite lengths, are reported of
-// every entry, as is a length that reaches beyond what there is.
+// Encodings that BER allows and DER does not are read, since OpenSSL and programs that use it
+// accept them: tag numbers in the long form, lengths in more octets than needed or
+// indefinite, strings in parts, and elements after or between the fields. They are problems
+// of a certificate that matches (see Encoding). The forms that no CA is known to use, the
+// long form of tag numbers and indefinite lengths, are reported for every entry, and so is a
+// length beyond the end of its element.
 //
-// Names is the only function that runs for every entry of a log, and it allocates
-// nothing. All others are for certificates that match.
+// Names is the only function that runs for every entry of a log. It does not allocate. All
+// others are for certificates that match.
 package entry
 
 import (
@@ -26,9 +25,9 @@ import (
 	"iter"
 )
 
-// TBS returns the TBSCertificate of a Certificate in DER, as it lies in the bytes.
-// With an error it returns what to look for names in: what there is of the
-// TBSCertificate, or else all of the certificate.
+// TBS returns the TBSCertificate of a Certificate in DER, as a slice of it. With an error it
+// returns the bytes to search for names: the part of the TBSCertificate that exists, or the
+// whole certificate.
 func TBS(cert []byte) ([]byte, error) {
 	if len(cert) == 0 {
 		return nil, NoCertificate
@@ -48,8 +47,8 @@ func TBS(cert []byte) ([]byte, error) {
 	return body[:end], nil
 }
 
-// SPKI returns the SubjectPublicKeyInfo of a Certificate in DER, as it lies in the
-// bytes: what a pin is the hash of.
+// SPKI returns the SubjectPublicKeyInfo of a Certificate in DER, as a slice of it. Its hash
+// is a pin.
 func SPKI(cert []byte) ([]byte, error) {
 	tbs, err := TBS(cert)
 	if err != nil {
@@ -70,15 +69,14 @@ func TBSKey(tbs []byte) ([]byte, error) {
 	return f.key, nil
 }
 
-// fields are the elements of a TBSCertificate, each with its header, or empty where
-// there is none.
+// fields are the elements of a TBSCertificate, each with its header; absent ones are empty.
 type fields struct {
 	serial, issuer, validity, subject, key []byte
 	tail                                   []byte // what follows the key: among it the extensions
 	form                                   form   // of all these, and of what they stand in
 }
 
-// Where the fields stand in a TBSCertificate, its version not counted.
+// The indexes of the fields in a TBSCertificate, without its version.
 const (
 	atSerial = iota
 	_        // signature algorithm
@@ -89,8 +87,8 @@ const (
 	maxFields = atKey + 3 // how far an uncommon TBSCertificate is looked through
 )
 
-// split finds the fields by their place, whatever they hold. With an error it
-// returns those that it found.
+// split finds the fields by their place, whatever they contain. With an error it returns
+// those that it found.
 func split(tbs []byte) (f fields, err error) {
 	if len(tbs) == 0 {
 		return f, NoTBS
@@ -127,8 +125,8 @@ func split(tbs []byte) (f fields, err error) {
 	key := atKey
 	f.tail = rest
 	if !looksLikeKey(el[key]) {
-		// Either the key is nonsense, or a field is missing or one too many. The
-		// key is the one with an unmistakable shape: the others stand before it.
+		// Either the key is invalid, or there is a field too few or too many. Only the
+		// key has a unique shape: the others are before it.
 		read(maxFields)
 		for i := atSubject; i < n; i++ {
 			if looksLikeKey(el[i]) {
@@ -157,11 +155,11 @@ func looksLikeKey(b []byte) bool {
 	return tag == tagSequence && f&truncated == 0 && tagOf(b[start:stop]) == tagOID && tagOf(b[end:])&^constructed == tagBitString
 }
 
-// oidBasicConstraints says whether a certificate is one of a CA (RFC 5280 §4.2.1.9).
+// oidBasicConstraints is the extension that marks certificates of CAs (RFC 5280 §4.2.1.9).
 const oidBasicConstraints = "\x55\x1d\x13" // 2.5.29.19
 
-// IsCA reports whether a TBSCertificate says of itself that it is a CA's. One of
-// version 1 says nothing, and is none by this.
+// IsCA reports whether a TBSCertificate claims to be that of a CA. Version 1 has no such
+// claim.
 func IsCA(tbs []byte) bool {
 	for field := range elements(inside(tbs, tagSequence)) {
 		for extension := range elements(inside(inside(field, tagExtensions), tagSequence)) {
@@ -176,8 +174,8 @@ func IsCA(tbs []byte) bool {
 	return false
 }
 
-// elements yields the elements of a content, each with its header, until one is not
-// all there.
+// elements yields the elements of a content, each with its header, up to the first that is
+// truncated.
 func elements(content []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for element, rest := cut(content); element != nil && yield(element); element, rest = cut(rest) {
@@ -185,15 +183,15 @@ func elements(content []byte) iter.Seq[[]byte] {
 	}
 }
 
-// A Reason is an error that says why a part of an entry cannot be read. There are
-// few, and none quotes the certificate or counts its bytes: what a thousand
-// entries of one broken issuer have in common is told once.
+// A Reason is an error: why a part of an entry cannot be read. Reasons contain nothing of
+// the certificate, so that a thousand entries of one broken issuer have the same, and make
+// one alarm. They are stored: another wording would raise old alarms again.
 type Reason string
 
-// Error returns the reason in words.
+// Error returns the text of the reason.
 func (r Reason) Error() string { return string(r) }
 
-// The reasons why names may have gone unread: all that TBS, Names and Visit return.
+// The reasons why names may be missing: all that TBS, Names and Visit return.
 const (
 	NoCertificate        Reason = "the certificate is no SEQUENCE"
 	NoTBS                Reason = "the TBSCertificate is no SEQUENCE"

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// The string types of a DirectoryString and those found in its place.
+// The string types of a DirectoryString, and those found instead.
 const (
 	tagUTF8      = 0x0c
 	tagNumeric   = 0x12
@@ -19,8 +19,8 @@ const (
 	tagBMP       = 0x1e
 )
 
-// maxText is how much of a string of two or four octets a character is converted.
-// It is the end that is, since that is the end of a name which decides whose it is.
+// maxText bounds what is converted of a string with two or four octets per character: its
+// end, since the end of a name decides whose it is.
 const maxText = 1 << 16
 
 var (
@@ -28,10 +28,9 @@ var (
 	errLong = errors.New("a string is so long that only its end was read")
 )
 
-// text returns a string value in UTF-8 or, from types of one octet a character,
-// as it is: T61String has always been used for Latin-1, and which it is only the
-// text can tell. One that is made of parts, as BER allows, is put together. With an
-// error it returns what it could read, or the octets as they are.
+// text returns a string value in UTF-8, or unchanged if its type has one octet per
+// character: T61String is in use for Latin-1, and only the text shows which it is. Parts, as
+// BER allows them, are joined. With an error it returns what it could read, or the octets.
 func text(tag byte, b []byte) ([]byte, error) {
 	var err error
 	if tag&constructed != 0 {
@@ -70,8 +69,8 @@ func text(tag byte, b []byte) ([]byte, error) {
 	return b, errText
 }
 
-// joined returns the contents of the elements in b, one behind the other, and of
-// those that have parts of their own, these. The form is that of all of them.
+// joined returns the joined contents of the elements in b, and of their parts. The form is
+// that of all of them.
 func joined(b []byte) (all []byte, f form) {
 	for first := true; len(b) > 0; first = false {
 		tag, start, stop, part := longHeader(b)
@@ -90,8 +89,8 @@ func joined(b []byte) (all []byte, f form) {
 	return all, f
 }
 
-// isASCII reports whether b has nothing but printable ASCII in it, which text of
-// two or four octets a character never has.
+// isASCII reports whether b is printable ASCII, which text with two or four octets per
+// character never is.
 func isASCII(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' || c > '~' {
