@@ -197,6 +197,7 @@ func TestRunSurvivesUnreadableApps(t *testing.T) {
 		r.appsErr = nil
 		r.Replan()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if r.Latest() == nil || len(r.plans) != 1 {
 			t.Errorf("plans at %v", r.plans)
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,9 +165,10 @@ func TestCAACollectorRecordsWhatItFinds(t *testing.T) {
 // success forgets the failures.
 func TestCAACollectorRetriesWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		failing := true
+		var failing atomic.Bool
+		failing.Store(true)
 		k := &collecting{caaStore: &caaStore{}, lookup: func(string) error {
-			if failing {
+			if failing.Load() {
 				return errors.New("no\x1b[31m answer")
 			}
 			return nil
@@ -174,6 +176,7 @@ func TestCAACollectorRetriesWithBackoff(t *testing.T) {
 		k.add(numbered(1, "a.example.com"))
 		k.run(t)
 		time.Sleep(6 * time.Hour)
+		synctest.Wait()
 		got := k.took()
 		var at []time.Duration
 		for _, l := range got {
@@ -197,12 +200,13 @@ func TestCAACollectorRetriesWithBackoff(t *testing.T) {
 		if s := k.log.String(); strings.Contains(s, "\x1b") || !strings.Contains(s, "looking up CAA records failed") {
 			t.Errorf("log: %s", s)
 		}
-		failing = false
+		failing.Store(false)
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		if len(k.missing) > 0 {
 			t.Error("a certificate still lacks its records")
 		}
-		failing = true
+		failing.Store(true)
 		k.took()
 		k.add(numbered(1, "a.example.com"))
 		k.wake <- struct{}{}
