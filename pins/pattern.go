@@ -2,6 +2,7 @@ package pins
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,18 @@ func PatternOf(s string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("%.100q is not a host name or pattern in canonical form", s)
 	}
 	return p, nil
+}
+
+// HostsOf returns the names of a certificate that are hosts, or wildcards for them, each
+// once.
+func HostsOf(names []string) []Pattern {
+	var hosts []Pattern
+	for _, n := range names {
+		if p, err := PatternOf(n); err == nil && p.Reach != AllBelow && !slices.Contains(hosts, p) {
+			hosts = append(hosts, p)
+		}
+	}
+	return hosts
 }
 
 func splitPattern(s string) Pattern {

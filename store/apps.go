@@ -6,8 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
 
@@ -17,21 +17,9 @@ type Apps struct{ *database }
 // MaxShipped is the longest file, in bytes, that is kept of what an app ships.
 const MaxShipped = 4 << 20
 
-// A Shipped is what one released version of an app ships: a file in a client's format,
-// as it was read.
-type Shipped struct {
-	App, Version string
-	Format       string
-	Name         string // of the file
-	Content      []byte // at most MaxShipped bytes
-	By           string // who imported it
-
-	ImportedAt time.Time // set when it is read
-}
-
 // Import records what a supported version of an app ships, in place of what was recorded
 // of that version before. Importing the same again changes nothing.
-func (db Apps) Import(ctx context.Context, s Shipped) error {
+func (db Apps) Import(ctx context.Context, s pins.ShippedFile) error {
 	what := fmt.Sprintf("recording what version %q of app %q ships", s.Version, s.App)
 	switch {
 	case s.App == "" || s.Version == "":
@@ -68,7 +56,7 @@ func (db Apps) Import(ctx context.Context, s Shipped) error {
 }
 
 // DropVersion ends the support of a version of an app: what it ships no longer counts.
-// It fails with ErrNotFound if there is no such supported version.
+// It fails with ctwatch.ErrNotFound if there is no such supported version.
 func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string) error {
 	app, version = text(app), text(version)
 	return db.write(ctx, fmt.Sprintf("ending the support of version %q of app %q", version, app), func(t *tx) error {
@@ -77,7 +65,7 @@ func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string)
 			return err
 		}
 		if n == 0 {
-			return ErrNotFound
+			return ctwatch.ErrNotFound
 		}
 		t.changed = true
 		return t.record(pins.Record{Action: "drop", App: app, Version: version, Actor: pins.Person, By: by, Reason: reason})
@@ -86,8 +74,8 @@ func (db Apps) DropVersion(ctx context.Context, app, version, by, reason string)
 
 // Shipped returns what the supported versions of apps ship, in the order of their
 // import.
-func (db Apps) Shipped(ctx context.Context) ([]Shipped, error) {
-	return readAll(ctx, db.database, "reading what apps ship", func(r *sql.Rows) (s Shipped, err error) {
+func (db Apps) Shipped(ctx context.Context) ([]pins.ShippedFile, error) {
+	return readAll(ctx, db.database, "reading what apps ship", func(r *sql.Rows) (s pins.ShippedFile, err error) {
 		var at int64
 		err = r.Scan(&s.App, &s.Version, &s.Format, &s.Name, &s.Content, &s.By, &at)
 		s.ImportedAt = fromMS(at)

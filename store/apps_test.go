@@ -16,16 +16,16 @@ import (
 // dropped.
 func TestShipped(t *testing.T) {
 	db := open(t)
-	file := func(version, content string) store.Shipped {
-		return store.Shipped{App: "shop", Version: version, Format: "android", Name: "n.xml", Content: []byte(content), By: "ada"}
+	file := func(version, content string) pins.ShippedFile {
+		return pins.ShippedFile{App: "shop", Version: version, Format: "android", Name: "n.xml", Content: []byte(content), By: "ada"}
 	}
-	shipped := func() []store.Shipped {
+	shipped := func() []pins.ShippedFile {
 		t.Helper()
 		out, err := db.Apps.Shipped(t.Context())
 		must(t, err)
 		return out
 	}
-	at := func(s store.Shipped) store.Shipped {
+	at := func(s pins.ShippedFile) pins.ShippedFile {
 		s.ImportedAt = epoch
 		return s
 	}
@@ -37,7 +37,7 @@ func TestShipped(t *testing.T) {
 	if revision(t, db) <= rev {
 		t.Error("the revision did not grow")
 	}
-	want := []store.Shipped{at(file("5.2", "two")), at(file("5.1", "corrected"))}
+	want := []pins.ShippedFile{at(file("5.2", "two")), at(file("5.1", "corrected"))}
 	if diff := cmp.Diff(want, shipped()); diff != "" {
 		t.Errorf("shipped (-want +got):\n%s", diff)
 	}
@@ -46,7 +46,7 @@ func TestShipped(t *testing.T) {
 		t.Errorf("after 5.2 was dropped: %+v", got)
 	}
 	for _, v := range []string{"5.2", "9"} {
-		if err := db.Apps.DropVersion(t.Context(), "shop", v, "ada", ""); !errors.Is(err, store.ErrNotFound) {
+		if err := db.Apps.DropVersion(t.Context(), "shop", v, "ada", ""); !errors.Is(err, ctwatch.ErrNotFound) {
 			t.Errorf("dropping %s: %v", v, err)
 		}
 	}
@@ -54,14 +54,14 @@ func TestShipped(t *testing.T) {
 	if got := shipped(); len(got) != 2 {
 		t.Errorf("5.2 was imported again: %+v", got)
 	}
-	for name, bad := range map[string]store.Shipped{
+	for name, bad := range map[string]pins.ShippedFile{
 		"no app": {Version: "1"}, "no version": {App: "shop"}, "too long": {App: "shop", Version: "1", Content: make([]byte, store.MaxShipped+1)},
 	} {
 		if err := db.Apps.Import(t.Context(), bad); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	must(t, db.Apps.Import(t.Context(), store.Shipped{App: "shop", Version: "1", Content: make([]byte, store.MaxShipped)}))
+	must(t, db.Apps.Import(t.Context(), pins.ShippedFile{App: "shop", Version: "1", Content: make([]byte, store.MaxShipped)}))
 	rs, err := db.Keys.History(t.Context(), pins.Pin{}, 0)
 	must(t, err)
 	var got []string

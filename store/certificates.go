@@ -97,7 +97,7 @@ func (db *database) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certif
 		if !f.After.IsZero() {
 			var firstSeen, seq int64
 			if err := t.queryRow(`SELECT first_seen, seq FROM certificates WHERE id = ?`, f.After[:]).Scan(&firstSeen, &seq); err == sql.ErrNoRows {
-				return fmt.Errorf("certificate %v, to continue after: %w", f.After, ErrNotFound)
+				return fmt.Errorf("certificate %v, to continue after: %w", f.After, ctwatch.ErrNotFound)
 			} else if err != nil {
 				return err
 			}
@@ -153,7 +153,7 @@ func (db Certificates) AwaitingCAA(ctx context.Context, limit int) ([]ctwatch.Ce
 const minPrefix = 8
 
 // Get returns the certificate with an ID in hex, or with an ID that starts with eight
-// digits or more. It fails with ErrNotFound or ErrAmbiguous.
+// digits or more. It fails with ctwatch.ErrNotFound or ctwatch.ErrAmbiguous.
 func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate, error) {
 	var c ctwatch.Certificate
 	low, high, err := idRange(id)
@@ -166,9 +166,9 @@ func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate,
 		case err != nil:
 			return err
 		case len(seqs) == 0:
-			return ErrNotFound
+			return ctwatch.ErrNotFound
 		case len(seqs) > 1:
-			return ErrAmbiguous
+			return ctwatch.ErrAmbiguous
 		}
 		c, err = loadCertificate(t, seqs[0])
 		return err
@@ -197,7 +197,7 @@ type DER struct {
 	Precertificate []byte
 }
 
-// DER returns the bytes of the certificate with an ID. It fails with ErrNotFound.
+// DER returns the bytes of the certificate with an ID. It fails with ctwatch.ErrNotFound.
 func (db Certificates) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
 	var d DER
 	err := db.read(ctx, fmt.Sprintf("certificate %v", id), func(t readTx) error {
@@ -205,7 +205,7 @@ func (db Certificates) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
 			SELECT d.tbs, d.final, d.precertificate FROM certificates c JOIN ders d ON d.certificate = c.seq
 			WHERE c.id = ?`, id[:]).Scan(&d.TBS, &d.Certificate, &d.Precertificate)
 		if err == sql.ErrNoRows {
-			return ErrNotFound
+			return ctwatch.ErrNotFound
 		}
 		return err
 	})

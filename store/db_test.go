@@ -561,7 +561,7 @@ func TestQuery(t *testing.T) {
 		}
 	}
 	for c, err := range db.Certificates.List(t.Context(), store.Filter{After: hash("?")}) {
-		if !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, ctwatch.ErrNotFound) {
 			t.Errorf("after an unknown one: %v, %v", c, err)
 		}
 	}
@@ -580,18 +580,18 @@ func TestCertificateByPrefix(t *testing.T) {
 	}
 	for prefix, want := range map[string]error{
 		"abcdef012": nil, "ABCDEF01f": nil, "abcdef0123" + strings.Repeat("0", 54): nil,
-		"abcdef01": store.ErrAmbiguous, "00000000": store.ErrNotFound,
+		"abcdef01": ctwatch.ErrAmbiguous, "00000000": ctwatch.ErrNotFound,
 	} {
 		if _, err := db.Certificates.Get(t.Context(), prefix); !errors.Is(err, want) {
 			t.Errorf("%s: error %v, want %v", prefix, err, want)
 		}
 	}
 	for _, bad := range []string{"", "abcdef0", "abcdefgh", strings.Repeat("0", 65)} {
-		if _, err := db.Certificates.Get(t.Context(), bad); err == nil || errors.Is(err, store.ErrNotFound) {
+		if _, err := db.Certificates.Get(t.Context(), bad); err == nil || errors.Is(err, ctwatch.ErrNotFound) {
 			t.Errorf("%q: error %v, want one about its form", bad, err)
 		}
 	}
-	if _, err := db.Certificates.DER(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.DER(t.Context(), hash("?")); !errors.Is(err, ctwatch.ErrNotFound) {
 		t.Errorf("DER of an unknown certificate: %v", err)
 	}
 }

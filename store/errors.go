@@ -22,17 +22,8 @@ var (
 	ErrMissing = errors.New("there is no database")
 	// ErrReadOnly means that a database that was opened to read would be written.
 	ErrReadOnly = errors.New("the database is open to read only")
-	// ErrNotFound means that there is no such certificate, key or app version.
-	ErrNotFound = errors.New("not found")
-	// ErrAmbiguous means that several certificates have an ID with this prefix.
-	ErrAmbiguous = errors.New("ambiguous: give more digits")
 	// ErrNoSender means that no sender of that name was ever registered.
 	ErrNoSender = errors.New("no such sender is registered")
-	// ErrState means that the state of a key does not allow a change.
-	ErrState = errors.New("the key's state forbids it")
-	// ErrUnexpected means that a key has an unexpected certificate: a person who
-	// approves it has to confirm that.
-	ErrUnexpected = errors.New("it is unexpected, so its key cannot be approved")
 )
 
 // explain adds to an error of SQLite what to do about it, and notes if the file may be

@@ -11,7 +11,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
-	"ctwatch/store"
 )
 
 func TestFacts(t *testing.T) {
@@ -119,7 +118,7 @@ func TestRevision(t *testing.T) {
 		{"a position", false, func() error { return db.Logs.Advance(t.Context(), l.ID, tree(1), head(1)) }},
 		{"its issuer", true, func() error { return db.Logs.AddProof(t.Context(), l.ID, found(l, 1, 0)) }},
 		{"an approval", true, func() error { approve(t, db, approval(pin("key1"), "a.example")); return nil }},
-		{"shipped", true, func() error { return db.Apps.Import(t.Context(), store.Shipped{App: "a", Version: "1"}) }},
+		{"shipped", true, func() error { return db.Apps.Import(t.Context(), pins.ShippedFile{App: "a", Version: "1"}) }},
 		{"settled", true, func() error { settle(t, db, pin("key1")); return nil }},
 		{"dropped", true, func() error { return db.Apps.DropVersion(t.Context(), "a", "1", "ada", "") }},
 		{"served", true, func() error {

@@ -4,58 +4,25 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
+	"ctwatch/ctwatch"
 	"ctwatch/pins"
 )
-
-// An Approval allows a key to be pinned for hosts.
-type Approval struct {
-	Pin       pins.Pin
-	Role      pins.Role // optional: every role the key is known in, or else leaf
-	Algorithm string    // optional: recorded where it is not known
-	Hosts     []pins.Pattern
-	// Declare adds a key that is not known.
-	Declare bool
-	Actor   pins.Actor // Person or Policy
-	By      string     // who
-	Reason  string
-	// Despite approves a key of which only unexpected certificates are known.
-	Despite bool
-
-	source string // of the grants; "" for Actor
-}
-
-func (a *Approval) check() error {
-	switch {
-	case a.Pin.IsZero():
-		return errors.New("no pin to approve")
-	case a.Pin.Check() != nil:
-		return a.Pin.Check()
-	case len(a.Hosts) == 0:
-		return errors.New("a key is approved for hosts: name at least one")
-	case a.Actor != pins.Person && a.Actor != pins.Policy:
-		return fmt.Errorf("%w: only a person or a policy can approve, not %q", ErrState, a.Actor)
-	case a.Role != "" && a.Role != pins.RoleLeaf && a.Role != pins.RoleIssuer:
-		return fmt.Errorf("role %q: want %q or %q", a.Role, pins.RoleLeaf, pins.RoleIssuer)
-	}
-	return nil
-}
 
 // Approve allows a key to be pinned for hosts, besides those it was approved for before,
 // and returns it. A key that is not trusted becomes approved, or, if it is not known and
 // Declare is set, declared. A retired key that a person approves again is approved for
 // those hosts alone. Approving what is approved changes nothing.
 //
-// It fails with ErrNotFound if the key is not known; with ErrState if it is compromised,
-// or if a policy approves what a person retired; and with ErrUnexpected if it has an
+// It fails with ctwatch.ErrNotFound if the key is not known; with pins.ErrState if it is compromised,
+// or if a policy approves what a person retired; and with pins.ErrUnexpected if it has an
 // unexpected certificate and a person approves it without a reason, or, if nothing else
 // is known of it, without Despite.
-func (db Keys) Approve(ctx context.Context, a Approval) (pins.Key, error) {
+func (db Keys) Approve(ctx context.Context, a pins.Approval) (pins.Key, error) {
 	what := fmt.Sprintf("approving key %v", a.Pin)
-	if err := a.check(); err != nil {
+	if err := a.Check(); err != nil {
 		return pins.Key{}, fmt.Errorf("%s: %w", what, err)
 	}
 	var out pins.Key
@@ -79,7 +46,7 @@ func (db Keys) Approve(ctx context.Context, a Approval) (pins.Key, error) {
 }
 
 // approve approves a key in each role that is meant, and returns the first role.
-func (t *tx) approve(a Approval) (pins.Role, error) {
+func (t *tx) approve(a pins.Approval) (pins.Role, error) {
 	known, err := keysOf(t, a.Pin)
 	if err != nil {
 		return "", err
@@ -87,12 +54,12 @@ func (t *tx) approve(a Approval) (pins.Role, error) {
 	for _, k := range known {
 		// A compromised key is of no use in any role.
 		if k.State == pins.StateCompromised {
-			return "", fmt.Errorf("%w: %w", ErrState, pins.CheckMove(k.State, pins.StateApproved, a.Actor))
+			return "", fmt.Errorf("%w: %w", pins.ErrState, pins.CheckMove(k.State, pins.StateApproved, a.Actor))
 		}
 	}
 	meant := inRole(known, a.Pin, a.Role)
 	for i := range meant {
-		if err := t.approveKey(&meant[i], a); err != nil {
+		if err := t.approveKey(&meant[i], a, string(a.Actor)); err != nil {
 			return "", err
 		}
 	}
@@ -117,9 +84,9 @@ func inRole(known []keyRow, pin pins.Pin, role pins.Role) []keyRow {
 	return out
 }
 
-func (t *tx) approveKey(k *keyRow, a Approval) error {
+func (t *tx) approveKey(k *keyRow, a pins.Approval, source string) error {
 	if k.seq == 0 && !a.Declare {
-		return ErrNotFound
+		return ctwatch.ErrNotFound
 	}
 	if k.Role == pins.RoleLeaf && a.Actor == pins.Person {
 		if err := t.checkUnexpected(k, a); err != nil {
@@ -133,11 +100,11 @@ func (t *tx) approveKey(k *keyRow, a Approval) error {
 	if err := t.setAlgorithm(k, a.Algorithm); err != nil {
 		return err
 	}
-	return t.grant(k, a)
+	return t.grant(k, a, source)
 }
 
 // trust brings a key to a trusted state if it is in none, or cancels its retirement.
-func (t *tx) trust(k *keyRow, a Approval) error {
+func (t *tx) trust(k *keyRow, a pins.Approval) error {
 	from, byPerson := k.State, false
 	back := from == pins.StateRetired && a.Actor == pins.Policy
 	if back {
@@ -165,7 +132,7 @@ func (t *tx) trust(k *keyRow, a Approval) error {
 }
 
 // withdrawStale withdraws what people granted to a key before it was retired.
-func (t *tx) withdrawStale(k *keyRow, a Approval) error {
+func (t *tx) withdrawStale(k *keyRow, a pins.Approval) error {
 	granted, err := patterns(t.query(sqlGrants, k.seq, string(pins.Person)))
 	stale := pins.Without(granted, a.Hosts)
 	if err != nil || len(stale) == 0 {
@@ -176,13 +143,13 @@ func (t *tx) withdrawStale(k *keyRow, a Approval) error {
 
 // grant records for which hosts a key is approved. The audit trail gets those that are
 // new.
-func (t *tx) grant(k *keyRow, a Approval) error {
+func (t *tx) grant(k *keyRow, a pins.Approval, source string) error {
 	hosts := slices.Clone(a.Hosts)
 	sortPatterns(hosts)
 	var fresh []pins.Pattern
 	for _, p := range slices.Compact(hosts) {
 		n, err := t.exec(sqlGrant,
-			k.seq, p.String(), cmp.Or(a.source, string(a.Actor)), text(a.By), ms(t.now), text(a.Reason))
+			k.seq, p.String(), source, text(a.By), ms(t.now), text(a.Reason))
 		if err != nil {
 			return err
 		}
@@ -211,7 +178,7 @@ func (t *tx) withdraw(k *keyRow, source string, hosts []pins.Pattern, r pins.Rec
 
 // Retire ends the trust in a key, in every role. A trusted key is retiring until it is
 // neither served nor shipped; any other is retired at once. A compromised key, known or
-// not, is so at once and forever. It fails with ErrNotFound if the key is not known and
+// not, is so at once and forever. It fails with ctwatch.ErrNotFound if the key is not known and
 // not compromised.
 func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, reason string) error {
 	what := fmt.Sprintf("retiring key %v", pin)
@@ -225,7 +192,7 @@ func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, r
 		}
 		if len(keys) == 0 {
 			if !compromised {
-				return ErrNotFound
+				return ctwatch.ErrNotFound
 			}
 			keys = inRole(nil, pin, pins.RoleLeaf)
 		}

@@ -31,7 +31,7 @@ func (db Keys) SyncPolicy(ctx context.Context, want []pins.PolicyGrant) error {
 		}
 		// First what is added: a key whose host is renamed stays trusted.
 		for _, g := range c.approve {
-			a := Approval{
+			a := pins.Approval{
 				Pin: g.Pin, Role: g.Role, Hosts: g.Hosts, Declare: true, Actor: pins.Policy, By: byPolicy, Reason: g.Reason,
 			}
 			if _, err := t.approve(a); err != nil {

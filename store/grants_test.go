@@ -9,7 +9,6 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
-	"ctwatch/store"
 )
 
 // TestApproveSeenKey: a person approves a seen key for hosts.
@@ -106,21 +105,21 @@ func TestRefusedApprovals(t *testing.T) {
 	leafOfIssuer.Role = pins.RoleLeaf
 	before := changes(t, db)
 	for name, tt := range map[string]struct {
-		a    store.Approval
+		a    pins.Approval
 		want error
 		says string
 	}{
 		"no pin":                          {approval(pins.Pin{}, "a.example"), nil, "no pin"},
 		"no hosts":                        {approval(pin("issuer")), nil, "at least one"},
-		"by a log":                        {byLog, store.ErrState, "only a person"},
+		"by a log":                        {byLog, pins.ErrState, "only a person"},
 		"no such role":                    {noRole, nil, `role "root"`},
-		"unknown":                         {approval(pin("?"), "a.example"), store.ErrNotFound, pin("?").String()},
-		"unknown in the role":             {leafOfIssuer, store.ErrNotFound, ""},
-		"with an unexpected certificate":  {approval(pin("key2"), "a.example"), store.ErrUnexpected, certificate(2).ID.String()},
-		"declared, unexpected":            {declaration(pin("key2"), "a.example"), store.ErrUnexpected, ""},
-		"compromised":                     {declaration(pin("leaked"), "a.example"), store.ErrState, "compromised"},
-		"compromised, in another role":    {otherRole, store.ErrState, "compromised"},
-		"retired by a person, for policy": {policy, store.ErrState, "retired"},
+		"unknown":                         {approval(pin("?"), "a.example"), ctwatch.ErrNotFound, pin("?").String()},
+		"unknown in the role":             {leafOfIssuer, ctwatch.ErrNotFound, ""},
+		"with an unexpected certificate":  {approval(pin("key2"), "a.example"), pins.ErrUnexpected, certificate(2).ID.String()},
+		"declared, unexpected":            {declaration(pin("key2"), "a.example"), pins.ErrUnexpected, ""},
+		"compromised":                     {declaration(pin("leaked"), "a.example"), pins.ErrState, "compromised"},
+		"compromised, in another role":    {otherRole, pins.ErrState, "compromised"},
+		"retired by a person, for policy": {policy, pins.ErrState, "retired"},
 	} {
 		_, err := db.Keys.Approve(t.Context(), tt.a)
 		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
@@ -199,7 +198,7 @@ func TestRetire(t *testing.T) {
 		must(t, retire(pin("key1"), true))
 		must(t, retire(pin("key1"), false))
 	})
-	if err := retire(pin("?"), false); !errors.Is(err, store.ErrNotFound) {
+	if err := retire(pin("?"), false); !errors.Is(err, ctwatch.ErrNotFound) {
 		t.Errorf("retiring an unknown key: %v", err)
 	}
 	if err := retire(pins.Pin{}, true); err == nil {

@@ -29,17 +29,17 @@ func hosts(ss ...string) (out []pins.Pattern) {
 }
 
 // approval is a person's approval of a key for hosts.
-func approval(p pins.Pin, on ...string) store.Approval {
-	return store.Approval{Pin: p, Hosts: hosts(on...), Actor: pins.Person, By: "ada", Reason: "ours"}
+func approval(p pins.Pin, on ...string) pins.Approval {
+	return pins.Approval{Pin: p, Hosts: hosts(on...), Actor: pins.Person, By: "ada", Reason: "ours"}
 }
 
-func declaration(p pins.Pin, on ...string) store.Approval {
+func declaration(p pins.Pin, on ...string) pins.Approval {
 	a := approval(p, on...)
 	a.Declare = true
 	return a
 }
 
-func approve(t testing.TB, db *store.DB, a store.Approval) pins.Key {
+func approve(t testing.TB, db *store.DB, a pins.Approval) pins.Key {
 	t.Helper()
 	k, err := db.Keys.Approve(t.Context(), a)
 	must(t, err)

@@ -297,7 +297,7 @@ func TestRecordIsAtomic(t *testing.T) {
 	if err == nil {
 		t.Fatal("a certificate without a sighting was recorded")
 	}
-	if _, err := db.Certificates.Get(t.Context(), hash("certificate", 2).String()); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.Get(t.Context(), hash("certificate", 2).String()); !errors.Is(err, ctwatch.ErrNotFound) {
 		t.Errorf("the batch left a certificate behind: %v", err)
 	}
 	if p := status(t, db, l).Position; p != 5 {

@@ -137,7 +137,7 @@ func (db *database) rejudge(ctx context.Context, what, and string, args ...any) 
 }
 
 // SetCAA stores CAA records of certificates, and has the rules judge those again: all of
-// them, or, with an error, none. It fails with ErrNotFound.
+// them, or, with an error, none. It fails with ctwatch.ErrNotFound.
 func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) error {
 	return db.write(ctx, "storing CAA records", func(t *tx) error {
 		for _, f := range found {
@@ -146,7 +146,7 @@ func (db Certificates) SetCAA(ctx context.Context, found ...ctwatch.CAARecords) 
 				return err
 			}
 			if !known {
-				return fmt.Errorf("certificate %v: %w", f.Certificate, ErrNotFound)
+				return fmt.Errorf("certificate %v: %w", f.Certificate, ctwatch.ErrNotFound)
 			}
 			if _, err := t.exec(sqlSetCAA, text(f.Records), seq); err != nil {
 				return err

@@ -30,7 +30,7 @@ const redelivered = -1 << 62
 // them in the order they were written, before all others, and each stops being its dead
 // letter until it fails again. Other senders get none.
 //
-// It fails with ErrNoSender, and with ErrNotFound if there is no dead letter with the
+// It fails with ErrNoSender, and with ctwatch.ErrNotFound if there is no dead letter with the
 // Seq.
 func (db Outbox) Replay(ctx context.Context, sender string, r Replay) (n int64, err error) {
 	what := "putting events before " + sender + " again"
@@ -59,7 +59,7 @@ func (db Outbox) Replay(ctx context.Context, sender string, r Replay) (n int64, 
 			return err
 		}
 		if n == 0 && r.Seq != 0 {
-			return fmt.Errorf("dead letter %d: %w", r.Seq, ErrNotFound)
+			return fmt.Errorf("dead letter %d: %w", r.Seq, ctwatch.ErrNotFound)
 		}
 		if _, err := t.exec(`DELETE FROM dead_letters WHERE sender = ? AND seq BETWEEN ? AND ?`, sender, first, last); err != nil {
 			return err

@@ -252,9 +252,9 @@ func TestRefusedReplays(t *testing.T) {
 	}{
 		{"nobody", store.Replay{}, store.ErrNoSender},
 		{"nobody", store.Replay{Since: epoch}, store.ErrNoSender},
-		{"a", store.Replay{Seq: 3}, store.ErrNotFound},
-		{"a", store.Replay{Seq: -1}, store.ErrNotFound},
-		{"b", store.Replay{Seq: 2}, store.ErrNotFound},
+		{"a", store.Replay{Seq: 3}, ctwatch.ErrNotFound},
+		{"a", store.Replay{Seq: -1}, ctwatch.ErrNotFound},
+		{"b", store.Replay{Seq: 2}, ctwatch.ErrNotFound},
 	} {
 		if n, err := db.Outbox.Replay(t.Context(), c.sender, c.replay); !errors.Is(err, c.want) || n != 0 {
 			t.Errorf("%s, %+v: %d, error %v, want %v", c.sender, c.replay, n, err, c.want)

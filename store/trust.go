@@ -43,15 +43,15 @@ func rulesMayGrant(q querier, leaf pins.Pin, already bool) (bool, error) {
 	return e.RulesMayGrant(already), err
 }
 
-// checkUnexpected fails with ErrUnexpected if a person approves a leaf key with an
+// checkUnexpected fails with pins.ErrUnexpected if a person approves a leaf key with an
 // unexpected certificate and does not confirm that.
-func (t *tx) checkUnexpected(k *keyRow, a Approval) error {
+func (t *tx) checkUnexpected(k *keyRow, a pins.Approval) error {
 	id, err := unexpectedOf(t, k.Pin)
 	if err != nil || id.IsZero() {
 		return err
 	}
 	if a.Reason == "" {
-		return fmt.Errorf("certificate %v: %w without a reason", id, ErrUnexpected)
+		return fmt.Errorf("certificate %v: %w without a reason", id, pins.ErrUnexpected)
 	}
 	if k.State.Trusted() || a.Despite {
 		return nil
@@ -63,7 +63,7 @@ func (t *tx) checkUnexpected(k *keyRow, a Approval) error {
 	if err != nil || more {
 		return err
 	}
-	return fmt.Errorf("certificate %v: %w like others: nothing else is known of the key", id, ErrUnexpected)
+	return fmt.Errorf("certificate %v: %w like others: nothing else is known of the key", id, pins.ErrUnexpected)
 }
 
 // CertifiedNames returns the watched names that a leaf key was certified for, and the
@@ -188,9 +188,9 @@ func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
 	if err != nil || !may {
 		return err
 	}
-	return t.approveKey(&k, Approval{
-		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, maxWhy), source: sourceRule,
-	})
+	return t.approveKey(&k, pins.Approval{
+		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, maxWhy),
+	}, sourceRule)
 }
 
 // syncRuleGrants makes the grants of a leaf key by its certificates what rules say now.

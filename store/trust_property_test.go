@@ -93,7 +93,7 @@ func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.J
 // allowed fails but for errors that say no.
 func (w *trustWorld) allowed(err error) {
 	w.t.Helper()
-	for _, no := range []error{store.ErrNotFound, store.ErrState, store.ErrUnexpected} {
+	for _, no := range []error{ctwatch.ErrNotFound, pins.ErrState, pins.ErrUnexpected} {
 		if errors.Is(err, no) {
 			return
 		}
@@ -115,7 +115,7 @@ var (
 func (w *trustWorld) actions() map[string]func(*rapid.T) {
 	ctx := w.t.Context()
 	approve := func(db *store.DB, rt *rapid.T) {
-		_, err := db.Keys.Approve(ctx, store.Approval{
+		_, err := db.Keys.Approve(ctx, pins.Approval{
 			Pin: drawPin.Draw(rt, "pin"), Role: drawRole.Draw(rt, "role"), Hosts: rapid.SliceOfN(drawHost, 1, 2).Draw(rt, "hosts"),
 			Declare: rapid.Bool().Draw(rt, "declare"), Actor: rapid.SampledFrom([]pins.Actor{pins.Person, pins.Policy, pins.ByLog, pins.ByPlan}).Draw(rt, "actor"),
 			By: "ada", Reason: rapid.SampledFrom([]string{"", "ours"}).Draw(rt, "reason"), Despite: rapid.Bool().Draw(rt, "despite"),
@@ -203,7 +203,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 			must(w.t, w.db.Issuers.RejudgeAll(ctx, fmt.Sprint(w.digests)))
 		},
 		"import": func(rt *rapid.T) {
-			must(w.t, w.db.Apps.Import(ctx, store.Shipped{App: "shop", Version: "1", Content: []byte{rapid.Byte().Draw(rt, "content")}}))
+			must(w.t, w.db.Apps.Import(ctx, pins.ShippedFile{App: "shop", Version: "1", Content: []byte{rapid.Byte().Draw(rt, "content")}}))
 		},
 		"time": func(*rapid.T) { w.clock.Add(40 * 24 * time.Hour) },
 		"stop": func(*rapid.T) {

@@ -111,7 +111,7 @@ func TestApproveDespiteAlarm(t *testing.T) {
 			before := changes(t, db)
 			_, err := db.Keys.Approve(t.Context(), a)
 			if c.refused {
-				if !errors.Is(err, store.ErrUnexpected) || changes(t, db) != before {
+				if !errors.Is(err, pins.ErrUnexpected) || changes(t, db) != before {
 					t.Errorf("error %v, want ErrUnexpected and nothing written", err)
 				}
 				return

@@ -106,14 +106,14 @@ const sqlPast = `
 	FROM audit WHERE certificate = ?1 AND action = 'judge'`
 
 // Standing returns what rules consider when they judge a certificate, besides the
-// certificate itself. It fails with ErrNotFound.
+// certificate itself. It fails with ctwatch.ErrNotFound.
 func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what is known of certificate %v", id), func(t readTx) error {
 		seq, known, err := certificateSeq(t, id)
 		if err != nil {
 			return err
 		} else if !known {
-			return ErrNotFound
+			return ctwatch.ErrNotFound
 		}
 		c, err := loadCertificate(t, seq)
 		if err != nil {
@@ -173,7 +173,7 @@ const (
 )
 
 // SetVerdict stores a person's verdict on a certificate, and returns it. An event
-// reports it. Other grants of its key stay. It fails with ErrNotFound.
+// reports it. Other grants of its key stay. It fails with ctwatch.ErrNotFound.
 func (db Certificates) SetVerdict(ctx context.Context, id ctwatch.Hash, verdict ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("judging certificate %v", id)
 	switch verdict {
@@ -187,9 +187,9 @@ func (db Certificates) SetVerdict(ctx context.Context, id ctwatch.Hash, verdict 
 // Authorize stores a person's verdict that a certificate is expected, and approves its
 // key: both, or neither. Who and why are those of the approval. It fails as Approve
 // does.
-func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a Approval) (ctwatch.Certificate, error) {
+func (db Certificates) Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a pins.Approval) (ctwatch.Certificate, error) {
 	what := fmt.Sprintf("authorizing certificate %v and its key %v", id, a.Pin)
-	if err := a.check(); err != nil {
+	if err := a.Check(); err != nil {
 		return ctwatch.Certificate{}, fmt.Errorf("%s: %w", what, err)
 	}
 	return db.judge(ctx, what, id, ctwatch.Expected, reasons, a.By, a.Reason, func(t *tx) error {
@@ -207,7 +207,7 @@ func (db Certificates) judge(ctx context.Context, what string, id ctwatch.Hash, 
 			return err
 		}
 		if !known {
-			return ErrNotFound
+			return ctwatch.ErrNotFound
 		}
 		if c, err = loadCertificate(t, seq); err != nil {
 			return err

@@ -107,7 +107,7 @@ func TestRulesJudgeAndGrant(t *testing.T) {
 		t.Errorf("audit trail (-want +got):\n%s", diff)
 	}
 	// Nobody can approve the key of what should not exist.
-	if _, err := db.Keys.Approve(t.Context(), approval(pin("key2"), "w2.example.com")); !errors.Is(err, store.ErrUnexpected) {
+	if _, err := db.Keys.Approve(t.Context(), approval(pin("key2"), "w2.example.com")); !errors.Is(err, pins.ErrUnexpected) {
 		t.Errorf("approving its key: %v", err)
 	}
 }
@@ -297,7 +297,7 @@ func TestCAARecordsChangeVerdict(t *testing.T) {
 	wantEqual(t, "to be asked first", []string{"3"}, unknown(1))
 	must(t, db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(1).ID, Records: "forbids"}))
 	must(t, db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: certificate(2).ID, Records: "permits"}))
-	if err := db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: hash("?"), Records: "permits"}); !errors.Is(err, store.ErrNotFound) {
+	if err := db.Certificates.SetCAA(t.Context(), ctwatch.CAARecords{Certificate: hash("?"), Records: "permits"}); !errors.Is(err, ctwatch.ErrNotFound) {
 		t.Errorf("of an unknown certificate: %v", err)
 	}
 	wantEqual(t, "to be asked", []string{"1"}, unknown(10))
@@ -529,7 +529,7 @@ func TestUsedCAARecordsAreStored(t *testing.T) {
 	if s.CAA != "remembered" {
 		t.Errorf("it stands with the records %q", s.CAA)
 	}
-	if _, err := db.Certificates.Standing(t.Context(), hash("?")); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.Standing(t.Context(), hash("?")); !errors.Is(err, ctwatch.ErrNotFound) {
 		t.Errorf("of an unknown certificate: %v", err)
 	}
 }
@@ -588,7 +588,7 @@ func TestRefusedVerdicts(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 1, found(l, 1, 0))
-	if _, err := db.Certificates.SetVerdict(t.Context(), hash("?"), ctwatch.Expected, nil, "ada", ""); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Certificates.SetVerdict(t.Context(), hash("?"), ctwatch.Expected, nil, "ada", ""); !errors.Is(err, ctwatch.ErrNotFound) {
 		t.Errorf("an unknown certificate: %v", err)
 	}
 	if _, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, "fine", nil, "ada", ""); err == nil {

@@ -159,8 +159,8 @@ func authorizeCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certific
 	return err
 }
 
-func approval(pin pins.Pin, algorithm string, hosts []pins.Pattern, by, reason string) store.Approval {
-	return store.Approval{Pin: pin, Role: pins.RoleLeaf, Algorithm: algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: by, Reason: reason}
+func approval(pin pins.Pin, algorithm string, hosts []pins.Pattern, by, reason string) pins.Approval {
+	return pins.Approval{Pin: pin, Role: pins.RoleLeaf, Algorithm: algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: by, Reason: reason}
 }
 
 // hostsOf returns the names that are hosts, or wildcards for them, each once.
@@ -180,7 +180,7 @@ func (a *app) authorize(ctx context.Context, d *desk, s keyfile.Subject, hosts [
 		switch {
 		case err == nil:
 			return a.authorizeFound(ctx, d, cert, hosts, reason)
-		case errors.Is(err, store.ErrNotFound) && !s.Pin.IsZero():
+		case errors.Is(err, ctwatch.ErrNotFound) && !s.Pin.IsZero():
 			// A certificate that no log has shown yet declares its key.
 		default:
 			return err
@@ -244,7 +244,7 @@ func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certific
 // aboutAlarm adds to an error of an approval what to do if the key has a certificate that
 // should not exist.
 func aboutAlarm(err error) error {
-	if !errors.Is(err, store.ErrUnexpected) {
+	if !errors.Is(err, pins.ErrUnexpected) {
 		return err
 	}
 	return fmt.Errorf("%w. If the key is yours, the certificate was issued for it without you: approve the key with --reason TEXT (and --despite-alarm where nothing else is known of it), and reject the certificate. If it is not yours, there is nothing to approve", err)

@@ -19,7 +19,6 @@ import (
 	"ctwatch/pins"
 	"ctwatch/pins/chain"
 	"ctwatch/pins/format"
-	"ctwatch/store"
 )
 
 // unknownHelp is what the help of both gates says of what is unknown.
@@ -267,7 +266,7 @@ func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]by
 		known, err := d.db.Certificates.Get(ctx, id.String())
 		if err == nil && !known.Issuer.Pin.IsZero() {
 			c.Pins = append(c.Pins, known.Issuer.Pin)
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		} else if err != nil && !errors.Is(err, ctwatch.ErrNotFound) {
 			return nil, nil, err
 		}
 	}

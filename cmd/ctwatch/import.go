@@ -108,7 +108,7 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 		}
 	}
 	if !same {
-		err := d.db.Apps.Import(ctx, store.Shipped{App: o.app, Version: o.version, Format: f.Name, Name: o.file, Content: data, By: a.person()})
+		err := d.db.Apps.Import(ctx, pins.ShippedFile{App: o.app, Version: o.version, Format: f.Name, Name: o.file, Content: data, By: a.person()})
 		if err != nil {
 			return err
 		}
@@ -121,9 +121,9 @@ func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
 }
 
 // recorded returns what is recorded of a version; nil for nothing.
-func recorded(ctx context.Context, db *store.DB, app, version string) (*store.Shipped, error) {
+func recorded(ctx context.Context, db *store.DB, app, version string) (*pins.ShippedFile, error) {
 	all, err := db.Apps.Shipped(ctx)
-	if i := slices.IndexFunc(all, func(s store.Shipped) bool { return s.App == app && s.Version == version }); err == nil && i >= 0 {
+	if i := slices.IndexFunc(all, func(s pins.ShippedFile) bool { return s.App == app && s.Version == version }); err == nil && i >= 0 {
 		return &all[i], nil
 	}
 	return nil, err
@@ -131,7 +131,7 @@ func recorded(ctx context.Context, db *store.DB, app, version string) (*store.Sh
 
 // changes lists in what a file differs from the one before it: the format, and for each
 // host the pins that go and come, where they stand, and when they end.
-func changes(before *store.Shipped, f format.Format, rules pins.Rules, hosts []pins.Pattern) ([]string, error) {
+func changes(before *pins.ShippedFile, f format.Format, rules pins.Rules, hosts []pins.Pattern) ([]string, error) {
 	old, err := setup.ImportedRules(*before)
 	if err != nil {
 		return []string{fmt.Sprintf("what is recorded (%s) cannot be read: %v", ctwatch.Printable(before.Name, 100), err)}, nil

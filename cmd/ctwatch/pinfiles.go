@@ -29,7 +29,7 @@ func (a *app) pinsDropCommand() *cobra.Command {
 			// Nothing of what was imported is read: a file that cannot be is dropped, too.
 			return a.write(c.Context(), func(db *store.DB) error {
 				err := db.Apps.DropVersion(c.Context(), app, version, a.person(), orDefault(reason, "dropped on the command line"))
-				if errors.Is(err, store.ErrNotFound) {
+				if errors.Is(err, ctwatch.ErrNotFound) {
 					return fmt.Errorf("no version %s of %s was imported: versions that the configuration names are dropped there", ctwatch.Printable(version, 60), ctwatch.Printable(app, 100))
 				} else if err != nil {
 					return err

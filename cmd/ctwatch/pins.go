@@ -136,7 +136,7 @@ Who approved, when and why is kept: "ctwatch pins history".`,
 				return usagef("--role %s: want leaf or issuer", ctwatch.Printable(role, 40))
 			}
 			return a.desk(c.Context(), func(d *desk) error {
-				return a.approve(c.Context(), d, store.Approval{
+				return a.approve(c.Context(), d, pins.Approval{
 					Pin: pin, Role: pins.Role(role), Hosts: patterns, Actor: pins.Person, By: a.person(), Reason: reason, Despite: despite,
 				})
 			})
@@ -167,7 +167,7 @@ func parseKnownPin(s string) (pins.Pin, error) {
 	return pin, nil
 }
 
-func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) error {
+func (a *app) approve(ctx context.Context, d *desk, approval pins.Approval) error {
 	pin := approval.Pin
 	if len(approval.Hosts) == 0 {
 		for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
@@ -194,7 +194,7 @@ func (a *app) approve(ctx context.Context, d *desk, approval store.Approval) err
 	}
 	_, err := d.db.Keys.Approve(ctx, approval)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, ctwatch.ErrNotFound):
 		declare := words.Command(pins.Action{Do: pins.Declare, Pin: pin, Role: approval.Role, Host: pins.Pattern{Name: "HOST"}})
 		if approval.Role == pins.RoleIssuer {
 			return fmt.Errorf("no issuer's key with the pin %s was seen; to declare it as one: %s", pin, declare)

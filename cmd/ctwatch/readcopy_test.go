@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/pins"
 	"ctwatch/store"
 )
 
@@ -69,7 +70,7 @@ apps: [{name: shop, hosts: [%s], lead_time: 48h}]
 	must(t, err)
 	content, err := os.ReadFile(file)
 	must(t, err)
-	must(t, db.Apps.Import(t.Context(), store.Shipped{App: "shop", Version: "1.0", Format: "json", Name: file, Content: content, By: "ada"}))
+	must(t, db.Apps.Import(t.Context(), pins.ShippedFile{App: "shop", Version: "1.0", Format: "json", Name: file, Content: content, By: "ada"}))
 	logged, alone := filepath.Join(dir, "logged"), filepath.Join(dir, "alone")
 	copyFiles(t, logged, filepath.Join(data, "ctwatch.db"), filepath.Join(data, "ctwatch.db-wal"))
 	must(t, db.Close())

@@ -13,7 +13,6 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
-	"ctwatch/store"
 )
 
 func (a *app) pinsRetireCommand() *cobra.Command {
@@ -56,7 +55,7 @@ lose the key and asks, and elsewhere it needs --yes.`,
 
 func (a *app) retire(ctx context.Context, d *desk, pin pins.Pin, compromised bool, reason string) error {
 	err := d.db.Keys.Retire(ctx, pin, compromised, a.person(), orDefault(reason, "retired on the command line"))
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, ctwatch.ErrNotFound) {
 		return fmt.Errorf("no key with the pin %s is known: ctwatch pins list", pin)
 	} else if err != nil {
 		return err

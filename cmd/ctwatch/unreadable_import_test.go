@@ -19,7 +19,7 @@ func imports(t *testing.T, dir string, versions map[string]string) {
 	db, err := store.OpenShared(t.Context(), filepath.Join(dir, "ctwatch.db"), store.Options{Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	for version, content := range versions {
-		must(t, db.Apps.Import(t.Context(), store.Shipped{App: "shop", Version: version, Format: "json", Name: "shop-" + version + ".json", Content: []byte(content), By: "ada"}))
+		must(t, db.Apps.Import(t.Context(), pins.ShippedFile{App: "shop", Version: version, Format: "json", Name: "shop-" + version + ".json", Content: []byte(content), By: "ada"}))
 	}
 	must(t, db.Close())
 }

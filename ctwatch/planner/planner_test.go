@@ -117,7 +117,7 @@ func (l *lab) logged(c ctwatch.Certificate) {
 
 func (l *lab) approves(leaf string) {
 	l.t.Helper()
-	_, err := l.db.Keys.Approve(l.t.Context(), store.Approval{
+	_, err := l.db.Keys.Approve(l.t.Context(), pins.Approval{
 		Pin: pin(leaf), Role: pins.RoleLeaf, Hosts: []pins.Pattern{{Name: api}}, Declare: true, Actor: pins.Person, By: "alice", Reason: "ours",
 	})
 	l.check(err)

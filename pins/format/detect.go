@@ -2,6 +2,8 @@ package format
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -81,4 +83,26 @@ func plistLike(data, text []byte) (Format, bool) {
 		return trustkit(), true
 	}
 	return Format{}, false
+}
+
+// ReadFile reads the pins of a file that an app ships, in the format with a name, or, without
+// one, in the format that it finds. Errors begin with the file's name.
+func ReadFile(name string, data []byte, formatName string) (f Format, rules pins.Rules, err error) {
+	if formatName == "" {
+		f, rules, err = Detect(data)
+	} else if f, err = Find(formatName); err != nil {
+		return f, nil, err
+	} else {
+		rules, err = f.Decode(data)
+	}
+	if errors.Is(err, ErrUnknown) {
+		return f, nil, fmt.Errorf("%s: %w; want one of %s", name, err, strings.Join(Names(), ", "))
+	} else if err != nil {
+		var at *SyntaxError
+		if errors.As(err, &at) && at.Line > 0 {
+			return f, nil, fmt.Errorf("%s:%w", name, err)
+		}
+		return f, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return f, rules, nil
 }

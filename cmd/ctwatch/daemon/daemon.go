@@ -45,10 +45,6 @@ type Options struct {
 	JSON  bool      // as CloudEvents, one on a line
 	Color bool
 
-	// Judge records the verdict that a person gives by one of Slack's buttons. Optional
-	// where the configuration has none.
-	Judge func(ctx context.Context, db *store.DB, id string, authorize bool, by string) error
-
 	OnHTTP func(url string) // called with the URL of the HTTP listener; optional
 	OnNATS func(url string) // called, after OnHTTP, with that of the embedded NATS server; optional
 

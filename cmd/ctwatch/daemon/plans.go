@@ -49,7 +49,7 @@ func (d *Daemon) makePlanner(context.Context) error {
 		Logger:  d.logger,
 		Subject: func(host pins.Pattern) string { return d.inventory.Load().Subject(host) },
 		Apps: func(ctx context.Context) ([]pins.App, error) {
-			apps, err := d.inventory.Load().AllApps(ctx, d.db)
+			apps, err := operator.AllApps(ctx, d.inventory.Load().Apps, d.db.Apps)
 			logUnreadable(d.logger, apps, &unreadable)
 			return apps, err
 		},

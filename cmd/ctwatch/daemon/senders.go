@@ -97,9 +97,7 @@ func (d *Daemon) makeSenders(ctx context.Context) error {
 func (d *Daemon) configuredSenders(cfg *configs.Config) ([]notify.Sender, error) {
 	return setup.Senders(cfg, setup.SenderOptions{
 		Logger: d.logger, DB: d.db, Policy: d.policy,
-		Judge: func(ctx context.Context, id string, authorize bool, by string) error {
-			return d.o.Judge(ctx, d.db, id, authorize, by)
-		},
+		Operator: operator.New(operator.Options{Certificates: d.db.Certificates}),
 	})
 }
 

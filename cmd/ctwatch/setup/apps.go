@@ -1,18 +1,14 @@
 package setup
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"ctwatch/configs"
-	"ctwatch/ctwatch"
 	"ctwatch/files"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
-	"ctwatch/store"
 )
 
 // configuredApps reads the apps of a configuration, with the versions and files that it
@@ -44,7 +40,7 @@ func shippedRules(s configs.Shipped) (pins.Rules, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, rules, err := ParsePinFile(s.File, data, "")
+		_, rules, err := format.ReadFile(s.File, data, "")
 		return rules, err
 	}
 	return format.Listed(s.Pins), nil
@@ -60,65 +56,4 @@ func ParseHost(s string) (pins.Pattern, error) {
 		return pins.Pattern{}, fmt.Errorf("host %.100q %w", s, err)
 	}
 	return p, nil
-}
-
-// ParsePinFile reads what an app ships, in a format, or in the one that it recognizes
-// for "". Errors begin with the file's name.
-func ParsePinFile(name string, data []byte, formatName string) (f format.Format, rules pins.Rules, err error) {
-	if formatName == "" {
-		f, rules, err = format.Detect(data)
-	} else if f, err = format.Find(formatName); err != nil {
-		return f, nil, err
-	} else {
-		rules, err = f.Decode(data)
-	}
-	if errors.Is(err, format.ErrUnknown) {
-		return f, nil, fmt.Errorf("%s: %w; want one of %s", name, err, strings.Join(format.Names(), ", "))
-	} else if err != nil {
-		var at *format.SyntaxError
-		if errors.As(err, &at) && at.Line > 0 {
-			return f, nil, fmt.Errorf("%s:%w", name, err)
-		}
-		return f, nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return f, rules, nil
-}
-
-// AllApps returns the apps with the versions that "pins import" recorded as well. The
-// configuration wins over an import of the same version. An import that can no longer be
-// read, since readers have become stricter, is among the app's unreadable versions.
-func (inv *Inventory) AllApps(ctx context.Context, db *store.DB) ([]pins.App, error) {
-	shipped, err := db.Apps.Shipped(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]pins.App, len(inv.Apps))
-	for i, app := range inv.Apps {
-		app.Versions, app.Unreadable = app.Versions[:len(app.Versions):len(app.Versions)], nil
-		for _, s := range shipped {
-			if s.App != app.Name || slices.ContainsFunc(inv.Apps[i].Versions, func(v pins.Version) bool { return v.Name == s.Version }) {
-				continue
-			}
-			rules, err := ImportedRules(s)
-			if err != nil {
-				app.Unreadable = append(app.Unreadable, pins.Unreadable{
-					Name: ctwatch.Printable(s.Version, 60), Why: fmt.Sprintf("%s: %s", ctwatch.Printable(s.Name, 100), ctwatch.Printable(err.Error(), 500)),
-				})
-				continue
-			}
-			app.Versions = append(app.Versions, pins.Version{Name: s.Version, Rules: rules})
-		}
-		pins.SortVersions(app.Versions)
-		out[i] = app
-	}
-	return out, nil
-}
-
-// ImportedRules reads what was recorded of a version.
-func ImportedRules(s store.Shipped) (pins.Rules, error) {
-	f, err := format.Find(s.Format)
-	if err != nil {
-		return nil, err
-	}
-	return f.Decode(s.Content)
 }

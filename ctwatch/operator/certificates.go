@@ -1,0 +1,153 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/keyfile"
+	"ctwatch/ctwatch/policy"
+	"ctwatch/pins"
+)
+
+// The reasons of certificates that a person judged.
+const (
+	ReasonAuthorized = "authorized"
+	ReasonRejected   = "rejected"
+)
+
+// Authorized is what a person's authorization led to.
+type Authorized struct {
+	// Certificate is expected now; nil if a key was declared that no log has shown yet.
+	Certificate *ctwatch.Certificate
+	Pin         pins.Pin       // zero: the key of the certificate cannot be read, and is approved for nothing
+	Hosts       []pins.Pattern // that the key is approved for
+	KnownIssuer bool           // the key was known as an issuer's alone, and is declared as a server's
+}
+
+// AuthorizeCertificate records that a found certificate should exist, and approves its key
+// for hosts; for none, for the names of the certificate. It fails with the code NoHost if
+// there are none, with Alarmed, with ctwatch.ErrNotFound and with ctwatch.ErrAmbiguous.
+func (op *Operator) AuthorizeCertificate(ctx context.Context, by By, id string, hosts []pins.Pattern, reason string) (Authorized, error) {
+	c, err := op.o.Certificates.Get(ctx, strings.ToLower(id))
+	if err != nil {
+		return Authorized{}, err
+	}
+	return op.authorizeFound(ctx, by, c, hosts, reason)
+}
+
+func (op *Operator) authorizeFound(ctx context.Context, by By, c ctwatch.Certificate, hosts []pins.Pattern, reason string) (out Authorized, err error) {
+	reason = by.reason(reason, "authorized")
+	if c.Key.Pin.IsZero() {
+		c, err = op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, []string{ReasonAuthorized}, by.Name, reason)
+		return Authorized{Certificate: &c}, err
+	}
+	if len(hosts) == 0 {
+		hosts = pins.HostsOf(c.Names)
+	}
+	if len(hosts) == 0 {
+		return out, &Error{Code: NoHost}
+	}
+	c, err = op.o.Certificates.Authorize(ctx, c.ID, []string{ReasonAuthorized}, declaration(by, c.Key.Pin, c.Key.Algorithm, hosts, reason))
+	return Authorized{Certificate: &c, Pin: c.Key.Pin, Hosts: hosts}, refused(err, c.Key.Pin, pins.RoleLeaf)
+}
+
+// declaration approves a key, and makes it known if it is not.
+func declaration(by By, pin pins.Pin, algorithm string, hosts []pins.Pattern, reason string) pins.Approval {
+	return pins.Approval{Pin: pin, Role: pins.RoleLeaf, Algorithm: algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: by.Name, Reason: reason}
+}
+
+// Authorize records that what a person names should exist: a found certificate, by its ID or
+// from a file (see AuthorizeCertificate), or a key for which no certificate was found, which
+// is declared for hosts; for none, for the names that it came with. It needs a reason. With
+// despite, a key of which only unexpected certificates are known is approved as well.
+//
+// It fails with the codes NoReason, NoHost and Alarmed, with ctwatch.ErrNotFound and with
+// ctwatch.ErrAmbiguous.
+func (op *Operator) Authorize(ctx context.Context, by By, s keyfile.Subject, hosts []pins.Pattern, reason string, despite bool) (Authorized, error) {
+	if strings.TrimSpace(reason) == "" {
+		return Authorized{}, &Error{Code: NoReason}
+	}
+	if s.Certificate != "" {
+		c, err := op.o.Certificates.Get(ctx, s.Certificate)
+		switch {
+		case err == nil:
+			return op.authorizeFound(ctx, by, c, hosts, reason)
+		case errors.Is(err, ctwatch.ErrNotFound) && !s.Pin.IsZero():
+			// A certificate that no log has shown yet declares its key.
+		default:
+			return Authorized{}, err
+		}
+	}
+	if len(hosts) == 0 {
+		hosts = pins.HostsOf(s.Names)
+	}
+	if len(hosts) == 0 {
+		return Authorized{}, &Error{Code: NoHost, Detail: s.What}
+	}
+	out := Authorized{
+		Pin: s.Pin, Hosts: hosts,
+		KnownIssuer: op.view.Key(s.Pin, pins.RoleIssuer) != nil && op.view.Key(s.Pin, pins.RoleLeaf) == nil,
+	}
+	a := declaration(by, s.Pin, s.Algorithm, hosts, reason)
+	a.Despite = despite
+	_, err := op.o.Keys.Approve(ctx, a)
+	return out, refused(err, s.Pin, pins.RoleLeaf)
+}
+
+// Reject records that a certificate should not exist: it becomes unexpected, and rules that
+// expected it no longer trust its key. It needs a reason, except by a button. It fails with
+// the code NoReason, with ctwatch.ErrNotFound and with ctwatch.ErrAmbiguous.
+func (op *Operator) Reject(ctx context.Context, by By, id, reason string) (ctwatch.Certificate, error) {
+	if strings.TrimSpace(reason) == "" && by.Means != Slack {
+		return ctwatch.Certificate{}, &Error{Code: NoReason}
+	}
+	c, err := op.o.Certificates.Get(ctx, strings.ToLower(id))
+	if err != nil {
+		return c, err
+	}
+	return op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{ReasonRejected}, by.Name, by.reason(reason, "rejected"))
+}
+
+// Suggest returns rules by which certificates would be expected, and from how many it made
+// them. Certificates that are expected or rejected are left out. It never suggests an issuer
+// or a key of a certificate that a person rejected, whichever are in found: unexpected has
+// all unexpected certificates.
+func (op *Operator) Suggest(ctx context.Context, p *policy.Policy, found, unexpected List) (*policy.Suggestions, int, error) {
+	keys, err := op.o.Keys.List(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	s := p.Suggest()
+	for _, k := range keys {
+		if k.Role == pins.RoleLeaf && k.State.Trusted() {
+			s.Approve(k.Pin)
+		}
+	}
+	for c, err := range unexpected {
+		if err != nil {
+			return nil, 0, err
+		}
+		if slices.Contains(c.Reasons, ReasonRejected) {
+			s.Reject(&c)
+		}
+	}
+	n := 0
+	for c, err := range found {
+		if err != nil {
+			return nil, 0, err
+		}
+		if c.Verdict == ctwatch.Expected || slices.Contains(c.Reasons, ReasonRejected) {
+			continue
+		}
+		standing, err := op.o.Certificates.Standing(ctx, c.ID)
+		if err != nil {
+			return nil, 0, err
+		}
+		s.Add(&c, standing)
+		n++
+	}
+	return s, n, nil
+}

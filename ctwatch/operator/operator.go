@@ -1,0 +1,172 @@
+// Package operator is what people may do and ask: authorize and reject certificates,
+// declare, approve and retire keys, import and drop released versions of apps, and ask for
+// plans, for the answers of the two gates and for suggested rules. The commands and Slack's
+// buttons call it; nothing else decides what a person's word leads to.
+//
+// Each change names who made it, by what means and why, and the store records that in its
+// audit trail. Results and refusals are data (see Error): the caller words them for a
+// terminal, a message or a page.
+package operator
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"time"
+
+	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/planner"
+	"ctwatch/pins"
+)
+
+// Means is how a person's word arrived.
+type Means string
+
+// The means.
+const (
+	Command Means = "on the command line"
+	Slack   Means = "in Slack"
+)
+
+// By is who does something, for the audit trail.
+type By struct {
+	Name  string
+	Means Means
+}
+
+// reason returns the reason that a person gave, or else what was done by what means.
+func (b By) reason(given, done string) string {
+	return cmp.Or(given, done+" "+string(b.Means))
+}
+
+// Certificates keep those that were found. An ID may be its first digits, eight or more.
+type Certificates interface {
+	// Get fails with ctwatch.ErrNotFound or ctwatch.ErrAmbiguous.
+	Get(ctx context.Context, id string) (ctwatch.Certificate, error)
+	SetVerdict(ctx context.Context, id ctwatch.Hash, v ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error)
+	// Authorize makes a certificate expected and approves its key: both, or neither.
+	Authorize(ctx context.Context, id ctwatch.Hash, reasons []string, a pins.Approval) (ctwatch.Certificate, error)
+	Standing(ctx context.Context, id ctwatch.Hash) (ctwatch.Standing, error)
+}
+
+// Keys keep what is trusted.
+type Keys interface {
+	List(ctx context.Context) ([]pins.Key, error)
+	// Approve fails with ctwatch.ErrNotFound, pins.ErrState or pins.ErrUnexpected.
+	Approve(ctx context.Context, a pins.Approval) (pins.Key, error)
+	// Retire fails with ctwatch.ErrNotFound or pins.ErrState.
+	Retire(ctx context.Context, pin pins.Pin, compromised bool, by, reason string) error
+	CertifiedNames(ctx context.Context, leaf pins.Pin) ([]string, error)
+}
+
+// Versions keep the pin files of released versions.
+type Versions interface {
+	Shipped(ctx context.Context) ([]pins.ShippedFile, error)
+	Import(ctx context.Context, f pins.ShippedFile) error
+	// DropVersion fails with ctwatch.ErrNotFound.
+	DropVersion(ctx context.Context, app, version, by, reason string) error
+}
+
+// Options are what an Operator works on. A caller that only authorizes and rejects
+// certificates needs Certificates alone, one that only drops versions Versions.
+type Options struct {
+	Certificates Certificates
+	Keys         Keys
+	Versions     Versions
+	Facts        *planner.FactStore
+	Configured   []pins.App       // with the versions that the configuration names
+	Now          func() time.Time // optional: the system's clock
+	// NoDatabase says that the store is empty since there is none: gates know only the
+	// configuration.
+	NoDatabase bool
+}
+
+// An Operator does what people ask. It has a view of the facts as of the last Refresh, and
+// serves one caller at a time.
+type Operator struct {
+	o    Options
+	apps []pins.App
+	view *pins.View
+}
+
+// New returns an operator. Before it is asked about keys, apps and plans, it needs a
+// Refresh.
+func New(o Options) *Operator {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Operator{o: o, view: pins.NewView(&pins.Facts{})}
+}
+
+// Refresh reads the facts, and updates the states of keys by their use.
+func (op *Operator) Refresh(ctx context.Context) error {
+	var err error
+	if op.apps, err = AllApps(ctx, op.o.Configured, op.o.Versions); err != nil {
+		return err
+	}
+	if err := op.read(ctx); err != nil {
+		return err
+	}
+	changed, err := op.o.Facts.SettleKeys(ctx, planner.Shipped(op.plans(op.apps)))
+	if err != nil || changed == 0 {
+		return err
+	}
+	return op.read(ctx)
+}
+
+func (op *Operator) read(ctx context.Context) error {
+	facts, err := op.o.Facts.Facts(ctx)
+	if err == nil {
+		op.view = pins.NewView(&facts)
+	}
+	return err
+}
+
+// View returns the facts as of the last Refresh.
+func (op *Operator) View() *pins.View { return op.view }
+
+// Apps returns the apps with all their versions, as of the last Refresh.
+func (op *Operator) Apps() []pins.App { return op.apps }
+
+// App returns the app with a name. It fails with the code NoApps or UnknownApp.
+func (op *Operator) App(name string) (*pins.App, error) { return findApp(op.apps, name) }
+
+// Chosen returns the app with a name, or all apps for no name. It fails as App does.
+func (op *Operator) Chosen(name string) ([]pins.App, error) {
+	if name == "" && len(op.apps) > 0 {
+		return op.apps, nil
+	}
+	app, err := op.App(name)
+	if err != nil {
+		return nil, err
+	}
+	return []pins.App{*app}, nil
+}
+
+func findApp(apps []pins.App, name string) (*pins.App, error) {
+	var names []string
+	for i := range apps {
+		if apps[i].Name == name {
+			return &apps[i], nil
+		}
+		names = append(names, apps[i].Name)
+	}
+	if names == nil {
+		return nil, &Error{Code: NoApps, App: name}
+	}
+	return nil, &Error{Code: UnknownApp, App: name, Others: names}
+}
+
+// Keys returns what is known of a pin, for each role that its key was seen in.
+func (op *Operator) Keys(pin pins.Pin) []pins.Key {
+	var out []pins.Key
+	for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
+		if k := op.view.Key(pin, r); k != nil {
+			out = append(out, *k)
+		}
+	}
+	return out
+}
+
+// A List is a sequence of certificates, which may end with an error.
+type List = iter.Seq2[ctwatch.Certificate, error]
