@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
-	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/keyfile"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/pins"
-	"ctwatch/store"
 )
 
 func (a *app) certsAuthorizeCommand() *cobra.Command {
@@ -47,23 +44,23 @@ Who authorized, when and why is kept: "ctwatch pins history".`,
 				return err
 			}
 			if strings.TrimSpace(reason) == "" {
-				return usagef("authorize needs --reason: whoever reads the audit trail wants to know why")
+				return refusal(&operator.Error{Code: operator.NoReason})
 			}
-			s, err := a.readSubject(args[0], issuer)
+			subject, err := a.readSubject(args[0], issuer)
 			if err != nil {
 				return err
 			}
 			if issuer {
-				if err := asIssuer(s, hosts); err != nil {
-					return err
+				if err := operator.CheckIssuer(subject, hosts); err != nil {
+					return refusal(err)
 				}
-				return a.desk(c.Context(), func(d *desk) error { return a.authorizeIssuer(c.Context(), d, s, hosts, reason) })
+				return a.session(c.Context(), func(s *session) error { return a.declareIssuer(c.Context(), s, subject, hosts, reason) })
 			}
 			how := setup.Create
-			if s.Pin.IsZero() {
+			if subject.Pin.IsZero() {
 				how = setup.Change // a certificate that was found
 			}
-			return a.deskFor(c.Context(), how, func(d *desk) error { return a.authorize(c.Context(), d, s, hosts, reason, despite) })
+			return a.sessionFor(c.Context(), how, func(s *session) error { return a.authorize(c.Context(), s, subject, hosts, reason, despite) })
 		},
 	}
 	c.Flags().StringArrayVar(&domains, "domain", nil, "the `host` that the key is for, or a pattern (\"*.example.com\"); default: the names in the certificate or request")
@@ -92,24 +89,21 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 		Example: `  ctwatch certs reject 3f9a1c22 --reason "nobody here asked for it"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
-				return usagef("reject needs --reason: whoever reads the audit trail wants to know why")
+				return refusal(&operator.Error{Code: operator.NoReason})
 			}
-			return a.deskFor(c.Context(), setup.Change, func(d *desk) error {
-				cert, err := d.db.Certificates.Get(c.Context(), strings.ToLower(args[0]))
+			return a.sessionFor(c.Context(), setup.Change, func(s *session) error {
+				cert, err := s.Reject(c.Context(), a.by(), args[0], reason)
 				if err != nil {
-					return err
-				}
-				if err := rejectCertificate(c.Context(), d.db, &cert, a.person(), reason); err != nil {
 					return err
 				}
 				if a.json {
 					return a.printJSON(cert)
 				}
 				fmt.Fprintf(a.Stdout, "certificate %s is unexpected\n", cert.ID)
-				if err := d.refresh(c.Context()); err != nil {
+				if err := s.Refresh(c.Context()); err != nil {
 					return err
 				}
-				if k := d.view.Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
+				if k := s.View().Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
 					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, terminal.List(k.ApprovedFor))
 				}
 				return nil
@@ -120,144 +114,30 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 	return a.jsonFlag(c, "print the certificate as JSON")
 }
 
-// rejected is the reason of a certificate that a person rejected.
-const rejected = "rejected"
-
-// rejectCertificate records a person's verdict that a certificate should not exist.
-func rejectCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, by, reason string) error {
-	judged, err := db.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{rejected}, by, reason)
-	if err == nil {
-		*c = judged
-	}
-	return err
-}
-
-// errNoHost says that a certificate names nothing that its key could be approved for.
-var errNoHost = errors.New("it names no host that its key could be approved for")
-
-// authorizeCertificate records a person's verdict that a certificate which was found
-// should exist, and approves its key for hosts, or for its names if there are none.
-func authorizeCertificate(ctx context.Context, db *store.DB, c *ctwatch.Certificate, hosts []pins.Pattern, by, reason string) error {
-	reasons := []string{"authorized"}
-	if c.Key.Pin.IsZero() {
-		judged, err := db.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, reasons, by, reason)
-		if err == nil {
-			*c = judged
-		}
-		return err
-	}
-	if len(hosts) == 0 {
-		hosts = hostsOf(c.Names)
-	}
-	if len(hosts) == 0 {
-		return errNoHost
-	}
-	judged, err := db.Certificates.Authorize(ctx, c.ID, reasons, approval(c.Key.Pin, c.Key.Algorithm, hosts, by, reason))
-	if err == nil {
-		*c = judged
-	}
-	return err
-}
-
-func approval(pin pins.Pin, algorithm string, hosts []pins.Pattern, by, reason string) pins.Approval {
-	return pins.Approval{Pin: pin, Role: pins.RoleLeaf, Algorithm: algorithm, Hosts: hosts, Declare: true, Actor: pins.Person, By: by, Reason: reason}
-}
-
-// hostsOf returns the names that are hosts, or wildcards for them, each once.
-func hostsOf(names []string) []pins.Pattern {
-	var hosts []pins.Pattern
-	for _, n := range names {
-		if p, err := pins.PatternOf(n); err == nil && p.Reach != pins.AllBelow && !slices.Contains(hosts, p) {
-			hosts = append(hosts, p)
-		}
-	}
-	return hosts
-}
-
-func (a *app) authorize(ctx context.Context, d *desk, s keyfile.Subject, hosts []pins.Pattern, reason string, despite bool) error {
-	if s.Certificate != "" {
-		cert, err := d.db.Certificates.Get(ctx, s.Certificate)
-		switch {
-		case err == nil:
-			return a.authorizeFound(ctx, d, cert, hosts, reason)
-		case errors.Is(err, ctwatch.ErrNotFound) && !s.Pin.IsZero():
-			// A certificate that no log has shown yet declares its key.
-		default:
-			return err
-		}
-	}
-	if len(hosts) == 0 {
-		hosts = hostsOf(s.Names)
-	}
-	if len(hosts) == 0 {
-		return usagef("%s names no host: say with --domain which ones the key is for", s.What)
-	}
-	if d.view.Key(s.Pin, pins.RoleIssuer) != nil && d.view.Key(s.Pin, pins.RoleLeaf) == nil {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as the key of an issuer, and is now declared as one that servers have. For apps that pin issuers, add --issuer.\n", s.Pin)
-	}
-	approval := approval(s.Pin, s.Algorithm, hosts, a.person(), reason)
-	approval.Despite = despite
-	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
-		return aboutAlarm(err)
-	}
-	return a.tellKey(ctx, d, s.Pin, "is authorised for "+terminal.List(hosts))
-}
-
-// asIssuer fails for what cannot be declared as the key of a CA.
-func asIssuer(s keyfile.Subject, hosts []pins.Pattern) error {
-	switch {
-	case s.Pin.IsZero():
-		return usagef("--issuer takes the certificate, the public key or the pin of a CA, and no ID")
-	case len(hosts) == 0:
-		return usagef("--issuer needs --domain: say for which hosts apps may pin the key of this CA")
-	}
-	return nil
-}
-
-// authorizeIssuer declares the key of a CA.
-func (a *app) authorizeIssuer(ctx context.Context, d *desk, s keyfile.Subject, hosts []pins.Pattern, reason string) error {
-	approval := approval(s.Pin, s.Algorithm, hosts, a.person(), reason)
-	approval.Role = pins.RoleIssuer
-	if _, err := d.db.Keys.Approve(ctx, approval); err != nil {
-		return err
-	}
-	return a.tellKey(ctx, d, s.Pin, "is authorized as the key of an issuer for "+terminal.List(hosts))
-}
-
-func (a *app) authorizeFound(ctx context.Context, d *desk, cert ctwatch.Certificate, hosts []pins.Pattern, reason string) error {
-	if len(hosts) == 0 {
-		hosts = hostsOf(cert.Names)
-	}
-	err := authorizeCertificate(ctx, d.db, &cert, hosts, a.person(), reason)
-	switch {
-	case errors.Is(err, errNoHost):
-		return usagef("the certificate names no host: say with --domain which ones the key is for")
-	case err != nil:
-		return err
-	case cert.Key.Pin.IsZero():
-		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", cert.ID)
-		return nil
-	}
-	return a.tellKey(ctx, d, cert.Key.Pin, "is authorised for "+terminal.List(hosts)+", and its certificate is expected")
-}
-
-// aboutAlarm adds to an error of an approval what to do if the key has a certificate that
-// should not exist.
-func aboutAlarm(err error) error {
-	if !errors.Is(err, pins.ErrUnexpected) {
-		return err
-	}
-	return fmt.Errorf("%w. If the key is yours, the certificate was issued for it without you: approve the key with --reason TEXT (and --despite-alarm where nothing else is known of it), and reject the certificate. If it is not yours, there is nothing to approve", err)
-}
-
-// slackJudge records the verdicts that people give by Slack's buttons.
-func slackJudge(ctx context.Context, db *store.DB, id string, authorize bool, by string) error {
-	c, err := db.Certificates.Get(ctx, id)
+func (a *app) authorize(ctx context.Context, s *session, subject keyfile.Subject, hosts []pins.Pattern, reason string, despite bool) error {
+	done, err := s.Authorize(ctx, a.by(), subject, hosts, reason, despite)
 	if err != nil {
-		return err
+		return refusal(err)
 	}
-	if !authorize {
-		return rejectCertificate(ctx, db, &c, by, "rejected in Slack")
+	if done.KnownIssuer {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as an issuer's key, and is now declared as a server's. For apps that pin issuers, add --issuer.\n", done.Pin)
 	}
-	return authorizeCertificate(ctx, db, &c, nil, by, "authorised in Slack")
+	what := "is authorized for " + terminal.List(done.Hosts)
+	switch {
+	case done.Certificate == nil:
+	case done.Pin.IsZero():
+		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", done.Certificate.ID)
+		return nil
+	default:
+		what += ", and its certificate is expected"
+	}
+	return a.printKey(ctx, s, done.Pin, what)
+}
+
+// declareIssuer declares the key of a CA.
+func (a *app) declareIssuer(ctx context.Context, s *session, subject keyfile.Subject, hosts []pins.Pattern, reason string) error {
+	if err := s.DeclareIssuer(ctx, a.by(), subject, hosts, reason); err != nil {
+		return refusal(err)
+	}
+	return a.printKey(ctx, s, subject.Pin, "is authorized as the key of an issuer for "+terminal.List(hosts))
 }

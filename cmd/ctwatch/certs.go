@@ -14,10 +14,10 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/ctwatch/watchlist"
 	"ctwatch/ctwatch/words"
-	"ctwatch/pins"
 	"ctwatch/store"
 )
 
@@ -147,33 +147,10 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		for _, line := range inv.Listed {
 			rules = append(rules, setup.NoPolicy(line)) // suggestions need an entry
 		}
-		keys, err := db.Keys.List(ctx)
+		op := operator.New(operator.Options{Certificates: db.Certificates, Keys: db.Keys})
+		s, n, err := op.Suggest(ctx, policy.New(rules, v.CAs), db.Certificates.List(ctx, f), db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}))
 		if err != nil {
 			return err
-		}
-		s := policy.New(rules, v.CAs).Suggest()
-		for _, k := range keys {
-			if k.Role == pins.RoleLeaf && k.State.Trusted() {
-				s.Approve(k.Pin)
-			}
-		}
-		if err := addRejected(ctx, db, s); err != nil {
-			return err
-		}
-		n := 0
-		for c, err := range db.Certificates.List(ctx, f) {
-			if err != nil {
-				return err
-			}
-			if c.Verdict == ctwatch.Expected || slices.Contains(c.Reasons, rejected) {
-				continue
-			}
-			standing, err := db.Certificates.Standing(ctx, c.ID)
-			if err != nil {
-				return err
-			}
-			s.Add(&c, standing)
-			n++
 		}
 		text := s.String()
 		if text == "" {
@@ -187,19 +164,6 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		fmt.Fprintf(a.Stdout, "# From %s. Each line trusts a CA or a key: keep only those that you want to trust.\n# They replace issuers and keys in the entries of the same domains; keep the other settings there.\n%s", words.Count(n, "certificate"), text)
 		return nil
 	})
-}
-
-// addRejected adds all certificates that people rejected, listed or not.
-func addRejected(ctx context.Context, db *store.DB, s *policy.Suggestions) error {
-	for c, err := range db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}) {
-		if err != nil {
-			return err
-		}
-		if slices.Contains(c.Reasons, rejected) {
-			s.Reject(&c)
-		}
-	}
-	return nil
 }
 
 // logNamed returns the ID of a log that was followed at some time, by its name or the

@@ -62,7 +62,7 @@ and apps keep the pins that they have for it. A note says which.`,
 			if o.format == formatJWS || o.format == formatWultra {
 				how = setup.Change // it issues a document
 			}
-			return a.deskFor(c.Context(), how, func(d *desk) error { return a.export(c.Context(), d, o) })
+			return a.sessionFor(c.Context(), how, func(s *session) error { return a.export(c.Context(), s, o) })
 		},
 	}
 	f := c.Flags()
@@ -79,10 +79,10 @@ type exportOptions struct {
 	hosts                 []string
 }
 
-func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
-	found, err := findApp(d.apps, o.app)
+func (a *app) export(ctx context.Context, s *session, o exportOptions) error {
+	found, err := s.App(o.app)
 	if err != nil {
-		return err
+		return refusal(err)
 	}
 	app := *found
 	if len(o.hosts) > 0 {
@@ -103,9 +103,9 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 		if len(o.hosts) > 0 {
 			return usagef("--host: a signed document has all hosts of %s: apps would stop pinning those that it leaves out", app.Name)
 		}
-		data, err = a.signed(ctx, d, &app, o)
+		data, err = a.signed(ctx, s, &app, o)
 	default:
-		data, err = a.exported(d, &app, o.format)
+		data, err = a.exported(s, &app, o.format)
 	}
 	var refusals pins.Refusals
 	if errors.As(err, &refusals) {
@@ -121,12 +121,12 @@ func (a *app) export(ctx context.Context, d *desk, o exportOptions) error {
 }
 
 // exported writes a file for an app to ship.
-func (a *app) exported(d *desk, app *pins.App, name string) ([]byte, error) {
+func (a *app) exported(s *session, app *pins.App, name string) ([]byte, error) {
 	f, err := format.Find(name)
 	if err != nil {
 		return nil, usagef("%w, %s, %s", err, formatJWS, formatWultra)
 	}
-	set, unseen, err := d.view.Recommend(app)
+	set, unseen, err := s.View().Recommend(app)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +137,12 @@ func (a *app) exported(d *desk, app *pins.App, name string) ([]byte, error) {
 }
 
 // signed writes a signed document.
-func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOptions) ([]byte, error) {
-	key, err := a.signer(d, o.key)
+func (a *app) signed(ctx context.Context, s *session, app *pins.App, o exportOptions) ([]byte, error) {
+	key, err := a.signer(s, o.key)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := publish.NewIssuer(setup.IssuerOptions(d.db, d.cfg, slog.New(slog.DiscardHandler))).Publish(ctx, d.view, app)
+	doc, err := publish.NewIssuer(setup.IssuerOptions(s.db, s.inv.Config, slog.New(slog.DiscardHandler))).Publish(ctx, s.View(), app)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (a *app) signed(ctx context.Context, d *desk, app *pins.App, o exportOption
 	return append(data, '\n'), err
 }
 
-func (a *app) signer(d *desk, file string) (*publish.Key, error) {
+func (a *app) signer(s *session, file string) (*publish.Key, error) {
 	if file != "" {
 		key, note, err := publish.LoadKey(file)
 		if note != "" {
@@ -167,7 +167,7 @@ func (a *app) signer(d *desk, file string) (*publish.Key, error) {
 		}
 		return key, err
 	}
-	ring, err := setup.OpenRing(d.cfg, true, a.logger())
+	ring, err := setup.OpenRing(s.inv.Config, true, a.logger())
 	if err != nil {
 		return nil, err
 	}

@@ -2,23 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
-	"ctwatch/ctwatch/entry"
-	"ctwatch/ctwatch/keyfile"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
-	"ctwatch/pins/chain"
-	"ctwatch/pins/format"
 )
 
 // unknownHelp is what the help of both gates says of what is unknown.
@@ -51,21 +43,16 @@ probing is off.
 			if name == "" {
 				return usagef("check needs --app")
 			}
-			return a.deskFor(c.Context(), setup.Judge, func(d *desk) error {
-				app, err := findApp(d.apps, name)
+			return a.sessionFor(c.Context(), setup.Judge, func(s *session) error {
+				if _, err := s.App(name); err != nil {
+					return refusal(err)
+				}
+				_, f, rules, err := a.readPinFile(args[0], formatName)
+				found, err := s.Check(name, rules, err)
 				if err != nil {
 					return err
 				}
-				_, f, rules, err := a.readPinFile(args[0], formatName)
-				var found pins.Answer
-				if p, ok := clientProblem(name, err); ok {
-					found.Problems = append(found.Problems, p)
-				} else if err != nil {
-					return err
-				} else {
-					found = d.view.Check(app, rules)
-				}
-				return a.answer(d, answer{File: args[0], Format: f.Name}, found, allow, answerWords{
+				return a.answer(s, answer{File: args[0], Format: f.Name}, found, allow, answerWords{
 					yes:     fmt.Sprintf("%s is safe to ship with %s.", args[0], name),
 					no:      fmt.Sprintf("%s is not safe to ship with %s:", args[0], name),
 					unknown: fmt.Sprintf("It is unknown whether %s is safe to ship with %s:", args[0], name),
@@ -102,12 +89,12 @@ version of such an app is recorded.
 			if err != nil {
 				return err
 			}
-			return a.deskFor(c.Context(), setup.Judge, func(d *desk) error {
-				apps, err := d.chosen(name)
+			return a.sessionFor(c.Context(), setup.Judge, func(s *session) error {
+				apps, err := s.Chosen(name)
 				if err != nil {
-					return err
+					return refusal(err)
 				}
-				return a.gate(c.Context(), d, apps, args[0], chain, allow)
+				return a.gate(c.Context(), s, apps, args[0], chain, allow)
 			})
 		},
 	}
@@ -140,10 +127,9 @@ type answerWords struct{ yes, no, unknown string }
 
 // answer prints the answer of a gate, and returns errNo unless something is safe, or
 // unknown and allowed.
-func (a *app) answer(d *desk, r answer, found pins.Answer, allow bool, first answerWords) error {
-	if d.missing != nil {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %v; only the configuration was considered\n", d.missing)
-		found.Unknown = append(found.Unknown, pins.Finding{Code: pins.NoDatabase})
+func (a *app) answer(s *session, r answer, found pins.Answer, allow bool, first answerWords) error {
+	if s.missing != nil {
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %v; only the configuration was considered\n", s.missing)
 	}
 	r.Safe, r.Unknown = found.Safe(), len(found.Unknown) > 0
 	r.Problems, r.Warnings, r.Why = words.Problems(found.Problems), words.Problems(found.Warnings), []string{}
@@ -183,116 +169,15 @@ func (a *app) printAnswer(r answer, first answerWords) {
 	}
 }
 
-// clientProblem returns what is wrong with a file that can be read, and that its client
-// would ignore or crash on, or that pins what no key has; ok is false for another error, or none.
-func clientProblem(app string, err error) (f pins.Finding, ok bool) {
-	var client *format.ClientError
-	var noKey *pins.NoKeyError
-	switch {
-	case errors.As(err, &client):
-		f = pins.Finding{Code: pins.FileUnreadable, App: app, Detail: client.Error()}
-	case errors.As(err, &noKey):
-		f = pins.Finding{Code: pins.FileUnreadable, App: app, Detail: noKey.Error()}
-	default:
-		return f, false
-	}
-	var at *format.SyntaxError
-	if errors.As(err, &at) {
-		f.Detail = at.Err.Error()
-		if at.Line > 0 {
-			f.Place = fmt.Sprintf("%d:%d", at.Line, at.Column)
-		}
-	}
-	return f, true
-}
-
-func (a *app) gate(ctx context.Context, d *desk, apps []pins.App, file string, certs [][]byte, allow bool) error {
-	tbs, err := entry.TBS(certs[0])
+func (a *app) gate(ctx context.Context, s *session, apps []pins.App, file string, certs [][]byte, allow bool) error {
+	found, err := s.Gate(ctx, apps, certs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	c := entry.Describe(tbs)
-	switch {
-	case c.Key.Pin.IsZero() || len(c.Problems) > 0 && len(c.Names) == 0:
-		return fmt.Errorf("%s: the certificate's key or names cannot be read: %s", file, ctwatch.Printable(strings.Join(c.Problems, "; "), 300))
-	case len(c.Names) == 0:
-		return fmt.Errorf("%s: the certificate names no host: want the one that a server is to serve, with its chain", file)
-	}
-	chains, incomplete, err := d.possibleChains(ctx, c.ID, certs)
-	if err != nil {
-		return err
-	}
-	var names []pins.Pattern
-	for _, n := range c.Names {
-		if p, err := pins.PatternOf(n); err == nil && p.Reach != pins.AllBelow {
-			names = append(names, p)
-		}
-	}
-	found := d.view.Gate(apps, pins.Candidate{Names: names, NotAfter: c.NotAfter, Chains: chains})
-	if len(found.Problems) > 0 && incomplete != nil {
-		incomplete.App, incomplete.Host = found.Problems[0].App, found.Problems[0].Host
-		found.Warnings = append(found.Warnings, *incomplete)
-	}
-	r := answer{File: file, Certificate: c.ID.String(), Pin: c.Key.Pin.String(), Concerned: &found.Hosts}
-	return a.answer(d, r, found, allow, answerWords{
+	r := answer{File: file, Certificate: found.Certificate.String(), Pin: found.Pin.String(), Concerned: &found.Hosts}
+	return a.answer(s, r, found.Answer, allow, answerWords{
 		yes:     fmt.Sprintf("%s is safe to deploy: every supported app version accepts it (%s checked).", file, words.Count(found.Hosts, "app host")),
 		no:      fmt.Sprintf("Deploying %s would break these apps:", file),
 		unknown: fmt.Sprintf("It is unknown whether deploying %s would break an app:", file),
 	})
-}
-
-// possibleChains lists the chains that clients may build for a certificate that is about
-// to be served, by the trust anchors of this machine. Where these verify none, it is the
-// one that can be built by signature from the file, and incomplete says why it ends there;
-// nil if it does not.
-func (d *desk) possibleChains(ctx context.Context, id ctwatch.Hash, certs [][]byte) (chains []pins.Chain, incomplete *pins.Finding, err error) {
-	known, err := d.plan.Certificates(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	sent, err := parseAll(certs)
-	if err == nil {
-		chains, err = chain.Verified(sent, chain.Options{Roots: d.plan.Roots, Known: known, At: validAt(sent[0], time.Now())})
-	}
-	if err == nil {
-		return chains, nil, nil
-	}
-	c := keyfile.Order(certs)
-	if c.Open {
-		incomplete = &pins.Finding{Code: pins.ChainIncomplete, Detail: err.Error(), Do: []pins.Action{{Do: pins.GiveChain}}}
-	}
-	if len(c.Pins) == 1 {
-		// A log that has the certificate tells of its issuer, too.
-		known, err := d.db.Certificates.Get(ctx, id.String())
-		if err == nil && !known.Issuer.Pin.IsZero() {
-			c.Pins = append(c.Pins, known.Issuer.Pin)
-		} else if err != nil && !errors.Is(err, ctwatch.ErrNotFound) {
-			return nil, nil, err
-		}
-	}
-	return []pins.Chain{c}, incomplete, nil
-}
-
-// validAt is when a certificate that is about to be served has to be valid: now, or when
-// it begins to be.
-func validAt(c *x509.Certificate, now time.Time) time.Time {
-	if c.NotBefore.After(now) {
-		return c.NotBefore
-	}
-	return now
-}
-
-// parseAll parses certificates; the first has to be one, and others that are none are
-// left out.
-func parseAll(certs [][]byte) (out []*x509.Certificate, err error) {
-	for i, der := range certs {
-		c, err := x509.ParseCertificate(der)
-		switch {
-		case err == nil:
-			out = append(out, c)
-		case i == 0:
-			return nil, err
-		}
-	}
-	return out, nil
 }

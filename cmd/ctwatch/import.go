@@ -1,22 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
-	"ctwatch/store"
 )
 
 func (a *app) pinsImportCommand() *cobra.Command {
@@ -48,7 +46,7 @@ on, or that pins none of the app's hosts, is refused.`,
 				return usagef("import needs --app and --version")
 			}
 			o.file = args[0]
-			return a.desk(c.Context(), func(d *desk) error { return a.importPins(c.Context(), d, o) })
+			return a.session(c.Context(), func(s *session) error { return a.importPins(c.Context(), s, o) })
 		},
 	}
 	f := c.Flags()
@@ -76,153 +74,77 @@ type imported struct {
 	Replaced   []string              `json:"replaced,omitempty"` // what differs from what was recorded before
 }
 
-func (a *app) importPins(ctx context.Context, d *desk, o importOptions) error {
-	app, err := findApp(d.inv.Apps, o.app)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(app.Versions, func(v pins.Version) bool { return v.Name == o.version }) {
-		return fmt.Errorf("version %s of %s is in the configuration already: change it there, or take it out and import it", o.version, o.app)
-	}
+func (a *app) importPins(ctx context.Context, s *session, o importOptions) error {
 	data, f, rules, err := a.readPinFile(o.file, o.format)
 	if err != nil {
 		return err
 	}
-	if yes, why := d.view.Pins(app, rules); !yes {
-		return fmt.Errorf("%s pins none of the hosts of %s: %s", o.file, o.app, words.Sentences(why...))
+	done, err := s.Import(ctx, a.by(), o.app, o.version, operator.PinFile{Name: o.file, Content: data, Format: f, Rules: rules}, o.replace)
+	var refused *operator.Error
+	switch {
+	case errors.As(err, &refused) && refused.Code == operator.Recorded:
+		return usagef("version %s of %s is recorded already, from %s, and %s differs:\n- %s\nNothing was changed. To replace what is recorded, add --replace; for another platform, use another --version",
+			ctwatch.Printable(o.version, 60), ctwatch.Printable(o.app, 100), ctwatch.Printable(refused.Changed.Before.Name, 200), ctwatch.Printable(o.file, 200), strings.Join(changeText(refused.Changed), "\n- "))
+	case errors.As(err, &refused) && refused.Code == operator.PinsNoHost:
+		return fmt.Errorf("%s pins none of the hosts of %s: %s", o.file, o.app, words.Sentences(refused.Why...))
+	case err != nil:
+		return refusal(err)
 	}
-	before, err := recorded(ctx, d.db, o.app, o.version)
-	if err != nil {
-		return err
+	out := imported{
+		App: o.app, Version: o.version, Format: f.Name, Hosts: rules.Patterns(), Pins: done.Pins, Unapproved: []pins.Pin{},
+		Useless: words.Problems(done.Useless), Replaced: changeText(done.Changed),
 	}
-	out := imported{App: o.app, Version: o.version, Format: f.Name, Hosts: rules.Patterns(), Pins: make(map[string][]pins.Pin), Unapproved: []pins.Pin{}, Useless: []words.Problem{}}
-	same := false
-	if before != nil {
-		same = before.Format == f.Name && bytes.Equal(before.Content, data)
-		if out.Replaced, err = changes(before, f, rules, app.Hosts); err != nil {
-			return err
-		}
-		if len(out.Replaced) > 0 && !o.replace {
-			return usagef("version %s of %s is recorded already, from %s, and %s differs:\n- %s\nNothing was changed. To replace what is recorded, add --replace; for another platform, take another --version",
-				ctwatch.Printable(o.version, 60), ctwatch.Printable(o.app, 100), ctwatch.Printable(before.Name, 200), ctwatch.Printable(o.file, 200), strings.Join(out.Replaced, "\n- "))
-		}
+	for _, u := range done.Unapproved {
+		out.Unapproved = append(out.Unapproved, u.Pin)
 	}
-	if !same {
-		err := d.db.Apps.Import(ctx, pins.ShippedFile{App: o.app, Version: o.version, Format: f.Name, Name: o.file, Content: data, By: a.person()})
-		if err != nil {
-			return err
-		}
-		if err := d.refresh(ctx); err != nil {
-			return err
-		}
+	if a.json {
+		return a.printJSON(out)
 	}
-	out.Useless = append(out.Useless, words.Problems(d.view.Unusable(app, rules))...)
-	return a.printImported(d, f, out)
+	return a.printImported(out, done, f)
 }
 
-// recorded returns what is recorded of a version; nil for nothing.
-func recorded(ctx context.Context, db *store.DB, app, version string) (*pins.ShippedFile, error) {
-	all, err := db.Apps.Shipped(ctx)
-	if i := slices.IndexFunc(all, func(s pins.ShippedFile) bool { return s.App == app && s.Version == version }); err == nil && i >= 0 {
-		return &all[i], nil
+// changeText says in lines what a file changes of what was recorded: the format, and for each
+// host the pins that go and come, their place in the chain, and when they end.
+func changeText(c *operator.Change) (lines []string) {
+	switch {
+	case c == nil:
+		return nil
+	case c.Unreadable != nil:
+		return []string{fmt.Sprintf("the recorded file (%s) cannot be read: %v", ctwatch.Printable(c.Before.Name, 100), c.Unreadable)}
+	case c.WasFormat != "":
+		lines = append(lines, fmt.Sprintf("the format: %s, and not %s", c.Format, c.WasFormat))
 	}
-	return nil, err
-}
-
-// changes lists in what a file differs from the one before it: the format, and for each
-// host the pins that go and come, where they stand, and when they end.
-func changes(before *pins.ShippedFile, f format.Format, rules pins.Rules, hosts []pins.Pattern) ([]string, error) {
-	old, err := setup.ImportedRules(*before)
-	if err != nil {
-		return []string{fmt.Sprintf("what is recorded (%s) cannot be read: %v", ctwatch.Printable(before.Name, 100), err)}, nil
-	}
-	was, err := format.Find(before.Format)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	if was.Name != f.Name {
-		out = append(out, fmt.Sprintf("the format: %s, and not %s", f.Title, was.Title))
-	}
-	var told []string
-	for _, p := range slices.Concat(hosts, old.Patterns(), rules.Patterns()) {
-		if slices.Contains(told, p.String()) {
-			continue
+	for _, d := range c.Hosts {
+		var parts []string
+		if len(d.Lost) > 0 {
+			parts = append(parts, "loses "+terminal.List(d.Lost))
 		}
-		told = append(told, p.String())
-		host := p.Name
-		if p.Reach == pins.OneBelow {
-			host = "any-host." + p.Name
+		if len(d.Gained) > 0 {
+			parts = append(parts, "gains "+terminal.List(d.Gained))
 		}
-		if what := hostChange(old, rules, host); what != "" {
-			out = append(out, p.String()+": "+what)
+		if d.Moved {
+			parts = append(parts, "its pins are compared with other certificates of the chain")
 		}
-	}
-	return out, nil
-}
-
-// hostChange says in what rules differ for a host, whether or not its pins have ended.
-func hostChange(old, rules pins.Rules, host string) string {
-	was, is := old.Requirements(host, time.Time{}), rules.Requirements(host, time.Time{})
-	gone, come := pins.AllPins(was), pins.AllPins(is)
-	var parts []string
-	for _, side := range []struct {
-		verb      string
-		mine, not []pins.Pin
-	}{{"loses", gone, come}, {"gains", come, gone}} {
-		var list []pins.Pin
-		for _, p := range side.mine {
-			if !slices.Contains(side.not, p) {
-				list = append(list, p)
-			}
+		if d.Ends() {
+			parts = append(parts, fmt.Sprintf("its pins end %s, and not %s", ending(d.End), ending(d.WasEnd)))
 		}
-		if list != nil {
-			parts = append(parts, side.verb+" "+terminal.List(list))
-		}
+		lines = append(lines, d.Host.String()+": "+strings.Join(parts, "; "))
 	}
-	if parts == nil && !slices.EqualFunc(was, is, func(a, b pins.Requirement) bool { return a.At == b.At && len(a.Pins) == len(b.Pins) }) {
-		parts = append(parts, "its pins are compared with other certificates of the chain")
-	}
-	if a, b := old.Ends(host), rules.Ends(host); !a.Equal(b) {
-		parts = append(parts, fmt.Sprintf("its pins end %s, and not %s", ending(b), ending(a)))
-	}
-	return strings.Join(parts, "; ")
+	return lines
 }
 
 func ending(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return "on " + t.UTC().Format(time.DateOnly)
+	return "on " + words.Day(t)
 }
 
-// printImported prints what a version ships, and of which keys to doubt.
-func (a *app) printImported(d *desk, f format.Format, out imported) error {
-	app, err := findApp(d.apps, out.App)
-	if err != nil {
-		return err
-	}
-	var doubts []string
-	for _, p := range d.view.Plan(app) {
-		out.Pins[p.Host.String()] = p.Shipped[out.Version]
-		for _, pin := range p.Shipped[out.Version] {
-			leaf, issuer := d.view.Doubt(pin, pins.RoleLeaf, p.Host), d.view.Doubt(pin, pins.RoleIssuer, p.Host)
-			if leaf == nil || issuer == nil || slices.Contains(out.Unapproved, pin) {
-				continue
-			}
-			out.Unapproved = append(out.Unapproved, pin)
-			if app.Role == pins.RoleIssuer {
-				leaf = issuer
-			}
-			doubts = append(doubts, words.Finding(*leaf).String())
-		}
-	}
-	if a.json {
-		return a.printJSON(out)
-	}
+// printImported prints what a version ships, and which of its keys to doubt.
+func (a *app) printImported(out imported, done operator.Imported, f format.Format) error {
 	fmt.Fprintf(a.Stdout, "%s ships with version %s (%s):\n", ctwatch.Printable(out.App, 100), ctwatch.Printable(out.Version, 60), f.Title)
 	t := a.table("HOST", "PINS")
-	for _, p := range app.Hosts {
+	for _, p := range done.App.Hosts {
 		list := out.Pins[p.String()]
 		if len(list) == 0 {
 			t.Row(p.String(), "none: this version does not pin it")
@@ -235,10 +157,10 @@ func (a *app) printImported(d *desk, f format.Format, out imported) error {
 		return err
 	}
 	if len(out.Replaced) > 0 {
-		fmt.Fprintf(a.Stdout, "What was recorded before is replaced:\n- %s\n", strings.Join(out.Replaced, "\n- "))
+		fmt.Fprintf(a.Stdout, "Replaced what was recorded before:\n- %s\n", strings.Join(out.Replaced, "\n- "))
 	}
-	for _, doubt := range doubts {
-		fmt.Fprintln(a.Stdout, ctwatch.Printable(doubt, 1000))
+	for _, u := range done.Unapproved {
+		fmt.Fprintln(a.Stdout, ctwatch.Printable(words.Finding(u.Why).String(), 1000))
 	}
 	for _, p := range out.Useless {
 		fmt.Fprintln(a.Stdout, terminal.Paragraph(p.String()))

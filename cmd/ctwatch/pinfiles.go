@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/pins"
 	"ctwatch/pins/format"
 	"ctwatch/store"
@@ -28,10 +28,8 @@ func (a *app) pinsDropCommand() *cobra.Command {
 			}
 			// Nothing of what was imported is read: a file that cannot be is dropped, too.
 			return a.write(c.Context(), func(db *store.DB) error {
-				err := db.Apps.DropVersion(c.Context(), app, version, a.person(), orDefault(reason, "dropped on the command line"))
-				if errors.Is(err, ctwatch.ErrNotFound) {
-					return fmt.Errorf("no version %s of %s was imported: versions that the configuration names are dropped there", ctwatch.Printable(version, 60), ctwatch.Printable(app, 100))
-				} else if err != nil {
+				op := operator.New(operator.Options{Versions: db.Apps})
+				if err := op.Drop(c.Context(), a.by(), app, version, reason); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.Stdout, "version %s of %s is no longer supported\n", ctwatch.Printable(version, 60), ctwatch.Printable(app, 100))
@@ -60,7 +58,7 @@ func writeFile(file string, data []byte) error {
 	return os.Rename(tmp.Name(), file)
 }
 
-// readPinFile reads a file that an app ships as setup.ParsePinFile does; "-" is stdin.
+// readPinFile reads a file that an app ships as format.ReadFile does; "-" is stdin.
 func (a *app) readPinFile(name, formatName string) (data []byte, f format.Format, rules pins.Rules, err error) {
 	if formatName != "" {
 		if _, err := format.Find(formatName); err != nil {
@@ -70,7 +68,7 @@ func (a *app) readPinFile(name, formatName string) (data []byte, f format.Format
 	if data, err = a.readInput(name, format.MaxSize); err != nil {
 		return nil, f, nil, err
 	}
-	f, rules, err = setup.ParsePinFile(name, data, formatName)
+	f, rules, err = format.ReadFile(name, data, formatName)
 	return data, f, rules, err
 }
 
@@ -85,19 +83,4 @@ func parseHosts(flag string, words []string) ([]pins.Pattern, error) {
 		out = append(out, p)
 	}
 	return out, nil
-}
-
-// findApp returns the app with a name.
-func findApp(apps []pins.App, name string) (*pins.App, error) {
-	var names []string
-	for i := range apps {
-		if apps[i].Name == name {
-			return &apps[i], nil
-		}
-		names = append(names, apps[i].Name)
-	}
-	if names == nil {
-		return nil, usagef("there is no app %q: the configuration names none (apps:)", name)
-	}
-	return nil, usagef("there is no app %q in the configuration; there are %s", name, strings.Join(names, ", "))
 }

@@ -12,6 +12,7 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/planner"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
@@ -92,16 +93,16 @@ func (a *app) shipped(ctx context.Context, db *store.DB) (map[pins.Pin][]pins.Ap
 	if err != nil {
 		return nil, err
 	}
-	apps, err := inv.AllApps(ctx, db)
-	if err != nil {
+	op := inv.Operator(db, false)
+	if err := op.Read(ctx); err != nil {
 		return nil, err
 	}
-	facts, err := db.Plans.Facts(ctx)
-	if err != nil {
-		return nil, err
+	plans, err := op.Plan("")
+	var none *operator.Error
+	if errors.As(err, &none) && none.Code == operator.NoApps {
+		return nil, nil
 	}
-	d := desk{apps: apps, view: pins.NewView(&facts)}
-	return planner.Shipped(d.plans()), nil
+	return planner.Shipped(plans), err
 }
 
 func (a *app) pinsApproveCommand() *cobra.Command {
@@ -135,10 +136,12 @@ Who approved, when and why is kept: "ctwatch pins history".`,
 			if role != "" && role != string(pins.RoleLeaf) && role != string(pins.RoleIssuer) {
 				return usagef("--role %s: want leaf or issuer", ctwatch.Printable(role, 40))
 			}
-			return a.desk(c.Context(), func(d *desk) error {
-				return a.approve(c.Context(), d, pins.Approval{
-					Pin: pin, Role: pins.Role(role), Hosts: patterns, Actor: pins.Person, By: a.person(), Reason: reason, Despite: despite,
-				})
+			return a.session(c.Context(), func(s *session) error {
+				on, err := s.Approve(c.Context(), a.by(), operator.Approval{Pin: pin, Role: pins.Role(role), Hosts: patterns, Reason: reason, Despite: despite})
+				if err != nil {
+					return refusal(err)
+				}
+				return a.printKey(c.Context(), s, pin, "is approved for "+terminal.List(on))
 			})
 		},
 	}
@@ -167,63 +170,12 @@ func parseKnownPin(s string) (pins.Pin, error) {
 	return pin, nil
 }
 
-func (a *app) approve(ctx context.Context, d *desk, approval pins.Approval) error {
-	pin := approval.Pin
-	if len(approval.Hosts) == 0 {
-		for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
-			k := d.view.Key(pin, r)
-			if k == nil || approval.Role != "" && approval.Role != r {
-				continue
-			}
-			names := k.Hosts
-			if r == pins.RoleLeaf && len(k.Certificates) > 0 {
-				var err error
-				if names, err = d.db.Keys.CertifiedNames(ctx, pin); err != nil {
-					return err
-				}
-			}
-			for _, h := range names {
-				if p, err := pins.PatternOf(h); err == nil && !slices.Contains(approval.Hosts, p) {
-					approval.Hosts = append(approval.Hosts, p)
-				}
-			}
-		}
-		if len(approval.Hosts) == 0 {
-			return fmt.Errorf("nothing is known to be issued for %s, so that it is not clear which hosts it is for: name them with --host, or, for a key to come, declare it with \"ctwatch certs authorize\"", pin)
-		}
-	}
-	_, err := d.db.Keys.Approve(ctx, approval)
-	switch {
-	case errors.Is(err, ctwatch.ErrNotFound):
-		declare := words.Command(pins.Action{Do: pins.Declare, Pin: pin, Role: approval.Role, Host: pins.Pattern{Name: "HOST"}})
-		if approval.Role == pins.RoleIssuer {
-			return fmt.Errorf("no issuer's key with the pin %s was seen; to declare it as one: %s", pin, declare)
-		}
-		return fmt.Errorf("no key with the pin %s was seen; to declare it before a certificate is issued for it: %s", pin, declare)
-	case err != nil:
-		return aboutAlarm(err)
-	}
-	return a.tellKey(ctx, d, pin, "is approved for "+terminal.List(approval.Hosts))
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
-}
-
-// tellKey prints where a key stands after a change.
-func (a *app) tellKey(ctx context.Context, d *desk, pin pins.Pin, what string) error {
-	if err := d.refresh(ctx); err != nil {
+// printKey prints the state of a key after a change.
+func (a *app) printKey(ctx context.Context, s *session, pin pins.Pin, what string) error {
+	if err := s.Refresh(ctx); err != nil {
 		return err
 	}
-	var keys []pins.Key
-	for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
-		if k := d.view.Key(pin, r); k != nil {
-			keys = append(keys, *k)
-		}
-	}
+	keys := s.Keys(pin)
 	if a.json {
 		return a.printJSON(keys)
 	}

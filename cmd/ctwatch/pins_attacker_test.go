@@ -134,11 +134,11 @@ func (a *attack) actions() map[string]func(*rapid.T) {
 // checkTrust checks that nothing of the attacker's leaves, and nothing of the owner's
 // went.
 func (a *attack) checkTrust(rt *rapid.T) {
-	d := a.desk(a.t.Context())
+	s := a.session(a.t.Context())
 	theirs := []pins.Pin{worldPin(thief), worldPin(rogueCA)}
-	for i := range d.apps {
-		app := &d.apps[i]
-		for _, p := range d.view.Plan(app) {
+	for i := range s.Apps() {
+		app := &s.Apps()[i]
+		for _, p := range s.View().Plan(app) {
 			for _, pin := range theirs {
 				if slices.Contains(p.Add, pin) {
 					rt.Fatalf("%s, %s: the attacker's key is to be added: %v", app.Name, p.Host, p.Findings)
@@ -150,7 +150,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 				}
 			}
 		}
-		for _, text := range a.published(d, app) {
+		for _, text := range a.published(s, app) {
 			for _, pin := range theirs {
 				if strings.Contains(text, strings.TrimPrefix(pin.String(), "sha256/")) {
 					rt.Fatalf("%s: the attacker's key %s leaves in:\n%s", app.Name, pin, text)
@@ -160,7 +160,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 	}
 	host := pins.Pattern{Name: apiHost}
 	for _, key := range ourKeys {
-		k := d.view.Key(worldPin(key), pins.RoleLeaf)
+		k := s.View().Key(worldPin(key), pins.RoleLeaf)
 		if k == nil || !k.State.Trusted() || !slices.ContainsFunc(k.ApprovedFor, func(p pins.Pattern) bool { return p.Covers(host) }) {
 			rt.Fatalf("our key %s is trusted no more: %+v", key, k)
 		}
@@ -170,12 +170,12 @@ func (a *attack) checkTrust(rt *rapid.T) {
 // checkRecovered checks that, with our server seen again, what is exported and published
 // has the owner's keys.
 func (a *attack) checkRecovered(rt *rapid.T) {
-	d := a.desk(a.t.Context())
-	app := &d.apps[slices.IndexFunc(d.apps, func(app pins.App) bool { return app.Name == "shop" })]
-	if _, _, err := d.view.Recommend(app); err != nil {
+	s := a.session(a.t.Context())
+	app := &s.Apps()[slices.IndexFunc(s.Apps(), func(app pins.App) bool { return app.Name == "shop" })]
+	if _, _, err := s.View().Recommend(app); err != nil {
 		rt.Fatalf("with our server seen again: %v", err)
 	}
-	texts := a.published(d, app)
+	texts := a.published(s, app)
 	if len(texts) < 3 {
 		rt.Fatalf("only %d files and documents leave", len(texts))
 	}
@@ -190,15 +190,15 @@ func (a *attack) checkRecovered(rt *rapid.T) {
 
 // published returns the files and the document of an app that leave now, in formats that
 // spell pins in base64.
-func (a *attack) published(d *desk, app *pins.App) (out []string) {
-	if set, _, err := d.view.Recommend(app); err == nil {
+func (a *attack) published(s *session, app *pins.App) (out []string) {
+	if set, _, err := s.View().Recommend(app); err == nil {
 		for _, f := range format.All() {
 			if data, err := f.Encode(set); err == nil && f.Name != "tlsa" && f.Name != "wultra" {
 				out = append(out, string(data))
 			}
 		}
 	}
-	if doc, err := testIssuer(a.db, d.cfg).Publish(a.t.Context(), d.view, app); err == nil {
+	if doc, err := testIssuer(a.db, s.inv.Config).Publish(a.t.Context(), s.View(), app); err == nil {
 		out = append(out, string(doc.Payload))
 	}
 	return out

@@ -381,52 +381,52 @@ func (w *pinWorld) drawVersion(rt *rapid.T) string {
 	return rapid.SampledFrom([]string{"1.0", "1.1"}).Draw(rt, "version")
 }
 
-// desk is where commands work, by the configuration as it is now.
-func (w *pinWorld) desk(ctx context.Context) *desk {
-	inv := w.inventory()
-	d := &desk{db: w.db, cfg: inv.Config, inv: inv}
-	w.rules.Replace(inv.Policies())
-	w.check(inv.Apply(ctx, w.db, w.rules))
-	w.check(d.refresh(ctx))
-	return d
+// session is what commands work with, by the configuration as it is now.
+func (w *pinWorld) session(ctx context.Context) *session {
+	s := &session{inv: w.inventory(), db: w.db}
+	w.rules.Replace(s.inv.Policies())
+	w.check(s.inv.Apply(ctx, w.db, w.rules))
+	s.Operator = s.inv.Operator(w.db, false)
+	w.check(s.Refresh(ctx))
+	return s
 }
 
 // look checks everything that leaves.
 func (w *pinWorld) look(rt *rapid.T) {
 	ctx := w.t.Context()
-	d := w.desk(ctx)
+	s := w.session(ctx)
 
 	// Trust that ended has to be given anew.
 	for k := range w.vouched {
-		if key := d.view.Key(k.pin, k.role); key == nil || !key.State.Trusted() {
+		if key := s.View().Key(k.pin, k.role); key == nil || !key.State.Trusted() {
 			delete(w.vouched, k)
 		}
 	}
-	issuer := testIssuer(w.db, d.cfg)
-	for i := range d.apps {
-		app := &d.apps[i]
-		for _, p := range d.view.Plan(app) {
+	issuer := testIssuer(w.db, s.inv.Config)
+	for i := range s.Apps() {
+		app := &s.Apps()[i]
+		for _, p := range s.View().Plan(app) {
 			for _, pin := range p.Add {
 				w.made["add"]++
 				if w.retired[roleKey{pin, app.Role}] {
 					rt.Fatalf("%s, %s: %s is to be added, and was retired", app.Name, p.Host, pin)
 				}
 			}
-			w.expect(rt, "to be added", d, app, p.Host, p.Add)
+			w.expect(rt, "to be added", s, app, p.Host, p.Add)
 		}
-		w.lookAtSet(rt, d, app)
-		w.lookAtDocument(ctx, rt, d, app, issuer)
+		w.lookAtSet(rt, s, app)
+		w.lookAtDocument(ctx, rt, s, app, issuer)
 	}
 }
 
-func (w *pinWorld) lookAtSet(rt *rapid.T, d *desk, app *pins.App) {
-	set, _, err := d.view.Recommend(app)
+func (w *pinWorld) lookAtSet(rt *rapid.T, s *session, app *pins.App) {
+	set, _, err := s.View().Recommend(app)
 	if err != nil {
 		return
 	}
 	w.made["set"]++
 	for _, h := range set.Hosts {
-		w.expect(rt, "recommended", d, app, h.Pattern, h.Pins)
+		w.expect(rt, "recommended", s, app, h.Pattern, h.Pins)
 	}
 	for _, pin := range set.Revoked {
 		if !w.poisoned[pin] {
@@ -441,7 +441,7 @@ func (w *pinWorld) lookAtSet(rt *rapid.T, d *desk, app *pins.App) {
 		w.made[f.Name]++
 		for _, name := range slices.Concat(worldLeaves, worldIssuers, []string{"root"}) {
 			pin := worldPin(name)
-			if slices.Contains(set.Revoked, pin) || slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(d, pin, app.Role, p) }) {
+			if slices.Contains(set.Revoked, pin) || slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(s, pin, app.Role, p) }) {
 				continue
 			}
 			text := strings.ToLower(string(data))
@@ -461,8 +461,8 @@ func testIssuer(db *store.DB, cfg *configs.Config) *publish.Issuer {
 	return publish.NewIssuer(o)
 }
 
-func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, d *desk, app *pins.App, issuer *publish.Issuer) {
-	doc, err := issuer.Publish(ctx, d.view, app)
+func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, s *session, app *pins.App, issuer *publish.Issuer) {
+	doc, err := issuer.Publish(ctx, s.View(), app)
 	var refusals pins.Refusals
 	if errors.As(err, &refusals) {
 		return
@@ -474,28 +474,28 @@ func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, d *desk, app
 	}
 	w.check(json.Unmarshal(doc.Payload, &says))
 	for host, list := range says.Hosts {
-		w.expect(rt, "published", d, app, host, list)
+		w.expect(rt, "published", s, app, host, list)
 	}
 	for _, l := range doc.Leaves {
 		w.made["leaf"]++
 		name, _, _ := strings.Cut(string(l.DER), "|")
-		if !slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(d, worldPin(name), pins.RoleLeaf, p) }) {
+		if !slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(s, worldPin(name), pins.RoleLeaf, p) }) {
 			rt.Fatalf("%s: a fingerprint of a certificate for %s, which was approved by nobody", app.Name, name)
 		}
 	}
 }
 
 // expect checks that each pin was approved for a host.
-func (w *pinWorld) expect(rt *rapid.T, what string, d *desk, app *pins.App, host pins.Pattern, list []pins.Pin) {
+func (w *pinWorld) expect(rt *rapid.T, what string, s *session, app *pins.App, host pins.Pattern, list []pins.Pin) {
 	for _, pin := range list {
-		if !w.may(d, pin, app.Role, host) {
+		if !w.may(s, pin, app.Role, host) {
 			rt.Fatalf("%s, %s: %s is %s, and was approved by nobody", app.Name, host, pin, what)
 		}
 	}
 }
 
 // may reports whether somebody approved a key for a host, and still does.
-func (w *pinWorld) may(d *desk, pin pins.Pin, role pins.Role, host pins.Pattern) bool {
+func (w *pinWorld) may(s *session, pin pins.Pin, role pins.Role, host pins.Pattern) bool {
 	k := roleKey{pin, role}
 	if w.poisoned[pin] {
 		return false
@@ -509,7 +509,7 @@ func (w *pinWorld) may(d *desk, pin pins.Pin, role pins.Role, host pins.Pattern)
 		return false
 	}
 	// A rule does not bring back what a person retired.
-	key := d.view.Key(pin, role)
+	key := s.View().Key(pin, role)
 	return !w.retired[k] || key != nil && key.State == pins.StateRetiring
 }
 

@@ -40,14 +40,10 @@ Exit status 3 if an app is broken or will break.`,
 		Example: `  ctwatch pins plan
   ctwatch pins plan --app shop --json | jq -r '.[] | select(.status != "ok") | .why'`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.deskFor(c.Context(), setup.View, func(d *desk) error {
-				apps, err := d.chosen(name)
+			return a.sessionFor(c.Context(), setup.View, func(s *session) error {
+				plans, err := s.Plan(name)
 				if err != nil {
-					return err
-				}
-				plans := []pins.HostPlan{}
-				for i := range apps {
-					plans = append(plans, d.view.Plan(&apps[i])...)
+					return refusal(err)
 				}
 				return a.printPlans(plans)
 			})

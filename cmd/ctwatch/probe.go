@@ -56,29 +56,29 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 		}
 		return a.showLooks(setup.Prober().LookAll(ctx, endpoints))
 	}
-	return a.desk(ctx, func(d *desk) error {
+	return a.session(ctx, func(s *session) error {
 		for i, e := range endpoints {
 			// Record it under the target of the configuration.
-			for _, known := range d.inv.Endpoints {
+			for _, known := range s.inv.Endpoints {
 				if known.Host == e.Host && known.HostPort() == e.HostPort() {
 					endpoints[i] = known
 				}
 			}
 		}
 		if len(endpoints) == 0 {
-			endpoints = d.inv.Endpoints
+			endpoints = s.inv.Endpoints
 		}
 		if len(endpoints) == 0 {
 			return usagef("the configuration names no endpoint to probe, and no host was given")
 		}
 		looks := setup.Prober().LookAll(ctx, endpoints)
-		list := watchlist.New(d.inv.Rules())
+		list := watchlist.New(s.inv.Rules())
 		for _, l := range looks {
-			if err := d.db.Endpoints.Observe(ctx, l, list.Describe); err != nil {
+			if err := s.db.Endpoints.Observe(ctx, l, list.Describe); err != nil {
 				return err
 			}
 		}
-		if err := d.refresh(ctx); err != nil {
+		if err := s.Refresh(ctx); err != nil {
 			return err
 		}
 		return a.showLooks(looks)

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/words"
 	"ctwatch/pins"
 )
@@ -37,13 +35,18 @@ lose the key and asks, and elsewhere it needs --yes.`,
 			if compromised && strings.TrimSpace(reason) == "" {
 				return usagef("retire --compromised needs --reason: it cannot be undone, and the audit trail says why")
 			}
-			return a.desk(c.Context(), func(d *desk) error {
+			return a.session(c.Context(), func(s *session) error {
+				what := "is to be retired"
 				if compromised {
-					if err := a.confirm(c.Context(), yes, whatIsLost(d, pin)); err != nil {
+					what = "is compromised"
+					if err := a.confirm(c.Context(), yes, lossText(s.Loss(pin))); err != nil {
 						return err
 					}
 				}
-				return a.retire(c.Context(), d, pin, compromised, reason)
+				if err := s.Retire(c.Context(), a.by(), pin, compromised, reason); err != nil {
+					return refusal(err)
+				}
+				return a.printKey(c.Context(), s, pin, what)
 			})
 		},
 	}
@@ -53,62 +56,33 @@ lose the key and asks, and elsewhere it needs --yes.`,
 	return a.jsonFlag(c, "print the key as JSON")
 }
 
-func (a *app) retire(ctx context.Context, d *desk, pin pins.Pin, compromised bool, reason string) error {
-	err := d.db.Keys.Retire(ctx, pin, compromised, a.person(), orDefault(reason, "retired on the command line"))
-	if errors.Is(err, ctwatch.ErrNotFound) {
-		return fmt.Errorf("no key with the pin %s is known: ctwatch pins list", pin)
-	} else if err != nil {
-		return err
-	}
-	what := "is to be retired"
-	if compromised {
-		what = "is compromised"
-	}
-	return a.tellKey(ctx, d, pin, what)
-}
-
-// whatIsLost says what follows when a key is reported compromised: for a person to
-// read before it is done.
-func whatIsLost(d *desk, pin pins.Pin) string {
+// lossText says what follows when a key is reported compromised, for a person to read before
+// it is done.
+func lossText(l operator.Loss) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s will be compromised: no app may pin it, and it can never be approved again.", pin)
-	known := false
-	for _, role := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
-		if k := d.view.Key(pin, role); k != nil {
-			known = true
-			fmt.Fprintf(&b, "\n- It is known as the key of %s, and is %s", map[pins.Role]string{pins.RoleLeaf: "servers", pins.RoleIssuer: "an issuer"}[role], k.State)
-			if len(k.ApprovedFor) > 0 {
-				fmt.Fprintf(&b, " (for %s)", words.Short(strings.Split(terminal.List(k.ApprovedFor), ", "), 5))
-			}
-			b.WriteString(".")
+	fmt.Fprintf(&b, "%s will be compromised: no app may pin it, and it can never be approved again.", l.Pin)
+	for _, k := range l.Keys {
+		fmt.Fprintf(&b, "\n- It is known as the key of %s, and is %s", map[pins.Role]string{pins.RoleLeaf: "servers", pins.RoleIssuer: "an issuer"}[k.Role], k.State)
+		if len(k.ApprovedFor) > 0 {
+			fmt.Fprintf(&b, " (for %s)", words.Short(strings.Split(terminal.List(k.ApprovedFor), ", "), 5))
 		}
+		b.WriteString(".")
 	}
-	used := false
-	for _, p := range d.plans() {
+	for _, u := range l.Uses {
 		var parts []string
-		if slices.Contains(p.Deployed, pin) {
+		if u.Served {
 			parts = append(parts, "served now, and no pins are exported while it is")
 		}
-		var versions []string
-		for name, list := range p.Shipped {
-			if slices.Contains(list, pin) {
-				versions = append(versions, name)
-			}
+		if len(u.Versions) > 0 {
+			parts = append(parts, "shipped with "+words.Short(u.Versions, 5))
 		}
-		if len(versions) > 0 {
-			slices.SortFunc(versions, func(a, b string) int { return pins.CompareVersions(b, a) })
-			parts = append(parts, "shipped with "+words.Short(versions, 5))
-		}
-		if len(parts) > 0 {
-			used = true
-			fmt.Fprintf(&b, "\n- %s, %s: %s.", ctwatch.Printable(p.App, 100), p.Host, strings.Join(parts, "; "))
-		}
+		fmt.Fprintf(&b, "\n- %s, %s: %s.", ctwatch.Printable(u.App, 100), u.Host, strings.Join(parts, "; "))
 	}
 	switch {
-	case !known:
-		b.WriteString("\n- No such key is known here: make sure of the pin.")
-	case !used:
-		b.WriteString("\n- No app ships it, and none of their hosts serves it.")
+	case len(l.Keys) == 0:
+		b.WriteString("\n- No such key is known here: check the pin.")
+	case len(l.Uses) == 0:
+		b.WriteString("\n- No app ships it, and no host of an app serves it.")
 	}
 	b.WriteString("\n- Signed pin documents of the apps that it was approved for list it as revoked.")
 	return b.String()

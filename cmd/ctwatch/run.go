@@ -65,7 +65,7 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	return daemon.New(daemon.Options{
 		Inventory: inv, Logger: logger,
 		Reread: func() (*setup.Inventory, error) { return a.inventory(domains) }, Hangup: hangup,
-		Out: a.Stdout, JSON: a.json || !terminal, Color: color, Judge: slackJudge,
+		Out: a.Stdout, JSON: a.json || !terminal, Color: color,
 	}).Run(ctx)
 }
 

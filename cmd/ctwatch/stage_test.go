@@ -279,7 +279,7 @@ func (s *stage) start(config string) *testDaemon {
 	d := daemon.New(daemon.Options{
 		Inventory: inv, Out: r.out, JSON: true, OnNATS: func(u string) { url <- u },
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Look:   s.lookFunc(), Now: s.now, Hangup: s.hangup, Silence: s.silence, BackoffMax: 2 * time.Second, Judge: slackJudge,
+		Look:   s.lookFunc(), Now: s.now, Hangup: s.hangup, Silence: s.silence, BackoffMax: 2 * time.Second,
 		Reread: func() (*setup.Inventory, error) {
 			return (&app{configFile: config, environment: environment{LookupEnv: os.LookupEnv}}).inventory(nil)
 		},

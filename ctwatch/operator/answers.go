@@ -24,7 +24,7 @@ func (op *Operator) Plan(name string) ([]pins.HostPlan, error) {
 }
 
 func (op *Operator) plans(apps []pins.App) []pins.HostPlan {
-	var out []pins.HostPlan
+	out := []pins.HostPlan{}
 	for i := range apps {
 		out = append(out, op.view.Plan(&apps[i])...)
 	}

@@ -13,18 +13,18 @@ type Code string
 
 // The codes.
 const (
-	NoReason       Code = "no_reason"          // the audit trail needs one
-	NoHost         Code = "no_host"            // it is not known for which hosts the key is
-	NoKey          Code = "no_key"             // there is no key, only the ID of a certificate
-	NoApps         Code = "no_apps"            // the configuration names no app
-	UnknownApp     Code = "unknown_app"        // Others are the ones there are
-	UnknownVersion Code = "unknown_version"    // no such version of App was imported
-	UnknownKey     Code = "unknown_key"        // no key with Pin was seen, in Role if there is one
-	InConfig       Code = "in_configuration"   // the configuration has Version of App
-	PinsNoHost     Code = "pins_no_host"       // the file pins none of the hosts of App: Why
-	Recorded       Code = "recorded"           // Version of App is recorded with other pins: Changed
-	Alarmed        Code = "unexpected_key"     // Pin has a certificate that should not exist
-	Unreadable     Code = "unreadable"         // the certificate's key or names cannot be read
+	NoReason       Code = "no_reason"           // the audit trail needs one
+	NoHost         Code = "no_host"             // it is not known for which hosts the key is
+	NoKey          Code = "no_key"              // there is no key, only the ID of a certificate
+	NoApps         Code = "no_apps"             // the configuration names no app
+	UnknownApp     Code = "unknown_app"         // Others are the ones there are
+	UnknownVersion Code = "unknown_version"     // no such version of App was imported
+	UnknownKey     Code = "unknown_key"         // no key with Pin was seen, in Role if there is one
+	InConfig       Code = "in_configuration"    // the configuration has Version of App
+	PinsNoHost     Code = "pins_no_host"        // the file pins none of the hosts of App: Why
+	Recorded       Code = "recorded"            // Version of App is recorded with other pins: Changed
+	Alarmed        Code = "unexpected_key"      // Pin has a certificate that should not exist
+	Unreadable     Code = "unreadable"          // the certificate's key or names cannot be read
 	NoNames        Code = "certificate_no_name" // the certificate names no host
 )
 

@@ -76,18 +76,28 @@ func (op *Operator) certifiedFor(ctx context.Context, pin pins.Pin, role pins.Ro
 // one of its certificates was seen. It needs hosts and a reason. It fails with the codes
 // NoReason, NoKey and NoHost, and with pins.ErrState.
 func (op *Operator) DeclareIssuer(ctx context.Context, by By, s keyfile.Subject, hosts []pins.Pattern, reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
+	if strings.TrimSpace(reason) == "" {
 		return &Error{Code: NoReason}
-	case s.Pin.IsZero():
-		return &Error{Code: NoKey}
-	case len(hosts) == 0:
-		return &Error{Code: NoHost, Role: pins.RoleIssuer}
+	}
+	if err := CheckIssuer(s, hosts); err != nil {
+		return err
 	}
 	a := declaration(by, s.Pin, s.Algorithm, hosts, reason)
 	a.Role = pins.RoleIssuer
 	_, err := op.o.Keys.Approve(ctx, a)
 	return refused(err, s.Pin, pins.RoleIssuer)
+}
+
+// CheckIssuer returns the error of DeclareIssuer for what cannot be declared as the key of a
+// CA.
+func CheckIssuer(s keyfile.Subject, hosts []pins.Pattern) error {
+	switch {
+	case s.Pin.IsZero():
+		return &Error{Code: NoKey}
+	case len(hosts) == 0:
+		return &Error{Code: NoHost, Role: pins.RoleIssuer}
+	}
+	return nil
 }
 
 // Retire ends the trust in a key. A key that is served stays in pin sets until it is not; a

@@ -90,7 +90,7 @@ type Operator struct {
 }
 
 // New returns an operator. Before it is asked about keys, apps and plans, it needs a
-// Refresh.
+// Refresh or a Read.
 func New(o Options) *Operator {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -100,21 +100,21 @@ func New(o Options) *Operator {
 
 // Refresh reads the facts, and updates the states of keys by their use.
 func (op *Operator) Refresh(ctx context.Context) error {
-	var err error
-	if op.apps, err = AllApps(ctx, op.o.Configured, op.o.Versions); err != nil {
-		return err
-	}
-	if err := op.read(ctx); err != nil {
+	if err := op.Read(ctx); err != nil {
 		return err
 	}
 	changed, err := op.o.Facts.SettleKeys(ctx, planner.Shipped(op.plans(op.apps)))
 	if err != nil || changed == 0 {
 		return err
 	}
-	return op.read(ctx)
+	return op.Read(ctx)
 }
 
-func (op *Operator) read(ctx context.Context) error {
+// Read reads the facts, and writes nothing.
+func (op *Operator) Read(ctx context.Context) (err error) {
+	if op.apps, err = AllApps(ctx, op.o.Configured, op.o.Versions); err != nil {
+		return err
+	}
 	facts, err := op.o.Facts.Facts(ctx)
 	if err == nil {
 		op.view = pins.NewView(&facts)

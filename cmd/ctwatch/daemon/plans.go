@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/planner"
 	"ctwatch/pins"
 	"ctwatch/pins/probe"

@@ -9,6 +9,7 @@ import (
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/notify"
 	"ctwatch/notify/nats"
 	"ctwatch/notify/nats/embedded"

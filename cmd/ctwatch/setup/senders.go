@@ -10,6 +10,7 @@ import (
 
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/notify"
 	"ctwatch/notify/email"
@@ -34,8 +35,8 @@ type SenderOptions struct {
 	Logger *slog.Logger
 	DB     *store.DB    // has threads, and who judged a certificate
 	Policy *policy.Live // has the CAs' addresses for reports
-	// Judge records the verdict that a person gives by one of Slack's buttons.
-	Judge func(ctx context.Context, id string, authorize bool, by string) error
+	// Operator records the verdicts that people give by Slack's buttons.
+	Operator *operator.Operator
 }
 
 // Senders makes the senders that may change while the daemon runs: all but NATS and
@@ -186,9 +187,22 @@ func slackFor(s *configs.Slack, with SenderOptions) slack.Options {
 		o.Threads = with.DB.Senders.Threads("slack")
 	}
 	if o.Buttons != nil {
-		o.Buttons.Judge = with.Judge
+		o.Buttons.Judge = func(ctx context.Context, id string, authorize bool, by string) error {
+			return judgeBySlack(ctx, with.Operator, id, authorize, by)
+		}
 	}
 	return o
+}
+
+// judgeBySlack records the verdict that a person gives by a button.
+func judgeBySlack(ctx context.Context, op *operator.Operator, id string, authorize bool, by string) error {
+	who := operator.By{Name: by, Means: operator.Slack}
+	if !authorize {
+		_, err := op.Reject(ctx, who, id, "")
+		return err
+	}
+	_, err := op.AuthorizeCertificate(ctx, who, id, nil, "")
+	return err
 }
 
 // judgedBy returns who judged a certificate last, if a person did. A store that fails ends

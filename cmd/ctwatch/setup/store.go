@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 
+	"ctwatch/ctwatch/operator"
+	"ctwatch/ctwatch/planner"
 	"ctwatch/ctwatch/policy"
 	"ctwatch/store"
 )
@@ -47,4 +49,14 @@ func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access,
 		db, err = store.OpenEmpty(ctx, o, apply)
 	}
 	return db, missing, err
+}
+
+// Operator returns an operator on a store; empty tells that there is no database, and that
+// the store is an empty one.
+func (inv *Inventory) Operator(db *store.DB, empty bool) *operator.Operator {
+	return operator.New(operator.Options{
+		Certificates: db.Certificates, Keys: db.Keys, Versions: db.Apps,
+		Facts:      &planner.FactStore{Store: db.Plans, CAs: db.Issuers, Unprobed: inv.Unprobed},
+		Configured: inv.Apps, NoDatabase: empty,
+	})
 }

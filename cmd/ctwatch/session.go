@@ -1,0 +1,107 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+
+	"ctwatch/cmd/ctwatch/setup"
+	"ctwatch/ctwatch/operator"
+	"ctwatch/ctwatch/words"
+	"ctwatch/pins"
+	"ctwatch/store"
+)
+
+// A session is what a command about trust works with: an operator on the store, in line with
+// the configuration as it is now.
+type session struct {
+	*operator.Operator
+	inv     *setup.Inventory
+	db      *store.DB
+	missing error // there is no database, and the configuration alone is known; nil if there is one
+}
+
+// session opens the store for a command that may create it, and calls f.
+func (a *app) session(ctx context.Context, f func(*session) error) error {
+	return a.sessionFor(ctx, setup.Create, f)
+}
+
+// sessionFor opens the store for a command, and calls f.
+func (a *app) sessionFor(ctx context.Context, how setup.Access, f func(*session) error) (err error) {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	s := &session{}
+	if s.inv, err = setup.Read(cfg); err != nil {
+		return err
+	}
+	db, missing, err := s.inv.OpenStore(ctx, s.inv.NewPolicy(), how, a.logger(), func(db *store.DB) error { return s.open(ctx, db) })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if missing != nil {
+		s.missing = missing
+		s.Operator = s.inv.Operator(db, true)
+		if err := s.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return f(s)
+}
+
+func (s *session) open(ctx context.Context, db *store.DB) error {
+	s.db, s.Operator = db, s.inv.Operator(db, false)
+	return s.Refresh(ctx)
+}
+
+// by returns who calls, for the audit trail.
+func (a *app) by() operator.By {
+	return operator.By{Name: a.person(), Means: operator.Command}
+}
+
+func (a *app) person() string {
+	if name, ok := a.LookupEnv("SUDO_USER"); ok && name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return cmp.Or(u.Username, u.Uid)
+	}
+	name, _ := a.LookupEnv("USER")
+	return cmp.Or(name, "unknown")
+}
+
+// refusal says what a person at the command line can do about a refusal of an operator:
+// often, which flag to add.
+func refusal(err error) error {
+	var e *operator.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	declare := words.Command(pins.Action{Do: pins.Declare, Pin: e.Pin, Role: e.Role, Host: pins.Pattern{Name: "HOST"}})
+	switch e.Code {
+	case operator.NoReason:
+		return usagef("--reason is needed, for the audit trail")
+	case operator.NoHost:
+		if e.Role == pins.RoleIssuer && e.Pin.IsZero() {
+			return usagef("--issuer needs --domain: name the hosts whose apps may pin the key of this CA")
+		} else if !e.Pin.IsZero() {
+			return fmt.Errorf("no certificate for %s is known, and so no hosts: name them with --host or, for a future key, declare it: %s", e.Pin, declare)
+		}
+		return usagef("%s names no host: name the hosts of the key with --domain", cmp.Or(e.Detail, "the certificate"))
+	case operator.NoKey:
+		return usagef("--issuer takes the certificate, the public key or the pin of a CA, and no ID")
+	case operator.NoApps, operator.UnknownApp:
+		return &usageError{e}
+	case operator.UnknownKey:
+		return fmt.Errorf("%w; ctwatch pins list shows all; to declare it before a certificate is issued for it: %s", e, declare)
+	case operator.Alarmed:
+		return fmt.Errorf("%w. If the key is yours, the certificate was issued for it without you: approve the key with --reason TEXT (and --despite-alarm where nothing else is known of it), and reject the certificate. If it is not yours, there is nothing to approve", e)
+	case operator.PinsNoHost:
+		return fmt.Errorf("%w: %s", e, words.Sentences(e.Why...))
+	}
+	return err
+}
