@@ -17,7 +17,8 @@ import (
 // read, since readers have become stricter, is among the app's unreadable versions.
 func AllApps(ctx context.Context, configured []pins.App, imported interface {
 	Shipped(ctx context.Context) ([]pins.ShippedFile, error)
-}) ([]pins.App, error) {
+},
+) ([]pins.App, error) {
 	shipped, err := imported.Shipped(ctx)
 	if err != nil {
 		return nil, err
