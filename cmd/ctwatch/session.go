@@ -84,7 +84,7 @@ func refusal(err error) error {
 	declare := words.Command(pins.Action{Do: pins.Declare, Pin: e.Pin, Role: e.Role, Host: pins.Pattern{Name: "HOST"}})
 	switch e.Code {
 	case operator.NoReason:
-		return usagef("--reason is needed, for the audit trail")
+		return usagef("this needs --reason, for the audit trail")
 	case operator.NoHost:
 		if e.Role == pins.RoleIssuer && e.Pin.IsZero() {
 			return usagef("--issuer needs --domain: name the hosts whose apps may pin the key of this CA")
