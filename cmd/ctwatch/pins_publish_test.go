@@ -203,7 +203,7 @@ apps:
 	if status != exitDone || strings.Count(errs, "withheld") != 2 {
 		t.Errorf("status %d: %s", status, errs)
 	}
-	for _, want := range []string{":4:30: ", "no host of *.cdn.example.com is looked at", ":4:51: ", "api.example.net is in no watched domain"} {
+	for _, want := range []string{":4:30: ", "no host of *.cdn.example.com is probed", ":4:51: ", "api.example.net is in no watched domain"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("it does not say %q: %s", want, errs)
 		}
