@@ -146,7 +146,7 @@ func TestHangingSenderDoesNotBlock(t *testing.T) {
 		good := &funcSender{name: "good"}
 		_, stop := start(t, Config{Outbox: o, Senders: []Sender{hanging, polite, good}, Timeout: 20 * time.Millisecond, Grace: 40 * time.Millisecond})
 		notifytest.Eventually(t, "the good one has all", func() bool { return o.Cursor("good").Seq == 20 })
-		notifytest.Eventually(t, "the time-out is told", func() bool { return strings.Contains(o.Cursor("polite").Failing, "no answer within 20ms") })
+		notifytest.Eventually(t, "the time-out is recorded", func() bool { return strings.Contains(o.Cursor("polite").Failing, "no answer within 20ms") })
 		if diff := cmp.Diff(ids, good.taken()); diff != "" {
 			t.Error(diff)
 		}
@@ -193,7 +193,7 @@ func TestOutageCatchesUpInOrder(t *testing.T) {
 	if o.Cursor("s").Failing != "" {
 		t.Error("still failing")
 	}
-	// 20 tries failed at least; of these the first, eighth and sixteenth are told.
+	// 20 tries failed at least; of these the first, eighth and sixteenth are logged.
 	text := log.String()
 	if n := strings.Count(text, "level=WARN"); n < 2 || n > 6 {
 		t.Errorf("%d warnings, want few:\n%s", n, text)
@@ -394,16 +394,16 @@ func TestOnSendIsCalledForEveryTry(t *testing.T) {
 		}
 		return false, nil
 	}}
-	var told []string
+	var sent []string
 	_, stop := start(t, Config{Outbox: o, Senders: []Sender{s}, OnSend: func(sender string, err error) {
-		told = append(told, fmt.Sprint(sender, " ", err))
+		sent = append(sent, fmt.Sprint(sender, " ", err))
 	}})
 	notifytest.Eventually(t, "it has all", func() bool { return o.Cursor("s").Seq == 3 })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	want := []string{"s not now", "s not now", "s <nil>", "s <nil>", "s <nil>"}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Error(diff)
 	}
 }

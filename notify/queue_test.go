@@ -8,7 +8,7 @@ import (
 )
 
 // What became of a send is recorded however long the store takes while the daemon
-// works, and for some time after it was told to stop.
+// works, and for some time after it was asked to stop.
 func TestRecordingContextOutlivesDaemon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestRecordingContextOutlivesDaemon(t *testing.T) {
 		}
 		<-rctx.Done()
 		if took := time.Since(begun); took < recordTimeout-time.Second {
-			t.Errorf("it ended %v after the daemon was told to", took)
+			t.Errorf("it ended %v after the daemon was asked to stop", took)
 		}
 	})
 }

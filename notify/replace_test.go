@@ -129,16 +129,16 @@ func TestReplaceDoesNotWaitForHangingSender(t *testing.T) {
 		}}
 		d, _ := start(t, Config{Outbox: o, Senders: []Sender{hanging}, Timeout: time.Hour, Grace: 40 * time.Millisecond})
 		notifytest.Receive(t, hangs)
-		mended := &funcSender{name: "s"}
+		repaired := &funcSender{name: "s"}
 		began := time.Now()
-		if err := d.Replace([]Sender{mended}); err != nil {
+		if err := d.Replace([]Sender{repaired}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took > time.Second { // of the bubble's clock
 			t.Errorf("it took %s", took)
 		}
 		notifytest.Eventually(t, "the new one has all", func() bool { return o.Cursor("s").Seq == 3 })
-		if diff := cmp.Diff(ids, mended.taken()); diff != "" {
+		if diff := cmp.Diff(ids, repaired.taken()); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -100,9 +100,9 @@ func TestStormBecomesDigests(t *testing.T) {
 	ids = strings.Fields(strings.Join(ids, " "))
 	o := notifytest.NewOutbox(events...)
 	s := &digestSender{most: 90}
-	var told int
+	var sent int
 	_, stop := start(t, Config{
-		Outbox: o, Senders: []Sender{&filtered{Sender: s}}, Storm: 20, OnSend: func(string, error) { told++ }, Now: everLater(),
+		Outbox: o, Senders: []Sender{&filtered{Sender: s}}, Storm: 20, OnSend: func(string, error) { sent++ }, Now: everLater(),
 	})
 	notifytest.Eventually(t, "all are taken", func() bool { return o.Cursor("digests").Seq == 1200 })
 	if err := stop(); err != nil {
@@ -113,10 +113,10 @@ func TestStormBecomesDigests(t *testing.T) {
 		t.Error(diff)
 	}
 	if n > 20 {
-		t.Errorf("%d messages tell %d events", n, len(ids))
+		t.Errorf("%d messages for %d events", n, len(ids))
 	}
-	if told != len(ids) {
-		t.Errorf("OnSend was told of %d events of %d", told, len(ids))
+	if sent != len(ids) {
+		t.Errorf("OnSend was called for %d events of %d", sent, len(ids))
 	}
 }
 
@@ -126,14 +126,14 @@ func TestEventsAreCollectedAfterDigest(t *testing.T) {
 	first, _ := notifytest.Events(30)
 	for _, tt := range []struct {
 		severity       ctwatch.Severity
-		told, critical int // within the last minute
+		sent, critical int // within the last minute
 		want           time.Duration
 	}{
 		{ctwatch.Info, 21, 0, digestPause},
 		{ctwatch.Warning, 21, 0, digestPause},
 		{ctwatch.Info, 21, 21, digestPause},
 		{ctwatch.Critical, 21, 0, criticalPause},
-		{ctwatch.Critical, 10_000, 0, criticalPause}, // what is not critical wakes nobody
+		{ctwatch.Critical, 10_000, 0, criticalPause}, // other events are not critical
 		{ctwatch.Critical, 0, 99, criticalPause},
 		{ctwatch.Critical, 0, 100, digestPause},
 		{"of the future", 21, 0, criticalPause},
@@ -142,7 +142,7 @@ func TestEventsAreCollectedAfterDigest(t *testing.T) {
 		for _, of := range []struct {
 			n        int
 			severity ctwatch.Severity
-		}{{tt.told, ctwatch.Warning}, {tt.critical, ctwatch.Critical}} {
+		}{{tt.sent, ctwatch.Warning}, {tt.critical, ctwatch.Critical}} {
 			taken := make([]ctwatch.Queued, of.n)
 			for i := range taken {
 				taken[i].Event.Data.Severity = of.severity
@@ -155,7 +155,7 @@ func TestEventsAreCollectedAfterDigest(t *testing.T) {
 			queued = append(queued, ctwatch.Queued{Event: e})
 		}
 		if got := s.gather(queued, notifytest.Time); got != tt.want {
-			t.Errorf("%s after %d and %d: %s, want %s", tt.severity, tt.told, tt.critical, got, tt.want)
+			t.Errorf("%s after %d and %d: %s, want %s", tt.severity, tt.sent, tt.critical, got, tt.want)
 		}
 		if got := s.gather(queued, notifytest.Time.Add(digestPause)); got > 0 {
 			t.Errorf("%s: still gathering %s later", tt.severity, digestPause)
@@ -179,7 +179,7 @@ func TestCriticalEventEndsCollecting(t *testing.T) {
 		d.Wake()
 		o.Add(severe(ctwatch.Critical, more[31:])...)
 		d.Wake()
-		notifytest.Eventually(t, "both are told", func() bool { return o.Cursor("digests").Seq == 32 })
+		notifytest.Eventually(t, "both are sent", func() bool { return o.Cursor("digests").Seq == 32 })
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the critical event waited for %s", took)
 		}
@@ -198,7 +198,7 @@ func TestUnwantedEventsDelayNoAlarm(t *testing.T) {
 		d, _ := start(t, Config{Outbox: o, Senders: []Sender{s}, Storm: 20})
 		notifytest.Eventually(t, "the digest", func() bool { return o.Cursor("digests").Seq == 30 })
 		more, _ := notifytest.Events(3 * maxDigest)
-		more = severe(ctwatch.Debug, more) // which nobody wants
+		more = severe(ctwatch.Debug, more) // unwanted
 		severe(ctwatch.Info, more[40:41])
 		severe(ctwatch.Critical, more[len(more)-1:])
 		began := time.Now()
@@ -206,10 +206,10 @@ func TestUnwantedEventsDelayNoAlarm(t *testing.T) {
 		d.Wake()
 		notifytest.Eventually(t, "all are passed", func() bool { return o.Cursor("digests").Seq == int64(30+len(more)) })
 		if took := time.Since(began); took > time.Second {
-			t.Errorf("a critical event behind many that are not told waited for %s", took)
+			t.Errorf("a critical event behind many unwanted ones waited for %s", took)
 		}
 		if got, _ := s.all(); len(got) != 32 {
-			t.Errorf("%d events told, want 32", len(got))
+			t.Errorf("%d events sent, want 32", len(got))
 		}
 	})
 }

@@ -29,7 +29,7 @@ type smtpServer struct {
 	noStartTLS bool   // STARTTLS is not offered
 	login      string // "user\x00password" that it wants; "" for none
 	// reply, if set, answers a command instead of the server; "" leaves it to the
-	// server, "hang" keeps silent, "drip" says one byte after another for ever. The
+	// server, "hang" keeps silent, "drip" says one byte after another forever. The
 	// end of a message is the command "."; n counts the sessions.
 	reply func(n int, command string) string
 

@@ -69,7 +69,7 @@ func TestHeartbeatStopsAndReports(t *testing.T) {
 	})
 	notifytest.Eventually(t, "it beats", func() bool { return r.Count() > 3 })
 	if len(said) > 0 {
-		t.Errorf("told of life without a death before: %s", <-said)
+		t.Errorf("reported as working without a failure before: %s", <-said)
 	}
 	why := errors.New("nothing was read for 25h")
 	reason.Store(&why)
@@ -91,7 +91,7 @@ func TestHeartbeatStopsAndReports(t *testing.T) {
 		t.Error(err)
 	}
 	if len(said) > 0 {
-		t.Errorf("told more: %s", <-said)
+		t.Errorf("reported more: %s", <-said)
 	}
 }
 

@@ -152,9 +152,9 @@ func TestExitCodeDecidesRetry(t *testing.T) {
 // A hook that runs for too long is ended together with its children.
 func TestTimeoutEndsChildren(t *testing.T) {
 	for name, text := range map[string]string{
-		"sleeps for ever, as do its children": "$SLEEP & echo $! > $DIR/child; $SLEEP & echo $$ > $DIR/self; $SLEEP",
-		"ignores SIGTERM":                     "trap '' TERM; $SLEEP & echo $! > $DIR/child; echo $$ > $DIR/self; while kill -0 $TESTS; do $SLEEP; done",
-		"says things for ever":                "echo $$ > $DIR/child; echo $$ > $DIR/self; while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done",
+		"sleeps forever, as do its children": "$SLEEP & echo $! > $DIR/child; $SLEEP & echo $$ > $DIR/self; $SLEEP",
+		"ignores SIGTERM":                    "trap '' TERM; $SLEEP & echo $! > $DIR/child; echo $$ > $DIR/self; while kill -0 $TESTS; do $SLEEP; done",
+		"says things forever":                "echo $$ > $DIR/child; echo $$ > $DIR/self; while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,7 +260,7 @@ func TestMissingHookIsRetried(t *testing.T) {
 }
 
 // A hook that hangs, and one that fails, hold up neither the others nor the end; and
-// get everything in order once they are mended.
+// get everything in order once they are repaired.
 func TestHangingHookDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

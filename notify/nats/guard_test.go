@@ -51,7 +51,7 @@ func (w *warnings) get(code string) (text string, times int) {
 	return w.now[code], w.times[code]
 }
 
-// foreign is a client of somebody else.
+// foreign is a client of someone else.
 func foreign(t *testing.T, url string, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url, opts...)
@@ -66,7 +66,7 @@ func foreign(t *testing.T, url string, opts ...nats.Option) jetstream.JetStream 
 	return js
 }
 
-// A message that somebody else published under the ID of an event keeps the event out of no
+// A message that someone else published under the ID of an event keeps the event out of no
 // stream: it is compared, and the event published under another ID, once, also when it is sent
 // again after a crash.
 func TestPlantedMessageSuppressesNoAlarm(t *testing.T) {
@@ -412,7 +412,7 @@ func createAfterDelete(ctx context.Context, js jetstream.JetStream, c jetstream.
 }
 
 // After a stream was deleted, or lost its messages, the events of the last hours are published
-// again, whether ctwatch or somebody else makes it again; not at the first start.
+// again, whether ctwatch or someone else creates it again; not at the first start.
 func TestDeletedStreamIsFilledAgain(t *testing.T) {
 	remake := func(ctx context.Context, t *testing.T, js jetstream.JetStream, again bool) {
 		t.Helper()
@@ -425,7 +425,7 @@ func TestDeletedStreamIsFilledAgain(t *testing.T) {
 			}
 		}
 	}
-	for name, again := range map[string]bool{"by ctwatch": false, "by somebody else": true} {
+	for name, again := range map[string]bool{"by ctwatch": false, "by someone else": true} {
 		t.Run(name, func(t *testing.T) {
 			e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 			var w warnings
@@ -457,7 +457,7 @@ func TestDeletedStreamIsFilledAgain(t *testing.T) {
 	}
 }
 
-// A stream that somebody emptied gets the events again, once, whatever it says of duplicates.
+// A stream that someone emptied gets the events again, once, whatever it says of duplicates.
 func TestPurgedStreamIsFilledAgain(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
 	var w warnings
@@ -488,7 +488,7 @@ func TestPurgedStreamIsFilledAgain(t *testing.T) {
 	}
 }
 
-// A stream that was deleted while ctwatch did not run is a new one, too, even if somebody has
+// A stream that was deleted while ctwatch did not run is a new one, too, even if someone has
 // published to it since.
 func TestStreamDeletedMeanwhileIsFilledAgain(t *testing.T) {
 	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())

@@ -184,7 +184,7 @@ func TestEventsWaitForServer(t *testing.T) {
 	n := newSender(t, Options{URL: addr})
 	// With a pause of an hour, it is the new connection that ends the waiting.
 	_, _ = sendertest.Start(t, notify.Config{Outbox: o, Senders: []notify.Sender{n}, BackoffMin: time.Hour, BackoffMax: time.Hour})
-	notifytest.Eventually(t, "it is told that the server is away", func() bool { return o.Cursor("nats").Failing != "" })
+	notifytest.Eventually(t, "the error is recorded", func() bool { return o.Cursor("nats").Failing != "" })
 	e := startEmbedded(t, addr, t.TempDir())
 	notifytest.Eventually(t, "all are delivered", func() bool { return o.Cursor("nats").Seq == 50 })
 	var got []string
@@ -330,7 +330,7 @@ func TestServerWithoutJetStreamOrSpace(t *testing.T) {
 	}
 }
 
-// startServer starts a server as somebody else would run it.
+// startServer starts a server as another operator would run it.
 func startServer(t *testing.T, o *server.Options) *server.Server {
 	t.Helper()
 	o.Host, o.Port, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, true
@@ -368,7 +368,7 @@ func TestExternalServerWithCredentials(t *testing.T) {
 		t.Errorf("%d messages, want 1", len(msgs))
 	}
 
-	t.Run("a server that it has no reason to trust is not told", func(t *testing.T) {
+	t.Run("an untrusted server gets nothing", func(t *testing.T) {
 		n := newSender(t, Options{URL: url, TLS: &tls.Config{}, CredentialsFile: creds})
 		retry, err := n.Send(notifytest.Within(t, notifytest.Patience), notifytest.Issued())
 		if err == nil || !retry {
@@ -378,7 +378,7 @@ func TestExternalServerWithCredentials(t *testing.T) {
 	t.Run("without credentials it goes on trying", func(t *testing.T) {
 		n := newSender(t, Options{URL: url, TLS: clientTLS})
 		<-n.started
-		notifytest.Eventually(t, "the reason is told", func() bool {
+		notifytest.Eventually(t, "the reason is recorded", func() bool {
 			retry, err := n.Send(notifytest.Within(t, notifytest.Patience), notifytest.Issued())
 			return retry && err != nil && strings.Contains(strings.ToLower(err.Error()), "auth")
 		})

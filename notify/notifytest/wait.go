@@ -25,7 +25,7 @@ func Within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// Eventually polls a condition that no channel tells of.
+// Eventually polls a condition that no channel reports.
 func Eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(Patience)

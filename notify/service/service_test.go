@@ -98,7 +98,7 @@ func TestRefusedTextIsLeftOut(t *testing.T) {
 	o := notifytest.NewOutbox(notifytest.Unexpected("pills.example.com"), notifytest.Issued())
 	s := newSender(t, r)
 	_, stop := sendertest.Start(t, notify.Config{Outbox: o, Senders: []notify.Sender{s}})
-	notifytest.Eventually(t, "both are told", func() bool { return o.Cursor(s.Name()).Seq == 2 })
+	notifytest.Eventually(t, "both are sent", func() bool { return o.Cursor(s.Name()).Seq == 2 })
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
@@ -139,7 +139,7 @@ func TestHangingServiceIsAbandoned(t *testing.T) {
 	}
 	s.lost.Store(1)
 	close(release)
-	notifytest.Eventually(t, "it is told again", func() bool { _, err := s.Send(t.Context(), notifytest.Issued()); return err == nil })
+	notifytest.Eventually(t, "it is sent again", func() bool { _, err := s.Send(t.Context(), notifytest.Issued()); return err == nil })
 }
 
 func TestDigestsFitAndNameAll(t *testing.T) {

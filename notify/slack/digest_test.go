@@ -18,7 +18,7 @@ import (
 	"ctwatch/pins"
 )
 
-// sendBatches sends all events as a dispatcher does, and returns what it was told of
+// sendBatches sends all events as a dispatcher does, and returns the errors of
 // failures.
 func sendBatches(t *testing.T, s *Sender, events []ctwatch.Event) (errs []error) {
 	t.Helper()
@@ -50,13 +50,13 @@ func manyEvents(n int) (events []ctwatch.Event) {
 	return events
 }
 
-// sentIDs lists what messages tell of, in their order, each ID once.
+// sentIDs returns the IDs of the events in messages, in order, each once.
 func sentIDs(t *testing.T, seen []seenMessage) (ids []string) {
 	t.Helper()
 	for _, m := range seen {
 		for _, id := range m.ids(t) {
 			if slices.Contains(ids, id) {
-				t.Errorf("event %s was told twice", id)
+				t.Errorf("event %s was sent twice", id)
 			}
 			ids = append(ids, id)
 		}
@@ -110,7 +110,7 @@ func TestCriticalEventsPrecedeDigests(t *testing.T) {
 	sendBatches(t, threadSender(t, server, &memoryThreads{}), events)
 	seen := server.seen()
 	if got, want := len(sentIDs(t, seen)), len(events); got != want {
-		t.Errorf("%d events told, want %d", got, want)
+		t.Errorf("%d events sent, want %d", got, want)
 	}
 	for i, m := range seen {
 		alarm := strings.HasPrefix(m.text, "🔴 A certificate")
@@ -118,7 +118,7 @@ func TestCriticalEventsPrecedeDigests(t *testing.T) {
 			t.Errorf("message %d: %s", i, m.text)
 		}
 		if alarm && len(m.ids(t)) != 2 {
-			t.Errorf("the alarm does not tell that the certificate was issued: %v", m.ids(t))
+			t.Errorf("the alarm does not include that the certificate was issued: %v", m.ids(t))
 		}
 	}
 }
@@ -143,7 +143,7 @@ func TestDigestPerChannelInOrder(t *testing.T) {
 		got[m.channel] = append(got[m.channel], m.ids(t)...)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("sent (-want +got):\n%s", diff)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestStormNotesGoIntoThreads(t *testing.T) {
 		top++
 		for _, id := range m.ids(t) {
 			if j := slices.IndexFunc(events, func(e ctwatch.Event) bool { return e.ID == id }); j >= 0 && events[j].Type != ctwatch.CertificateIssued {
-				t.Errorf("message %d in the channel tells of %s", i, events[j].Type)
+				t.Errorf("message %d in the channel is about %s", i, events[j].Type)
 			}
 		}
 		if own := i == 0; own && m.updates != 1 || !own && m.updates != 0 {
@@ -185,7 +185,7 @@ func TestStormNotesGoIntoThreads(t *testing.T) {
 		t.Errorf("%d messages in the channel", top)
 	}
 	if got, want := len(sentIDs(t, server.seen())), 1+2*30+2+30; got != want {
-		t.Errorf("%d events told, want %d", got, want)
+		t.Errorf("%d events sent, want %d", got, want)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestFailedDigestContinues(t *testing.T) {
 		t.Errorf("%d failures, want 5: %v", len(errs), errs)
 	}
 	if got := len(sentIDs(t, server.seen())); got != len(events) {
-		t.Errorf("%d events told, want %d", got, len(events))
+		t.Errorf("%d events sent, want %d", got, len(events))
 	}
 }
 
@@ -253,7 +253,7 @@ func TestAllArriveInOrderAfterTrouble(t *testing.T) {
 		want = append(want, e.ID)
 	}
 	if diff := cmp.Diff(want, sentIDs(t, server.seen())); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("sent (-want +got):\n%s", diff)
 	}
 	if dead := o.Cursor("slack").Dead; len(dead) > 0 {
 		t.Errorf("dead letters: %v", dead)
@@ -267,7 +267,7 @@ func TestDispatcherSendsDigests(t *testing.T) {
 	_, _ = sendertest.Start(t, notify.Config{Outbox: o, Senders: []notify.Sender{threadSender(t, server, &memoryThreads{})}, Storm: 5})
 	notifytest.Eventually(t, "all is delivered", func() bool { return o.Cursor("slack").Seq == int64(len(events)) })
 	if got := len(sentIDs(t, server.seen())); got != len(events) {
-		t.Errorf("%d events told, want %d", got, len(events))
+		t.Errorf("%d events sent, want %d", got, len(events))
 	}
 	if n := len(server.seen()); n > 20 {
 		t.Errorf("%d messages for %d events", n, len(events))

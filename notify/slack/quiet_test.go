@@ -40,7 +40,7 @@ func TestUnexpectedCertificateIsOneMessage(t *testing.T) {
 			t.Error(err)
 		}
 		if diff := cmp.Diff(want, sentIDs(t, server.seen())); diff != "" || len(server.seen()) != len(want) {
-			t.Errorf("with a storm of %d: %d messages, told (-want +got):\n%s", storm, len(server.seen()), diff)
+			t.Errorf("with a storm of %d: %d messages, sent (-want +got):\n%s", storm, len(server.seen()), diff)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestRenewalsAreSilentRoguesAreNot(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("told in the channel (-want +got):\n%s", diff)
+		t.Errorf("sent to the channel (-want +got):\n%s", diff)
 	}
 }
 
@@ -83,18 +83,18 @@ func TestLaterExpectedGoesToThread(t *testing.T) {
 	unreviewed := func(c *notifytest.Story) ctwatch.Event { return c.Issued() }
 	alarmed := func(c *notifytest.Story) ctwatch.Event { return c.Alarmed()[1] }
 	for name, tt := range map[string]struct {
-		first  func(*notifytest.Story) ctwatch.Event // nil: nobody was told
+		first  func(*notifytest.Story) ctwatch.Event // nil: nothing was sent
 		then   func(*notifytest.Story) ctwatch.Event
 		root   string
 		thread int // messages in it
 		alone  int // messages in the channel
 	}{
 		"authorized after an alarm":            {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "✅", 1, 1},
-		"authorized, and nobody was told":      {nil, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "", 0, 1},
+		"authorized, and nothing was sent":     {nil, func(c *notifytest.Story) ctwatch.Event { return c.Authorized("alice") }, "", 0, 1},
 		"allowed by rules after an alarm":      {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "✅", 1, 1},
-		"allowed by rules, and nobody knew it": {nil, func(c *notifytest.Story) ctwatch.Event { c.Alarmed(); return c.Judged(ctwatch.Expected) }, "", 0, 0},
+		"allowed by rules, nothing was sent":   {nil, func(c *notifytest.Story) ctwatch.Event { c.Alarmed(); return c.Judged(ctwatch.Expected) }, "", 0, 0},
 		"a rule was written":                   {unreviewed, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "✅", 1, 1},
-		"a rule was written, and nobody knew":  {nil, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "", 0, 0},
+		"a rule was written, nothing was sent": {nil, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Expected) }, "", 0, 0},
 		"a rule was taken away":                {alarmed, func(c *notifytest.Story) ctwatch.Event { return c.Judged(ctwatch.Unreviewed) }, "🔵", 1, 1},
 		"authorized, and then deployed": {alarmed, func(c *notifytest.Story) ctwatch.Event {
 			c.Authorized("alice")
@@ -150,7 +150,7 @@ func TestFiftyAlarmsAreFiftyMessages(t *testing.T) {
 	}
 	o.Add(storm...)
 	d.Wake()
-	notifytest.Eventually(t, "the storm is told", func() bool { return o.Cursor("slack").Seq == 60 })
+	notifytest.Eventually(t, "the storm is sent", func() bool { return o.Cursor("slack").Seq == 60 })
 
 	var burst []ctwatch.Event
 	var rogues []*notifytest.Story
@@ -172,8 +172,8 @@ func TestFiftyAlarmsAreFiftyMessages(t *testing.T) {
 	before := len(server.seen())
 	o.Add(burst...)
 	d.Wake()
-	notifytest.Eventually(t, "the first alarm is told", func() bool { return count(true) > 0 })
-	notifytest.Eventually(t, "all alarms are told", func() bool { return count(true) == 50 })
+	notifytest.Eventually(t, "the first alarm is sent", func() bool { return count(true) > 0 })
+	notifytest.Eventually(t, "all alarms are sent", func() bool { return count(true) == 50 })
 	if n := last(before); n > 50+maxAhead {
 		t.Errorf("50 alarms were among %d messages", n)
 	}
@@ -197,12 +197,12 @@ func TestFiftyAlarmsAreFiftyMessages(t *testing.T) {
 	o.Add(notifytest.NewStory("last.example.com").Alarmed()...)
 	d.Wake()
 	close(goOn)
-	notifytest.Eventually(t, "the last alarm is told", func() bool { return count(true) == 51 })
+	notifytest.Eventually(t, "the last alarm is sent", func() bool { return count(true) == 51 })
 	if n := last(before); n > 1+maxAhead {
 		t.Errorf("an alarm among a hundred notes was the %d. message", n)
 	}
-	notifytest.Eventually(t, "all is told", func() bool { return o.Cursor("slack").Seq == int64(len(storm)+len(burst)+len(notes)+2) })
+	notifytest.Eventually(t, "all is sent", func() bool { return o.Cursor("slack").Seq == int64(len(storm)+len(burst)+len(notes)+2) })
 	if got, want := len(sentIDs(t, server.seen())), 60+100+100+1; got != want {
-		t.Errorf("%d events told, want %d", got, want)
+		t.Errorf("%d events sent, want %d", got, want)
 	}
 }

@@ -232,7 +232,7 @@ func TestRepairedTokenIsUsed(t *testing.T) {
 	event := notifytest.Issued()
 	o := notifytest.NewOutbox(event)
 	_, _ = sendertest.Start(t, notify.Config{Outbox: o, Senders: []notify.Sender{s}})
-	notifytest.Eventually(t, "the wrong token is told", func() bool { return o.Cursor("slack").Failing != "" || o.Cursor("slack").Seq == 1 })
+	notifytest.Eventually(t, "the wrong token is recorded", func() bool { return o.Cursor("slack").Failing != "" || o.Cursor("slack").Seq == 1 })
 	tokens.Store("token", testToken)
 	notifytest.Eventually(t, "the event is delivered", func() bool { return o.Cursor("slack").Seq == 1 })
 	posts := server.all()
@@ -270,7 +270,7 @@ func TestNewNamesWrongSetting(t *testing.T) {
 		"route without condition": {Options{Token: token, Channel: "#c", Routes: []Route{{Channel: "#d"}}}, "routes[0]: does not say"},
 		"route by no pattern":     {Options{Token: token, Channel: "#c", Routes: []Route{{Types: []string{"["}, Channel: "#d"}}}, `routes[0].types[0]: "[" is not a pattern`},
 		"buttons of a webhook":    {Options{WebhookURL: token, Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}, Judge: judge}}, "app_token: is set with a webhook"},
-		"buttons for nobody":      {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Judge: judge}}, "has one of app_token_file and approvers"},
+		"buttons without users":   {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Judge: judge}}, "has one of app_token_file and approvers"},
 		"buttons by name":         {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"alice"}, Judge: judge}}, `approvers[0]: "alice" is not`},
 		"buttons without a judge": {Options{Token: token, Channel: "#c", Buttons: &Buttons{AppToken: token, Users: []string{"U024BE7LH"}}}, "a function that judges"},
 		"buttons without a token": {Options{Token: token, Channel: "#c", Buttons: &Buttons{Users: []string{"U024BE7LH"}, Judge: judge}}, "has one of app_token_file and approvers"},

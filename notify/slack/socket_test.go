@@ -92,7 +92,7 @@ func TestClickOfApproverIsAVerdict(t *testing.T) {
 			if v.id != id || v.authorize != tt.authorize || v.by != "slack:U024BE7LH (<!here>al`ice)" {
 				t.Errorf("judged %+v", v)
 			}
-			notifytest.Eventually(t, "the thread is told", func() bool { return len(server.seen()) == 2 })
+			notifytest.Eventually(t, "the thread is sent", func() bool { return len(server.seen()) == 2 })
 			m := server.seen()[1]
 			checkBlocks(t, []byte(m.blocks))
 			if text := decodeBlocks(t, m.blocks); m.thread != "1763632800.000001" || m.user != "" || !strings.Contains(text, tt.want) || !strings.Contains(text, "U024BE7LH") {
@@ -115,18 +115,18 @@ func TestClickOfOthersIsRefused(t *testing.T) {
 		socket.send(t, fmt.Sprint(i), c)
 		notifytest.Receive(t, socket.acks)
 	}
-	notifytest.Eventually(t, "two are told", func() bool {
-		told := 0
+	notifytest.Eventually(t, "two are sent", func() bool {
+		sent := 0
 		for _, m := range server.seen()[1:] {
 			if !strings.Contains(m.text, "You may not judge") {
 				t.Fatalf("message %+v", m)
 			}
 			if m.user == "" {
-				t.Fatal("all were told")
+				t.Fatal("all were sent")
 			}
-			told++
+			sent++
 		}
-		return told == 2
+		return sent == 2
 	})
 	select {
 	case v := <-verdicts:

@@ -127,7 +127,7 @@ func TestWhoJudgedStaysInMessage(t *testing.T) {
 }
 
 // TestNewKeyIsNoSecondMessage: that a certificate has a new key which an app pins stands
-// in its thread; without an app nobody is told of it.
+// in its thread; without an app it is not sent.
 func TestNewKeyIsNoSecondMessage(t *testing.T) {
 	server := newFakeSlack(t)
 	s := threadSender(t, server, &memoryThreads{})
@@ -193,7 +193,7 @@ func TestSomeFactsAreOnlyNotes(t *testing.T) {
 	candidate := notifytest.NewStory("c.example.com")
 	for name, tt := range map[string]struct {
 		e    ctwatch.Event
-		told bool
+		sent bool
 	}{
 		"seen in another log":                 {notifytest.NewStory("a.example.com").Logged(), false},
 		"deployed as expected":                {expected.Deployed(), false},
@@ -206,7 +206,7 @@ func TestSomeFactsAreOnlyNotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := newFakeSlack(t)
 			notifytest.MustSend(t, threadSender(t, server, &memoryThreads{}), tt.e)
-			if seen := server.seen(); (len(seen) == 1) != tt.told {
+			if seen := server.seen(); (len(seen) == 1) != tt.sent {
 				t.Errorf("%d messages", len(seen))
 			}
 		})
@@ -237,7 +237,7 @@ func TestDeletedThreadDoesNotBlock(t *testing.T) {
 	server.remove(server.seen()[0].ts)
 	notifytest.MustSend(t, s, c.Logged())
 	if n := len(server.seen()); n != 0 {
-		t.Errorf("%d messages: a note is for nobody when its thread is gone", n)
+		t.Errorf("%d messages: a note without its thread is not sent", n)
 	}
 	alarm, note := c.Rejected("alice"), c.Logged()
 	notifytest.MustSend(t, s, alarm)

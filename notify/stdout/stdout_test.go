@@ -29,7 +29,7 @@ func TestHugeEvents(t *testing.T) {
 func TestTerminalHasDigests(t *testing.T) {
 	s := New(Options{})
 	if s.Wants(notifytest.InDigest(notifytest.NewStory("c.example.com").Alarmed()[1])) || !s.Wants(notifytest.Unproven("example.com")) {
-		t.Error("a terminal is told of each forged entry, or not of the digest")
+		t.Error("a terminal gets each forged entry, or not the digest")
 	}
 	notifytest.CheckPrograms(t, New(Options{JSON: true}))
 }

@@ -109,7 +109,7 @@ func TestReplyDecidesRetry(t *testing.T) {
 		status  int
 		header  []string
 		body    string
-		retry   bool // for ever
+		retry   bool // forever
 		giveUp  bool // after notify.MaxTries
 		after   time.Duration
 		inError string

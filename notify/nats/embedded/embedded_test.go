@@ -40,7 +40,7 @@ func TestWrongListenNamesSetting(t *testing.T) {
 	}
 }
 
-// The server ends its process on such errors; ours must live to tell of them.
+// The server ends its process on such errors; ours must survive and report them.
 func TestUnusableDirectoryIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "jetstream"), []byte("a file where the directory should be"), 0o600); err != nil {
