@@ -18,7 +18,7 @@ import (
 
 // A Store keeps issued documents and has the certificates for Wultra documents.
 type Store interface {
-	// LatestDocument returns the newest document of an app, and whether there is one.
+	// Latest returns the newest document of an app, and whether there is one.
 	Latest(ctx context.Context, app string) (pins.Document, bool, error)
 	// IssueDocument stores the next document of an app. Its serial comes from raise,
 	// which is called with the least possible serial, and its payload from build.
