@@ -58,8 +58,8 @@ func TestRulesAboutAddresses(t *testing.T) {
 	}
 }
 
-// TestTrap40AddressesMatchWatchedAddressesAndNetworks in either form.
-func TestTrap40AddressesMatchWatchedAddressesAndNetworks(t *testing.T) {
+// TestTrap40AddressesMatchWatchedNetworks in either form.
+func TestTrap40AddressesMatchWatchedNetworks(t *testing.T) {
 	for _, tt := range []struct {
 		rule, ip string
 		want     bool
