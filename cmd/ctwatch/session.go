@@ -20,7 +20,7 @@ type session struct {
 	*operator.Operator
 	inv     *setup.Inventory
 	db      *store.DB
-	missing error // there is no database, and the configuration alone is known; nil if there is one
+	missing error // why only the configuration is known; nil if there is a database
 }
 
 // session opens the store for a command that may create it, and calls f.
@@ -38,24 +38,15 @@ func (a *app) sessionFor(ctx context.Context, how setup.Access, f func(*session)
 	if s.inv, err = setup.Read(cfg); err != nil {
 		return err
 	}
-	db, missing, err := s.inv.OpenStore(ctx, s.inv.NewPolicy(), how, a.logger(), func(db *store.DB) error { return s.open(ctx, db) })
+	s.db, s.missing, err = s.inv.OpenStore(ctx, s.inv.NewPolicy(), how, a.logger(), func(db *store.DB, empty bool) error {
+		s.Operator = s.inv.Operator(db, empty)
+		return s.Refresh(ctx)
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if missing != nil {
-		s.missing = missing
-		s.Operator = s.inv.Operator(db, true)
-		if err := s.Refresh(ctx); err != nil {
-			return err
-		}
-	}
+	defer func() { err = errors.Join(err, s.db.Close()) }()
 	return f(s)
-}
-
-func (s *session) open(ctx context.Context, db *store.DB) error {
-	s.db, s.Operator = db, s.inv.Operator(db, false)
-	return s.Refresh(ctx)
 }
 
 // by returns who calls, for the audit trail.

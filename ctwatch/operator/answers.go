@@ -11,6 +11,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/keyfile"
+	"ctwatch/ctwatch/planner"
 	"ctwatch/pins"
 	"ctwatch/pins/chain"
 	"ctwatch/pins/format"
@@ -20,15 +21,7 @@ import (
 // the codes NoApps and UnknownApp.
 func (op *Operator) Plan(name string) ([]pins.HostPlan, error) {
 	apps, err := op.Chosen(name)
-	return op.plans(apps), err
-}
-
-func (op *Operator) plans(apps []pins.App) []pins.HostPlan {
-	out := []pins.HostPlan{}
-	for i := range apps {
-		out = append(out, op.view.Plan(&apps[i])...)
-	}
-	return out
+	return planner.PlanAll(op.view, apps), err
 }
 
 // Check answers the release gate: is a pin file safe to ship with an app today? The file is
@@ -40,15 +33,15 @@ func (op *Operator) Check(name string, rules pins.Rules, readError error) (pins.
 		return pins.Answer{}, err
 	}
 	if p, ok := clientProblem(name, readError); ok {
-		return op.known(pins.Answer{Problems: []pins.Finding{p}}), nil
+		return op.withUnknown(pins.Answer{Problems: []pins.Finding{p}}), nil
 	} else if readError != nil {
 		return pins.Answer{}, readError
 	}
-	return op.known(op.view.Check(app, rules)), nil
+	return op.withUnknown(op.view.Check(app, rules)), nil
 }
 
-// known adds to an answer what is unknown without a database.
-func (op *Operator) known(a pins.Answer) pins.Answer {
+// withUnknown adds to an answer what is unknown without a database.
+func (op *Operator) withUnknown(a pins.Answer) pins.Answer {
 	if op.o.NoDatabase {
 		a.Unknown = append(a.Unknown, pins.Finding{Code: pins.NoDatabase})
 	}
@@ -87,12 +80,12 @@ type Gated struct {
 }
 
 // Gate answers the deployment gate: which supported versions of apps would refuse a
-// certificate, with its chain if it is known, the server's own first, in DER? It fails with
-// the codes Unreadable and NoNames.
+// certificate? It takes at least one certificate in DER, the server's own first, then its
+// chain if it is known. It fails with the codes Unreadable and NoNames.
 func (op *Operator) Gate(ctx context.Context, apps []pins.App, certs [][]byte) (Gated, error) {
 	tbs, err := entry.TBS(certs[0])
 	if err != nil {
-		return Gated{}, err
+		return Gated{}, &Error{Code: Unreadable, Err: err}
 	}
 	c := entry.Describe(tbs)
 	switch {
@@ -110,7 +103,7 @@ func (op *Operator) Gate(ctx context.Context, apps []pins.App, certs [][]byte) (
 		incomplete.App, incomplete.Host = found.Problems[0].App, found.Problems[0].Host
 		found.Warnings = append(found.Warnings, *incomplete)
 	}
-	return Gated{Answer: op.known(found), Certificate: c.ID, Pin: c.Key.Pin}, nil
+	return Gated{Answer: op.withUnknown(found), Certificate: c.ID, Pin: c.Key.Pin}, nil
 }
 
 // possibleChains returns the chains that clients may build for a certificate that is about

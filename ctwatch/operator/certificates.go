@@ -28,30 +28,46 @@ type Authorized struct {
 }
 
 // AuthorizeCertificate records that a found certificate should exist, and approves its key
-// for hosts; for none, for the names of the certificate. It fails with the code NoHost if
-// there are none, with Alarmed, with ctwatch.ErrNotFound and with ctwatch.ErrAmbiguous.
+// for hosts; for none, for the names of the certificate. It needs a reason, except by a
+// button. It fails with the code NoReason, with NoHost if the certificate names no host,
+// with ctwatch.ErrNotFound, ctwatch.ErrAmbiguous and, for a compromised key, pins.ErrState.
 func (op *Operator) AuthorizeCertificate(ctx context.Context, by By, id string, hosts []pins.Pattern, reason string) (Authorized, error) {
-	c, err := op.o.Certificates.Get(ctx, strings.ToLower(id))
+	reason, err := by.verdictReason(reason, "authorized")
 	if err != nil {
 		return Authorized{}, err
 	}
-	return op.authorizeFound(ctx, by, c, hosts, reason)
+	c, err := op.get(ctx, id)
+	if err != nil {
+		return Authorized{}, err
+	}
+	return op.authorizeFound(ctx, by, &c, hosts, reason)
 }
 
-func (op *Operator) authorizeFound(ctx context.Context, by By, c ctwatch.Certificate, hosts []pins.Pattern, reason string) (out Authorized, err error) {
-	reason = by.reason(reason, "authorized")
-	if c.Key.Pin.IsZero() {
-		c, err = op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, []string{ReasonAuthorized}, by.Name, reason)
-		return Authorized{Certificate: &c}, err
+// get returns the certificate with an ID in hex of either case.
+func (op *Operator) get(ctx context.Context, id string) (ctwatch.Certificate, error) {
+	return op.o.Certificates.Get(ctx, strings.ToLower(id))
+}
+
+func (op *Operator) authorizeFound(ctx context.Context, by By, c *ctwatch.Certificate, hosts []pins.Pattern, reason string) (Authorized, error) {
+	pin := c.Key.Pin
+	if pin.IsZero() {
+		judged, err := op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, []string{ReasonAuthorized}, by.Name, reason)
+		if err != nil {
+			return Authorized{}, err
+		}
+		return Authorized{Certificate: &judged}, nil
 	}
 	if len(hosts) == 0 {
 		hosts = pins.HostsOf(c.Names)
 	}
 	if len(hosts) == 0 {
-		return out, &Error{Code: NoHost}
+		return Authorized{}, &Error{Code: NoHost}
 	}
-	c, err = op.o.Certificates.Authorize(ctx, c.ID, []string{ReasonAuthorized}, declaration(by, c.Key.Pin, c.Key.Algorithm, hosts, reason))
-	return Authorized{Certificate: &c, Pin: c.Key.Pin, Hosts: hosts}, refused(err, c.Key.Pin, pins.RoleLeaf)
+	judged, err := op.o.Certificates.Authorize(ctx, c.ID, []string{ReasonAuthorized}, declaration(by, pin, c.Key.Algorithm, hosts, reason))
+	if err != nil {
+		return Authorized{}, err
+	}
+	return Authorized{Certificate: &judged, Pin: pin, Hosts: hosts}, nil
 }
 
 // declaration approves a key, and makes it known if it is not.
@@ -64,17 +80,17 @@ func declaration(by By, pin pins.Pin, algorithm string, hosts []pins.Pattern, re
 // is declared for hosts; for none, for the names that it came with. It needs a reason. With
 // despite, a key of which only unexpected certificates are known is approved as well.
 //
-// It fails with the codes NoReason, NoHost and Alarmed, with ctwatch.ErrNotFound and with
-// ctwatch.ErrAmbiguous.
+// It fails with the codes NoReason, NoHost and Alarmed, with ctwatch.ErrNotFound,
+// ctwatch.ErrAmbiguous and, for a compromised key, pins.ErrState.
 func (op *Operator) Authorize(ctx context.Context, by By, s keyfile.Subject, hosts []pins.Pattern, reason string, despite bool) (Authorized, error) {
-	if strings.TrimSpace(reason) == "" {
-		return Authorized{}, &Error{Code: NoReason}
+	if err := requireReason(reason); err != nil {
+		return Authorized{}, err
 	}
 	if s.Certificate != "" {
-		c, err := op.o.Certificates.Get(ctx, s.Certificate)
+		c, err := op.get(ctx, s.Certificate)
 		switch {
 		case err == nil:
-			return op.authorizeFound(ctx, by, c, hosts, reason)
+			return op.authorizeFound(ctx, by, &c, hosts, reason)
 		case errors.Is(err, ctwatch.ErrNotFound) && !s.Pin.IsZero():
 			// A certificate that no log has shown yet declares its key.
 		default:
@@ -93,22 +109,25 @@ func (op *Operator) Authorize(ctx context.Context, by By, s keyfile.Subject, hos
 	}
 	a := declaration(by, s.Pin, s.Algorithm, hosts, reason)
 	a.Despite = despite
-	_, err := op.o.Keys.Approve(ctx, a)
-	return out, refused(err, s.Pin, pins.RoleLeaf)
+	if _, err := op.o.Keys.Approve(ctx, a); err != nil {
+		return Authorized{}, refused(err, s.Pin, pins.RoleLeaf)
+	}
+	return out, nil
 }
 
 // Reject records that a certificate should not exist: it becomes unexpected, and rules that
 // expected it no longer trust its key. It needs a reason, except by a button. It fails with
 // the code NoReason, with ctwatch.ErrNotFound and with ctwatch.ErrAmbiguous.
 func (op *Operator) Reject(ctx context.Context, by By, id, reason string) (ctwatch.Certificate, error) {
-	if strings.TrimSpace(reason) == "" && by.Means != Slack {
-		return ctwatch.Certificate{}, &Error{Code: NoReason}
+	reason, err := by.verdictReason(reason, "rejected")
+	if err != nil {
+		return ctwatch.Certificate{}, err
 	}
-	c, err := op.o.Certificates.Get(ctx, strings.ToLower(id))
+	c, err := op.get(ctx, id)
 	if err != nil {
 		return c, err
 	}
-	return op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{ReasonRejected}, by.Name, by.reason(reason, "rejected"))
+	return op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{ReasonRejected}, by.Name, reason)
 }
 
 // Suggest returns rules by which certificates would be expected, and from how many it made

@@ -14,16 +14,16 @@ type Code string
 // The codes.
 const (
 	NoReason       Code = "no_reason"           // the audit trail needs one
-	NoHost         Code = "no_host"             // it is not known for which hosts the key is
-	NoKey          Code = "no_key"              // there is no key, only the ID of a certificate
+	NoHost         Code = "no_host"             // no host of the key is known, and none was given
+	NoKey          Code = "no_key"              // an ID of a certificate was given, and a key is needed
 	NoApps         Code = "no_apps"             // the configuration names no app
-	UnknownApp     Code = "unknown_app"         // Others are the ones there are
+	UnknownApp     Code = "unknown_app"         // the configuration names Others
 	UnknownVersion Code = "unknown_version"     // no such version of App was imported
 	UnknownKey     Code = "unknown_key"         // no key with Pin was seen, in Role if there is one
-	InConfig       Code = "in_configuration"    // the configuration has Version of App
+	InConfig       Code = "in_configuration"    // the configuration names Version of App
 	PinsNoHost     Code = "pins_no_host"        // the file pins none of the hosts of App: Why
 	Recorded       Code = "recorded"            // Version of App is recorded with other pins: Changed
-	Alarmed        Code = "unexpected_key"      // Pin has a certificate that should not exist
+	Alarmed        Code = "unexpected_key"      // Pin has an unexpected certificate
 	Unreadable     Code = "unreadable"          // the certificate's key or names cannot be read
 	NoNames        Code = "certificate_no_name" // the certificate names no host
 )
@@ -39,10 +39,10 @@ type Error struct {
 	Why     []pins.Finding
 	Changed *Change
 	Detail  string
-	Err     error // optional: the store's
+	Err     error // optional: what the refusal follows from
 }
 
-// Unwrap returns the store's error, if there is one.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Error says in a line what was refused. Callers word refusals by Code where they can say
@@ -74,6 +74,9 @@ func (e *Error) Error() string {
 	case Recorded:
 		return fmt.Sprintf("version %s of %s is recorded already, with other pins", version, app)
 	case Unreadable:
+		if e.Err != nil {
+			return e.Err.Error()
+		}
 		return "the certificate's key or names cannot be read: " + ctwatch.Printable(e.Detail, 300)
 	case NoNames:
 		return "the certificate names no host: want the one that a server is to serve, with its chain"

@@ -8,6 +8,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/keyfile"
+	"ctwatch/ctwatch/planner"
 	"ctwatch/pins"
 )
 
@@ -22,7 +23,7 @@ func refused(err error, pin pins.Pin, role pins.Role) error {
 	return err
 }
 
-// An Approval is a person's word that a key which was seen may be pinned.
+// An Approval allows apps to pin a key that was seen.
 type Approval struct {
 	Pin     pins.Pin
 	Role    pins.Role      // optional: each role that the key is known in
@@ -44,9 +45,12 @@ func (op *Operator) Approve(ctx context.Context, by By, a Approval) ([]pins.Patt
 		}
 	}
 	_, err := op.o.Keys.Approve(ctx, pins.Approval{
-		Pin: a.Pin, Role: a.Role, Hosts: a.Hosts, Actor: pins.Person, By: by.Name, Reason: a.Reason, Despite: a.Despite,
+		Pin: a.Pin, Role: a.Role, Hosts: a.Hosts, Actor: pins.Person, By: by.Name, Reason: strings.TrimSpace(a.Reason), Despite: a.Despite,
 	})
-	return a.Hosts, refused(err, a.Pin, a.Role)
+	if err != nil {
+		return nil, refused(err, a.Pin, a.Role)
+	}
+	return a.Hosts, nil
 }
 
 // certifiedFor returns the names that a key was certified for, in a role; "" for each.
@@ -76,8 +80,8 @@ func (op *Operator) certifiedFor(ctx context.Context, pin pins.Pin, role pins.Ro
 // one of its certificates was seen. It needs hosts and a reason. It fails with the codes
 // NoReason, NoKey and NoHost, and with pins.ErrState.
 func (op *Operator) DeclareIssuer(ctx context.Context, by By, s keyfile.Subject, hosts []pins.Pattern, reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return &Error{Code: NoReason}
+	if err := requireReason(reason); err != nil {
+		return err
 	}
 	if err := CheckIssuer(s, hosts); err != nil {
 		return err
@@ -104,8 +108,10 @@ func CheckIssuer(s keyfile.Subject, hosts []pins.Pattern) error {
 // compromised one is never trusted again, and signed documents list it as revoked: that
 // needs a reason. It fails with the codes NoReason and UnknownKey, and with pins.ErrState.
 func (op *Operator) Retire(ctx context.Context, by By, pin pins.Pin, compromised bool, reason string) error {
-	if compromised && strings.TrimSpace(reason) == "" {
-		return &Error{Code: NoReason}
+	if compromised {
+		if err := requireReason(reason); err != nil {
+			return err
+		}
 	}
 	return refused(op.o.Keys.Retire(ctx, pin, compromised, by.Name, by.reason(reason, "retired")), pin, "")
 }
@@ -128,7 +134,7 @@ type Use struct {
 // Loss returns what apps lose if a key is reported compromised.
 func (op *Operator) Loss(pin pins.Pin) Loss {
 	out := Loss{Pin: pin, Keys: op.Keys(pin)}
-	for _, p := range op.plans(op.apps) {
+	for _, p := range planner.PlanAll(op.view, op.apps) {
 		u := Use{App: p.App, Host: p.Host, Served: slices.Contains(p.Deployed, pin)}
 		for name, list := range p.Shipped {
 			if slices.Contains(list, pin) {

@@ -1,7 +1,7 @@
 // Package operator is what people may do and ask: authorize and reject certificates,
 // declare, approve and retire keys, import and drop released versions of apps, and ask for
 // plans, for the answers of the two gates and for suggested rules. The commands and Slack's
-// buttons call it; nothing else decides what a person's word leads to.
+// buttons call it, and decide nothing themselves.
 //
 // Each change names who made it, by what means and why, and the store records that in its
 // audit trail. Results and refusals are data (see Error): the caller words them for a
@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -19,7 +20,7 @@ import (
 	"ctwatch/pins"
 )
 
-// Means is how a person's word arrived.
+// Means is where a person made a change.
 type Means string
 
 // The means.
@@ -28,7 +29,7 @@ const (
 	Slack   Means = "in Slack"
 )
 
-// By is who does something, for the audit trail.
+// By is who makes a change, for the audit trail.
 type By struct {
 	Name  string
 	Means Means
@@ -36,12 +37,31 @@ type By struct {
 
 // reason returns the reason that a person gave, or else what was done by what means.
 func (b By) reason(given, done string) string {
-	return cmp.Or(given, done+" "+string(b.Means))
+	return cmp.Or(strings.TrimSpace(given), done+" "+string(b.Means))
 }
 
-// Certificates keep those that were found. An ID may be its first digits, eight or more.
+// verdictReason returns the reason of a verdict on a certificate. It fails with the code
+// NoReason if there is none, except for a button, which has no field for one.
+func (b By) verdictReason(given, done string) (string, error) {
+	if b.Means != Slack {
+		if err := requireReason(given); err != nil {
+			return "", err
+		}
+	}
+	return b.reason(given, done), nil
+}
+
+func requireReason(given string) error {
+	if strings.TrimSpace(given) == "" {
+		return &Error{Code: NoReason}
+	}
+	return nil
+}
+
+// Certificates keeps the certificates that were found.
 type Certificates interface {
-	// Get fails with ctwatch.ErrNotFound or ctwatch.ErrAmbiguous.
+	// Get returns the certificate with an ID in hex, or with an ID that starts with eight
+	// digits or more. It fails with ctwatch.ErrNotFound or ctwatch.ErrAmbiguous.
 	Get(ctx context.Context, id string) (ctwatch.Certificate, error)
 	SetVerdict(ctx context.Context, id ctwatch.Hash, v ctwatch.Verdict, reasons []string, by, reason string) (ctwatch.Certificate, error)
 	// Authorize makes a certificate expected and approves its key: both, or neither.
@@ -49,7 +69,7 @@ type Certificates interface {
 	Standing(ctx context.Context, id ctwatch.Hash) (ctwatch.Standing, error)
 }
 
-// Keys keep what is trusted.
+// Keys keeps the keys of servers and issuers, and who trusts them for which hosts.
 type Keys interface {
 	List(ctx context.Context) ([]pins.Key, error)
 	// Approve fails with ctwatch.ErrNotFound, pins.ErrState or pins.ErrUnexpected.
@@ -59,7 +79,7 @@ type Keys interface {
 	CertifiedNames(ctx context.Context, leaf pins.Pin) ([]string, error)
 }
 
-// Versions keep the pin files of released versions.
+// Versions keeps the pin files of released versions.
 type Versions interface {
 	Shipped(ctx context.Context) ([]pins.ShippedFile, error)
 	Import(ctx context.Context, f pins.ShippedFile) error
@@ -76,8 +96,8 @@ type Options struct {
 	Facts        *planner.FactStore
 	Configured   []pins.App       // with the versions that the configuration names
 	Now          func() time.Time // optional: the system's clock
-	// NoDatabase says that the store is empty since there is none: gates know only the
-	// configuration.
+	// NoDatabase means that the store is empty because there is no database: gates answer
+	// by the configuration alone, and say so.
 	NoDatabase bool
 }
 
@@ -89,8 +109,7 @@ type Operator struct {
 	view *pins.View
 }
 
-// New returns an operator. Before it is asked about keys, apps and plans, it needs a
-// Refresh or a Read.
+// New returns an operator. Call Refresh or Read before anything about keys, apps and plans.
 func New(o Options) *Operator {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -103,7 +122,7 @@ func (op *Operator) Refresh(ctx context.Context) error {
 	if err := op.Read(ctx); err != nil {
 		return err
 	}
-	changed, err := op.o.Facts.SettleKeys(ctx, planner.Shipped(op.plans(op.apps)))
+	changed, err := op.o.Facts.SettleKeys(ctx, planner.Shipped(planner.PlanAll(op.view, op.apps)))
 	if err != nil || changed == 0 {
 		return err
 	}

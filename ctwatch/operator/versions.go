@@ -15,17 +15,14 @@ import (
 // AllApps returns configured apps with the versions that were imported besides. The
 // configuration wins over an import of the same version. An import that can no longer be
 // read, since readers have become stricter, is among the app's unreadable versions.
-func AllApps(ctx context.Context, configured []pins.App, imported interface {
-	Shipped(ctx context.Context) ([]pins.ShippedFile, error)
-},
-) ([]pins.App, error) {
+func AllApps(ctx context.Context, configured []pins.App, imported Versions) ([]pins.App, error) {
 	shipped, err := imported.Shipped(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]pins.App, len(configured))
 	for i, app := range configured {
-		app.Versions, app.Unreadable = app.Versions[:len(app.Versions):len(app.Versions)], nil
+		app.Versions, app.Unreadable = slices.Clip(app.Versions), nil
 		for _, s := range shipped {
 			if s.App != app.Name || hasVersion(&configured[i], s.Version) {
 				continue
@@ -131,17 +128,22 @@ func (op *Operator) Import(ctx context.Context, by By, app, version string, f Pi
 		return Imported{}, err
 	}
 	out.Useless = op.view.Unusable(configured, f.Rules)
-	op.doubt(&out)
+	op.listPins(&out)
 	return out, nil
 }
 
 // recorded returns what is recorded of a version; nil for nothing.
 func (op *Operator) recorded(ctx context.Context, app, version string) (*pins.ShippedFile, error) {
 	all, err := op.o.Versions.Shipped(ctx)
-	if i := slices.IndexFunc(all, func(s pins.ShippedFile) bool { return s.App == app && s.Version == version }); err == nil && i >= 0 {
-		return &all[i], nil
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	for i := range all {
+		if all[i].App == app && all[i].Version == version {
+			return &all[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // change returns what a file changes of the one before it: the format, and for each host the
@@ -166,8 +168,8 @@ func change(before pins.ShippedFile, f PinFile, hosts []pins.Pattern) (*Change, 
 	return c, nil
 }
 
-// doubt fills in the pins of a version by host, and which of their keys are not trusted.
-func (op *Operator) doubt(out *Imported) {
+// listPins fills in the pins of a version by host, and which of their keys are not trusted.
+func (op *Operator) listPins(out *Imported) {
 	seen := make(map[pins.Pin]bool)
 	for _, p := range op.view.Plan(out.App) {
 		list := p.Shipped[out.Version]
@@ -187,8 +189,8 @@ func (op *Operator) doubt(out *Imported) {
 	}
 }
 
-// Drop records that an imported version is no longer supported. It reads no imported file,
-// so that an unreadable one is dropped, too. It fails with the code UnknownVersion.
+// Drop records that an imported version is no longer supported, whether or not its file can
+// be read. It fails with the code UnknownVersion.
 func (op *Operator) Drop(ctx context.Context, by By, app, version, reason string) error {
 	err := op.o.Versions.DropVersion(ctx, app, version, by.Name, by.reason(reason, "dropped"))
 	if errors.Is(err, ctwatch.ErrNotFound) {

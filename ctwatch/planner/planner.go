@@ -122,7 +122,7 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 		return err
 	}
 	view := pins.NewView(&facts)
-	plans := planAll(view, apps)
+	plans := PlanAll(view, apps)
 	changed, err := p.Store.SettleKeys(ctx, Shipped(plans))
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 			return err
 		}
 		view = pins.NewView(&facts)
-		plans = planAll(view, apps)
+		plans = PlanAll(view, apps)
 	}
 	r := &Result{View: view, Apps: apps, Plans: plans}
 	holding, err := p.conditions(ctx, r, facts.Now)
@@ -152,7 +152,8 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 	return nil
 }
 
-func planAll(v *pins.View, apps []pins.App) []pins.HostPlan {
+// PlanAll returns the plans of apps.
+func PlanAll(v *pins.View, apps []pins.App) []pins.HostPlan {
 	var out []pins.HostPlan
 	for i := range apps {
 		out = append(out, v.Plan(&apps[i])...)

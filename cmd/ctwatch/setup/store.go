@@ -23,16 +23,16 @@ const (
 )
 
 // OpenStore opens the store for a command, beside a running daemon or without one, in line
-// with the inventory and its policy, and calls use. Where Judge finds no database, the
-// store is empty and missing says why.
-func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access, logger *slog.Logger, use func(*store.DB) error) (db *store.DB, missing, err error) {
+// with the inventory and its policy, and calls use, which may be called again on a copy.
+// Where Judge finds no database, the store is empty and missing says why.
+func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access, logger *slog.Logger, use func(db *store.DB, empty bool) error) (db *store.DB, missing, err error) {
 	o := store.Options{Logger: logger, Judge: p.Judge, Pinned: inv.Pinned, MustExist: how != Create}
 	path := Database(inv.Config)
 	apply := func(db *store.DB) error {
 		if err := inv.Apply(ctx, db, p); err != nil {
 			return err
 		}
-		return use(db)
+		return use(db, missing != nil)
 	}
 	if how == Create || how == Change {
 		if db, err = store.OpenShared(ctx, path, o); err != nil {
@@ -51,8 +51,7 @@ func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access,
 	return db, missing, err
 }
 
-// Operator returns an operator on a store; empty tells that there is no database, and that
-// the store is an empty one.
+// Operator returns an operator on a store, which is empty if there is no database.
 func (inv *Inventory) Operator(db *store.DB, empty bool) *operator.Operator {
 	return operator.New(operator.Options{
 		Certificates: db.Certificates, Keys: db.Keys, Versions: db.Apps,
