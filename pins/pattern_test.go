@@ -109,3 +109,24 @@ func TestPatternSetCovers(t *testing.T) {
 		}
 	})
 }
+
+// The hosts of a certificate are its names that clients can ask for, and wildcards, each
+// once.
+func TestHostsOf(t *testing.T) {
+	for name, tt := range map[string]struct{ names, want []string }{
+		"none":         {nil, nil},
+		"names":        {[]string{api, "*.example.com"}, []string{api, "*.example.com"}},
+		"each once":    {[]string{api, "API.example.com", api}, []string{api}},
+		"no hosts":     {[]string{"", "a device", "*", "*.*.example.com", "w*.example.com", "example.com/path"}, nil},
+		"all below":    {[]string{".example.com", api}, []string{api}},
+		"odd punycode": {[]string{"xn--a.example.com"}, []string{"xn--a.example.com"}},
+	} {
+		var got []string
+		for _, p := range pins.HostsOf(tt.names) {
+			got = append(got, p.String())
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

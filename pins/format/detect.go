@@ -86,7 +86,7 @@ func plistLike(data, text []byte) (Format, bool) {
 }
 
 // ReadFile reads the pins of a file that an app ships, in the format with a name, or, without
-// one, in the format that it finds. Errors begin with the file's name.
+// one, in the format that it finds. Errors about the file begin with its name.
 func ReadFile(name string, data []byte, formatName string) (f Format, rules pins.Rules, err error) {
 	if formatName == "" {
 		f, rules, err = Detect(data)

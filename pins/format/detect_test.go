@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"ctwatch/pins"
@@ -90,4 +91,42 @@ func FuzzDetect(f *testing.F) {
 			return rules, err
 		}, data)
 	})
+}
+
+// A file is read in the format with the given name, or else in the one that it is found to
+// be in. Errors about the file begin with its name, and have the line where there is one.
+func TestReadFile(t *testing.T) {
+	ours := `{"hosts": {"a.test": ["` + textA + `"]}}`
+	for name, tt := range map[string]struct {
+		data, format string
+		want         string // format
+		says         string // error
+	}{
+		"found":                 {data: ours, want: "json"},
+		"named":                 {data: ours, format: "json", want: "json"},
+		"named otherwise":       {data: ours, format: "curl", want: "curl", says: "app/pins:1:1: want "},
+		"no such format":        {data: ours, format: "csv", says: `no pin format is called "csv"; there are android, `},
+		"of no known format":    {data: "Hello, world", says: "app/pins: not in a known pin format; want one of android, ios, "},
+		"damaged":               {data: "{\"hosts\": {\n \"a.test\": [7]}}", want: "json", says: "app/pins:2:"},
+		"its client ignores it": {data: `{"hosts": {}}`, want: "json", says: "app/pins:1:11: no host is named"},
+		"without a place":       {data: strings.Repeat(" ", MaxSize+1), format: "json", want: "json", says: "app/pins: "},
+	} {
+		f, rules, err := ReadFile("app/pins", []byte(tt.data), tt.format)
+		if f.Name != tt.want || (rules == nil) != (err != nil) {
+			t.Errorf("%s: format %q, rules %v, %v", name, f.Name, rules, err)
+		}
+		switch {
+		case tt.says == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case tt.says != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.says)):
+			t.Errorf("%s: %v, want %q", name, err, tt.says)
+		}
+	}
+	var client *ClientError
+	if _, _, err := ReadFile("app/pins", []byte(`{"hosts": {}}`), ""); !errors.As(err, &client) {
+		t.Errorf("an error that is not the client's: %v", err)
+	}
+	if _, _, err := ReadFile("app/pins", []byte("Hello, world"), ""); !errors.Is(err, ErrUnknown) {
+		t.Errorf("of no known format: %v", err)
+	}
 }
