@@ -317,6 +317,24 @@ func TestSuggest(t *testing.T) {
 	})
 }
 
+// An issuer that a rule does not allow and that certified an approved key is not suggested:
+// someone else may have had that certificate issued.
+func TestSuggestHeedsApprovedKeys(t *testing.T) {
+	allowed := policy.Issuer{Pin: pin("our CA")}
+	p := policy.New([]policy.Rule{{Pattern: hosts(".example.com")[0], Where: "example.com", Issuers: []policy.Issuer{allowed}}}, policy.NewCAs())
+	for key, want := range map[string]bool{"approved": false, "new": true} {
+		l := newLab(t)
+		l.approvedFor(www, "approved")
+		c := certificate(key, api)
+		l.logged(c)
+		s, n, err := l.Suggest(t.Context(), p, l.db.Certificates.List(t.Context(), store.Filter{}), func(func(ctwatch.Certificate, error) bool) {})
+		l.must(err)
+		if got := strings.Contains(s.String(), `, "`+pin("CA").String()); n != 1 || got != want {
+			t.Errorf("%s key: from %d certificates:\n%s", key, n, s)
+		}
+	}
+}
+
 // Suggest ends with the error of a list or of the store.
 func TestSuggestFails(t *testing.T) {
 	l := newLab(t)

@@ -163,11 +163,13 @@ func (l *lab) served(c ctwatch.Certificate) {
 }
 
 // approved declares server keys for api, as a person does.
-func (l *lab) approved(keys ...string) {
+func (l *lab) approved(keys ...string) { l.t.Helper(); l.approvedFor(api, keys...) }
+
+func (l *lab) approvedFor(host string, keys ...string) {
 	l.t.Helper()
 	for _, k := range keys {
 		_, err := l.db.Keys.Approve(l.t.Context(), pins.Approval{
-			Pin: pin(k), Role: pins.RoleLeaf, Hosts: hosts(api), Declare: true, Actor: pins.Person, By: "carol", Reason: "ours",
+			Pin: pin(k), Role: pins.RoleLeaf, Hosts: hosts(host), Declare: true, Actor: pins.Person, By: "carol", Reason: "ours",
 		})
 		l.must(err)
 	}
