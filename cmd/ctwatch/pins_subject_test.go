@@ -112,7 +112,7 @@ func TestAuthorizeTakesTheServersOwnKey(t *testing.T) {
 		"mark in the middle":           {ca + mark + own, ":13: a byte order mark"},
 		"no line break":                {strings.TrimSuffix(own, "\n") + ca, "one line"},
 		"leaf hidden, no line break":   {"x" + own + ca, ":1: "},
-		"leaf cut short":               {own[:200] + "\n" + ca, "has ended"},
+		"leaf cut short":               {own[:200] + "\n" + ca, "before the block in line 1 ends"},
 		"ca alone":                     {ca, "CA"},
 		"ca in DER":                    {string(s.ca.Intermediate), "--issuer"},
 		"several":                      {own + certPEM(other) + ca, otherPin.String()},
