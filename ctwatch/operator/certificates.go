@@ -12,12 +12,6 @@ import (
 	"ctwatch/pins"
 )
 
-// The reasons of certificates that a person judged.
-const (
-	ReasonAuthorized = "authorized"
-	ReasonRejected   = "rejected"
-)
-
 // Authorized is what a person's authorization led to.
 type Authorized struct {
 	// Certificate is expected now; nil if a key was declared that no log has shown yet.
@@ -51,7 +45,7 @@ func (op *Operator) get(ctx context.Context, id string) (ctwatch.Certificate, er
 func (op *Operator) authorizeFound(ctx context.Context, by By, c *ctwatch.Certificate, hosts []pins.Pattern, reason string) (Authorized, error) {
 	pin := c.Key.Pin
 	if pin.IsZero() {
-		judged, err := op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, []string{ReasonAuthorized}, by.Name, reason)
+		judged, err := op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Expected, []string{ctwatch.ReasonAuthorized}, by.Name, reason)
 		if err != nil {
 			return Authorized{}, err
 		}
@@ -63,7 +57,7 @@ func (op *Operator) authorizeFound(ctx context.Context, by By, c *ctwatch.Certif
 	if len(hosts) == 0 {
 		return Authorized{}, &Error{Code: NoHost}
 	}
-	judged, err := op.o.Certificates.Authorize(ctx, c.ID, []string{ReasonAuthorized}, declaration(by, pin, c.Key.Algorithm, hosts, reason))
+	judged, err := op.o.Certificates.Authorize(ctx, c.ID, []string{ctwatch.ReasonAuthorized}, declaration(by, pin, c.Key.Algorithm, hosts, reason))
 	if err != nil {
 		return Authorized{}, err
 	}
@@ -127,7 +121,7 @@ func (op *Operator) Reject(ctx context.Context, by By, id, reason string) (ctwat
 	if err != nil {
 		return c, err
 	}
-	return op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{ReasonRejected}, by.Name, reason)
+	return op.o.Certificates.SetVerdict(ctx, c.ID, ctwatch.Unexpected, []string{ctwatch.ReasonRejected}, by.Name, reason)
 }
 
 // Suggest returns rules by which certificates would be expected, and from how many it made
@@ -149,7 +143,7 @@ func (op *Operator) Suggest(ctx context.Context, p *policy.Policy, found, unexpe
 		if err != nil {
 			return nil, 0, err
 		}
-		if slices.Contains(c.Reasons, ReasonRejected) {
+		if slices.Contains(c.Reasons, ctwatch.ReasonRejected) {
 			s.Reject(&c)
 		}
 	}
@@ -158,7 +152,7 @@ func (op *Operator) Suggest(ctx context.Context, p *policy.Policy, found, unexpe
 		if err != nil {
 			return nil, 0, err
 		}
-		if c.Verdict == ctwatch.Expected || slices.Contains(c.Reasons, ReasonRejected) {
+		if c.Verdict == ctwatch.Expected || slices.Contains(c.Reasons, ctwatch.ReasonRejected) {
 			continue
 		}
 		standing, err := op.o.Certificates.Standing(ctx, c.ID)

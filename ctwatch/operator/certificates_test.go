@@ -60,7 +60,7 @@ func TestAuthorizeCertificate(t *testing.T) {
 			l.logged(tt.c)
 			got, err := l.AuthorizeCertificate(t.Context(), alice, strings.ToUpper(tt.c.ID.String()[:8]), tt.hosts, " renewal\n")
 			l.must(err)
-			if c := got.Certificate; c == nil || c.ID != tt.c.ID || c.Verdict != ctwatch.Expected || !cmp.Equal(c.Reasons, []string{operator.ReasonAuthorized}) {
+			if c := got.Certificate; c == nil || c.ID != tt.c.ID || c.Verdict != ctwatch.Expected || !cmp.Equal(c.Reasons, []string{ctwatch.ReasonAuthorized}) {
 				t.Errorf("certificate %+v", c)
 			}
 			if got.Pin != tt.pin || got.KnownIssuer || !cmp.Equal(got.Hosts, tt.want) {
@@ -257,7 +257,7 @@ func TestReject(t *testing.T) {
 	l.approved("key")
 	got, err := l.Reject(t.Context(), alice, strings.ToUpper(c.ID.String()[:8]), "not ours")
 	l.must(err)
-	if got.ID != c.ID || got.Verdict != ctwatch.Unexpected || !cmp.Equal(got.Reasons, []string{operator.ReasonRejected}) {
+	if got.ID != c.ID || got.Verdict != ctwatch.Unexpected || !cmp.Equal(got.Reasons, []string{ctwatch.ReasonRejected}) {
 		t.Errorf("certificate %+v", got)
 	}
 	if k := l.key(pin("key"), pins.RoleLeaf); k != "approved [api.example.com]" {
