@@ -85,7 +85,7 @@ func TestDemoCannotPretend(t *testing.T) {
 		{
 			"Slack gets everything",
 			func(_ *demo.Demo, c *configs.Config) { c.Slack.Severity = "debug" },
-			"Slack has a message about an expected certificate", nil,
+			"a Slack message is about an expected certificate", nil,
 		},
 		{
 			"Slack shows no updates",

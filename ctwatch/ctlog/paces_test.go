@@ -20,7 +20,7 @@ func TestPacesGroupLogsByOperator(t *testing.T) {
 		{URL: "https://other.example/"},
 		{URL: "file:///var/lib/log/"},
 	} {
-		if p.Log(l) == p.Log(l) {
+		if one, other := p.Log(l), p.Log(l); one == other {
 			t.Errorf("%s: two callers share one LogPace", l.URL)
 		}
 	}

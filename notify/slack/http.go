@@ -101,7 +101,7 @@ func checkAPIReply(body []byte) error {
 		return errors.New("the reply is not Slack's: a proxy or another service answers (check slack.api_url)")
 	}
 	if !*reply.OK && reply.Error == "" {
-		return errors.New("Slack refused the message without a reason")
+		return errors.New("the message was refused without a reason")
 	}
 	return nil
 }

@@ -293,7 +293,7 @@ func (s *Sender) checkOpened(body []byte) error {
 		return err
 	}
 	if strings.HasPrefix(s.o.APIURL, "https:") && !socketURL.Match(body) {
-		return errors.New("Slack did not open an encrypted socket")
+		return errors.New("the socket that Slack opened is not encrypted")
 	}
 	return nil
 }

@@ -254,7 +254,7 @@ func serviceOf(owner string) (service, error) {
 	protocol, host, _ := strings.Cut(rest, ".")
 	number, ok := strings.CutPrefix(port, "_")
 	if !ok || number == "" || strings.Trim(number, "0123456789") != "" || protocol != "_tcp" || !pins.ValidHost(host) {
-		return service{}, fmt.Errorf("%s: want the name of a TLSA record such as _443._tcp.api.example.com.", quote(owner))
+		return service{}, fmt.Errorf("%s: want the name of a TLSA record, such as _443._tcp.api.example.com", quote(owner))
 	}
 	return service{host, number}, nil
 }

@@ -95,7 +95,7 @@ func (d *Demo) silent(i *ctlogtest.Issued) error {
 	posted := d.slack.events()
 	for _, e := range d.nats.all() {
 		if c := e.Data.Certificate; c != nil && c.ID == i.ID && slices.Contains(posted, e.ID) && c.Verdict == ctwatch.Expected {
-			return fmt.Errorf("Slack has a message about an expected certificate: %s", e.Data.Summary)
+			return fmt.Errorf("a Slack message is about an expected certificate: %s", e.Data.Summary)
 		}
 	}
 	return nil
@@ -318,10 +318,10 @@ func (d *Demo) compareSlack(ids map[string]ctwatch.Event, alarms map[ctwatch.Has
 			return fmt.Errorf("event %s was posted to Slack, but not to NATS", id)
 		}
 		if e.Type == ctwatch.CertificateIssued {
-			return fmt.Errorf("Slack has a message about an issuance, besides the alarm: %s", e.Data.Summary)
+			return fmt.Errorf("a Slack message is about an issuance, besides the alarm: %s", e.Data.Summary)
 		}
 		if c := e.Data.Certificate; c != nil && c.Verdict == ctwatch.Expected && alarms[c.ID] == 0 {
-			return fmt.Errorf("Slack has a message about an expected certificate: %s", e.Data.Summary)
+			return fmt.Errorf("a Slack message is about an expected certificate: %s", e.Data.Summary)
 		}
 	}
 	return nil
