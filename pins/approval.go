@@ -28,7 +28,7 @@ var (
 	ErrState = errors.New("the key's state forbids it")
 	// ErrUnexpected says that a key has a certificate which should not exist, and that a
 	// person who approves it has to confirm that.
-	ErrUnexpected = errors.New("it should not exist, so its key cannot be approved")
+	ErrUnexpected = errors.New("it is unexpected, so its key cannot be approved")
 )
 
 // Check returns an error for an approval that is incomplete or that nobody may give.
