@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 FUZZTIME  ?= 20000x
 
 # The commit goes into the binary, where there is one. The checkout may be another
-# user's (in a container, say), which git minds unless it is told.
+# user's (in a container, say), which git refuses without this setting.
 export GIT_CONFIG_COUNT   = 1
 export GIT_CONFIG_KEY_0   = safe.directory
 export GIT_CONFIG_VALUE_0 = $(CURDIR)

@@ -290,7 +290,7 @@ func (c checker) senders(cfg *Config) {
 	c.atLeast("heartbeat.interval", cfg.Heartbeat.Interval, time.Second)
 }
 
-// names checks that senders of one kind can be told apart, and that settings do not
+// names checks that senders of one kind have different names, and that settings do not
 // contradict each other. The senders check their settings themselves.
 func (c checker) names(cfg *Config) {
 	addresses, names, urls, services := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}

@@ -86,7 +86,7 @@ func TestExampleWith(t *testing.T) {
 	}
 }
 
-// Who reads public logs without a contact is told what that costs, and where to say it.
+// Reading public logs without a contact warns about the cost, and names the setting.
 func TestAnonymous(t *testing.T) {
 	const local = `{name: a, kind: static, url: "http://127.0.0.1:1/", key: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEKqVQvzBdA9zI07qArMrqYqGn7N10jnidyOtOjX1oID5kJ0r8xSU5liWxVbkDgPcPSw4KrM6kG66Wm7TzY2NH4g=="}`
 	for text, want := range map[string]string{

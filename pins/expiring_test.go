@@ -47,7 +47,7 @@ func TestExpiringDependsOnLife(t *testing.T) {
 						t.Fatalf("day %d: %v: %s", age, p.Deadline, planData(p))
 					}
 					if got := len(v.Expiring(app)) > 0; got != (want == pins.StatusExpiring) {
-						t.Fatalf("day %d: it is told: %v; the plan is %s", age, got, p.Status)
+						t.Fatalf("day %d: reported: %v; the plan is %s", age, got, p.Status)
 					}
 				}
 			})

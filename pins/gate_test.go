@@ -162,17 +162,17 @@ func expectFindings(t *testing.T, what string, got []pins.Finding, want []string
 	}
 }
 
-// A world is random hosts, keys, chains and versions.
-type world struct {
+// A scenario has random hosts, keys, chains and versions.
+type scenario struct {
 	facts pins.Facts
 	app   pins.App
 }
 
-func drawWorld(t *rapid.T, tt *testing.T) world {
+func drawScenario(t *rapid.T, tt *testing.T) scenario {
 	names := []string{"A", "B", "C", "D", "E"}
 	issuers := []string{"I", "J"}
 	some := rapid.SliceOfNDistinct(rapid.SampledFrom(append(names, "I", "J", "R")), 1, 4, rapid.ID[string])
-	var w world
+	var w scenario
 	w.facts.Now = now
 	for _, n := range names {
 		state := rapid.SampledFrom(everyState[1:]).Draw(t, "state")
@@ -203,7 +203,7 @@ func drawWorld(t *rapid.T, tt *testing.T) world {
 // Every version connects if the plan is ok, and one does not if it is broken.
 func TestStatusAgreesWithClients(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := drawWorld(rt, t)
+		w := drawScenario(rt, t)
 		v := pins.NewView(&w.facts)
 		p := v.Plan(&w.app)[0]
 		refused := false
@@ -231,7 +231,7 @@ func TestStatusAgreesWithClients(t *testing.T) {
 // No untrusted key is added to a plan, is recommended, or passes a gate.
 func TestUntrustedKeysGoNowhere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := drawWorld(rt, t)
+		w := drawScenario(rt, t)
 		v := pins.NewView(&w.facts)
 		trusted := func(p pins.Pin) bool { return v.Trusted(p, w.app.Role, w.app.Hosts[0]) != nil }
 		for _, p := range v.Plan(&w.app)[0].Add {

@@ -42,7 +42,7 @@ func TestSettleObeysCheckMove(t *testing.T) {
 			Live: rapid.Bool().Draw(t, "live"), Ordered: rapid.Bool().Draw(t, "ordered"),
 			Approved: rapid.Bool().Draw(t, "approved"), Replaced: rapid.Bool().Draw(t, "replaced"), Kept: rapid.Bool().Draw(t, "kept"),
 		}
-		from, vouched := s, f.Approved && !f.Ordered && s.Trusted()
+		from, approved := s, f.Approved && !f.Ordered && s.Trusted()
 		for n := 0; ; n++ {
 			to, by, reason := pins.Settle(s, f)
 			if to == s {
@@ -62,7 +62,7 @@ func TestSettleObeysCheckMove(t *testing.T) {
 		if s.Trusted() && f.Served && !f.Ordered && s != pins.StateDeployed {
 			t.Fatalf("served, and %s", s)
 		}
-		if vouched && (!s.Trusted() || s == pins.StateRetiring && from != s && !f.Replaced) {
+		if approved && (!s.Trusted() || s == pins.StateRetiring && from != s && !f.Replaced) {
 			t.Fatalf("it is approved, and it went from %s to %s", from, s)
 		}
 	})
@@ -89,9 +89,9 @@ func TestSettle(t *testing.T) {
 		"a retiring key whose successor is gone":         {pins.StateRetiring, pins.KeyFacts{Live: true}, pins.StateRetiring},
 		"a retiring key that apps still ship":            {pins.StateRetiring, pins.KeyFacts{Shipped: true, Replaced: true}, pins.StateRetiring},
 		"a retiring key with a certificate left":         {pins.StateRetiring, pins.KeyFacts{Live: true, Replaced: true}, pins.StateRetiring},
-		"a retiring key that a person vouches for":       {pins.StateRetiring, pins.KeyFacts{Approved: true, Replaced: true}, pins.StateRetiring},
-		"a retiring key of no use any more":              {pins.StateRetiring, pins.KeyFacts{Replaced: true}, pins.StateRetired},
-		"a key that only ended certificates vouch for":   {pins.StateApproved, pins.KeyFacts{}, pins.StateRetired},
+		"a retiring key that a person approved":          {pins.StateRetiring, pins.KeyFacts{Approved: true, Replaced: true}, pins.StateRetiring},
+		"a retiring key without a use":                   {pins.StateRetiring, pins.KeyFacts{Replaced: true}, pins.StateRetired},
+		"a key with expired certificates only":           {pins.StateApproved, pins.KeyFacts{}, pins.StateRetired},
 		"a key that a person keeps without certificates": {pins.StateApproved, pins.KeyFacts{Approved: true}, pins.StateApproved},
 		"retired by order, while it is served":           {pins.StateRetiring, pins.KeyFacts{Ordered: true, Approved: true, Served: true, Live: true}, pins.StateRetiring},
 		"retired by order, once it is not":               {pins.StateRetiring, pins.KeyFacts{Ordered: true, Approved: true, Live: true}, pins.StateRetired},

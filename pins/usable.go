@@ -66,17 +66,17 @@ func (v *View) pinnable(p Pattern, served []*Served, r Role) (out []Pin) {
 		return keysOf(served, r)
 	}
 	for _, s := range served {
-		n, vouched := len(out), false
+		n, found := len(out), false
 		for _, c := range v.completions(s.Chain) {
 			for _, pin := range c.Pins[min(1, len(c.Pins)):] {
 				trusted := v.Trusted(pin, r, p) != nil
-				vouched = vouched || trusted
+				found = found || trusted
 				if k := v.Key(pin, r); trusted || k != nil && k.State == StateCompromised {
 					out = append(out, pin)
 				}
 			}
 		}
-		if issuer := s.Chain.Issuer(); !vouched && !issuer.IsZero() && !slices.Contains(out[n:], issuer) {
+		if issuer := s.Chain.Issuer(); !found && !issuer.IsZero() && !slices.Contains(out[n:], issuer) {
 			out = append(out, issuer)
 		}
 	}

@@ -107,7 +107,7 @@ func (t *tx) setAlgorithm(k *keyRow, algorithm string) error {
 // candidate reports a certificate's key, once for each watched domain that the
 // certificate matches, unless it was authorized beforehand for all the names that match.
 // The key in the event has the hosts and the ID of this certificate only. A key that
-// rules may not vouch for is not a candidate.
+// rules may not approve is not a candidate.
 func (t *tx) candidate(c *ctwatch.Certificate) error {
 	if !ctwatch.MayBeCandidate(c) {
 		return nil

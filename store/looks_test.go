@@ -76,7 +76,7 @@ func TestLaterLooks(t *testing.T) {
 	observe(t, db, at(time.Minute, look(h, a, 2, 3)))
 	record(t, db, l, 4, logged(l, 12, 2, time.Hour), logged(l, 13, 3, time.Hour))
 	wantEqual(t, "verdicts", []string{"expected key_served", "unreviewed no_rule"}, verdicts(t, db, 12, 13))
-	// Its certificate is authorised only while it is served already.
+	// Its certificate is authorized only while it is served already.
 	_, err = db.Certificates.SetVerdict(t.Context(), certificate(3).ID, ctwatch.Expected, []string{"authorized"}, "ada", "ours, too")
 	must(t, err)
 	observe(t, db, at(2*time.Minute, look(h, a, 2, 3)))
@@ -122,7 +122,7 @@ func TestFirstLookCoversCheckedNames(t *testing.T) {
 }
 
 // TestOneWrongLookRetiresNothing: neither what the configuration lists nor what a person
-// approved, nor what rules vouch for; and it comes back when the look was wrong.
+// approved, nor what rules approve; and it comes back when the look was wrong.
 func TestOneWrongLookRetiresNothing(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
 	grant := policyGrant("key1", ".example.com")

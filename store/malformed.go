@@ -20,7 +20,7 @@ const (
 	// cause any number.
 	maxReasons = 20
 	// otherReasons is the reason of all others.
-	otherReasons = "various reasons, more than are told apart"
+	otherReasons = "various reasons, too many to list"
 )
 
 const (

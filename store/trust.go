@@ -35,7 +35,7 @@ func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
 	return id, err
 }
 
-// rulesMayGrant reports whether rules may vouch for a leaf key by the certificates that
+// rulesMayGrant reports whether rules may approve a leaf key by the certificates that
 // they expect (pins.Evidence). already means that they do.
 func rulesMayGrant(q querier, leaf pins.Pin, already bool) (bool, error) {
 	var e pins.Evidence

@@ -28,7 +28,7 @@ func TestNoSequenceTrustsOtherKeys(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				dir, err := os.MkdirTemp(root, "")
 				must(t, err)
-				w := trustWorld{t: t, path: filepath.Join(dir, "ctwatch.db"), clock: newClock(), ruled: ruled, rules: make(map[ctwatch.Hash]ctwatch.Verdict)}
+				w := trustModel{t: t, path: filepath.Join(dir, "ctwatch.db"), clock: newClock(), ruled: ruled, rules: make(map[ctwatch.Hash]ctwatch.Verdict)}
 				w.db = w.open()
 				defer func() { _ = w.db.Close() }()
 				w.log = started(t, w.db, 1)
@@ -42,8 +42,8 @@ func TestNoSequenceTrustsOtherKeys(t *testing.T) {
 	}
 }
 
-// A trustWorld is a store to which everything happens that moves keys.
-type trustWorld struct {
+// A trustModel is a store to which all changes of keys are applied.
+type trustModel struct {
 	t       *testing.T
 	path    string
 	clock   *clock
@@ -58,14 +58,14 @@ type trustWorld struct {
 	trail []pins.Record // the audit trail when it was last checked
 }
 
-func (w *trustWorld) open() *store.DB {
+func (w *trustModel) open() *store.DB {
 	prepare(w.t, w.path)
 	db, err := store.Open(w.t.Context(), w.path, w.options())
 	must(w.t, err)
 	return db
 }
 
-func (w *trustWorld) options() store.Options {
+func (w *trustModel) options() store.Options {
 	o := store.Options{Logger: discard(), Now: w.clock.Now}
 	if w.ruled {
 		o.Judge = w.judge
@@ -73,8 +73,8 @@ func (w *trustWorld) options() store.Options {
 	return o
 }
 
-// judge vouches for the names of those certificates that the rules expect.
-func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
+// judge approves the names of those certificates that the rules expect.
+func (w *trustModel) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.Judgment {
 	j := ctwatch.Judgment{Verdict: ctwatch.Unreviewed}
 	switch v := w.rules[c.ID]; {
 	case k.Compromised || v == ctwatch.Unexpected:
@@ -91,7 +91,7 @@ func (w *trustWorld) judge(c *ctwatch.Certificate, k ctwatch.Standing) ctwatch.J
 }
 
 // allowed fails but for errors that say no.
-func (w *trustWorld) allowed(err error) {
+func (w *trustModel) allowed(err error) {
 	w.t.Helper()
 	for _, no := range []error{ctwatch.ErrNotFound, pins.ErrState, pins.ErrUnexpected} {
 		if errors.Is(err, no) {
@@ -112,7 +112,7 @@ var (
 	drawCerts   = rapid.SliceOfN(drawCert, 0, 2)
 )
 
-func (w *trustWorld) actions() map[string]func(*rapid.T) {
+func (w *trustModel) actions() map[string]func(*rapid.T) {
 	ctx := w.t.Context()
 	approve := func(db *store.DB, rt *rapid.T) {
 		_, err := db.Keys.Approve(ctx, pins.Approval{
@@ -220,7 +220,7 @@ func (w *trustWorld) actions() map[string]func(*rapid.T) {
 
 // check derives every key's state, and what it is approved for, from the audit trail
 // alone, by the law.
-func (w *trustWorld) check(rt *rapid.T) {
+func (w *trustModel) check(rt *rapid.T) {
 	trail, err := w.db.Keys.History(w.t.Context(), pins.Pin{}, 0)
 	must(w.t, err)
 	if len(trail) < len(w.trail) || !slices.EqualFunc(w.trail, trail[:len(w.trail)], func(a, b pins.Record) bool { return reflect.DeepEqual(a, b) }) {
@@ -297,7 +297,7 @@ func (w *trustWorld) check(rt *rapid.T) {
 
 // grants lists what trusted keys that no person ordered to be retired are approved for:
 // by persons and the configuration, or also by rules.
-func (w *trustWorld) grants(byRules bool) []string {
+func (w *trustModel) grants(byRules bool) []string {
 	rows, err := w.db.Reader().Query(`
 		SELECT hex(k.pin) || ' ' || k.role || ' ' || g.pattern || ' ' || g.source FROM grants g JOIN keys k ON k.seq = g.key
 		WHERE k.state NOT IN ('seen', 'retired', 'compromised') AND NOT k.ordered AND (g.source <> 'rule' OR ?) ORDER BY 1`, byRules)
@@ -314,7 +314,7 @@ func (w *trustWorld) grants(byRules bool) []string {
 }
 
 // stay checks that what keys were approved for before, they are still.
-func (w *trustWorld) stay(rt *rapid.T, before []string) {
+func (w *trustModel) stay(rt *rapid.T, before []string) {
 	now := w.grants(true)
 	for _, g := range before {
 		if !slices.Contains(now, g) {
@@ -325,7 +325,7 @@ func (w *trustWorld) stay(rt *rapid.T, before []string) {
 
 // checkRules sees to it that what a rule grants rests on a certificate which the rules
 // of now and the verdict expect, of a key for which no person contradicted them.
-func (w *trustWorld) checkRules(rt *rapid.T) {
+func (w *trustModel) checkRules(rt *rapid.T) {
 	baseless, err := w.db.Reader().Query(`
 		SELECT k.pin, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = 'rule'
 			AND k.state NOT IN ('seen', 'retired', 'compromised')

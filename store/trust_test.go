@@ -25,7 +25,7 @@ func onlyIssuer(issuer string) ctwatch.Judge {
 	}
 }
 
-// TestRogueTakesNoKey: whoever approved the key, the certificate is the alarm, and the
+// TestRogueTakesNoKey: even if a person approved the key, the certificate is an alarm, and the
 // key stays trusted; also when a person rejects the certificate.
 func TestRogueTakesNoKey(t *testing.T) {
 	const h, a = "w1.example.com", "192.0.2.1:443"
@@ -129,7 +129,7 @@ func TestApproveDespiteAlarm(t *testing.T) {
 	}
 }
 
-// TestRogueFirst: rules do not begin to vouch for a key that came up with an unexpected
+// TestRogueFirst: rules do not approve a key that came up with an unexpected
 // certificate that is proven; a forged one does not count.
 func TestRogueFirst(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -168,7 +168,7 @@ func TestRogueFirst(t *testing.T) {
 	}
 }
 
-// TestRejectingOutlastsRules: rules never again vouch for a key after a person rejected
+// TestRejectingOutlastsRules: rules never approve a key again after a person rejected
 // what they expected; a person can.
 func TestRejectingOutlastsRules(t *testing.T) {
 	rule := issuerRule("issuer")

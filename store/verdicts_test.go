@@ -433,7 +433,7 @@ func TestUnexpectedIsNoCandidate(t *testing.T) {
 	rogue := found(l, 1, 0)
 	rogue.Certificate.Issuer.Pin = pin("another")
 	record(t, db, l, 1, rogue)
-	// Whoever made it has others made, from an issuer that is allowed.
+	// Its holder has others issued, from an issuer that is allowed.
 	second := found(l, 11, 1)
 	second.Certificate.Matches = append(second.Certificate.Matches, ctwatch.Match{Watch: "other.test", Name: "other.test", Domain: "other.test"})
 	record(t, db, l, 2, second)

@@ -20,7 +20,7 @@ import (
 func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	out := filepath.Join(t.TempDir(), "told")
+	out := filepath.Join(t.TempDir(), "reported")
 	path := hookScript(t, "refuses", "exit 65")
 	tickets := newHookServer(t, nil)
 	config := s.config(fmt.Sprintf("hooks: [%q]\nwebhooks: [{url: %q, name: tickets}]\n", path, tickets.URL))
@@ -29,7 +29,7 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	s.addFinal(s.static, s.watched("www.example.com"))
 	s.publish()
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 
 	name := "hook:" + path
 	status := func() ctwatch.SenderStatus {
@@ -42,7 +42,7 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 		}
 		return all[i]
 	}
-	told := tickets.ids()
+	reported := tickets.ids()
 	var letters []deadLetterObject
 	s.check(json.Unmarshal([]byte(p.does(exitDone, "notify", "status", "--dead-letters", "--json")), &letters))
 	var refused []string
@@ -52,7 +52,7 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 			t.Errorf("a dead letter of %s: %s", l.Sender, l.Reason)
 		}
 	}
-	if diff := cmp.Diff(sorted(told), sorted(refused)); diff != "" || len(refused) != 2 {
+	if diff := cmp.Diff(sorted(reported), sorted(refused)); diff != "" || len(refused) != 2 {
 		t.Fatalf("dead letters (-events +dead):\n%s", diff)
 	}
 	if got := status(); !got.Configured || got.DeadLetters != 2 || got.Backlog != 0 {
@@ -62,12 +62,12 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	s.check(os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\necho \"$CTWATCH_EVENT_ID\" >> %s\n", out), 0o700))
 	p.does(exitDone, "notify", "replay", name)
 	s.eventually("the hook has its events", func() bool { return len(lines(out)) >= 2 })
-	s.untilTold()
-	if diff := cmp.Diff(told, lines(out)); diff != "" { // in the order in which it happened
-		t.Errorf("replayed (-events +told):\n%s", diff)
+	s.untilDelivered()
+	if diff := cmp.Diff(reported, lines(out)); diff != "" { // in the order in which it happened
+		t.Errorf("replayed (-events +reported):\n%s", diff)
 	}
-	if diff := cmp.Diff(told, tickets.ids()); diff != "" {
-		t.Errorf("others were told, too:\n%s", diff)
+	if diff := cmp.Diff(reported, tickets.ids()); diff != "" {
+		t.Errorf("others received events, too:\n%s", diff)
 	}
 	if got := status(); got.DeadLetters != 0 || got.LastSuccess == nil {
 		t.Errorf("%+v", got)
@@ -82,7 +82,7 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 func TestNotifyTestReachesEveryChannel(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	out := filepath.Join(t.TempDir(), "told")
+	out := filepath.Join(t.TempDir(), "reported")
 	slack, tickets, mail := newFakeSlack(t), newHookServer(t, nil), newSMTP(t)
 	port := freePort(t)
 	natsServer(t, port, t.TempDir())
@@ -108,11 +108,11 @@ hooks: [%q]
 	}
 	ok, failed := results(exitDone)
 	if len(ok) != 5 || len(failed) != 0 {
-		t.Errorf("told: %q, not told: %q", ok, failed)
+		t.Errorf("reported: %q, not reported: %q", ok, failed)
 	}
 	got := lines(out)
 	if len(got) != 2 || got[0] != string(ctwatch.NotifyTest) {
-		t.Fatalf("the hook was told %q", got)
+		t.Fatalf("the hook received %q", got)
 	}
 	for who, ids := range map[string][]string{"Slack": slack.posted(), "the webhook": tickets.ids(), "e-mail": mail.ids()} {
 		if diff := cmp.Diff(got[1:], ids); diff != "" {
@@ -121,9 +121,9 @@ hooks: [%q]
 	}
 	mail.be(true)
 	if ok, failed = results(exitFailed); len(ok) != 4 || !slices.Equal(failed, []string{"email:ops@example.org"}) {
-		t.Errorf("with a mail server that refuses: told %q, not told %q", ok, failed)
+		t.Errorf("with a mail server that refuses: reported %q, not reported %q", ok, failed)
 	}
 	if ok, _ = results(exitDone, "webhook:tickets"); len(ok) != 1 {
-		t.Errorf("one alone: told %q", ok)
+		t.Errorf("one alone: reported %q", ok)
 	}
 }

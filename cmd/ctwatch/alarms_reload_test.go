@@ -47,8 +47,8 @@ http: {listen: "127.0.0.1:0"}
 	if m := ear.await(ctwatch.CertificateIssued, ofCertificate(first)); m.Data.Certificate.Verdict != ctwatch.Unreviewed {
 		t.Fatalf("without rules it is %s", m.Data.Certificate.Verdict)
 	}
-	s.untilTold()
-	s.grownUp()
+	s.untilDelivered()
+	s.makeSendersOld()
 
 	// A rule makes it expected, and another webhook takes the place of the first.
 	before := len(a.ids())
@@ -100,19 +100,19 @@ http: {listen: "127.0.0.1:0"}
 	s.addFinal(s.rfc, second)
 	s.publish()
 	ear.await(ctwatch.CertificateUnexpected, ofCertificate(second))
-	s.eventually("the webhook of before is told", func() bool {
+	s.eventually("the previous webhook receives events", func() bool {
 		return slices.ContainsFunc(b.taken(), func(e ctwatch.Event) bool {
 			return e.Type == ctwatch.CertificateUnexpected && e.Data.Certificate.ID == second.ID
 		})
 	})
 	for _, e := range b.taken() {
 		if e.Type == ctwatch.CertificateIssued && e.Data.Certificate.ID == first.ID {
-			t.Error("a new webhook is told what was before it")
+			t.Error("a new webhook receives older events")
 		}
 	}
 	for _, e := range a.taken()[before:] {
 		if e.Type != ctwatch.WatchHeartbeat {
-			t.Errorf("a webhook that was removed is told of %s", e.Type)
+			t.Errorf("a removed webhook receives %s", e.Type)
 		}
 	}
 	if r := d.fetch("/readyz"); r.status == http.StatusInternalServerError {
@@ -121,9 +121,9 @@ http: {listen: "127.0.0.1:0"}
 	d.stop()
 }
 
-// grownUp makes the senders look as if they were not just configured: a new one is
-// told what happens from then on.
-func (s *stage) grownUp() {
+// makeSendersOld backdates the senders: a new one
+// gets only later events.
+func (s *stage) makeSendersOld() {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(s.dir, "ctwatch.db")+"?_pragma=busy_timeout(10000)")
 	s.check(err)

@@ -32,7 +32,7 @@ func TestReadingWaitsForNoSender(t *testing.T) {
 	failing := newHookServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	mail := newSMTP(t)
 	mail.be(true)
-	out := filepath.Join(t.TempDir(), "told")
+	out := filepath.Join(t.TempDir(), "reported")
 	good := hookScript(t, "good", fmt.Sprintf(`echo "$CTWATCH_EVENT_ID" >> %s`, out))
 	began := filepath.Join(t.TempDir(), "began")
 	hangs := hookScript(t, "hangs", fmt.Sprintf("echo began >> %s; tail -f --pid=$PPID /dev/null", began))
@@ -60,14 +60,14 @@ hook_timeout: 10m
 		s.addFinal(s.logs[(n+1)%2], i, sct)
 		s.fill(100)
 		s.publish()
-		s.untilVerified() // although nobody can be told
+		s.untilVerified() // although no channel works
 	}
 	s.expectTruth()
 	s.eventually("everybody was asked in vain", func() bool {
 		return failing.requests() > 0 && mail.sessions() > 0 && d.log.contains("sender=slack") && len(lines(began)) > 0
 	})
 	if n := len(slack.posted()) + len(failing.ids()) + len(mail.ids()); n > 0 {
-		t.Errorf("%d events were told while nobody could be", n)
+		t.Errorf("%d events were delivered while every channel was down", n)
 	}
 	if got := len(lines(out)); got == 0 {
 		t.Error("the good hook waits for others")
@@ -88,7 +88,7 @@ hook_timeout: 10m
 	slack.expectThreads(t, all)
 	for who, got := range map[string][]string{"the webhook": failing.ids(), "the hook": lines(out)} {
 		if diff := cmp.Diff(urgent, got); diff != "" {
-			t.Errorf("%s (-NATS +told):\n%s", who, diff)
+			t.Errorf("%s (-NATS +reported):\n%s", who, diff)
 		}
 	}
 	// People hear of a certificate once: not of its new key, too.
@@ -96,7 +96,7 @@ hook_timeout: 10m
 		return m.Type != ctwatch.WatchHeartbeat && m.Type != ctwatch.PinCandidate && m.Data.Severity.AtLeast(ctwatch.Info)
 	})
 	if diff := cmp.Diff(news, mail.ids()); diff != "" {
-		t.Errorf("e-mail (-NATS +told):\n%s", diff)
+		t.Errorf("e-mail (-NATS +reported):\n%s", diff)
 	}
 	d.stop()
 }
@@ -112,7 +112,7 @@ func (s *stage) backlog(but ...string) (n int64) {
 	return n
 }
 
-// senders is how everybody who is told stands.
+// senders returns the status of every sender.
 func (s *stage) senders() (all []ctwatch.SenderStatus) {
 	s.t.Helper()
 	s.read(func(db *store.DB) (err error) {
@@ -122,8 +122,8 @@ func (s *stage) senders() (all []ctwatch.SenderStatus) {
 	return all
 }
 
-// TestAStormOnSlackLosesNothing: more events than are told one by one come in digests,
-// also when Slack was away before; each event is told once, and those about one
+// TestAStormOnSlackLosesNothing: a burst of events arrives in digests,
+// also after Slack was down; each event is delivered once, and those about one
 // certificate in order.
 func TestAStormOnSlackLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -140,13 +140,13 @@ func TestAStormOnSlackLosesNothing(t *testing.T) {
 	s.publish()
 	s.untilVerified()
 	slack.be(nil)
-	s.untilTold()
+	s.untilDelivered()
 	all := s.stream(d.natsURL)
 	s.expectEvents(all, rounds)
 	if diff := cmp.Diff(sorted(forSlack(all)), sorted(slack.posted())); diff != "" {
 		t.Errorf("Slack (-NATS +Slack):\n%s", diff)
 	}
-	// What is told in one place, the channel or a thread, is told in order.
+	// Within one place, the channel or a thread, messages are in order.
 	type at struct {
 		thread string
 		n      int
@@ -163,7 +163,7 @@ func TestAStormOnSlackLosesNothing(t *testing.T) {
 		c, place := byID(all, id).Data.Certificate, places[id]
 		key := c.ID.String() + place.thread
 		if before := last[key]; before != "" && places[before].n > place.n {
-			t.Errorf("of %v, %s is told before %s", c.Names, byID(all, id).Type, byID(all, before).Type)
+			t.Errorf("of %v, %s arrives before %s", c.Names, byID(all, id).Type, byID(all, before).Type)
 		}
 		last[key] = id
 	}

@@ -21,10 +21,10 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong usage, or a bad configuration
-	exitNo     = 3 // done, and the answer is "no"
+	exitNo     = 3 // done, with the answer "no"
 )
 
-// An environment is what the program sees of the process it runs in.
+// An environment has the arguments, streams and variables of the process.
 type environment struct {
 	Args           []string
 	Stdin          io.Reader // may be nil
@@ -43,7 +43,7 @@ func (e environment) table(header ...string) *terminal.Table {
 	return terminal.NewTable(e.Stdout, terminal.Columns(e.Stdout), header...)
 }
 
-// list returns a table on stdout of which nothing is cut.
+// list returns a table on stdout that is never truncated.
 func (e environment) list(header ...string) *terminal.Table {
 	return terminal.NewTable(e.Stdout, 0, header...)
 }
@@ -56,25 +56,24 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// errNo is the error of a command that is done, has printed its answer, and whose
-// answer is "no".
+// errNo is the error of a command that has printed the answer "no".
 var errNo = errors.New("the answer is no")
 
-// errReported is the error of a command that has printed what went wrong.
+// errReported is the error of a command that has printed its failure.
 var errReported = errors.New("failed; see above")
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// An app is one run of the program: its flags, and what commands share.
+// An app is one run of the program: its flags and what commands share.
 type app struct {
 	environment
 	configFile string
 	dataDir    string
 	json       bool
 	verbose    bool
-	ended      <-chan struct{} // closed when the process is to end; nil for never
+	ended      <-chan struct{} // closed when the process must end; nil for never
 }
 
 // run executes the command line and returns the exit status.
@@ -123,20 +122,20 @@ func (a *app) root() *cobra.Command {
 		Use:   "ctwatch",
 		Short: "Watch Certificate Transparency for domains whose apps pin certificates",
 		Long: `ctwatch tails Certificate Transparency logs for watched domains, reports each
-certificate as soon as it is logged, which is before it is deployed, and takes
-the pins (SHA-256 of the SubjectPublicKeyInfo) of its key and its issuer.
+certificate as soon as it is logged, before it is deployed, and extracts the pins
+(SHA-256 of the SubjectPublicKeyInfo) of its key and of its issuer.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or bad configuration, 3 done and
 the answer is "no".`,
-		Example: `  ctwatch demo                          see it all work, without a network
-  ctwatch run --watch example.com       watch a domain, with no configuration
-  ctwatch certs list --since 24h        what was found
+		Example: `  ctwatch demo                          see everything at work, without a network
+  ctwatch run --watch example.com       watch a domain, without a configuration
+  ctwatch certs list --since 24h        list new certificates
   ctwatch config init > ctwatch.yaml    start a configuration`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "configuration `file` (default ./ctwatch.yaml, $CONFIGURATION_DIRECTORY/ctwatch.yaml, /etc/ctwatch/ctwatch.yaml)")
-	f.StringVar(&a.dataDir, "data", "", "data `directory`, instead of the configuration's data_dir")
+	f.StringVar(&a.dataDir, "data", "", "data `directory` (default: data_dir of the configuration)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	_ = root.MarkPersistentFlagDirname("data")
@@ -169,7 +168,7 @@ func (a *app) jsonFlag(c *cobra.Command, what string) *cobra.Command {
 	return c
 }
 
-// config reads the configuration, or takes the defaults where there is no file.
+// config returns the configuration, or the defaults if there is no file.
 func (a *app) config() (*configs.Config, error) {
 	env := configs.ProcessEnv()
 	env.LookupEnv = a.LookupEnv
@@ -192,8 +191,8 @@ func (a *app) read(ctx context.Context, f func(*store.DB) error) error {
 	return a.with(func(path string) (*store.DB, error) { return store.OpenReadOnly(ctx, path) }, f)
 }
 
-// write opens the store, which must exist, beside a running daemon or without one, and
-// calls f. What has to do with trust is done at a desk.
+// write opens the store, which must exist, and calls f. A daemon may run at the same time.
+// Changes of trust need a session instead.
 func (a *app) write(ctx context.Context, f func(*store.DB) error) error {
 	return a.with(func(path string) (*store.DB, error) {
 		return store.OpenShared(ctx, path, store.Options{Logger: a.logger(), MustExist: true})
@@ -213,8 +212,8 @@ func (a *app) with(open func(path string) (*store.DB, error), f func(*store.DB) 
 	return f(db)
 }
 
-// logger writes to stderr: text for people, or as systemd's journal shows it best,
-// without a time of its own.
+// logger returns a logger that writes text to stderr, without timestamps in systemd's
+// journal, which adds its own.
 func (a *app) logger() *slog.Logger {
 	level := slog.LevelInfo
 	if a.verbose {

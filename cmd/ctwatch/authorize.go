@@ -19,25 +19,26 @@ func (a *app) certsAuthorizeCommand() *cobra.Command {
 	var reason string
 	var issuer, despite bool
 	c := &cobra.Command{
-		Use: "authorize ID|FILE.pem|FILE.csr|sha256/PIN", Short: "Say that a certificate should exist, or that a key is yours", Args: cobra.ExactArgs(1),
-		Long: `authorize is the human verdict. Of a certificate that was found, by its ID or from a
-file, it says that it should exist: its verdict becomes expected, and its key is
-approved for its names. A certificate signing request, a public key or a pin
-authorizes a key before anything is issued for it: the key is declared for the
-domains, may be shipped at once, and is recognized when a log has it.
+		Use: "authorize ID|FILE.pem|FILE.csr|sha256/PIN", Short: "Authorize a certificate, or declare a key before it is certified", Args: cobra.ExactArgs(1),
+		Long: `authorize confirms that a certificate is legitimate: its verdict becomes expected, and
+its key is approved for its names. Give the certificate's ID, or a file with it.
 
-Of a file with a chain the server's own certificate is taken, wherever it stands. What
-looks like a certificate in it and cannot be read is an error. "-" reads from stdin.
+A certificate signing request, a public key or a pin declares a key before a certificate
+is issued for it. Apps may ship the key at once, and its certificate is expected when it
+appears in a log.
 
-With --issuer the key is that of a CA, a root's or an intermediate's, that apps with
-"pin: issuer" may pin for the domains: the CA that issues now, or the next one, as a
-backup. It expects no certificate; "issuers" in the watch list does.
+From a file with a chain, authorize takes the server's certificate, at any position in the
+file. A damaged certificate in the file is an error. "-" reads from stdin.
 
-Who authorized, when and why is kept: "ctwatch pins history".`,
+With --issuer, the key is that of a CA (root or intermediate). Apps with "pin: issuer" may
+then pin it for the domains, as the current CA or as a backup. This does not make the CA's
+certificates expected; use "issuers" in the watch list for that.
+
+"ctwatch pins history" shows who authorized what, when and why.`,
 		Example: `  ctwatch certs authorize 3f9a1c22 --reason "our renewal, ticket 4711"
   ctwatch certs authorize next.csr --reason "next year's key"
   ctwatch certs authorize sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --domain api.example.com --reason "backup key in the safe"
-  ctwatch certs authorize backup-ca.pem --issuer --domain api.example.com --reason "the CA that we would change to"`,
+  ctwatch certs authorize backup-ca.pem --issuer --domain api.example.com --reason "our backup CA"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			hosts, err := parseHosts("domain", domains)
 			if err != nil {
@@ -63,30 +64,30 @@ Who authorized, when and why is kept: "ctwatch pins history".`,
 			return a.sessionFor(c.Context(), how, func(s *session) error { return a.authorize(c.Context(), s, subject, hosts, reason, despite) })
 		},
 	}
-	c.Flags().StringArrayVar(&domains, "domain", nil, "the `host` that the key is for, or a pattern (\"*.example.com\"); default: the names in the certificate or request")
-	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
-	c.Flags().BoolVar(&issuer, "issuer", false, "the key is that of a CA, for apps that pin issuers; needs --domain")
+	c.Flags().StringArrayVar(&domains, "domain", nil, "`host` or pattern (\"*.example.com\") of the key (default: the names in the certificate or request)")
+	c.Flags().StringVar(&reason, "reason", "", "reason, for the audit trail")
+	c.Flags().BoolVar(&issuer, "issuer", false, "the key is a CA's, for apps that pin issuers; needs --domain")
 	despiteFlag(c, &despite)
 	return a.jsonFlag(c, "print the key as JSON")
 }
 
-// despiteFlag lets a person approve a key of which nothing is known but alarms.
+// despiteFlag adds the flag to approve a key whose only certificates are unexpected.
 func despiteFlag(c *cobra.Command, despite *bool) {
-	c.Flags().BoolVar(despite, "despite-alarm", false, "the key is yours although all that is known of it is a certificate that should not exist")
+	c.Flags().BoolVar(despite, "despite-alarm", false, "approve the key although its only certificates are unexpected")
 }
 
 func (a *app) certsRejectCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "reject ID", Short: "Say that a certificate should not exist", Args: cobra.ExactArgs(1),
-		Long: `reject is the human verdict that a certificate should not exist. It becomes
-unexpected, an alarm goes out (certificate.unexpected), and plans no longer reckon with
-its deployment. Rules that expected it vouch for its key no more.
+		Use: "reject ID", Short: "Reject an unauthorized certificate", Args: cobra.ExactArgs(1),
+		Long: `reject confirms that a certificate is unauthorized. Its verdict becomes unexpected, an
+alarm (certificate.unexpected) is sent, and plans ignore the certificate. Rules that
+expected it no longer approve its key.
 
-A certificate can be issued for your key without you. Rejecting one takes nothing from
-a key that other certificates, the configuration or a person vouch for: reject says so.
-If the key is not yours, retire it: "ctwatch pins retire".`,
-		Example: `  ctwatch certs reject 3f9a1c22 --reason "nobody here asked for it"`,
+A certificate for your key can be issued without your consent. Its key stays approved if
+other certificates, the configuration or a person approve it, and reject says so. If the
+key is not yours, retire it: "ctwatch pins retire".`,
+		Example: `  ctwatch certs reject 3f9a1c22 --reason "not requested by us"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
 				return refusal(&operator.Error{Code: operator.NoReason})
@@ -104,13 +105,13 @@ If the key is not yours, retire it: "ctwatch pins retire".`,
 					return err
 				}
 				if k := s.View().Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
-					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s: other certificates, the configuration or a person vouch for it; if it is not yours: ctwatch pins retire %[1]s --reason TEXT, with --compromised to end it at once\n", k.Pin, terminal.List(k.ApprovedFor))
+					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s, by other certificates, the configuration or a person; if it is not yours: ctwatch pins retire %[1]s --reason TEXT (add --compromised to revoke it at once)\n", k.Pin, terminal.List(k.ApprovedFor))
 				}
 				return nil
 			})
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
+	c.Flags().StringVar(&reason, "reason", "", "reason, for the audit trail")
 	return a.jsonFlag(c, "print the certificate as JSON")
 }
 
@@ -120,13 +121,13 @@ func (a *app) authorize(ctx context.Context, s *session, subject keyfile.Subject
 		return refusal(err)
 	}
 	if done.KnownIssuer {
-		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is known as an issuer's key, and is now declared as a server's. For apps that pin issuers, add --issuer.\n", done.Pin)
+		fmt.Fprintf(a.Stderr, "ctwatch: note: %s is an issuer's key, and is now also declared as a server's key. For apps that pin issuers, add --issuer.\n", done.Pin)
 	}
 	what := "is authorized for " + terminal.List(done.Hosts)
 	switch {
 	case done.Certificate == nil:
 	case done.Pin.IsZero():
-		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key cannot be read, and is approved for nothing\n", done.Certificate.ID)
+		fmt.Fprintf(a.Stdout, "certificate %s is expected; its key is unreadable and was not approved\n", done.Certificate.ID)
 		return nil
 	default:
 		what += ", and its certificate is expected"

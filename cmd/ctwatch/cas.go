@@ -12,15 +12,14 @@ import (
 
 func (a *app) casCommand() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list [CA]...", Short: "List the CAs that rules can name, or everything about some of them",
-		Long: `list prints the certification authorities that "issuers" in the watch list can name: by
-a CAA identity, by the name, or by the pin of the key that signs the certificate. The
-keys are those of roots and of some intermediates; ctwatch learns other intermediates by
-the signatures in the chains that logs show.
+		Use: "list [CA]...", Short: "List the CAs that rules can name, or the details of some",
+		Long: `list prints the certification authorities that "issuers" in the watch list can name, by
+CAA identity or by name. With names or CAA identities as arguments, it prints all
+identities and keys of these CAs. The keys are those of roots and of some intermediates;
+ctwatch learns other intermediates from the signatures in logged chains.
 
-A CA that is not listed can be named by the pin of its issuing key, which
-"ctwatch certs show" prints for a certificate of that CA. With names or CAA identities of
-CAs, list prints all identities and keys of these.`,
+For any other CA, use the pin of its issuing key, which "ctwatch certs show" prints for a
+certificate of that CA.`,
 		Example: `  ctwatch cas list
   ctwatch cas list amazontrust.com
   ctwatch cas list --json | jq -r '.[] | [.name, .caa[0]] | @tsv'`,

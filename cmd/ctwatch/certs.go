@@ -76,11 +76,11 @@ func (a *app) certsListCommand() *cobra.Command {
 	c.Flags().StringVar(&domain, "domain", "", "only certificates for this `domain`, a name below it, or a watched address")
 	c.Flags().StringVar(&verdict, "verdict", "", "only certificates with this `verdict`: expected, unexpected or unreviewed")
 	c.Flags().BoolVar(&open, "open", false, "only certificates that need a decision: unexpected or unreviewed, without a verdict by a person")
-	c.Flags().BoolVar(&unproven, "unproven", false, "only alarms that nothing had proven when they were raised: they may be forged")
+	c.Flags().BoolVar(&unproven, "unproven", false, "only alarms that were not proven when they were raised and may be forged")
 	c.Flags().StringVar(&log, "log", "", "only certificates in this `log`, given by name or by the first digits of its ID in hex")
 	c.Flags().StringVar(&since, "since", "", "only certificates first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
 	c.Flags().IntVar(&limit, "limit", 0, "print at most this many (default all)")
-	c.Flags().BoolVar(&suggest, "suggest", false, "print rules, as YAML to review, that would make these certificates expected")
+	c.Flags().BoolVar(&suggest, "suggest", false, "print rules that would make these certificates expected, as YAML to review")
 	return a.jsonFlag(c, "print a JSON array, one certificate on a line")
 }
 
@@ -166,8 +166,8 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 	})
 }
 
-// logNamed returns the ID of a log that was followed at some time, by its name or the
-// first digits of its ID.
+// logNamed returns the ID of a log in the store, given its name or the first digits of its
+// ID.
 func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error) {
 	logs, err := db.Logs.List(ctx)
 	if err != nil {
@@ -180,12 +180,12 @@ func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error
 		}
 	}
 	if len(found) != 1 {
-		return ctwatch.LogID{}, usagef("--log %s: %d logs have this name or ID: ctwatch logs lists all", ctwatch.Printable(s, 80), len(found))
+		return ctwatch.LogID{}, usagef("--log %s: %d logs have this name or ID; to list all: ctwatch logs", ctwatch.Printable(s, 80), len(found))
 	}
 	return found[0].ID, nil
 }
 
-// seenIn counts the logs that have a certificate, and marks it if none is proven to.
+// seenIn returns the number of logs that have a certificate, marked if none is proven.
 func seenIn(c ctwatch.Certificate) string {
 	logs := make(map[ctwatch.LogID]bool)
 	verified := false
@@ -206,7 +206,7 @@ func seenIn(c ctwatch.Certificate) string {
 func (a *app) certsShowCommand() *cobra.Command {
 	var asPEM bool
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show a certificate, by its ID or the first digits of it", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a certificate, by its ID or the ID's first digits", Args: cobra.ExactArgs(1),
 		Example: `  ctwatch certs show 3f9a1c22
   ctwatch certs show 3f9a1c22 --json
   ctwatch certs show 3f9a1c22 --pem | openssl x509 -noout -text`,
@@ -234,7 +234,7 @@ func (a *app) certsShowCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&asPEM, "pem", false, "print the certificate, or else the precertificate, in PEM")
+	c.Flags().BoolVar(&asPEM, "pem", false, "print the certificate (or precertificate, if no log has the certificate) in PEM")
 	return a.jsonFlag(c, "print JSON")
 }
 
@@ -303,7 +303,7 @@ func (a *app) showCert(c ctwatch.Certificate) error {
 	return t.Flush()
 }
 
-// first returns the label for the first of several rows, and none for the others.
+// first returns the label for the first of several rows, and "" for the others.
 func first(i int, label string) string {
 	if i == 0 {
 		return label

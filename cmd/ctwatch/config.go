@@ -75,7 +75,7 @@ func (a *app) initConfig(ctx context.Context, contact string) error {
 	return err
 }
 
-// checkContact checks a contact from the command line; "" is none.
+// checkContact checks a contact from the command line; "" is valid.
 func checkContact(contact string) error {
 	if contact == "" {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"ctwatch/notify"
 )
 
-// A configReport says what is wrong with a configuration, as JSON.
+// A configReport has the mistakes and warnings of a configuration, as JSON.
 type configReport struct {
 	File     string       `json:"file"` // "" for the built-in defaults
 	OK       bool         `json:"ok"`   // there are no mistakes
@@ -37,12 +37,12 @@ func configNotes(list configs.Errors) []configNote {
 	return out
 }
 
-// errBad is the error of a check that has printed what is wrong with a configuration.
+// errBad is the error of a check that has printed the mistakes.
 var errBad = &usageError{errReported}
 
-// checkConfig checks all that can be known without a network: the file, the files that it
-// names, and its secrets. All mistakes are reported at once; warnings only where there are
-// none, since what is misspelled would lead to more.
+// checkConfig checks without a network the configuration, the files that it names, and its
+// secrets. It reports all mistakes at once. It reports warnings only if there are no
+// mistakes, since a misspelled setting would cause false ones.
 func (a *app) checkConfig() error {
 	cfg, watched, wrong, warnings := a.inspectConfig()
 	var bad configs.Errors
@@ -73,7 +73,7 @@ func (a *app) checkConfig() error {
 		file = "no configuration file: the built-in defaults"
 	}
 	if watched == 0 {
-		fmt.Fprintf(a.Stderr, "%s: nothing is watched: add domains under \"watch\", or call 'ctwatch run --watch DOMAIN'\n", file)
+		fmt.Fprintf(a.Stderr, "%s: nothing is watched: add domains under \"watch\", or run 'ctwatch run --watch DOMAIN'\n", file)
 	}
 	fmt.Fprintf(a.Stdout, "%s: ok, %d watched names\n", file, watched)
 	return nil

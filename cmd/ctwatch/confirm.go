@@ -11,16 +11,16 @@ import (
 	"ctwatch/cmd/ctwatch/terminal"
 )
 
-// confirm asks a person before what cannot be undone. On a terminal it says what will
-// happen and asks; scripts agree with --yes.
+// confirm asks for confirmation of a change that cannot be undone, on a terminal; scripts
+// confirm with --yes.
 func (a *app) confirm(ctx context.Context, yes bool, what string) error {
 	switch {
 	case yes:
 		return nil
 	case !terminal.Is(a.Stdin):
-		return usagef("%s\nNothing was changed. This cannot be undone: to go on, add --yes", what)
+		return usagef("%s\nNothing was changed. This cannot be undone: to proceed, add --yes", what)
 	}
-	line, err := a.ask(ctx, what+"\nThis cannot be undone. Go on? Type yes: ")
+	line, err := a.ask(ctx, what+"\nThis cannot be undone. To proceed, type yes: ")
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,12 @@ attacker, whose key is refused as a pin and whose certificate a person rejects, 
 for a partner, whose certificate a person authorizes.
 At the end it compares everything that arrived with everything that was issued.
 
-Exit status: 0 only if every step really happened: nothing missing, nothing twice.`,
+Exit status: 0 only if every step happened, with no event missing or repeated.`,
 		Example: `  ctwatch demo
-  ctwatch demo --keep    leave everything running, to look around`,
+  ctwatch demo --keep    keep everything running, to explore`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), keep) },
 	}
-	c.Flags().BoolVar(&keep, "keep", false, "leave everything running at the end, until interrupted")
+	c.Flags().BoolVar(&keep, "keep", false, "keep everything running at the end, until interrupted")
 	return c
 }
 
@@ -70,7 +70,7 @@ func (a *app) demoOptions() demo.Options {
 	}
 }
 
-// demoDir is where the demo keeps its data: the one given, or a temporary one.
+// demoDir returns the data directory of the demo: --data, or a temporary one.
 func (a *app) demoDir(keep bool) (string, error) {
 	if a.dataDir != "" {
 		if entries, err := os.ReadDir(a.dataDir); err == nil && len(entries) > 0 {
@@ -84,8 +84,7 @@ func (a *app) demoDir(keep bool) (string, error) {
 	return os.MkdirTemp("", "ctwatch-demo-")
 }
 
-// demoLogger shows the daemon's own log only when asked for, since the demo tells
-// its story itself.
+// demoLogger returns a logger for the daemon, which discards all lines without --verbose.
 func demoLogger(a *app) *slog.Logger {
 	if a.verbose {
 		return a.logger()

@@ -33,8 +33,8 @@ func (a sight) compare(b sight) int {
 	return int(a.Index) - int(b.Index)
 }
 
-// truth is what the logs hold for watched names, as whoever issued and logged it
-// knows.
+// truth is what the logs hold for watched names, according to the test that
+// issued and logged it.
 func (s *stage) truth() map[ctwatch.Hash]fact {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,18 +133,18 @@ func (s *stage) expectEvents(all []message, candidates int) {
 	truth := s.truth()
 	for id, f := range truth {
 		if issued[id] != 1 {
-			s.t.Errorf("certificate %v was told as issued %d times", id, issued[id])
+			s.t.Errorf("certificate %v was reported as issued %d times", id, issued[id])
 		}
 		if got, want := logged[id], len(f.Sightings)-1; got != want {
-			s.t.Errorf("certificate %v was told as logged again %d times, want %d", id, got, want)
+			s.t.Errorf("certificate %v was reported as logged again %d times, want %d", id, got, want)
 		}
 	}
 	for id := range issued {
 		if _, ok := truth[id]; !ok {
-			s.t.Errorf("certificate %v was told of, and nobody watches it", id)
+			s.t.Errorf("certificate %v was reported, but is not watched", id)
 		}
 	}
 	if found != candidates {
-		s.t.Errorf("%d pin candidates were told of, want %d", found, candidates)
+		s.t.Errorf("%d pin candidates were reported, want %d", found, candidates)
 	}
 }

@@ -35,22 +35,23 @@ func (a *app) pinsExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export --app NAME --format FORMAT", Short: "Write the recommended pins in a client's own format", Args: cobra.NoArgs,
 		Long: `export writes the pins that the next version of an app should ship: for each host the
-keys that are served now, and those that are approved for it and to come. The formats:
+approved keys that are served now, and those that may be served next. The formats:
 
 ` + strings.Join(lines, "\n") + `
   jws       ctwatch's signed pin document (compact JWS)
   wultra    Wultra's signed certificate fingerprints
 
-export refuses, with the reasons, what would break the app or is not approved: a key
-that is served and not approved, fewer pins than min_pins, no backup; and what a format
-cannot express without losing or widening meaning. A host that was never reached cannot
-be checked: a note on stderr says so. A key that went out of service stays for the app's
-lead time, and as long as a certificate for it may be deployed again, so that a rollback
-is possible; it is not a backup. "ctwatch pins retire" ends that at once.
+export refuses, with the reasons, pins that would break the app (a served key that is not
+approved, fewer pins than min_pins, no backup), and pins that the format cannot express
+exactly. A host that was never reached cannot be checked; a note on stderr names it.
 
-A signed document has the pins of each host, revokes compromised keys at once, and is
-refused only if it would be empty: a host that a file would be refused for is withheld,
-and apps keep the pins that they have for it. A note says which.`,
+To allow a rollback, a key that is no longer served stays in the pins for the app's lead
+time, and while a certificate for it may be deployed again. It does not count as a backup.
+"ctwatch pins retire" removes it at once.
+
+A signed document revokes compromised keys at once. It withholds a host whose pins export
+would refuse, so that apps keep their current pins for it, and a note on stderr names the
+host. It is refused only if it would be empty.`,
 		Example: `  ctwatch pins export --app shop --format android > network_security_config.xml
   ctwatch pins export --app shop --format curl --host api.example.com
   ctwatch pins export --app shop --format jws --sign-key offline-key.pem --out shop.jws`,
@@ -66,11 +67,11 @@ and apps keep the pins that they have for it. A note says which.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.app, "app", "", "the `app`, as the configuration names it")
-	f.StringVar(&o.format, "format", "", "the `format` to write")
+	f.StringVar(&o.app, "app", "", "name of the `app` in the configuration")
+	f.StringVar(&o.format, "format", "", "output `format`")
 	f.StringArrayVar(&o.hosts, "host", nil, "only this `host` or pattern of the app")
-	f.StringVar(&o.out, "out", "", "write to a `file`, whole or not at all, instead of stdout")
-	f.StringVar(&o.key, "sign-key", "", "sign jws and wultra with the key in this PEM `file` instead of the configured one")
+	f.StringVar(&o.out, "out", "", "output `file`, replaced atomically (default: stdout)")
+	f.StringVar(&o.key, "sign-key", "", "PEM `file` with the key to sign jws and wultra (default: the configured key)")
 	return c
 }
 
@@ -101,7 +102,7 @@ func (a *app) export(ctx context.Context, s *session, o exportOptions) error {
 	switch o.format {
 	case formatJWS, formatWultra:
 		if len(o.hosts) > 0 {
-			return usagef("--host: a signed document has all hosts of %s: apps would stop pinning those that it leaves out", app.Name)
+			return usagef("--host: a signed document needs all hosts of %s: apps would stop pinning the others", app.Name)
 		}
 		data, err = a.signed(ctx, s, &app, o)
 	default:
@@ -176,7 +177,7 @@ func (a *app) signer(s *session, file string) (*publish.Key, error) {
 
 func (a *app) signingCommand() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show", Short: "Show the keys that pin documents are signed with", Args: cobra.NoArgs,
+		Use: "show", Short: "Show the keys that sign pin documents", Args: cobra.NoArgs,
 		Example: `  ctwatch signing show --json > jwks.json`,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()
@@ -191,18 +192,18 @@ func (a *app) signingCommand() *cobra.Command {
 		},
 	}
 	rotate := &cobra.Command{
-		Use: "rotate", Short: "Start to replace the signing key: a second one signs, too", Args: cobra.NoArgs,
-		Long: `rotate makes the next signing key in addition to the active one. From then on
-/pins/jwks.json has both, and documents requested as application/jose+json carry both
-signatures; compact ones are signed by the active key as before. Once every app trusts
-the next key, end with "ctwatch signing finish". A running daemon needs no restart.`,
-		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Rotate, "signs from now on, too") },
+		Use: "rotate", Short: "Start a key rotation: a second key signs, too", Args: cobra.NoArgs,
+		Long: `rotate generates the next signing key in addition to the active one. /pins/jwks.json then
+has both, and documents requested as application/jose+json carry both signatures; compact
+documents are still signed by the active key. When every app trusts the next key, run
+"ctwatch signing finish". A running daemon needs no restart.`,
+		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Rotate, "now signs, too") },
 	}
 	finish := &cobra.Command{
-		Use: "finish", Short: "End the replacement: only the next key signs", Args: cobra.NoArgs,
-		Long: `finish makes the key that "ctwatch signing rotate" made the active one. The previous
-key no longer signs; its public half stays in /pins/jwks.json.`,
-		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Finish, "is the active key now") },
+		Use: "finish", Short: "Finish a key rotation: only the next key signs", Args: cobra.NoArgs,
+		Long: `finish activates the key that "ctwatch signing rotate" generated. The previous key no
+longer signs; its public key stays in /pins/jwks.json.`,
+		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Finish, "is now the active key") },
 	}
 	return group("signing", "The keys that sign pin documents", a.jsonFlag(show, "print the JSON Web Key Set"), rotate, finish)
 }

@@ -60,19 +60,19 @@ func TestForgedFloodHidesNoRogue(t *testing.T) {
 
 	// The digest is due a minute after the last entry; on a slow machine some entries are in
 	// one before.
-	told, digested, counted := 0, 0, int64(0)
+	reported, digested, counted := 0, 0, int64(0)
 	var digests []message
 	late := time.After(patience)
-	for told <= flood || counted < flood-5 {
+	for reported <= flood || counted < flood-5 {
 		var m message
 		select {
 		case m = <-events:
 		case <-late:
-			t.Fatalf("%d alarms came, and %d digests of %d", told, len(digests), counted)
+			t.Fatalf("%d alarms came, and %d digests of %d", reported, len(digests), counted)
 		}
 		switch m.Type {
 		case ctwatch.CertificateUnexpected:
-			told++
+			reported++
 			if m.Data.InDigest {
 				digested++
 			}
@@ -82,12 +82,12 @@ func TestForgedFloodHidesNoRogue(t *testing.T) {
 		default:
 			continue
 		}
-		if told > flood {
+		if reported > flood {
 			ahead.Add(int64(11 * time.Minute))
 		}
 	}
 	if digested != flood-5 || counted != flood-5 || len(digests) > 3 {
-		t.Errorf("%d of %d are for a digest; %d digests count %d", digested, told, len(digests), counted)
+		t.Errorf("%d of %d are for a digest; %d digests count %d", digested, reported, len(digests), counted)
 	}
 	alarms := func() (alone, rogues, inSlack int) {
 		for _, p := range slack.messages() {
@@ -102,11 +102,11 @@ func TestForgedFloodHidesNoRogue(t *testing.T) {
 		}
 		return alone, rogues, inSlack
 	}
-	s.untilTold()
+	s.untilDelivered()
 	if alone, rogues, inSlack := alarms(); alone != 5 || rogues != 1 || inSlack != len(digests) {
 		t.Errorf("%d messages about forged entries, %d about the rogue, %d digests", alone, rogues, inSlack)
 	}
-	// What the first digest says to do lists all that it stands for, and those told by themselves.
+	// What the first digest says to do lists all that it stands for, and those sent by themselves.
 	_, command, _ := strings.Cut(digests[0].Data.Summary, "`ctwatch ")
 	command, _, _ = strings.Cut(command, "`")
 	out := person{s, config}.does(exitDone, append(strings.Fields(command), "--json")...)

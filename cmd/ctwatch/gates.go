@@ -13,29 +13,31 @@ import (
 	"ctwatch/pins"
 )
 
-// unknownHelp is what the help of both gates says of what is unknown.
+// unknownHelp explains the answer "unknown" in the help of both gates.
 const unknownHelp = `"Unknown" is exit status 3 with the reason, and "unknown": true in JSON. With
---allow-unknown it is exit status 0, unless there is a known reason to say no.
+--allow-unknown it is exit status 0, unless there is a known problem.
 
-Without a database the gate knows only the configuration. That can be enough to say no;
-everything else is unknown.`
+Without a database, the gate uses only the configuration. It can then find problems, but
+otherwise answers "unknown".`
 
 func (a *app) pinsCheckCommand() *cobra.Command {
 	var name, formatName string
 	var allow bool
 	c := &cobra.Command{
-		Use: "check --app NAME FILE", Short: "The release gate: is this file safe to ship today?", Args: cobra.ExactArgs(1),
-		Long: `check reads a file that is about to be released with an app and says whether it pins
-each of the app's hosts, accepts what is served now and what is approved to come, has
-a backup, does not end too soon, and names no key that is not approved for its host or
-that its client can make no use of: one in a place where the client looks for others, or
-of an algorithm that it does not know.
+		Use: "check --app NAME FILE", Short: "Release gate: is this pin file safe to ship?", Args: cobra.ExactArgs(1),
+		Long: `check reads a pin file before it is released with an app. The file is safe to ship if it:
 
-Exit status 0 if it is safe to ship, 3 with the reasons if it is not. A file that its
-client would ignore, or crash on, is not; one that cannot be read at all is a failure
-(exit status 1). "-" reads from stdin.
+  - pins every host of the app
+  - accepts the certificates served now and those that may be deployed next
+  - has a backup pin for every host, and does not end too soon
+  - has only approved keys, which its client can use (at the right place in the chain, and
+    of a supported algorithm)
 
-It is unknown as long as no connection to one of the hosts has succeeded, as where
+Exit status 0: safe to ship; 3: not safe, with the reasons. A file that its client would
+ignore or crash on is not safe; a file that cannot be read is a failure (exit status 1).
+"-" reads from stdin.
+
+The answer is unknown until a connection to every host has succeeded, for example while
 probing is off.
 ` + unknownHelp,
 		Example: `  ctwatch pins check --app shop app/src/main/res/xml/network_security_config.xml`,
@@ -60,8 +62,8 @@ probing is off.
 			})
 		},
 	}
-	c.Flags().StringVar(&name, "app", "", "the `app`, as the configuration names it")
-	c.Flags().StringVar(&formatName, "format", "", "the file's `format`, if it is not to be found out")
+	c.Flags().StringVar(&name, "app", "", "name of the `app` in the configuration")
+	c.Flags().StringVar(&formatName, "format", "", "`format` of the file (default: detected)")
 	return a.gateFlags(c, &allow)
 }
 
@@ -69,21 +71,23 @@ func (a *app) pinsGateCommand() *cobra.Command {
 	var name string
 	var allow bool
 	c := &cobra.Command{
-		Use: "gate CERT.pem", Short: "The deployment gate: would serving this certificate break an app?", Args: cobra.ExactArgs(1),
-		Long: `gate reads a certificate that is about to be served, with its chain if the file has
-it, and says which supported versions of which apps would refuse it, each by the
-rules of its client. As clients do, it completes the chain to a root: by those that
-this machine trusts (or those in SSL_CERT_FILE and SSL_CERT_DIR), and by chains that
-were seen to be served. Where a CA is cross-signed and clients may build several chains,
-each of them has to be accepted. It is made for the deploy hook of an ACME client: exit
-status 0 lets the deployment go on, 3 stops it. "-" reads from stdin.
+		Use: "gate CERT.pem", Short: "Deployment gate: would this certificate break an app?", Args: cobra.ExactArgs(1),
+		Long: `gate reads a certificate before it is deployed, with its chain if the file has one, and
+lists the supported app versions that would refuse it, by the rules of each client.
 
-It is unknown if no name of the certificate is a host of an app, or if no released
+Like clients, it completes the chain to a root, with the roots that this machine trusts
+(or those in SSL_CERT_FILE and SSL_CERT_DIR) and with chains that servers were seen to
+serve. If a CA is cross-signed and clients may build several chains, apps must accept each.
+
+Use it in the deploy hook of an ACME client: exit status 0: proceed; 3: stop. "-" reads
+from stdin.
+
+The answer is unknown if no name of the certificate is a host of an app, or if no released
 version of such an app is recorded.
 ` + unknownHelp,
 		Example: `  ctwatch pins gate fullchain.pem
   certbot renew --deploy-hook 'ctwatch pins gate "$RENEWED_LINEAGE/fullchain.pem" && systemctl reload nginx'
-  ctwatch pins gate --allow-unknown fullchain.pem    # where some certificates are for no app's host`,
+  ctwatch pins gate --allow-unknown fullchain.pem    # if some certificates are not for an app's host`,
 		RunE: func(c *cobra.Command, args []string) error {
 			chain, err := a.readChain(args[0])
 			if err != nil {
@@ -98,21 +102,21 @@ version of such an app is recorded.
 			})
 		},
 	}
-	c.Flags().StringVar(&name, "app", "", "ask about this `app` alone")
+	c.Flags().StringVar(&name, "app", "", "only this `app`")
 	return a.gateFlags(c, &allow)
 }
 
 // gateFlags adds the flags that both gates have.
 func (a *app) gateFlags(c *cobra.Command, allow *bool) *cobra.Command {
-	c.Flags().BoolVar(allow, "allow-unknown", false, "exit with 0 where too little is known to say yes or no")
+	c.Flags().BoolVar(allow, "allow-unknown", false, "exit with 0 if the answer is unknown")
 	return a.jsonFlag(c, "print the answer as JSON")
 }
 
 // An answer is what a gate prints with --json.
 type answer struct {
 	Safe        bool            `json:"safe"`    // known to be safe
-	Unknown     bool            `json:"unknown"` // too little is known to say that it is safe
-	Why         []string        `json:"why"`     // it is unknown
+	Unknown     bool            `json:"unknown"` // too little is known
+	Why         []string        `json:"why"`     // reasons why it is unknown
 	File        string          `json:"file"`
 	Format      string          `json:"format,omitempty"`
 	Certificate string          `json:"certificate,omitempty"` // ID
@@ -122,7 +126,7 @@ type answer struct {
 	Warnings    []words.Problem `json:"warnings"`
 }
 
-// answerWords are the first line of an answer for people.
+// answerWords has the first line of each answer for people.
 type answerWords struct{ yes, no, unknown string }
 
 // answer prints the answer of a gate, and returns errNo unless something is safe, or

@@ -114,7 +114,7 @@ func TestReadinessAndMetricsFollowTheLogs(t *testing.T) {
 	}
 	s.eventually("it is ready", func() bool { status, _ := d.get("readyz", ""); return status == http.StatusOK })
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 
 	m := d.metrics()
 	for _, l := range s.logs {

@@ -23,21 +23,20 @@ func (a *app) pinsImportCommand() *cobra.Command {
 		Use: "import --app NAME --version V FILE", Short: "Record what a released version of an app ships", Args: cobra.ExactArgs(1),
 		Long: `import reads the pins of a released version from the file that it ships, in any of
 the formats that export writes: ` + strings.Join(format.Names(), ", ") + `.
-The format is found by what the file says, unless --format names it; "-" reads from
-stdin. The file is kept
-as it is; plans and gates apply its client's own rules. From then on the version
-counts as supported, until "ctwatch pins drop".
+import detects the format from the content, unless --format names it; "-" reads from
+stdin. It stores the file unchanged; plans and gates apply the rules of its client. The
+version counts as supported until "ctwatch pins drop".
 
-A version that is recorded already with another format or other pins is replaced only
-with --replace; what would change is printed. The same file again changes nothing. An
-app with several platforms has a version for each: "5.2-ios", "5.2-android".
+To replace a version that is recorded with another format or other pins, add --replace;
+import prints the changes. Importing the same file again changes nothing. For an app with
+several platforms, import a version for each: "5.2-ios", "5.2-android".
 
-Source code in Kotlin or Java is read only where it is certain what the app pins: best
-from a file with one chain CertificatePinner.Builder().add(…).build() of literals.
+Kotlin and Java source is accepted only if its pins are unambiguous: best is a file with a
+single chain CertificatePinner.Builder().add(…).build() of literals.
 
-Importing approves nothing: keys in the file that nobody has approved are listed, and so
-are pins that the client can make no use of. A file that the client would ignore or crash
-on, or that pins none of the app's hosts, is refused.`,
+Importing approves no keys: import lists the unapproved keys in the file, and the pins
+that the client cannot use. It refuses a file that the client would ignore or crash on,
+and one that pins none of the app's hosts.`,
 		Example: `  ctwatch pins import --app shop --version 5.2 app/src/main/res/xml/network_security_config.xml
   ctwatch pins import --app shop --version 5.2 --replace fixed/network_security_config.xml
   ctwatch pins import --app shop-ios --version 5.2 ios/Info.plist`,
@@ -50,10 +49,10 @@ on, or that pins none of the app's hosts, is refused.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.app, "app", "", "the `app`, as the configuration names it")
+	f.StringVar(&o.app, "app", "", "name of the `app` in the configuration")
 	f.StringVar(&o.version, "version", "", "the released `version`")
-	f.StringVar(&o.format, "format", "", "the file's `format`, if it is not to be found out")
-	f.BoolVar(&o.replace, "replace", false, "replace what is recorded of the version")
+	f.StringVar(&o.format, "format", "", "`format` of the file (default: detected)")
+	f.BoolVar(&o.replace, "replace", false, "replace the recorded version")
 	return a.jsonFlag(c, "print what was read as JSON")
 }
 
@@ -67,11 +66,11 @@ type imported struct {
 	App        string                `json:"app"`
 	Version    string                `json:"version"`
 	Format     string                `json:"format"`
-	Hosts      []pins.Pattern        `json:"hosts"` // that the file speaks of
+	Hosts      []pins.Pattern        `json:"hosts"` // in the file
 	Pins       map[string][]pins.Pin `json:"pins"`  // by host of the app
 	Unapproved []pins.Pin            `json:"unapproved"`
-	Useless    []words.Problem       `json:"useless"`            // pins that the client can make no use of
-	Replaced   []string              `json:"replaced,omitempty"` // what differs from what was recorded before
+	Useless    []words.Problem       `json:"useless"`            // pins that the client cannot use
+	Replaced   []string              `json:"replaced,omitempty"` // differences from the recorded version
 }
 
 func (a *app) importPins(ctx context.Context, s *session, o importOptions) error {
@@ -83,7 +82,7 @@ func (a *app) importPins(ctx context.Context, s *session, o importOptions) error
 	var refused *operator.Error
 	switch {
 	case errors.As(err, &refused) && refused.Code == operator.Recorded:
-		return usagef("version %s of %s is recorded already, from %s, and %s differs:\n- %s\nNothing was changed. To replace what is recorded, add --replace; for another platform, use another --version",
+		return usagef("version %s of %s is already recorded, from %s, and %s differs:\n- %s\nNothing was changed. To replace the recorded version, add --replace; for another platform, use another --version",
 			ctwatch.Printable(o.version, 60), ctwatch.Printable(o.app, 100), ctwatch.Printable(refused.Changed.Before.Name, 200), ctwatch.Printable(o.file, 200), strings.Join(changeText(refused.Changed), "\n- "))
 	case errors.As(err, &refused) && refused.Code == operator.PinsNoHost:
 		return fmt.Errorf("%s pins none of the hosts of %s: %s", o.file, o.app, words.Sentences(refused.Why...))
@@ -103,8 +102,8 @@ func (a *app) importPins(ctx context.Context, s *session, o importOptions) error
 	return a.printImported(out, done, f)
 }
 
-// changeText says in lines what a file changes of what was recorded: the format, and for each
-// host the pins that go and come, their place in the chain, and when they end.
+// changeText lists the differences between a file and the recorded one: the format, and for
+// each host the lost and gained pins, their place in the chain, and when they end.
 func changeText(c *operator.Change) (lines []string) {
 	switch {
 	case c == nil:
@@ -112,7 +111,7 @@ func changeText(c *operator.Change) (lines []string) {
 	case c.Unreadable != nil:
 		return []string{fmt.Sprintf("the recorded file (%s) cannot be read: %v", ctwatch.Printable(c.Before.Name, 100), c.Unreadable)}
 	case c.WasFormat != "":
-		lines = append(lines, fmt.Sprintf("the format: %s, and not %s", c.Format, c.WasFormat))
+		lines = append(lines, fmt.Sprintf("the format: %s, previously %s", c.Format, c.WasFormat))
 	}
 	for _, d := range c.Hosts {
 		var parts []string
@@ -123,10 +122,10 @@ func changeText(c *operator.Change) (lines []string) {
 			parts = append(parts, "gains "+terminal.List(d.Gained))
 		}
 		if d.Moved {
-			parts = append(parts, "its pins are compared with other certificates of the chain")
+			parts = append(parts, "its pins apply to other certificates of the chain")
 		}
 		if d.Ends() {
-			parts = append(parts, fmt.Sprintf("its pins end %s, and not %s", ending(d.End), ending(d.WasEnd)))
+			parts = append(parts, fmt.Sprintf("its pins end %s, previously %s", ending(d.End), ending(d.WasEnd)))
 		}
 		lines = append(lines, d.Host.String()+": "+strings.Join(parts, "; "))
 	}
@@ -140,7 +139,7 @@ func ending(t time.Time) string {
 	return "on " + words.Day(t)
 }
 
-// printImported prints what a version ships, and which of its keys to doubt.
+// printImported prints what a version ships, its unapproved keys and its useless pins.
 func (a *app) printImported(out imported, done operator.Imported, f format.Format) error {
 	fmt.Fprintf(a.Stdout, "%s ships with version %s (%s):\n", ctwatch.Printable(out.App, 100), ctwatch.Printable(out.Version, 60), f.Title)
 	t := a.table("HOST", "PINS")
@@ -157,7 +156,7 @@ func (a *app) printImported(out imported, done operator.Imported, f format.Forma
 		return err
 	}
 	if len(out.Replaced) > 0 {
-		fmt.Fprintf(a.Stdout, "Replaced what was recorded before:\n- %s\n", strings.Join(out.Replaced, "\n- "))
+		fmt.Fprintf(a.Stdout, "Replaced the recorded version:\n- %s\n", strings.Join(out.Replaced, "\n- "))
 	}
 	for _, u := range done.Unapproved {
 		fmt.Fprintln(a.Stdout, ctwatch.Printable(words.Finding(u.Why).String(), 1000))

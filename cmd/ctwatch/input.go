@@ -12,9 +12,8 @@ import (
 	"ctwatch/files"
 )
 
-// readInput reads a file of at most so many bytes that the command line names; "-" is
-// stdin. Stdin, and what a shell passes for <(command), may never end: then it returns when
-// the process is interrupted.
+// readInput reads a file of the command line, up to a limit in bytes; "-" is stdin. Stdin and
+// a shell's <(command) may never end: readInput returns when the process is interrupted.
 func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	isStdin := name == "-" && a.Stdin != nil
 	if !isStdin && !files.IsStream(name) {
@@ -48,8 +47,8 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	}
 }
 
-// readSubject reads an ID, a pin or a file. Of a file it takes the server's own key, or a
-// CA's if issuer is set.
+// readSubject reads an ID, a pin or a file. From a file it takes the server's key, or a CA's
+// if issuer is set.
 func (a *app) readSubject(arg string, issuer bool) (keyfile.Subject, error) {
 	if strings.HasPrefix(arg, "sha256/") {
 		pin, err := parsePin(arg)

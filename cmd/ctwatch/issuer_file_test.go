@@ -106,7 +106,7 @@ func TestIssuerFileOfAnotherLog(t *testing.T) {
 	s.publish()
 	d = s.start(config)
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 	for _, i := range []*ctlogtest.Issued{second, third} {
 		if c := s.verdict(i); c.Verdict != ctwatch.Expected || !c.Issuer.Proven {
 			t.Errorf("%v is %s %q", c.Names, c.Verdict, c.Reasons)

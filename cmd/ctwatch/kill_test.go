@@ -14,7 +14,7 @@ import (
 )
 
 // TestKill9 kills the daemon at random instants, over and over, while both logs
-// grow: at the end everything is known, and everything was told once.
+// grow: at the end everything is recorded, and everything was reported once.
 func TestKill9(t *testing.T) {
 	t.Parallel()
 	const growths = 5 // during each life
@@ -84,7 +84,7 @@ func TestKill9(t *testing.T) {
 
 	c := s.run(config)
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 	s.expectTruth()
 	s.expectEvents(s.stream(c.natsURL()), grown)
 	if c.signal(syscall.SIGTERM); c.status != 0 {

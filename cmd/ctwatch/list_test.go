@@ -18,11 +18,11 @@ import (
 // A listServer serves a log list that changes.
 type listServer struct {
 	*httptest.Server
-	mu   sync.Mutex
-	logs []ctwatch.Log
-	down bool
-	at   time.Time
-	told int // how often a list was asked for since the last change
+	mu       sync.Mutex
+	logs     []ctwatch.Log
+	down     bool
+	at       time.Time
+	requests int // since the last change
 }
 
 func newListServer(t *testing.T) *listServer {
@@ -30,7 +30,7 @@ func newListServer(t *testing.T) *listServer {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.told++
+		s.requests++
 		list, err := ctlogtest.ListJSON(s.at, s.logs...)
 		if s.down || err != nil || r.URL.Path != "/list.json" {
 			http.Error(w, "no list", http.StatusServiceUnavailable)
@@ -46,14 +46,14 @@ func newListServer(t *testing.T) *listServer {
 func (s *listServer) set(down bool, logs ...ctwatch.Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.down, s.logs, s.at, s.told = down, logs, s.at.Add(time.Second), 0
+	s.down, s.logs, s.at, s.requests = down, logs, s.at.Add(time.Second), 0
 }
 
-// served is how often the list was asked for since it was set.
+// served returns the number of requests since the last change.
 func (s *listServer) served() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.told
+	return s.requests
 }
 
 // TestTraps25To30LogsComeAndGo plays what happens to a log list over months.
@@ -86,13 +86,13 @@ http: {listen: ""}
 	s.addPrecert(a, first)
 	s.publish()
 	if e := s.next(events, ctwatch.CertificateIssued); e.Data.Certificate.ID != first.ID {
-		t.Errorf("told of %v: \"now\" was before it", e.Data.Certificate.Names)
+		t.Errorf("event about %v, which was logged before \"now\"", e.Data.Certificate.Names)
 	}
 
 	// 26: a log that appears later is read from its beginning.
 	list.set(false, ia, bogus, b.Info())
 	if e := s.next(events, ctwatch.CertificateIssued); e.Data.Certificate.ID != late.ID {
-		t.Errorf("told of %v, want what was in the new log", e.Data.Certificate.Names)
+		t.Errorf("event about %v, want what was in the new log", e.Data.Certificate.Names)
 	}
 	s.eventually("the second log is verified", func() bool { return s.status(b).Verified == 51 })
 
@@ -103,7 +103,7 @@ http: {listen: ""}
 	s.addPrecert(a, second)
 	s.publish()
 	if e := s.next(events, ctwatch.CertificateIssued); e.Data.Certificate.ID != second.ID {
-		t.Errorf("told of %v", e.Data.Certificate.Names)
+		t.Errorf("event about %v", e.Data.Certificate.Names)
 	}
 
 	// 28: the log moves. Its ID is what counts: reading goes on where it was.
@@ -120,7 +120,7 @@ http: {listen: ""}
 	s.addPrecert(b, third)
 	s.publish()
 	if e := s.next(events, ctwatch.CertificateIssued); e.Data.Certificate.ID != third.ID {
-		t.Errorf("told of %v", e.Data.Certificate.Names)
+		t.Errorf("event about %v", e.Data.Certificate.Names)
 	}
 
 	// 25: the log leaves the list while it is behind.

@@ -11,7 +11,7 @@ import (
 )
 
 // A list that names a log whose private key is public is never in use: NATS and Slack
-// are told once, however often it is read and across a restart, and the logs of the
+// get one event, however often it is read and across a restart, and the logs of the
 // last good list are read on.
 func TestFrozenLogListIsTold(t *testing.T) {
 	t.Parallel()
@@ -45,21 +45,21 @@ http: {listen: "127.0.0.1:0"}
 	if status, body := d.get("readyz", ""); status != http.StatusOK || !strings.Contains(body, "alarm: ") || !strings.Contains(body, "private key is public") {
 		t.Errorf("/readyz: %d %s", status, body)
 	}
-	s.eventually("Slack is told", func() bool { return len(slack.messages()) > 0 })
+	s.eventually("Slack gets the alarm", func() bool { return len(slack.messages()) > 0 })
 	i := s.watched("www.example.com")
 	s.addPrecert(s.static, i)
 	s.publish()
 	if got := s.next(events, ctwatch.CertificateIssued); got.Data.Certificate.ID != i.ID {
-		t.Errorf("told of %v", got.Data.Certificate.Names)
+		t.Errorf("event about %v", got.Data.Certificate.Names)
 	}
 	d.stop()
 
-	// After a restart the cause is the same, and so it is not told again.
+	// After a restart the cause is the same, and so it is not reported again.
 	before := list.served()
 	d = s.start(config)
 	d.says(t, "is refused; using an earlier one")
 	s.eventually("the list is refused again", func() bool { return list.served() > before+3 })
-	s.untilTold()
+	s.untilDelivered()
 	refusals := 0
 	for _, m := range slack.messages() {
 		if strings.Contains(m.text, "log list is refused") {
@@ -67,7 +67,7 @@ http: {listen: "127.0.0.1:0"}
 		}
 	}
 	if refusals != 1 {
-		t.Errorf("Slack was told %d times of one refusal", refusals)
+		t.Errorf("Slack got %d messages about one refusal", refusals)
 	}
 
 	// A good list ends it.

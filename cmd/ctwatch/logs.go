@@ -13,10 +13,10 @@ import (
 
 func (a *app) logsCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "logs", Short: "Progress of each log", Args: cobra.NoArgs,
-		Long: `logs prints every log with its tree size, how many of its entries have been read
-and how many of those are proven to be in the tree that the log signed. Both are
-equal to the tree size when all is well.`,
+		Use: "logs", Short: "Show the progress of each log", Args: cobra.NoArgs,
+		Long: `logs prints for every log its tree size, the number of entries read, and the number of
+entries proven to be in the tree that the log signed. When ctwatch is up to date, all three
+are equal.`,
 		Example: `  ctwatch logs
   ctwatch logs --json | jq '.[] | select(.healthy | not)'`,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -44,7 +44,7 @@ func TestMemory(t *testing.T) {
 	if peak > limit {
 		t.Errorf("the daemon had %d MiB resident, more than %d", peak>>20, limit>>20)
 	}
-	s.untilTold()
+	s.untilDelivered()
 	s.expectTruth()
 	if c.signal(syscall.SIGTERM); c.status != 0 {
 		t.Errorf("it ended with status %d", c.status)

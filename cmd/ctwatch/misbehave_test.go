@@ -9,17 +9,17 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 )
 
-// TestMisbehaviour: whatever a log does against its promises is told with the
+// TestMisbehavior: whatever a log does against its promises is reported with the
 // evidence, and not verified; when it behaves again, the truth is reached. A dozen
 // logs misbehave at once, each in a way of its own, one of each kind.
-func TestMisbehaviour(t *testing.T) {
+func TestMisbehavior(t *testing.T) {
 	t.Parallel()
 	const before, altered = 401, 450 // entries when all was well; the entry to be altered
 	cases := []struct {
 		name   string
 		fault  func() ctlogtest.Fault
 		grows  bool     // whether the log goes on growing
-		causes []string // one of which is told first
+		causes []string // one of which is reported first
 		entry  bool     // whether an entry can be blamed
 	}{
 		{"altered entry", func() ctlogtest.Fault { return ctlogtest.AlterEntry(altered, nil) }, true, []string{ctwatch.CauseRootMismatch}, true},
@@ -57,18 +57,18 @@ func TestMisbehaviour(t *testing.T) {
 	}
 	s.publish()
 
-	told := make(map[string]message) // the first of each log
-	for len(told) < len(s.logs) {
+	reported := make(map[string]message) // the first of each log
+	for len(reported) < len(s.logs) {
 		m := s.next(events, ctwatch.LogMisbehaved)
-		if _, ok := told[m.Subject]; !ok {
-			told[m.Subject] = m
+		if _, ok := reported[m.Subject]; !ok {
+			reported[m.Subject] = m
 		}
 	}
 	for n, l := range s.logs {
-		tt, m := cases[n/2], told[l.Info().ID.Hex()]
+		tt, m := cases[n/2], reported[l.Info().ID.Hex()]
 		e := m.Data.Evidence
 		if e == nil || m.Data.Severity != ctwatch.Critical || !slices.Contains(tt.causes, e.Cause) {
-			t.Errorf("%s: told with severity %s: %q %+v", l.Info().Name, m.Data.Severity, m.Data.Summary, e)
+			t.Errorf("%s: reported with severity %s: %q %+v", l.Info().Name, m.Data.Severity, m.Data.Summary, e)
 			continue
 		}
 		if len(e.Heads) == 0 || slices.ContainsFunc(e.Heads, func(h ctwatch.EvidenceHead) bool { return len(h.Raw) == 0 }) {
@@ -99,7 +99,7 @@ func TestMisbehaviour(t *testing.T) {
 	for _, l := range s.logs {
 		s.eventually("the log counts as healthy", func() bool { return s.status(l).Healthy })
 	}
-	s.untilTold()
+	s.untilDelivered()
 	s.expectTruth()
 	s.expectEvents(s.stream(d.natsURL), len(s.issued))
 	d.stop()

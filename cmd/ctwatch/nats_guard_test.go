@@ -38,7 +38,7 @@ func TestStreamThatOthersTouch(t *testing.T) {
 	s.addFinal(s.static, i)
 	s.publish()
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 
 	// stored returns the IDs of the events in the stream.
 	stored := func() (ids []string) {
@@ -84,7 +84,7 @@ func TestStreamThatOthersTouch(t *testing.T) {
 		now := stored()
 		return len(now) > len(before) && !slices.ContainsFunc(before, func(id string) bool { return !slices.Contains(now, id) })
 	})
-	s.untilTold()
+	s.untilDelivered()
 	if got := stored(); len(slices.Compact(slices.Sorted(slices.Values(got)))) != len(got) {
 		t.Errorf("an event is in the new stream twice: %v", got)
 	}
@@ -112,21 +112,21 @@ func TestManyNamesReachConsumers(t *testing.T) {
 	s.addFinal(s.static, i)
 	s.publish()
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 
-	told := 0
+	reported := 0
 	for _, m := range s.stream(natsURL(port)) { // each is what the schema says
 		c := m.Data.Certificate
 		if c == nil {
 			continue
 		}
-		told++
+		reported++
 		if len(m.raw) > 64<<10 || c.Names[0] != "pay.example.com" || len(c.Names)+c.Omitted["names"] != n {
 			t.Errorf("%s: %d bytes, %d names, the first %q, omitted %v", m.Type, len(m.raw), len(c.Names), c.Names[0], c.Omitted)
 		}
 	}
-	if told < 2 {
-		t.Errorf("%d events about the certificate", told)
+	if reported < 2 {
+		t.Errorf("%d events about the certificate", reported)
 	}
 	var c ctwatch.Certificate
 	s.check(json.Unmarshal([]byte(person{s, config}.does(exitDone, "certs", "show", i.ID.String(), "--json")), &c))

@@ -29,12 +29,13 @@ func (a *app) notifyCommand() *cobra.Command {
 func (a *app) notifyStatusCommand() *cobra.Command {
 	var dead bool
 	c := &cobra.Command{
-		Use: "status", Short: "What waits for each channel, its last success, and what it could not deliver", Args: cobra.NoArgs,
-		Long: `status shows each channel with the events that wait for it, when it last delivered one,
-why it cannot now, and its dead letters: events that its service refused for good. Below
-are warnings: what is wrong with a service although it takes events, such as a NATS stream
-that keeps them for a shorter time than ours, or that others publish to. With
---dead-letters it lists dead letters, to resend with "ctwatch notify replay".`,
+		Use: "status", Short: "Show the pending events, last success and dead letters of each channel", Args: cobra.NoArgs,
+		Long: `status shows for each channel the number of pending events, the time of the last delivery,
+the current error, and the number of dead letters: events that the service refused for
+good. Below the table are warnings about services that accept events but have another
+problem, such as a NATS stream with a shorter retention than ctwatch's, or one that others
+publish to. With --dead-letters it lists the dead letters; to resend them, run
+"ctwatch notify replay".`,
 		Example: `  ctwatch notify status
   ctwatch notify status --dead-letters
   ctwatch notify status --json | jq '.[] | select(.backlog > 0)'`,
@@ -59,7 +60,7 @@ that keeps them for a shorter time than ours, or that others publish to. With
 	return a.jsonFlag(c, "print a JSON array")
 }
 
-// senderNames lists the senders that the configuration asks for.
+// senderNames lists the configured senders.
 func (a *app) senderNames(cfg *configs.Config) ([]string, error) {
 	senders, err := setup.Senders(cfg, setup.SenderOptions{Logger: a.logger()})
 	if err != nil {
@@ -167,7 +168,7 @@ func (a *app) notifyReplayCommand() *cobra.Command {
 		Long: `replay resends events to one channel, by the name that "ctwatch notify status"
 shows: all its dead letters, one of them, or all events since a time. Events keep their
 IDs, by which a receiver recognizes them; NATS drops duplicates only within the stream's
-duplicate window. A running daemon sends them at once, or else the next one does.`,
+duplicate window. A running daemon sends them at once; otherwise the next daemon does.`,
 		Example: `  ctwatch notify replay slack
   ctwatch notify replay webhook:pager --dead-letter 4711
   ctwatch notify replay nats --since 2026-11-20`,
@@ -182,7 +183,7 @@ duplicate window. A running daemon sends them at once, or else the next one does
 			return a.write(c.Context(), func(db *store.DB) error {
 				n, err := db.Outbox.Replay(c.Context(), args[0], r)
 				if errors.Is(err, store.ErrNoSender) {
-					return fmt.Errorf("nothing was ever sent by a sender %s: see \"ctwatch notify status\"", ctwatch.Printable(args[0], 100))
+					return fmt.Errorf("unknown sender %s: see \"ctwatch notify status\"", ctwatch.Printable(args[0], 100))
 				} else if err != nil {
 					return err
 				}
@@ -199,10 +200,9 @@ duplicate window. A running daemon sends them at once, or else the next one does
 func (a *app) notifyTestCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "test [SENDER]...", Short: "Send a test event to every channel", Args: cobra.ArbitraryArgs,
-		Long: `test sends one event of type notify.test, which says that it is a test, to each
-configured channel, whatever its filters are, and prints the result of each. It needs no
-daemon; but the embedded NATS server only runs while the daemon does.
-Exit status: 1 if any failed.`,
+		Long: `test sends an event of type notify.test to each configured channel, bypassing its filters,
+and prints each result. It needs no daemon, except for the embedded NATS server, which runs
+only in the daemon. Exit status: 1 if any channel failed.`,
 		Example: `  ctwatch notify test
   ctwatch notify test slack email:ops@example.com`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -245,7 +245,7 @@ func (a *app) testSenders(ctx context.Context, cfg *configs.Config, only []strin
 	}
 	for _, name := range only {
 		if !known(name) {
-			return usagef("there is no sender %s in the configuration: see \"ctwatch notify status\"", ctwatch.Printable(name, 100))
+			return usagef("unknown sender %s: see \"ctwatch notify status\"", ctwatch.Printable(name, 100))
 		}
 	}
 	e := ctwatch.TestEvent(a.person(), time.Now())

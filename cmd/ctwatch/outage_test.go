@@ -36,7 +36,7 @@ func TestNATSDown(t *testing.T) {
 		s.addFinal(s.logs[(n+1)%2], i, sct)
 		s.fill(200)
 		s.publish()
-		s.untilVerified() // although nobody can be told
+		s.untilVerified() // although no channel works
 	}
 	s.expectTruth()
 	if posts := slack.posted(); len(posts) > 0 {
@@ -50,11 +50,11 @@ func TestNATSDown(t *testing.T) {
 
 	natsServer(t, port, dir)
 	slack.be(nil)
-	s.untilTold()
+	s.untilDelivered()
 	all := s.stream(natsURL(port))
 	s.expectEvents(all, rounds)
 	if diff := cmp.Diff(forSlack(all), slack.posted()); diff != "" {
-		t.Errorf("Slack was not told the same in the same order (-NATS +Slack):\n%s", diff)
+		t.Errorf("Slack did not get the same events in the same order (-NATS +Slack):\n%s", diff)
 	}
 	slack.expectThreads(t, all)
 	d.stop()
@@ -112,7 +112,7 @@ slack: {token: "${TEST_SLACK_TOKEN}", api_url: %q, channel: "#certs"}
 	natsServer(t, natsPort, t.TempDir())
 	slack := &fakeSlack{}
 	listen(slackPort, slack)
-	s.untilTold()
+	s.untilDelivered()
 	s.expectTruth()
 	s.expectEvents(s.stream(natsURL(natsPort)), 1)
 	if posts := slack.posted(); len(posts) != 1 {
@@ -140,8 +140,8 @@ func TestNetworkDownIsOneLine(t *testing.T) {
 	}
 }
 
-// TestEventFollowsHead: what is logged is told soon after the tree head that covers
-// it, without anybody asking.
+// TestEventFollowsHead: a certificate is reported soon after the tree head that covers
+// it, without a request.
 func TestEventFollowsHead(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -156,9 +156,9 @@ func TestEventFollowsHead(t *testing.T) {
 		begun := time.Now()
 		s.publish()
 		if m := s.next(events, ctwatch.CertificateIssued); m.Data.Certificate.ID != i.ID {
-			t.Fatalf("certificate %v was told of, want %v", m.Data.Certificate.ID, i.ID)
+			t.Fatalf("certificate %v was reported, want %v", m.Data.Certificate.ID, i.ID)
 		}
-		t.Logf("told after %v", time.Since(begun).Round(time.Millisecond))
+		t.Logf("reported after %v", time.Since(begun).Round(time.Millisecond))
 	}
 	d.stop()
 }
@@ -196,7 +196,7 @@ func TestDiskFull(t *testing.T) {
 	s.check(remount(s.dir, "64m"))
 	d := s.start(config)
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 	s.expectTruth()
 	s.expectEvents(s.stream(d.natsURL), 400)
 	d.stop()

@@ -19,14 +19,14 @@ import (
 func (a *app) pinsDropCommand() *cobra.Command {
 	var app, version, reason string
 	c := &cobra.Command{
-		Use: "drop --app NAME --version V", Short: "Say that an imported version is no longer supported", Args: cobra.NoArgs,
-		Long:    `drop takes a version that was imported out of plans and gates.`,
+		Use: "drop --app NAME --version V", Short: "Mark an imported version as no longer supported", Args: cobra.NoArgs,
+		Long:    `drop removes an imported version from plans and gates.`,
 		Example: `  ctwatch pins drop --app shop --version 4.9 --reason "blocked by the update wall"`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if app == "" || version == "" {
 				return usagef("drop needs --app and --version")
 			}
-			// Nothing of what was imported is read: a file that cannot be is dropped, too.
+			// The imported files are not read, so an unreadable one can be dropped, too.
 			return a.write(c.Context(), func(db *store.DB) error {
 				op := operator.New(operator.Options{Versions: db.Apps})
 				if err := op.Drop(c.Context(), a.by(), app, version, reason); err != nil {
@@ -38,13 +38,13 @@ func (a *app) pinsDropCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&app, "app", "", "the `app`")
-	f.StringVar(&version, "version", "", "the `version`")
-	f.StringVar(&reason, "reason", "", "why, for the audit trail")
+	f.StringVar(&app, "app", "", "name of the `app`")
+	f.StringVar(&version, "version", "", "`version` to drop")
+	f.StringVar(&reason, "reason", "", "reason, for the audit trail")
 	return c
 }
 
-// writeFile writes a whole file or leaves what was there.
+// writeFile replaces a file atomically.
 func writeFile(file string, data []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".ctwatch-*")
 	if err != nil {

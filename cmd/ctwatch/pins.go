@@ -31,14 +31,17 @@ func (a *app) pinsCommand() *cobra.Command {
 func (a *app) pinsListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the keys of watched names and of their issuers, with their pins", Args: cobra.NoArgs,
-		Long: `list prints every key that was declared, certified for a watched name or seen at
-an endpoint, and every key of an issuer, in the order in which they became known.
+		Long: `list prints every key that was declared, certified for a watched name or served by an
+endpoint, and the keys of their issuers, oldest first. The states:
 
-A key is "declared" before anything is issued for it, or "seen" in a log or at a
-server and trusted by nobody. By the word of a person, or of a rule that a person
-wrote, it becomes "approved" for some hosts; then "shipped" in a supported version of
-an app, "deployed" when it is served, "retiring" when another trusted key took its
-place, and "retired". A "compromised" key is never trusted again.`,
+  declared     a person declared it before a certificate was issued for it
+  seen         found in a log or on a server; not trusted
+  approved     a person, or a rule that a person wrote, approved it for some hosts
+  shipped      in a supported version of an app
+  deployed     served now
+  retiring     another trusted key replaced it
+  retired      no longer in use
+  compromised  never trusted again`,
 		Example: `  ctwatch pins list
   ctwatch pins list --json | jq -r '.[] | select(.state == "seen") | .pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -111,17 +114,16 @@ func (a *app) pinsApproveCommand() *cobra.Command {
 	var despite bool
 	c := &cobra.Command{
 		Use: "approve PIN", Short: "Approve a key, so that apps may pin it", Args: cobra.ExactArgs(1),
-		Long: `approve says that a key is yours, or that of an issuer you trust, and may be among
-the pins of some hosts: those named by --host, or the watched names that it was
-certified for. It is the way of a key that was seen into plans, exports and pin
-documents. A key that nothing was issued for yet is declared with
-"ctwatch certs authorize".
+		Long: `approve confirms that a key is yours, or belongs to an issuer that you trust. Plans,
+exports and pin documents may then use it for the hosts of --host, or for the watched
+names that it was certified for. To declare a key before a certificate is issued for it,
+use "ctwatch certs authorize".
 
-A key that has a certificate which should not exist may still be yours: anyone who sees
-a public key can have a certificate issued for it. Then say why with --reason, and
-reject the certificate.
+A key with an unexpected certificate can still be yours: anyone who sees a public key can
+have a certificate issued for it. In that case approve it with --reason, and reject the
+certificate.
 
-Who approved, when and why is kept: "ctwatch pins history".`,
+"ctwatch pins history" shows who approved what, when and why.`,
 		Example: `  ctwatch pins approve sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --reason "new key, ticket 4711"
   ctwatch pins approve sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --host api.example.com`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -145,10 +147,10 @@ Who approved, when and why is kept: "ctwatch pins history".`,
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&hosts, "host", nil, "approve it for this `host` or pattern (\"*.example.com\"); default: the names it was certified for")
-	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
+	c.Flags().StringArrayVar(&hosts, "host", nil, "`host` or pattern (\"*.example.com\") to approve it for (default: the names it was certified for)")
+	c.Flags().StringVar(&reason, "reason", "", "reason, for the audit trail")
 	despiteFlag(c, &despite)
-	c.Flags().StringVar(&role, "role", "", "approve it as a `leaf` or an issuer key alone, if it is known as both")
+	c.Flags().StringVar(&role, "role", "", "approve it only as a `leaf` or only as an issuer key, if it is recorded as both")
 	return a.jsonFlag(c, "print the key as JSON")
 }
 
@@ -160,8 +162,7 @@ func parsePin(s string) (pins.Pin, error) {
 	return pin, nil
 }
 
-// parseKnownPin reads a pin that is recorded already, also one that would be refused
-// today.
+// parseKnownPin reads a pin that may be recorded, also one that parsePin refuses.
 func parseKnownPin(s string) (pins.Pin, error) {
 	pin, err := pins.ParseAny(s)
 	if err != nil {
@@ -192,8 +193,8 @@ func (a *app) printKey(ctx context.Context, s *session, pin pins.Pin, what strin
 func (a *app) pinsHistoryCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
-		Use: "history [PIN]", Short: "Show who changed what is trusted, when and why", Args: cobra.MaximumNArgs(1),
-		Long:    `history prints the audit trail, oldest first, of one key or of everything.`,
+		Use: "history [PIN]", Short: "Show the audit trail: who changed trust in which key, when and why", Args: cobra.MaximumNArgs(1),
+		Long:    `history prints the audit trail of one key or of all, oldest first.`,
 		Example: `  ctwatch pins history --limit 20`,
 		RunE: func(c *cobra.Command, args []string) error {
 			var pin pins.Pin
@@ -223,7 +224,7 @@ func (a *app) pinsHistoryCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 0, "the last so many (default all)")
+	c.Flags().IntVar(&limit, "limit", 0, "print only the last `n` records (default all)")
 	return a.jsonFlag(c, "print a JSON array")
 }
 

@@ -34,7 +34,7 @@ func TestAttackerMovesNoPin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := newPinWorld(t, dir)
+		w := newPinModel(t, dir)
 		w.made = make(map[string]int)
 		defer func() { w.check(w.db.Close()) }()
 		w.configure(nil, []string{ourCA})
@@ -43,7 +43,7 @@ func TestAttackerMovesNoPin(t *testing.T) {
 		w.record(a.ours, ourKeys[0], ctwatch.Precertificate)
 		a.honestLook()
 		for _, key := range ourKeys {
-			a.must("certs", "authorize", worldPin(key).String(), "--domain", apiHost, "--reason", "ours")
+			a.must("certs", "authorize", modelPin(key).String(), "--domain", apiHost, "--reason", "ours")
 		}
 		rt.Repeat(a.actions())
 		a.honestLook()
@@ -51,13 +51,13 @@ func TestAttackerMovesNoPin(t *testing.T) {
 	})
 }
 
-// An attack is a world with an attacker in it.
+// An attack is a setup with an attacker.
 type attack struct {
-	*pinWorld
+	*pinModel
 	ours ctwatch.Certificate // the one that is served
 }
 
-func (w *pinWorld) restart() {
+func (w *pinModel) restart() {
 	w.check(w.db.Close())
 	w.open()
 }
@@ -135,7 +135,7 @@ func (a *attack) actions() map[string]func(*rapid.T) {
 // went.
 func (a *attack) checkTrust(rt *rapid.T) {
 	s := a.session(a.t.Context())
-	theirs := []pins.Pin{worldPin(thief), worldPin(rogueCA)}
+	theirs := []pins.Pin{modelPin(thief), modelPin(rogueCA)}
 	for i := range s.Apps() {
 		app := &s.Apps()[i]
 		for _, p := range s.View().Plan(app) {
@@ -145,7 +145,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 				}
 			}
 			for _, key := range ourKeys {
-				if slices.Contains(p.Remove, worldPin(key)) {
+				if slices.Contains(p.Remove, modelPin(key)) {
 					rt.Fatalf("%s, %s: %s of ours is to be removed: %v", app.Name, p.Host, key, p.Findings)
 				}
 			}
@@ -160,7 +160,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 	}
 	host := pins.Pattern{Name: apiHost}
 	for _, key := range ourKeys {
-		k := s.View().Key(worldPin(key), pins.RoleLeaf)
+		k := s.View().Key(modelPin(key), pins.RoleLeaf)
 		if k == nil || !k.State.Trusted() || !slices.ContainsFunc(k.ApprovedFor, func(p pins.Pattern) bool { return p.Covers(host) }) {
 			rt.Fatalf("our key %s is trusted no more: %+v", key, k)
 		}
@@ -181,7 +181,7 @@ func (a *attack) checkRecovered(rt *rapid.T) {
 	}
 	for _, text := range texts {
 		for _, key := range ourKeys {
-			if !strings.Contains(text, strings.TrimPrefix(worldPin(key).String(), "sha256/")) {
+			if !strings.Contains(text, strings.TrimPrefix(modelPin(key).String(), "sha256/")) {
 				rt.Fatalf("our key %s is not in:\n%s", key, text)
 			}
 		}

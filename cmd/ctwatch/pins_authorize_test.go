@@ -11,31 +11,31 @@ import (
 	"ctwatch/pins"
 )
 
-// TestACertificateIsAuthorizedWithItsKeyOrNotAtAll: a person who is told no finds
-// everything as it was.
+// TestACertificateIsAuthorizedWithItsKeyOrNotAtAll: a refused authorization
+// changes nothing.
 func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		before func(w *pinWorld, other ctwatch.Certificate)
+		before func(w *pinModel, other ctwatch.Certificate)
 		says   string          // on stderr; "" for no error
 		stays  ctwatch.Verdict // what the rules say
 	}{
-		"all is well": {func(*pinWorld, ctwatch.Certificate) {}, "", ""},
-		"its key is compromised": {func(w *pinWorld, _ ctwatch.Certificate) {
-			w.must("pins", "retire", worldPin(worldLeaves[0]).String(), "--compromised", "--reason", "stolen", "--yes")
+		"all is well": {func(*pinModel, ctwatch.Certificate) {}, "", ""},
+		"its key is compromised": {func(w *pinModel, _ ctwatch.Certificate) {
+			w.must("pins", "retire", modelPin(modelLeaves[0]).String(), "--compromised", "--reason", "stolen", "--yes")
 		}, "compromised", ctwatch.Unexpected},
-		"its key has another certificate that should not exist": {func(w *pinWorld, other ctwatch.Certificate) {
+		"its key has another certificate that should not exist": {func(w *pinModel, other ctwatch.Certificate) {
 			w.must("certs", "reject", other.ID.String(), "--reason", "rogue")
 		}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newPinWorld(t, t.TempDir())
+			w := newPinModel(t, t.TempDir())
 			defer func() { w.check(w.db.Close()) }()
-			cert := w.certificate(worldLeaves[0], worldIssuers[0], []string{apiHost})
-			other := w.certificate(worldLeaves[0], worldIssuers[1], []string{apiHost})
-			w.record(cert, worldLeaves[0], ctwatch.Precertificate)
-			w.record(other, worldLeaves[0], ctwatch.Precertificate)
+			cert := w.certificate(modelLeaves[0], modelIssuers[0], []string{apiHost})
+			other := w.certificate(modelLeaves[0], modelIssuers[1], []string{apiHost})
+			w.record(cert, modelLeaves[0], ctwatch.Precertificate)
+			w.record(other, modelLeaves[0], ctwatch.Precertificate)
 			c.before(w, other)
 			before, was := w.must("pins", "history", "--json"), w.certified(cert)
 			status, _, errs := runCommand(t.Context(), w.config, "certs", "authorize", cert.ID.String(), "--reason", "ours")
@@ -68,7 +68,7 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 }
 
 // certified is a certificate as it is recorded now.
-func (w *pinWorld) certified(c ctwatch.Certificate) ctwatch.Certificate {
+func (w *pinModel) certified(c ctwatch.Certificate) ctwatch.Certificate {
 	w.t.Helper()
 	got, err := w.db.Certificates.Get(w.t.Context(), c.ID.String())
 	w.check(err)
@@ -76,7 +76,7 @@ func (w *pinWorld) certified(c ctwatch.Certificate) ctwatch.Certificate {
 }
 
 // must runs a command that has to succeed.
-func (w *pinWorld) must(args ...string) (stdout string) {
+func (w *pinModel) must(args ...string) (stdout string) {
 	w.t.Helper()
 	status, out, errs := runCommand(w.t.Context(), w.config, args...)
 	if status != exitDone {

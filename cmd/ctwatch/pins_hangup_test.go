@@ -9,8 +9,7 @@ import (
 	"ctwatch/ctwatch"
 )
 
-// TestOnSIGHUPEndpointsAreLookedAt: whoever has deployed a certificate need not wait
-// for the next look.
+// TestOnSIGHUPEndpointsAreLookedAt: after a deployment, SIGHUP probes at once.
 func TestOnSIGHUPEndpointsAreLookedAt(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

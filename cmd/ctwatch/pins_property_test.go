@@ -40,12 +40,12 @@ func TestNothingThatNobodyApprovedLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := newPinWorld(t, dir)
+		w := newPinModel(t, dir)
 		w.made = made
 		defer func() { w.check(w.db.Close()) }()
 		// From where all is well there is more to go wrong.
-		w.observe(apiHost, "192.0.2.1:443", true, w.chain(worldLeaves[0], w.certificate(worldLeaves[0], worldIssuers[0], []string{apiHost}), apiHost))
-		w.approve(rt, worldLeaves[0], pins.RoleLeaf, apiHost)
+		w.observe(apiHost, "192.0.2.1:443", true, w.chain(modelLeaves[0], w.certificate(modelLeaves[0], modelIssuers[0], []string{apiHost}), apiHost))
+		w.approve(rt, modelLeaves[0], pins.RoleLeaf, apiHost)
 		rt.Repeat(w.actions())
 	})
 	for _, what := range []string{"set", "document"} {
@@ -61,9 +61,9 @@ type roleKey struct {
 	role pins.Role
 }
 
-// A pinWorld is a store and a configuration to which everything happens that changes
+// A pinModel is a store and a configuration to which everything happens that changes
 // what is trusted.
-type pinWorld struct {
+type pinModel struct {
 	t         *testing.T
 	dir       string
 	config    string
@@ -76,34 +76,34 @@ type pinWorld struct {
 	described map[string]ctwatch.Certificate // what servers serve, by DER
 
 	// By what was asked for here, and not by what the store says:
-	vouched  map[roleKey]map[pins.Pattern]bool // by persons
-	policy   map[roleKey]bool                  // by the configuration, for all of example.com
-	issuers  []pins.Pin                        // who may issue, by the configuration
-	keys     bool                              // whether it lists keys
-	logged   map[pins.Pin][]ctwatch.Certificate
-	judged   map[ctwatch.Hash]ctwatch.Verdict // by persons
-	rejected map[ctwatch.Hash]bool            // by persons, of what rules expected
-	retired  map[roleKey]bool                 // by a person, and not approved since
-	poisoned map[pins.Pin]bool                // compromised
+	approvals map[roleKey]map[pins.Pattern]bool // by persons
+	policy    map[roleKey]bool                  // by the configuration, for all of example.com
+	issuers   []pins.Pin                        // who may issue, by the configuration
+	keys      bool                              // whether it lists keys
+	logged    map[pins.Pin][]ctwatch.Certificate
+	judged    map[ctwatch.Hash]ctwatch.Verdict // by persons
+	rejected  map[ctwatch.Hash]bool            // by persons, of what rules expected
+	retired   map[roleKey]bool                 // by a person, and not approved since
+	poisoned  map[pins.Pin]bool                // compromised
 }
 
-func (w *pinWorld) check(err error) {
+func (w *pinModel) check(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func worldPin(name string) pins.Pin { return pins.FromSPKI([]byte(name)) }
+func modelPin(name string) pins.Pin { return pins.FromSPKI([]byte(name)) }
 
-// The keys of the world.
+// The keys of the model.
 var (
-	worldLeaves  = []string{"leaf 0", "leaf 1", "leaf 2", "leaf 3"}
-	worldIssuers = []string{"issuer 0", "issuer 1"}
+	modelLeaves  = []string{"leaf 0", "leaf 1", "leaf 2", "leaf 3"}
+	modelIssuers = []string{"issuer 0", "issuer 1"}
 
-	drawLeaf   = rapid.SampledFrom(worldLeaves)
-	drawIssuer = rapid.SampledFrom(worldIssuers)
-	drawAnyKey = rapid.SampledFrom(slices.Concat(worldLeaves, worldIssuers))
+	drawLeaf   = rapid.SampledFrom(modelLeaves)
+	drawIssuer = rapid.SampledFrom(modelIssuers)
+	drawAnyKey = rapid.SampledFrom(slices.Concat(modelLeaves, modelIssuers))
 	// Hosts for which keys are approved, and hosts that certificates are for.
 	drawScope  = rapid.SampledFrom([]string{apiHost, "*.cdn.example.com", "a.cdn.example.com", "other.example.com"})
 	drawServed = rapid.SampledFrom([]string{apiHost, apiHost, "a.cdn.example.com", "b.cdn.example.com"})
@@ -111,11 +111,11 @@ var (
 )
 
 // configure writes the configuration, with keys and issuers that are trusted by it.
-func (w *pinWorld) configure(keys, issuers []string) {
+func (w *pinModel) configure(keys, issuers []string) {
 	quoted := func(names []string) string {
 		var out []string
 		for _, n := range names {
-			out = append(out, fmt.Sprintf("%q", worldPin(n)))
+			out = append(out, fmt.Sprintf("%q", modelPin(n)))
 		}
 		return "[" + strings.Join(out, ", ") + "]"
 	}
@@ -130,16 +130,16 @@ apps:
 	w.check(os.WriteFile(w.config, []byte(text), 0o600))
 	w.policy = make(map[roleKey]bool)
 	for _, k := range keys {
-		w.policy[roleKey{worldPin(k), pins.RoleLeaf}] = true
+		w.policy[roleKey{modelPin(k), pins.RoleLeaf}] = true
 	}
 	w.keys, w.issuers = len(keys) > 0, nil
 	for _, i := range issuers {
-		w.policy[roleKey{worldPin(i), pins.RoleIssuer}] = true
-		w.issuers = append(w.issuers, worldPin(i))
+		w.policy[roleKey{modelPin(i), pins.RoleIssuer}] = true
+		w.issuers = append(w.issuers, modelPin(i))
 	}
 }
 
-func (w *pinWorld) open() {
+func (w *pinModel) open() {
 	w.rules = w.inventory().NewPolicy()
 	var err error
 	w.db, err = store.Open(w.t.Context(), filepath.Join(w.dir, "ctwatch.db"), store.Options{
@@ -148,7 +148,7 @@ func (w *pinWorld) open() {
 	w.check(err)
 }
 
-func (w *pinWorld) inventory() *setup.Inventory {
+func (w *pinModel) inventory() *setup.Inventory {
 	cfg, err := configs.Load(w.config, configs.ProcessEnv())
 	w.check(err)
 	inv, err := setup.Read(cfg)
@@ -156,10 +156,10 @@ func (w *pinWorld) inventory() *setup.Inventory {
 	return inv
 }
 
-func newPinWorld(t *testing.T, dir string) *pinWorld {
-	w := &pinWorld{
+func newPinModel(t *testing.T, dir string) *pinModel {
+	w := &pinModel{
 		t: t, dir: dir, config: filepath.Join(dir, "ctwatch.yaml"), served: time.Now().Add(-time.Hour),
-		vouched: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[roleKey]bool), poisoned: make(map[pins.Pin]bool),
+		approvals: make(map[roleKey]map[pins.Pattern]bool), retired: make(map[roleKey]bool), poisoned: make(map[pins.Pin]bool),
 		logged: make(map[pins.Pin][]ctwatch.Certificate), judged: make(map[ctwatch.Hash]ctwatch.Verdict),
 		rejected: make(map[ctwatch.Hash]bool), described: make(map[string]ctwatch.Certificate),
 	}
@@ -174,11 +174,11 @@ func newPinWorld(t *testing.T, dir string) *pinWorld {
 }
 
 // certificate makes one up: the same for the same keys and names.
-func (w *pinWorld) certificate(leaf, issuer string, names []string) ctwatch.Certificate {
+func (w *pinModel) certificate(leaf, issuer string, names []string) ctwatch.Certificate {
 	c := ctwatch.Certificate{
 		ID: sha256.Sum256(fmt.Append(nil, leaf, issuer, names)), Serial: "1", Names: names,
 		NotBefore: w.served.Truncate(time.Second), NotAfter: w.served.Truncate(time.Second).AddDate(0, 3, 0),
-		Issuer: ctwatch.Issuer{Name: "CN=CA", Pin: worldPin(issuer), Proven: true}, Key: ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: worldPin(leaf)},
+		Issuer: ctwatch.Issuer{Name: "CN=CA", Pin: modelPin(issuer), Proven: true}, Key: ctwatch.CertificateKey{Algorithm: "ECDSA P-256", Pin: modelPin(leaf)},
 		Verdict: ctwatch.Unreviewed, FirstSeen: time.Now(),
 	}
 	for _, n := range names {
@@ -192,7 +192,7 @@ func (w *pinWorld) certificate(leaf, issuer string, names []string) ctwatch.Cert
 func leafDER(leaf string, id ctwatch.Hash) []byte { return fmt.Appendf(nil, "%s|%v", leaf, id) }
 
 // record has the log show a certificate.
-func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.SightingKind) {
+func (w *pinModel) record(c ctwatch.Certificate, leaf string, kind ctwatch.SightingKind) {
 	der := leafDER(leaf, c.ID)
 	sum := ctwatch.Hash(sha256.Sum256(der))
 	if kind == ctwatch.FinalCertificate {
@@ -210,27 +210,27 @@ func (w *pinWorld) record(c ctwatch.Certificate, leaf string, kind ctwatch.Sight
 }
 
 // prove has the log's tree prove all that was recorded.
-func (w *pinWorld) prove() {
+func (w *pinModel) prove() {
 	tree := ctwatch.Tree{Size: w.entries, Range: make([]ctwatch.Hash, bits.OnesCount64(w.entries))}
 	w.check(w.db.Logs.Advance(w.t.Context(), w.log.ID, tree, ctwatch.Head{Size: w.entries, Timestamp: time.Now(), Raw: fmt.Append(nil, "signed", w.entries)}))
 }
 
 // chain is a certificate as a server has it.
-func (w *pinWorld) chain(leaf string, c ctwatch.Certificate, host string) pins.Served {
+func (w *pinModel) chain(leaf string, c ctwatch.Certificate, host string) pins.Served {
 	der := leafDER(leaf, c.ID)
 	w.described[string(der)] = c
 	return pins.Served{
-		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, worldPin("root")}}, Certificates: [][]byte{der}, CommonName: host,
+		Chain: pins.Chain{Pins: []pins.Pin{c.Key.Pin, c.Issuer.Pin, modelPin("root")}}, Certificates: [][]byte{der}, CommonName: host,
 		Problem: "an unknown root",
 	}
 }
 
-func (w *pinWorld) observe(host, address string, complete bool, served ...pins.Served) {
+func (w *pinModel) observe(host, address string, complete bool, served ...pins.Served) {
 	w.sees(host, complete, pins.Address{Addr: address, Served: served})
 }
 
 // sees records a look, which is complete or leaves another address out.
-func (w *pinWorld) sees(host string, complete bool, address pins.Address) {
+func (w *pinModel) sees(host string, complete bool, address pins.Address) {
 	l := pins.Look{Endpoint: pins.Endpoint{Host: host, Target: "127.0.0.1:1"}, At: time.Now(), Addresses: []pins.Address{address}}
 	if !complete {
 		l.More = 1
@@ -238,20 +238,20 @@ func (w *pinWorld) sees(host string, complete bool, address pins.Address) {
 	w.check(w.db.Endpoints.Observe(w.t.Context(), l, func(der []byte) ctwatch.Certificate { return w.described[string(der)] }))
 }
 
-func (w *pinWorld) approve(rt *rapid.T, name string, role pins.Role, host string) {
-	if w.tries(rt, "pins", "approve", worldPin(name).String(), "--role", string(role), "--host", host) {
-		w.vouch(worldPin(name), role, host)
+func (w *pinModel) approve(rt *rapid.T, name string, role pins.Role, host string) {
+	if w.tries(rt, "pins", "approve", modelPin(name).String(), "--role", string(role), "--host", host) {
+		w.approved(modelPin(name), role, host)
 	}
 }
 
-func (w *pinWorld) drawCertificate(rt *rapid.T) (ctwatch.Certificate, string) {
+func (w *pinModel) drawCertificate(rt *rapid.T) (ctwatch.Certificate, string) {
 	leaf := drawLeaf.Draw(rt, "leaf")
 	return w.certificate(leaf, drawIssuer.Draw(rt, "issuer"), drawNames.Draw(rt, "names")), leaf
 }
 
 // tries runs a command, and reports whether it did what it was to do. It may say
 // no, and may not break.
-func (w *pinWorld) tries(rt *rapid.T, args ...string) bool {
+func (w *pinModel) tries(rt *rapid.T, args ...string) bool {
 	status, _, errs := runCommand(w.t.Context(), w.config, args...)
 	if status == exitUsage {
 		rt.Fatalf("ctwatch %q: %s", args, errs)
@@ -259,21 +259,21 @@ func (w *pinWorld) tries(rt *rapid.T, args ...string) bool {
 	return status == exitDone
 }
 
-// vouch notes that a person approved a key.
-func (w *pinWorld) vouch(pin pins.Pin, role pins.Role, hosts ...string) {
+// approved records that a person approved a key.
+func (w *pinModel) approved(pin pins.Pin, role pins.Role, hosts ...string) {
 	k := roleKey{pin, role}
-	if w.vouched[k] == nil {
-		w.vouched[k] = make(map[pins.Pattern]bool)
+	if w.approvals[k] == nil {
+		w.approvals[k] = make(map[pins.Pattern]bool)
 	}
 	for _, h := range hosts {
 		p, err := pins.ParsePattern(h)
 		w.check(err)
-		w.vouched[k][p] = true
+		w.approvals[k][p] = true
 	}
 	delete(w.retired, k)
 }
 
-func (w *pinWorld) actions() map[string]func(*rapid.T) {
+func (w *pinModel) actions() map[string]func(*rapid.T) {
 	ctx := w.t.Context()
 	return map[string]func(*rapid.T){
 		"a log": func(rt *rapid.T) {
@@ -296,24 +296,24 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 		},
 		"authorize a pin": func(rt *rapid.T) {
 			name, host := drawAnyKey.Draw(rt, "key"), drawScope.Draw(rt, "host")
-			args := []string{"certs", "authorize", worldPin(name).String(), "--domain", host, "--reason", "r"}
+			args := []string{"certs", "authorize", modelPin(name).String(), "--domain", host, "--reason", "r"}
 			if rapid.Bool().Draw(rt, "despite an alarm") {
 				args = append(args, "--despite-alarm")
 			}
 			if w.tries(rt, args...) {
-				w.vouch(worldPin(name), pins.RoleLeaf, host)
+				w.approved(modelPin(name), pins.RoleLeaf, host)
 			}
 		},
 		"authorize an issuer": func(rt *rapid.T) {
 			name, host := drawAnyKey.Draw(rt, "key"), drawScope.Draw(rt, "host")
-			if w.tries(rt, "certs", "authorize", worldPin(name).String(), "--issuer", "--domain", host, "--reason", "r") {
-				w.vouch(worldPin(name), pins.RoleIssuer, host)
+			if w.tries(rt, "certs", "authorize", modelPin(name).String(), "--issuer", "--domain", host, "--reason", "r") {
+				w.approved(modelPin(name), pins.RoleIssuer, host)
 			}
 		},
 		"authorize a certificate": func(rt *rapid.T) {
 			c, _ := w.drawCertificate(rt)
 			if w.tries(rt, "certs", "authorize", c.ID.String(), "--reason", "r") {
-				w.vouch(c.Key.Pin, pins.RoleLeaf, c.Names...)
+				w.approved(c.Key.Pin, pins.RoleLeaf, c.Names...)
 				w.judged[c.ID] = ctwatch.Expected
 				delete(w.rejected, c.ID)
 			}
@@ -329,7 +329,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"pins retire": func(rt *rapid.T) {
-			pin := worldPin(drawAnyKey.Draw(rt, "key"))
+			pin := modelPin(drawAnyKey.Draw(rt, "key"))
 			args := []string{"pins", "retire", pin.String()}
 			compromised := rapid.IntRange(0, 3).Draw(rt, "compromised") == 0
 			if compromised {
@@ -350,7 +350,7 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 			hosts := make(map[string][]pins.Pin)
 			for _, h := range rapid.SliceOfN(drawScope, 1, 2).Draw(rt, "hosts") {
 				for _, k := range rapid.SliceOfN(drawAnyKey, 1, 3).Draw(rt, "keys") {
-					hosts[h] = append(hosts[h], worldPin(k))
+					hosts[h] = append(hosts[h], modelPin(k))
 				}
 			}
 			data, err := json.Marshal(map[string]any{"hosts": hosts})
@@ -373,16 +373,16 @@ func (w *pinWorld) actions() map[string]func(*rapid.T) {
 	}
 }
 
-func (w *pinWorld) drawApp(rt *rapid.T) string {
+func (w *pinModel) drawApp(rt *rapid.T) string {
 	return rapid.SampledFrom([]string{"shop", "wide", "bank"}).Draw(rt, "app")
 }
 
-func (w *pinWorld) drawVersion(rt *rapid.T) string {
+func (w *pinModel) drawVersion(rt *rapid.T) string {
 	return rapid.SampledFrom([]string{"1.0", "1.1"}).Draw(rt, "version")
 }
 
 // session is what commands work with, by the configuration as it is now.
-func (w *pinWorld) session(ctx context.Context) *session {
+func (w *pinModel) session(ctx context.Context) *session {
 	s := &session{inv: w.inventory(), db: w.db}
 	w.rules.Replace(s.inv.Policies())
 	w.check(s.inv.Apply(ctx, w.db, w.rules))
@@ -392,14 +392,14 @@ func (w *pinWorld) session(ctx context.Context) *session {
 }
 
 // look checks everything that leaves.
-func (w *pinWorld) look(rt *rapid.T) {
+func (w *pinModel) look(rt *rapid.T) {
 	ctx := w.t.Context()
 	s := w.session(ctx)
 
-	// Trust that ended has to be given anew.
-	for k := range w.vouched {
+	// Trust that ended has to be given again.
+	for k := range w.approvals {
 		if key := s.View().Key(k.pin, k.role); key == nil || !key.State.Trusted() {
-			delete(w.vouched, k)
+			delete(w.approvals, k)
 		}
 	}
 	issuer := testIssuer(w.db, s.inv.Config)
@@ -419,7 +419,7 @@ func (w *pinWorld) look(rt *rapid.T) {
 	}
 }
 
-func (w *pinWorld) lookAtSet(rt *rapid.T, s *session, app *pins.App) {
+func (w *pinModel) lookAtSet(rt *rapid.T, s *session, app *pins.App) {
 	set, _, err := s.View().Recommend(app)
 	if err != nil {
 		return
@@ -439,8 +439,8 @@ func (w *pinWorld) lookAtSet(rt *rapid.T, s *session, app *pins.App) {
 			continue
 		}
 		w.made[f.Name]++
-		for _, name := range slices.Concat(worldLeaves, worldIssuers, []string{"root"}) {
-			pin := worldPin(name)
+		for _, name := range slices.Concat(modelLeaves, modelIssuers, []string{"root"}) {
+			pin := modelPin(name)
 			if slices.Contains(set.Revoked, pin) || slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(s, pin, app.Role, p) }) {
 				continue
 			}
@@ -461,7 +461,7 @@ func testIssuer(db *store.DB, cfg *configs.Config) *publish.Issuer {
 	return publish.NewIssuer(o)
 }
 
-func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, s *session, app *pins.App, issuer *publish.Issuer) {
+func (w *pinModel) lookAtDocument(ctx context.Context, rt *rapid.T, s *session, app *pins.App, issuer *publish.Issuer) {
 	doc, err := issuer.Publish(ctx, s.View(), app)
 	var refusals pins.Refusals
 	if errors.As(err, &refusals) {
@@ -479,14 +479,14 @@ func (w *pinWorld) lookAtDocument(ctx context.Context, rt *rapid.T, s *session, 
 	for _, l := range doc.Leaves {
 		w.made["leaf"]++
 		name, _, _ := strings.Cut(string(l.DER), "|")
-		if !slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(s, worldPin(name), pins.RoleLeaf, p) }) {
+		if !slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(s, modelPin(name), pins.RoleLeaf, p) }) {
 			rt.Fatalf("%s: a fingerprint of a certificate for %s, which was approved by nobody", app.Name, name)
 		}
 	}
 }
 
 // expect checks that each pin was approved for a host.
-func (w *pinWorld) expect(rt *rapid.T, what string, s *session, app *pins.App, host pins.Pattern, list []pins.Pin) {
+func (w *pinModel) expect(rt *rapid.T, what string, s *session, app *pins.App, host pins.Pattern, list []pins.Pin) {
 	for _, pin := range list {
 		if !w.may(s, pin, app.Role, host) {
 			rt.Fatalf("%s, %s: %s is %s, and was approved by nobody", app.Name, host, pin, what)
@@ -495,12 +495,12 @@ func (w *pinWorld) expect(rt *rapid.T, what string, s *session, app *pins.App, h
 }
 
 // may reports whether somebody approved a key for a host, and still does.
-func (w *pinWorld) may(s *session, pin pins.Pin, role pins.Role, host pins.Pattern) bool {
+func (w *pinModel) may(s *session, pin pins.Pin, role pins.Role, host pins.Pattern) bool {
 	k := roleKey{pin, role}
 	if w.poisoned[pin] {
 		return false
 	}
-	for p := range w.vouched[k] {
+	for p := range w.approvals[k] {
 		if p.Covers(host) {
 			return true
 		}
@@ -513,13 +513,13 @@ func (w *pinWorld) may(s *session, pin pins.Pin, role pins.Role, host pins.Patte
 	return !w.retired[k] || key != nil && key.State == pins.StateRetiring
 }
 
-// byRule reports whether the rules may vouch for a leaf key: whether a certificate of it,
+// byRule reports whether the rules may approve a leaf key: whether a certificate of it,
 // for a host, is from one who may issue, and no person rejected what the rules expect.
-func (w *pinWorld) byRule(pin pins.Pin, host pins.Pattern) bool {
+func (w *pinModel) byRule(pin pins.Pin, host pins.Pattern) bool {
 	if w.keys {
 		return false // where there are any, others are not to be pinned
 	}
-	vouched := false
+	allowed := false
 	for _, c := range w.logged[pin] {
 		if !slices.Contains(w.issuers, c.Issuer.Pin) || w.judged[c.ID] == ctwatch.Unexpected {
 			continue
@@ -527,8 +527,8 @@ func (w *pinWorld) byRule(pin pins.Pin, host pins.Pattern) bool {
 		for _, n := range c.Names {
 			p, err := pins.ParsePattern(n)
 			w.check(err)
-			vouched = vouched || p.Covers(host)
+			allowed = allowed || p.Covers(host)
 		}
 	}
-	return vouched && !slices.ContainsFunc(w.logged[pin], func(c ctwatch.Certificate) bool { return w.rejected[c.ID] })
+	return allowed && !slices.ContainsFunc(w.logged[pin], func(c ctwatch.Certificate) bool { return w.rejected[c.ID] })
 }

@@ -166,15 +166,15 @@ func (p person) planned() (plans map[string]pins.HostPlan, status int, errs stri
 }
 
 // A key that was only ever declared is revoked, too, though no certificate and no
-// document tells for which apps it was.
+// document names its apps.
 func TestDeclaredKeyThatLeaksIsRevoked(t *testing.T) {
 	t.Parallel()
-	w := newPinWorld(t, t.TempDir())
+	w := newPinModel(t, t.TempDir())
 	defer func() { w.check(w.db.Close()) }()
-	leaf := worldLeaves[0]
-	w.observe(apiHost, "192.0.2.1:443", true, w.chain(leaf, w.certificate(leaf, worldIssuers[0], []string{apiHost}), apiHost))
-	w.must("pins", "approve", worldPin(leaf).String(), "--host", apiHost)
-	safe := worldPin("in the safe")
+	leaf := modelLeaves[0]
+	w.observe(apiHost, "192.0.2.1:443", true, w.chain(leaf, w.certificate(leaf, modelIssuers[0], []string{apiHost}), apiHost))
+	w.must("pins", "approve", modelPin(leaf).String(), "--host", apiHost)
+	safe := modelPin("in the safe")
 	w.must("certs", "authorize", safe.String(), "--domain", apiHost, "--reason", "in the safe")
 	w.must("pins", "retire", safe.String(), "--compromised", "--yes", "--reason", "the safe was opened")
 	jws := w.must("pins", "export", "--app", "shop", "--format", "jws")
@@ -182,7 +182,7 @@ func TestDeclaredKeyThatLeaksIsRevoked(t *testing.T) {
 	w.check(err)
 	var got payload
 	w.check(json.Unmarshal(text, &got))
-	if !slices.Equal(got.Revoked, []pins.Pin{safe}) || !slices.Equal(got.Hosts[apiHost], []pins.Pin{worldPin(leaf)}) {
+	if !slices.Equal(got.Revoked, []pins.Pin{safe}) || !slices.Equal(got.Hosts[apiHost], []pins.Pin{modelPin(leaf)}) {
 		t.Errorf("%s", text)
 	}
 }

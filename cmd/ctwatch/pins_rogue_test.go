@@ -11,7 +11,7 @@ import (
 )
 
 // TestRogueForOurKeyIsOnlyAnAlarm: a CA that may not issue certifies the very key that is
-// served. That is told; pins, exports and documents stay, whatever a person does about it.
+// served. That raises an alarm; pins, exports and documents stay, whatever a person does about it.
 func TestRogueForOurKeyIsOnlyAnAlarm(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -67,7 +67,7 @@ func TestRogueForOurKeyIsOnlyAnAlarm(t *testing.T) {
 	if out := p.does(exitDone, "pins", "history", first.LeafPin.String()); !strings.Contains(out, "ours since 2024") {
 		t.Errorf("the audit trail lacks the reason:\n%s", out)
 	}
-	s.untilTold()
+	s.untilDelivered()
 	d.stop()
 	d = s.start(p.config)
 	stays("after a restart")

@@ -102,7 +102,7 @@ func TestARotationToADeclaredKeyCutsNobodyOff(t *testing.T) {
 	}
 	d.expectDocuments(s, next, spare)
 
-	told := s.tellings(d)
+	reported := s.eventCounts(d)
 	for _, once := range []string{
 		fmt.Sprintf("%s %.8s", ctwatch.CertificateDeployed, first.ID),
 		fmt.Sprintf("%s %.8s", ctwatch.CertificateDeployed, second.ID),
@@ -110,15 +110,15 @@ func TestARotationToADeclaredKeyCutsNobodyOff(t *testing.T) {
 		fmt.Sprintf("%s %s leaf", ctwatch.PinDeployed, next),
 		fmt.Sprintf("%s %s %s leaf", ctwatch.PinCandidate, shop, spare),
 	} {
-		if told[once] != 1 {
-			t.Errorf("%q was told %d times", once, told[once])
+		if reported[once] != 1 {
+			t.Errorf("%q was reported %d times", once, reported[once])
 		}
 	}
-	for what, n := range told {
+	for what, n := range reported {
 		kind, _, _ := strings.Cut(what, " ")
 		switch ctwatch.EventType(kind) {
 		case ctwatch.PinMissing, ctwatch.CertificateUnexpected, ctwatch.CertificateExpiring:
-			t.Errorf("%q was told %d times, and all was well", what, n)
+			t.Errorf("%q was reported %d times without cause", what, n)
 		}
 	}
 
@@ -233,8 +233,8 @@ func sortedOf(ps []pins.Pin) []pins.Pin {
 	return ps
 }
 
-// expectDocuments checks every form of the pins: that it says them, that its bytes
-// stay the same, and that who has it is told so.
+// expectDocuments checks every form of the pins: that it contains them, that its bytes
+// stay the same, and that a client that has it gets 304.
 func (r *testDaemon) expectDocuments(s *stage, want ...pins.Pin) {
 	r.t.Helper()
 	want = sortedOf(want)

@@ -27,7 +27,7 @@ type scriptCert struct {
 // its public half, a request, and a certificate with its issuer's.
 func scriptNewCert(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 2, "newcert NAME HOST...")
-	w := worldOf(ts)
+	w := environmentOf(ts)
 	name, hosts := args[0], args[1:]
 	if w.certs == nil {
 		w.certs = make(map[string]scriptCert)
@@ -111,7 +111,7 @@ func scriptFill(ts *testscript.TestScript, neg bool, args []string) {
 // scriptServe serves a certificate, or from now on another one.
 func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 2, "serve SERVER CERTIFICATE")
-	w := worldOf(ts)
+	w := environmentOf(ts)
 	cert, ok := w.certs[args[1]]
 	if !ok {
 		ts.Fatalf("there is no certificate %q", args[1])

@@ -244,19 +244,19 @@ func ofKey(pin pins.Pin) func(message) bool {
 	return func(m message) bool { return m.Data.Key != nil && m.Data.Key.Pin == pin }
 }
 
-// tellings counts what the stream holds, by type and what it is about.
-func (s *stage) tellings(d *testDaemon) map[string]int {
+// eventCounts counts the events of the stream, by type and subject.
+func (s *stage) eventCounts(d *testDaemon) map[string]int {
 	s.t.Helper()
-	s.untilTold()
+	s.untilDelivered()
 	out := make(map[string]int)
 	for _, m := range s.stream(d.natsURL) {
-		out[telling(m)]++
+		out[eventKey(m)]++
 	}
 	return out
 }
 
-// telling says in short what an event tells, and of what.
-func telling(m message) string {
+// eventKey returns the type and the subject of an event.
+func eventKey(m message) string {
 	words := []string{string(m.Type)}
 	if m.Data.App != "" {
 		words = append(words, m.Data.App)

@@ -167,7 +167,7 @@ func TestAuthorizeDeclaresAnIssuer(t *testing.T) {
 		"a chain to the root": {[]string{s.file("full.pem", own+ca+certPEM(s.ca.Root)), "--domain", apiHost}, exitFailed, "several keys"},
 		"a server's":          {[]string{s.file("leaf.pem", own), "--domain", apiHost}, exitFailed, "not of a CA"},
 		"no host":             {[]string{chain}, exitUsage, "--domain"},
-		"an ID":               {[]string{"0123456789abcdef", "--domain", apiHost}, exitUsage, "no ID"},
+		"an ID":               {[]string{"0123456789abcdef", "--domain", apiHost}, exitUsage, "not an ID"},
 		"a pin of no key":     {[]string{pins.FromSPKI(nil).String(), "--domain", apiHost}, exitUsage, "SHA-256 of nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func TestARotationToAnUndeclaredKeyIsStoppedAndHeals(t *testing.T) {
 	t.Parallel()
 	s, p, d, hears, server, first, backup := pinned(t)
 
-	// It is told as soon as the certificate is logged; and the gate stops it.
+	// It is reported as soon as the certificate is logged; and the gate stops it.
 	rogue := s.forAPI(nil)
 	s.log(rogue)
 	m := hears.await(ctwatch.PinMissing, ofCertificate(rogue))
@@ -61,13 +61,13 @@ func TestARotationToAnUndeclaredKeyIsStoppedAndHeals(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 
-	// A restart tells it no second time.
+	// A restart does not report it again.
 	s.untilVerified()
 	d.stop()
 	d = s.start(p.config)
 	hears = s.listen(d)
 
-	// It is told once more when it is deployed, and pins are withheld.
+	// It is reported again when it is deployed, and pins are withheld.
 	s.deploy(server, rogue)
 	hears.await(ctwatch.CertificateDeployed, ofCertificate(rogue))
 	hears.await(ctwatch.PinMissing, ofCertificate(rogue)) // of when it was logged: the stream has it still
@@ -111,16 +111,16 @@ func TestARotationToAnUndeclaredKeyIsStoppedAndHeals(t *testing.T) {
 		t.Errorf("released: %+v", plan)
 	}
 
-	s.untilTold()
-	told := s.tellings(d)
-	if n := told[fmt.Sprintf("%s %s %.8s", ctwatch.PinMissing, shop, rogue.ID)]; n != 2 {
-		t.Errorf("that a pin is missing was told %d times, and not when it was logged and when it was deployed", n)
+	s.untilDelivered()
+	reported := s.eventCounts(d)
+	if n := reported[fmt.Sprintf("%s %s %.8s", ctwatch.PinMissing, shop, rogue.ID)]; n != 2 {
+		t.Errorf("a missing pin was reported %d times, want 2: when it was logged and when it was deployed", n)
 	}
-	if n := told[fmt.Sprintf("%s %s %s leaf", ctwatch.PinCandidate, shop, rogue.LeafPin)]; n != 1 {
-		t.Errorf("the candidate was told %d times", n)
+	if n := reported[fmt.Sprintf("%s %s %s leaf", ctwatch.PinCandidate, shop, rogue.LeafPin)]; n != 1 {
+		t.Errorf("the candidate was reported %d times", n)
 	}
-	if n := told[fmt.Sprintf("%s %.8s", ctwatch.CertificateDeployed, rogue.ID)]; n != 1 {
-		t.Errorf("the deployment was told %d times", n)
+	if n := reported[fmt.Sprintf("%s %.8s", ctwatch.CertificateDeployed, rogue.ID)]; n != 1 {
+		t.Errorf("the deployment was reported %d times", n)
 	}
 	d.stop()
 }
@@ -208,9 +208,9 @@ func TestExpiringCertificateIsAnnounced(t *testing.T) {
 	_, spare := p.declares()
 	p.does(exitDone, "pins", "import", "--app", shop, "--version", "1", s.file("1.json", fmt.Sprintf(`{"hosts": {%q: [%q]}}`, apiHost, ending.LeafPin)))
 	hears.await(ctwatch.PinCandidate, func(m message) bool { return m.Data.App == shop && m.Data.Key.Pin == spare }) // so plans were made since
-	for what := range s.tellings(d) {
+	for what := range s.eventCounts(d) {
 		if strings.HasPrefix(what, string(ctwatch.CertificateExpiring)) {
-			t.Errorf("%q was told, and there is a successor", what)
+			t.Errorf("%q was reported despite a successor", what)
 		}
 	}
 	d.stop()

@@ -14,27 +14,27 @@ import (
 func (a *app) pinsPlanCommand() *cobra.Command {
 	var name string
 	c := &cobra.Command{
-		Use: "plan", Short: "Hold what apps ship against what is served and what is coming", Args: cobra.NoArgs,
-		Long: `plan says for each app and host how its supported versions stand with what servers
-serve now and with the certificates that may be deployed next, each version judged
-by the rules of the client that its pins are for; what to add to the next version,
-what may be left out of it, and by when it has to be released.
+		Use: "plan", Short: "Compare the pins that apps ship with current and upcoming certificates", Args: cobra.NoArgs,
+		Long: `plan compares, for each app and host, the pins of every supported version with the
+certificates served now and those that may be deployed next, by the rules of the version's
+client. It shows which pins to add to the next version, which ones it can drop, and the
+date by which to release it.
 
-  ok          accepted by every supported version, with another pin to fall back on
-  no_backup   a version has no pin to fall back on: each is in the chain served now, or
-              is one that nobody vouches for (unknown, unapproved, rejected, on its way out)
-  expiring    pins end before a new version could help; or renewal of the certificate
-              served is due (the last third of its life, at most the lead time or two
+  ok          every supported version accepts the certificates, and has a backup pin
+  no_backup   a version has no backup pin: all its pins are in the chain served now, or
+              not usable (unknown, unapproved, rejected or retiring)
+  expiring    pins end before a new version could help; or renewal of the served
+              certificate is due (the last third of its life, at most the lead time or two
               weeks before its end), and no successor is known
   will_break  a supported version refuses a certificate that may be deployed next; or a
-              compromised key, or a certificate that was rejected, is served now
-  broken      a supported version refuses what is served now
-  unknown     too little is known of what is served or shipped
+              compromised key or a rejected certificate is served now
+  broken      a supported version refuses a certificate that is served now
+  unknown     too little is known about the served certificates or the shipped pins
 
-A key that went out of service is not to be left out (REMOVE) before the lead time has
-passed and no certificate for it is good any more, so that a rollback is possible; while
-a key is served that nobody approved, none is. What is kept for that is said below the
-table, and so is why signed documents withhold a host.
+To allow a rollback, plan lists a key that is no longer served under REMOVE only after the
+lead time has passed and all its certificates have expired. While an unapproved key is
+served, it lists none. Below the table it explains which keys are kept, and why signed
+documents withhold a host.
 
 Exit status 3 if an app is broken or will break.`,
 		Example: `  ctwatch pins plan
@@ -49,7 +49,7 @@ Exit status 3 if an app is broken or will break.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&name, "app", "", "plan for this `app` alone")
+	c.Flags().StringVar(&name, "app", "", "only this `app`")
 	return a.jsonFlag(c, "print a JSON array")
 }
 
@@ -86,7 +86,7 @@ func (a *app) printPlans(plans []pins.HostPlan) error {
 	return nil
 }
 
-// fewPins writes pins for a table, by their first characters.
+// fewPins shortens pins for a table, to their first characters.
 func fewPins(list []pins.Pin) string {
 	var out []string
 	for _, p := range list {

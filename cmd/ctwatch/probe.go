@@ -17,20 +17,20 @@ func (a *app) probeCommand() *cobra.Command {
 	var name string
 	var record bool
 	c := &cobra.Command{
-		Use: "probe HOST[:PORT]...", Short: "Show the chain that a host serves now, and its pins",
-		Long: `probe connects to every address of a host, IPv4 and IPv6, asks for its ECDSA and its
-RSA certificate, and prints the chains with their pins. Of a server that speaks only
-TLS 1.3 it sees the certificate that the server prefers.
+		Use: "probe HOST[:PORT]...", Short: "Show the chain that a host serves, and its pins",
+		Long: `probe connects to every address of a host, IPv4 and IPv6, requests its ECDSA and its RSA
+certificate, and prints the chains with their pins. A server with only TLS 1.3 returns
+only its preferred certificate.
 
-With --record, the result is kept for plans and exports, as if the daemon had probed.
-Without a host it probes all endpoints of the configuration.`,
+With --record, probe stores the result for plans and exports, as the daemon does. With
+--record and no host, it probes all endpoints of the configuration.`,
 		Example: `  ctwatch probe api.example.com
   ctwatch probe --servername api.example.com 192.0.2.7:8443
   ctwatch probe --record`,
 		RunE: func(c *cobra.Command, args []string) error { return a.probe(c.Context(), args, name, record) },
 	}
-	c.Flags().StringVar(&name, "servername", "", "ask for this `name` (SNI) instead of the host's own")
-	c.Flags().BoolVar(&record, "record", false, "keep the result for plans and exports")
+	c.Flags().StringVar(&name, "servername", "", "request this `name` (SNI) instead of the host")
+	c.Flags().BoolVar(&record, "record", false, "store the result for plans and exports")
 	return a.jsonFlag(c, "print a JSON array with an element for each host")
 }
 
@@ -69,7 +69,7 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 			endpoints = s.inv.Endpoints
 		}
 		if len(endpoints) == 0 {
-			return usagef("the configuration names no endpoint to probe, and no host was given")
+			return usagef("no host given, and the configuration has no endpoints to probe")
 		}
 		looks := setup.Prober().LookAll(ctx, endpoints)
 		list := watchlist.New(s.inv.Rules())

@@ -91,7 +91,7 @@ func TestNoConnectionWithIntervalZero(t *testing.T) {
 	s.addPrecert(s.static, s.watched("example.com"))
 	s.publish()
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 	s.hangup <- syscall.SIGHUP
 	d.says(t, "configuration reloaded")
 	d.says(t, "probing is off")

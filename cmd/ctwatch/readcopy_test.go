@@ -127,7 +127,7 @@ func copyFiles(t *testing.T, dir string, files ...string) {
 	t.Cleanup(func() { os.Chmod(dir, 0o755) })
 }
 
-// listing tells which files a directory has, and what they are.
+// listing lists the files of a directory with their types.
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := os.ReadDir(dir)

@@ -35,10 +35,10 @@ func TestErrorsHaveReasons(t *testing.T) {
 	t.Parallel()
 	s := newKeyShop(t)
 	leaf, _ := s.cert("leaf", apiHost)
-	told := make(map[string]bool)
+	reported := make(map[string]bool)
 	check := func(what string, data []byte, err error) {
-		if err != nil && unreasoned.MatchString(err.Error()) && !told[what] {
-			told[what] = true
+		if err != nil && unreasoned.MatchString(err.Error()) && !reported[what] {
+			reported[what] = true
 			t.Errorf("%s: %q of %q", what, err, data[:min(len(data), 200)])
 		}
 	}

@@ -18,13 +18,13 @@ func (a *app) pinsRetireCommand() *cobra.Command {
 	var compromised, yes bool
 	c := &cobra.Command{
 		Use: "retire PIN", Short: "Retire a key, or report it compromised", Args: cobra.ExactArgs(1),
-		Long: `retire takes a key out of what apps should add. While it is served it stays in pin
-sets, which must not lack the key served now; after that it is retired.
+		Long: `retire removes a key from the pins that new app versions should have. While the key is
+served, it stays in pin sets; after that it is retired.
 
-With --compromised the key is trusted no more from this moment on, and signed pin
-documents list it as revoked. No set that needs it is made: serve another key first.
-This cannot be undone. It needs --reason; on a terminal it says which apps and hosts
-lose the key and asks, and elsewhere it needs --yes.`,
+With --compromised, the key is no longer trusted, at once, and signed pin documents list
+it as revoked. While it is served, ctwatch writes no pin set for its hosts: serve another
+key first. This cannot be undone. It needs --reason, and either --yes or a confirmation
+on a terminal, which lists the apps and hosts that lose the key.`,
 		Example: `  ctwatch pins retire sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --reason "rotated"
   ctwatch pins retire sha256/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg= --compromised --reason "backup tape lost, ticket 4712" --yes`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -33,7 +33,7 @@ lose the key and asks, and elsewhere it needs --yes.`,
 				return err
 			}
 			if compromised && strings.TrimSpace(reason) == "" {
-				return usagef("retire --compromised needs --reason: it cannot be undone, and the audit trail says why")
+				return usagef("retire --compromised needs --reason, for the audit trail: it cannot be undone")
 			}
 			return a.session(c.Context(), func(s *session) error {
 				what := "is to be retired"
@@ -50,19 +50,18 @@ lose the key and asks, and elsewhere it needs --yes.`,
 			})
 		},
 	}
-	c.Flags().BoolVar(&compromised, "compromised", false, "the private key is, or may be, in wrong hands; needs --reason")
-	c.Flags().StringVar(&reason, "reason", "", "why, for the audit trail")
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask before --compromised, for scripts")
+	c.Flags().BoolVar(&compromised, "compromised", false, "the private key is, or may be, compromised; needs --reason")
+	c.Flags().StringVar(&reason, "reason", "", "reason, for the audit trail")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation of --compromised, for scripts")
 	return a.jsonFlag(c, "print the key as JSON")
 }
 
-// lossText says what follows when a key is reported compromised, for a person to read before
-// it is done.
+// lossText returns the consequences of reporting a key compromised, for the confirmation.
 func lossText(l operator.Loss) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s will be compromised: no app may pin it, and it can never be approved again.", l.Pin)
 	for _, k := range l.Keys {
-		fmt.Fprintf(&b, "\n- It is known as the key of %s, and is %s", map[pins.Role]string{pins.RoleLeaf: "servers", pins.RoleIssuer: "an issuer"}[k.Role], k.State)
+		fmt.Fprintf(&b, "\n- It is the key of %s, and is %s", map[pins.Role]string{pins.RoleLeaf: "servers", pins.RoleIssuer: "an issuer"}[k.Role], k.State)
 		if len(k.ApprovedFor) > 0 {
 			fmt.Fprintf(&b, " (for %s)", words.Short(strings.Split(terminal.List(k.ApprovedFor), ", "), 5))
 		}
@@ -71,7 +70,7 @@ func lossText(l operator.Loss) string {
 	for _, u := range l.Uses {
 		var parts []string
 		if u.Served {
-			parts = append(parts, "served now, and no pins are exported while it is")
+			parts = append(parts, "served now; no pins are exported until another key is served")
 		}
 		if len(u.Versions) > 0 {
 			parts = append(parts, "shipped with "+words.Short(u.Versions, 5))
@@ -80,7 +79,7 @@ func lossText(l operator.Loss) string {
 	}
 	switch {
 	case len(l.Keys) == 0:
-		b.WriteString("\n- No such key is known here: check the pin.")
+		b.WriteString("\n- This key is not recorded: check the pin.")
 	case len(l.Uses) == 0:
 		b.WriteString("\n- No app ships it, and no host of an app serves it.")
 	}

@@ -20,32 +20,31 @@ func (a *app) runCommand() *cobra.Command {
 	var domains []string
 	c := &cobra.Command{
 		Use:   "run [--watch DOMAIN]...",
-		Short: "Follow the logs, record what is found, and send events: the daemon",
-		Long: `run follows every log of the log list for the watched domains until it is
-interrupted. What it finds is recorded in SQLite and published on NATS, on Slack
-and on stdout, as the configuration says. Without any configuration it works with
-an embedded NATS server, listening on 127.0.0.1:4222, and keeps everything in
-./ctwatch-data. Health and metrics are served on http://127.0.0.1:8780.
+		Short: "Run the daemon: follow the logs, record findings and send events",
+		Long: `run follows every log of the log list for the watched domains until it is interrupted. It
+records its findings in SQLite and sends events to the configured channels, such as NATS,
+Slack and stdout. Without a configuration it starts an embedded NATS server on
+127.0.0.1:4222 and stores everything in ./ctwatch-data. It serves health and metrics on
+http://127.0.0.1:8780.
 
-Domains of the configuration are also probed, on port 443, for the keys that they serve:
-the first lines say which endpoints, and why. "endpoints: []" turns that off for a domain,
-"probe: {interval: 0}" for all. Names of --watch and of watch_files are not probed.
+It also probes the domains of the configuration on port 443, to record the keys that they
+serve; its first lines list the endpoints. To turn probing off, set "endpoints: []" for a
+domain or "probe: {interval: 0}" for all. Names of --watch and watch_files are not probed.
 
-A domain includes every name below it. On a terminal events are
-printed as lines for people; otherwise, or with --json, as CloudEvents, one JSON
-object on a line.
+A domain includes every name below it. On a terminal, run prints events as lines for
+people; otherwise, or with --json, as CloudEvents, one JSON object on a line.
 
-On SIGHUP, and when the configuration or a file that it names changes, the watch list,
-its rules, the apps and the notifications are read again. A configuration with a mistake
-is refused, with the place of the mistake, and the one before stays in force. On SIGHUP
-all endpoints are probed, too.`,
+On SIGHUP, and when the configuration or a file that it names changes, run reloads the
+watch list, its rules, the apps and the notification channels. If the new configuration
+has a mistake, run reports its place and keeps the previous one. SIGHUP also probes all
+endpoints at once.`,
 		Example: `  ctwatch run --watch example.com
   ctwatch run --watch example.com --watch example.net --data /var/lib/ctwatch
   ctwatch run --config /etc/ctwatch/ctwatch.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context(), domains) },
 	}
-	c.Flags().StringArrayVarP(&domains, "watch", "w", nil, "watch a `domain` and every name below it, in addition to those of the configuration")
+	c.Flags().StringArrayVarP(&domains, "watch", "w", nil, "`domain` to watch with every name below it, in addition to the configuration")
 	return a.jsonFlag(c, "print events as JSON, also on a terminal")
 }
 
@@ -70,7 +69,7 @@ func (a *app) run(ctx context.Context, domains []string) error {
 }
 
 // errNothingWatched is the error of a daemon without a watch list.
-var errNothingWatched = errors.New(`nothing to watch: call 'ctwatch run --watch example.com', or start a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
+var errNothingWatched = errors.New(`nothing to watch: run 'ctwatch run --watch example.com', or start a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
 
 // inventory reads the configuration for the daemon, with its secrets, and domains of the
 // command line.

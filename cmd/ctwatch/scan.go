@@ -43,9 +43,9 @@ func (a *app) scanCommand() *cobra.Command {
 		Use:   "scan --log LOG --watch DOMAIN...",
 		Short: "Scan a range of one log, verify it, and print what matches",
 		Long: `scan reads the entries [FROM, TO) of one log and prints each certificate that
-matches as a JSON object on a line, as it is found. It keeps nothing. At the end
-it says on stderr how much was read, and whether that is what the log signed: the
-tree is rebuilt from all entries and compared with a signed tree head.
+matches at once, as a JSON object on a line. It stores nothing. At the end it prints to
+stderr how much it read, and whether the log verifies: it rebuilds the tree from all
+entries and compares it with a signed tree head.
 
 The log is a URL with its public key, or the name or ID of a log on the log list.
 A static log can also be read from files, with a file URL.
@@ -63,13 +63,13 @@ Exit status: 1 if an entry could not be read or the tree does not verify.`,
 	f := c.Flags()
 	f.StringVar(&j.log, "log", "", "`URL` of the log, or its name or ID on the log list")
 	f.StringVar(&j.key, "key", "", "public `key` of the log: base64, or a PEM or DER file")
-	f.StringVar(&j.kind, "kind", "", "API of the log: rfc6962 or static (default: found out)")
+	f.StringVar(&j.kind, "kind", "", "API of the log: rfc6962 or static (default: detected)")
 	f.Uint64Var(&j.from, "from", 0, "first `entry`")
 	f.Uint64Var(&j.to, "to", 0, "entry after the last (default: the log's tree size)")
 	f.StringArrayVarP(&j.watch, "watch", "w", nil, "`domain` to look for, with every name below it")
 	f.StringArrayVar(&j.files, "watch-file", nil, "`file` of domains, one per line: .example.com with all names below it, example.com alone")
 	f.StringVar(&j.contact, "contact", "", contactHelp+" (default: logs.contact)")
-	f.IntVar(&j.parallel, "parallel", 8, "requests at once")
+	f.IntVar(&j.parallel, "parallel", 8, "number of parallel requests")
 	return c
 }
 
@@ -95,7 +95,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	}
 	rules := watched.Rules()
 	if len(rules) == 0 {
-		return usagef("nothing to look for: give --watch DOMAIN or --watch-file FILE")
+		return usagef("no domains to match: give --watch DOMAIN or --watch-file FILE")
 	}
 	if j.toSet && j.to <= j.from {
 		return usagef("--to %d is not after --from %d", j.to, j.from)
@@ -145,7 +145,7 @@ func (a *app) findLog(ctx context.Context, cfg *configs.Config, j scanJob, logge
 		if err != nil {
 			return ctwatch.Log{}, usagef("--log %s: %w", ctwatch.Printable(j.log, 200), err)
 		}
-		l.Kind = kind // "" is found out
+		l.Kind = kind // "" is detected
 		return l, nil
 	}
 	logs, err := setup.ExtraLogs(cfg)
@@ -191,7 +191,7 @@ func keyArgument(s string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// openLog opens a log, finds out its kind if that is not given, and asks for its tree head.
+// openLog opens a log, detects its kind if that is not given, and fetches its tree head.
 // Without a tree head a range can be read, but not verified.
 func openLog(ctx context.Context, l ctwatch.Log, o ctlog.Options) (ctlog.Log, *ctwatch.Head, error) {
 	kinds := []ctwatch.LogKind{l.Kind}
@@ -214,12 +214,12 @@ func openLog(ctx context.Context, l ctwatch.Log, o ctlog.Options) (ctlog.Log, *c
 		log = opened
 	}
 	if len(kinds) > 1 {
-		return nil, nil, fmt.Errorf("no tree head by either API; give --kind: %w", errors.Join(errs...))
+		return nil, nil, fmt.Errorf("neither API returns a tree head; give --kind: %w", errors.Join(errs...))
 	}
 	return log, nil, errors.Join(errs...)
 }
 
-// A scanRun is a range of a log being read.
+// A scanRun reads and verifies a range of a log.
 type scanRun struct {
 	a       *app
 	log     ctlog.Log
@@ -239,9 +239,9 @@ type scanRun struct {
 func (s *scanRun) limits(toSet bool) error {
 	switch {
 	case s.head == nil && !toSet:
-		return fmt.Errorf("without a tree head the end of the log is unknown; give --to to read all the same: %w", s.headErr)
+		return fmt.Errorf("without a tree head the end of the log is unknown; to read anyway, give --to: %w", s.headErr)
 	case s.head == nil:
-		fmt.Fprintf(s.a.Stderr, "ctwatch: what is read cannot be verified: %v\n", s.headErr)
+		fmt.Fprintf(s.a.Stderr, "ctwatch: the entries cannot be verified: %v\n", s.headErr)
 	case !toSet:
 		s.to = s.head.Size
 	case s.to > s.head.Size:
@@ -272,18 +272,18 @@ func (s *scanRun) run(ctx context.Context) error {
 	case verified:
 		result = fmt.Sprintf("verified at tree size %d", s.head.Size)
 	case readErr != nil:
-		result += "not all was read: " + ctwatch.Printable(readErr.Error(), 500)
+		result += "reading failed: " + ctwatch.Printable(readErr.Error(), 500)
 	default:
 		result += ctwatch.Printable(fmt.Sprint(verifyErr), 500)
 	}
 	fmt.Fprintf(s.a.Stderr, "%d entries, %d bytes, %d matches, %d malformed; %s\n", s.entries, s.bytes, s.matches, s.malformed, result)
 	if !verified {
-		return errReported // the line above is the last, whatever happened
+		return errReported // the line above is always the last
 	}
 	return nil
 }
 
-// read prints what matches as it comes, and returns the compact range over all.
+// read prints matches as it finds them, and returns the compact range of all entries.
 func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error) {
 	p := terminal.NewProgress(s.a.Stderr, s.to-s.from)
 	defer p.Clear()
@@ -314,7 +314,7 @@ func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error)
 	return joined.Range(), nil
 }
 
-// verify compares what was read with the tree head.
+// verify compares the entries with the tree head.
 func (s *scanRun) verify(ctx context.Context, tree ctwatch.Tree, merged []ctwatch.Hash) (bool, error) {
 	tree, err := ctlog.Append(tree, s.to, merged)
 	if err != nil {

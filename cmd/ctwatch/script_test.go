@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
-		Setup:         newScriptWorld,
+		Setup:         newScriptEnvironment,
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Geteuid() == 0, nil
@@ -62,8 +62,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// A scriptWorld is what one script has made.
-type scriptWorld struct {
+// A scriptEnvironment is what one script has made.
+type scriptEnvironment struct {
 	logs map[string]*ctlogtest.Log
 	ca   *ctlogtest.CA
 	last *ctlogtest.Issued
@@ -73,11 +73,11 @@ type scriptWorld struct {
 	servers map[string]*tlsServer
 }
 
-type scriptWorldKey struct{}
+type environmentKey struct{}
 
-func newScriptWorld(env *testscript.Env) error {
-	// A race would be told before: there is no need for each program to wait for a
-	// second when it ends.
+func newScriptEnvironment(env *testscript.Env) error {
+	// The race detector reports before a program ends: none needs to wait a second
+	// at its end.
 	env.Setenv("GORACE", "atexit_sleep_ms=10")
 	if testing.CoverMode() == "" { // coverage is of this binary
 		program, err := built()
@@ -91,15 +91,15 @@ func newScriptWorld(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Values[scriptWorldKey{}] = &scriptWorld{logs: make(map[string]*ctlogtest.Log), ca: ca}
+	env.Values[environmentKey{}] = &scriptEnvironment{logs: make(map[string]*ctlogtest.Log), ca: ca}
 	return nil
 }
 
-func worldOf(ts *testscript.TestScript) *scriptWorld {
-	return ts.Value(scriptWorldKey{}).(*scriptWorld)
+func environmentOf(ts *testscript.TestScript) *scriptEnvironment {
+	return ts.Value(environmentKey{}).(*scriptEnvironment)
 }
 
-func (w *scriptWorld) log(ts *testscript.TestScript, name string) *ctlogtest.Log {
+func (w *scriptEnvironment) log(ts *testscript.TestScript, name string) *ctlogtest.Log {
 	l := w.logs[name]
 	if l == nil {
 		ts.Fatalf("there is no log %q", name)
@@ -133,7 +133,7 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptLog(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 3, "log NAME KIND ENTRIES")
-	w := worldOf(ts)
+	w := environmentOf(ts)
 	n, err := strconv.Atoi(args[2])
 	ts.Check(err)
 	key, err := ctlogtest.SeededKey("script log " + args[0])
@@ -154,7 +154,7 @@ func scriptLog(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptIssue(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 2, "issue LOG NAME...")
-	w := worldOf(ts)
+	w := environmentOf(ts)
 	req := ctlogtest.Request{Names: args[1:]}
 	if args[1] == "-again" { // with the key of the last
 		if w.last == nil {
@@ -174,7 +174,7 @@ func scriptIssue(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptFinal(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 1, "final LOG")
-	w := worldOf(ts)
+	w := environmentOf(ts)
 	der, err := w.last.Final(w.sct)
 	ts.Check(err)
 	_, _, err = w.log(ts, args[0]).AddFinal(w.last, der)
@@ -183,7 +183,7 @@ func scriptFinal(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptFault(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 2, "fault LOG altered INDEX | fault LOG wrong-root | fault LOG bad-signature | fault LOG none")
-	l := worldOf(ts).log(ts, args[0])
+	l := environmentOf(ts).log(ts, args[0])
 	switch args[1] {
 	case "altered":
 		i, err := strconv.ParseUint(args[2], 10, 64)
@@ -202,7 +202,7 @@ func scriptFault(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptTree(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 2, "tree LOG DIR")
-	ts.Check(worldOf(ts).log(ts, args[0]).WriteTree(ts.MkAbs(args[1])))
+	ts.Check(environmentOf(ts).log(ts, args[0]).WriteTree(ts.MkAbs(args[1])))
 }
 
 func scriptVerified(ts *testscript.TestScript, neg bool, args []string) {
@@ -211,7 +211,7 @@ func scriptVerified(ts *testscript.TestScript, neg bool, args []string) {
 	defer cancel()
 	path := filepath.Join(ts.MkAbs(args[0]), "ctwatch.db")
 	for _, name := range args[1:] {
-		ts.Check(untilVerified(ctx, func() error { return nil }, path, worldOf(ts).log(ts, name)))
+		ts.Check(untilVerified(ctx, func() error { return nil }, path, environmentOf(ts).log(ts, name)))
 	}
 }
 
@@ -240,7 +240,7 @@ func scriptValid(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptKeyFile(ts *testscript.TestScript, neg bool, args []string) {
 	scriptArgs(ts, neg, args, 2, "keyfile FILE LOG")
-	der := worldOf(ts).log(ts, args[1]).Info().Key
+	der := environmentOf(ts).log(ts, args[1]).Info().Key
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".der"), der, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pem"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
 }
@@ -273,8 +273,8 @@ func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
 // are busy and nothing is measured by it: only what never happens fails a test.
 const patience = 20 * time.Minute
 
-// until polls a condition that no channel tells of, more and more seldom: what takes long
-// on a busy machine is not asked for more often for that.
+// until polls a condition, less and less often: on a busy machine, polling must not slow
+// what it waits for.
 func until(ctx context.Context, ok func() (bool, error)) error {
 	for pause := 10 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
 		if done, err := ok(); done || err != nil {

@@ -14,13 +14,12 @@ import (
 	"ctwatch/store"
 )
 
-// A session is what a command about trust works with: an operator on the store, in line with
-// the configuration as it is now.
+// A session gives a command an operator on the store, up to date with the configuration.
 type session struct {
 	*operator.Operator
 	inv     *setup.Inventory
 	db      *store.DB
-	missing error // why only the configuration is known; nil if there is a database
+	missing error // why there is no database; nil if there is one
 }
 
 // session opens the store for a command that may create it, and calls f.
@@ -49,7 +48,7 @@ func (a *app) sessionFor(ctx context.Context, how setup.Access, f func(*session)
 	return f(s)
 }
 
-// by returns who calls, for the audit trail.
+// by returns the calling person, for the audit trail.
 func (a *app) by() operator.By {
 	return operator.By{Name: a.person(), Means: operator.Command}
 }
@@ -65,8 +64,7 @@ func (a *app) person() string {
 	return cmp.Or(name, "unknown")
 }
 
-// refusal says what a person at the command line can do about a refusal of an operator:
-// often, which flag to add.
+// refusal adds to an operator's refusal what to do on the command line, often a flag.
 func refusal(err error) error {
 	var e *operator.Error
 	if !errors.As(err, &e) {
@@ -75,22 +73,22 @@ func refusal(err error) error {
 	declare := words.Command(pins.Action{Do: pins.Declare, Pin: e.Pin, Role: e.Role, Host: pins.Pattern{Name: "HOST"}})
 	switch e.Code {
 	case operator.NoReason:
-		return usagef("this needs --reason, for the audit trail")
+		return usagef("--reason is required, for the audit trail")
 	case operator.NoHost:
 		if e.Role == pins.RoleIssuer && e.Pin.IsZero() {
 			return usagef("--issuer needs --domain: name the hosts whose apps may pin the key of this CA")
 		} else if !e.Pin.IsZero() {
-			return fmt.Errorf("no certificate for %s is known, and so no hosts: name them with --host or, for a future key, declare it: %s", e.Pin, declare)
+			return fmt.Errorf("no certificate for %s is known: name its hosts with --host or, for a future key, declare it: %s", e.Pin, declare)
 		}
-		return usagef("%s names no host: name the hosts of the key with --domain", cmp.Or(e.Detail, "the certificate"))
+		return usagef("%s has no host name: name the hosts of the key with --domain", cmp.Or(e.Detail, "the certificate"))
 	case operator.NoKey:
-		return usagef("--issuer takes the certificate, the public key or the pin of a CA, and no ID")
+		return usagef("--issuer takes the certificate, the public key or the pin of a CA, not an ID")
 	case operator.NoApps, operator.UnknownApp:
 		return &usageError{e}
 	case operator.UnknownKey:
-		return fmt.Errorf("%w; ctwatch pins list shows all; to declare it before a certificate is issued for it: %s", e, declare)
+		return fmt.Errorf("%w; to list all keys: ctwatch pins list; to declare it before a certificate is issued for it: %s", e, declare)
 	case operator.Alarmed:
-		return fmt.Errorf("%w. If the key is yours, the certificate was issued for it without you: approve the key with --reason TEXT (and --despite-alarm where nothing else is known of it), and reject the certificate. If it is not yours, there is nothing to approve", e)
+		return fmt.Errorf("%w. If the key is yours, the certificate was issued without your consent: approve the key with --reason TEXT (add --despite-alarm if its only certificates are unexpected), and reject the certificate. If it is not yours, do not approve it", e)
 	case operator.PinsNoHost:
 		return fmt.Errorf("%w: %s", e, words.Sentences(e.Why...))
 	}

@@ -70,7 +70,7 @@ func (s *fakeSlack) messages() []slackPost {
 	return slices.Clone(s.posts)
 }
 
-// posted lists the IDs of the events that were told of, in order.
+// posted lists the IDs of the events that were posted, in order.
 func (s *fakeSlack) posted() (ids []string) {
 	for _, p := range s.messages() {
 		ids = append(ids, p.ids...)
@@ -142,7 +142,7 @@ func (s *fakeSlack) call(method string, form url.Values) string {
 	return `{"ok":false,"error":"unknown_method"}`
 }
 
-// forSlack lists those events that Slack is to be told of, where nothing says what is
+// forSlack lists the events that Slack must receive, without rules about what is
 // expected: later facts about a certificate belong into its thread, however small.
 func forSlack(all []message) (ids []string) {
 	for _, m := range all {
@@ -154,8 +154,8 @@ func forSlack(all []message) (ids []string) {
 	return ids
 }
 
-// expectThreads checks that what was told of a certificate later stands in the thread
-// of its first message, and only that.
+// expectThreads checks that later messages about a certificate, and only these, are in the thread
+// of its first message.
 func (s *fakeSlack) expectThreads(t *testing.T, all []message) {
 	t.Helper()
 	events := make(map[string]message)
@@ -171,7 +171,7 @@ func (s *fakeSlack) expectThreads(t *testing.T, all []message) {
 				heads[m.Data.Certificate.ID] = p.ts
 			case m.Type == ctwatch.CertificateLogged && p.thread != "" && p.thread == heads[m.Data.Certificate.ID]:
 			default:
-				t.Errorf("%s (%s) is told in the thread %q", m.Type, id, p.thread)
+				t.Errorf("%s (%s) is in the thread %q", m.Type, id, p.thread)
 			}
 		}
 	}

@@ -198,8 +198,8 @@ func (s *stage) untilVerified() {
 	}
 }
 
-// untilTold waits until no event waits for any sender.
-func (s *stage) untilTold() {
+// untilDelivered waits until no sender has pending events.
+func (s *stage) untilDelivered() {
 	s.t.Helper()
 	s.eventually("every sender has every event", func() bool {
 		ok := false
@@ -245,7 +245,7 @@ func (s *stage) status(l *ctlogtest.Log) (status ctwatch.LogStatus) {
 	return status
 }
 
-// eventually polls a condition that no channel tells of.
+// eventually polls a condition until it holds.
 func (s *stage) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
@@ -326,7 +326,7 @@ func (s *stage) lookFunc() lookFunc {
 }
 
 // lookAtConfigured looks at endpoints that the configuration names, and finds nothing
-// at others: what the world serves for a watched name is no matter of a test.
+// at others: what real servers serve for a watched name must not affect tests.
 func lookAtConfigured() func(context.Context, pins.Endpoint) pins.Look {
 	prober := probe.New(probe.Config{})
 	return func(ctx context.Context, e pins.Endpoint) pins.Look {

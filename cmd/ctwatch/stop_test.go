@@ -24,7 +24,7 @@ func TestStopsInTime(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		signal syscall.Signal
-		// trouble makes something hang, and returns what tells that it does.
+		// trouble makes something hang, and returns a check that it hangs.
 		trouble func(*stage, *fakeSlack) func() bool
 	}{
 		{"idle", syscall.SIGINT, func(s *stage, slack *fakeSlack) func() bool {
@@ -69,20 +69,20 @@ func TestStopsInTime(t *testing.T) {
 				t.Error("it does not say that it ends")
 			}
 
-			// Nothing is lost: all is told when the trouble is over.
+			// Nothing is lost: all events arrive after the outage.
 			slack.be(nil)
 			for _, l := range s.logs {
 				l.ClearFaults()
 			}
 			d := s.start(config)
 			s.untilVerified()
-			s.untilTold()
+			s.untilDelivered()
 			s.expectTruth()
 			all := s.stream(d.natsURL)
 			s.expectEvents(all, 3)
 			// A message whose reply got lost is posted again.
 			if diff := cmp.Diff(forSlack(all), firsts(slack.posted())); diff != "" {
-				t.Errorf("Slack was not told the same in the same order (-NATS +Slack):\n%s", diff)
+				t.Errorf("Slack did not get the same events in the same order (-NATS +Slack):\n%s", diff)
 			}
 			slack.expectThreads(t, all)
 			d.stop()
@@ -100,8 +100,8 @@ func firsts(ids []string) (out []string) {
 	return out
 }
 
-// TestReadiness: systemd is told that the daemon is ready when it has verified a
-// tree head, not before, and then again and again that it is alive.
+// TestReadiness: the daemon reports READY to systemd when it has verified a tree
+// head, not before, and then keeps its watchdog alive.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -130,7 +130,7 @@ func TestReadiness(t *testing.T) {
 	c.says("log misbehaved")
 	for range 3 { // alive, but not ready
 		if got := next(); !strings.Contains(got, "WATCHDOG=1") {
-			t.Fatalf("systemd was told %q before a tree head was verified", got)
+			t.Fatalf("systemd got %q before a tree head was verified", got)
 		}
 	}
 	for _, l := range s.logs {
@@ -140,7 +140,7 @@ func TestReadiness(t *testing.T) {
 		got = next()
 	}
 	if got := next(); !strings.Contains(got, "WATCHDOG=1") {
-		t.Errorf("after it was ready, systemd was told %q", got)
+		t.Errorf("after it was ready, systemd got %q", got)
 	}
 	c.signal(syscall.SIGTERM)
 	for got := ""; !strings.Contains(got, "STOPPING=1"); {

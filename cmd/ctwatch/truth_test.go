@@ -34,7 +34,7 @@ func TestTruth(t *testing.T) {
 
 	d := s.start(s.config(""))
 	s.untilVerified()
-	s.untilTold()
+	s.untilDelivered()
 	s.expectTruth()
 	all := s.stream(d.natsURL)
 	s.expectEvents(all, candidates)
@@ -82,7 +82,7 @@ func (s *stage) scatter(n int) (candidates int) {
 	// A name in nothing but the common name.
 	s.addPrecert(s.static, s.issue(ctlogtest.Request{CommonName: name("cn")}))
 
-	// An internationalised name, capital letters, another watched domain, an address.
+	// An internationalized name, capital letters, another watched domain, an address.
 	s.addPrecert(s.rfc, s.watched("xn--bcher-kva."+name("idn")))
 	s.addPrecert(s.static, s.watched("API."+name("Upper")))
 	s.addFinal(s.rfc, s.issue(ctlogtest.Request{Names: []string{fmt.Sprintf("net%d.example.net", n)}, IPs: []netip.Addr{netip.MustParseAddr("192.0.2.7")}}))

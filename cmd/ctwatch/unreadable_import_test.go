@@ -41,16 +41,16 @@ func TestUnreadableImportIsToldAndRestGoesOn(t *testing.T) {
 	foreign, _ := s.cert("foreign", apiHost)
 	wrong := s.file("foreign.pem", certPEM(foreign)+certPEM(s.ca.Intermediate))
 	file := s.file("again.json", good)
-	const told = "The file imported for version 1.0"
+	const reported = "The file imported for version 1.0"
 	for _, c := range []struct {
 		status int
 		says   []string
 		args   []string
 	}{
-		{exitDone, []string{`"status": "unknown"`, told, "SHA-256 of nothing", "--replace", pin.String()}, []string{"pins", "plan", "--json"}},
-		{exitNo, []string{told, "It is unknown"}, []string{"pins", "gate", chain}},
-		{exitDone, []string{told}, []string{"pins", "gate", "--allow-unknown", chain}},
-		{exitNo, []string{told, "would break", "shop 2.0"}, []string{"pins", "gate", "--allow-unknown", wrong}},
+		{exitDone, []string{`"status": "unknown"`, reported, "SHA-256 of nothing", "--replace", pin.String()}, []string{"pins", "plan", "--json"}},
+		{exitNo, []string{reported, "It is unknown"}, []string{"pins", "gate", chain}},
+		{exitDone, []string{reported}, []string{"pins", "gate", "--allow-unknown", chain}},
+		{exitNo, []string{reported, "would break", "shop 2.0"}, []string{"pins", "gate", "--allow-unknown", wrong}},
 		{exitDone, []string{"PIN"}, []string{"pins", "list"}},
 		{exitDone, []string{"ok"}, []string{"config", "check"}},
 		{exitUsage, []string{"cannot be read", "--replace"}, []string{"pins", "import", "--app", "shop", "--version", "1.0", file}},

@@ -18,8 +18,8 @@ import (
 	"ctwatch/store"
 )
 
-// Rogues that hide: whoever has them issued, or stands between a log and us, does what
-// can be done so that nobody hears of them.
+// Rogues that hide: an attacker who has them issued, or who intercepts a log, tries to
+// suppress the alarms.
 const (
 	byLongTags   = "its name has a long-form tag"
 	byManyNames  = "60,000 other names come first"
@@ -205,18 +205,18 @@ func (m *month) repent() {
 
 // untilDigest waits until people have heard of every forged entry: by a message of its
 // own, or in a digest, which is due after a minute.
-func (m *month) untilDigest(told func() []message) {
+func (m *month) untilDigest(reported func() []message) {
 	m.t.Helper()
-	m.eventually("each forged entry is told", func() bool {
-		single, counted := m.toldOfForged(told())
+	m.eventually("each forged entry is reported", func() bool {
+		single, counted := m.forgedAlarms(reported())
 		return single+counted >= floods
 	})
-	m.untilTold()
+	m.untilDelivered()
 }
 
-// toldOfForged counts the forged entries with an alarm for people of their own, and those
+// forgedAlarms counts the forged entries with an alarm for people of their own, and those
 // that digests count.
-func (m *month) toldOfForged(all []message) (single, counted int) {
+func (m *month) forgedAlarms(all []message) (single, counted int) {
 	for _, e := range all {
 		switch {
 		case e.Type == ctwatch.EntryUnproven && e.Data.Log.ID == m.flooded.Info().ID:
@@ -228,8 +228,8 @@ func (m *month) toldOfForged(all []message) (single, counted int) {
 	return single, counted
 }
 
-// expectForged checks that no forged entry was lost, and that they did not drown the
-// people who are told: each is an alarm for programs, and people have few messages.
+// expectForged checks that no forged entry was lost, and that they did not flood
+// people: programs get an alarm for each, and people get few messages.
 func (m *month) expectForged(all []message, slack *fakeSlack) {
 	m.t.Helper()
 	alarms, people := make(map[ctwatch.Hash]bool), make(map[string]bool)
@@ -242,7 +242,7 @@ func (m *month) expectForged(all []message, slack *fakeSlack) {
 			people[e.ID] = !e.Data.InDigest
 		}
 	}
-	if single, counted := m.toldOfForged(all); len(alarms) != floods || single+counted != floods {
+	if single, counted := m.forgedAlarms(all); len(alarms) != floods || single+counted != floods {
 		m.t.Errorf("of %d forged entries %d raised an alarm, %d of them for people and %d in digests", floods, len(alarms), single, counted)
 	}
 	const few = 20
@@ -254,7 +254,7 @@ func (m *month) expectForged(all []message, slack *fakeSlack) {
 	}
 	digest := func(text string) bool { return strings.Contains(text, "certs list") }
 	if len(messages) > few || !slices.ContainsFunc(messages, digest) {
-		m.t.Errorf("people were told of %d forged entries in %d messages: %q", floods, len(messages), messages)
+		m.t.Errorf("%d forged entries in %d messages to people: %q", floods, len(messages), messages)
 	}
 }
 

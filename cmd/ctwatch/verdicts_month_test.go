@@ -53,7 +53,7 @@ func TestMonthOfRenewalsAlarmsOnlyForRogues(t *testing.T) {
 	m.seed()
 	d := m.runProgram(program, m.config)
 	m.nats = d.natsURL()
-	told := m.collect(m.nats)
+	reported := m.collect(m.nats)
 
 	// A fifth of the month is there at once; the rest comes while the daemon reads.
 	const portion = 250
@@ -65,14 +65,14 @@ func TestMonthOfRenewalsAlarmsOnlyForRogues(t *testing.T) {
 			m.untilRead()
 		}
 	}
-	m.eventually("there is an alarm for each rogue", func() bool { return count(told(), ctwatch.CertificateUnexpected) >= rogues+floods })
-	m.untilTold()
+	m.eventually("there is an alarm for each rogue", func() bool { return count(reported(), ctwatch.CertificateUnexpected) >= rogues+floods })
+	m.untilDelivered()
 	m.repent()
-	m.untilDigest(told)
+	m.untilDigest(reported)
 
 	m.expectVerdicts(renewals, rogues)
-	m.expectAlarms(told(), slack)
-	m.expectForged(told(), slack)
+	m.expectAlarms(reported(), slack)
+	m.expectForged(reported(), slack)
 	m.expectTrust()
 	m.expectTruth()
 	if d.signal(syscall.SIGTERM); d.status != 0 {
@@ -418,13 +418,13 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 		m.t.Errorf("%d of %d rogues raised an alarm", len(raised), len(m.rogues))
 	}
 
-	told := make(map[ctwatch.Hash]int)
+	reported := make(map[ctwatch.Hash]int)
 	other := make(map[string]int)
 	var took []time.Duration
 	late := make(map[string]time.Duration) // the latest of each kind
 	for _, p := range slack.messages() {
 		if slices.ContainsFunc(p.ids, func(id string) bool { return ours[id] }) {
-			m.t.Errorf("Slack is told of what is expected: %s", p.text)
+			m.t.Errorf("Slack got a message about an expected certificate: %s", p.text)
 		}
 		if len(p.ids) == 0 || p.thread != "" {
 			continue // facts that came later
@@ -434,18 +434,18 @@ func (m *month) expectAlarms(all []message, slack *fakeSlack) {
 			other[p.text]++
 			continue
 		}
-		if told[id]++; told[id] == 1 {
+		if reported[id]++; reported[id] == 1 {
 			after := p.at.Sub(read[id])
 			took = append(took, after)
 			late[m.hides(id)] = max(late[m.hides(id)], after)
 		}
 	}
 	for id := range m.rogues {
-		if told[id] != 1 {
-			m.t.Errorf("Slack has %d alarms of a rogue (%s)", told[id], m.hides(id))
+		if reported[id] != 1 {
+			m.t.Errorf("Slack has %d alarms of a rogue (%s)", reported[id], m.hides(id))
 		}
 	}
-	m.t.Logf("Slack was also told: %v", other)
+	m.t.Logf("Slack was also reported: %v", other)
 	if len(took) == 0 {
 		return
 	}

@@ -49,7 +49,7 @@ func TestWhatIsSuggestedMakesWhatIsUnreviewedExpected(t *testing.T) {
 	}
 	put(lines)
 	p.does(exitDone, "config", "check")
-	s.start(config).stop() // at its start it judges anew
+	s.start(config).stop() // it judges again when it starts
 	verdicts(ctwatch.Expected)
 	if again := p.does(exitDone, "certs", "list", "--suggest"); strings.Contains(again, "issuers:") {
 		t.Errorf("where all is expected, there is more to suggest:\n%s", again)

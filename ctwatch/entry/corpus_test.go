@@ -160,7 +160,7 @@ var exceptions = map[string]struct {
 	"www.theaterpreise.ch\n\n": {[]string{"www.theaterpreise.ch"}, "white space around a name is none of it"},
 	"http://www.anf.es":        {[]string{"www.anf.es"}, "the host is the name in a URL"},
 	"http://www.valicert.com/": {[]string{"www.valicert.com"}, "the host is the name in a URL"},
-	"адвокатская-контора.москва": {[]string{"xn----7sbaabin3cbc7afgb4aiqh6v.xn--80adxhks"}, "names are told in punycode"},
+	"адвокатская-контора.москва": {[]string{"xn----7sbaabin3cbc7afgb4aiqh6v.xn--80adxhks"}, "names are returned in punycode"},
 	"\xc0\xa8": {[]string{`xn--\032-rfa17n`}, "Latin-1, of which IDNA makes a space and an accent: no label"},
 }
 

@@ -80,7 +80,7 @@ func longHeader(b []byte) (tag byte, start, stop int, f form) {
 	if tag&0x1f == 0x1f {
 		number := 0
 		for more := true; more && i < len(b); i++ {
-			number = min(number<<7|int(b[i]&0x7f), 0x1f<<7) // what is larger need not be told apart
+			number = min(number<<7|int(b[i]&0x7f), 0x1f<<7) // larger numbers need not be distinguished
 			more = b[i]&0x80 != 0
 		}
 		if number < 0x1f {

@@ -118,7 +118,7 @@ func TestCommonNames(t *testing.T) {
 		"with NUL":          {seq(attr(oidCN, 0x0c, "a.test\x00 evil")), []string{"a.test\x00 evil"}},
 		"with spaces":       {seq(attr(oidCN, 0x0c, " a.test ")), []string{" a.test "}},
 		"a URL":             {seq(attr(oidCN, 0x0c, "http://a.test/")), []string{"http://a.test/"}},
-		"an organisation":   {seq(attr(oidCN, 0x0c, "Example Inc")), nil},
+		"an organization":   {seq(attr(oidCN, 0x0c, "Example Inc")), nil},
 		"a dotted person":   {seq(attr(oidCN, 0x0c, "J. Doe")), nil},
 		"a trailing dot":    {seq(attr(oidCN, 0x0c, "Inc.")), nil},
 		"an e-mail address": {seq(attr(oidCN, 0x0c, "me@example.com")), nil},
@@ -226,7 +226,7 @@ func TestNamesAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Nested so that reading it anew from every place would take quadratic time.
+// Nested so that reading it again from every place would take quadratic time.
 func TestHostileStructuresAreReadInLinearTime(t *testing.T) {
 	nested := []byte{}
 	for range 20_000 {

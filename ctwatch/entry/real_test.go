@@ -270,7 +270,7 @@ func TestWhatIsNoCertificateIsAnError(t *testing.T) {
 			t.Errorf("%s: SPKI %x", name, key)
 		}
 	}
-	// The signature may be cut off: nothing is read from it.
+	// The signature may be truncated: nothing is read from it.
 	if tbs, err := entry.TBS(whole[:len(whole)-10]); err != nil || !bytes.Equal(tbs, newTemplate().build()) {
 		t.Errorf("without its signature: %x, %v", tbs, err)
 	}

@@ -125,7 +125,7 @@ func TestBadListKeepsLastGoodOne(t *testing.T) {
 		"HTML":         {handled(reply(200, []byte("<html>"))), "does not verify", ErrForged},
 		"500":          {handled(reply(500, nil)), "status 500", nil},
 		"empty 204":    {handled(reply(204, nil)), "status 204", nil},
-		"cut off": {handled(func(w http.ResponseWriter, r *http.Request) {
+		"interrupted": {handled(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "99")
 			w.Write([]byte("{"))
 		}), "unexpected EOF", nil},

@@ -67,7 +67,7 @@ func TestLearnedKeyCountsForPermittedNames(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			if tt.upper == nil {
 				tt.upper = func(*x509.Certificate) {}
 			}
@@ -107,7 +107,7 @@ func TestLearnedKeyCountsForPermittedNames(t *testing.T) {
 // Crypto/x509 does not know constraints of
 // directory names.
 func TestUnreadableConstraintsShowNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	directory := []byte("\x30\x15\xa0\x13\x30\x11\xa4\x0f\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02\x55\x53")
 	issuing := w.sub(w.digicert, "Issuing", func(c *x509.Certificate) {
 		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 30}, Critical: true, Value: directory}}

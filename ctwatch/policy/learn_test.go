@@ -14,75 +14,75 @@ import (
 // The name in a CA's certificate assigns its key to no CA.
 func TestSignerOwnsLearnedKey(t *testing.T) {
 	for name, tt := range map[string]struct {
-		play func(w *world) (ca, [][]byte)
+		play func(w *fixture) (ca, [][]byte)
 		want string
 	}{
-		"an intermediate": {func(w *world) (ca, [][]byte) {
+		"an intermediate": {func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "DigiCert Inc")
 			return c, chain(c, w.digicert)
 		}, "DigiCert"},
-		"one with the name of no CA": {func(w *world) (ca, [][]byte) {
+		"one with the name of no CA": {func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Unheard Of")
 			return c, chain(c, w.digicert)
 		}, "DigiCert"},
-		"one with the name of another CA": {func(w *world) (ca, [][]byte) {
+		"one with the name of another CA": {func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Let's Encrypt")
 			return c, chain(c, w.digicert)
 		}, "DigiCert"},
-		"one with the subject of another CA's root": {func(w *world) (ca, [][]byte) {
+		"one with the subject of another CA's root": {func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "", func(c *x509.Certificate) { c.Subject = w.lets.cert.Subject })
 			return c, chain(c, w.lets, w.digicert)
 		}, "DigiCert"},
-		"one below another with a false name": {func(w *world) (ca, [][]byte) {
+		"one below another with a false name": {func(w *fixture) (ca, [][]byte) {
 			middle := w.sub(w.digicert, "Let's Encrypt")
 			c := w.sub(middle, "Let's Encrypt")
 			return c, chain(c, middle, w.digicert)
 		}, "DigiCert"},
-		"in any order, each twice": {func(w *world) (ca, [][]byte) {
+		"in any order, each twice": {func(w *fixture) (ca, [][]byte) {
 			middle := w.sub(w.digicert, "DigiCert Inc")
 			c := w.sub(middle, "DigiCert Inc")
 			return c, chain(w.digicert, c, w.digicert, c, middle, middle)
 		}, "DigiCert"},
-		"one below a CA with a key in the table, below another's root": {func(w *world) (ca, [][]byte) {
+		"one below a CA with a key in the table, below another's root": {func(w *fixture) (ca, [][]byte) {
 			cross := w.sub(w.digicert, "Amazon")
 			w.with(cross, "Amazon Trust Services")
 			c := w.sub(cross, "DigiCert Inc")
 			return c, chain(c, cross, w.digicert)
 		}, "Amazon Trust Services"},
-		"a key of the table, signed by another": {func(w *world) (ca, [][]byte) {
+		"a key of the table, signed by another": {func(w *fixture) (ca, [][]byte) {
 			cross := w.sub(w.digicert, "DigiCert Inc")
 			w.with(cross, "Amazon Trust Services")
 			return cross, chain(cross, w.digicert)
 		}, "Amazon Trust Services"},
-		"a key that two CAs certified": {func(w *world) (ca, [][]byte) {
+		"a key that two CAs certified": {func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Shared")
 			cross := certify(w.t, &w.lets, c.key, "Shared")
 			return c, chain(c, cross, w.digicert, w.lets)
 		}, "DigiCert, Let's Encrypt"},
-		"a key that a CA certified, and a foreign CA": {func(w *world) (ca, [][]byte) {
+		"a key that a CA certified, and a foreign CA": {func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Shared")
 			cross := certify(w.t, &w.nowhere, c.key, "Shared")
 			return c, chain(c, cross, w.digicert, w.nowhere)
 		}, "DigiCert"},
-		"the longest path that a root allows": {func(w *world) (ca, [][]byte) {
+		"the longest path that a root allows": {func(w *fixture) (ca, [][]byte) {
 			root := sign(w.t, nil, "Root", pathLen(2))
 			w.with(root, "Sectigo")
 			middle := w.sub(root, "Middle", pathLen(1))
 			c := w.sub(middle, "Issuing", pathLen(0))
 			return c, chain(c, middle, root)
 		}, "Sectigo"},
-		"for servers, and for any use": {func(w *world) (ca, [][]byte) {
+		"for servers, and for any use": {func(w *fixture) (ca, [][]byte) {
 			middle := w.sub(w.digicert, "Middle", usage(x509.ExtKeyUsageAny))
 			c := w.sub(middle, "Issuing", usage(x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth))
 			return c, chain(c, middle, w.digicert)
 		}, "DigiCert"},
-		"the largest key that is looked at": {func(w *world) (ca, [][]byte) {
+		"the largest key that is looked at": {func(w *fixture) (ca, [][]byte) {
 			c := certify(w.t, &w.digicert, hugeKey(8192), "Large")
 			return c, chain(c, w.digicert)
 		}, "DigiCert"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			c, chain := tt.play(w)
 			cert := issued(c.pin())
 			w.cas.Learn(cert, chain...)
@@ -98,7 +98,7 @@ func TestSignerOwnsLearnedKey(t *testing.T) {
 
 // Of a key that is known already.
 func TestSecondOwnerIsLearned(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	first := w.sub(w.digicert, "Shared")
 	second := certify(t, &w.lets, first.key, "Shared")
 	cert := issued(first.pin())
@@ -121,7 +121,7 @@ func TestSecondOwnerIsLearned(t *testing.T) {
 // A rule that allows a CA by name does not allow a sub-CA of
 // another that took the name.
 func TestPosingCAIsUnexpected(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	posing := w.sub(w.digicert, "Let's Encrypt")
 	cert := from(certificate("www.example.com"), posing.pin(), posing.cert.Subject.String())
 	w.cas.Learn(cert, chain(posing, w.digicert)...)
@@ -136,7 +136,7 @@ func TestPosingCAIsUnexpected(t *testing.T) {
 
 // TestLearningAndJudgingAtOnce has the race detector look.
 func TestLearningAndJudgingAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	r := rule(t, ".example.com", func(r *policy.Rule) { r.Issuers = issuers(t, "digicert.com") })
 	p := policy.New([]policy.Rule{r}, w.cas)
 	var wg sync.WaitGroup

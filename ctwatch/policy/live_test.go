@@ -56,7 +56,7 @@ func allow(t *testing.T, about string, cas ...string) []policy.Rule {
 
 // Apply learns what earlier runs learned before anything is judged again.
 func TestApplyRecallsBeforeJudging(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	sub, claimed := pinOf("a sub-CA"), pinOf("an old claim")
 	s := &learnedStore{
 		learned: []ctwatch.IssuerKey{{Pin: sub, Anchor: w.lets.pin(), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}},

@@ -13,7 +13,7 @@ import (
 // A judgment takes work in proportion to a certificate's names, also where the issuer's key
 // is known by a path with name constraints: they are compared with the names once.
 func TestJudgingWorkGrowsWithNames(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	issuing := w.sub(w.digicert, "Issuing", func(c *x509.Certificate) {
 		c.PermittedDNSDomains, c.PermittedDNSDomainsCritical = []string{"example.com"}, true
 	})

@@ -19,29 +19,29 @@ func TestBrokenPathShowsNothing(t *testing.T) {
 	ago, ahead := now.AddDate(0, -1, 0), now.AddDate(0, 1, 0)
 	past, future := valid(now.AddDate(-2, 0, 0), ago), valid(ahead, now.AddDate(2, 0, 0))
 	// below has a CA below one that the root of DigiCert signed in some way.
-	below := func(change ...func(*x509.Certificate)) func(*world) (ca, [][]byte) {
-		return func(w *world) (ca, [][]byte) {
+	below := func(change ...func(*x509.Certificate)) func(*fixture) (ca, [][]byte) {
+		return func(w *fixture) (ca, [][]byte) {
 			middle := w.sub(w.digicert, "DigiCert Inc", change...)
 			c := w.sub(middle, "DigiCert Inc")
 			return c, chain(c, middle, w.digicert)
 		}
 	}
-	direct := func(change ...func(*x509.Certificate)) func(*world) (ca, [][]byte) {
-		return func(w *world) (ca, [][]byte) {
+	direct := func(change ...func(*x509.Certificate)) func(*fixture) (ca, [][]byte) {
+		return func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "DigiCert Inc", change...)
 			return c, chain(c, w.digicert)
 		}
 	}
 	// root has a CA below a root of the table that signed itself in some way.
-	root := func(change ...func(*x509.Certificate)) func(*world) (ca, [][]byte) {
-		return func(w *world) (ca, [][]byte) {
+	root := func(change ...func(*x509.Certificate)) func(*fixture) (ca, [][]byte) {
+		return func(w *fixture) (ca, [][]byte) {
 			root := sign(w.t, nil, "Root", change...)
 			w.with(root, "Sectigo")
 			c := w.sub(root, "Issuing")
 			return c, chain(c, root)
 		}
 	}
-	for name, play := range map[string]func(*world) (ca, [][]byte){
+	for name, play := range map[string]func(*fixture) (ca, [][]byte){
 		"expired":                           direct(past),
 		"not valid yet":                     direct(future),
 		"below one that has expired":        below(past),
@@ -61,28 +61,28 @@ func TestBrokenPathShowsNothing(t *testing.T) {
 		"below a root's critical extension": root(critical),
 		"below pathlen:0":                   below(pathLen(0)),
 		"below a root with pathlen:0":       root(pathLen(0)),
-		"third below pathlen:1": func(w *world) (ca, [][]byte) {
+		"third below pathlen:1": func(w *fixture) (ca, [][]byte) {
 			a := w.sub(w.digicert, "A", pathLen(1))
 			b := w.sub(a, "B")
 			c := w.sub(b, "C")
 			return c, chain(c, b, a, w.digicert)
 		},
 		// The intermediate keys of the table have certificates of their own.
-		"below an intermediate of the table with pathlen:0": func(w *world) (ca, [][]byte) {
+		"below an intermediate of the table with pathlen:0": func(w *fixture) (ca, [][]byte) {
 			middle := w.sub(w.lets, "Let's Encrypt", pathLen(0))
 			w.with(middle, "Let's Encrypt")
 			c := w.sub(middle, "Let's Encrypt")
 			return c, chain(c, middle, w.lets)
 		},
 		// Someone else writes the certificate of a root's key that allows everything.
-		"below the key of the table in a foreign certificate": func(w *world) (ca, [][]byte) {
+		"below the key of the table in a foreign certificate": func(w *fixture) (ca, [][]byte) {
 			root := sign(w.t, nil, "Root", pathLen(0))
 			w.with(root, "Sectigo")
 			forged := certify(w.t, &w.nowhere, root.key, "Root")
 			c := w.sub(root, "Issuing")
 			return c, chain(c, forged, w.nowhere)
 		},
-		"below the key of the table in a certificate without a valid signature": func(w *world) (ca, [][]byte) {
+		"below the key of the table in a certificate without a valid signature": func(w *fixture) (ca, [][]byte) {
 			root := sign(w.t, nil, "Root", pathLen(0))
 			w.with(root, "Sectigo")
 			pose := *root.cert
@@ -91,56 +91,56 @@ func TestBrokenPathShowsNothing(t *testing.T) {
 			c := w.sub(root, "Issuing")
 			return c, chain(c, forged)
 		},
-		"a foreign root with the subject of one of the table": func(w *world) (ca, [][]byte) {
+		"a foreign root with the subject of one of the table": func(w *fixture) (ca, [][]byte) {
 			root := sign(w.t, nil, "", func(c *x509.Certificate) { c.Subject, c.SubjectKeyId = w.lets.cert.Subject, w.lets.cert.SubjectKeyId })
 			return root, chain(root, w.lets)
 		},
-		"below it": func(w *world) (ca, [][]byte) {
+		"below it": func(w *fixture) (ca, [][]byte) {
 			root := sign(w.t, nil, "", func(c *x509.Certificate) { c.Subject, c.SubjectKeyId = w.lets.cert.Subject, w.lets.cert.SubjectKeyId })
 			c := w.sub(root, "Let's Encrypt")
 			return c, chain(c, root, w.lets)
 		},
-		"a signature by another key": func(w *world) (ca, [][]byte) {
+		"a signature by another key": func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.nowhere, "DigiCert Inc")
 			return c, chain(c, w.digicert)
 		},
-		"a chain without the middle": func(w *world) (ca, [][]byte) {
+		"a chain without the middle": func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.sub(w.digicert, "DigiCert Inc"), "DigiCert Inc")
 			return c, chain(c, w.digicert)
 		},
-		"a chain without the root": func(w *world) (ca, [][]byte) {
+		"a chain without the root": func(w *fixture) (ca, [][]byte) {
 			middle := w.sub(w.digicert, "DigiCert Inc")
 			c := w.sub(middle, "DigiCert Inc")
 			return c, chain(c, middle)
 		},
-		"two that sign each other": func(w *world) (ca, [][]byte) {
+		"two that sign each other": func(w *fixture) (ca, [][]byte) {
 			a := sign(w.t, nil, "A")
 			b := w.sub(a, "B")
 			c := certify(w.t, &b, a.key, "A")
 			return c, chain(c, b, a, w.digicert)
 		},
-		"a key of more than 8192 bits": func(w *world) (ca, [][]byte) {
+		"a key of more than 8192 bits": func(w *fixture) (ca, [][]byte) {
 			c := certify(w.t, &w.digicert, hugeKey(8193), "Huge")
 			return c, chain(c, w.digicert)
 		},
-		"a certificate of a megabyte": func(w *world) (ca, [][]byte) {
+		"a certificate of a megabyte": func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "Large", func(c *x509.Certificate) {
 				c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: make([]byte, 1<<20)}}
 			})
 			return c, chain(c, w.digicert)
 		},
-		"a chain of ten thousand": func(w *world) (ca, [][]byte) {
+		"a chain of ten thousand": func(w *fixture) (ca, [][]byte) {
 			c := w.sub(w.digicert, "DigiCert Inc")
 			long := slices.Repeat(chain(w.nowhere), 10_000)
 			return c, append(append(chain(c), long...), w.digicert.cert.Raw)
 		},
-		"nonsense": func(w *world) (ca, [][]byte) {
+		"nonsense": func(w *fixture) (ca, [][]byte) {
 			return w.sub(w.digicert, "DigiCert Inc"), append(chain(w.digicert), []byte("nonsense"), nil)
 		},
-		"nothing": func(w *world) (ca, [][]byte) { return w.nowhere, nil },
+		"nothing": func(w *fixture) (ca, [][]byte) { return w.nowhere, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			c, chain := play(w)
 			cert := issued(c.pin())
 			w.cas.Learn(cert, chain...)
@@ -154,7 +154,7 @@ func TestBrokenPathShowsNothing(t *testing.T) {
 // At the time of issuance, not today; and a
 // renewed certificate of the key extends it.
 func TestLearnedKeyCountsWhileItsPathIsValid(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	key := newKey(t)
 	first := certify(t, &w.digicert, key, "Issuing", valid(now.AddDate(-2, 0, 0), now.AddDate(0, 1, 0)))
 	second := certify(t, &w.digicert, key, "Issuing", valid(now.AddDate(0, 2, 0), now.AddDate(2, 0, 0)))
@@ -195,7 +195,7 @@ func TestLearnedKeyCountsWhileItsPathIsValid(t *testing.T) {
 // Below a known CA it shows whose the issuer's key
 // is, and not that its own key issues certificates.
 func TestPrecertSignerIsNotLearned(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	issuing := w.sub(w.digicert, "Issuing", pathLen(0))
 	signer := w.sub(issuing, "Precertificates", ctSigning)
 	w.cas.Learn(issued(issuing.pin()), chain(signer, issuing, w.digicert)...)

@@ -12,7 +12,7 @@ import (
 
 // Of today, whatever was kept.
 func TestRestoreGoesByTheTable(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	issuing := w.sub(w.digicert, "Issuing")
 	cert := issued(issuing.pin())
 	learned := w.cas.Learn(cert, chain(issuing, w.digicert)...)
@@ -36,7 +36,7 @@ func TestRestoreGoesByTheTable(t *testing.T) {
 // What an earlier version learned by name neither allows
 // nor forbids, until a chain shows who signed.
 func TestClaimedKeyIsUnreviewed(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	issuing := w.sub(w.digicert, "Let's Encrypt")
 	cert := from(certificate("www.example.com"), issuing.pin(), issuing.cert.Subject.String())
 	w.cas.Claim(issuing.pin(), "Let's Encrypt")

@@ -145,7 +145,7 @@ func TestTrap33PrecertificateSuffices(t *testing.T) {
 }
 
 // Two CAs have one name, and their certificates one serial number; and an entry has the
-// bytes of another but a different key. Issuers are told apart by their keys.
+// bytes of another but a different key. Issuers are distinguished by their keys.
 func TestTrap34IssuerIsItsKey(t *testing.T) {
 	inBothKinds(t, func(t *testing.T, lab *lab) {
 		r := ctlogtest.Request{Names: []string{"a.shop.example"}, Serial: big.NewInt(7)}

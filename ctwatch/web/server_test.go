@@ -337,7 +337,7 @@ func TestClientsAreBounded(t *testing.T) {
 		t.Errorf("a large header: %v %v", resp, err)
 	}
 
-	// A client that sends nothing is cut off, here by a shorter time.
+	// A client that sends nothing is disconnected, here after a shorter time.
 	quick, err := Listen(Options{Listen: "127.0.0.1:0", Logger: discard()})
 	if err != nil {
 		t.Fatal(err)
@@ -349,7 +349,7 @@ func TestClientsAreBounded(t *testing.T) {
 	c = dial(t, quick)
 	send(t, c, "GET / HTTP/1.1\r\n")
 	if _, err := io.ReadAll(c); err != nil {
-		t.Errorf("a slow client is not cut off: %v", err)
+		t.Errorf("a slow client is not disconnected: %v", err)
 	}
 	cancel()
 	<-done

@@ -127,7 +127,7 @@ func actions(e ctwatch.Event) []string {
 }
 
 // unexpected returns what to do about an unexpected certificate. For a trusted key it does not propose to authorize the certificate: that
-// would be to trust whoever had it issued.
+// would trust the person who had it issued.
 func unexpected(c *ctwatch.Certificate, d ctwatch.EventData) []string {
 	authorize, reject := certCommand(pins.AuthorizeCert, c), certCommand(pins.RejectCert, c)
 	switch {

@@ -19,9 +19,9 @@ import (
 	"ctwatch/pins/probe"
 )
 
-// A world is endpoints that take a while to probe, with a clock that only the test
+// A fixture is endpoints that take a while to probe, with a clock that only the test
 // advances.
-type world struct {
+type fixture struct {
 	t *testing.T
 
 	mu        sync.Mutex
@@ -37,7 +37,7 @@ type world struct {
 }
 
 // schedule runs a scheduler until the test's bubble ends.
-func (w *world) schedule(interval time.Duration, looks int) (s *probe.Scheduler, ended <-chan error) {
+func (w *fixture) schedule(interval time.Duration, looks int) (s *probe.Scheduler, ended <-chan error) {
 	w.t.Helper()
 	w.started, w.recorded = make(map[string][]time.Time), make(map[string]int)
 	s, err := probe.NewScheduler(probe.ScheduleConfig{
@@ -71,7 +71,7 @@ func (w *world) schedule(interval time.Duration, looks int) (s *probe.Scheduler,
 	return s, done
 }
 
-func (w *world) look(ctx context.Context, e pins.Endpoint) pins.Look {
+func (w *fixture) look(ctx context.Context, e pins.Endpoint) pins.Look {
 	w.mu.Lock()
 	w.started[e.Host] = append(w.started[e.Host], time.Now())
 	w.running++
@@ -92,7 +92,7 @@ func (w *world) look(ctx context.Context, e pins.Endpoint) pins.Look {
 }
 
 // after lets time pass, and returns how often an endpoint was probed until then.
-func (w *world) after(d time.Duration, host string) int {
+func (w *fixture) after(d time.Duration, host string) int {
 	time.Sleep(d) // of the bubble's clock
 	synctest.Wait()
 	w.mu.Lock()
@@ -101,7 +101,7 @@ func (w *world) after(d time.Duration, host string) int {
 }
 
 // list makes endpoints of hosts.
-func (w *world) list(hosts ...string) {
+func (w *fixture) list(hosts ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.endpoints = nil
@@ -122,7 +122,7 @@ func hosts(n int) []string {
 // the interval.
 func TestLooksSpreadOverTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, takes: 100 * time.Millisecond}
+		w := &fixture{t: t, takes: 100 * time.Millisecond}
 		w.list(hosts(100)...)
 		start := time.Now()
 		w.schedule(10*time.Minute, 10)
@@ -157,7 +157,7 @@ func TestLooksSpreadOverTheInterval(t *testing.T) {
 // TestFailedLookBacksOff: a failed look is repeated early, and then at growing intervals.
 func TestFailedLookBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, down: map[string]bool{host: true}}
+		w := &fixture{t: t, down: map[string]bool{host: true}}
 		w.list(host)
 		w.schedule(10*time.Minute, 1)
 		w.after(time.Hour, host)
@@ -185,7 +185,7 @@ func TestFailedLookBacksOff(t *testing.T) {
 // TestNowIsRateLimited: Now leads to a look at once, but not more often than every 5 s.
 func TestNowIsRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, takes: time.Second}
+		w := &fixture{t: t, takes: time.Second}
 		w.list(host, "other.example.test")
 		s, _ := w.schedule(time.Hour, 1)
 		if n := w.after(3*time.Second, host); n != 1 {
@@ -226,7 +226,7 @@ func TestNowIsRateLimited(t *testing.T) {
 
 func TestNowComesBeforeTheRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, takes: time.Second}
+		w := &fixture{t: t, takes: time.Second}
 		w.list(append(hosts(1000), "urgent.example.test")...)
 		s, _ := w.schedule(time.Hour, 1)
 		before := w.after(10*time.Second, "urgent.example.test")
@@ -239,7 +239,7 @@ func TestNowComesBeforeTheRound(t *testing.T) {
 
 func TestEndpointsMayChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t}
+		w := &fixture{t: t}
 		w.list("old.example.test", host)
 		s, _ := w.schedule(10*time.Minute, 4)
 		w.after(time.Second, "")
@@ -277,7 +277,7 @@ func TestEndpointsMayChange(t *testing.T) {
 func TestRunEnds(t *testing.T) {
 	t.Run("with its context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			w := &world{t: t, takes: time.Hour}
+			w := &fixture{t: t, takes: time.Hour}
 			w.list(hosts(10)...)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -299,7 +299,7 @@ func TestRunEnds(t *testing.T) {
 	})
 	t.Run("when nothing can be recorded", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			w := &world{t: t, fail: errors.New("disk full"), takes: time.Second}
+			w := &fixture{t: t, fail: errors.New("disk full"), takes: time.Second}
 			w.list(host)
 			_, ended := w.schedule(0, 0)
 			if err := <-ended; !errors.Is(err, w.fail) {

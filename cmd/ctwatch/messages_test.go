@@ -35,7 +35,7 @@ func TestOneCertificateIsOneMessage(t *testing.T) {
 	if severities[free.ID] != ctwatch.Info || severities[pinned.ID] != ctwatch.Warning {
 		t.Errorf("severities of the new keys: %v", severities)
 	}
-	s.untilTold()
+	s.untilDelivered()
 	heads := func() (out []slackPost) {
 		for _, p := range slack.messages() {
 			if p.thread == "" {
@@ -55,7 +55,7 @@ func TestOneCertificateIsOneMessage(t *testing.T) {
 	s.addFinal(s.rfc, pinned, sct)
 	s.publish()
 	s.next(events, ctwatch.CertificateLogged)
-	s.untilTold()
+	s.untilDelivered()
 	for _, p := range heads() {
 		if strings.Contains(p.text, "api.shop.example.com") && (p.updates < 2 || !strings.Contains(p.blocks, "Rejected by `")) {
 			t.Errorf("after %d updates: %s", p.updates, p.blocks)

@@ -120,15 +120,15 @@ func ctSigning(c *x509.Certificate) {
 	c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 11129, 2, 4, 4}}
 }
 
-// A world has two CAs of the table with keys that a test can use, and one of none.
-type world struct {
+// A fixture has two CAs of the table with keys that a test can use, and one of none.
+type fixture struct {
 	t                       *testing.T
 	lets, digicert, nowhere ca
 	cas                     *policy.CAs
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{
+func newFixture(t *testing.T) *fixture {
+	w := &fixture{
 		t: t, lets: sign(t, nil, "Internet Security Research Group"),
 		digicert: sign(t, nil, "DigiCert Inc"), nowhere: sign(t, nil, "DigiCert Inc"),
 	}
@@ -137,11 +137,11 @@ func newWorld(t *testing.T) *world {
 }
 
 // with has the table list one more key.
-func (w *world) with(key ca, name string) {
+func (w *fixture) with(key ca, name string) {
 	w.cas = policy.Knowing(map[pins.Pin]string{w.lets.pin(): "Let's Encrypt", w.digicert.pin(): "DigiCert", key.pin(): name})
 }
 
-func (w *world) sub(by ca, organization string, change ...func(*x509.Certificate)) ca {
+func (w *fixture) sub(by ca, organization string, change ...func(*x509.Certificate)) ca {
 	w.t.Helper()
 	return sign(w.t, &by, organization, change...)
 }

@@ -1,0 +1,105 @@
+package ctwatch_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// texts calls f for every text file of the repository that a person writes: code, documents,
+// configuration and scripts.
+func texts(t *testing.T, f func(path string, content []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		name := filepath.ToSlash(strings.TrimPrefix(path, repository+string(filepath.Separator)))
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != repository && (d.Name()[0] == '.' || name == "bin"):
+			return filepath.SkipDir
+		case d.IsDir() && d.Name() == "testdata" && name != "cmd/ctwatch/testdata":
+			return filepath.SkipDir
+		case !d.Type().IsRegular() || !slices.Contains([]string{".go", ".md", ".yaml", ".txt"}, filepath.Ext(path)) && d.Name() != "Makefile":
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err == nil {
+			f(name, content)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var testName = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark|Example)\w*)\(`)
+
+// A test's name fits into a line of output: at most 50 characters. What it promises is its
+// comment.
+func TestNamesOfTestsAreShort(t *testing.T) {
+	texts(t, func(path string, content []byte) {
+		if !strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for _, m := range testName.FindAllSubmatch(content, -1) {
+			if n := len(m[1]); n > 50 {
+				t.Errorf("%s: %s has %d characters, not 50 at the most", path, m[1], n)
+			}
+		}
+	})
+}
+
+// British spellings, and words that a reader of other monitors' code does not know.
+var strangeWords = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
+	`(?:un|re|pre)?(?:author|recogn|organ|normal|initial|serial|canonical|international|minim|optim|summar|synchron)is(?:e|ed|es|ing|ations?)`,
+	`behaviours?`, `colou?red? in`, `colours?`, `neighbours?`, `honours?`, `favours?`, `cancell(?:ed|ing)`, `dialled`, `whilst`, `licence`, `catalogue`,
+	`whoever`, `whomever`, `whatsoever`, `anew`, `for ever`, `lest`, `hitherto`, `thereof`, `therein`,
+	`estates?`, `tellers?`, `reckoning`, `vouch(?:e|ed|es|ing)?`,
+	`(?:is|are|was|were|be|been) told(?: of)?`, `tells? of`, `cuts? off`,
+}, "|") + `)\b`)
+
+// vouchedColumn is a column of the database, in SQL.
+var vouchedColumn = regexp.MustCompile(`c\.vouched\b|\bvouched (?:<>|=) |, vouched\)`)
+
+// Code and documents are in American English, in the words of the field.
+func TestWordsArePlain(t *testing.T) {
+	texts(t, func(path string, content []byte) {
+		if strings.HasSuffix(path, "ctwatch/language_test.go") {
+			return
+		}
+		for i, line := range bytes.Split(content, []byte("\n")) {
+			if word := strangeWords.Find(vouchedColumn.ReplaceAll(line, nil)); word != nil {
+				t.Errorf("%s:%d: %q", path, i+1, word)
+			}
+		}
+	})
+}
+
+var (
+	codeFile = regexp.MustCompile("`([a-z0-9_/]+\\.(?:go|md|txt|yaml|sql))`")
+	unspaced = regexp.MustCompile(`\s+`)
+)
+
+// Every file that a document names exists.
+func TestDocumentsNameFilesThatExist(t *testing.T) {
+	var all []string
+	texts(t, func(path string, _ []byte) { all = append(all, "/"+path) })
+	texts(t, func(path string, content []byte) {
+		if filepath.Ext(path) != ".md" || path == "CHANGELOG.md" {
+			return
+		}
+		for _, m := range codeFile.FindAllSubmatch(unspaced.ReplaceAll(content, []byte(" ")), -1) {
+			name := string(m[1])
+			installed := strings.HasPrefix(name, "/etc/") || name == "ctwatch.yaml"
+			if !installed && !slices.ContainsFunc(all, func(p string) bool { return strings.HasSuffix(p, "/"+name) }) {
+				t.Errorf("%s names %s, which does not exist", path, name)
+			}
+		}
+	})
+}
