@@ -43,15 +43,9 @@ func Parse(s string) (Pin, error) {
 func ParseAny(s string) (Pin, error) {
 	var p Pin
 	b64, ok := strings.CutPrefix(s, prefix)
-	if !ok {
-		return p, fmt.Errorf("pin %q: want %q followed by the base64 of a SHA-256", s, prefix)
-	}
 	b, err := base64.StdEncoding.Strict().DecodeString(b64)
-	if err != nil {
-		return p, fmt.Errorf("pin %q: %w", s, err)
-	}
-	if len(b) != Size || strings.ContainsAny(b64, "\r\n") {
-		return p, fmt.Errorf("pin %q: want %d bytes in 44 characters of base64, have %d bytes", s, Size, len(b))
+	if !ok || err != nil || len(b) != Size || strings.ContainsAny(b64, "\r\n") {
+		return p, fmt.Errorf("pin %q: want %s and 44 characters of base64", s, prefix)
 	}
 	return Pin(b), nil
 }

@@ -50,6 +50,15 @@ func TestFromSPKI(t *testing.T) {
 	}
 }
 
+// Whatever is wrong with its form, the error says what a pin looks like.
+func TestParseSaysWhatAPinIs(t *testing.T) {
+	for _, s := range []string{"", "abc", "sha256/abc", "sha256/AAAA", "sha1/2dxOSOerezHY5RX0FGbmk4Qh9KCtj1q1C2Nt/J/Ilxg="} {
+		if _, err := pins.Parse(s); err == nil || !strings.HasSuffix(err.Error(), "want sha256/ and 44 characters of base64") {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
 // A pin comes back from JSON.
 func TestPinJSON(t *testing.T) {
 	type doc struct{ A, B pins.Pin }

@@ -72,7 +72,16 @@ func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	if got := status(); got.DeadLetters != 0 || got.LastSuccess == nil {
 		t.Errorf("%+v", got)
 	}
-	p.does(exitFailed, "notify", "replay", "nobody")
+	for want, args := range map[string][]string{
+		name + " has no dead letters; with --since": {name},
+		"unknown sender nobody":                     {"nobody"},
+		name + " has no dead letter 5\n":            {name, "--dead-letter", "5"},
+	} {
+		status, out, errs := p.tries(append([]string{"notify", "replay"}, args...)...)
+		if got := out + errs; !strings.Contains(got, want) || (status == exitDone) != (errs == "") {
+			t.Errorf("%d: %q, want %q", status, got, want)
+		}
+	}
 	s.expectEvents(s.stream(d.natsURL), 1)
 	d.stop()
 }

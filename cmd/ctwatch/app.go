@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,7 +102,7 @@ func run(ctx context.Context, e environment) int {
 		return exitFailed
 	case errors.Is(err, errNo):
 		return exitNo
-	case !started:
+	case !started && !errors.As(err, &usage):
 		fmt.Fprintf(e.Stderr, "ctwatch: %v\nRun 'ctwatch --help' for the commands and their flags.\n", err)
 		return exitUsage
 	case errors.As(err, &bad):
@@ -143,7 +144,37 @@ the answer is "no".`,
 		a.runCommand(), a.demoCommand(), a.scanCommand(), a.certsCommand(), a.pinsCommand(), a.probeCommand(), a.signingCommand(), a.notifyCommand(),
 		a.logsCommand(), a.casCommand(), a.configCommand(), a.versionCommand(),
 	)
+	wordArguments(root)
 	return root
+}
+
+// wordArguments makes a command, and those below it, say which arguments they take when they
+// are given others.
+func wordArguments(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		wordArguments(sub)
+	}
+	check := c.Args
+	if check == nil {
+		return
+	}
+	use := strings.Fields(c.Use)
+	want := use[len(use)-1]
+	c.Args = func(c *cobra.Command, args []string) error {
+		if check(c, args) == nil {
+			return nil
+		}
+		path := c.CommandPath()
+		switch {
+		case check(c, []string{""}) != nil:
+			return usagef("%s takes no arguments; see %[1]s --help", path)
+		case len(args) > 0:
+			return usagef("%s takes one argument, %s; see %[1]s --help", path, strings.Trim(want, "[]"))
+		case strings.ContainsRune("AEIO", rune(want[0])):
+			return usagef("%s needs an %s; see %[1]s --help", path, want)
+		}
+		return usagef("%s needs a %s; see %[1]s --help", path, want)
+	}
 }
 
 // group is a command that only has subcommands; calling it by itself, or with an unknown

@@ -148,15 +148,27 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			rules = append(rules, setup.NoPolicy(line)) // suggestions need an entry
 		}
 		op := operator.New(operator.Options{Certificates: db.Certificates, Keys: db.Keys})
-		s, n, err := op.Suggest(ctx, policy.New(rules, v.CAs), db.Certificates.List(ctx, f), db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}))
+		matching := 0
+		found := func(yield func(ctwatch.Certificate, error) bool) {
+			for c, err := range db.Certificates.List(ctx, f) {
+				matching++
+				if !yield(c, err) {
+					return
+				}
+			}
+		}
+		s, n, err := op.Suggest(ctx, policy.New(rules, v.CAs), found, db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}))
 		if err != nil {
 			return err
 		}
 		text := s.String()
 		if text == "" {
-			if n == 0 {
+			switch {
+			case matching == 0:
 				fmt.Fprintln(a.Stderr, "No certificates match; nothing to suggest.")
-			} else {
+			case n == 0:
+				fmt.Fprintf(a.Stderr, "%s %s; none needs a rule.\n", words.Count(matching, "certificate"), words.Plural(matching, "matches", "match"))
+			default:
 				fmt.Fprintf(a.Stderr, "%s, nothing to suggest.\n", words.Count(n, "certificate"))
 			}
 			return nil
@@ -180,7 +192,11 @@ func logNamed(ctx context.Context, db *store.DB, s string) (ctwatch.LogID, error
 		}
 	}
 	if len(found) != 1 {
-		return ctwatch.LogID{}, usagef("--log %s: %d logs have this name or ID; to list all: ctwatch logs", ctwatch.Printable(s, 80), len(found))
+		have := "no log has"
+		if len(found) > 1 {
+			have = fmt.Sprintf("%d logs have", len(found))
+		}
+		return ctwatch.LogID{}, usagef("--log %s: %s this name or ID; to list all: ctwatch logs", ctwatch.Printable(s, 80), have)
 	}
 	return found[0].ID, nil
 }

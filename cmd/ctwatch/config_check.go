@@ -8,6 +8,7 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
 	"ctwatch/ctwatch/keyfile"
+	"ctwatch/ctwatch/words"
 	"ctwatch/files"
 	"ctwatch/notify"
 )
@@ -75,7 +76,7 @@ func (a *app) checkConfig() error {
 	if watched == 0 {
 		fmt.Fprintf(a.Stderr, "%s: nothing is watched: add domains under \"watch\", or run 'ctwatch run --watch DOMAIN'\n", file)
 	}
-	fmt.Fprintf(a.Stdout, "%s: ok, %d watched names\n", file, watched)
+	fmt.Fprintf(a.Stdout, "%s: ok, %s\n", file, words.Count(watched, "watched name"))
 	return nil
 }
 

@@ -197,7 +197,9 @@ func (a *app) signingCommand() *cobra.Command {
 has both, and documents requested as application/jose+json carry both signatures; compact
 documents are still signed by the active key. When every app trusts the next key, run
 "ctwatch signing finish". A running daemon needs no restart.`,
-		RunE: func(*cobra.Command, []string) error { return a.changeKey(publish.Rotate, "now signs, too") },
+		RunE: func(*cobra.Command, []string) error {
+			return a.changeKey(publish.Rotate, "now signs, too; once every app trusts it: ctwatch signing finish")
+		},
 	}
 	finish := &cobra.Command{
 		Use: "finish", Short: "Finish a key rotation: only the next key signs", Args: cobra.NoArgs,
@@ -218,7 +220,12 @@ func (a *app) changeKey(change func(path string) (*publish.Key, error), what str
 	}
 	path, _ := setup.SigningKey(cfg)
 	key, err := change(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, publish.ErrInProgress):
+		return errors.New("a replacement is in progress: run ctwatch signing finish once every app trusts the next key")
+	case errors.Is(err, publish.ErrNoNext):
+		return errors.New("there is no next key: run ctwatch signing rotate first")
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s (%s) %s\n", key.ID(), key.Algorithm(), what)

@@ -14,6 +14,7 @@ import (
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/configs"
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/words"
 	"ctwatch/notify"
 	"ctwatch/notify/nats"
 	"ctwatch/notify/stdout"
@@ -180,21 +181,41 @@ duplicate window. A running daemon sends them at once; otherwise the next daemon
 			if letter < 0 || letter > 0 && since != "" {
 				return usagef("want one of --since and --dead-letter, which takes a number that \"ctwatch notify status --dead-letters\" shows")
 			}
-			return a.write(c.Context(), func(db *store.DB) error {
-				n, err := db.Outbox.Replay(c.Context(), args[0], r)
-				if errors.Is(err, store.ErrNoSender) {
-					return fmt.Errorf("unknown sender %s: see \"ctwatch notify status\"", ctwatch.Printable(args[0], 100))
-				} else if err != nil {
-					return err
-				}
-				fmt.Fprintf(a.Stdout, "resending %d events to %s\n", n, ctwatch.Printable(args[0], 100))
-				return nil
-			})
+			return a.write(c.Context(), func(db *store.DB) error { return a.replay(c.Context(), db, args[0], r) })
 		},
 	}
 	c.Flags().StringVar(&since, "since", "", "all events since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
 	c.Flags().Int64Var(&letter, "dead-letter", 0, "only the dead letter of this `number`")
 	return c
+}
+
+func (a *app) replay(ctx context.Context, db *store.DB, sender string, r store.Replay) error {
+	n, err := db.Outbox.Replay(ctx, sender, r)
+	name := ctwatch.Printable(sender, 100)
+	switch {
+	case errors.Is(err, store.ErrNoSender):
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		configured, err := a.senderNames(cfg)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(configured, sender) {
+			return fmt.Errorf("nothing was sent to %s yet", name)
+		}
+		return fmt.Errorf("unknown sender %s: see \"ctwatch notify status\"", name)
+	case errors.Is(err, ctwatch.ErrNotFound):
+		return fmt.Errorf("%s has no dead letter %d", name, r.Seq)
+	case err != nil:
+		return err
+	case n == 0 && r.Since.IsZero():
+		fmt.Fprintf(a.Stdout, "%s has no dead letters; with --since it resends all events since then\n", name)
+		return nil
+	}
+	fmt.Fprintf(a.Stdout, "resending %s to %s\n", words.Count(int(n), "event"), name)
+	return nil
 }
 
 func (a *app) notifyTestCommand() *cobra.Command {

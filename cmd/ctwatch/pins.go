@@ -171,7 +171,7 @@ func parseKnownPin(s string) (pins.Pin, error) {
 	return pin, nil
 }
 
-// printKey prints the state of a key after a change.
+// printKey prints what a change did to a key, if anything is to be said of that, and its state.
 func (a *app) printKey(ctx context.Context, s *session, pin pins.Pin, what string) error {
 	if err := s.Refresh(ctx); err != nil {
 		return err
@@ -181,8 +181,12 @@ func (a *app) printKey(ctx context.Context, s *session, pin pins.Pin, what strin
 		return a.printJSON(keys)
 	}
 	for _, k := range keys {
-		if strings.HasSuffix(what, "is "+string(k.State)) { // nothing more to say
-			fmt.Fprintf(a.Stdout, "%s %s\n", k.Pin, ctwatch.Printable(what, 500))
+		switch {
+		case what == "" && k.State == pins.StateRetiring:
+			fmt.Fprintf(a.Stdout, "%s is retiring: it is still served or shipped\n", k.Pin)
+			continue
+		case what == "", strings.HasSuffix(what, "is "+string(k.State)): // nothing more to say
+			fmt.Fprintf(a.Stdout, "%s is %s\n", k.Pin, k.State)
 			continue
 		}
 		fmt.Fprintf(a.Stdout, "%s %s; its state is %s\n", k.Pin, ctwatch.Printable(what, 500), k.State)

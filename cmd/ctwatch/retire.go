@@ -36,7 +36,7 @@ on a terminal, which lists the apps and hosts that lose the key.`,
 				return usagef("retire --compromised needs --reason, for the audit trail: it cannot be undone")
 			}
 			return a.session(c.Context(), func(s *session) error {
-				what := "is to be retired"
+				what := ""
 				if compromised {
 					what = "is compromised"
 					if err := a.confirm(c.Context(), yes, lossText(s.Loss(pin))); err != nil {

@@ -54,6 +54,9 @@ func TestWhatIsSuggestedMakesWhatIsUnreviewedExpected(t *testing.T) {
 	if again := p.does(exitDone, "certs", "list", "--suggest"); strings.Contains(again, "issuers:") {
 		t.Errorf("where all is expected, there is more to suggest:\n%s", again)
 	}
+	if _, _, says := p.tries("certs", "list", "--verdict", "expected", "--suggest"); !strings.Contains(says, " match; none needs a rule.") {
+		t.Errorf("of what is expected it says %q", says)
+	}
 	put("watch: [{domain: example.com, issuers: [letsencrypt.org]}, {domain: example.net, issuers: [letsencrypt.org]}]\n")
 	s.start(config).stop()
 	verdicts(ctwatch.Unexpected)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,12 +47,14 @@ func (o *Outages) SetTotal(n int) {
 	o.total = n
 }
 
-// Close logs what is still to be logged. Everything after that is logged at once.
+// Close ends the lines: what is not logged yet is logged only at debug level.
 func (o *Outages) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	o.flush()
+	if o.timer != nil {
+		o.timer.Stop()
+	}
 }
 
 // start notes that a log cannot be followed any more.
@@ -82,20 +85,21 @@ func (o *Outages) end(log string) {
 
 // wait delays the line for as long as more logs may share it.
 func (o *Outages) wait() {
+	if o.closed {
+		return
+	}
 	now := time.Now()
 	if o.timer == nil {
 		o.since = now
 	} else {
 		o.timer.Stop()
 	}
-	if o.closed {
-		o.flush()
-		return
-	}
 	o.timer = time.AfterFunc(max(0, min(outagesWait, o.since.Add(maxOutagesWait).Sub(now))), func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.flush()
+		if !o.closed {
+			o.flush()
+		}
 	})
 }
 
@@ -128,5 +132,5 @@ func (o *Outages) line(level slog.Level, logs []string, what string, more ...slo
 	if n := len(logs) - len(named); n > 0 {
 		named = append(named, fmt.Sprintf("and %d more", n))
 	}
-	o.Logger.LogAttrs(context.Background(), level, fmt.Sprintf("%d of %d logs %s", len(logs), max(o.total, len(logs)), what), append([]slog.Attr{slog.Any("logs", named)}, more...)...)
+	o.Logger.LogAttrs(context.Background(), level, fmt.Sprintf("%d of %d logs %s", len(logs), max(o.total, len(logs)), what), append([]slog.Attr{slog.String("logs", strings.Join(named, ", "))}, more...)...)
 }

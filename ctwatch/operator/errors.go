@@ -59,7 +59,11 @@ func (e *Error) Error() string {
 	case NoApps:
 		return "the configuration names no app (apps:)"
 	case UnknownApp:
-		return fmt.Sprintf("there is no app %q in the configuration; there are %s", e.App, ctwatch.Printable(strings.Join(e.Others, ", "), 500))
+		there := "there are "
+		if len(e.Others) == 1 {
+			there = "the only app is "
+		}
+		return fmt.Sprintf("there is no app %q in the configuration; %s%s", e.App, there, ctwatch.Printable(strings.Join(e.Others, ", "), 500))
 	case UnknownVersion:
 		return fmt.Sprintf("no version %s of %s was imported: versions that the configuration names are dropped there", version, app)
 	case UnknownKey:

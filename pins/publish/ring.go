@@ -184,8 +184,14 @@ func loadKeys(path string) (keys *Keys, notes []string, err error) {
 	return keys, notes, err
 }
 
+// Why a key is not replaced.
+var (
+	ErrInProgress = errors.New("a replacement is in progress")
+	ErrNoNext     = errors.New("there is no next key")
+)
+
 // Rotate starts to replace the active key: it makes the next key, which also signs from
-// now on. It fails if there is a next key already.
+// now on. It fails with ErrInProgress if there is a next key already.
 func Rotate(path string) (next *Key, err error) {
 	err = withLock(path, func() error {
 		if _, _, err := LoadKey(path); err != nil {
@@ -193,7 +199,7 @@ func Rotate(path string) (next *Key, err error) {
 		}
 		next, err = CreateKey(path + nextSuffix)
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s exists already: finish its introduction, or remove it if no app trusts it yet: %w", path+nextSuffix, fs.ErrExist)
+			return fmt.Errorf("%s exists already: %w", path+nextSuffix, ErrInProgress)
 		}
 		return err
 	})
@@ -202,12 +208,12 @@ func Rotate(path string) (next *Key, err error) {
 
 // Finish completes what Rotate started: the next key becomes the active one, the active
 // key the old one, and an earlier old key is removed. Devices must have learned the next
-// key by then. After a crash at any point the ring has an active key and has lost no key;
+// key by then; if there is none, it fails with ErrNoNext. After a crash at any point the ring has an active key and has lost no key;
 // Finish can then be called again.
 func Finish(path string) (active *Key, err error) {
 	err = withLock(path, func() error {
 		if active, _, err = LoadKey(path + nextSuffix); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no next key: start with rotate: %w", err)
+			return fmt.Errorf("%w: %w", ErrNoNext, err)
 		} else if err != nil {
 			return err
 		}

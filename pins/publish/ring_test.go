@@ -49,7 +49,7 @@ func TestKeyReplacementNeedsNoRestart(t *testing.T) {
 	}
 	b := next.ID()
 	wantKeys(t, r.Keys(), []string{a, b}, []string{a, b})
-	if _, err := Rotate(r.path); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), ".next exists already") {
+	if _, err := Rotate(r.path); !errors.Is(err, ErrInProgress) || !strings.Contains(err.Error(), ".next exists already") {
 		t.Errorf("beginning twice: %v", err)
 	}
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/words"
@@ -83,36 +84,21 @@ func (inv *Inventory) Unprobed(p pins.Pattern) bool {
 	return inv.Config.Probe.Interval == 0 || inv.silenced(p) && !slices.ContainsFunc(inv.Endpoints, func(ep pins.Endpoint) bool { return p.Matches(ep.Host) })
 }
 
-// Probing says in a sentence which endpoints are probed, and why those that no line names.
+// Probing says in a sentence which endpoints are probed.
 func (inv *Inventory) Probing() string {
 	if inv.Config.Probe.Interval == 0 {
 		return "probing is off (probe.interval is 0): plans and gates do not know what hosts serve"
 	}
 	const most = 5
 	var all []string
-	watched, apps := 0, 0
-	hosts := inv.appHosts()
 	for _, ep := range inv.Endpoints {
 		all = append(all, ep.String())
-		switch {
-		case ep.Configured:
-		case slices.Contains(hosts, ep.Host):
-			apps++
-		default:
-			watched++
-		}
 	}
 	if len(all) == 0 {
 		return "probes no endpoints"
 	}
-	s := fmt.Sprintf("probes %s every %s: %s", words.Count(len(all), "endpoint"), inv.Config.Probe.Interval, words.Short(all, most))
-	if watched > 0 {
-		s += fmt.Sprintf("; of them %d because they are watched (endpoints: auto)", watched)
-	}
-	if apps > 0 {
-		s += fmt.Sprintf("; of them %d because an app names them", apps)
-	}
-	return s + "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
+	every := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(inv.Config.Probe.Interval.String())
+	return fmt.Sprintf("probes %s every %s: %s; to turn off, set endpoints: [] for a domain, or probe: {interval: 0}", words.Count(len(all), "endpoint"), every, words.Short(all, most))
 }
 
 // appHosts lists the hosts of all apps that are not patterns.

@@ -41,16 +41,17 @@ func configOf(t *testing.T, text string) *configs.Config {
 // TestEndpointsAndWhy: which endpoints are looked at, and what the daemon says of them.
 func TestEndpointsAndWhy(t *testing.T) {
 	const app = "\napps: [{name: shop, hosts: [api.example.com, \"*.cdn.example.com\"]}]"
-	const off = "; turn off with endpoints: [] for a domain, or probe: {interval: 0}"
+	const off = "; to turn off, set endpoints: [] for a domain, or probe: {interval: 0}"
 	for text, want := range map[string]struct{ endpoints, says string }{
-		"watch: [example.com]":                                {"example.com", "probes 1 endpoint every 10m0s: example.com; of them 1 because they are watched (endpoints: auto)" + off},
-		"watch: [{domain: example.com, endpoints: auto}]":     {"example.com", "probes 1 endpoint every 10m0s: example.com; of them 1 because they are watched (endpoints: auto)" + off},
+		"watch: [example.com]":                                {"example.com", "probes 1 endpoint every 10m: example.com" + off},
+		"watch: [{domain: example.com, endpoints: auto}]":     {"example.com", "probes 1 endpoint every 10m: example.com" + off},
 		"watch: [{domain: example.com, endpoints: []}]":       {"", "probes no endpoints"},
 		"watch: [192.0.2.0/24]":                               {"", "probes no endpoints"},
-		"watch: [example.com]" + app:                          {"example.com api.example.com", "probes 2 endpoints every 10m0s: example.com, api.example.com; of them 1 because they are watched (endpoints: auto); of them 1 because an app names them" + off},
+		"watch: [example.com]" + app:                          {"example.com api.example.com", "probes 2 endpoints every 10m: example.com, api.example.com" + off},
 		"watch: [{domain: example.com, endpoints: []}]" + app: {"", "probes no endpoints"},
-		"watch: [{domain: example.com, endpoints: [\"example.com:443\"]}, {domain: api.example.com, endpoints: []}]" + app: {"example.com", "probes 1 endpoint every 10m0s: example.com" + off},
-		"watch: [{domain: example.com, endpoints: []}, {domain: api.example.com, endpoints: auto}]" + app:                  {"api.example.com", "probes 1 endpoint every 10m0s: api.example.com; of them 1 because an app names them" + off},
+		"watch: [{domain: example.com, endpoints: [\"example.com:443\"]}, {domain: api.example.com, endpoints: []}]" + app: {"example.com", "probes 1 endpoint every 10m: example.com" + off},
+		"watch: [{domain: example.com, endpoints: []}, {domain: api.example.com, endpoints: auto}]" + app:                  {"api.example.com", "probes 1 endpoint every 10m: api.example.com" + off},
+		"watch: [example.com]\nprobe: {interval: 1h}":                                                                      {"example.com", "probes 1 endpoint every 1h: example.com" + off},
 		"watch: [example.com]\nprobe: {interval: 0}":                                                                       {"example.com", "probing is off (probe.interval is 0): plans and gates do not know what hosts serve"},
 	} {
 		inv := inventoryOf(t, text)
