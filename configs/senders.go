@@ -9,7 +9,7 @@ import (
 // Notify configures all senders.
 type Notify struct {
 	// Storm is the number of events within a minute that Slack, e-mail and services send
-	// one by one; more are sent as digests. At least 1, or -1 for no digests.
+	// individually; more are sent as digests. At least 1, or -1 for no digests.
 	Storm int `yaml:"storm"`
 }
 

@@ -10,9 +10,9 @@ import (
 // supports it: no entry with the certificate is proven to be in its log's tree, and no CA
 // that is known by its keys is proven to have issued it. Anyone who can change what a log
 // serves can cause any number of such alarms, and hide a real one among them. So people
-// get a few one by one, and the others in a digest.
+// get a few individually, and the others in a digest.
 const (
-	// MaxAlone is how many cheap alarms of one log are sent one by one within
+	// MaxAlone is how many cheap alarms of one log are sent individually within
 	// AloneEvery. Those that were proven since do not count.
 	MaxAlone   = 5
 	AloneEvery = time.Hour
@@ -38,7 +38,7 @@ const (
 func (s AlarmState) InDigest() bool { return s == AlarmHeld || s == AlarmDigest }
 
 // NextAlarm returns how an alarm is sent, after so many cheap alarms of the log were
-// sent one by one within AloneEvery.
+// sent individually within AloneEvery.
 func NextAlarm(cheap bool, alone int) AlarmState {
 	switch {
 	case !cheap:
@@ -79,7 +79,7 @@ type Unproven struct {
 	Last  time.Time `json:"last"`
 }
 
-// UnprovenEvent reports alarms that people did not get one by one. The number counts the
+// UnprovenEvent reports alarms that people did not get individually. The number counts the
 // digests of the log.
 func UnprovenEvent(l LogStatus, u Unproven, number int64, at time.Time) Event {
 	const shown = 5

@@ -7,7 +7,7 @@ import (
 	"ctwatch/pins"
 )
 
-// The first cheap alarms of a log go out one by one, the others in a
+// The first cheap alarms of a log go out individually, the others in a
 // digest, and what is proven always by itself.
 func TestNextAlarm(t *testing.T) {
 	for name, c := range map[string]struct {

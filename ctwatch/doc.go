@@ -49,6 +49,6 @@
 //	pins/publish  signed pin documents, for apps that update their pins
 //
 // The rules of keys, plans and gates are in package pins. A key that a log or server shows
-// is "seen" and no more; only a person, or a rule that a person wrote, makes it trusted.
+// is only "seen"; only a person, or a rule that a person wrote, makes it trusted.
 // Package words writes findings, reasons and events as sentences for every medium.
 package ctwatch

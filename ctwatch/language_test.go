@@ -60,7 +60,7 @@ var strangeWords = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
 	`(?:un|re|pre)?(?:author|recogn|organ|normal|initial|serial|canonical|international|minim|optim|summar|synchron)is(?:e|ed|es|ing|ations?)`,
 	`behaviours?`, `colou?red? in`, `colours?`, `neighbours?`, `honours?`, `favours?`, `cancell(?:ed|ing)`, `dialled`, `whilst`, `licence`, `catalogue`,
 	`whoever`, `whomever`, `whatsoever`, `anew`, `for ever`, `lest`, `hitherto`, `thereof`, `therein`,
-	`estates?`, `tellers?`, `reckoning`, `vouch(?:e|ed|es|ing)?`,
+	`estates?`, `tellers?`, `reckon(?:s|ed|ing)?`, `one by one`, `vouch(?:e|ed|es|ing)?`,
 	`(?:is|are|was|were|be|been) told(?: of)?`, `tells? of`, `cuts? off`,
 }, "|") + `)\b`)
 

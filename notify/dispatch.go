@@ -34,7 +34,7 @@ type Config struct {
 	// Poll is how often the outbox is read without a Wake, in case another process
 	// writes to it. Default 30 s.
 	Poll time.Duration
-	// Storm is how many events a Batcher gets one by one within a minute. More come as
+	// Storm is how many events a Batcher gets individually within a minute. More come as
 	// digests. Events for a digest are collected for five seconds after the last one,
 	// or for a tenth of a second if one of them is critical, until a hundred (five
 	// times Storm) critical events were sent within a minute. The Batcher decides what

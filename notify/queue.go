@@ -124,7 +124,7 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 		}
 	} else {
 		more = len(pending) == limit
-		if more && limit < maxDigest { // a digest holds more than is sent one by one at once
+		if more && limit < maxDigest { // a digest holds more than is sent individually at once
 			if pending, err = q.pending(ctx, maxDigest); err != nil || len(pending) == 0 {
 				return false, err
 			}
@@ -175,7 +175,7 @@ func (q *queue) wanted(pending []ctwatch.Queued) (wanted []ctwatch.Queued) {
 	return wanted
 }
 
-// deliverAll sends events one by one, until ctx ends.
+// deliverAll sends events individually, until ctx ends.
 func (q *queue) deliverAll(ctx context.Context, events []ctwatch.Queued) error {
 	for i := range events {
 		if err := q.deliver(ctx, &events[i], len(events)-i-1); err != nil || ctx.Err() != nil {

@@ -35,7 +35,7 @@ type Reviver interface {
 }
 
 // A Batcher is a Sender that can send many events in one message: a digest. A
-// Dispatcher calls SendBatch when more events wait than people would read one by one
+// Dispatcher calls SendBatch when more events wait than people would read individually
 // (see Config.Storm), and Send otherwise.
 type Batcher interface {
 	Sender

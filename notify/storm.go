@@ -24,7 +24,7 @@ const (
 )
 
 // A storm counts the events that a Batcher got within the last minute, and decides
-// whether the next ones come one by one or as a digest. The zero storm never uses
+// whether the next ones come individually or as a digest. The zero storm never uses
 // digests.
 type storm struct {
 	batcher Batcher // nil if the sender is not one
@@ -69,7 +69,7 @@ func (s *storm) count(events []ctwatch.Queued, now time.Time) {
 	s.critical.add(n, s.limit*criticalBurst, now)
 }
 
-// isOver reports whether n more events may be sent one by one.
+// isOver reports whether n more events may be sent individually.
 func (s *storm) isOver(n int, now time.Time) bool {
 	return s.batcher == nil || s.sent.within(now)+n <= s.limit
 }

@@ -33,7 +33,7 @@ const (
 // A Verb says what an Action does.
 type Verb string
 
-// What can be done by one command.
+// What can be dindividually command.
 const (
 	Approve         Verb = "approve"   // the key Pin for Host
 	Declare         Verb = "declare"   // the key Pin, or a new one, for Host
@@ -64,7 +64,7 @@ const (
 	ActNow           Verb = "act_now"           // the harm is done already
 	EnableProbing    Verb = "enable_probing"    // of Host
 	ListEndpoints    Verb = "list_endpoints"    // of Host, in the watch list
-	ListHosts        Verb = "list_hosts"        // of the app, one by one
+	ListHosts        Verb = "list_hosts"        // of the app, individually
 	SuspectIntercept Verb = "suspect_intercept" // connections may be intercepted
 	NewKey           Verb = "new_key"           // have a CA that is shipped certify a new key, and serve that
 	SendIssuer       Verb = "send_issuer"       // add the issuer's certificate to the file

@@ -2,7 +2,7 @@ package pins
 
 import "time"
 
-// A Finding is one thing that is wrong, or worth knowing, about an app, a host, a key or a
+// A Finding is one problem with, or one note about, an app, a host, a key or a
 // file: data for programs to act on. Package words turns it into sentences, commands and
 // buttons. Fields that do not concern its code are zero.
 type Finding struct {

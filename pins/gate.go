@@ -9,8 +9,8 @@ import (
 
 // An Answer is the result of a gate.
 type Answer struct {
-	Problems []Finding // reasons to say no
-	Warnings []Finding // what a person should know, and no reason to say no
+	Problems []Finding // they make the answer "no"
+	Warnings []Finding // worth knowing; they do not make it "no"
 	Unknown  []Finding // what would have to be known to say yes
 	Hosts    int       // of apps, that were compared
 }

@@ -53,7 +53,7 @@ func TestGate(t *testing.T) {
 			versions: []pins.Version{ships("5.2", api, "L", "B")}, names: "*.example.com", chain: chain(true, "X", "I"),
 			concerned: 1, refused: []string{"5.2 " + api},
 		},
-		"a name below a pattern that nobody knew": {
+		"an unknown name below a pattern": {
 			versions: []pins.Version{ships("5.2", "*.cdn.example.com", "L", "B")}, hosts: []string{"*.cdn.example.com"},
 			names: "new.cdn.example.com", chain: chain(true, "X", "I"), concerned: 1, refused: []string{"5.2 *.cdn.example.com"},
 		},
@@ -126,7 +126,7 @@ func TestCheck(t *testing.T) {
 			file: ships("", api, "L", "B"), keys: []pins.Key{L, B, N}, served: well,
 			issued: []pins.Issued{issued(t, "next", api, "N", "I")}, problems: []string{"State:approved"},
 		},
-		"it lacks a key that nobody approved": {
+		"it lacks an unapproved key": {
 			file: ships("", api, "L", "B"), keys: []pins.Key{L, B}, served: well,
 			issued: []pins.Issued{issued(t, "rogue", api, "X", "I")}, warnings: []string{"Code:file_refuses_coming"},
 		},
@@ -134,7 +134,7 @@ func TestCheck(t *testing.T) {
 			file: ships("", api, "B", "N"), keys: []pins.Key{key(t, "L", pins.StateCompromised, api), B, N}, served: well,
 			warnings: []string{"Code:file_refuses_compromised"},
 		},
-		"nobody looked": {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}},
+		"never probed": {file: ships("", api, "L", "B"), keys: []pins.Key{L, B}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: 14 * 24 * time.Hour}

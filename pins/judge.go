@@ -161,7 +161,7 @@ func (j *judge) lastEnd(s *Served) time.Time {
 	return last
 }
 
-// findWillBreak looks at what may be deployed next.
+// findWillBreak checks the certificates that may be deployed next.
 func (j *judge) findWillBreak(p *HostPlan) {
 	var worst *Coming
 	for _, c := range j.v.coming(&j.target) {
@@ -216,7 +216,7 @@ func (j *judge) aboutComing(next *Coming) (because []Finding, do []Action) {
 	}
 }
 
-// findDanger looks for what is served and has to be replaced, even if every version accepts it.
+// findDanger finds served chains that must be replaced, even if every version accepts them.
 func (j *judge) findDanger() {
 	for _, s := range j.served {
 		d, pin := j.v.danger(s)
@@ -291,7 +291,7 @@ func (j *judge) findUnusable() {
 	}
 }
 
-// findBroken looks at what is served now.
+// findBroken checks the chains that are served now.
 func (j *judge) findBroken(p *HostPlan) {
 	for _, s := range j.served {
 		names := j.refusedBy(s.Host, s.Chain)

@@ -84,7 +84,7 @@ func TestSettle(t *testing.T) {
 		"a listed key that another one took turns with":  {pins.StateDeployed, pins.KeyFacts{Approved: true, Replaced: true, Kept: true}, pins.StateApproved},
 		"a listed key that was on its way out":           {pins.StateRetiring, pins.KeyFacts{Approved: true, Replaced: true, Kept: true}, pins.StateApproved},
 		"a listed key that a person retires":             {pins.StateRetiring, pins.KeyFacts{Approved: true, Kept: true, Ordered: true}, pins.StateRetired},
-		"a deployed key of no use any more":              {pins.StateDeployed, pins.KeyFacts{}, pins.StateRetiring},
+		"a deployed key no longer in use":                {pins.StateDeployed, pins.KeyFacts{}, pins.StateRetiring},
 		"a retiring key served again":                    {pins.StateRetiring, pins.KeyFacts{Live: true, Served: true}, pins.StateDeployed},
 		"a retiring key whose successor is gone":         {pins.StateRetiring, pins.KeyFacts{Live: true}, pins.StateRetiring},
 		"a retiring key that apps still ship":            {pins.StateRetiring, pins.KeyFacts{Shipped: true, Replaced: true}, pins.StateRetiring},

@@ -80,7 +80,7 @@ func (v *View) Plan(app *App) []HostPlan {
 	return out
 }
 
-// A judge looks at one host, or at the hosts of one pattern, of one app.
+// A judge plans one host, or the hosts of one pattern, of one app.
 type judge struct {
 	v   *View
 	app *App

@@ -46,7 +46,7 @@ func TestPlan(t *testing.T) {
 			issued: []pins.Issued{issued(t, "renewal", api, "L", "I")},
 			status: pins.StatusOK, coming: 1,
 		},
-		"nobody looked at the host": {
+		"the host was never probed": {
 			versions: []pins.Version{ships("5.2", api, "L", "B")},
 			status:   pins.StatusUnknown, why: []string{"Code:not_reached", "Do:probe"},
 		},
@@ -140,7 +140,7 @@ func TestPlan(t *testing.T) {
 			versions: []pins.Version{ships("5.2", api, "L", "O")}, served: well, keys: []pins.Key{L, ended},
 			status: pins.StatusNoBackup, remove: pinsOf("O"), due: days(46),
 		},
-		"a retired backup is none, and a compromised key is to go": {
+		"a retired backup does not count, and a compromised key must go": {
 			versions: []pins.Version{ships("5.2", api, "L", "O", "C")}, served: well,
 			keys:   []pins.Key{L, key(t, "O", pins.StateRetired, api), key(t, "C", pins.StateCompromised, api)},
 			status: pins.StatusNoBackup, remove: pinsOf("O", "C"), due: days(46),

@@ -44,7 +44,7 @@ func TestPublish(t *testing.T) {
 			hosts: api + " " + www, keys: []pins.Key{L, B}, served: []pins.Served{apiL, wwwW},
 			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + string(pins.NotApproved),
 		},
-		"one host that nobody looked at": {
+		"one host that was never probed": {
 			hosts: api + " " + www, keys: []pins.Key{L, B, W, V}, served: []pins.Served{apiL},
 			want: map[string][]pins.Pin{api: pinsOf("L", "B")}, withheld: www + "=" + string(pins.NotProbed),
 		},

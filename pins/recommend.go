@@ -93,7 +93,7 @@ func (v *View) Recommend(app *App) (set Set, unseen []Finding, err error) {
 }
 
 // recommend chooses the pins of a target's hosts, and returns what is wrong with them, the
-// worst alone; nil if nothing is. Unless hosts differ, the pins are there all the same:
+// worst alone; nil if nothing is. Unless hosts differ, the pins are there anyway:
 // those of all trusted keys.
 func (v *View) recommend(app *App, t *target) (hs HostSet, refusal *Finding) {
 	p := t.Pattern

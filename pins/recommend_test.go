@@ -30,7 +30,7 @@ func TestRecommend(t *testing.T) {
 		"a declared key counts":              {keys: []pins.Key{key(t, "N", pins.StateDeclared, ".example.com"), L}, served: well, want: pinsOf("L", "N")},
 		"a key retiring while served stays":  {keys: []pins.Key{key(t, "L", pins.StateRetiring, api), B}, served: well, want: pinsOf("L", "B")},
 		"a key retiring and not served goes": {keys: []pins.Key{L, B, key(t, "O", pins.StateRetiring, api)}, served: well, want: pinsOf("L", "B")},
-		"a host nobody looked at":            {keys: []pins.Key{key(t, "A", pins.StateApproved, api), B}, want: sorted("A", "B"), unseen: true},
+		"a host never probed":                {keys: []pins.Key{key(t, "A", pins.StateApproved, api), B}, want: sorted("A", "B"), unseen: true},
 		"the issuer's key for an app that pins issuers": {
 			role: pins.RoleIssuer, served: well,
 			keys: []pins.Key{L, B, issuerKey(t, "I", pins.StateDeployed, api), issuerKey(t, "J", pins.StateApproved, api)}, want: pinsOf("I", "J"),
@@ -49,10 +49,10 @@ func TestRecommend(t *testing.T) {
 			keys: []pins.Key{L, key(t, "E", pins.StateDeployed, api)}, served: []pins.Served{well[0], served(api, days(60), "E", "I")},
 			refused: "Code:no_backup",
 		},
-		"a seen key is no backup":   {keys: []pins.Key{L, key(t, "X", pins.StateSeen, api)}, served: well, refused: "Code:below_min_pins"},
-		"a retired key is none":     {keys: []pins.Key{L, key(t, "X", pins.StateRetired, api)}, served: well, refused: "Code:below_min_pins"},
-		"a compromised key is none": {keys: []pins.Key{L, key(t, "X", pins.StateCompromised, api)}, served: well, refused: "Code:below_min_pins"},
-		"nothing is approved":       {refused: "Code:no_approved_key"},
+		"a seen key is no backup":          {keys: []pins.Key{L, key(t, "X", pins.StateSeen, api)}, served: well, refused: "Code:below_min_pins"},
+		"a retired key does not count":     {keys: []pins.Key{L, key(t, "X", pins.StateRetired, api)}, served: well, refused: "Code:below_min_pins"},
+		"a compromised key does not count": {keys: []pins.Key{L, key(t, "X", pins.StateCompromised, api)}, served: well, refused: "Code:below_min_pins"},
+		"nothing is approved":              {refused: "Code:no_approved_key"},
 		"hosts of a pattern with different keys": {
 			hosts: []string{"*.example.com"}, keys: []pins.Key{key(t, "L", pins.StateDeployed, "*.example.com"), key(t, "E", pins.StateDeployed, "*.example.com")},
 			served:  []pins.Served{served("a.example.com", days(60), "L", "I"), served("b.example.com", days(60), "E", "I")},

@@ -166,7 +166,7 @@ func TestReplaced(t *testing.T) {
 	}{
 		"nothing seen":                 {[]pins.Pattern{host("a.example")}, nil, false},
 		"another trusted key":          {[]pins.Pattern{host("a.example")}, []pins.Served{serves("a.example", b)}, true},
-		"a key that nobody trusts":     {[]pins.Pattern{host("a.example")}, []pins.Served{serves("a.example", a)}, false},
+		"an untrusted key":             {[]pins.Pattern{host("a.example")}, []pins.Served{serves("a.example", a)}, false},
 		"both, the trusted one last":   {[]pins.Pattern{host("a.example")}, []pins.Served{serves("a.example", a), serves("a.example", b)}, false},
 		"both, the trusted one first":  {[]pins.Pattern{host("a.example")}, []pins.Served{serves("a.example", b), serves("a.example", a)}, false},
 		"one of two hosts":             {[]pins.Pattern{host("a.example"), host("b.example")}, []pins.Served{serves("a.example", b), serves("b.example", a)}, false},

@@ -101,10 +101,10 @@ func TestUnusablePinsBreakPlan(t *testing.T) {
 		t.Errorf("status %s: %s", p.Status, planData(p))
 	}
 	if got := v.Unusable(&app, app.Versions[0].Rules); len(got) != 2 {
-		t.Errorf("of no use: %v", got)
+		t.Errorf("unusable: %v", got)
 	}
 
-	// A pin of no use is no backup.
+	// An unusable pin is not a backup.
 	app.Versions = []pins.Version{asking(pins.Requirement{Pins: pinsOf("L", "B"), Algorithms: []string{"RSA 2048"}})}
 	v = pins.NewView(&pins.Facts{
 		Now: now, Keys: []pins.Key{withAlgorithm(L, "RSA 2048"), withAlgorithm(B, "Ed25519")}, Served: []pins.Served{served(api, days(60), "L", "I")},

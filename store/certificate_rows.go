@@ -120,7 +120,7 @@ func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) er
 }
 
 // mergeCertificate adds to a known certificate what another sighting of it knows
-// besides, and returns the whole. It reports whether the issuer is better known now. The
+// in addition, and returns the whole. It reports whether the issuer is better known now. The
 // verdict stays.
 func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificate, issuer bool, err error) {
 	final, err := t.keepDER(seq, f)

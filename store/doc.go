@@ -6,7 +6,7 @@
 // A DB opens and closes; the methods are grouped by subject: DB.Logs, DB.Certificates,
 // DB.Keys and so on, each of which satisfies the interface of its consumer. Every method
 // is one transaction. What to do with what a transaction reads is decided by functions of
-// ctwatch and pins, which know no database.
+// ctwatch and pins, which do not depend on the database.
 //
 // Its main rule: a log's position moves in the same transaction that writes what was found
 // up to it and the events that report it (Logs.Record). A crash at any instant loses

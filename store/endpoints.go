@@ -16,7 +16,7 @@ import (
 // Endpoints keeps what servers serve.
 type Endpoints struct{ *database }
 
-// Observe records a look at an endpoint. Addresses that were not reached keep what they
+// Observe records a probe of an endpoint. Addresses that were not reached keep what they
 // served before. The first time that a host serves a certificate is an event; its key and
 // that of its issuer become known, but not trusted.
 //
@@ -106,14 +106,14 @@ type servedRow struct {
 	notBefore, notAfter sql.NullInt64
 }
 
-// An observation is a transaction that records a look at an endpoint.
+// An observation is a transaction that records a probe.
 type observation struct {
 	*tx
 	endpoint
 	at       time.Time
 	describe func(der []byte) ctwatch.Certificate
 
-	first   bool // no look at the host, at any target, succeeded before
+	first   bool // no probe of the host, at any target, succeeded before
 	before  []pins.LeafAt
 	rows    map[pins.LeafAt]servedRow // of before
 	onHost  map[ctwatch.Hash]bool     // certificates that the host served before, at any target, or that were reported
@@ -288,7 +288,7 @@ func (o *observation) recordServedKey(s servedChain) error {
 	return err
 }
 
-// endFirstLook records that the host was looked at. What other addresses and later looks
+// endFirstLook records that the host was probed. What other addresses and later probes
 // show is not from a first look, even if the endpoint is deleted meanwhile.
 func (o *observation) endFirstLook(served bool) error {
 	if !o.first || !served {

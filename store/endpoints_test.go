@@ -189,7 +189,7 @@ func TestKeysSettle(t *testing.T) {
 	expect("at first", 0, settle(t, db), pins.StateApproved)
 	expect("shipped", 1, settle(t, db, k1), pins.StateShipped)
 	writesNothing(t, db, "settled", func() { settle(t, db, k1) })
-	expect("shipped no more", 1, settle(t, db), pins.StateApproved)
+	expect("no longer shipped", 1, settle(t, db), pins.StateApproved)
 	settle(t, db, k1)
 	observe(t, db, look(h, a, 1))
 	expect("served, as are its issuer and the root", 3, settle(t, db, k1), pins.StateDeployed)
@@ -208,7 +208,7 @@ func TestKeysSettle(t *testing.T) {
 	c.Add(365 * 24 * time.Hour)
 	expect("all have, and a person approved it", 0, settle(t, db), pins.StateRetiring)
 	must(t, db.Keys.Retire(t.Context(), k1, false, "ada", "rotated"))
-	expect("the person does no more", 1, settle(t, db), pins.StateRetired)
+	expect("no longer approved by the person", 1, settle(t, db), pins.StateRetired)
 
 	var deployed []string
 	for _, e := range eventsOf(t, db, ctwatch.PinDeployed) {

@@ -52,7 +52,7 @@ func (t *tx) approve(a pins.Approval) (pins.Role, error) {
 		return "", err
 	}
 	for _, k := range known {
-		// A compromised key is of no use in any role.
+		// A compromised key cannot be used in any role.
 		if k.State == pins.StateCompromised {
 			return "", fmt.Errorf("%w: %w", pins.ErrState, pins.CheckMove(k.State, pins.StateApproved, a.Actor))
 		}

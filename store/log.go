@@ -84,7 +84,7 @@ func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
 }
 
 // Follow registers a log, or updates what is known about it, and returns its progress.
-// What was read and not verified is to be read again, as after Rewind, except what Keep
+// What was read and not verified must be read again, as after Rewind, except what Keep
 // stored.
 func (db Logs) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
 	var p ctwatch.Progress

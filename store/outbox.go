@@ -17,7 +17,7 @@ import (
 type Outbox struct{ *database }
 
 // together is how long after the first sender others count as configured with it:
-// reading starts while they are registered one by one, and all must get the same events.
+// reading starts while they are registered individually, and all must get the same events.
 const together = time.Minute
 
 // Register adds a sender and marks it as in use. A new sender starts after the newest

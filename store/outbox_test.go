@@ -162,14 +162,14 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	c.Add(time.Hour)
-	prune(0) // for there is no sender
+	prune(0) // there is no sender
 	for _, s := range []string{"a", "b", "gone"} {
 		must(t, db.Outbox.Register(t.Context(), s))
 	}
 	fill(t, db, l, 25, 10) // young
 	must(t, db.Outbox.SetDelivered(t.Context(), "a", 35))
 	must(t, db.Outbox.SetDelivered(t.Context(), "b", 2))
-	prune(0) // for one that is there no more
+	prune(0) // for one that was removed
 	db.Outbox.Unregister("gone")
 	prune(2)
 	must(t, db.Outbox.SetDelivered(t.Context(), "b", 30))

@@ -108,7 +108,7 @@ func TestUnprovenIssuerGrantsNothing(t *testing.T) {
 		t.Errorf("its key is %s", s)
 	}
 	if keys, err := db.Keys.List(t.Context()); err != nil || len(keys) != 1 {
-		t.Errorf("%d keys are known, %v: an issuer without proof is none", len(keys), err)
+		t.Errorf("%d keys are known, %v: an unproven issuer has no key", len(keys), err)
 	}
 	must(t, db.Close())
 

@@ -216,7 +216,7 @@ func TestReplaySurvivesCrash(t *testing.T) {
 	prune(5) // those that wait for a again stay
 	wantEqual(t, "delivered", []int{5, 6, 7, 8, 9}, deliver(t, db, "a", 2))
 	prune(5)
-	replay(t, db, "a", store.Replay{}, 2) // which are in the outbox no more
+	replay(t, db, "a", store.Replay{}, 2) // which are no longer in the outbox
 	wantEqual(t, "delivered", []int{1, 3}, deliver(t, db, "a", 10))
 }
 

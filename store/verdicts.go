@@ -125,7 +125,7 @@ func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch
 	return s, err
 }
 
-// standing returns what is known of a certificate besides what is in it.
+// standing returns what is known of a certificate in addition to its content.
 func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
 	if err := q.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
 		return s, err

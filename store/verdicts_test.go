@@ -106,7 +106,7 @@ func TestRulesJudgeAndGrant(t *testing.T) {
 	if diff := cmp.Diff(want, history(t, db, pin("key2"))); diff != "" {
 		t.Errorf("audit trail (-want +got):\n%s", diff)
 	}
-	// Nobody can approve the key of what should not exist.
+	// The key of an unexpected certificate cannot be approved.
 	if _, err := db.Keys.Approve(t.Context(), approval(pin("key2"), "w2.example.com")); !errors.Is(err, pins.ErrUnexpected) {
 		t.Errorf("approving its key: %v", err)
 	}
@@ -328,7 +328,7 @@ func TestServedKeyIsExpected(t *testing.T) {
 		t.Errorf("a key that is only served is %s", s)
 	}
 
-	// The renewal replaces what is served; the old key was served all the same.
+	// The renewal replaces what is served; the old key was served anyway.
 	after := look("w1.example.com", "192.0.2.1:443", 2)
 	after.At = epoch.Add(2 * time.Second)
 	observe(t, db, after)
@@ -475,7 +475,7 @@ func TestExpiredRaisesNoAlarm(t *testing.T) {
 	rule = issuerRule("another")
 	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
-		t.Errorf("a key is %s by a rule that is there no more", s)
+		t.Errorf("a key is %s by a rule that was removed", s)
 	}
 	wantEqual(t, "reported", []string{"pin.candidate 1 info"}, reportedOf(t, db, 1))
 	// Nor does one that has ended stand in the way of its key once the rule is mended.
@@ -508,7 +508,7 @@ func TestRuleGrantsEndWithRules(t *testing.T) {
 	rule = issuerRule("another")
 	must(t, db.Issuers.RejudgeAll(t.Context(), "1"))
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
-		t.Errorf("the key is %s by a rule that is there no more", s)
+		t.Errorf("the key is %s by a rule that was removed", s)
 	}
 	wantEqual(t, "verdicts", []string{"expected authorized"}, verdicts(t, db, 1))
 }

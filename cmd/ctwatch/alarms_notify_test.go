@@ -15,7 +15,7 @@ import (
 )
 
 // TestDeadLettersAreReplayedToTheirSenderAlone: what a hook refused for good is set
-// aside, shown, and, once the hook is mended, delivered to it and to nobody else,
+// aside, shown, and, once the hook is repaired, delivered to it alone,
 // while the daemon runs.
 func TestDeadLettersAreReplayedToTheirSenderAlone(t *testing.T) {
 	t.Parallel()

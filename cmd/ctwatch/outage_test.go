@@ -131,7 +131,7 @@ func TestNetworkDownIsOneLine(t *testing.T) {
 		s.logs = append(s.logs, l)
 	}
 	d := s.start(s.config(""))
-	d.says(t, `level=WARN msg="12 of 12 logs cannot be followed; will go on trying"`)
+	d.says(t, `level=WARN msg="12 of 12 logs cannot be followed; retrying"`)
 	d.stop()
 	for line := range strings.Lines(d.log.String()) {
 		if strings.Contains(line, "Log1") && !strings.Contains(line, "level=DEBUG") && !strings.Contains(line, "12 of 12") {

@@ -162,7 +162,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 	for _, key := range ourKeys {
 		k := s.View().Key(modelPin(key), pins.RoleLeaf)
 		if k == nil || !k.State.Trusted() || !slices.ContainsFunc(k.ApprovedFor, func(p pins.Pattern) bool { return p.Covers(host) }) {
-			rt.Fatalf("our key %s is trusted no more: %+v", key, k)
+			rt.Fatalf("our key %s is no longer trusted: %+v", key, k)
 		}
 	}
 }

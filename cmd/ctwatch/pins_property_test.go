@@ -28,9 +28,9 @@ import (
 	"ctwatch/store"
 )
 
-// TestNothingThatNobodyApprovedLeaves: whatever logs and servers show, persons say,
-// the configuration allows and apps ship, no key that nobody approved for a host is
-// to be added for it, or leaves in a file or a signed document.
+// TestNothingThatNobodyApprovedLeaves: whatever logs, servers, people, the
+// configuration and apps do, a key that nobody approved for a host is never added for it,
+// and never leaves in a file or a signed document.
 func TestNothingThatNobodyApprovedLeaves(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
@@ -430,7 +430,7 @@ func (w *pinModel) lookAtSet(rt *rapid.T, s *session, app *pins.App) {
 	}
 	for _, pin := range set.Revoked {
 		if !w.poisoned[pin] {
-			rt.Fatalf("%s: %s is revoked, and nobody called it compromised", app.Name, pin)
+			rt.Fatalf("%s: %s is revoked, but was not reported compromised", app.Name, pin)
 		}
 	}
 	for _, f := range format.All() {
@@ -447,7 +447,7 @@ func (w *pinModel) lookAtSet(rt *rapid.T, s *session, app *pins.App) {
 			text := strings.ToLower(string(data))
 			for _, spelled := range []string{strings.TrimPrefix(pin.String(), "sha256/"), hex.EncodeToString(pin[:])} {
 				if strings.Contains(text, strings.ToLower(spelled)) {
-					rt.Fatalf("%s, %s: %s was approved by nobody:\n%s", app.Name, f.Name, pin, data)
+					rt.Fatalf("%s, %s: %s was never approved:\n%s", app.Name, f.Name, pin, data)
 				}
 			}
 		}
@@ -480,7 +480,7 @@ func (w *pinModel) lookAtDocument(ctx context.Context, rt *rapid.T, s *session, 
 		w.made["leaf"]++
 		name, _, _ := strings.Cut(string(l.DER), "|")
 		if !slices.ContainsFunc(app.Hosts, func(p pins.Pattern) bool { return w.may(s, modelPin(name), pins.RoleLeaf, p) }) {
-			rt.Fatalf("%s: a fingerprint of a certificate for %s, which was approved by nobody", app.Name, name)
+			rt.Fatalf("%s: a fingerprint of a certificate for %s, which was never approved", app.Name, name)
 		}
 	}
 }
@@ -489,7 +489,7 @@ func (w *pinModel) lookAtDocument(ctx context.Context, rt *rapid.T, s *session, 
 func (w *pinModel) expect(rt *rapid.T, what string, s *session, app *pins.App, host pins.Pattern, list []pins.Pin) {
 	for _, pin := range list {
 		if !w.may(s, pin, app.Role, host) {
-			rt.Fatalf("%s, %s: %s is %s, and was approved by nobody", app.Name, host, pin, what)
+			rt.Fatalf("%s, %s: %s is %s, but was never approved", app.Name, host, pin, what)
 		}
 	}
 }

@@ -137,7 +137,7 @@ func TestAVerdictBesideTheDaemonIsToldAtOnce(t *testing.T) {
 	if m.Data.Severity != ctwatch.Critical || !strings.Contains(m.Data.Summary, "nobody here asked for it") || m.Data.Certificate.Verdict != ctwatch.Unexpected {
 		t.Errorf("%+v", m.Data)
 	}
-	// Nobody reckons with its deployment now, and its key is not to be approved.
+	// Plans ignore it now, and its key cannot be approved.
 	if plan := p.plan(); plan.Status != pins.StatusOK || len(plan.Coming) > 0 {
 		t.Errorf("%+v", plan)
 	}

@@ -32,7 +32,7 @@ type Log interface {
 	// Fetch reads entries from start on: at least one, and at most end-start. The size is
 	// that of a verified tree head, with start < end <= size: entries past it are never
 	// requested. Fewer entries than requested do not mean that the log ends there, only that
-	// it gives no more at once.
+	// it returns no more at once.
 	Fetch(ctx context.Context, start, end, size uint64) (*Chunk, error)
 
 	// Prefix returns the tree of the log's first n entries, proven to be part of head's, for

@@ -29,7 +29,7 @@ const (
 // its multiples. Replies that are short for another reason do not agree, and change nothing.
 //
 // The span rises to the next power of two after several full replies, and after more and
-// more of them if the log turns out to give no more. At worst this wastes a few of a
+// more of them if the log turns out to return no more. At worst this wastes a few of a
 // thousand requests, and the span does not oscillate.
 type spanLearner struct {
 	mu    sync.Mutex
@@ -81,7 +81,7 @@ func (s *spanLearner) learn(start, asked, got uint64, size int64) {
 		// replies end, and whose length shows nothing.
 	case s.agrees(start, got):
 		s.size, s.full, s.short.length = s.short.length, 0, 0
-		if s.tried != 0 { // the log gives no more than it did, or little more
+		if s.tried != 0 { // the log returns no more than before, or little more
 			s.tried, s.try = 0, min(s.try*8, lastTry)
 		}
 	case s.short.length > got && s.short.others < patience:

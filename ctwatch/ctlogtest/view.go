@@ -58,7 +58,7 @@ func (l *Log) view() *View {
 	return v
 }
 
-// signedLocked notes that a tree head of some size was signed. Views share the slice: it may be
+// signedLocked records that a tree head of some size was signed. Views share the slice: it may be
 // appended to, but must be copied for anything else.
 func (l *Log) signedLocked(size uint64) {
 	i, found := slices.BinarySearch(l.sizes, size)

@@ -29,7 +29,7 @@ func Encoding(b []byte) error {
 			read = string(content) == oidSubjectAltName || string(content) == oidBasicConstraints
 		case tagOctetString:
 			if read {
-				next = b[start:] // the elements in it are looked at like the others
+				next = b[start:] // the elements in it are checked like the others
 			}
 			read = false
 		case tagOctetString | constructed:

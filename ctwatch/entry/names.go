@@ -247,7 +247,7 @@ func (v Visitor) altNames(w *walk, b []byte) {
 	w.met(form, TruncatedAltName)
 	value := b[start:stop]
 	switch {
-	case form&truncated != 0: // which is noted
+	case form&truncated != 0: // which is recorded
 	case tag == tagSequence: // the names themselves
 		value = b[:end]
 		w.note(UnreadableAltName)

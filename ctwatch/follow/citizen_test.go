@@ -142,7 +142,7 @@ func TestTrap10WaitsForSlowReplies(t *testing.T) {
 			t.Errorf("%d requests for 32 spans", n)
 		}
 		if took := time.Since(begun); took > 32*slow/2 {
-			t.Errorf("took %v, as if replies were waited for one by one", took)
+			t.Errorf("took %v, as if replies were waited for individually", took)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func TestClock(t *testing.T) {
 		"one log lies of the future":   {heads(time.Second, -day, time.Second), ""},
 		"one log lags":                 {heads(time.Second, 12*time.Hour, time.Second), ""},
 		"of two logs one lags":         {heads(12*time.Hour, time.Second), ""},
-		"logs that sign no more":       {[]head{{0, time.Second, ctwatch.LogUsable}, {1, 900 * day, ctwatch.LogReadOnly}, {2, 900 * day, ctwatch.LogRetired}}, ""},
+		"logs that stopped signing":    {[]head{{0, time.Second, ctwatch.LogUsable}, {1, 900 * day, ctwatch.LogReadOnly}, {2, 900 * day, ctwatch.LogRetired}}, ""},
 		"an older head does not count": {[]head{{log: 0, age: time.Second}, {log: 0, age: time.Hour}}, ""},
 		"set right: newer heads count": {[]head{{log: 0, age: day}, {log: 0, age: time.Second}}, ""},
 		"idle logs give way to those that sign": {append(

@@ -35,7 +35,7 @@ func NewLiveness(now func() time.Time, limit time.Duration) *Liveness {
 	return &Liveness{now: now, started: now(), fixed: limit}
 }
 
-// HeadRead notes that a tree head was accepted.
+// HeadRead records that a tree head was accepted.
 func (l *Liveness) HeadRead() { l.last.Store(l.now().UnixMilli()) }
 
 // SetLogs sets the limit by the logs that are followed and how often they are polled.

@@ -57,7 +57,7 @@ func (o *Outages) Close() {
 	}
 }
 
-// start notes that a log cannot be followed any more.
+// start records that a log can no longer be followed.
 func (o *Outages) start(log string, err error) {
 	o.Logger.Debug("log cannot be followed", "log", log, "error", err)
 	o.mu.Lock()
@@ -70,7 +70,7 @@ func (o *Outages) start(log string, err error) {
 	o.wait()
 }
 
-// end notes that a log can be followed again.
+// end records that a log can be followed again.
 func (o *Outages) end(log string) {
 	o.Logger.Debug("log is followed again", "log", log)
 	o.mu.Lock()
@@ -115,7 +115,7 @@ func (o *Outages) flush() {
 		names = append(names, d.log)
 	}
 	if len(down) > 0 {
-		o.line(slog.LevelWarn, names, "cannot be followed; will go on trying", slog.Any("error", down[0].err))
+		o.line(slog.LevelWarn, names, "cannot be followed; retrying", slog.Any("error", down[0].err))
 	}
 	if len(up) > 0 {
 		o.line(slog.LevelInfo, up, "can be followed again")

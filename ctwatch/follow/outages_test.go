@@ -37,29 +37,29 @@ func TestOutagesShareLine(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		"all at the start": {all, []string{`WARN 48 of 48 logs cannot be followed; will go on trying logs="log00, log01, log02, log03, log04, and 43 more" error="no route to host"`}},
-		"one":              {all[:1], []string{`WARN log cannot be followed; will go on trying log=log00 error="no route to host"`}},
-		"two":              {all[:2], []string{`WARN 2 of 48 logs cannot be followed; will go on trying logs="log00, log01" error="no route to host"`}},
+		"all at the start": {all, []string{`WARN 48 of 48 logs cannot be followed; retrying logs="log00, log01, log02, log03, log04, and 43 more" error="no route to host"`}},
+		"one":              {all[:1], []string{`WARN log cannot be followed; retrying log=log00 error="no route to host"`}},
+		"two":              {all[:2], []string{`WARN 2 of 48 logs cannot be followed; retrying logs="log00, log01" error="no route to host"`}},
 		"far apart": {[]step{{0, "a", true}, {4 * time.Second, "b", true}}, []string{
-			`WARN log cannot be followed; will go on trying log=a error="no route to host"`,
-			`WARN log cannot be followed; will go on trying log=b error="no route to host"`,
+			`WARN log cannot be followed; retrying log=a error="no route to host"`,
+			`WARN log cannot be followed; retrying log=b error="no route to host"`,
 		}},
 		"a hiccup": {[]step{{0, "a", true}, {time.Second, "a", false}}, nil},
 		"back again": {[]step{{0, "a", true}, {time.Minute, "a", false}, {time.Minute, "a", true}}, []string{
-			`WARN log cannot be followed; will go on trying log=a error="no route to host"`,
+			`WARN log cannot be followed; retrying log=a error="no route to host"`,
 			`INFO log can be followed again log=a`,
-			`WARN log cannot be followed; will go on trying log=a error="no route to host"`,
+			`WARN log cannot be followed; retrying log=a error="no route to host"`,
 		}},
 		"well for a moment": {[]step{{0, "a", true}, {time.Minute, "a", false}, {time.Second, "a", true}}, []string{
-			`WARN log cannot be followed; will go on trying log=a error="no route to host"`,
+			`WARN log cannot be followed; retrying log=a error="no route to host"`,
 		}},
 		"all end at once": {again, []string{
-			`WARN 48 of 48 logs cannot be followed; will go on trying logs="log00, log01, log02, log03, log04, and 43 more" error="no route to host"`,
+			`WARN 48 of 48 logs cannot be followed; retrying logs="log00, log01, log02, log03, log04, and 43 more" error="no route to host"`,
 			`INFO 47 of 48 logs can be followed again logs="log00, log01, log02, log03, log04, and 42 more"`,
 		}},
 		"not put off for long": {slow, []string{
-			`WARN 15 of 48 logs cannot be followed; will go on trying logs="log00, log01, log02, log03, log04, and 10 more" error="no route to host"`,
-			`WARN 5 of 48 logs cannot be followed; will go on trying logs="log15, log16, log17, log18, log19" error="no route to host"`,
+			`WARN 15 of 48 logs cannot be followed; retrying logs="log00, log01, log02, log03, log04, and 10 more" error="no route to host"`,
+			`WARN 5 of 48 logs cannot be followed; retrying logs="log15, log16, log17, log18, log19" error="no route to host"`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

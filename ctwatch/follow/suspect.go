@@ -28,7 +28,7 @@ type suspicion struct {
 	span     [2]uint64 // entries that cannot be trusted because of it
 }
 
-// repeat notes that it happened in one more step. It returns true once, when that is enough
+// repeat records that it happened in one more step. It returns true once, when that is enough
 // to report the log.
 func (s *suspicion) repeat(what string, begun, now time.Time, poll time.Duration) bool {
 	if what != s.what {
@@ -121,7 +121,7 @@ func (f *Follower) checkOrigin(ctx context.Context, h ctwatch.Head) error {
 }
 
 // maxHoles bounds the holes in one stride: if nothing of a log can be read, its entries are
-// not requested one by one.
+// not requested individually.
 const maxHoles = 16
 
 // readAround reads the entries from the read position to end that can be read, so that none

@@ -107,7 +107,7 @@ func hasInName(log ctwatch.Log, word string) bool {
 	return strings.Contains(strings.ToLower(log.Name), strings.ToLower(word))
 }
 
-// shortName is what people call a log: Argon2026h1 for "Google 'Argon2026h1' log".
+// shortName returns the usual short name of a log: Argon2026h1 for "Google 'Argon2026h1' log".
 func shortName(log ctwatch.Log) string {
 	name := log.Name
 	if n := len(log.Operator); n > 0 && len(name) > n && strings.EqualFold(name[:n], log.Operator) {

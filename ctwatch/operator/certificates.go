@@ -12,7 +12,7 @@ import (
 	"ctwatch/pins"
 )
 
-// Authorized is what a person's authorization led to.
+// Authorized is the result of an authorization.
 type Authorized struct {
 	// Certificate is expected now; nil if a key was declared that no log has shown yet.
 	Certificate *ctwatch.Certificate

@@ -12,7 +12,7 @@ import (
 	"ctwatch/pins/format"
 )
 
-// AllApps returns configured apps with the versions that were imported besides. The
+// AllApps returns configured apps with the imported versions. The
 // configuration wins over an import of the same version. An import that can no longer be
 // read, since readers have become stricter, is among the app's unreadable versions.
 func AllApps(ctx context.Context, configured []pins.App, imported Versions) ([]pins.App, error) {
@@ -72,7 +72,7 @@ type Change struct {
 	Hosts      []pins.Difference
 }
 
-// Imported is what was recorded of a released version.
+// Imported is the result of importing a released version.
 type Imported struct {
 	App        *pins.App // with the version
 	Version    string

@@ -24,7 +24,7 @@ type FactStore struct {
 	CAs CAStore
 	// Roots are what clients trust. Optional: the roots of this system.
 	Roots *x509.CertPool
-	// Unprobed reports whether looking at a pattern's hosts is turned off. Optional.
+	// Unprobed reports whether probing of a pattern's hosts is turned off. Optional.
 	Unprobed func(pins.Pattern) bool
 
 	mu    sync.Mutex

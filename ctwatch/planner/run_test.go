@@ -125,7 +125,7 @@ func TestRunPlansWhenSomethingChanged(t *testing.T) {
 		"a change":       {0, []step{{1200 * time.Millisecond, change}}, 70 * time.Second, []string{"0s", "1.5s", "1m1.5s"}},
 		"other apps":     {0, []step{{1200 * time.Millisecond, again}}, 70 * time.Second, []string{"0s", "1.5s", "1m1.5s"}},
 		"several":        {0, []step{{1100 * time.Millisecond, change}, {1200 * time.Millisecond, change}, {1300 * time.Millisecond, again}}, 3 * time.Second, []string{"0s", "1.5s"}},
-		"one by one":     {0, []step{{1100 * time.Millisecond, change}, {1600 * time.Millisecond, again}, {2100 * time.Millisecond, change}}, 3 * time.Second, []string{"0s", "1.5s", "2s", "2.5s"}},
+		"individually":   {0, []step{{1100 * time.Millisecond, change}, {1600 * time.Millisecond, again}, {2100 * time.Millisecond, change}}, 3 * time.Second, []string{"0s", "1.5s", "2s", "2.5s"}},
 		"a long poll":    {10 * time.Second, []step{{11 * time.Second, change}}, 40 * time.Second, []string{"0s", "20s"}},
 		"a slow minute":  {40 * time.Second, nil, 170 * time.Second, []string{"0s", "1m20s", "2m40s"}},
 		"at the minute":  {0, []step{{59900 * time.Millisecond, change}}, 70 * time.Second, []string{"0s", "1m0s"}},

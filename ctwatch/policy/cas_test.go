@@ -185,7 +185,7 @@ func TestParseIssuer(t *testing.T) {
 	}
 }
 
-// An issuer of a rule that no CA answers to is an error,
+// An issuer of a rule that matches no CA is an error,
 // which proposes what was probably meant, and says how any other CA is named.
 func TestUnknownIssuerNamesNearest(t *testing.T) {
 	cas := policy.NewCAs()

@@ -25,7 +25,7 @@ type Issuer struct {
 
 // ParseIssuer reads an issuer as a person writes it: a pin begins with "sha256/", a
 // CAA identity is a domain with a dot in it, and everything else is a name. Whether
-// there is such a CA, CAs.Check says. The error is a *ctwatch.SettingError.
+// there is such a CA, CAs.Check reports. The error is a *ctwatch.SettingError.
 func ParseIssuer(s string) (Issuer, error) {
 	wrong := &ctwatch.SettingError{Value: s, Wrong: `is not an issuer; want a CAA identity such as letsencrypt.org, the pin of the issuing key ("sha256/…"), or a CA's name such as "Let's Encrypt"`}
 	switch {
@@ -84,7 +84,7 @@ func (i Issuer) is(ca *CA) bool {
 // maxNearest is how many CAs an error suggests.
 const maxNearest = 3
 
-// Check returns an error if an issuer of a rule is no CA of the table: no certificate could
+// Check returns an error if an issuer of a rule is not a CA of the table: no certificate could
 // then be known to come from it, and each would be unexpected. The error suggests the
 // nearest CAs, and says what to write for a CA that is not in the table.
 func (c *CAs) Check(i Issuer) error {
@@ -104,7 +104,7 @@ func (c *CAs) Check(i Issuer) error {
 	if len(mean) > 0 {
 		question = "did you mean " + strings.Join(mean, ", or ") + "? "
 	}
-	return fmt.Errorf("ctwatch knows no CA %q; %suse one that \"ctwatch cas list\" shows or, for any other CA, the pin of its issuing key (\"sha256/…\"), which \"ctwatch certs show\" prints for a certificate of that CA", i, question)
+	return fmt.Errorf("unknown CA %q; %suse one that \"ctwatch cas list\" shows or, for any other CA, the pin of its issuing key (\"sha256/…\"), which \"ctwatch certs show\" prints for a certificate of that CA", i, question)
 }
 
 // A near is a CA with a name similar to an unknown one.

@@ -121,7 +121,7 @@ func (j *judging) part(t *part) {
 		case ctwatch.ReasonIssuerAllowed:
 			j.note(ctwatch.ReasonIssuerAllowed, t.name, r)
 			expected = true
-			// Where a rule lists keys, no others are to be pinned.
+			// If a rule lists keys, no others may be pinned.
 			granted = granted || len(r.Keys) == 0
 		case ctwatch.ReasonIssuerNotAllowed:
 			j.note(ctwatch.ReasonIssuerNotAllowed, t.name, r)

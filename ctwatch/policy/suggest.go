@@ -105,7 +105,7 @@ type entry struct {
 	keys    []pins.Pin
 }
 
-// part adds what the rules of a part lack.
+// part adds the suggestions for the rules of a part.
 func (s *suggestion) part(t *part) {
 	known := s.trusted(t) || s.served(t)
 	rules := t.rule

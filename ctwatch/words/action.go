@@ -141,7 +141,7 @@ func action(a pins.Action) string {
 	case pins.ListEndpoints:
 		return "name its endpoints in the watch list"
 	case pins.ListHosts:
-		return "name the hosts one by one among the hosts of the app"
+		return "name the hosts individually among the hosts of the app"
 	case pins.SuspectIntercept:
 		return "somebody may be between you and the server"
 	case pins.SendIssuer:

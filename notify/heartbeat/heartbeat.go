@@ -85,7 +85,7 @@ func New(o Options) (*Heartbeat, error) {
 	return h, nil
 }
 
-// Run beats at once and then every interval, until ctx ends, which is no error.
+// Run beats at once and then every interval, until ctx ends, and then returns nil.
 func (h *Heartbeat) Run(ctx context.Context) error {
 	if h.http != nil {
 		defer h.http.CloseIdleConnections()

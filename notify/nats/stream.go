@@ -27,7 +27,7 @@ const (
 	codeStreamNotMatch      jetstream.ErrorCode = 10060 // the expected stream is not the one that took the message
 	codeStreamSubjectsTaken jetstream.ErrorCode = 10065 // another stream has some of the subjects
 	codeStreamStore         jetstream.ErrorCode = 10077 // the stream is full, and keeps old messages
-	codeStreamSealed        jetstream.ErrorCode = 10109 // it takes no more messages
+	codeStreamSealed        jetstream.ErrorCode = 10109 // it accepts no messages
 )
 
 // ensureStream makes sure that the stream exists and takes all our subjects. It asks the
@@ -158,7 +158,7 @@ func (n *Sender) createStream(ctx context.Context) (jetstream.Stream, error) {
 func (n *Sender) checkStream(c jetstream.StreamConfig) error {
 	switch {
 	case c.Sealed:
-		return fmt.Errorf("stream %s is sealed, and takes no more messages: delete it, or name another in nats.stream", c.Name)
+		return fmt.Errorf("stream %s is sealed and accepts no messages: delete it, or name another in nats.stream", c.Name)
 	case c.Mirror != nil:
 		return fmt.Errorf("stream %s is a mirror of %s, and takes no messages of its own: name another in nats.stream", c.Name, ctwatch.Printable(c.Mirror.Name, 100))
 	case c.NoAck:

@@ -117,7 +117,7 @@ func (s *Story) Authorized(by string) ctwatch.Event {
 	return ctwatch.JudgedEvent(s.Cert, before, "the shop's new CDN", by, 2, s.Next())
 }
 
-// Judged is what rules find out.
+// Judged is the event of a verdict by rules.
 func (s *Story) Judged(v ctwatch.Verdict) ctwatch.Event {
 	before := s.Cert.Verdict
 	s.Cert.Verdict, s.Cert.Reasons = v, []string{"issuer_allowed"}

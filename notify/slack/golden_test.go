@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestMessagesAreGolden holds what Slack is sent against golden files, which
+// TestMessagesAreGolden compares the messages to Slack with golden files, which
 // Slack's Block Kit Builder shows as people see them. The files are rewritten by
 // go test ./notify/slack -run Golden -update: read the difference.
 func TestMessagesAreGolden(t *testing.T) {

@@ -185,7 +185,7 @@ func TestAndroidRefusesUnsafeFiles(t *testing.T) {
 // without known hosts.
 func TestAndroidExpandsOrRefusesPatterns(t *testing.T) {
 	list := []pins.Pin{testPin(1)}
-	wantRefused(t, android(), leafSet(host(t, "*.example.com", list)), "*.example.com", "one by one")
+	wantRefused(t, android(), leafSet(host(t, "*.example.com", list)), "*.example.com", "individually")
 	data, err := encodeAndroid(leafSet(host(t, "*.example.com", list, "a.example.com")))
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func expand(name string, set pins.Set, expressible func(pins.HostSet) bool) (hos
 		if len(h.Names) == 0 {
 			return nil, nil, &RefusedError{
 				Format: name, Host: h.Pattern.String(),
-				Reason: "the format has no pattern for exactly one level; name the hosts one by one in the app's hosts",
+				Reason: "the format has no pattern for exactly one level; name the hosts individually in the app's hosts",
 			}
 		}
 		names := slices.Clone(h.Names)

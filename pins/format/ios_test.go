@@ -237,7 +237,7 @@ func TestIOSWritesOneLevelOnlyIfSafe(t *testing.T) {
 	} {
 		data, err := encodeIOS(c.set)
 		if !c.want {
-			wantRefused(t, ios(), c.set, "*.h.test", "one by one")
+			wantRefused(t, ios(), c.set, "*.h.test", "individually")
 		} else if err != nil || !strings.Contains(string(data), "<true/>") {
 			t.Errorf("%s: %v\n%s", name, err, data)
 		}

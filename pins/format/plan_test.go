@@ -54,7 +54,7 @@ type shipped struct {
 // accepts reports by the set, not by any rules, whether a client connects.
 func (s shipped) accepts(host string, chain pins.Chain) bool {
 	if s.ends < 0 {
-		return true // it pins no more
+		return true // it no longer pins
 	}
 	var want []pins.Pin
 	for _, h := range s.set.Hosts {

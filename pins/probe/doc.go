@@ -5,7 +5,7 @@
 // (RFC 5246 §7.4.3, RFC 8446 §4.4.3). Of the other certificates that it sends, only
 // those that signed one another count as the chain. The prober also reports whether
 // clients would trust that chain, but that is no condition: an expired certificate's key
-// is served all the same.
+// is served anyway.
 //
 // Servers are treated as hostile, and so is the DNS that names them. Time, bytes,
 // addresses and certificates are bounded, and a host that was only seen in a log can

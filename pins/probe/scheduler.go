@@ -12,7 +12,7 @@ import (
 	"ctwatch/pins"
 )
 
-// minPause is the shortest time between two looks at one endpoint, however often one is
+// minPause is the shortest time between two probes of one endpoint, however often one is
 // requested: anyone can have certificates logged, and each requests a look.
 const minPause = 5 * time.Second
 
@@ -33,7 +33,7 @@ type ScheduleConfig struct {
 	Logger *slog.Logger
 	Now    func() time.Time // default time.Now
 
-	// Interval is the time between two looks at an endpoint, ±10 %. Default 10 min.
+	// Interval is the time between two probes of an endpoint, ±10 %. Default 10 min.
 	Interval time.Duration
 	// Looks is how many looks run at once. Each has up to Config.Parallel connections
 	// open, so that the defaults of both make 32 connections at most. Default 16.
@@ -47,7 +47,7 @@ type ScheduleConfig struct {
 // is repeated after a tenth of the interval, but not within 5 s, and then after twice as
 // long each time, up to an interval.
 //
-// One look at each of n endpoints takes at most Config.Timeout × n ÷ Looks, whatever the
+// One probe of each of n endpoints takes at most Config.Timeout × n ÷ Looks, whatever the
 // servers do.
 type Scheduler struct {
 	cfg ScheduleConfig
@@ -71,7 +71,7 @@ func NewScheduler(cfg ScheduleConfig) (*Scheduler, error) {
 	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}, nil
 }
 
-// Now requests looks at all endpoints of some hosts, as in Endpoint.Host, before any
+// Now requests probes of all endpoints of some hosts, as in Endpoint.Host, before any
 // other; or at all endpoints without arguments. It does not wait, and combines requests
 // within a tenth of a second. An endpoint whose look is in progress gets another one
 // afterwards, but no two within 5 s. The list of endpoints is read again, and hosts that
@@ -176,7 +176,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 }
 
-// pause returns how long to wait after a look at an endpoint.
+// pause returns how long to wait after a probe of an endpoint.
 func (s *Scheduler) pause(j *job, failed bool) time.Duration {
 	const jitter = 0.1
 	every := s.cfg.Interval

@@ -127,7 +127,7 @@ func checkSet(set pins.Set) error {
 		name := h.Pattern.String()
 		switch {
 		case h.Pattern.Reach != pins.Exact && h.Pattern.Reach != pins.OneBelow:
-			return refuse(name, "Devices support only single names and *.name. List the levels one by one among the app's hosts.")
+			return refuse(name, "Devices support only single names and *.name. List the levels individually among the app's hosts.")
 		case seen[h.Pattern]:
 			return refuse(name, "It is listed twice.")
 		case len(h.Pins) == 0:

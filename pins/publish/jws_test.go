@@ -186,7 +186,7 @@ func TestUnsafePayloadsAreRefused(t *testing.T) {
 		"empty pin":        {func(s *pins.Set) { s.Hosts[1].Pins[0] = pins.Pin{} }, 1, now, hour, hour, "empty"},
 		"revoked pin":      {func(s *pins.Set) { s.Revoked = append(s.Revoked, pin(1)) }, 1, now, hour, hour, "revoked"},
 		"empty revoked":    {func(s *pins.Set) { s.Revoked = []pins.Pin{{}} }, 1, now, hour, hour, "empty"},
-		"all levels":       {func(s *pins.Set) { s.Hosts[1].Pattern.Reach = pins.AllBelow }, 1, now, hour, hour, "one by one"},
+		"all levels":       {func(s *pins.Set) { s.Hosts[1].Pattern.Reach = pins.AllBelow }, 1, now, hour, hour, "individually"},
 		"twice":            {func(s *pins.Set) { s.Hosts[1].Pattern = s.Hosts[0].Pattern }, 1, now, hour, hour, "twice"},
 		"serial 0":         {nil, 0, now, hour, hour, "positive"},
 		"refresh at once":  {nil, 1, now, now, hour, "in this order"},

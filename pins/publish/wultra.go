@@ -36,7 +36,7 @@ func (f fingerprint) text() string {
 	return fmt.Sprintf("%s&%s&%d", f.Name, f.Fingerprint, f.Expires)
 }
 
-// Wultra returns the static document, whose entries are signed one by one:
+// Wultra returns the static document, whose entries are signed individually:
 //
 //	{"fingerprints":[{"name","fingerprint","expires","signature"}]}
 //

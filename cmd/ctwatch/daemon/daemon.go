@@ -111,7 +111,7 @@ func New(o Options) *Daemon {
 	return d
 }
 
-// Run works until ctx ends, which is no error, or until a part fails, such as the store.
+// Run works until ctx ends, and then returns nil, or until a part fails, such as the store.
 func (d *Daemon) Run(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
 		// There is little garbage, so collecting it early costs next to nothing.

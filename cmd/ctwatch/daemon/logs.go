@@ -135,13 +135,13 @@ func (d *Daemon) listAlarms(ctx context.Context) func([]loglist.Alarm, time.Time
 	}
 }
 
-// A listState is what is wrong with the log list.
+// A listState has the problems of the log list.
 type listState struct {
 	metrics atomic.Pointer[metrics.LogList] // nil before the log list was asked for
 	wrong   atomic.Pointer[[]string]        // the same in words
 }
 
-// details says what is wrong with the log list. The daemon is ready all the same: it reads
+// details describes the problems of the log list. The daemon is ready anyway: it reads
 // what was good before, and serves pin documents.
 func (s *listState) details() []string {
 	if details := s.wrong.Load(); details != nil {

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A part is one thing that the daemon consists of.
+// A part is one component of the daemon.
 type part struct {
 	name  string
 	needs []string // parts whose work start or run uses; they start before this one
 	// start makes what the part, and later ones, use. If it fails, it leaves nothing
 	// behind. Optional.
 	start func(context.Context) error
-	// run works until its context ends, which is no error. Optional.
+	// run works until its context ends, and then returns nil. Optional.
 	run func(context.Context) error
 	// stop releases what start made. Optional.
 	stop func() error
@@ -24,7 +24,7 @@ type part struct {
 
 // runParts starts parts one after the other, then runs all of them until ctx ends or one
 // fails, and stops them in reverse order. If a part does not start, it stops those before
-// it. That ctx ended is no error.
+// it. It returns nil if ctx ends.
 func runParts(ctx context.Context, parts []part) (err error) {
 	var started []string
 	defer func() {

@@ -13,7 +13,7 @@ import (
 	"ctwatch/ctwatch/watchlist"
 )
 
-// filesEvery is how often the files of the configuration are looked at for changes.
+// filesEvery is how often the files of the configuration are checked for changes.
 const filesEvery = 2 * time.Second
 
 // reloads reads the configuration again on every hangup, and when one of its files has
@@ -59,7 +59,7 @@ type stamp struct {
 	at   time.Time
 }
 
-// stamps looks at the file of the configuration and at those that it names.
+// stamps returns the state of the configuration file and of those that it names.
 func stamps(inv *setup.Inventory) []stamp {
 	names := slices.Concat([]string{inv.Config.File()}, inv.Config.WatchFiles, inv.Config.Hooks)
 	for _, app := range inv.Config.Apps {

@@ -26,7 +26,7 @@ type natsReader struct {
 	waited int           // how many of events wait has skipped or returned
 	more   chan struct{} // closed and replaced when there are more
 	broken error
-	next   uint64 // stream sequence to go on from
+	next   uint64 // stream sequence to continue from
 }
 
 func newNATSReader(patience time.Duration) *natsReader {

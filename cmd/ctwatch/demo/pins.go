@@ -27,7 +27,7 @@ import (
 
 // The acts of the demo about an app that pins.
 
-// demoConfig is what the commands of these acts read; the daemon has it, too.
+// demoConfig is the configuration of the commands in these acts, and of the daemon.
 const demoConfig = `data_dir: %s
 watch:
   - domain: %s

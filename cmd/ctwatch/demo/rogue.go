@@ -160,7 +160,7 @@ func (d *Demo) gatesStop(i *ctlogtest.Issued) error {
 	draft := filepath.Join(d.dir, "draft.xml")
 	forged := strings.ReplaceAll(string(xml), bare(d.issued[d.first].LeafPin), bare(i.LeafPin))
 	if forged == string(xml) {
-		return errors.New("the file that was exported lacks the pin of the first key")
+		return errors.New("the exported file lacks the first key's pin")
 	}
 	if err := os.WriteFile(draft, []byte(forged), 0o600); err != nil {
 		return err
@@ -260,7 +260,7 @@ func (d *Demo) inThread(begun time.Time, e ctwatch.Event, root slackMessage, say
 	return nil
 }
 
-// authorization: the other CA issues for a partner, and a person says so.
+// authorization: the other CA issues for a partner, and a person authorizes it.
 func (d *Demo) authorization() error {
 	d.title("12. That CA issues again, this time for a partner's CDN: an alarm as well, until a person authorizes it")
 	i, err := d.issueByOther()
@@ -332,7 +332,7 @@ func (d *Demo) shipsPartner() error {
 		return err
 	}
 	if !holdsPin(string(xml), i.LeafPin) || holdsPin(string(xml), d.alarms[0].LeafPin) {
-		return errors.New("the file that was exported lacks the partner's key, or has the attacker's")
+		return errors.New("the exported file lacks the partner's key, or has the attacker's")
 	}
 	return nil
 }

@@ -226,7 +226,7 @@ func (s *slackReceiver) count() (messages, replies, updates int) {
 	return messages, replies, s.updates
 }
 
-// words is what a person reads in a message, line by line, without its formatting.
+// words returns the text of a message, line by line, without its formatting.
 func (m slackMessage) words() (lines []string) {
 	say := func(s string) {
 		for line := range strings.SplitSeq(s, "\n") {

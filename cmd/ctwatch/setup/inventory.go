@@ -14,7 +14,7 @@ import (
 	"ctwatch/store"
 )
 
-// An Inventory is what a configuration describes, with the files that it names: what is
+// An Inventory has everything that a configuration describes, with the files that it names: what is
 // watched, who may issue for it, which keys are trusted, which apps ship pins, and which
 // endpoints serve them. It does not change.
 type Inventory struct {

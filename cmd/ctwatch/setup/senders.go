@@ -23,7 +23,7 @@ import (
 	"ctwatch/store"
 )
 
-// A senderMaker makes senders from the configuration, and collects what is wrong.
+// A senderMaker makes senders from the configuration, and collects mistakes.
 type senderMaker struct {
 	senders []notify.Sender
 	wrong   configs.Mistakes

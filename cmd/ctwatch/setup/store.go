@@ -11,7 +11,7 @@ import (
 	"ctwatch/store"
 )
 
-// Access is what a command does to the store.
+// Access is the use that a command makes of the store.
 type Access int
 
 // The accesses.

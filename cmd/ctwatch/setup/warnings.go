@@ -43,7 +43,7 @@ func (w *warner) say(path, format string, args ...any) {
 	}
 }
 
-// watched looks at a line of the watch list.
+// watched checks a line of the watch list.
 func (w *warner) watched(line *Watched) {
 	p, named := Pattern(line.Rule)
 	if named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
@@ -72,7 +72,7 @@ func (w *warner) watched(line *Watched) {
 	}
 }
 
-// neverElsewhere says what to do with a "never" name in a line about another domain.
+// neverElsewhere returns what to do with a "never" name in a line about another domain.
 func (w *warner) neverElsewhere(n pins.Pattern) string {
 	if rule, _, ok := w.inv.narrowest(n); ok {
 		return fmt.Sprintf("move it to the line of %s", rule.Domain)
@@ -96,7 +96,7 @@ func (w *warner) issuers(line *Watched) {
 	}
 }
 
-// files looks at what the files of the watch list say.
+// files checks the files of the watch list.
 func (w *warner) files() {
 	const most = 3
 	var suffixes []string
@@ -110,7 +110,7 @@ func (w *warner) files() {
 	}
 }
 
-// app looks at the hosts of app i. Signed documents withhold hosts that are never probed,
+// app checks the hosts of app i. Signed documents withhold hosts that are never probed,
 // and hosts for which no certificate is ever seen, unless a person approves their keys.
 func (w *warner) app(i int) {
 	inv := w.inv
@@ -121,7 +121,7 @@ func (w *warner) app(i int) {
 			continue
 		}
 		if p.Reach == pins.OneBelow && publicSuffix(p.Name) {
-			w.say(at, "%s stands for everyone's names below the public suffix %s: name your own hosts", p, p.Name)
+			w.say(at, "%s matches everyone's names below the public suffix %s: name your own hosts", p, p.Name)
 		}
 		if inv.Unprobed(p) {
 			w.say(at, "probing of %s is off, so its pins are withheld from signed documents (%s) until it is probed: ctwatch probe --record", p, pins.NotProbed)
