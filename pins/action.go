@@ -16,6 +16,8 @@ type Action struct {
 	Certificate string   // ID, in hex
 	Versions    []string // of the app that are still in use
 	Algorithms  []string
+	Despite     bool // with Approve: only unexpected certificates are known of the key
+	Unpinned    bool // no recorded version pins the host, so that each of Pins will do
 	Until       time.Time
 	Past        bool // Until has passed
 }

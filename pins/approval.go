@@ -31,6 +31,12 @@ var (
 	ErrUnexpected = errors.New("it is unexpected, so its key cannot be approved")
 )
 
+// A stateError says why a change is not allowed. It is ErrState.
+type stateError string
+
+func (e stateError) Error() string        { return string(e) }
+func (e stateError) Is(target error) bool { return target == ErrState }
+
 // Check returns an error for an approval that is incomplete or that nobody may give.
 func (a *Approval) Check() error {
 	switch {
@@ -41,7 +47,7 @@ func (a *Approval) Check() error {
 	case len(a.Hosts) == 0:
 		return errors.New("a key is approved for hosts: name at least one")
 	case a.Actor != Person && a.Actor != Policy:
-		return fmt.Errorf("%w: only a person or a policy approves, and not %q", ErrState, a.Actor)
+		return stateError(fmt.Sprintf("only a person or a policy approves, and not %q", a.Actor))
 	case a.Role != "" && a.Role != RoleLeaf && a.Role != RoleIssuer:
 		return fmt.Errorf("role %q: want %q or %q", a.Role, RoleLeaf, RoleIssuer)
 	}

@@ -57,9 +57,23 @@ func (v *View) rejectedID(pin Pin) string {
 func (v *View) approve(pin Pin, role Role, p Pattern) Action {
 	a := Action{Do: Declare, If: Ours, Pin: pin, Role: role, Host: p}
 	if v.Key(pin, role) != nil {
-		a.Do = Approve
+		a.Do, a.Despite = Approve, v.OnlyUnexpected(pin)
 	}
 	return a
+}
+
+// OnlyUnexpected reports whether all that is known of an untrusted leaf key is unexpected
+// certificates.
+func (v *View) OnlyUnexpected(pin Pin) bool {
+	if !v.isRejected(pin) || slices.ContainsFunc(v.issuedFor[pin], func(c *Issued) bool { return !c.Rejected }) {
+		return false
+	}
+	for _, served := range v.served {
+		if slices.ContainsFunc(served, func(s *Served) bool { return s.Chain.Leaf() == pin }) {
+			return false
+		}
+	}
+	return true
 }
 
 // outOfUse returns the state of a key that is compromised or retired, in either role; ""

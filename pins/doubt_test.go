@@ -161,6 +161,51 @@ func TestServedDangerIsNeverOK(t *testing.T) {
 	})
 }
 
+// Where no version pins the host, a server can change to any key that is approved; what is to
+// be done at once follows the finding that needs it.
+func TestServedCompromisedWithoutVersions(t *testing.T) {
+	f := &pins.Facts{
+		Keys:   []pins.Key{key(t, "L", pins.StateCompromised, api), key(t, "B", pins.StateApproved, api)},
+		Served: []pins.Served{served(api, days(60), "L", "I", "R")},
+	}
+	for name, c := range map[string]struct {
+		versions []pins.Version
+		unpinned bool
+	}{
+		"no version":    {nil, true},
+		"another host":  {[]pins.Version{ships("1", "www.example.com", "L")}, true},
+		"it is shipped": {[]pins.Version{ships("1", api, "L", "B")}, false},
+	} {
+		p := planOf(t, f, c.versions...)
+		do := p.Findings[0].Do
+		if !serves(p, "B") || do[0].Unpinned != c.unpinned || do[len(do)-1].Do != pins.ActNow || strings.Contains(data(pins.Finding{Do: p.Do}), "act_now") {
+			t.Errorf("%s: %+v, then %+v", name, do, p.Do)
+		}
+	}
+}
+
+// An approval despite an alarm is advised only where nothing but unexpected certificates is
+// known of the key.
+func TestApproveDespiteAlarm(t *testing.T) {
+	rogue := rejected(issued(t, "rogue", api, "X", "I"))
+	for name, c := range map[string]struct {
+		facts pins.Facts
+		want  bool
+	}{
+		"only unexpected": {pins.Facts{Issued: []pins.Issued{rogue}}, true},
+		"another, too":    {pins.Facts{Issued: []pins.Issued{rogue, issued(t, "2", api, "X", "I")}}, false},
+		"served":          {pins.Facts{Issued: []pins.Issued{rogue}, Served: []pins.Served{served(api, days(60), "X", "I")}}, false},
+		"not unexpected":  {pins.Facts{Issued: []pins.Issued{issued(t, "2", api, "X", "I")}}, false},
+	} {
+		c.facts.Now, c.facts.Keys = now, []pins.Key{key(t, "X", pins.StateSeen)}
+		app := pins.App{Name: "shop", Hosts: patterns(t, api), Role: pins.RoleLeaf, MinPins: 2, LeadTime: 14 * 24 * time.Hour}
+		a := pins.NewView(&c.facts).Check(&app, ships("", api, "X", "Y").Rules)
+		if got := data(a.Problems...); strings.Contains(got, "Despite:true") != c.want || !strings.Contains(got, "Do:approve") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // serves reports whether a plan says to serve a key.
 func serves(p pins.HostPlan, key string) bool {
 	return slices.ContainsFunc(p.Findings[0].Do, func(a pins.Action) bool {
@@ -181,8 +226,15 @@ func TestUnapprovedServedKeyRemovesNothing(t *testing.T) {
 	if want := pinsOf("C"); !slices.Equal(p.Remove, want) {
 		t.Errorf("remove %v, want %v", p.Remove, want)
 	}
+	if strings.Contains(planData(p), "Code:keep_while_unapproved") && strings.Contains(planData(p), "State:compromised") {
+		t.Error("the served key is not compromised")
+	}
 	if want := pinsOf("L", "O"); !slices.Equal(p.Keep, want) || !strings.Contains(planData(p), "Code:keep_while_unapproved") {
 		t.Errorf("keep %v, want %v", p.Keep, want)
+	}
+	p = planOf(t, &pins.Facts{Keys: keys, Served: []pins.Served{served(api, days(60), "C", "I")}}, version)
+	if i := slices.Index(codes(p.Findings), "keep_while_unapproved"); i < 0 || p.Findings[i].State != pins.StateCompromised {
+		t.Errorf("while a compromised key is served: %s", planData(p))
 	}
 	p = planOf(t, &pins.Facts{Keys: keys, Served: []pins.Served{served(api, days(60), "B", "I")}}, version)
 	if want := pinsOf("L", "C", "O"); !slices.Equal(p.Remove, want) || len(p.Keep) > 0 {

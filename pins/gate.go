@@ -295,7 +295,7 @@ func (c *checker) untrusted(pin Pin, place Position) Finding {
 	if f.Code == KeyRejected { // anyone can have a certificate issued for our key
 		f.Do = []Action{
 			{Do: LeaveOut, If: NotOurs, Pin: pin},
-			{Do: Approve, If: Ours, Pin: pin, Role: role, Host: c.Pattern},
+			c.v.approve(pin, role, c.Pattern),
 			{Do: RejectCert, If: Ours, Certificate: f.Certificate},
 		}
 	}

@@ -134,7 +134,7 @@ func (j *judge) at(code Code, s *Served) Finding {
 
 // renew returns which keys to renew a served certificate with.
 func (j *judge) renew(s *Served) Action {
-	a := Action{Do: RenewCert, Role: j.app.Role, Certificate: s.ID, Pins: j.spares()}
+	a := Action{Do: RenewCert, Role: j.app.Role, Certificate: s.ID, Pins: j.spares(), Unpinned: j.pinning == 0}
 	keys := j.v.pinnable(j.Pattern, []*Served{s}, j.app.Role)
 	if len(keys) > 0 && !slices.ContainsFunc(keys, func(pin Pin) bool {
 		k := j.v.Trusted(pin, j.app.Role, j.Pattern)
@@ -227,7 +227,7 @@ func (j *judge) findDanger() {
 		if j.app.Role == RoleIssuer && pin == s.Chain.Leaf() {
 			change = []Action{{Do: NewKey}}
 		} else if spares := j.spares(); len(spares) > 0 {
-			change = []Action{{Do: ServeKey, Pins: spares}}
+			change = []Action{{Do: ServeKey, Pins: spares, Unpinned: j.pinning == 0}}
 		}
 		f := j.at(ServedCompromised, s)
 		if d == rejected {
@@ -336,6 +336,9 @@ func (j *judge) findBroken(p *HostPlan) {
 
 // conclude fills in all findings, the worst first, and what to release by when.
 func (j *judge) conclude(p *HostPlan) {
+	if j.urgent {
+		j.worst.Do = append(slices.Clip(j.worst.Do), Action{Do: ActNow})
+	}
 	p.Findings = append([]Finding{j.worst}, j.more...)
 	if len(j.unpinned) > 0 && j.pinning > 0 {
 		f := j.about(VersionsUnpinned)
@@ -348,10 +351,7 @@ func (j *judge) conclude(p *HostPlan) {
 	if len(p.Remove) > 0 {
 		p.Do = append(p.Do, Action{Do: OmitPins, Pins: p.Remove})
 	}
-	switch {
-	case j.urgent:
-		p.Do = append(p.Do, Action{Do: ActNow})
-	case p.Deadline != nil:
+	if p.Deadline != nil && !j.urgent {
 		p.Do = append(p.Do, Action{Do: ReleaseBy, Until: *p.Deadline, Past: !p.Deadline.After(j.v.now)})
 	}
 }

@@ -99,7 +99,7 @@ const (
 	ByPlan  Actor = "plan"   // what apps ship, and what has ended
 )
 
-// CheckMove returns an error unless an actor may move a key from a state to
+// CheckMove fails with ErrState unless an actor may move a key from a state to
 // another. This rule keeps rogue keys out of every pin set: only Person and Policy may move
 // a key from an untrusted state to a trusted one, and no actor from StateCompromised.
 func CheckMove(from, to State, by Actor) error {
@@ -108,7 +108,13 @@ func CheckMove(from, to State, by Actor) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("a key that is %s cannot become %s by %s", from.orUnknown(), to.orUnknown(), by)
+	switch {
+	case from == StateCompromised && to.Trusted():
+		return stateError("the key is compromised and can never be approved")
+	case from == StateRetired && to.Trusted() && by == Policy:
+		return stateError("the key is retired, and only a person can approve it again")
+	}
+	return stateError(fmt.Sprintf("the key is %s, and a %s cannot make it %s", from.orUnknown(), by, to.orUnknown()))
 }
 
 func (s State) orUnknown() State {

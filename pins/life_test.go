@@ -1,6 +1,7 @@
 package pins_test
 
 import (
+	"errors"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,6 +22,12 @@ func TestOnlyPeopleAndRulesApprove(t *testing.T) {
 				err := pins.CheckMove(from, to, by)
 				if err == nil && to.Trusted() && !from.Trusted() && by != pins.Person && by != pins.Policy {
 					t.Errorf("%s leads from %q to %q", by, from, to)
+				}
+				if err != nil && !errors.Is(err, pins.ErrState) {
+					t.Errorf("%q to %q: %v", from, to, err)
+				}
+				if err != nil && from == pins.StateCompromised && to == pins.StateApproved && err.Error() != "the key is compromised and can never be approved" {
+					t.Errorf("compromised: %v", err)
 				}
 				if err == nil && from == pins.StateCompromised {
 					t.Errorf("%s leads from compromised to %q", by, to)

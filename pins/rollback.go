@@ -88,6 +88,9 @@ func (j *judge) keep(p *HostPlan, pin Pin, why Code, from, until time.Time) {
 	p.Keep = append(p.Keep, pin)
 	f := j.about(why)
 	f.Pin, f.From, f.Until = pin, from, until
+	if why == KeepWhileUnapproved && slices.ContainsFunc(j.served, func(s *Served) bool { d, _ := j.v.danger(s); return d == compromised }) {
+		f.State = StateCompromised
+	}
 	j.more = append(j.more, f)
 }
 

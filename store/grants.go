@@ -54,7 +54,7 @@ func (t *tx) approve(a pins.Approval) (pins.Role, error) {
 	for _, k := range known {
 		// A compromised key cannot be used in any role.
 		if k.State == pins.StateCompromised {
-			return "", fmt.Errorf("%w: %w", pins.ErrState, pins.CheckMove(k.State, pins.StateApproved, a.Actor))
+			return "", pins.CheckMove(k.State, pins.StateApproved, a.Actor)
 		}
 	}
 	meant := inRole(known, a.Pin, a.Role)

@@ -52,7 +52,7 @@ func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string)
 	from, by, reason := k.State, text(by), text(reason)
 	err := pins.CheckMove(from, to, actor)
 	if err != nil {
-		return fmt.Errorf("%w: %w", pins.ErrState, err)
+		return err
 	}
 	if k.seq == 0 {
 		*k, err = scanKey(t.queryRow(sqlInsertKey, k.Pin[:], string(k.Role), text(k.Algorithm), string(to), ms(t.now), by, reason))

@@ -77,6 +77,8 @@ func refusal(err error) error {
 	case operator.NoHost:
 		if e.Role == pins.RoleIssuer && e.Pin.IsZero() {
 			return usagef("--issuer needs --domain: name the hosts whose apps may pin the key of this CA")
+		} else if errors.Is(e, pins.ErrUnexpected) {
+			return fmt.Errorf("the certificates for %s are unexpected: if the key is yours, name its hosts with --host", e.Pin)
 		} else if !e.Pin.IsZero() {
 			return fmt.Errorf("no certificate for %s is known: name its hosts with --host or, for a future key, declare it: %s", e.Pin, declare)
 		}

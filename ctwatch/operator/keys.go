@@ -41,7 +41,11 @@ func (op *Operator) Approve(ctx context.Context, by By, a Approval) ([]pins.Patt
 			return nil, err
 		}
 		if len(a.Hosts) == 0 {
-			return nil, &Error{Code: NoHost, Pin: a.Pin, Role: a.Role}
+			e := &Error{Code: NoHost, Pin: a.Pin, Role: a.Role}
+			if op.View().OnlyUnexpected(a.Pin) {
+				e.Err = pins.ErrUnexpected
+			}
+			return nil, e
 		}
 	}
 	_, err := op.o.Keys.Approve(ctx, pins.Approval{

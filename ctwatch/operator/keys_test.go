@@ -1,6 +1,7 @@
 package operator_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -121,6 +122,9 @@ func TestApproveRefuses(t *testing.T) {
 	} {
 		l.refused(name, tt.want, func() error {
 			on, err := l.Approve(t.Context(), alice, tt.a)
+			if tt.want == operator.NoHost && errors.Is(err, pins.ErrUnexpected) != (name == "an alarm's names") {
+				t.Errorf("%s: %v", name, err)
+			}
 			if on != nil {
 				t.Errorf("%s: refused, and returns %v", name, on)
 			}

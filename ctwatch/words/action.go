@@ -47,6 +47,18 @@ func Steps(do []pins.Action) []Step {
 	return out
 }
 
+// oneOf lists the pins of an action, of which any will do.
+func oneOf(a pins.Action) string {
+	s := or(some(a.Pins))
+	if len(a.Pins) > 1 {
+		s = "one of " + s
+	}
+	if !a.Unpinned {
+		s += ", which every supported version has"
+	}
+	return s
+}
+
 // action words an action, without the condition for it, as the end of a sentence.
 func action(a pins.Action) string {
 	switch a.Do {
@@ -97,7 +109,7 @@ func action(a pins.Action) string {
 		return "leave it out"
 	case pins.ServeKey:
 		if len(a.Pins) > 0 {
-			return fmt.Sprintf("serve %s, which every supported version has", few(a.Pins))
+			return "serve " + oneOf(a)
 		}
 		return "serve another key that is shipped"
 	case pins.NewKey:
@@ -111,7 +123,7 @@ func action(a pins.Action) string {
 			}
 		}
 		if len(a.Pins) > 0 {
-			with = append(with, few(a.Pins)+", which every supported version has")
+			with = append(with, oneOf(a))
 		}
 		if with == nil {
 			with = []string{"a key that is shipped"}

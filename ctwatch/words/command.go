@@ -43,7 +43,11 @@ func Command(a pins.Action) string {
 		if a.Host.Name == "" {
 			return Shell("ctwatch", "pins", "approve", pin)
 		}
-		return Shell("ctwatch", "pins", "approve", pin, "--host", host, "--reason", "TEXT")
+		words := []string{"ctwatch", "pins", "approve", pin, "--host", host, "--reason", "TEXT"}
+		if a.Despite {
+			words = append(words, "--despite-alarm")
+		}
+		return Shell(words...)
 	case pins.Declare:
 		key := a.Pin.String()
 		switch {

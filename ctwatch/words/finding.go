@@ -114,7 +114,7 @@ func what(f pins.Finding) string {
 	case pins.ServedCompromised:
 		return fmt.Sprintf("%s serves the key %s, which is compromised: anyone who has it can pose as the server.", endpoint, f.Pin)
 	case pins.ServedRejected:
-		return fmt.Sprintf("%s serves the certificate %s, with the key %s, which was rejected.", endpoint, ShortID(f.Certificate), f.Pin)
+		return fmt.Sprintf("%s serves the certificate %s, with the key %s, which is unexpected.", endpoint, ShortID(f.Certificate), f.Pin)
 	case pins.ShippedCompromised:
 		return fmt.Sprintf("The key %s is compromised, and %s %s it for %s: anyone who has the key can pose as the server.",
 			f.Pin, ver, Plural(len(f.Versions), "accepts", "accept"), host)
@@ -125,6 +125,9 @@ func what(f pins.Finding) string {
 	case pins.KeyToShip:
 		return fmt.Sprintf("The key %s is approved for %s, and the newest version of %s does not ship it.", f.Pin, host, f.App)
 	case pins.KeepWhileUnapproved:
+		if f.State == pins.StateCompromised {
+			return fmt.Sprintf("Keep %s while %s serves a compromised key.", f.Pin, host)
+		}
 		return fmt.Sprintf("Keep %s while %s serves a key that nobody has approved.", f.Pin, host)
 	case pins.KeepForRollback:
 		return fmt.Sprintf("Keep %s until %s: it was served until %s, and a rollback needs it.", f.Pin, Day(f.Until), Day(f.From))
@@ -141,7 +144,7 @@ func what(f pins.Finding) string {
 		case f.State != "":
 			return fmt.Sprintf("The key served now, %s, is %s.", f.Pin, f.State)
 		case f.Certificate != "":
-			return fmt.Sprintf("The key served now, %s, is that of a rejected certificate (%s).", f.Pin, ShortID(f.Certificate))
+			return fmt.Sprintf("The key served now, %s, is that of an unexpected certificate (%s).", f.Pin, ShortID(f.Certificate))
 		}
 		return fmt.Sprintf("The key served now, %s, is not approved for it.", f.Pin)
 	case pins.ChainNotKnown:
@@ -173,7 +176,7 @@ func what(f pins.Finding) string {
 	case pins.KeyOutOfUse:
 		return fmt.Sprintf("The key %s is %s.", f.Pin, f.State)
 	case pins.KeyRejected:
-		return fmt.Sprintf("%s is the key of a rejected certificate (%s).", f.Pin, ShortID(f.Certificate))
+		return fmt.Sprintf("%s is the key of an unexpected certificate (%s).", f.Pin, ShortID(f.Certificate))
 	case pins.KeyUnusable:
 		return fmt.Sprintf("The client cannot use %s.%s", f.Pin, because)
 
@@ -272,7 +275,7 @@ func doubt(f pins.Finding) string {
 	case pins.KeyOutOfUse:
 		return string(f.State)
 	case pins.KeyRejected:
-		return "its certificate was rejected"
+		return "its certificate is unexpected"
 	case pins.KeyUnusable:
 		return "the client cannot use it"
 	}
