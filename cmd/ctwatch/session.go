@@ -80,7 +80,7 @@ func refusal(err error) error {
 		} else if errors.Is(e, pins.ErrUnexpected) {
 			return fmt.Errorf("the certificates for %s are unexpected: if the key is yours, name its hosts with --host", e.Pin)
 		} else if !e.Pin.IsZero() {
-			return fmt.Errorf("no certificate for %s is known: name its hosts with --host or, for a future key, declare it: %s", e.Pin, declare)
+			return fmt.Errorf("no host is known for %s: name its hosts with --host or, for a future key, declare it: %s", e.Pin, declare)
 		}
 		return usagef("%s has no host name: name the hosts of the key with --domain", cmp.Or(e.Detail, "the certificate"))
 	case operator.NoKey:
