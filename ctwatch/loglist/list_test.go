@@ -265,15 +265,15 @@ func TestExtra(t *testing.T) {
 			ctwatch.Log{Name: "old", Kind: "static", URL: "file:///srv/log/"},
 			"",
 		},
-		"RFC 6962 in files":      {extra: Extra{URL: "file:///srv/log", Key: b64}, err: "another scheme"},
-		"relative files":         {extra: Extra{Kind: "static", URL: "file://srv/log", Key: b64}, err: "absolute"},
-		"no key":                 {extra: Extra{Name: "lab", URL: "http://x/"}, err: "it has no key"},
-		"bad key":                {extra: Extra{URL: "http://x/", Key: "…"}, err: "neither base64 nor PEM"},
-		"certificate for a key":  {extra: Extra{URL: "http://x/", Key: strings.ReplaceAll(block, "PUBLIC KEY", "CERTIFICATE")}, err: "want PUBLIC KEY"},
-		"unknown kind":           {extra: Extra{Kind: "tiles", URL: "http://x/", Key: b64}, err: `"tiles" is not known`},
-		"no URL":                 {extra: Extra{Name: "lab", Key: b64}, err: "url: is missing"},
-		"bad submission URL":     {extra: Extra{Kind: "static", URL: "http://x/", SubmissionURL: "x", Key: b64}, err: "submission_url: is not a URL"},
-		"submission to RFC 6962": {extra: Extra{URL: "http://x/", SubmissionURL: "http://x/", Key: b64}, err: "only for kind static"},
+		"RFC 6962 in files":        {extra: Extra{URL: "file:///srv/log", Key: b64}, err: "another scheme"},
+		"relative files":           {extra: Extra{Kind: "static", URL: "file://srv/log", Key: b64}, err: "absolute"},
+		"no key":                   {extra: Extra{Name: "lab", URL: "http://x/"}, err: "it has no key"},
+		"bad key":                  {extra: Extra{URL: "http://x/", Key: "…"}, err: "neither base64 nor PEM"},
+		"certificate for a key":    {extra: Extra{URL: "http://x/", Key: strings.ReplaceAll(block, "PUBLIC KEY", "CERTIFICATE")}, err: "want PUBLIC KEY"},
+		"unknown kind":             {extra: Extra{Kind: "tiles", URL: "http://x/", Key: b64}, err: `"tiles" is not known`},
+		"no URL":                   {extra: Extra{Name: "lab", Key: b64}, err: "url: is missing"},
+		"bad submission URL":       {extra: Extra{Kind: "static", URL: "http://x/", SubmissionURL: "x", Key: b64}, err: "submission_url: is not a URL"},
+		"submission to RFC 6962":   {extra: Extra{URL: "http://x/", SubmissionURL: "http://x/", Key: b64}, err: "only for kind static"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := test.extra.Log()
@@ -288,6 +288,15 @@ func TestExtra(t *testing.T) {
 				t.Error(err, diff)
 			}
 		})
+	}
+}
+
+// A log of an unknown kind has one mistake, whatever else is set.
+func TestExtraOfUnknownKind(t *testing.T) {
+	key := base64.StdEncoding.EncodeToString(newKey(t, elliptic.P256()))
+	_, err := Extra{Kind: "statick", URL: "http://x/", SubmissionURL: "http://y/", Key: key}.Log()
+	if want := `kind: "statick" is not known; want rfc6962, static`; err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %s", err, want)
 	}
 }
 

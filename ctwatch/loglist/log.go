@@ -224,7 +224,7 @@ func (e Extra) Log() (ctwatch.Log, error) {
 		wrong.Wrong("url", "", err.Error())
 	}
 	if e.SubmissionURL != "" {
-		if !static {
+		if log.Kind == ctwatch.KindRFC6962 {
 			wrong.Wrong("submission_url", "", "is set for a log of kind rfc6962; want it only for kind static")
 		} else if log.SubmissionURL, err = baseURL(e.SubmissionURL, false); err != nil {
 			wrong.Wrong("submission_url", "", err.Error())

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,11 +73,13 @@ type Sender struct {
 // Check returns the mistakes in the options but for To, as ctwatch.SettingErrors.
 func (o Options) Check() error {
 	var wrong ctwatch.Settings
-	if !ctwatch.IsHost(o.Host) {
+	if o.Host == "" {
+		wrong.Wrong("host", "", "is missing; want the name or address of a mail server")
+	} else if !ctwatch.IsHost(o.Host) {
 		wrong.Wrong("host", o.Host, "is not a host; want the name or address of a mail server")
 	}
 	if o.Port < 1 || o.Port > 65535 {
-		wrong.Wrong("port", "", "is not a port; want 1 to 65535")
+		wrong.Wrong("port", strconv.Itoa(o.Port), "is not a port; want 1 to 65535")
 	}
 	switch o.TLS {
 	case "", StartTLS, ImplicitTLS:

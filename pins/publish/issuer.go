@@ -45,6 +45,8 @@ type IssuerOptions struct {
 	Now func() time.Time // default time.Now
 	// Clock returns why Now may be wrong; nil if it is right. Optional.
 	Clock func() error
+	// Word words findings for the log. The default is their codes.
+	Word func(...pins.Finding) string
 	// Raise returns the next serial of an app, as Mark.Raise does. The default is the
 	// least serial that the store allows.
 	Raise func(app string, least int64) (int64, error)
@@ -66,6 +68,9 @@ func NewIssuer(o IssuerOptions) *Issuer {
 	}
 	if o.Clock == nil {
 		o.Clock = func() error { return nil }
+	}
+	if o.Word == nil {
+		o.Word = func(f ...pins.Finding) string { return pins.Refusals(f).Error() }
 	}
 	if o.Raise == nil {
 		o.Raise = func(_ string, least int64) (int64, error) { return least, nil }
@@ -229,7 +234,7 @@ func commonName(der []byte) string {
 
 // logChange logs when the refusals and warnings of an app change.
 func (i *Issuer) logChange(app string, withheld, warnings pins.Refusals) {
-	now := [2]string{withheld.Error(), warnings.Error()}
+	now := [2]string{i.o.Word(withheld...), i.o.Word(warnings...)}
 	i.mu.Lock()
 	before := i.logged[app]
 	i.logged[app] = now

@@ -65,3 +65,22 @@ func TestCommandMustEndAsExpected(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestDemoInterruptedAtStart: a daemon that is asked to end before it is ready, and so ends
+// without an error, ends the demo with one.
+func TestDemoInterruptedAtStart(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	d := New(ctx, Options{
+		Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
+		Daemon: func(context.Context, *configs.Config, *slog.Logger, func(string), func(string)) error {
+			cancel()
+			return nil
+		},
+	})
+	err := d.Play(t.TempDir())
+	d.Close()
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v, want %v", err, context.Canceled)
+	}
+}

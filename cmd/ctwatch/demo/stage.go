@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -79,10 +81,14 @@ func startDaemon(ctx context.Context, o Options, cfg *configs.Config) (*runningD
 	case r.natsURL = <-url:
 		return r, nil
 	case <-r.done:
+		err := cmp.Or(r.err, ctx.Err(), errEarly) // asked to end, it ends without an error
 		cancel()
-		return nil, r.err
+		return nil, err
 	}
 }
+
+// errEarly is the error of a daemon that ends before its NATS server is ready.
+var errEarly = errors.New("the daemon ended before it was ready")
 
 // stop ends the daemon and waits for it.
 func (r *runningDaemon) stop() error {

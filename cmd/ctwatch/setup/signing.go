@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"ctwatch/configs"
+	"ctwatch/ctwatch/words"
+	"ctwatch/pins"
 	"ctwatch/pins/publish"
 	"ctwatch/store"
 )
@@ -50,5 +52,6 @@ func SerialMark(cfg *configs.Config) *publish.Mark {
 func IssuerOptions(db *store.DB, cfg *configs.Config, logger *slog.Logger) publish.IssuerOptions {
 	return publish.IssuerOptions{
 		Store: db.Documents, Logger: logger, Refresh: cfg.Signing.Refresh, Expires: cfg.Signing.Expires, Raise: SerialMark(cfg).Raise,
+		Word: func(fs ...pins.Finding) string { return words.Refusals(fs) },
 	}
 }
