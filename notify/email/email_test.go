@@ -295,8 +295,8 @@ func TestNewNamesWrongSetting(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"host: is missing":               func(o *Options) { o.Host = "" },
 		`host: "mail.example.org/" is`:   func(o *Options) { o.Host = "mail.example.org/" },
-		"port: \"70000\" is not a port":            func(o *Options) { o.Port = 70000 },
-		"port: \"0\" is not a port;":           func(o *Options) { o.Port = 0 },
+		"port: \"70000\" is not a port":  func(o *Options) { o.Port = 70000 },
+		"port: \"0\" is not a port;":     func(o *Options) { o.Port = 0 },
 		`tls: "opportunistic" is not`:    func(o *Options) { o.TLS = "opportunistic" },
 		"tls: none is only for a mail":   func(o *Options) { o.TLS = NoTLS },
 		"has one of username and passwo": func(o *Options) { o.Username = "u" },
