@@ -28,7 +28,7 @@ func TestWrongClockIsReported(t *testing.T) {
 
 	s.eventually("it is not ready because of the clock", func() bool {
 		status, body := d.get("readyz", "")
-		return status == http.StatusServiceUnavailable && strings.Contains(body, "ahead of those of the logs: set it right")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "ahead of the logs: correct it")
 	})
 	s.eventually("pins are withheld because of the clock", func() bool {
 		got := d.fetch("pins/" + shop + ".json")
