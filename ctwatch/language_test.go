@@ -103,3 +103,27 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 		}
 	})
 }
+
+var namedTest = regexp.MustCompile(`\bTest[A-Z][A-Za-z0-9]+`)
+
+// Every test that a document names, or begins to, exists.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	var all []string
+	texts(t, func(path string, content []byte) {
+		if strings.HasSuffix(path, "_test.go") {
+			for _, m := range testName.FindAllSubmatch(content, -1) {
+				all = append(all, string(m[1]))
+			}
+		}
+	})
+	texts(t, func(path string, content []byte) {
+		if filepath.Ext(path) != ".md" || path == "CHANGELOG.md" {
+			return
+		}
+		for _, name := range namedTest.FindAllString(string(content), -1) {
+			if !slices.ContainsFunc(all, func(test string) bool { return strings.HasPrefix(test, name) }) {
+				t.Errorf("%s names %s, which does not exist", path, name)
+			}
+		}
+	})
+}
