@@ -64,8 +64,16 @@ var strangeWords = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
 	`(?:is|are|was|were|be|been) told(?: of)?`, `tells? of`, `cuts? off`,
 }, "|") + `)\b`)
 
+// stems are in every text that strangeWords finds. Most lines have none, and looking for them
+// costs much less.
+var stems = bytes.Split([]byte("authoris,recognis,organis,normalis,initialis,serialis,canonicalis,internationalis,minimis,optimis,summaris,synchronis,behaviour,colour,color,neighbour,honour,favour,cancell,dialled,whilst,licence,catalogue,whoever,whomever,whatsoever,anew,for ever,lest,hitherto,thereof,therein,estate,teller,reckon,one by one,vouch,told,tell of,tells of,cut off,cuts off"), []byte(","))
+
 // vouchedColumn is a column of the database, in SQL.
 var vouchedColumn = regexp.MustCompile(`c\.vouched\b|\bvouched (?:<>|=) |, vouched\)`)
+
+func hasStem(text []byte) bool {
+	return slices.ContainsFunc(stems, func(stem []byte) bool { return bytes.Contains(text, stem) })
+}
 
 // Code and documents are in American English, in the words of the field.
 func TestWordsArePlain(t *testing.T) {
@@ -73,7 +81,14 @@ func TestWordsArePlain(t *testing.T) {
 		if strings.HasSuffix(path, "ctwatch/language_test.go") {
 			return
 		}
-		for i, line := range bytes.Split(content, []byte("\n")) {
+		lower := bytes.ToLower(content)
+		if !hasStem(lower) {
+			return
+		}
+		for i, line := range bytes.Split(lower, []byte("\n")) {
+			if !hasStem(line) {
+				continue
+			}
 			if word := strangeWords.Find(vouchedColumn.ReplaceAll(line, nil)); word != nil {
 				t.Errorf("%s:%d: %q", path, i+1, word)
 			}
