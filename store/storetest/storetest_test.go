@@ -50,3 +50,27 @@ func TestFill(t *testing.T) {
 		t.Errorf("%d certificates with %d sightings and %d keys, want 400, 600 and 50", certificates, sightings, len(keys))
 	}
 }
+
+// A store is filled once, and then used by all benchmarks.
+func TestFilled(t *testing.T) {
+	t.Setenv("CTWATCH_TEST_STORES", t.TempDir())
+	path := storetest.Filled(t, 3)
+	if again := storetest.Filled(t, 3); again != path {
+		t.Errorf("the store is at %s and then at %s", path, again)
+	}
+	db, err := store.OpenReadOnly(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	n := 0
+	for _, err := range db.Certificates.List(t.Context(), store.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d certificates, want 3", n)
+	}
+}
