@@ -51,6 +51,10 @@ type Options struct {
 	// the goroutine that committed: it must not block. Optional.
 	OnEvents func()
 
+	// Progress is called while rows of an older database are migrated, after each
+	// transaction, by the goroutine that opens it. Optional.
+	Progress func(Progress)
+
 	MustExist bool // OpenShared does not create the database
 }
 
@@ -109,8 +113,8 @@ type database struct {
 }
 
 // Open opens the database at path to read and write. It creates missing files and
-// directories, locks the directory for this process, and migrates the schema. If the
-// last process did not close the database, its integrity is checked first, which ctx
+// directories, locks the directory for this process, and migrates an older database, which
+// may take minutes (Options.Progress) and can be interrupted. If the last process did not close the database, its integrity is checked first, which ctx
 // interrupts.
 //
 // It fails with ErrLocked if another process holds the directory, with ErrVersion if a
@@ -131,7 +135,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	if err := db.openWriter(); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db.w, migrations()); err != nil {
+	if err := migrate(ctx, db.w, migrations(), o.Progress); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
 	}
 	if err := db.begin(ctx); err != nil {

@@ -467,7 +467,7 @@ func TestMigrationsRunOnce(t *testing.T) {
 		must(t, w.QueryRow(`PRAGMA user_version`).Scan(&v))
 		return v
 	}
-	steps := []string{`CREATE TABLE a (x INTEGER) STRICT`, `ALTER TABLE a ADD COLUMN y TEXT; INSERT INTO a VALUES (1, 'y')`}
+	steps := store.Statements(`CREATE TABLE a (x INTEGER) STRICT`, `ALTER TABLE a ADD COLUMN y TEXT; INSERT INTO a VALUES (1, 'y')`)
 	must(t, store.Migrate(t.Context(), w, steps[:1]))
 	must(t, store.Migrate(t.Context(), w, steps))
 	must(t, store.Migrate(t.Context(), w, steps))
@@ -476,7 +476,7 @@ func TestMigrationsRunOnce(t *testing.T) {
 	if n != 1 || version() != 2 {
 		t.Errorf("%d rows, version %d; want 1 and 2", n, version())
 	}
-	if err := store.Migrate(t.Context(), w, append(steps, `CREATE TABLE b (x INTEGER) STRICT; broken`)); err == nil {
+	if err := store.Migrate(t.Context(), w, append(steps, store.Statements(`CREATE TABLE b (x INTEGER) STRICT; broken`)...)); err == nil {
 		t.Error("a broken migration passed")
 	}
 	must(t, w.QueryRow(`SELECT count(*) FROM sqlite_schema`).Scan(&n))

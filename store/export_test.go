@@ -24,10 +24,26 @@ func (db *DB) Crash() error {
 func (db *DB) SetPruneStep(n int64) { db.pruneStep = n }
 
 // Migrate brings a database to the version that the last of the steps makes.
-func Migrate(ctx context.Context, w *sql.DB, steps []string) error { return migrate(ctx, w, steps) }
+func Migrate(ctx context.Context, w *sql.DB, steps []Migration) error {
+	return migrate(ctx, w, steps, nil)
+}
 
 // Migrations returns the real steps.
-func Migrations() []string { return migrations() }
+func Migrations() []Migration { return migrations() }
+
+// A Migration leads to the next version of the schema.
+type Migration = migration
+
+// Statements returns steps of statements only.
+func Statements(sql ...string) (out []Migration) {
+	for _, s := range sql {
+		out = append(out, migration{statements: s})
+	}
+	return out
+}
+
+// SQL returns the statements of a step.
+func SQL(m Migration) string { return m.statements }
 
 // Plans returns the query plan of each hot statement.
 func (db *DB) QueryPlans(ctx context.Context) (map[string][]string, error) {
@@ -69,4 +85,20 @@ func LockDir(dir string) (unlock func() error, err error) {
 		return nil, err
 	}
 	return l.unlock, nil
+}
+
+// WithBackfill adds a backfill to a step.
+func WithBackfill(m Migration, what, table string, rows int, step func(exec func(query string, args ...any) (int64, error), after, upto int64) error) Migration {
+	m.backfills = append(m.backfills, backfill{what, table, rows, func(t *fillTx, after, upto int64) error { return step(t.exec, after, upto) }})
+	return m
+}
+
+// MigrateWith is Migrate with progress.
+func MigrateWith(ctx context.Context, w *sql.DB, steps []Migration, progress func(Progress)) error {
+	return migrate(ctx, w, steps, progress)
+}
+
+// CheckVersion fails unless a database is migrated by all steps.
+func CheckVersion(ctx context.Context, r *sql.DB, steps []Migration) error {
+	return checkVersion(ctx, r, steps)
 }

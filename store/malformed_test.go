@@ -63,7 +63,7 @@ func TestMigrateBoundsMalformedRows(t *testing.T) {
 	w, err := sql.Open("sqlite", path)
 	must(t, err)
 	steps := store.Migrations()
-	before := slices.IndexFunc(steps, func(s string) bool { return strings.Contains(s, "CREATE TABLE malformed_reasons") })
+	before := slices.IndexFunc(steps, func(m store.Migration) bool { return strings.Contains(store.SQL(m), "CREATE TABLE malformed_reasons") })
 	must(t, store.Migrate(t.Context(), w, steps[:before]))
 	l := testLog(1)
 	_, err = w.Exec(`INSERT INTO logs (id, name, operator, kind, state, url, submission_url, key) VALUES (?, ?, 'Lab', 'static', 'usable', '', '', x'')`, l.ID[:], l.Name)

@@ -15,41 +15,63 @@ var migrationFiles embed.FS
 // application_id): "ctw1".
 const applicationID = 0x63747731
 
-// migrations returns the statements that lead from each version of the schema to the
-// next; the first creates version 1. A released migration never changes.
-func migrations() []string {
+// A migration leads from one version of the schema to the next: by statements, in one
+// transaction, and then, where rows need more than SQL can do or too many are concerned
+// for one transaction, by backfills (backfill.go). A released migration never changes.
+type migration struct {
+	statements string
+	backfills  []backfill
+}
+
+// migrations returns the way from each version of the schema to the next; the first
+// creates version 1.
+func migrations() []migration {
 	names, _ := fs.Glob(migrationFiles, "migrations/*.sql") // sorted; the pattern is good
-	var out []string
-	for _, n := range names {
+	var out []migration
+	for i, n := range names {
 		b, _ := migrationFiles.ReadFile(n) // it is there: it was just listed
-		out = append(out, string(b))
+		out = append(out, migration{string(b), backfillsOf(i + 1)})
 	}
 	return out
 }
 
-// migrate brings a database to the newest version of the schema, each step in a
-// transaction of its own.
-func migrate(ctx context.Context, w *sql.DB, steps []string) error {
-	version, err := versionOf(ctx, w, len(steps))
+// migrate brings a database to the newest version of the schema. It may be interrupted
+// at any time, and then continues where it was.
+func migrate(ctx context.Context, w *sql.DB, steps []migration, progress func(Progress)) error {
+	v, err := versionOf(ctx, w, len(steps))
 	if err != nil {
 		return err
 	}
-	for ; version < len(steps); version++ {
-		if err := step(ctx, w, steps[version], version+1); err != nil {
-			return fmt.Errorf("bringing its schema to version %d: %w", version+1, err)
+	for {
+		if v.filling {
+			if err := fill(ctx, w, steps[v.schema-1].backfills, progress); err != nil {
+				return fmt.Errorf("migrating its rows to version %d: %w", v.schema, err)
+			}
+		}
+		if v.schema == len(steps) {
+			return nil
+		}
+		s := steps[v.schema]
+		v = version{schema: v.schema + 1, filling: len(s.backfills) > 0}
+		if err := step(ctx, w, s, v.schema); err != nil {
+			return fmt.Errorf("bringing its schema to version %d: %w", v.schema, err)
 		}
 	}
-	return nil
 }
 
-func step(ctx context.Context, w *sql.DB, statements string, version int) error {
+func step(ctx context.Context, w *sql.DB, s migration, version int) error {
 	tx, err := w.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, statements); err != nil {
+	if _, err := tx.ExecContext(ctx, s.statements); err != nil {
 		return err
+	}
+	if len(s.backfills) > 0 {
+		if _, err := tx.ExecContext(ctx, sqlBeginBackfill); err != nil {
+			return err
+		}
 	}
 	// A PRAGMA takes no parameters.
 	_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version))
@@ -59,31 +81,42 @@ func step(ctx context.Context, w *sql.DB, statements string, version int) error 
 	return tx.Commit()
 }
 
-// checkVersion fails unless a database has the newest version of the schema.
-func checkVersion(ctx context.Context, r *sql.DB, steps []string) error {
-	version, err := versionOf(ctx, r, len(steps))
-	if err == nil && version < len(steps) {
-		err = fmt.Errorf("%w: its schema has version %d and this ctwatch reads version %d: start `ctwatch run` once to bring it up to date", ErrVersion, version, len(steps))
-	}
-	return err
+// A version is how far the migration of a database has come.
+type version struct {
+	schema  int  // 0: it is new
+	filling bool // the backfills of this version are not done
 }
 
-// versionOf reads the version of a database's schema, 0 if it is new. It fails if the
-// version is newer than known, or the file is not ours.
-func versionOf(ctx context.Context, db *sql.DB, known int) (version int, err error) {
+// checkVersion fails unless a database has the newest version of the schema.
+func checkVersion(ctx context.Context, r *sql.DB, steps []migration) error {
+	v, err := versionOf(ctx, r, len(steps))
+	switch {
+	case err != nil:
+		return err
+	case v.schema < len(steps):
+		return fmt.Errorf("%w: its schema has version %d and this ctwatch reads version %d: start `ctwatch run` once to bring it up to date", ErrVersion, v.schema, len(steps))
+	case v.filling:
+		return fmt.Errorf("%w: its migration to version %d is not done: start `ctwatch run` once to bring it up to date, or wait for the one that runs", ErrVersion, v.schema)
+	}
+	return nil
+}
+
+// versionOf reads the version of a database. It fails if the version is newer than
+// known, or the file is not ours.
+func versionOf(ctx context.Context, db *sql.DB, known int) (v version, err error) {
 	var id, tables int
 	// One statement, so that no other process makes the schema between two of them.
 	err = db.QueryRowContext(ctx, `
-		SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
-		FROM pragma_user_version, pragma_application_id`).Scan(&version, &id, &tables)
+		SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema), EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'backfill')
+		FROM pragma_user_version, pragma_application_id`).Scan(&v.schema, &id, &tables, &v.filling)
 	if err != nil {
-		return 0, err
+		return version{}, err
 	}
 	switch {
-	case id != applicationID && (id != 0 || version != 0 || tables != 0):
-		return 0, fmt.Errorf("%w: it belongs to another program; choose another data directory", ErrVersion)
-	case version > known:
-		return 0, fmt.Errorf("%w: its schema has version %d, and this ctwatch supports versions up to %d: run the newer ctwatch that wrote it, or restore a backup made before the upgrade", ErrVersion, version, known)
+	case id != applicationID && (id != 0 || v.schema != 0 || tables != 0):
+		return version{}, fmt.Errorf("%w: it belongs to another program; choose another data directory", ErrVersion)
+	case v.schema > known:
+		return version{}, fmt.Errorf("%w: its schema has version %d, and this ctwatch supports versions up to %d: run the newer ctwatch that wrote it, or restore a backup made before the upgrade", ErrVersion, v.schema, known)
 	}
-	return version, nil
+	return v, nil
 }

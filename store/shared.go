@@ -33,7 +33,7 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 			db.release()
 		}
 	}()
-	if err := db.prepareShared(ctx); err != nil {
+	if err := db.prepareShared(ctx, o.Progress); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
 	}
 	if err := db.prepare(ctx); err != nil {
@@ -46,7 +46,7 @@ func OpenShared(ctx context.Context, path string, o Options) (_ *DB, err error) 
 }
 
 // prepareShared makes sure that the database has this program's schema.
-func (db *database) prepareShared(ctx context.Context) error {
+func (db *database) prepareShared(ctx context.Context, progress func(Progress)) error {
 	deadline := time.NewTimer(sharedWait)
 	defer deadline.Stop()
 	tick := time.NewTicker(lockPoll)
@@ -55,7 +55,7 @@ func (db *database) prepareShared(ctx context.Context) error {
 	for {
 		// An empty file is left to the process that holds the directory, which creates
 		// the schema.
-		version := 0
+		var v version
 		fi, err := os.Stat(db.path)
 		switch {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -66,11 +66,11 @@ func (db *database) prepareShared(ctx context.Context) error {
 			if err := db.openWriter(); err != nil {
 				return err
 			}
-			if version, err = versionOf(ctx, db.w, want); err != nil || version == want {
+			if v, err = versionOf(ctx, db.w, want); err != nil || v == (version{schema: want}) {
 				return err
 			}
 		}
-		err = db.migrateAlone(ctx)
+		err = db.migrateAlone(ctx, progress)
 		if !errors.Is(err, ErrLocked) {
 			return err
 		}
@@ -80,15 +80,18 @@ func (db *database) prepareShared(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline.C:
+			if v.filling {
+				return fmt.Errorf("%w: it is being migrated to version %d: try again when that is done (%w)", ErrVersion, v.schema, err)
+			}
 			return fmt.Errorf("%w: its schema has version %d and this command wants version %d, and the running daemon is of another version: stop it, or restart it with this one (%w)",
-				ErrVersion, version, want, err)
+				ErrVersion, v.schema, want, err)
 		}
 	}
 }
 
 // migrateAlone migrates the schema while it holds the directory, or fails with
 // ErrLocked.
-func (db *database) migrateAlone(ctx context.Context) error {
+func (db *database) migrateAlone(ctx context.Context, progress func(Progress)) error {
 	lock, err := lockDir(filepath.Dir(db.path))
 	if err != nil {
 		return err
@@ -97,7 +100,7 @@ func (db *database) migrateAlone(ctx context.Context) error {
 		err = db.openWriter()
 	}
 	if err == nil {
-		err = migrate(ctx, db.w, migrations())
+		err = migrate(ctx, db.w, migrations(), progress)
 	}
 	return errors.Join(err, lock.unlock())
 }

@@ -225,9 +225,9 @@ func (a *app) read(ctx context.Context, f func(*store.DB) error) error {
 // write opens the store, which must exist, and calls f. A daemon may run at the same time.
 // Changes of trust need a session instead.
 func (a *app) write(ctx context.Context, f func(*store.DB) error) error {
-	return a.with(func(path string) (*store.DB, error) {
-		return store.OpenShared(ctx, path, store.Options{Logger: a.logger(), MustExist: true})
-	}, f)
+	o := a.writing()
+	o.MustExist = true
+	return a.with(func(path string) (*store.DB, error) { return store.OpenShared(ctx, path, o) }, f)
 }
 
 func (a *app) with(open func(path string) (*store.DB, error), f func(*store.DB) error) (err error) {

@@ -63,7 +63,7 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	defer signal.Stop(hangup)
 	return daemon.New(daemon.Options{
 		Inventory: inv, Logger: logger,
-		Reread: func() (*setup.Inventory, error) { return a.inventory(domains) }, Hangup: hangup,
+		Reread: func() (*setup.Inventory, error) { return a.inventory(domains) }, Hangup: hangup, Migrating: a.migrating(logger),
 		Out: a.Stdout, JSON: a.json || !terminal, Color: color,
 	}).Run(ctx)
 }

@@ -37,7 +37,7 @@ func (a *app) sessionFor(ctx context.Context, how setup.Access, f func(*session)
 	if s.inv, err = setup.Read(cfg); err != nil {
 		return err
 	}
-	s.db, s.missing, err = s.inv.OpenStore(ctx, s.inv.NewPolicy(), how, a.logger(), func(db *store.DB, empty bool) error {
+	s.db, s.missing, err = s.inv.OpenStore(ctx, s.inv.NewPolicy(), how, a.writing(), func(db *store.DB, empty bool) error {
 		s.Operator = s.inv.Operator(db, empty)
 		return s.Refresh(ctx)
 	})

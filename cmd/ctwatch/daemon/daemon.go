@@ -41,6 +41,8 @@ type Options struct {
 	Reread func() (*setup.Inventory, error)
 	Hangup <-chan os.Signal
 
+	Migrating func(store.Progress) // called while an older database is migrated; optional
+
 	Out   io.Writer // where the stdout sender writes
 	JSON  bool      // as CloudEvents, one on a line
 	Color bool

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,12 @@ import (
 type readiness struct {
 	logger *slog.Logger
 	ready  atomic.Bool
+
+	extended time.Time // when the start was given more time
 }
+
+// startLonger is how long a start that makes progress may still take, each time it says so.
+const startLonger = time.Minute
 
 // headVerified is called for each tree head whose signature was good. With the
 // first the daemon is ready: it reaches a log, and verifies what the log signs.
@@ -29,6 +35,14 @@ func (r *readiness) headVerified(log string) {
 func (r *readiness) is() bool { return r.ready.Load() }
 
 func (r *readiness) stopping() { r.notify(systemd.SdNotifyStopping) }
+
+// extend gives a start that makes progress more time. It may be called often.
+func (r *readiness) extend() {
+	if now := time.Now(); now.Sub(r.extended) > startLonger/3 {
+		r.extended = now
+		r.notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", startLonger.Microseconds()))
+	}
+}
 
 // watchdog notifies systemd's watchdog that the daemon is alive, twice as often as needed.
 func (r *readiness) watchdog(ctx context.Context) error {

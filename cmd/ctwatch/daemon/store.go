@@ -15,7 +15,7 @@ import (
 // openStore opens the store, and applies the inventory.
 func (d *Daemon) openStore(ctx context.Context) (err error) {
 	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
-		Logger: d.logger, Now: d.now, Judge: d.policy.Judge, Learner: d.policy.CAs, OnEvents: d.wake,
+		Logger: d.logger, Now: d.now, Judge: d.policy.Judge, Learner: d.policy.CAs, OnEvents: d.wake, Progress: d.migrating,
 		Pinned: func(name string) (app, host string, ok bool) { return d.inventory.Load().Pinned(name) },
 	})
 	if err != nil {
@@ -30,6 +30,14 @@ func (d *Daemon) openStore(ctx context.Context) (err error) {
 		_ = d.db.Close() // err says more
 	}
 	return err
+}
+
+// migrating is called while an older database is migrated, which may take minutes.
+func (d *Daemon) migrating(p store.Progress) {
+	d.ready.extend()
+	if d.o.Migrating != nil {
+		d.o.Migrating(p)
+	}
 }
 
 func (d *Daemon) closeStore() error { return d.db.Close() }

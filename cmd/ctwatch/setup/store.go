@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"ctwatch/ctwatch/operator"
 	"ctwatch/ctwatch/planner"
@@ -25,8 +24,8 @@ const (
 // OpenStore opens the store for a command, beside a running daemon or without one, in line
 // with the inventory and its policy, and calls use, which may be called again on a copy.
 // Where Judge finds no database, the store is empty and missing says why.
-func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access, logger *slog.Logger, use func(db *store.DB, empty bool) error) (db *store.DB, missing, err error) {
-	o := store.Options{Logger: logger, Judge: p.Judge, Pinned: inv.Pinned, MustExist: how != Create}
+func (inv *Inventory) OpenStore(ctx context.Context, p *policy.Live, how Access, o store.Options, use func(db *store.DB, empty bool) error) (db *store.DB, missing, err error) {
+	o.Judge, o.Pinned, o.MustExist = p.Judge, inv.Pinned, how != Create
 	path := Database(inv.Config)
 	apply := func(db *store.DB) error {
 		if err := inv.Apply(ctx, db, p); err != nil {

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,11 @@ import (
 // in one line that changes, elsewhere in a line every ten seconds. Work of less than two
 // seconds shows nothing.
 type Progress struct {
+	Work string            // what is done, before the numbers; optional
+	Unit string            // of the numbers; "entries" by default
+	From uint64            // what was done when it started, earlier
+	Line func(line string) // writes a line where there is no terminal; optional
+
 	w        io.Writer
 	total    uint64
 	done     uint64
@@ -38,8 +44,13 @@ func (p *Progress) Set(done uint64) {
 		return
 	}
 	p.shown = now
-	s := progressLine(done, p.total, now.Sub(p.started))
-	if !p.terminal {
+	s := p.line(now.Sub(p.started))
+	switch {
+	case p.terminal:
+	case p.Line != nil:
+		p.Line(s)
+		return
+	default:
 		fmt.Fprintln(p.w, s)
 		return
 	}
@@ -47,14 +58,18 @@ func (p *Progress) Set(done uint64) {
 	p.width = len(s)
 }
 
-// progressLine says how far it is, how fast it goes and when it will be done.
-func progressLine(done, total uint64, elapsed time.Duration) string {
-	rate := float64(done) / elapsed.Seconds()
+// line says how far it is, how fast it goes and when it will be done.
+func (p *Progress) line(elapsed time.Duration) string {
+	rate := float64(p.done-p.From) / elapsed.Seconds()
 	left := "unknown"
 	if rate > 0 {
-		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
+		left = time.Duration(float64(p.total-p.done) / rate * float64(time.Second)).Round(time.Second).String()
 	}
-	return fmt.Sprintf("%d of %d entries (%.0f %%), %.0f/s, %s left", done, total, 100*float64(done)/float64(max(total, 1)), rate, left)
+	work := p.Work
+	if work != "" {
+		work += ": "
+	}
+	return fmt.Sprintf("%s%d of %d %s (%.0f %%), %.0f/s, %s left", work, p.done, p.total, cmp.Or(p.Unit, "entries"), 100*float64(p.done)/float64(max(p.total, 1)), rate, left)
 }
 
 // Clear empties the terminal's line, so that another can be written.

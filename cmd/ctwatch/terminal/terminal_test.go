@@ -63,10 +63,13 @@ func TestParagraphIsNarrow(t *testing.T) {
 
 // TestProgressSaysWhatIsLeft: the line has how far, how fast and how long still.
 func TestProgressSaysWhatIsLeft(t *testing.T) {
-	if got, want := progressLine(250, 1000, 5*time.Second), "250 of 1000 entries (25 %), 50/s, 15s left"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if got, want := progressLine(0, 0, time.Second), "0 of 0 entries (0 %), 0/s, unknown left"; got != want {
-		t.Errorf("%q, want %q", got, want)
+	for want, p := range map[string]Progress{
+		"250 of 1000 entries (25 %), 50/s, 15s left":            {done: 250, total: 1000},
+		"0 of 0 entries (0 %), 0/s, unknown left":               {},
+		"indexing names: 300 of 400 rows (75 %), 20/s, 5s left": {Work: "indexing names", Unit: "rows", From: 200, done: 300, total: 400},
+	} {
+		if got := p.line(5 * time.Second); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
