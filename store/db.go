@@ -89,8 +89,9 @@ type database struct {
 	pinned   func(name string) (app, host string, ok bool)
 
 	w      *sql.DB              // one connection; nil when opened to read
-	turns  turns                // for w
-	hot    map[string]*sql.Stmt // statements of w, by their text
+	conn   *sql.Conn            // that one, from prepare on
+	turns  turns                // for conn
+	hot    map[string]*sql.Stmt // statements of conn, by their text
 	r      *sql.DB
 	lock   *dirLock
 	shared bool // opened beside a daemon: see OpenShared
@@ -264,11 +265,15 @@ func (db *database) begin(ctx context.Context) error {
 	return db.prepare(ctx)
 }
 
-// prepare compiles the statements that are run often.
-func (db *database) prepare(ctx context.Context) error {
+// prepare takes the connection that writes, and compiles the statements that are run
+// often.
+func (db *database) prepare(ctx context.Context) (err error) {
+	if db.conn, err = db.w.Conn(ctx); err != nil {
+		return err
+	}
 	db.hot = make(map[string]*sql.Stmt)
 	for _, q := range hotStatements {
-		s, err := db.w.PrepareContext(ctx, q)
+		s, err := db.conn.PrepareContext(ctx, q)
 		if err != nil {
 			return fmt.Errorf("preparing %q: %w", q, err)
 		}
@@ -300,15 +305,19 @@ func (db *DB) Close() error {
 	db.closed = true
 	db.mu.Unlock()
 
-	if db.w == nil || db.shared || db.suspect.Load() {
+	ctx := context.Background()
+	if err := db.turns.take(ctx, true); err != nil { // after the transaction under way
+		return err
+	}
+	defer db.turns.give()
+	if db.conn == nil || db.shared || db.suspect.Load() {
 		return db.release()
 	}
-	ctx := context.Background()
-	_, err := db.w.ExecContext(ctx, `DELETE FROM meta WHERE key = 'open'`)
+	_, err := db.conn.ExecContext(ctx, `DELETE FROM meta WHERE key = 'open'`)
 	if err == nil {
 		// A reader in another process keeps the log from being truncated. That is no
 		// error: the log holds all that was committed.
-		_, err = db.w.ExecContext(ctx, `PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE)`)
+		_, err = db.conn.ExecContext(ctx, `PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE)`)
 	}
 	if err != nil {
 		err = db.explain(err)
@@ -327,6 +336,9 @@ func (db *database) release() error {
 	}
 	for _, s := range db.hot {
 		errs = append(errs, s.Close())
+	}
+	if db.conn != nil {
+		errs = append(errs, db.conn.Close())
 	}
 	if db.w != nil {
 		errs = append(errs, db.w.Close())

@@ -7,7 +7,18 @@ import (
 )
 
 // Writer gives tests the connection that writes.
-func (db *DB) Writer() *sql.DB { return db.w }
+func (db *DB) Writer() Writer { return Writer{db.conn} }
+
+// A Writer is a connection.
+type Writer struct{ *sql.Conn }
+
+func (w Writer) Exec(query string, args ...any) (sql.Result, error) {
+	return w.ExecContext(context.Background(), query, args...)
+}
+
+func (w Writer) QueryRow(query string, args ...any) *sql.Row {
+	return w.QueryRowContext(context.Background(), query, args...)
+}
 
 // Reader gives tests the connections that read.
 func (db *DB) Reader() *sql.DB { return db.r }
@@ -49,17 +60,12 @@ func SQL(m Migration) string { return m.statements }
 func (db *DB) QueryPlans(ctx context.Context) (map[string][]string, error) {
 	out := make(map[string][]string)
 	for _, q := range append([]string{sqlPending, sqlRedeliveries}, hotStatements...) {
-		conn, err := db.w.Conn(ctx)
-		if err != nil {
-			return nil, err
-		}
-		rows, err := conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 19)...)
+		rows, err := db.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 19)...)
 		plan, err := collect(rows, err, func(r *sql.Rows) (detail string, err error) {
 			var id, parent, unused int
 			err = r.Scan(&id, &parent, &unused, &detail)
 			return detail, err
 		})
-		conn.Close()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", q, err)
 		}

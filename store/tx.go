@@ -13,13 +13,14 @@ import (
 
 // hotStatements are run for every batch or event: they are prepared once.
 var hotStatements = []string{
+	sqlBegin, sqlCommit, sqlRollback, sqlBump,
 	sqlLog, sqlMove,
 	sqlCertificateSeq, sqlCertificate, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
 	sqlInsertSighting, sqlSightingAgain, sqlInsertDER, sqlKeepFinal, sqlInsertMalformed,
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
-	sqlDelivered, sqlPassed, sqlRedelivered, sqlBump,
+	sqlDelivered, sqlPassed, sqlRedelivered,
 	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 	sqlUnproven, sqlHeldVerified,
@@ -31,8 +32,6 @@ var hotStatements = []string{
 type tx struct {
 	ctx    context.Context
 	db     *database
-	tx     *sql.Tx
-	stmts  map[string]*sql.Stmt
 	now    time.Time
 	events int // written to the outbox, or replayed
 
@@ -62,27 +61,27 @@ func (db *database) writeInTurn(ctx context.Context, urgent bool, what string, f
 }
 
 func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error) (events int, err error) {
-	if db.w == nil {
+	if db.conn == nil {
 		return 0, ErrReadOnly
 	}
 	if err := db.turns.take(ctx, urgent); err != nil {
 		return 0, err
 	}
 	defer db.turns.give()
-	conn, err := db.w.Conn(ctx)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	defer conn.Close()
 
-	ctx = context.WithoutCancel(ctx)
-	sqlTx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
+	t := &tx{ctx: context.WithoutCancel(ctx), db: db, now: db.now()}
+	if _, err := t.exec(sqlBegin); err != nil {
 		return 0, err
 	}
-	defer sqlTx.Rollback() // does nothing after a commit
-
-	t := &tx{ctx: ctx, db: db, tx: sqlTx, stmts: make(map[string]*sql.Stmt), now: db.now()}
+	open := true
+	defer func() {
+		if open {
+			t.exec(sqlRollback) // fails if SQLite rolled back already
+		}
+	}()
 	if err := f(t); err != nil {
 		return 0, err
 	}
@@ -91,30 +90,26 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 			return 0, err
 		}
 	}
-	return t.events, sqlTx.Commit()
+	_, err = t.exec(sqlCommit)
+	open = err != nil
+	return t.events, err
 }
 
-// stmt returns a statement prepared when the database was opened; nil for others.
-func (t *tx) stmt(query string) *sql.Stmt {
-	if s := t.stmts[query]; s != nil {
-		return s
-	}
-	hot := t.db.hot[query]
-	if hot == nil {
-		return nil
-	}
-	s := t.tx.StmtContext(t.ctx, hot)
-	t.stmts[query] = s
-	return s
-}
+// Transactions are begun by statements rather than by sql.Tx, which would start a
+// goroutine for each query.
+const (
+	sqlBegin    = `BEGIN IMMEDIATE`
+	sqlCommit   = `COMMIT`
+	sqlRollback = `ROLLBACK`
+)
 
 // exec runs a statement and returns how many rows it wrote.
 func (t *tx) exec(query string, args ...any) (rows int64, err error) {
 	var res sql.Result
-	if s := t.stmt(query); s != nil {
+	if s := t.db.hot[query]; s != nil {
 		res, err = s.ExecContext(t.ctx, args...)
 	} else {
-		res, err = t.tx.ExecContext(t.ctx, query, args...)
+		res, err = t.db.conn.ExecContext(t.ctx, query, args...)
 	}
 	if err != nil {
 		return 0, err
@@ -123,17 +118,17 @@ func (t *tx) exec(query string, args ...any) (rows int64, err error) {
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
-	if s := t.stmt(query); s != nil {
+	if s := t.db.hot[query]; s != nil {
 		return s.QueryContext(t.ctx, args...)
 	}
-	return t.tx.QueryContext(t.ctx, query, args...)
+	return t.db.conn.QueryContext(t.ctx, query, args...)
 }
 
 func (t *tx) queryRow(query string, args ...any) *sql.Row {
-	if s := t.stmt(query); s != nil {
+	if s := t.db.hot[query]; s != nil {
 		return s.QueryRowContext(t.ctx, args...)
 	}
-	return t.tx.QueryRowContext(t.ctx, query, args...)
+	return t.db.conn.QueryRowContext(t.ctx, query, args...)
 }
 
 // A querier is a transaction that reads or writes.
