@@ -193,6 +193,8 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 type Queued struct {
 	Seq   int64 // its position in the outbox, the order in which senders get events
 	Event Event
+	// JSON is the event as it is stored, for senders that would encode it again. Optional.
+	JSON []byte
 }
 
 // A SenderStatus is the state of delivery to one sender. Its JSON is what "ctwatch notify

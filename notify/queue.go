@@ -47,7 +47,9 @@ type queue struct {
 	stop context.CancelFunc
 	done chan struct{} // closed once it has ended
 
-	stride int // batches to read at once; 0 means one
+	bulk   Bulk // nil if the sender is not one
+	size   int  // of a batch
+	stride int  // batches to read at once; 0 means one
 	outage outage
 	storm  storm
 }
@@ -65,6 +67,7 @@ func newQueue(cfg *Config, s Sender) *queue {
 		cfg: cfg, sender: s, name: s.Name(),
 		log:     cfg.Logger.With("sender", s.Name()),
 		timeout: cfg.Timeout,
+		size:    cfg.Batch,
 		wake:    make(chan struct{}, 1),
 		pauses: backoff.ExponentialBackOff{
 			InitialInterval: cfg.BackoffMin, MaxInterval: cfg.BackoffMax,
@@ -76,6 +79,9 @@ func newQueue(cfg *Config, s Sender) *queue {
 	}
 	if p, ok := as[Patient](s); ok {
 		q.timeout = p.Timeout()
+	}
+	if b, ok := as[Bulk](s); ok {
+		q.bulk, q.size = b, max(cfg.Batch, bulkBatch)
 	}
 	if b, ok := as[Batcher](s); ok && cfg.Storm > 0 {
 		q.storm = storm{batcher: b, limit: cfg.Storm}
@@ -111,7 +117,7 @@ func (q *queue) run(ctx context.Context) error {
 
 // batch delivers the next events, and reports whether there may be more already.
 func (q *queue) batch(ctx context.Context) (more bool, err error) {
-	limit := q.cfg.Batch * max(1, q.stride)
+	limit := q.size * max(1, q.stride)
 	pending, err := q.pending(ctx, limit)
 	if err != nil || len(pending) == 0 {
 		return false, err
@@ -141,13 +147,17 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 	return more || len(pending) == limit, err
 }
 
-// maxStride bounds how many batches are read at once.
-const maxStride = 8
+const (
+	// bulkBatch is how many events are read at once for a Bulk.
+	bulkBatch = 256
+	// maxStride bounds how many batches are read at once.
+	maxStride = 8
+)
 
 // adjustStride sets how much is read next: more while many events wait and few are
 // wanted, so that an alarm does not wait behind thousands of unwanted events.
 func (q *queue) adjustStride(full bool, wanted int) {
-	if full && wanted*10 <= q.cfg.Batch {
+	if full && wanted*10 <= q.size {
 		q.stride = min(maxStride, 2*max(1, q.stride))
 	} else {
 		q.stride = 1
@@ -175,58 +185,87 @@ func (q *queue) wanted(pending []ctwatch.Queued) (wanted []ctwatch.Queued) {
 	return wanted
 }
 
-// deliverAll sends events individually, until ctx ends.
+// deliverAll sends events in order until the service has taken each, or never can, or ctx
+// ends.
 func (q *queue) deliverAll(ctx context.Context, events []ctwatch.Queued) error {
-	for i := range events {
-		if err := q.deliver(ctx, &events[i], len(events)-i-1); err != nil || ctx.Err() != nil {
+	for len(events) > 0 && ctx.Err() == nil {
+		r, err := q.try(ctx, events, q.send)
+		if r.panicked && len(events) > 1 && err == nil {
+			r, err = q.try(ctx, events[:1], q.send) // it may be about any of them
+		}
+		if err != nil {
 			return err
+		}
+		events = events[r.taken:]
+		switch {
+		case r.err == nil:
+			continue
+		case ctx.Err() != nil:
+			return nil // the rest is sent after the restart
+		case !r.retry:
+			q.recovered(1, len(events)-1)
+			if err := q.recordDead(ctx, &events[0], r.err); err != nil {
+				return err
+			}
+			events = events[1:]
+			continue
+		}
+		if err := q.failed(ctx, &events[0], r.err); err != nil {
+			return err
+		}
+		if !q.pause(ctx, r.err) {
+			return nil
 		}
 	}
 	return nil
 }
 
-// deliver sends one event until the service takes it or never can, or ctx ends. At
-// least behind others wait after it.
-func (q *queue) deliver(ctx context.Context, p *ctwatch.Queued, behind int) error {
-	for {
-		retry, err := q.send(ctx, p.Event)
-		if q.cfg.OnSend != nil && (err == nil || ctx.Err() == nil) {
-			q.cfg.OnSend(q.name, err)
+// A result is what a sender returned.
+type result struct {
+	taken int // of the first events
+	retry bool
+	err   error // about the event after those
+
+	panicked bool // instead of returning
+}
+
+// send sends the first of the events, or the first ones if the sender is a Bulk.
+func (q *queue) send(ctx context.Context, events []ctwatch.Queued) (r result) {
+	if q.bulk != nil && len(events) > 1 {
+		r.taken, r.retry, r.err = q.bulk.SendBulk(ctx, events)
+		r.retry = r.retry || r.err == nil // a Bulk that takes none is called again
+		return r
+	}
+	if r.retry, r.err = q.sender.Send(ctx, events[0].Event); r.err == nil {
+		r.taken = 1
+	}
+	return r
+}
+
+// try calls send with events, within the time limit, and records those that were taken.
+func (q *queue) try(ctx context.Context, events []ctwatch.Queued, send func(context.Context, []ctwatch.Queued) result) (result, error) {
+	r := q.within(ctx, func(ctx context.Context) result { return send(ctx, events) })
+	r.taken = max(0, min(r.taken, len(events)))
+	switch {
+	case r.err == nil && r.taken == 0:
+		r.err = fmt.Errorf("the sender %s took none of %d events, without an error", q.name, len(events))
+	case r.err != nil && r.taken == len(events):
+		r.retry, r.err = false, nil // there is no event that the error is about
+	}
+	if q.cfg.OnSend != nil {
+		for range r.taken {
+			q.cfg.OnSend(q.name, nil)
 		}
-		switch {
-		case err == nil:
-			q.recovered(1, behind)
-			q.storm.count([]ctwatch.Queued{*p}, q.cfg.Now())
-			return q.recordDelivered(ctx, p.Seq)
-		case ctx.Err() != nil:
-			return nil // sent again after the restart
-		case !retry:
-			q.recovered(1, behind)
-			return q.recordDead(ctx, p, err)
-		}
-		if err := q.failed(ctx, p, err); err != nil {
-			return err
-		}
-		if !q.pause(ctx, err) {
-			return nil
+		if r.err != nil && ctx.Err() == nil {
+			q.cfg.OnSend(q.name, r.err)
 		}
 	}
-}
-
-// send calls Send within the time limit.
-func (q *queue) send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
-	r := q.within(ctx, func(ctx context.Context) (r result) {
-		r.retry, r.err = q.sender.Send(ctx, e)
-		return r
-	})
-	return r.retry, r.err
-}
-
-// A result is what a Send or a SendBatch returned.
-type result struct {
-	taken int // by SendBatch
-	retry bool
-	err   error
+	if r.taken == 0 {
+		return r, nil
+	}
+	q.recovered(r.taken, len(events)-r.taken)
+	q.storm.count(events[:r.taken], q.cfg.Now())
+	return r, q.recordDelivered(ctx, events[r.taken-1].Seq)
 }
 
 // within calls send within the time limit. Once ctx has ended, a sender that ignores its
@@ -240,7 +279,7 @@ func (q *queue) within(ctx context.Context, send func(context.Context) result) r
 		defer func() {
 			if p := recover(); p != nil {
 				// A retry would panic again, and block all other events.
-				r = result{err: fmt.Errorf("the sender panicked: %v", p)}
+				r = result{err: fmt.Errorf("the sender panicked: %v", p), panicked: true}
 			}
 			done <- r
 		}()

@@ -13,7 +13,7 @@ const ContentType = "application/cloudevents+json"
 
 // A Sender sends events to one service. A Dispatcher calls its methods from one
 // goroutine at a time. What else a sender can do, it declares by implementing Batcher,
-// Patient, Reviver, Runner or Closer.
+// Bulk, Patient, Reviver, Runner or Closer.
 type Sender interface {
 	// Name names the sender's cursor in the outbox, so it never changes.
 	Name() string
@@ -49,9 +49,21 @@ type Batcher interface {
 	SendBatch(ctx context.Context, events []ctwatch.Event) (taken int, retry bool, err error)
 }
 
+// A Bulk is a Sender to which many events cost less together than one after the other. A
+// Dispatcher that has read several calls SendBulk, and Send for a single one.
+type Bulk interface {
+	Sender
+	// SendBulk sends the first events, in order, as many as it likes within the time limit
+	// of one Send, and returns how many these were: it is called again with the rest.
+	// Without an error, at least one is taken. With an error, taken counts those that the
+	// service took before the first that it did not take; retry and err are about that
+	// one, as for Send. Those behind it may have been taken as well; they are sent again.
+	SendBulk(ctx context.Context, events []ctwatch.Queued) (taken int, retry bool, err error)
+}
+
 // A Patient is a Sender with its own time limit in place of Config.Timeout.
 type Patient interface {
-	Timeout() time.Duration // the longest that one Send or SendBatch may take
+	Timeout() time.Duration // the longest that one Send, SendBatch or SendBulk may take
 }
 
 // A Runner is a Sender that also works in the background, such as one that answers
@@ -93,7 +105,7 @@ func as[T any](s Sender) (t T, ok bool) {
 	return t, false
 }
 
-// A RetryAfterError is an error of Send or SendBatch with how long the service asks to
+// A RetryAfterError is an error of Send, SendBatch or SendBulk with how long the service asks to
 // wait before the next try.
 type RetryAfterError struct {
 	After time.Duration

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -129,29 +128,15 @@ func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (don
 	for i := range queued {
 		events[i] = queued[i].Event
 	}
-	r := q.within(ctx, func(ctx context.Context) (r result) {
+	r, err := q.try(ctx, queued, func(ctx context.Context, _ []ctwatch.Queued) (r result) {
 		r.taken, r.retry, r.err = q.storm.batcher.SendBatch(ctx, events)
 		return r
 	})
-	r.taken = max(0, min(r.taken, len(events)))
-	if r.err == nil && r.taken == 0 {
-		r.err = fmt.Errorf("the sender %s took none of %d events, without an error", q.name, len(events))
-	}
-	if q.cfg.OnSend != nil {
-		for range r.taken {
-			q.cfg.OnSend(q.name, nil)
-		}
-		if r.err != nil && ctx.Err() == nil {
-			q.cfg.OnSend(q.name, r.err)
-		}
-	}
 	if r.taken > 0 {
-		q.recovered(r.taken, len(events)-r.taken)
-		q.storm.count(queued[:r.taken], q.cfg.Now())
 		q.storm.digest = q.cfg.Now()
-		if err := q.recordDelivered(ctx, queued[r.taken-1].Seq); err != nil {
-			return 0, err
-		}
+	}
+	if err != nil {
+		return 0, err
 	}
 	switch {
 	case r.err == nil:
@@ -159,7 +144,7 @@ func (q *queue) deliverDigest(ctx context.Context, queued []ctwatch.Queued) (don
 	case ctx.Err() != nil:
 		return 0, nil // the rest is sent after the restart
 	case !r.retry:
-		return len(events), q.deliverAll(ctx, queued[r.taken:])
+		return len(queued), q.deliverAll(ctx, queued[r.taken:])
 	}
 	if err := q.failed(ctx, &queued[r.taken], r.err); err != nil {
 		return 0, err

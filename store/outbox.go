@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -71,11 +70,10 @@ func (db Outbox) Pending(ctx context.Context, sender string, limit int) ([]ctwat
 }
 
 func scanQueued(r *sql.Rows) (q ctwatch.Queued, err error) {
-	var event string
-	if err := r.Scan(&q.Seq, &event); err != nil {
+	if err := r.Scan(&q.Seq, &q.JSON); err != nil {
 		return q, err
 	}
-	if err := json.Unmarshal([]byte(event), &q.Event); err != nil {
+	if err := q.Event.UnmarshalJSON(q.JSON); err != nil { // json.Unmarshal would parse it twice
 		return q, fmt.Errorf("event %d: %w", q.Seq, err)
 	}
 	return q, nil

@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"ctwatch/ctwatch"
-	"ctwatch/notify"
 )
 
 // Anyone who knows a certificate can compute the IDs of its events, and a stream drops a
@@ -61,39 +60,45 @@ func (n *Sender) seal(event string, data []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-func (n *Sender) publish(ctx context.Context, e ctwatch.Event, body []byte) error {
+// publish publishes the message of an event, under another ID if a foreign message has the
+// event's.
+func (n *Sender) publish(ctx context.Context, e ctwatch.Event, msg *nats.Msg) error {
 	if err := n.ensureStream(ctx); err != nil {
 		return err
 	}
-	msg := nats.NewMsg(subjectOf(n.o.SubjectPrefix, e))
-	msg.Header.Set("Content-Type", notify.ContentType)
-	msg.Header.Set(headerSeal, n.seal(e.ID, body))
-	msg.Data = body
 	for _, id := range n.messageIDs(e.ID) {
-		var ack *jetstream.PubAck
-		err := n.ask(ctx, msg.Subject, func(ctx context.Context) (err error) {
-			ack, err = n.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(n.o.Stream), jetstream.WithRetryAttempts(0))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("publishing to stream %s on %s: %w", n.o.Stream, n.servers, err)
+		seq := n.sequenceOf(id)
+		if seq == 0 {
+			ack, err := n.publishAs(ctx, id, msg)
+			if err != nil {
+				return fmt.Errorf("publishing to stream %s on %s: %w", n.o.Stream, n.servers, err)
+			}
+			if !ack.Duplicate {
+				return nil
+			}
+			seq = ack.Sequence
 		}
-		if !ack.Duplicate {
-			return nil
-		}
-		held, err := n.holds(ctx, ack.Sequence, msg, e.ID)
+		held, err := n.holds(ctx, seq, msg, e.ID)
 		if err != nil {
 			return err
 		}
 		if held == holdsOurs {
 			return nil
 		}
-		n.reportConflict(e, ack.Sequence, held)
+		n.reportConflict(e, seq, held)
 		if held == holdsOther {
-			msg.Header.Set(headerInstead, strconv.FormatUint(ack.Sequence, 10))
+			msg.Header.Set(headerInstead, strconv.FormatUint(seq, 10))
 		}
 	}
 	return fmt.Errorf("stream %s on %s reports event %s as a duplicate under every message ID, and does not have it", n.o.Stream, n.servers, e.ID)
+}
+
+func (n *Sender) publishAs(ctx context.Context, id string, msg *nats.Msg) (ack *jetstream.PubAck, err error) {
+	err = n.ask(ctx, msg.Subject, func(ctx context.Context) (err error) {
+		ack, err = n.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(n.o.Stream), jetstream.WithRetryAttempts(0))
+		return err
+	})
+	return ack, err
 }
 
 // reportConflict logs, and warns, that the stream has one of our message IDs without our event.
@@ -123,11 +128,7 @@ func (n *Sender) holds(ctx context.Context, seq uint64, msg *nats.Msg, event str
 			Code        int    `json:"err_code"`
 			Description string `json:"description"`
 		} `json:"error"`
-		Message *struct {
-			Subject string `json:"subject"`
-			Header  []byte `json:"hdrs"`
-			Data    []byte `json:"data"`
-		} `json:"message"`
+		Message *storedMessage `json:"message"`
 	}
 	get := "$JS.API.STREAM.MSG.GET." + n.o.Stream
 	err := n.ask(ctx, get, func(ctx context.Context) error {

@@ -25,6 +25,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/files"
+	"ctwatch/notify"
 )
 
 // Name is the name of the sender.
@@ -68,7 +69,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// A Sender publishes every event to a JetStream stream.
+// A Sender publishes every event to a JetStream stream. It is a notify.Bulk.
 type Sender struct {
 	o       Options
 	servers string // for messages: without passwords
@@ -100,9 +101,11 @@ type Sender struct {
 
 	mu       sync.Mutex
 	streamOK bool      // the stream was checked since the last connection
+	batches  bool      // it takes batches
 	created  time.Time // when the last known stream was created; zero before the first
 	sequence uint64    // of its last message
 	purged   uint64    // sequence when it was last found emptied
+	known    known     // messages that the stream may not recognize by their IDs any more
 }
 
 // name matches the name of a stream, and a word of a subject. It is narrower than what
@@ -178,6 +181,12 @@ func (n *Sender) Revived() <-chan struct{} { return n.revived }
 
 // Send implements Sender. It returns once the stream has acknowledged the event.
 func (n *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err error) {
+	return n.whileConnected(ctx, func(ctx context.Context) (retry bool, err error) { return n.send(ctx, &ctwatch.Queued{Event: e}) })
+}
+
+// whileConnected calls send, and ends its context when the connection is lost: there is no
+// acknowledgement to wait for then.
+func (n *Sender) whileConnected(ctx context.Context, send func(context.Context) (retry bool, err error)) (retry bool, err error) {
 	select {
 	case <-n.started:
 	case <-ctx.Done():
@@ -186,12 +195,6 @@ func (n *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 	if n.err != nil {
 		return true, n.err
 	}
-	body, err := json.Marshal(e)
-	if err != nil {
-		return false, fmt.Errorf("encoding event %s: %w", e.ID, err)
-	}
-
-	// On a lost connection there is no acknowledgement to wait for.
 	lost := n.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer n.nc.RemoveStatusListener(lost) // closes lost
 	connected, cancel := context.WithCancel(ctx)
@@ -204,30 +207,50 @@ func (n *Sender) Send(ctx context.Context, e ctwatch.Event) (retry bool, err err
 	if !n.nc.IsConnected() {
 		return true, n.notConnected()
 	}
-	retry, err = n.send(connected, e, body)
+	retry, err = send(connected)
 	if err != nil && connected.Err() != nil && ctx.Err() == nil {
 		return true, n.notConnected()
 	}
 	return retry, err
 }
 
-func (n *Sender) send(ctx context.Context, e ctwatch.Event, body []byte) (retry bool, err error) {
-	err = n.publish(ctx, e, body)
+func (n *Sender) send(ctx context.Context, q *ctwatch.Queued) (retry bool, err error) {
+	e := q.Event
+	msg, err := n.message(q)
+	if err != nil {
+		return false, err
+	}
+	err = n.publish(ctx, e, msg)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || isStreamMismatch(err) || isSealed(err) {
 		// No stream takes the subject: it was deleted or sealed since the last check.
 		n.forgetStream()
-		err = n.publish(ctx, e, body)
+		err = n.publish(ctx, e, msg)
 	}
 	if hasCode(err, codeStreamStore) {
 		return true, fmt.Errorf("%w: the stream is full and refuses new messages: raise its limits, or have it discard old ones (nats stream edit %s)", err, n.o.Stream)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return false, fmt.Errorf("event %s has %d bytes, and %s takes messages of at most %d: raise max_payload in the server's configuration to 1MB, and then: ctwatch notify replay nats", e.ID, len(body), n.servers, n.nc.MaxPayload())
+		return false, fmt.Errorf("event %s has %d bytes, and %s takes messages of at most %d: raise max_payload in the server's configuration to 1MB, and then: ctwatch notify replay nats", e.ID, len(msg.Data), n.servers, n.nc.MaxPayload())
 	}
 	if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
-		return false, fmt.Errorf("event %s has %d bytes, more than max_msg_size of the stream %s", e.ID, len(body), n.o.Stream)
+		return false, fmt.Errorf("event %s has %d bytes, more than max_msg_size of the stream %s", e.ID, len(msg.Data), n.o.Stream)
 	}
 	return err != nil, err
+}
+
+// message returns the message of an event, without an ID.
+func (n *Sender) message(q *ctwatch.Queued) (msg *nats.Msg, err error) {
+	body := q.JSON
+	if len(body) == 0 || len(body) >= ctwatch.MaxEvent { // the limit was higher once
+		if body, err = json.Marshal(q.Event); err != nil {
+			return nil, fmt.Errorf("encoding event %s: %w", q.Event.ID, err)
+		}
+	}
+	msg = nats.NewMsg(subjectOf(n.o.SubjectPrefix, q.Event))
+	msg.Header.Set("Content-Type", notify.ContentType)
+	msg.Header.Set(headerSeal, n.seal(q.Event.ID, body))
+	msg.Data = body
+	return msg, nil
 }
 
 // Close lets the client send what it has, for at most 2 s, and closes it.

@@ -13,6 +13,9 @@ import (
 	"ctwatch/ctwatch"
 )
 
+// description is that of a stream that is created here.
+const description = "Events of ctwatch (CloudEvents 1.0)"
+
 // Limits of a stream that is created here.
 const (
 	// duplicateWindow is how long the stream recognizes an event's ID. It is longer than
@@ -55,6 +58,9 @@ func (n *Sender) ensureStream(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("looking up stream %s on %s: %w", n.o.Stream, n.servers, err)
 	}
+	if stream, err = n.allowBatches(ctx, stream); err != nil {
+		return err
+	}
 	info := stream.CachedInfo()
 	if err := n.checkStream(info.Config); err != nil {
 		return err
@@ -62,9 +68,35 @@ func (n *Sender) ensureStream(ctx context.Context) error {
 	if err := n.recognize(ctx, info, absent); err != nil {
 		return err
 	}
+	if err := n.readKnown(ctx, info); err != nil {
+		return err
+	}
 	n.checkLimits(info.Config)
+	n.batches = info.Config.AllowAtomicPublish
 	n.streamOK = true
 	return nil
+}
+
+// takesBatches reports whether the stream takes batches of messages.
+func (n *Sender) takesBatches() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.batches
+}
+
+// allowBatches lets a stream of the embedded server take batches, if an older ctwatch created
+// it.
+func (n *Sender) allowBatches(ctx context.Context, stream jetstream.Stream) (jetstream.Stream, error) {
+	c := stream.CachedInfo().Config
+	if n.o.InProcess == nil || c.AllowAtomicPublish || c.Description != description {
+		return stream, nil
+	}
+	c.AllowAtomicPublish = true
+	stream, err := n.js.UpdateStream(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("allowing batches in stream %s: %w", n.o.Stream, err)
+	}
+	return stream, nil
 }
 
 // recognize checks whether the stream is the same as before, with the messages that it had.
@@ -89,6 +121,9 @@ func (n *Sender) recognize(ctx context.Context, info *jetstream.StreamInfo, abse
 		what, n.purged = "was emptied", last
 	case last < n.sequence:
 		what = fmt.Sprintf("has lost its messages (the last was %d, and is %d)", n.sequence, last)
+	}
+	if what != "" {
+		n.known = known{}
 	}
 	var again int64
 	if what != "" && n.o.Republish != nil {
@@ -131,7 +166,7 @@ func (n *Sender) createStream(ctx context.Context) (jetstream.Stream, error) {
 	err := n.ask(ctx, "$JS.API.STREAM.CREATE."+n.o.Stream, func(ctx context.Context) (err error) {
 		stream, err = n.js.CreateStream(ctx, jetstream.StreamConfig{
 			Name:        n.o.Stream,
-			Description: "Events of ctwatch (CloudEvents 1.0)",
+			Description: description,
 			Subjects:    []string{all},
 			Storage:     jetstream.FileStorage,
 			Retention:   jetstream.LimitsPolicy,
@@ -139,6 +174,8 @@ func (n *Sender) createStream(ctx context.Context) (jetstream.Stream, error) {
 			MaxAge:      streamMaxAge,
 			MaxBytes:    n.o.MaxBytes,
 			Duplicates:  duplicateWindow,
+
+			AllowAtomicPublish: true, // NATS servers before 2.12 ignore it
 		})
 		return err
 	})

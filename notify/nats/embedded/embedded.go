@@ -31,8 +31,9 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
-// A Server is a NATS server with JetStream in this process. What it acknowledges is on
-// disk: it syncs after each message.
+// A Server is a NATS server with JetStream in this process. What it acknowledges, or shows to
+// a consumer, is on disk: it syncs after each message, or once for the messages of an atomic
+// batch.
 type Server struct {
 	s      *server.Server
 	listen bool
