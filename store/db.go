@@ -108,6 +108,10 @@ type database struct {
 
 	pruneStep int64 // see Outbox.Prune
 
+	commits atomic.Int64 // see Commits
+	heads   newestHeads
+	rereads rereads
+
 	mu      sync.Mutex
 	senders map[string]bool // registered through this DB
 	closed  bool
@@ -150,6 +154,8 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 
 func newDB(path string, o Options) *DB {
 	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, learner: o.Learner, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
+	db.heads.init()
+	db.rereads.next = make(map[ctwatch.LogID]nextReread)
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -282,6 +288,10 @@ func (db *database) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// Commits returns how many transactions that write were committed since the database was
+// opened.
+func (db *DB) Commits() int64 { return db.commits.Load() }
+
 // checkIntegrity reads the whole database. It fails with ErrCorrupt and what is wrong.
 func checkIntegrity(ctx context.Context, w *sql.DB) error {
 	found, err := columns[string](w.QueryContext(ctx, `PRAGMA integrity_check(3)`))
@@ -306,6 +316,7 @@ func (db *DB) Close() error {
 	db.mu.Unlock()
 
 	ctx := context.Background()
+	err := db.Logs.SaveHeads(ctx)
 	if err := db.turns.take(ctx, true); err != nil { // after the transaction under way
 		return err
 	}
@@ -313,7 +324,9 @@ func (db *DB) Close() error {
 	if db.conn == nil || db.shared || db.suspect.Load() {
 		return db.release()
 	}
-	_, err := db.conn.ExecContext(ctx, `DELETE FROM meta WHERE key = 'open'`)
+	if err == nil {
+		_, err = db.conn.ExecContext(ctx, `DELETE FROM meta WHERE key = 'open'`)
+	}
 	if err == nil {
 		// A reader in another process keeps the log from being truncated. That is no
 		// error: the log holds all that was committed.

@@ -155,6 +155,7 @@ func (t *tx) keepIssuers(chain [][]byte) error {
 		return nil
 	}
 	// An entry of any log may be waiting for it.
+	t.reread = true
 	_, err := t.exec(sqlAskNow)
 	return err
 }

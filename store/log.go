@@ -88,6 +88,9 @@ func (t *tx) statusOf(id ctwatch.LogID) (ctwatch.LogStatus, error) {
 // stored.
 func (db Logs) Follow(ctx context.Context, l ctwatch.Log) (ctwatch.Progress, error) {
 	var p ctwatch.Progress
+	if err := db.SaveHeads(ctx); err != nil {
+		return p, err
+	}
 	err := db.write(ctx, "following log "+l.Name, func(t *tx) error {
 		_, err := t.exec(`
 			INSERT INTO logs (id, name, operator, kind, state, url, submission_url, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -146,7 +149,7 @@ func (db Logs) Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, hea
 		if err != nil {
 			return err
 		}
-		if err := t.acceptHead(id, head); err != nil {
+		if _, err := t.acceptHead(seenHead{id, head, t.now}); err != nil {
 			return err
 		}
 		if gap == "" || at.Size == 0 {
@@ -250,7 +253,8 @@ func (db Logs) SetError(ctx context.Context, id ctwatch.LogID, msg string) error
 	})
 }
 
-// List returns the status of every log that was ever followed, by name.
+// List returns the status of every log that was ever followed, by name. Only this process
+// knows of the tree heads that SaveHeads has not stored yet.
 func (db Logs) List(ctx context.Context) ([]ctwatch.LogStatus, error) {
 	now := db.now()
 	return readAll(ctx, db.database, "reading the logs", func(r *sql.Rows) (ctwatch.LogStatus, error) {
@@ -258,7 +262,11 @@ func (db Logs) List(ctx context.Context) ([]ctwatch.LogStatus, error) {
 		if err != nil {
 			return ctwatch.LogStatus{}, err
 		}
-		return l.at(now), nil
+		s := l.at(now)
+		if at, ok := db.heads.lastSeen(s.ID); ok {
+			s.LastHeadAt = &at
+		}
+		return s, nil
 	}, `SELECT `+logColumns+` FROM logs ORDER BY name, id`)
 }
 

@@ -27,12 +27,14 @@ const (
 	sqlInsertMalformed = `
 		INSERT INTO malformed (log, entry, leaf_hash, reason, seen_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`
-	sqlIsMalformed   = `SELECT EXISTS (SELECT 1 FROM malformed WHERE log = ? AND entry = ? AND leaf_hash = ?)`
-	sqlReason        = `SELECT untold FROM malformed_reasons WHERE log = ? AND reason = ?`
-	sqlReasons       = `SELECT count(*) FROM malformed_reasons WHERE log = ?`
-	sqlInsertReason  = `INSERT INTO malformed_reasons (log, reason) VALUES (?, ?) ON CONFLICT DO NOTHING`
-	sqlCountUntold   = `UPDATE malformed_reasons SET untold = untold + 1 WHERE log = ? AND reason = ?`
-	sqlCountMore     = `UPDATE malformed_reasons SET more = more + 1 WHERE log = ? AND reason = ?`
+	sqlIsMalformed  = `SELECT EXISTS (SELECT 1 FROM malformed WHERE log = ? AND entry = ? AND leaf_hash = ?)`
+	sqlReason       = `SELECT untold FROM malformed_reasons WHERE log = ? AND reason = ?`
+	sqlReasons      = `SELECT count(*) FROM malformed_reasons WHERE log = ?`
+	sqlInsertReason = `INSERT INTO malformed_reasons (log, reason) VALUES (?, ?) ON CONFLICT DO NOTHING`
+	sqlCountUntold  = `UPDATE malformed_reasons SET untold = untold + 1 WHERE log = ? AND reason = ?`
+	sqlCountMore    = `UPDATE malformed_reasons SET more = more + 1 WHERE log = ? AND reason = ?`
+	sqlIsUntold     = `
+		SELECT EXISTS (SELECT 1 FROM malformed_reasons WHERE log = ? AND untold > 0 AND (told_at IS NULL OR told_at <= ?))`
 	sqlUntoldReasons = `
 		SELECT reason, more FROM malformed_reasons
 		WHERE log = ?1 AND untold > 0 AND (told_at IS NULL OR told_at <= ?2)
@@ -101,7 +103,12 @@ func (t *tx) reportMalformed(l *logRow) error {
 		reason string
 		more   uint64
 	}
-	rows, err := t.query(sqlUntoldReasons, l.seq, ms(t.now.Add(-malformedEvery)))
+	var due bool // mostly not, and this statement is prepared
+	before := ms(t.now.Add(-malformedEvery))
+	if err := t.queryRow(sqlIsUntold, l.seq, before).Scan(&due); err != nil || !due {
+		return err
+	}
+	rows, err := t.query(sqlUntoldReasons, l.seq, before)
 	causes, err := collect(rows, err, func(r *sql.Rows) (c cause, err error) {
 		err = r.Scan(&c.reason, &c.more)
 		return c, err

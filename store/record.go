@@ -152,6 +152,7 @@ func (t *tx) addSighting(certificate int64, l *logRow, s ctwatch.Sighting, f *ct
 		return false, err
 	}
 	issuer := nullPin(f.Certificate.Issuer.Pin)
+	t.reread = t.reread || leftOpen(f) != isSettled
 	n, err := t.exec(sqlInsertSighting, certificate, l.seq, index, f.LeafHash[:], ms(s.Timestamp), string(s.Kind), l.epoch, issuer, leftOpen(f))
 	if err != nil || n == 1 {
 		return true, err

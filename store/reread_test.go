@@ -120,3 +120,40 @@ func TestRejudgeNewAfterCrash(t *testing.T) {
 		t.Errorf("it is %s %q", c.Verdict, c.Reasons)
 	}
 }
+
+// TestRereadsAreLookedUpOnce: while no entry of a log is due, EntriesToReread asks the
+// database once; what makes one due is seen at once, or soon if another process did it.
+func TestRereadsAreLookedUpOnce(t *testing.T) {
+	c := newClock()
+	db := openAt(t, filepath.Join(t.TempDir(), "ctwatch.db"), c)
+	l := started(t, db, 1)
+	want := func(when string, want ...uint64) {
+		t.Helper()
+		if got := refs(t, db, l, 4); !slices.Equal(got, want) {
+			t.Errorf("%s: to be read again: %v, want %v", when, got, want)
+		}
+	}
+	// hidden makes an entry due, or not, without this process's knowledge.
+	hidden := func(at time.Time) {
+		t.Helper()
+		_, err := db.Writer().Exec(`UPDATE sightings SET ask_at = ?`, at.UnixMilli())
+		must(t, err)
+	}
+	want("at first")
+	f := incomplete(l, 1, 7)
+	recordUnproven(t, db, l, 8, f)
+	want("recorded", 7)
+	must(t, db.Logs.RereadLater(t.Context(), l.ID, ctwatch.EntryRef{Index: 7, LeafHash: f.LeafHash}, c.Now().Add(20*time.Second)))
+	want("put off")
+	hidden(time.UnixMilli(0))
+	want("made due elsewhere, just now")
+	c.Add(20 * time.Second)
+	want("when it was to be due", 7)
+	hidden(c.Now().Add(time.Hour))
+	want("put off elsewhere")
+	hidden(time.UnixMilli(0))
+	c.Add(29 * time.Second)
+	want("made due elsewhere, half a minute ago")
+	c.Add(time.Second)
+	want("made due elsewhere, longer ago", 7)
+}

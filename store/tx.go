@@ -24,7 +24,7 @@ var hotStatements = []string{
 	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 	sqlUnproven, sqlHeldVerified,
-	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold,
+	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold, sqlIsUntold,
 }
 
 // A tx is a transaction that writes. Its methods take no context: once begun it runs to
@@ -36,6 +36,7 @@ type tx struct {
 	events int // written to the outbox, or replayed
 
 	changed bool // something that plans depend on
+	reread  bool // an entry may have become due to be read again
 }
 
 // write runs f in a transaction and commits unless f fails. It waits for its turn
@@ -90,9 +91,15 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 			return 0, err
 		}
 	}
-	_, err = t.exec(sqlCommit)
-	open = err != nil
-	return t.events, err
+	if _, err := t.exec(sqlCommit); err != nil {
+		return t.events, err
+	}
+	open = false
+	db.commits.Add(1)
+	if t.reread {
+		db.rereads.forget()
+	}
+	return t.events, nil
 }
 
 // Transactions are begun by statements rather than by sql.Tx, which would start a

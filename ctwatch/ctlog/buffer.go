@@ -83,7 +83,11 @@ func (b *buffer) read(r io.Reader, limit int64) (err error) {
 	}
 	f := &b.inflate
 	if f.br == nil {
-		f.br, f.z = bufio.NewReaderSize(nil, 32<<10), new(gzip.Reader)
+		size := 32 << 10
+		if b.free == nil {
+			size = 512 // a small reply, whose storage is not used again
+		}
+		f.br, f.z = bufio.NewReaderSize(nil, size), new(gzip.Reader)
 	}
 	f.br.Reset(r)
 	defer f.br.Reset(nil)

@@ -24,7 +24,8 @@ type Recorder interface {
 	// Start sets the starting point. A gap other than "" is the reason why nothing before
 	// it is read.
 	Start(ctx context.Context, id ctwatch.LogID, at ctwatch.Tree, head ctwatch.Head, gap string) error
-	// AddHead stores a tree head, and HeadsOfSize returns those of one size.
+	// AddHead stores a tree head, and HeadsOfSize returns those of one size. One that differs
+	// from the largest only by its time may be stored later, or never after a crash.
 	AddHead(context.Context, ctwatch.LogID, ctwatch.Head) error
 	HeadsOfSize(ctx context.Context, id ctwatch.LogID, size uint64) ([]ctwatch.Head, error)
 	// Record stores a batch with all that follows from it, and moves the read position.
@@ -106,6 +107,7 @@ type Follower struct {
 	kept   ctwatch.Tree // the part of tree that the recorder keeps; zero if none
 
 	begun        time.Time // the current step
+	outcome      *string   // of the last step, as recorded; nil before the first
 	health       health
 	faulty       bool      // a fault was reported and has not ended
 	searched     bool      // for the bad entry, since the verified position moved last
@@ -179,8 +181,11 @@ func (f *Follower) Run(ctx context.Context) error {
 		if err != nil {
 			msg = ctwatch.Printable(err.Error(), 500)
 		}
-		if err := f.Recorder.SetError(ctx, f.id, msg); err != nil {
-			return unlessEnded(ctx, fmt.Errorf("log %s: %w", f.name, err))
+		if f.outcome == nil || *f.outcome != msg {
+			if err := f.Recorder.SetError(ctx, f.id, msg); err != nil {
+				return unlessEnded(ctx, fmt.Errorf("log %s: %w", f.name, err))
+			}
+			f.outcome = &msg
 		}
 		if f.finished() {
 			f.Logger.Info("log is final and was read to its end", "log", f.name, "size", f.verified.Size)

@@ -52,6 +52,7 @@ type rig struct {
 	learner learner        // of the store
 	limit   uint64         // of entries to read from the beginning
 	refused atomic.Int64   // tree heads
+	errors  atomic.Int64   // calls of Recorder.SetError
 	asked   atomic.Int64   // requests that readers began; the log counts them when they arrive
 	dir     string
 	cancel  context.CancelFunc
@@ -115,6 +116,17 @@ func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.RoundTripper.RoundTrip(r)
 }
 
+// counting counts what a follower says of its steps.
+type counting struct {
+	store.Logs
+	errors *atomic.Int64
+}
+
+func (c counting) SetError(ctx context.Context, id ctwatch.LogID, msg string) error {
+	c.errors.Add(1)
+	return c.Logs.SetError(ctx, id, msg)
+}
+
 // transport reaches the rig's log.
 func (r *rig) transport() *http.Transport {
 	tr := &http.Transport{MaxIdleConnsPerHost: 16, DialContext: r.pipe.Dial}
@@ -146,7 +158,7 @@ func (r *rig) follow(s ctwatch.Start) {
 	reader := r.reader(r.info())
 	reader.Hooks.Refused = func(ctwatch.Head) { r.refused.Add(1) }
 	f := follow.New(follow.Options{
-		Reader: reader, Recorder: r.db.Logs, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s, Limit: r.limit,
+		Reader: reader, Recorder: counting{r.db.Logs, &r.errors}, Logger: logger(r.t), Now: r.now, Clock: r.clock, Poll: poll, Start: s, Limit: r.limit,
 	})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.done = cancel, make(chan error, 1)

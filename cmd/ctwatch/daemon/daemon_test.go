@@ -23,7 +23,7 @@ import (
 )
 
 // inventoryOf reads a configuration that reads no log and probes nothing.
-func inventoryOf(t *testing.T, dir, more string) *setup.Inventory {
+func inventoryOf(t testing.TB, dir, more string) *setup.Inventory {
 	t.Helper()
 	file := filepath.Join(dir, "ctwatch.yaml")
 	text := fmt.Sprintf("data_dir: %q\nwatch: [example.com]\nprobe: {interval: 0}\nstdout: false\n%s", filepath.Join(dir, "data"), more)

@@ -68,9 +68,10 @@ const (
 	pruneEvery  = 24 * time.Hour         // how often older ones are deleted
 	digestEvery = 5 * time.Second        // how often a digest of alarms may become due
 	othersEvery = 500 * time.Millisecond // how often other processes may have written
+	headsEvery  = 10 * time.Second       // how often it is stored that logs signed the same tree again
 )
 
-// keepStore deletes old events and adds digests.
+// keepStore deletes old events, adds digests, and stores tree heads that can wait.
 func (d *Daemon) keepStore(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -83,6 +84,9 @@ func (d *Daemon) keepStore(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		return every(ctx, digestEvery, func(time.Time) error { return d.db.Outbox.AddDigests(ctx) })
+	})
+	g.Go(func() error {
+		return every(ctx, headsEvery, func(time.Time) error { return d.db.Logs.SaveHeads(ctx) })
 	})
 	return g.Wait()
 }
