@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"ctwatch/ctwatch/ctlog/inflate"
 )
 
 // maxPooled is the size of the largest buffer that is reused. Larger ones are left to the
@@ -21,6 +23,8 @@ type buffer struct {
 	storage
 	free chan storage // where storage comes from and returns to; nil for a reply without entries
 
+	received int64 // size of the reply before decompression; at most what is read at once
+
 	slot   chan struct{} // taken in the Budget; nil if not taken
 	waited time.Duration // for it
 }
@@ -28,9 +32,10 @@ type buffer struct {
 // storage is the memory of a buffer.
 type storage struct {
 	body    []byte
+	packed  []byte // the reply as it arrives
 	scratch []byte // for decoding one entry
 	spans   []span
-	inflate inflater
+	inflate *inflater // nil before the first gzip
 }
 
 // adopt takes free storage. A sync.Pool would be emptied by each garbage collection, and so
@@ -38,7 +43,7 @@ type storage struct {
 func (b *buffer) adopt() {
 	select {
 	case b.storage = <-b.free:
-		b.body, b.scratch, b.spans = b.body[:0], b.scratch[:0], b.spans[:0]
+		b.body, b.packed, b.scratch, b.spans = b.body[:0], b.packed[:0], b.scratch[:0], b.spans[:0]
 	default:
 	}
 }
@@ -48,7 +53,7 @@ func (b *buffer) release() {
 		<-b.slot
 		b.slot = nil
 	}
-	if cap(b.body)+cap(b.scratch) > maxPooled {
+	if cap(b.body)+cap(b.packed)+cap(b.scratch) > maxPooled {
 		return
 	}
 	select {
@@ -58,47 +63,66 @@ func (b *buffer) release() {
 	b.storage = storage{}
 }
 
-// grow makes room for a body of about n bytes, so that it need not be copied while it grows.
-// n comes from the log, so it is bounded.
-func (b *buffer) grow(n, limit int64) {
-	if n := int(min(n+1, limit+1, maxPooled/2)); n > cap(b.body) {
-		b.body = make([]byte, 0, n)
+// room returns b, emptied, with room for n bytes and one more, so that they need not be copied
+// while they grow. n comes from the log, so it is bounded.
+func room(b []byte, n int64) []byte {
+	if n = min(n+1, maxPooled/2); n > int64(cap(b)) {
+		return make([]byte, 0, n+n/8)
 	}
+	return b[:0]
 }
 
-// An inflater reads gzip. Its zero value is ready.
+// An inflater reads gzip.
 type inflater struct {
-	br *bufio.Reader
-	z  *gzip.Reader
+	decoder inflate.Decoder
+	memory  bytes.Reader
+	z       gzip.Reader
+}
+
+// decompress returns what src decompresses to, in dst if that has room.
+func (f *inflater) decompress(dst, src []byte, limit int64) ([]byte, error) {
+	if out, ok := f.decoder.Gzip(dst, src, limit); ok {
+		return out, nil
+	}
+	f.memory.Reset(src)
+	defer f.memory.Reset(nil)
+	return f.stream(dst, &f.memory, limit)
+}
+
+// stream appends what r decompresses to.
+func (f *inflater) stream(dst []byte, r io.Reader, limit int64) ([]byte, error) {
+	if err := f.z.Reset(r); err != nil {
+		return nil, err
+	}
+	return readAtMost(&f.z, dst, limit)
 }
 
 // read reads all of r into the body, decompressed if it is gzip. More than limit bytes are an
 // error. Nothing else that a log serves begins like gzip: JSON and checkpoints are text,
 // certificates begin with 0x30, and a data tile with the upper byte of a timestamp. Only a
 // hash tile may, so hash tiles are never decompressed.
-func (b *buffer) read(r io.Reader, limit int64) (err error) {
-	if limit == maxHash {
-		b.body, err = readAtMost(r, b.body, limit)
+//
+// Less than whole bytes of gzip are decompressed at once, which is faster than from a stream.
+// More are not: a little gzip can be more than limit, and the rest of it need not be read.
+func (b *buffer) read(r io.Reader, whole, limit int64) (err error) {
+	if b.packed, err = readAtMost(io.LimitReader(r, whole), b.packed, whole); err != nil {
 		return err
 	}
-	f := &b.inflate
-	if f.br == nil {
-		size := 32 << 10
-		if b.free == nil {
-			size = 512 // a small reply, whose storage is not used again
-		}
-		f.br, f.z = bufio.NewReaderSize(nil, size), new(gzip.Reader)
-	}
-	f.br.Reset(r)
-	defer f.br.Reset(nil)
-	if magic, _ := f.br.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		b.body, err = readAtMost(f.br, b.body, limit)
+	b.received = int64(len(b.packed))
+	if limit == maxHash || !bytes.HasPrefix(b.packed, []byte{0x1f, 0x8b}) {
+		b.packed, err = readAtMost(r, b.packed, limit)
+		b.body, b.packed = b.packed, b.body
 		return err
 	}
-	if err := f.z.Reset(f.br); err != nil {
-		return fmt.Errorf("gzip: %w", err)
+	if b.inflate == nil {
+		b.inflate = new(inflater)
 	}
-	if b.body, err = readAtMost(f.z, b.body, limit); err != nil {
+	if b.received < whole {
+		b.body, err = b.inflate.decompress(b.body, b.packed, limit)
+	} else {
+		b.body, err = b.inflate.stream(b.body, bufio.NewReader(io.MultiReader(bytes.NewReader(b.packed), r)), limit)
+	}
+	if err != nil {
 		return fmt.Errorf("gzip: %w", err)
 	}
 	return nil

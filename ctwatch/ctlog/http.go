@@ -26,6 +26,10 @@ const (
 	maxEntries = 64 << 20 // entries, decompressed
 
 	maxErrorBody = 200
+
+	// Room for replies whose size is not known yet.
+	firstReply   = 512
+	firstEntries = 64 << 10
 )
 
 // getTimeout bounds one request. A log under load may take half a minute for a good reply.
@@ -39,7 +43,7 @@ type getter struct {
 	pace      *LogPace
 	dir       string // for a file URL, its directory
 	budget    *share
-	usual     atomic.Int64 // size of the last reply with entries, plus an eighth
+	usual     atomic.Int64 // size of the last reply with entries, as it came
 }
 
 func newGetter(base string, o Options) (*getter, error) {
@@ -135,15 +139,23 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 	if err := g.budget.take(ctx, buf); err != nil {
 		return err
 	}
-	if limit == maxEntries {
-		buf.grow(max(resp.ContentLength, g.usual.Load()), limit)
-	}
-	if err := buf.read(resp.Body, limit); err != nil {
+	if err := g.receive(resp.Body, resp.ContentLength, limit, buf); err != nil {
 		return fmt.Errorf("reading %s: %w", g.base+path, err)
 	}
+	return nil
+}
+
+// receive reads a reply of n bytes, or -1 if that is not known, into buf.
+func (g *getter) receive(r io.Reader, n, limit int64, buf *buffer) error {
 	if limit == maxEntries {
-		n := int64(len(buf.body))
-		g.usual.Store(n + n/8)
+		n = max(n, 2*g.usual.Load(), firstEntries)
+	}
+	buf.packed = room(buf.packed, max(n, firstReply))
+	if err := buf.read(r, int64(cap(buf.packed)), limit); err != nil {
+		return err
+	}
+	if limit == maxEntries {
+		g.usual.Store(buf.received)
 	}
 	return nil
 }
@@ -162,7 +174,7 @@ func (g *getter) read(ctx context.Context, path string, limit int64, buf *buffer
 	if err := g.budget.take(ctx, buf); err != nil {
 		return err
 	}
-	if err := buf.read(f, limit); err != nil {
+	if err := g.receive(f, -1, limit, buf); err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
 	return nil
