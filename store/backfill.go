@@ -25,12 +25,19 @@ type backfill struct {
 	table string // the rows, which have positive rowids
 	rows  int    // in a transaction, at most
 
-	// step migrates the rows with after < rowid <= upto.
+	// step migrates the rows with after < rowid <= upto. It may delete them.
 	step func(t *fillTx, after, upto int64) error
+
+	// end is a statement after the last step, such as one that drops the table. Optional.
+	end string
 }
 
 // backfillsOf returns the backfills of the migration to a version of the schema.
 func backfillsOf(version int) []backfill {
+	switch version {
+	case packingVersion:
+		return packing
+	}
 	return nil
 }
 
@@ -41,10 +48,10 @@ type Progress struct {
 }
 
 // The table backfill exists while the backfills of a migration are not done. Its one
-// row says how many are, and up to which row the next is.
+// row says how many are, up to which row the next is, and which row of it was the first.
 const (
 	sqlBeginBackfill = `
-		CREATE TABLE backfill (done INTEGER NOT NULL, after INTEGER NOT NULL) STRICT;
+		CREATE TABLE backfill (done INTEGER NOT NULL, after INTEGER NOT NULL, first INTEGER) STRICT;
 		INSERT INTO backfill (done, after) VALUES (0, 0)`
 	sqlEndBackfill = `DROP TABLE backfill`
 )
@@ -84,17 +91,19 @@ func fillSome(ctx context.Context, w *sql.DB, all []backfill) (p Progress, done 
 	b := all[n]
 	var first, last, upto sql.NullInt64
 	err = t.queryRow(fmt.Sprintf(`
-		SELECT (SELECT min(rowid) FROM %[1]s), (SELECT max(rowid) FROM %[1]s),
+		SELECT coalesce((SELECT first FROM backfill), (SELECT min(rowid) FROM %[1]s)), (SELECT max(rowid) FROM %[1]s),
 			(SELECT max(r) FROM (SELECT rowid AS r FROM %[1]s WHERE rowid > ? ORDER BY rowid LIMIT ?))`, b.table), after, b.rows).Scan(&first, &last, &upto)
 	switch {
 	case err != nil:
 		return p, false, err
 	case !upto.Valid:
-		_, err = t.exec(`UPDATE backfill SET done = done + 1, after = 0`)
+		if _, err = t.exec(`UPDATE backfill SET done = done + 1, after = 0, first = NULL`); err == nil && b.end != "" {
+			_, err = t.exec(b.end)
+		}
 	default:
 		p = Progress{What: b.what, Done: upto.Int64 - first.Int64 + 1, Total: last.Int64 - first.Int64 + 1}
 		if err = b.step(t, after, upto.Int64); err == nil {
-			_, err = t.exec(`UPDATE backfill SET after = ?`, upto.Int64)
+			_, err = t.exec(`UPDATE backfill SET after = ?, first = ?`, upto.Int64, first.Int64)
 		}
 	}
 	if err != nil {

@@ -25,17 +25,20 @@ func TestBackfillResumes(t *testing.T) {
 		`INSERT INTO c SELECT n FROM b`,
 	)
 	type exec = func(query string, args ...any) (int64, error)
-	copyRows := func(do exec, after, upto int64) error {
-		_, err := do(`INSERT INTO b SELECT id, 1 FROM a WHERE id > ? AND id <= ?`, after, upto)
+	move := func(do exec, after, upto int64) error {
+		if _, err := do(`INSERT INTO b SELECT id, 1 FROM a WHERE id > ? AND id <= ?`, after, upto); err != nil {
+			return err
+		}
+		_, err := do(`DELETE FROM a WHERE id > ? AND id <= ?`, after, upto)
 		return err
 	}
 	double := func(do exec, after, upto int64) error {
 		_, err := do(`UPDATE b SET n = n * 2 WHERE id > ? AND id <= ?`, after, upto)
 		return err
 	}
-	steps[1] = store.WithBackfill(steps[1], "copying", "a", 3, copyRows)
-	steps[1] = store.WithBackfill(steps[1], "nothing", "none", 3, copyRows)
-	steps[1] = store.WithBackfill(steps[1], "doubling", "b", 4, double)
+	steps[1] = store.WithBackfill(steps[1], "moving", "a", 3, move, `DROP TABLE a`)
+	steps[1] = store.WithBackfill(steps[1], "nothing", "none", 3, move, "")
+	steps[1] = store.WithBackfill(steps[1], "doubling", "b", 4, double, "")
 
 	path := filepath.Join(t.TempDir(), "x.db")
 	var seen []store.Progress
@@ -63,9 +66,9 @@ func TestBackfillResumes(t *testing.T) {
 		must(t, w.Close())
 	}
 	want := []store.Progress{
-		{What: "copying", Done: 3, Total: 19},
-		{What: "copying", Done: 18, Total: 19},
-		{What: "copying", Done: 19, Total: 19},
+		{What: "moving", Done: 3, Total: 19},
+		{What: "moving", Done: 18, Total: 19},
+		{What: "moving", Done: 19, Total: 19},
 		{What: "doubling", Done: 7, Total: 19},
 		{What: "doubling", Done: 19, Total: 19},
 	}
@@ -96,7 +99,7 @@ func TestFailedBackfillWritesNothing(t *testing.T) {
 			t.Errorf("%d rows, %v", n, err)
 		}
 		return broken
-	})
+	}, "")
 	if err := store.Migrate(t.Context(), w, steps); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
 	}
@@ -115,7 +118,7 @@ func TestUnfinishedMigration(t *testing.T) {
 	prepare(t, path)
 	w, err := sql.Open("sqlite", path)
 	must(t, err)
-	_, err = w.Exec(`CREATE TABLE backfill (done INTEGER NOT NULL, after INTEGER NOT NULL) STRICT; INSERT INTO backfill VALUES (0, 0)`)
+	_, err = w.Exec(`CREATE TABLE backfill (done INTEGER NOT NULL, after INTEGER NOT NULL, first INTEGER) STRICT; INSERT INTO backfill (done, after) VALUES (?, 0)`, store.Backfills())
 	must(t, err)
 	must(t, w.Close())
 

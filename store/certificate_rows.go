@@ -2,12 +2,14 @@ package store
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"slices"
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/store/pack"
 )
 
 // Certificates keeps the certificates found for watched names, with their verdicts. It
@@ -178,28 +180,62 @@ func (t *tx) mergeIssuer(seq int64, issuer *ctwatch.Issuer, more *ctwatch.Certif
 	return changed, nil
 }
 
-// keepDER keeps the bytes of a certificate, and reports whether they are the final
-// certificate's. One that is proven to be signed by its CA replaces one that is not: the
-// same TBSCertificate can be in any number of those.
-func (t *tx) keepDER(certificate int64, f *ctwatch.Found) (final bool, err error) {
-	var der, pre any
+// insertDER keeps the bytes of a new certificate.
+func (t *tx) insertDER(certificate int64, f *ctwatch.Found) error {
+	var final, pre any
 	proven := false
 	if f.Certificate.Sightings[0].Kind == ctwatch.Precertificate {
-		pre = nullBytes(f.DER)
+		pre = packDER(f)
 	} else {
-		der, proven = nullBytes(f.DER), f.Certificate.Issuer.Proven
+		final, proven = packDER(f), f.Certificate.Issuer.Proven
 	}
-	n, err := t.exec(sqlInsertDER, certificate, blob(f.TBS), der, pre, proven)
+	_, err := t.exec(sqlInsertDER, certificate, pack.DER(nil, f.TBS), final, pre, proven)
+	return err
+}
+
+// keepDER keeps the bytes of a known certificate, if they are new, and reports whether
+// they are the final certificate's. One that is proven to be signed by its CA replaces one
+// that is not: the same TBSCertificate can be in any number of those.
+func (t *tx) keepDER(certificate int64, f *ctwatch.Found) (final bool, err error) {
+	der := packDER(f)
 	switch {
-	case err != nil || n == 1:
-		return der != nil, err
-	case der != nil:
-		n, err = t.exec(sqlKeepFinal, certificate, der, proven)
-		return n == 1, err
-	case pre != nil:
-		_, err = t.exec(sqlKeepPrecert, certificate, pre)
+	case der == nil:
+		return false, nil
+	case f.Certificate.Sightings[0].Kind == ctwatch.Precertificate:
+		_, err = t.exec(sqlKeepPrecert, certificate, der)
+		return false, err
 	}
-	return false, err
+	n, err := t.exec(sqlKeepFinal, certificate, der, f.Certificate.Issuer.Proven)
+	return n == 1, err
+}
+
+// packDER encodes a certificate or precertificate, as what differs from its TBSCertificate;
+// nil if the log did not serve it.
+func packDER(f *ctwatch.Found) any {
+	if len(f.DER) == 0 {
+		return nil
+	}
+	base := f.TBS
+	if sha256.Sum256(base) != f.Certificate.ID {
+		base = nil // the row may have another
+	}
+	return pack.DER(base, f.DER)
+}
+
+// unpackDER decodes the columns of a row.
+func unpackDER(packed DER) (d DER, err error) {
+	if d.TBS, err = pack.DecodeDER(nil, packed.TBS); err != nil {
+		return d, err
+	}
+	if packed.Certificate != nil {
+		if d.Certificate, err = pack.DecodeDER(d.TBS, packed.Certificate); err != nil {
+			return d, err
+		}
+	}
+	if packed.Precertificate != nil {
+		d.Precertificate, err = pack.DecodeDER(d.TBS, packed.Precertificate)
+	}
+	return d, err
 }
 
 // loadCertificate reads a certificate with its matches and sightings.

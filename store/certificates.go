@@ -201,12 +201,17 @@ type DER struct {
 func (db Certificates) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
 	var d DER
 	err := db.read(ctx, fmt.Sprintf("certificate %v", id), func(t readTx) error {
+		var packed DER
 		err := t.queryRow(`
 			SELECT d.tbs, d.final, d.precertificate FROM certificates c JOIN ders d ON d.certificate = c.seq
-			WHERE c.id = ?`, id[:]).Scan(&d.TBS, &d.Certificate, &d.Precertificate)
+			WHERE c.id = ?`, id[:]).Scan(&packed.TBS, &packed.Certificate, &packed.Precertificate)
 		if err == sql.ErrNoRows {
 			return ctwatch.ErrNotFound
 		}
+		if err != nil {
+			return err
+		}
+		d, err = unpackDER(packed)
 		return err
 	})
 	return d, err

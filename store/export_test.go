@@ -93,9 +93,18 @@ func LockDir(dir string) (unlock func() error, err error) {
 	return l.unlock, nil
 }
 
+// Packing returns the version of the schema that packs events and certificates.
+func Packing() int { return packingVersion }
+
+// Backfills returns how many the migration to the newest version has.
+func Backfills() int {
+	all := migrations()
+	return len(all[len(all)-1].backfills)
+}
+
 // WithBackfill adds a backfill to a step.
-func WithBackfill(m Migration, what, table string, rows int, step func(exec func(query string, args ...any) (int64, error), after, upto int64) error) Migration {
-	m.backfills = append(m.backfills, backfill{what, table, rows, func(t *fillTx, after, upto int64) error { return step(t.exec, after, upto) }})
+func WithBackfill(m Migration, what, table string, rows int, step func(exec func(query string, args ...any) (int64, error), after, upto int64) error, end string) Migration {
+	m.backfills = append(m.backfills, backfill{what, table, rows, func(t *fillTx, after, upto int64) error { return step(t.exec, after, upto) }, end})
 	return m
 }
 

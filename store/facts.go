@@ -135,11 +135,16 @@ func (db Documents) FinalCertificates(ctx context.Context, leafPins []pins.Pin) 
 	return readAll(ctx, db.database, "reading certificates", func(r *sql.Rows) (l pins.Leaf, err error) {
 		var names []string
 		var notAfter int64
-		err = r.Scan(&l.DER, &l.Pin, listOf{&names}, &notAfter)
+		var packed DER
+		if err := r.Scan(&packed.TBS, &packed.Certificate, &l.Pin, listOf{&names}, &notAfter); err != nil {
+			return l, err
+		}
 		l.Names, l.NotAfter = certifiedNames(names), fromMS(notAfter)
+		d, err := unpackDER(packed)
+		l.DER = d.Certificate
 		return l, err
 	}, `
-		SELECT d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
+		SELECT d.tbs, d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
 		WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL AND d.final_proven = 1
 		ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
 }

@@ -19,6 +19,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
 	"ctwatch/store"
+	"ctwatch/store/pack"
 )
 
 func TestMain(m *testing.M) {
@@ -224,6 +225,23 @@ func events(t testing.TB, db *store.DB) []ctwatch.Event {
 	for _, q := range pending {
 		out = append(out, q.Event)
 	}
+	return out
+}
+
+// storedEvents returns the JSON of the events in the outbox.
+func storedEvents(t testing.TB, db *store.DB) (out [][]byte) {
+	t.Helper()
+	rows, err := db.Reader().Query(`SELECT event FROM outbox ORDER BY seq`)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var packed []byte
+		must(t, rows.Scan(&packed))
+		json, err := pack.EventJSON(packed)
+		must(t, err)
+		out = append(out, json)
+	}
+	must(t, rows.Err())
 	return out
 }
 

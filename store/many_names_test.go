@@ -80,10 +80,10 @@ func TestEventsOmitNames(t *testing.T) {
 	_, err := db.Certificates.SetVerdict(t.Context(), f.Certificate.ID, ctwatch.Unexpected, []string{"rejected"}, "alice", strings.Repeat("no ", 1<<20))
 	must(t, err)
 
-	var largest int
-	must(t, db.Reader().QueryRow(`SELECT max(length(CAST(event AS BLOB))) FROM outbox`).Scan(&largest))
-	if largest > 64<<10 {
-		t.Errorf("an event has %d bytes", largest)
+	for _, b := range storedEvents(t, db) {
+		if len(b) > 64<<10 {
+			t.Errorf("an event has %d bytes", len(b))
+		}
 	}
 	reported := 0
 	for _, e := range events(t, db) {

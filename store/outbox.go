@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/store/pack"
 )
 
 // Outbox holds the events that wait for senders. It is a notify.Outbox.
@@ -70,13 +71,23 @@ func (db Outbox) Pending(ctx context.Context, sender string, limit int) ([]ctwat
 }
 
 func scanQueued(r *sql.Rows) (q ctwatch.Queued, err error) {
-	if err := r.Scan(&q.Seq, &q.JSON); err != nil {
+	var packed []byte
+	if err := r.Scan(&q.Seq, &packed); err != nil {
 		return q, err
 	}
-	if err := q.Event.UnmarshalJSON(q.JSON); err != nil { // json.Unmarshal would parse it twice
-		return q, fmt.Errorf("event %d: %w", q.Seq, err)
+	q.Event, q.JSON, err = unpackEvent(q.Seq, packed)
+	return q, err
+}
+
+// unpackEvent decodes an event as the outbox has it. It returns its JSON, too.
+func unpackEvent(seq int64, packed []byte) (e ctwatch.Event, text []byte, err error) {
+	if text, err = pack.EventJSON(packed); err == nil {
+		err = e.UnmarshalJSON(text) // json.Unmarshal would parse it twice
 	}
-	return q, nil
+	if err != nil {
+		err = fmt.Errorf("event %d: %w", seq, err)
+	}
+	return e, text, err
 }
 
 // maxSeq is greater than the seq of any event.
@@ -114,11 +125,11 @@ func (db Outbox) SkipTo(ctx context.Context, sender string, seq int64) error {
 
 const (
 	sqlDead = `
-		INSERT INTO dead_letters (sender, seq, event, reason, at) SELECT ?1, seq, event, ?3, ?4 FROM outbox WHERE seq = ?2
+		INSERT INTO dead_letters (sender, seq, reason, at) SELECT ?1, seq, ?3, ?4 FROM outbox WHERE seq = ?2
 		ON CONFLICT DO NOTHING`
 	sqlDeadAgain = `
 		INSERT INTO dead_letters (sender, seq, event, reason, at)
-		SELECT r.sender, r.seq, coalesce(r.event, o.event), ?3, ?4 FROM redeliveries r LEFT JOIN outbox o ON o.seq = r.seq
+		SELECT r.sender, r.seq, CASE WHEN o.seq IS NULL THEN r.event END, ?3, ?4 FROM redeliveries r LEFT JOIN outbox o ON o.seq = r.seq
 		WHERE r.sender = ?1 AND r.n = ?2 AND (r.event IS NOT NULL OR o.seq IS NOT NULL)
 		ON CONFLICT DO NOTHING`
 )
@@ -181,15 +192,26 @@ func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	n, err := db.inSteps(ctx, what, func(t *tx) (n int64, err error) {
 		// Events are in order of time: the first that is too young ends it. Some of those
 		// that are replayed are only in the outbox.
-		n, err = t.exec(`
-			DELETE FROM outbox
+		var last sql.NullInt64
+		err = t.queryRow(`
+			SELECT max(seq) FROM outbox
 			WHERE seq <= (SELECT min(cursor) FROM senders WHERE name IN (SELECT value FROM json_each(?1)))
 				AND seq < coalesce((SELECT seq FROM outbox WHERE created_at >= ?2 ORDER BY seq LIMIT 1), ?4)
 				AND seq < coalesce((SELECT min(seq) FROM redeliveries WHERE event IS NULL AND sender IN (SELECT value FROM json_each(?1))), ?4)
 				AND seq < (SELECT min(seq) FROM outbox) + ?3`,
-			senders, ms(before), db.pruneStep, int64(maxSeq))
-		if err != nil || n == 0 {
-			return n, err
+			senders, ms(before), db.pruneStep, int64(maxSeq)).Scan(&last)
+		if err != nil || !last.Valid {
+			return 0, err
+		}
+		// Dead letters stay.
+		_, err = t.exec(`
+			UPDATE dead_letters SET event = (SELECT o.event FROM outbox o WHERE o.seq = dead_letters.seq)
+			WHERE event IS NULL AND seq <= ?`, last)
+		if err != nil {
+			return 0, err
+		}
+		if n, err = t.exec(`DELETE FROM outbox WHERE seq <= ?`, last); err != nil {
+			return 0, err
 		}
 		// Of senders that are not in use.
 		_, err = t.exec(`DELETE FROM redeliveries WHERE event IS NULL AND seq < coalesce((SELECT min(seq) FROM outbox), ?)`, int64(maxSeq))

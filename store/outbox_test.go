@@ -126,10 +126,10 @@ func TestSenderStatus(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
-	var reason, event string
-	must(t, db.Reader().QueryRow(`SELECT reason, event FROM dead_letters`).Scan(&reason, &event))
-	if reason != "too large" || event == "" {
-		t.Errorf("dead letter %q, %q", reason, event)
+	dead, err := db.Outbox.DeadLetters(t.Context(), "b", 0)
+	must(t, err)
+	if len(dead) != 1 || dead[0].Reason != "too large" || dead[0].Event.Type != ctwatch.CertificateIssued {
+		t.Errorf("dead letters %+v", dead)
 	}
 }
 

@@ -77,7 +77,7 @@ func (t *tx) recordFound(l *logRow, f *ctwatch.Found) error {
 		}
 	} else {
 		c.Sightings[0] = s
-		if _, err := t.keepDER(seq, f); err != nil {
+		if err := t.insertDER(seq, f); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -78,7 +77,8 @@ const (
 	sqlReplay = `
 		INSERT INTO redeliveries (sender, seq, event, at)
 		SELECT ?1, seq, event, ?5 FROM (
-			SELECT seq, event FROM dead_letters WHERE sender = ?1 AND seq BETWEEN ?2 AND ?3
+			SELECT d.seq, coalesce(d.event, o.event) AS event FROM dead_letters d LEFT JOIN outbox o ON o.seq = d.seq
+			WHERE d.sender = ?1 AND d.seq BETWEEN ?2 AND ?3
 			UNION ALL
 			SELECT seq, NULL FROM outbox o WHERE seq BETWEEN ?2 AND ?4
 				AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.sender = ?1 AND d.seq = o.seq))
@@ -124,18 +124,18 @@ func (db Outbox) DeadLetters(ctx context.Context, sender string, limit int) ([]D
 		if _, err := cursorOf(t, sender); err != nil {
 			return err
 		}
-		rows, err := t.query(`SELECT seq, event, reason, at FROM dead_letters WHERE sender = ? ORDER BY at DESC, seq DESC LIMIT ?`, sender, limit)
+		rows, err := t.query(`
+			SELECT d.seq, coalesce(d.event, o.event), d.reason, d.at FROM dead_letters d LEFT JOIN outbox o ON o.seq = d.seq
+			WHERE d.sender = ? ORDER BY d.at DESC, d.seq DESC LIMIT ?`, sender, limit)
 		out, err = collect(rows, err, func(r *sql.Rows) (d DeadLetter, err error) {
-			var event string
+			var event []byte
 			var at int64
 			if err := r.Scan(&d.Seq, &event, &d.Reason, &at); err != nil {
 				return d, err
 			}
 			d.At = fromMS(at)
-			if err := json.Unmarshal([]byte(event), &d.Event); err != nil {
-				return d, fmt.Errorf("event %d: %w", d.Seq, err)
-			}
-			return d, nil
+			d.Event, _, err = unpackEvent(d.Seq, event)
+			return d, err
 		})
 		return err
 	})

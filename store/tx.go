@@ -2,13 +2,16 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/store/pack"
 )
 
 // hotStatements are run for every batch or event: they are prepared once.
@@ -181,6 +184,17 @@ const sqlInsertEvent = `
 	INSERT INTO outbox (id, created_at, event)
 	SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = ?1)`
 
+// eventKey returns the ID of an event as the outbox has it: the bytes of which it is the
+// hex, as NewEventID returns it, or a hash of another ID.
+func eventKey(id string) []byte {
+	const n = 16
+	if key, err := hex.DecodeString(id); err == nil && len(key) == n && hex.EncodeToString(key) == id {
+		return key
+	}
+	sum := sha256.Sum256([]byte(id))
+	return sum[:n]
+}
+
 // event writes an event to the outbox, unless it is there. INSERT OR IGNORE would leave
 // a gap in seq, by which pending events are counted.
 func (t *tx) event(e ctwatch.Event) error {
@@ -188,7 +202,7 @@ func (t *tx) event(e ctwatch.Event) error {
 	if err != nil {
 		return fmt.Errorf("writing the event %s: %w", e.Type, err)
 	}
-	n, err := t.exec(sqlInsertEvent, e.ID, ms(t.now), string(b))
+	n, err := t.exec(sqlInsertEvent, eventKey(e.ID), ms(t.now), pack.Event(b))
 	if err != nil {
 		return fmt.Errorf("writing the event %s: %w", e.Type, err)
 	}
