@@ -109,6 +109,7 @@ type database struct {
 	pruneStep int64 // see Outbox.Prune
 
 	commits atomic.Int64 // see Commits
+	longLog bool         // ShortenLog has failed; within a turn
 	heads   newestHeads
 	rereads rereads
 

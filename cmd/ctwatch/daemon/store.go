@@ -68,10 +68,11 @@ const (
 	pruneEvery  = 24 * time.Hour         // how often older ones are deleted
 	digestEvery = 5 * time.Second        // how often a digest of alarms may become due
 	othersEvery = 500 * time.Millisecond // how often other processes may have written
-	headsEvery  = 10 * time.Second       // how often it is stored that logs signed the same tree again
+	tidyEvery   = 10 * time.Second       // how often it is stored that logs signed the same tree again, and the write-ahead log looked at
 )
 
-// keepStore deletes old events, adds digests, and stores tree heads that can wait.
+// keepStore deletes old events, adds digests, stores tree heads that can wait, and keeps
+// the write-ahead log short.
 func (d *Daemon) keepStore(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -86,7 +87,12 @@ func (d *Daemon) keepStore(ctx context.Context) error {
 		return every(ctx, digestEvery, func(time.Time) error { return d.db.Outbox.AddDigests(ctx) })
 	})
 	g.Go(func() error {
-		return every(ctx, headsEvery, func(time.Time) error { return d.db.Logs.SaveHeads(ctx) })
+		return every(ctx, tidyEvery, func(time.Time) error {
+			if err := d.db.Logs.SaveHeads(ctx); err != nil {
+				return err
+			}
+			return d.db.ShortenLog(ctx)
+		})
 	})
 	return g.Wait()
 }
