@@ -37,6 +37,8 @@ func backfillsOf(version int) []backfill {
 	switch version {
 	case packingVersion:
 		return packing
+	case 13:
+		return []backfill{{what: "indexing certificates", table: "certificates", rows: 2000, step: listCertificates}}
 	}
 	return nil
 }

@@ -108,6 +108,8 @@ func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
 		return 0, err
 	}
 	c.DeployedAt, t.changed = timePtr(deployedAt), true
+	t.addTo(seq, c, listsOf(c.Names, c.Matches)...)
+	t.countOpen(c.Verdict, c.Domains(), +1)
 	return seq, t.insertMatches(seq, 0, c.Matches)
 }
 
@@ -136,6 +138,7 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	if issuer, err = t.mergeIssuer(seq, &c.Issuer, &more, f.Incomplete); err != nil {
 		return c, false, err
 	}
+	known := c.Domains()
 	changed, matches := c.Merge(&more, final)
 	if changed || issuer {
 		t.changed = true
@@ -147,7 +150,18 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 		}
 	}
 
-	t.changed = t.changed || len(matches) > 0
+	if len(matches) == 0 {
+		return c, issuer, nil
+	}
+	t.changed = true
+	t.addTo(seq, &c, listsOf(nil, matches)...)
+	past, err := t.pastOf(c.ID)
+	if err != nil {
+		return c, false, err
+	}
+	if !past.ByPerson {
+		t.countOpen(c.Verdict, c.Domains()[len(known):], +1)
+	}
 	return c, issuer, t.insertMatches(seq, len(c.Matches)-len(matches), matches)
 }
 

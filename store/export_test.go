@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
 // Writer gives tests the connection that writes.
@@ -60,7 +63,7 @@ func SQL(m Migration) string { return m.statements }
 func (db *DB) QueryPlans(ctx context.Context) (map[string][]string, error) {
 	out := make(map[string][]string)
 	for _, q := range append([]string{sqlPending, sqlRedeliveries}, hotStatements...) {
-		rows, err := db.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 19)...)
+		rows, err := db.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 48)...)
 		plan, err := collect(rows, err, func(r *sql.Rows) (detail string, err error) {
 			var id, parent, unused int
 			err = r.Scan(&id, &parent, &unused, &detail)
@@ -116,4 +119,22 @@ func MigrateWith(ctx context.Context, w *sql.DB, steps []Migration, progress fun
 // CheckVersion fails unless a database is migrated by all steps.
 func CheckVersion(ctx context.Context, r *sql.DB, steps []Migration) error {
 	return checkVersion(ctx, r, steps)
+}
+
+// ListsOf returns the lists of names that a certificate is on.
+func ListsOf(names []string, matches []ctwatch.Match) []int64 { return listsOf(names, matches) }
+
+// LogList returns the list of the certificates that a log has.
+func LogList(seq int64) int64 { return logList(seq) }
+
+// DomainLists returns the lists of the certificates at or below a domain.
+func DomainLists(domain string) (name, below int64) { return domainLists(domain) }
+
+// CertificatesFor returns the seqs of certificatesFor.
+func (db *DB) CertificatesFor(ctx context.Context, patterns ...pins.Pattern) (seqs []int64, err error) {
+	err = db.read(ctx, "test", func(t readTx) error {
+		seqs, err = certificatesFor(t, patterns)
+		return err
+	})
+	return seqs, err
 }

@@ -102,6 +102,9 @@ func openAt(t testing.TB, path string, c *clock) *store.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if r := db.Reader(); r.PingContext(context.Background()) == nil { // not closed by the test
+			checkLists(t, r)
+		}
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}

@@ -81,6 +81,9 @@ func (t *tx) recordFound(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
+	if fresh {
+		t.addTo(seq, &c, logList(l.seq))
+	}
 	if (fresh || better) && c.Issuer.Proven {
 		if err := t.keepIssuers(f.Chain); err != nil {
 			return err

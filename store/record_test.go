@@ -437,7 +437,7 @@ func TestHotStatementsUseIndexes(t *testing.T) {
 	must(t, err)
 	for q, plan := range plans {
 		for _, p := range plan {
-			if strings.HasPrefix(p, "SCAN ") && !strings.HasPrefix(p, "SCAN CONSTANT ROW") || strings.Contains(p, "TEMP B-TREE") {
+			if strings.HasPrefix(p, "SCAN ") && !strings.HasPrefix(p, "SCAN CONSTANT ROW") && !strings.HasSuffix(p, "VALUES CLAUSE") || strings.Contains(p, "TEMP B-TREE") {
 				t.Errorf("%s:\n%s", q, strings.Join(plan, "\n"))
 			}
 		}

@@ -27,6 +27,7 @@ var hotStatements = []string{
 	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
 	sqlUnproven, sqlHeldVerified,
+	sqlInsertListed, sqlInsertSomeListed, sqlCountOpen,
 	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold, sqlIsUntold,
 }
 
@@ -40,6 +41,10 @@ type tx struct {
 
 	changed bool // something that plans depend on
 	reread  bool // an entry may have become due to be read again
+
+	// See flush.
+	listed []listed
+	open   map[openVerdict]int64
 }
 
 // write runs f in a transaction and commits unless f fails. It waits for its turn
@@ -87,6 +92,9 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 		}
 	}()
 	if err := f(t); err != nil {
+		return 0, err
+	}
+	if err := t.flush(); err != nil {
 		return 0, err
 	}
 	if t.changed {

@@ -37,9 +37,11 @@ func (t *tx) judgeByRules(seq int64, c *ctwatch.Certificate, found bool) (*ctwat
 	j := t.judge(c, known)
 	change := ctwatch.ApplyRules(c, j, past, found, t.now)
 	if change.Verdict {
+		t.countOpen(c.Verdict, c.Domains(), -1)
 		if err := t.setVerdict(seq, c, j.Verdict, j.Codes(), j.CAA); err != nil {
 			return nil, err
 		}
+		t.countOpen(c.Verdict, c.Domains(), +1)
 	}
 	if !past.ByPerson && j.Records != "" && j.Records != known.CAA {
 		if _, err := t.exec(sqlSetCAA, text(j.Records), seq); err != nil {
@@ -240,6 +242,12 @@ func (t *tx) setByPerson(seq int64, c *ctwatch.Certificate, verdict ctwatch.Verd
 	change := ctwatch.ApplyPerson(c, verdict, reasons, past)
 	if !change.Verdict {
 		return nil
+	}
+	if !past.ByPerson {
+		t.countOpen(before, c.Domains(), -1)
+		if _, err := t.exec(`UPDATE certificates SET decided = 1 WHERE seq = ?`, seq); err != nil {
+			return err
+		}
 	}
 	if err := t.setVerdict(seq, c, verdict, reasons, c.Issuer.CAA); err != nil {
 		return err
