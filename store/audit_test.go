@@ -81,7 +81,7 @@ func TestMigrateFromVersion2(t *testing.T) {
 			t.Errorf("deployed %v at %v", c.Deployed, c.DeployedAt)
 		}
 	}
-	f, err := db.Plans.Facts(t.Context())
+	f, err := db.AllFacts(t.Context(), epoch)
 	must(t, err)
 	if len(f.Issued) != 1 || len(f.Served) != 0 || revision(t, db) != 1 {
 		t.Errorf("facts %+v, revision %d", f, revision(t, db))

@@ -107,7 +107,8 @@ func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	c.DeployedAt, t.changed = timePtr(deployedAt), true
+	c.DeployedAt = timePtr(deployedAt)
+	t.changeCertificate(c)
 	t.addTo(seq, c, listsOf(c.Names, c.Matches)...)
 	t.countOpen(c.Verdict, c.Domains(), +1)
 	return seq, t.insertMatches(seq, 0, c.Matches)
@@ -141,7 +142,7 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	known := c.Domains()
 	changed, matches := c.Merge(&more, final)
 	if changed || issuer {
-		t.changed = true
+		t.changeCertificate(&c)
 		c.SetPins()
 		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA,
 			nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems))
@@ -153,7 +154,7 @@ func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificat
 	if len(matches) == 0 {
 		return c, issuer, nil
 	}
-	t.changed = true
+	t.changeCertificate(&c)
 	t.addTo(seq, &c, listsOf(nil, matches)...)
 	past, err := t.pastOf(c.ID)
 	if err != nil {

@@ -113,6 +113,8 @@ type database struct {
 	heads   newestHeads
 	rereads rereads
 
+	relevance relevance // of changes, for the planner
+
 	mu      sync.Mutex
 	senders map[string]bool // registered through this DB
 	closed  bool

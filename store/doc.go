@@ -15,7 +15,8 @@
 //
 // A key changes its state in one place (tx.move), as pins.CheckMove allows and with a
 // record in the audit trail (audit.go), which the database itself protects from changes.
-// A revision counts the changes of what plans depend on (Plans.Revision).
+// A revision counts the changes of what plans depend on (Plans.Revision), and Plans.Concerns
+// tells those that concern certain plans from others.
 //
 // A daemon locks the data directory (lock.go). Commands write beside it (OpenShared): each
 // process has one connection that writes, and waits its turn. Reading uses a pool of

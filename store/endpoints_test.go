@@ -17,7 +17,7 @@ import (
 // servedNow returns what is served in short: "host address serial since at".
 func servedNow(t testing.TB, db *store.DB) (out []string) {
 	t.Helper()
-	f, err := db.Plans.Facts(t.Context())
+	f, _, err := db.Plans.Facts(t.Context(), pins.Scope{})
 	must(t, err)
 	serial := make(map[string]string)
 	for i := range 10 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -137,4 +138,38 @@ func (db *DB) CertificatesFor(ctx context.Context, patterns ...pins.Pattern) (se
 		return err
 	})
 	return seqs, err
+}
+
+// AllFacts returns all facts, with the certificates that have not ended at a time.
+func (db *DB) AllFacts(ctx context.Context, at time.Time) (f pins.Facts, err error) {
+	f.Now = at
+	err = db.read(ctx, "reading all facts", func(t readTx) error {
+		if f.Keys, err = loadKeys(t, pins.Pin{}, 0); err != nil {
+			return err
+		}
+		if f.Served, err = loadServed(t); err != nil {
+			return err
+		}
+		ids, err := columns[ctwatch.Hash](t.query(`SELECT id FROM certificates`))
+		if err != nil {
+			return err
+		}
+		var hex []string
+		for _, id := range ids {
+			hex = append(hex, id.String())
+		}
+		f.Issued, err = (&facts{querier: t, now: f.Now}).Issued(nil, nil, hex)
+		return err
+	})
+	return f, err
+}
+
+// Unsettled counts the keys of all whose state does not follow from their use.
+func (db *DB) Unsettled(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (n int, err error) {
+	err = db.read(ctx, "settling all keys", func(t readTx) error {
+		moving, _, err := keysToSettle(t, `SELECT seq FROM keys`, ms(db.now()), shipped)
+		n = len(moving)
+		return err
+	})
+	return n, err
 }

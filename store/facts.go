@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,35 +11,120 @@ import (
 	"ctwatch/pins"
 )
 
-// sqlBump counts a change of what plans depend on, in the transaction that makes it.
-const sqlBump = `UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'revision'`
-
-// Revision returns a number that grows with every change of what plans depend on:
-// certificates, keys, grants, what apps ship and what servers serve. It does not grow
-// with time.
-func (db Plans) Revision(ctx context.Context) (int64, error) {
-	var n int64
-	err := db.read(ctx, "reading the revision", func(t readTx) error {
-		return t.queryRow(`SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'revision'`).Scan(&n)
-	})
-	return n, err
-}
-
-// Facts returns what is known of keys, of certificates that have not expired, and of
-// what servers serve.
-func (db Plans) Facts(ctx context.Context) (pins.Facts, error) {
-	f := pins.Facts{Now: db.now()}
-	err := db.read(ctx, "reading the facts for plans", func(t readTx) (err error) {
-		if f.Keys, err = loadKeys(t, pins.Pin{}, 0); err != nil {
+// Facts returns the facts that concern a scope, and what they depend on (pins.Gather).
+func (db Plans) Facts(ctx context.Context, scope pins.Scope) (f pins.Facts, in *pins.Interest, err error) {
+	err = db.read(ctx, "reading the facts for plans", func(t readTx) error {
+		revision, err := loadRevision(t)
+		if err != nil {
 			return err
 		}
-		if f.Served, err = loadServed(t); err != nil {
-			return err
+		now := db.now()
+		if f, in, err = pins.Gather(&facts{querier: t, now: now}, scope, now); err == nil {
+			in.Revision = revision
 		}
-		f.Issued, err = loadIssued(t, f.Now)
 		return err
 	})
-	return f, err
+	return f, in, err
+}
+
+// facts are a pins.Source. Each method reads rows in proportion to what it returns.
+type facts struct {
+	querier
+	now    time.Time
+	served []pins.Served
+}
+
+func (f *facts) Served() (_ []pins.Served, err error) {
+	f.served, err = loadServed(f)
+	return f.served, err
+}
+
+const sqlGranted = `
+	SELECT DISTINCT k.pin FROM json_each(?1) p CROSS JOIN grants g ON g.pattern = p.value CROSS JOIN keys k ON k.seq = g.key`
+
+func (f *facts) Granted(patterns []pins.Pattern) ([]pins.Pin, error) {
+	return columns[pins.Pin](f.query(sqlGranted, patternList(patterns)))
+}
+
+const (
+	sqlKeysOfPins  = `SELECT ` + keyColumns + ` FROM json_each(?1) p CROSS JOIN keys k ON k.pin = unhex(p.value)`
+	sqlCompromised = `SELECT ` + keyColumns + ` FROM keys k WHERE state NOT IN ('seen', 'approved', 'retired') AND state = 'compromised'`
+	sqlCertified   = `SELECT id FROM certificates WHERE key_pin = ? LIMIT 1`
+	sqlHostsOfLeaf = `SELECT m.name FROM certificates c CROSS JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?`
+	// A CA has any number of certificates: those are read that may be about a host.
+	sqlHostsOfIssuer = `
+		SELECT m.name FROM json_each(?2) n CROSS JOIN lists l ON l.list = n.value
+		CROSS JOIN certificates c ON c.seq = l.certificate AND c.issuer_pin = ?1 CROSS JOIN matches m ON m.certificate = c.seq`
+)
+
+func (f *facts) Keys(of []pins.Pin, about []pins.Pattern) ([]pins.Key, error) {
+	rows, err := f.query(sqlKeysOfPins+` UNION `+sqlCompromised+` ORDER BY seq`, pinList(of))
+	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+	if err != nil {
+		return nil, err
+	}
+	bySeq := make(map[int64]*pins.Key, len(keys))
+	seqs := make([]int64, len(keys))
+	for i := range keys {
+		k := &keys[i]
+		bySeq[k.seq], seqs[i] = &k.Key, k.seq
+		if k.State == pins.StateCompromised {
+			if k.Hosts, err = f.hostsOf(k, about); err != nil {
+				return nil, err
+			}
+		}
+		if k.Role == pins.RoleLeaf {
+			ids, err := columns[ctwatch.Hash](f.query(sqlCertified, k.Pin[:]))
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range ids {
+				k.Certificates = append(k.Certificates, id.String())
+			}
+		}
+	}
+	if err := loadGrants(f, `k.seq IN (SELECT value FROM json_each(?1))`, []any{numberList(seqs)}, bySeq); err != nil {
+		return nil, err
+	}
+	out := make([]pins.Key, len(keys))
+	for i := range keys {
+		out[i] = keys[i].Key
+	}
+	return out, nil
+}
+
+// hostsOf returns the hosts of a key that cover or lie in one of some patterns: the watched
+// names that it was certified for, and the hosts that serve it.
+func (f *facts) hostsOf(k *keyRow, about []pins.Pattern) ([]string, error) {
+	query, args := sqlHostsOfLeaf, []any{k.Pin[:]}
+	if k.Role == pins.RoleIssuer {
+		query, args = sqlHostsOfIssuer, append(args, listsFor(about))
+	}
+	hosts := make(map[string]bool)
+	add := func(name string) {
+		n, err := pins.PatternOf(name)
+		if err == nil && slices.ContainsFunc(about, func(p pins.Pattern) bool { return p.Covers(n) || n.Covers(p) }) {
+			hosts[name] = true
+		}
+	}
+	for _, s := range f.served {
+		if s.Chain.Of(k.Role) == k.Pin {
+			add(s.Host)
+		}
+	}
+	rows, err := f.query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		add(name)
+	}
+	return slices.AppendSeq([]string{}, maps.Keys(hosts)), rows.Err()
 }
 
 func loadServed(q querier) ([]pins.Served, error) {
@@ -60,12 +146,21 @@ func loadServed(q querier) ([]pins.Served, error) {
 	})
 }
 
-// loadIssued reads the certificates that have not expired. One without a date may be in
-// use.
-func loadIssued(q querier, now time.Time) ([]pins.Issued, error) {
-	rows, err := q.query(`
-		SELECT id, names, key_pin, issuer_pin, not_before, not_after, first_seen, verdict FROM certificates
-		WHERE not_after > ? OR not_after IS NULL ORDER BY seq`, ms(now))
+const sqlIssued = `
+	SELECT id, names, key_pin, issuer_pin, not_before, not_after, first_seen, verdict FROM certificates
+	WHERE (not_after > ?1 OR not_after IS NULL) AND seq IN (
+		SELECT l.certificate FROM json_each(?2) n CROSS JOIN lists l ON l.list = n.value
+		UNION ALL SELECT c.seq FROM json_each(?3) p CROSS JOIN certificates c ON c.key_pin = unhex(p.value) AND (c.not_after > ?1 OR c.not_after IS NULL)
+		UNION ALL SELECT c.seq FROM json_each(?4) i CROSS JOIN certificates c ON c.id = unhex(i.value))
+	ORDER BY seq`
+
+// Issued returns certificates. One without a date may be in use.
+func (f *facts) Issued(names []pins.Pattern, leaves []pins.Pin, ids []string) ([]pins.Issued, error) {
+	lists := make([]int64, len(names))
+	for i, n := range names {
+		lists[i] = nameList(n.String())
+	}
+	rows, err := f.query(sqlIssued, ms(f.now), numberList(lists), pinList(leaves), list(ids))
 	return collect(rows, err, func(r *sql.Rows) (i pins.Issued, err error) {
 		var (
 			id                  ctwatch.Hash
@@ -127,10 +222,6 @@ func (db Documents) ServedCertificates(ctx context.Context) ([]pins.Leaf, error)
 // that provably their CA signed, and that are not unexpected, oldest first. Their common
 // names are not filled in.
 func (db Documents) FinalCertificates(ctx context.Context, leafPins []pins.Pin) ([]pins.Leaf, error) {
-	hex := make([]string, len(leafPins))
-	for i, p := range leafPins {
-		hex[i] = ctwatch.Hash(p).String()
-	}
 	now := db.now()
 	return readAll(ctx, db.database, "reading certificates", func(r *sql.Rows) (l pins.Leaf, err error) {
 		var names []string
@@ -146,5 +237,5 @@ func (db Documents) FinalCertificates(ctx context.Context, leafPins []pins.Pin) 
 	}, `
 		SELECT d.tbs, d.final, c.key_pin, c.names, c.not_after FROM certificates c JOIN ders d ON d.certificate = c.seq
 		WHERE c.key_pin IN (SELECT unhex(value) FROM json_each(?)) AND c.not_after > ? AND c.verdict <> ? AND d.final IS NOT NULL AND d.final_proven = 1
-		ORDER BY c.seq`, list(hex), ms(now), string(ctwatch.Unexpected))
+		ORDER BY c.seq`, pinList(leafPins), ms(now), string(ctwatch.Unexpected))
 }

@@ -1,8 +1,7 @@
 package store_test
 
 import (
-	"context"
-	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,7 +10,13 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
+	"ctwatch/store"
 )
+
+// scope is that of an app with some hosts.
+func scope(on ...string) pins.Scope {
+	return pins.Scope{Apps: []pins.App{{Name: "shop", Hosts: hosts(on...), Role: pins.RoleLeaf, MinPins: 2}}}
+}
 
 func TestFacts(t *testing.T) {
 	db := open(t)
@@ -32,10 +37,14 @@ func TestFacts(t *testing.T) {
 	observe(t, db, look("w1.example.com", "192.0.2.1:443", 1))
 	approve(t, db, approval(pin("key1"), "w1.example.com"))
 
-	got, err := db.Plans.Facts(t.Context())
+	got, _, err := db.Plans.Facts(t.Context(), scope("w1.example.com", "w3.example.com", "w5.example.com", "api.example.com"))
 	must(t, err)
-	keys, err := db.Keys.List(t.Context())
-	must(t, err)
+	// Of their hosts and certificates plans need little.
+	keys := []pins.Key{key(t, db, pin("key1"), pins.RoleLeaf), key(t, db, pin("issuer"), pins.RoleIssuer), key(t, db, pin("key4"), pins.RoleLeaf)}
+	for i := range keys {
+		keys[i].Hosts = nil
+	}
+	keys[1].Certificates = nil
 	issued := func(n int, names ...string) pins.Issued {
 		c := certificate(n)
 		return pins.Issued{
@@ -53,7 +62,7 @@ func TestFacts(t *testing.T) {
 	five.Chain.Pins[0] = pins.Pin{}
 	c := certificate(1)
 	want := pins.Facts{
-		Now: epoch, Keys: keys,
+		Now: epoch, Keys: keys, Above: map[pins.Pin][]pins.Chain{},
 		Served: []pins.Served{{
 			Host: "w1.example.com", Address: "192.0.2.1:443", Algorithm: "ECDSA P-256", Chain: served(1).Chain, ID: c.ID.String(), Named: true,
 			NotBefore: c.NotBefore, NotAfter: c.NotAfter, Since: epoch, At: epoch,
@@ -149,24 +158,100 @@ func TestRevision(t *testing.T) {
 	}
 }
 
-func BenchmarkFacts(b *testing.B) {
-	db := open(b)
-	l := started(b, db, 1)
-	const n = 20_000
-	batch := ctwatch.Batch{Log: l.ID}
-	for i := range n {
-		f := found(l, i, uint64(i))
-		f.Certificate.Key.Pin = pin(fmt.Sprint(i))
-		batch.Found = append(batch.Found, f)
+// TestConcerns: changes that concern no app pass, and others do not.
+func TestConcerns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	clock := newClock()
+	db := openAt(t, path, clock)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	observe(t, db, look("w6.example.com", "192.0.2.1:443", 6))
+	if !db.Plans.Concerns(revision(t, db)) {
+		t.Error("before anything is watched, something passed")
 	}
-	must(b, db.Logs.Record(context.Background(), batch, n))
-	for i := range 1000 {
-		must(b, db.Endpoints.Observe(context.Background(), look(fmt.Sprintf("w%d.example.com", i), "192.0.2.1:443", i), describe))
+	n := uint64(1)
+	logged := func(c int) func() {
+		return func() { record(t, db, l, n+1, found(l, c, n)); n++ }
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := db.Plans.Facts(context.Background()); err != nil {
-			b.Fatal(err)
+	elsewhere := func(change func(*store.DB)) func() {
+		return func() {
+			other, err := store.OpenShared(t.Context(), path, store.Options{Logger: discard(), Now: clock.Now})
+			must(t, err)
+			change(other)
+			must(t, other.Close())
+		}
+	}
+	for _, s := range []struct {
+		name string
+		do   func()
+		want bool
+	}{
+		{"nothing", func() {}, false},
+		{"another name", logged(2), false},
+		{"two other names", func() { logged(3)(); logged(4)() }, false},
+		{"a name of the app", logged(5), true},
+		{"a key of the app", logged(21), true}, // that of certificate 1
+		{"a verdict elsewhere", func() {
+			_, err := db.Certificates.SetVerdict(t.Context(), certificate(2).ID, ctwatch.Expected, nil, "ada", "")
+			must(t, err)
+		}, false},
+		{"a verdict of the app", func() {
+			_, err := db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "")
+			must(t, err)
+		}, true},
+		{"an approval elsewhere", func() { approve(t, db, approval(pin("key2"), "w2.example.com")) }, false},
+		{"an approval for the app", func() { approve(t, db, approval(pin("key2"), ".example.com")) }, true},
+		{"of a key that is served", func() { approve(t, db, approval(pin("key6"), "w6.example.com")) }, true},
+		{"retired elsewhere", func() { must(t, db.Keys.Retire(t.Context(), pin("key3"), false, "ada", "")) }, true},
+		{"served", func() { observe(t, db, look("w9.example.com", "192.0.2.1:443", 9)) }, true},
+		{"shipped", func() { must(t, db.Apps.Import(t.Context(), pins.ShippedFile{App: "a", Version: "1"})) }, true},
+		{"another process", elsewhere(func(o *store.DB) { approve(t, o, approval(pin("key4"), "w4.example.com")) }), true},
+		{"another process, then here", func() {
+			elsewhere(func(o *store.DB) { approve(t, o, approval(pin("key4"), "w4.example.net")) })()
+			logged(7)()
+		}, true},
+		{"here, then another process", func() {
+			logged(8)()
+			elsewhere(func(o *store.DB) { approve(t, o, approval(pin("key4"), "w4.example.org")) })()
+		}, true},
+	} {
+		_, in, err := db.Plans.Facts(t.Context(), scope("w1.example.com", "w5.example.com"))
+		must(t, err)
+		db.Plans.Watch(in)
+		s.do()
+		if got := db.Plans.Concerns(revision(t, db)); got != s.want {
+			t.Errorf("%s: %v, want %v", s.name, got, s.want)
+		}
+	}
+
+	// What changes after facts were read, and before they are watched, may concern them.
+	_, in, err := db.Plans.Facts(t.Context(), scope("w1.example.com"))
+	must(t, err)
+	logged(12)()
+	db.Plans.Watch(in)
+	if logged(13)(); !db.Plans.Concerns(revision(t, db)) {
+		t.Error("a change before the facts were watched passed")
+	}
+}
+
+// TestNewNames: names are those of certificates that were found since.
+func TestNewNames(t *testing.T) {
+	db := open(t)
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	names, last, err := db.Plans.NewNames(t.Context(), -1)
+	must(t, err)
+	if len(names) > 0 || last != 1 {
+		t.Errorf("at first %v, up to %d", names, last)
+	}
+	ended := found(l, 3, 2)
+	ended.Certificate.NotAfter = epoch
+	record(t, db, l, 3, found(l, 2, 1), ended)
+	for after, want := range map[int64][]pins.Pattern{0: hosts("w1.example.com", "other.test", "w2.example.com", "other.test"), 1: hosts("w2.example.com", "other.test"), 2: nil, 3: nil} {
+		names, last, err := db.Plans.NewNames(t.Context(), after)
+		must(t, err)
+		if diff := cmp.Diff(want, names); diff != "" || last != 3 {
+			t.Errorf("after %d up to %d (-want +got):\n%s", after, last, diff)
 		}
 	}
 }

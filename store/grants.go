@@ -160,7 +160,7 @@ func (t *tx) grant(k *keyRow, a pins.Approval, source string) error {
 	if fresh == nil {
 		return nil
 	}
-	t.changed = true
+	t.changeGrants(k, fresh)
 	return t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "approve", Hosts: fresh, Actor: a.Actor, By: a.By, Reason: a.Reason})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"ctwatch/pins"
 )
@@ -59,21 +60,9 @@ type policyChange struct {
 	keys              map[pins.PinRole]keyRow
 }
 
+// policyChanges reads the keys that policy approves, or is to approve.
 func policyChanges(q querier, want []pins.PolicyGrant) (c policyChange, err error) {
-	rows, err := q.query(`SELECT ` + keyColumns + ` FROM keys ORDER BY seq`)
-	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
-	if err != nil {
-		return c, err
-	}
-	byPin := make(map[pins.Pin][]keyRow)
-	states := make(map[pins.PinRole]pins.State, len(keys))
-	c.keys = make(map[pins.PinRole]keyRow, len(keys))
-	for _, k := range keys {
-		byPin[k.Pin] = append(byPin[k.Pin], k)
-		id := pins.PinRole{Pin: k.Pin, Role: k.Role}
-		states[id], c.keys[id] = k.State, k
-	}
-	rows, err = q.query(`SELECT k.pin, k.role, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY g.key, g.pattern`, string(pins.Policy))
+	rows, err := q.query(sqlPolicyGrants)
 	have, err := collect(rows, err, func(r *sql.Rows) (g pins.PolicyGrant, err error) {
 		var s string
 		if err := r.Scan(&g.Pin, &g.Role, &s); err != nil {
@@ -85,11 +74,34 @@ func policyChanges(q querier, want []pins.PolicyGrant) (c policyChange, err erro
 	if err != nil {
 		return c, err
 	}
+	var concerned []pins.Pin
+	for _, g := range slices.Concat(have, want) {
+		concerned = append(concerned, g.Pin)
+	}
+	rows, err = q.query(sqlKeysOfPins+` ORDER BY seq`, pinList(concerned))
+	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+	if err != nil {
+		return c, err
+	}
+	byPin := make(map[pins.Pin][]keyRow)
+	states := make(map[pins.PinRole]pins.State, len(keys))
+	c.keys = make(map[pins.PinRole]keyRow, len(keys))
+	for _, k := range keys {
+		id := pins.PinRole{Pin: k.Pin, Role: k.Role}
+		if _, known := states[id]; !known { // a pin may be listed for several hosts
+			byPin[k.Pin] = append(byPin[k.Pin], k)
+			states[id], c.keys[id] = k.State, k
+		}
+	}
 	c.approve, c.withdraw, err = pins.CompareGrants(have, want, states, func(id pins.PinRole) (bool, error) {
 		return mayApprove(q, c.keys[id], byPin[id.Pin])
 	})
 	return c, err
 }
+
+const sqlPolicyGrants = `
+	SELECT k.pin, k.role, g.pattern FROM grants g CROSS JOIN keys k ON k.seq = g.key
+	WHERE g.source = 'policy' ORDER BY g.key, g.pattern`
 
 // mayApprove reports whether policy may approve a key, given its pin's keys in all
 // roles.

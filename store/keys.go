@@ -24,7 +24,9 @@ const (
 		INSERT INTO keys (pin, role, algorithm, state, first_seen, changed_at, changed_by, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
 		RETURNING ` + keyColumns
 	sqlMoveKey = `
-		UPDATE keys SET state = ?2, changed_at = ?3, changed_by = ?4, reason = ?5, ordered = ?6 WHERE seq = ?1
+		UPDATE keys SET state = ?2, changed_at = ?3, changed_by = ?4, reason = ?5, ordered = ?6,
+			ends = CASE WHEN ?2 = 'approved' AND role = 'leaf' THEN coalesce((SELECT max(not_after) FROM certificates WHERE key_pin = keys.pin), 0) ELSE ends END
+		WHERE seq = ?1
 		RETURNING ` + keyColumns
 
 	sqlInsertKeyDomain = `INSERT INTO key_domains (key, domain) VALUES (?, ?) ON CONFLICT DO NOTHING`
@@ -62,7 +64,7 @@ func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string)
 	if err != nil {
 		return err
 	}
-	t.changed = true
+	t.changeKey(k, from)
 	err = t.record(pins.Record{Pin: k.Pin, Role: k.Role, Action: "state", From: from, To: to, Actor: actor, By: by, Reason: reason})
 	if err == nil && (to == pins.StateRetired || to == pins.StateCompromised) {
 		err = t.reportRetired(*k, from)
@@ -99,7 +101,8 @@ func (t *tx) setAlgorithm(k *keyRow, algorithm string) error {
 	if algorithm = text(algorithm); k.Algorithm != "" || algorithm == "" {
 		return nil
 	}
-	k.Algorithm, t.changed = algorithm, true
+	k.Algorithm = algorithm
+	t.change(t.interest == nil || t.interest.Key(k.Pin))
 	_, err := t.exec(`UPDATE keys SET algorithm = ? WHERE seq = ?`, algorithm, k.seq)
 	return err
 }
@@ -232,6 +235,18 @@ func (db Keys) List(ctx context.Context) ([]pins.Key, error) {
 	var out []pins.Key
 	err := db.read(ctx, "reading the keys", func(t readTx) (err error) {
 		out, err = loadKeys(t, pins.Pin{}, 0)
+		return err
+	})
+	return out, err
+}
+
+// Of returns the key of a pin, in each role that it is known in, as List does.
+func (db Keys) Of(ctx context.Context, pin pins.Pin) (out []pins.Key, err error) {
+	if pin.IsZero() {
+		return nil, nil
+	}
+	err = db.read(ctx, fmt.Sprintf("reading key %v", pin), func(t readTx) (err error) {
+		out, err = loadKeys(t, pin, 0)
 		return err
 	})
 	return out, err

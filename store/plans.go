@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
@@ -17,21 +19,41 @@ func (db Plans) Certificate(ctx context.Context, id string) (ctwatch.Certificate
 	return Certificates(db).Get(ctx, id)
 }
 
+// Key returns the key of a pin in a role, with as many of its hosts and certificates as an
+// event can have. It fails with ctwatch.ErrNotFound.
+func (db Plans) Key(ctx context.Context, pin pins.Pin, role pins.Role) (k pins.Key, err error) {
+	err = db.read(ctx, fmt.Sprintf("reading key %v", pin), func(t readTx) error {
+		keys, err := loadKeys(t, pin, maxKeyRows)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(keys, func(k pins.Key) bool { return k.Role == role })
+		if i < 0 {
+			return ctwatch.ErrNotFound
+		}
+		k = keys[i]
+		return nil
+	})
+	return k, err
+}
+
 // SettleKeys moves every key to the state that follows from its use: what supported
 // versions of apps ship, by pin, what is served, and what has not expired. It returns
-// how many keys changed, and writes nothing if none did.
+// how many keys changed, and writes nothing if none did. It reads the keys that are in use,
+// and those whose last certificates have ended, however many others are approved.
 func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
 	const what = "settling keys"
 	var moving []settlingKey
+	var live []int64
 	err = db.read(ctx, what, func(t readTx) (err error) {
-		moving, err = keysToSettle(t, ms(db.now()), shipped)
+		moving, live, err = keysToSettle(t, sqlMaySettle, ms(db.now()), shipped)
 		return err
 	})
-	if err != nil || len(moving) == 0 {
+	if err != nil || len(moving) == 0 && (len(live) == 0 || db.conn == nil) {
 		return 0, err
 	}
 	err = db.write(ctx, what, func(t *tx) error {
-		moving, err := keysToSettle(t, ms(t.now), shipped)
+		moving, live, err := keysToSettle(t, sqlMaySettle, ms(t.now), shipped)
 		if err != nil {
 			return err
 		}
@@ -41,7 +63,8 @@ func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppV
 				return fmt.Errorf("key %v: %w", s.key.Pin, err)
 			}
 		}
-		return nil
+		_, err = t.exec(sqlEndLater, numberList(live), maxTime)
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -53,6 +76,7 @@ func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppV
 type settlingKey struct {
 	key   keyRow
 	facts pins.KeyFacts
+	due   bool     // it is approved, and a certificate of it has ended that was its last
 	place servedAt // where it is served, if it is
 }
 
@@ -89,61 +113,85 @@ type servedAt struct{ host, address string }
 
 func (s servedAt) String() string { return fmt.Sprintf("%s (%s)", s.host, s.address) }
 
+const (
+	// Which keys may have to be settled: those in use, those that may have ended, and those
+	// that are served or shipped, by their pins.
+	sqlMaySettle = `
+		SELECT seq FROM keys WHERE state NOT IN ('seen', 'approved', 'retired') AND state IN ('shipped', 'deployed', 'retiring')
+		UNION ALL SELECT seq FROM keys WHERE state = 'approved' AND ends <= ?1
+		UNION ALL SELECT k.seq FROM json_each(?4) p CROSS JOIN keys k ON k.pin = unhex(p.value)`
+
+	// A certificate without an end may be in use forever.
+	sqlEndLater = `
+		UPDATE keys SET ends = (
+			SELECT CASE WHEN count(*) = count(not_after) THEN max(not_after) ELSE ?2 END FROM certificates WHERE key_pin = keys.pin)
+		WHERE seq IN (SELECT value FROM json_each(?1))`
+)
+
 // keysToSettle returns the trusted keys whose state does not follow from what is known
-// of their use. No other key moves automatically.
-func keysToSettle(q querier, now int64, shipped map[pins.Pin][]pins.AppVersion) ([]settlingKey, error) {
-	leaves, issuers, err := servedPins(q)
+// of their use, of those that a query selects. No other key moves automatically. live
+// has approved keys that do not end yet, though one of their certificates has.
+func keysToSettle(q querier, which string, now int64, shipped map[pins.Pin][]pins.AppVersion) (moving []settlingKey, live []int64, err error) {
+	served, err := loadServed(q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	leaves, issuers := servedPins(served)
+	used := slices.Concat(slices.Collect(maps.Keys(shipped)), slices.Collect(maps.Keys(leaves)), slices.Collect(maps.Keys(issuers)))
 	rows, err := q.query(`
-		SELECT `+keyColumns+`, CASE role
+		SELECT `+keyColumns+`, state = 'approved' AND ends <= ?1, CASE role
 			WHEN 'leaf' THEN EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND (not_after > ?1 OR not_after IS NULL))
 			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END,
 			EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source <> ?2), EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source = ?3)
-		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') ORDER BY seq`, now, sourceRule, string(pins.Policy))
+		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') AND seq IN (`+which+`) ORDER BY seq`,
+		now, sourceRule, string(pins.Policy), pinList(used))
 	all, err := collect(rows, err, func(r *sql.Rows) (s settlingKey, err error) {
-		s.key, err = scanKey(withColumns{r, []any{&s.facts.Live, &s.facts.Approved, &s.facts.Kept}})
+		s.key, err = scanKey(withColumns{r, []any{&s.due, &s.facts.Live, &s.facts.Approved, &s.facts.Kept}})
 		return s, err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []settlingKey
 	var hosts map[string]bool // read when needed
 	for _, s := range all {
-		served := leaves
+		places := leaves
 		if s.key.Role == pins.RoleIssuer {
-			served = issuers
+			places = issuers
 		}
-		s.place, s.facts.Served = served[s.key.Pin]
+		s.place, s.facts.Served = places[s.key.Pin]
 		s.facts.Shipped = len(shipped[s.key.Pin]) > 0
 		s.facts.Ordered = s.key.ordered
 		if s.facts.Kept = s.facts.Kept || s.key.Role == pins.RoleIssuer; !s.facts.Kept && !s.facts.Served && s.key.State == pins.StateDeployed {
 			if hosts == nil {
-				if hosts, err = trustedHosts(q); err != nil {
-					return nil, err
+				if hosts, err = trustedHosts(q, served); err != nil {
+					return nil, nil, err
 				}
 			}
 			mine, err := patterns(q.query(`SELECT DISTINCT pattern FROM grants WHERE key = ?`, s.key.seq))
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			s.facts.Replaced = pins.Replaced(mine, hosts)
 		}
 		if to, _, _ := pins.Settle(s.key.State, s.facts); to != s.key.State {
-			out = append(out, s)
+			moving = append(moving, s)
+		} else if s.due && s.facts.Live && s.key.Role == pins.RoleLeaf {
+			live = append(live, s.key.seq)
 		}
 	}
-	return out, nil
+	return moving, live, nil
 }
 
 // trustedHosts returns the hosts that were seen, and of each whether all leaf keys that
 // it serves are trusted for it.
-func trustedHosts(q querier) (map[string]bool, error) {
+func trustedHosts(q querier, served []pins.Served) (map[string]bool, error) {
+	var leaves []pins.Pin
+	for _, s := range served {
+		leaves = append(leaves, s.Chain.Leaf())
+	}
 	rows, err := q.query(`
-		SELECT k.pin, g.pattern FROM grants g JOIN keys k ON k.seq = g.key
-		WHERE k.role = 'leaf' AND k.state NOT IN ('seen', 'retired', 'compromised')`)
+		SELECT k.pin, g.pattern FROM keys k CROSS JOIN grants g ON g.key = k.seq
+		WHERE k.pin IN (SELECT unhex(value) FROM json_each(?)) AND k.role = 'leaf' AND k.state NOT IN ('seen', 'retired', 'compromised')`, pinList(leaves))
 	granted := make(map[pins.Pin][]pins.Pattern)
 	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
 		var pin pins.Pin
@@ -155,10 +203,6 @@ func trustedHosts(q querier) (map[string]bool, error) {
 		}
 		return struct{}{}, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	served, err := loadServed(q)
 	return pins.HostsTrusted(served, granted), err
 }
 
@@ -172,30 +216,20 @@ func (w withColumns) Scan(dest ...any) error { return w.row.Scan(append(dest, w.
 
 // servedPins returns the keys that are served, by role, each with the first place by
 // name.
-func servedPins(q querier) (leaves, issuers map[pins.Pin]servedAt, err error) {
-	rows, err := q.query(`SELECT host, address, chain FROM served ORDER BY host, target, address, leaf_hash`)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
+func servedPins(served []pins.Served) (leaves, issuers map[pins.Pin]servedAt) {
 	leaves, issuers = make(map[pins.Pin]servedAt), make(map[pins.Pin]servedAt)
-	for rows.Next() {
-		var at servedAt
-		var chain []byte
-		if err := rows.Scan(&at.host, &at.address, &chain); err != nil {
-			return nil, nil, err
-		}
-		for i, p := range splitPins(chain) {
+	for _, s := range served {
+		for i, p := range s.Chain.Pins {
 			in := issuers
 			if i == 0 {
 				in = leaves
 			}
 			if _, ok := in[p]; !ok {
-				in[p] = at
+				in[p] = servedAt{s.Host, s.Address}
 			}
 		}
 	}
-	return leaves, issuers, rows.Err()
+	return leaves, issuers
 }
 
 // SyncConditions is given all conditions that hold now, and reports those that did not

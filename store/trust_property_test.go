@@ -15,6 +15,7 @@ import (
 
 	"ctwatch/ctwatch"
 	"ctwatch/pins"
+	"ctwatch/pins/format"
 	"ctwatch/store"
 )
 
@@ -56,6 +57,10 @@ type trustModel struct {
 	digests int
 
 	trail []pins.Record // the audit trail when it was last checked
+
+	// What the store watches, since the last check.
+	watched      func(*pins.Facts) []any
+	watchedFacts pins.Facts
 }
 
 func (w *trustModel) open() *store.DB {
@@ -189,6 +194,9 @@ func (w *trustModel) actions() map[string]func(*rapid.T) {
 			if n, err := w.db.Plans.SettleKeys(ctx, shipped); n != 0 || err != nil {
 				rt.Fatalf("settled again, %d keys move: %v", n, err)
 			}
+			if n, err := w.db.Unsettled(ctx, shipped); n != 0 || err != nil {
+				rt.Fatalf("of all keys, %d are not settled: %v", n, err)
+			}
 		}),
 		"judge": func(rt *rapid.T) {
 			v := drawVerdict.Draw(rt, "verdict")
@@ -293,6 +301,54 @@ func (w *trustModel) check(rt *rapid.T) {
 	}
 	w.trail = trail
 	w.checkRules(rt)
+	w.checkScope(rt)
+}
+
+// checkScope checks that plans by the facts within their scope are those by all facts, and
+// that no change that they depend on passes for one that concerns nothing.
+func (w *trustModel) checkScope(rt *rapid.T) {
+	ctx := w.t.Context()
+	app := pins.App{
+		Name: "shop", Hosts: rapid.SliceOfNDistinct(rapid.SampledFrom(hosts("w0.example.com", "w1.example.com", "*.example.com", "other.test")), 1, 2, rapid.ID[pins.Pattern]).Draw(rt, "hosts of the app"),
+		Role: rapid.SampledFrom([]pins.Role{pins.RoleLeaf, pins.RoleIssuer}).Draw(rt, "role of the app"), MinPins: 2, LeadTime: 14 * 24 * time.Hour,
+	}
+	shipped := rapid.SliceOfN(drawPin, 0, 3).Draw(rt, "shipped by the app")
+	rules := make(map[pins.Pattern][]pins.Pin)
+	for _, h := range app.Hosts {
+		rules[h] = shipped
+	}
+	app.Versions = []pins.Version{{Name: "1.0", Rules: format.Listed(rules)}}
+	all, err := w.db.AllFacts(ctx, w.clock.Now())
+	must(w.t, err)
+	some, in, err := w.db.Plans.Facts(ctx, pins.Scope{Apps: []pins.App{app}})
+	must(w.t, err)
+	answers := func(f *pins.Facts) []any {
+		v := pins.NewView(f)
+		set, unseen, refused := v.Recommend(&app)
+		published, withheld := v.Publish(&app, pins.Published{Hosts: rules})
+		out := []any{v.Plan(&app), v.Check(&app, app.Versions[0].Rules), v.Expiring(app), set, unseen, fmt.Sprint(refused), published, fmt.Sprint(withheld)}
+		for _, p := range shipped {
+			out = append(out, v.Doubt(p, app.Role, app.Hosts[0]))
+		}
+		return out
+	}
+	now := answers(&all)
+	if diff := cmp.Diff(now, answers(&some)); diff != "" {
+		rt.Fatalf("by all facts, and by those within the scope (-want +got):\n%s", diff)
+	}
+	if w.watched != nil {
+		revision, err := w.db.Plans.Revision(ctx)
+		must(w.t, err)
+		then, err := w.db.AllFacts(ctx, w.watchedFacts.Now) // time alone is no change
+		must(w.t, err)
+		if !w.db.Plans.Concerns(revision) {
+			if diff := cmp.Diff(w.watched(&w.watchedFacts), w.watched(&then)); diff != "" {
+				rt.Fatalf("a change that passed for one that concerns nothing (-before +after):\n%s", diff)
+			}
+		}
+	}
+	w.db.Plans.Watch(in)
+	w.watched, w.watchedFacts = answers, all
 }
 
 // grants lists what trusted keys that no person ordered to be retired are approved for:

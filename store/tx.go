@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 	"ctwatch/store/pack"
 )
 
@@ -39,8 +40,10 @@ type tx struct {
 	now    time.Time
 	events int // written to the outbox, or replayed
 
-	changed bool // something that plans depend on
-	reread  bool // an entry may have become due to be read again
+	changed  bool           // something that plans depend on
+	passed   bool           // the same, and it is not of interest
+	interest *pins.Interest // of the planner, when the transaction began; nil: everything
+	reread   bool           // an entry may have become due to be read again
 
 	// See flush.
 	listed []listed
@@ -81,7 +84,7 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 		return 0, err
 	}
 
-	t := &tx{ctx: context.WithoutCancel(ctx), db: db, now: db.now()}
+	t := &tx{ctx: context.WithoutCancel(ctx), db: db, now: db.now(), interest: db.relevance.watched()}
 	if _, err := t.exec(sqlBegin); err != nil {
 		return 0, err
 	}
@@ -97,13 +100,13 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 	if err := t.flush(); err != nil {
 		return 0, err
 	}
-	if t.changed {
-		if _, err := t.exec(sqlBump); err != nil {
-			return 0, err
-		}
+	undo, err := t.bump()
+	if err != nil {
+		return 0, err
 	}
 	if _, err := t.exec(sqlCommit); err != nil {
-		return t.events, err
+		undo()
+		return 0, err
 	}
 	open = false
 	db.commits.Add(1)

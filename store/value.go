@@ -107,6 +107,28 @@ func list(s []string) string {
 	return string(b)
 }
 
+// patternList, pinList and numberList are list, for what a statement looks for: pins in hex.
+func patternList(ps []pins.Pattern) string {
+	out := make([]string, len(ps))
+	for i, p := range ps {
+		out[i] = p.String()
+	}
+	return list(out)
+}
+
+func pinList(ps []pins.Pin) string {
+	out := make([]string, len(ps))
+	for i, p := range ps {
+		out[i] = ctwatch.Hash(p).String()
+	}
+	return list(out)
+}
+
+func numberList(ns []int64) string {
+	b, _ := json.Marshal(orEmpty(ns)) // numbers always marshal
+	return string(b)
+}
+
 // A listOf reads what list writes.
 type listOf struct{ to *[]string }
 

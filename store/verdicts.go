@@ -81,7 +81,8 @@ func whyOf(c *ctwatch.Certificate, j ctwatch.Judgment) string {
 
 // setVerdict stores the verdict on a certificate.
 func (t *tx) setVerdict(seq int64, c *ctwatch.Certificate, v ctwatch.Verdict, reasons []string, caa string) error {
-	c.Verdict, c.Reasons, c.Issuer.CAA, t.changed = v, reasons, caa, true
+	c.Verdict, c.Reasons, c.Issuer.CAA = v, reasons, caa
+	t.changeCertificate(c)
 	_, err := t.exec(sqlSetVerdict, seq, string(v), list(reasons), caa)
 	return err
 }

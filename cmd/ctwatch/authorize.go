@@ -104,7 +104,12 @@ key is not yours, retire it: "ctwatch pins retire".`,
 				if err := s.Refresh(c.Context()); err != nil {
 					return err
 				}
-				if k := s.View().Key(cert.Key.Pin, pins.RoleLeaf); k != nil && k.State.Trusted() {
+				keys, err := s.Keys(c.Context(), cert.Key.Pin)
+				if err != nil {
+					return err
+				}
+				if len(keys) > 0 && keys[0].Role == pins.RoleLeaf && keys[0].State.Trusted() {
+					k := keys[0]
 					fmt.Fprintf(a.Stdout, "its key %s stays approved for %s, by other certificates, the configuration or a person; if it is not yours: ctwatch pins retire %[1]s --reason TEXT (add --compromised to revoke it at once)\n", k.Pin, terminal.List(k.ApprovedFor))
 				}
 				return nil

@@ -50,7 +50,7 @@ probing is off.
 					return refusal(err)
 				}
 				_, f, rules, err := a.readPinFile(args[0], formatName)
-				found, err := s.Check(name, rules, err)
+				found, err := s.Check(c.Context(), name, rules, err)
 				if err != nil {
 					return err
 				}

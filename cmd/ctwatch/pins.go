@@ -176,7 +176,10 @@ func (a *app) printKey(ctx context.Context, s *session, pin pins.Pin, what strin
 	if err := s.Refresh(ctx); err != nil {
 		return err
 	}
-	keys := s.Keys(pin)
+	keys, err := s.Keys(ctx, pin)
+	if err != nil {
+		return err
+	}
 	if a.json {
 		return a.printJSON(keys)
 	}

@@ -160,7 +160,7 @@ func (a *attack) checkTrust(rt *rapid.T) {
 	}
 	host := pins.Pattern{Name: apiHost}
 	for _, key := range ourKeys {
-		k := s.View().Key(modelPin(key), pins.RoleLeaf)
+		k := keyOf(a.t, s, modelPin(key), pins.RoleLeaf)
 		if k == nil || !k.State.Trusted() || !slices.ContainsFunc(k.ApprovedFor, func(p pins.Pattern) bool { return p.Covers(host) }) {
 			rt.Fatalf("our key %s is no longer trusted: %+v", key, k)
 		}

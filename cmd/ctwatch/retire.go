@@ -39,7 +39,11 @@ on a terminal, which lists the apps and hosts that lose the key.`,
 				what := ""
 				if compromised {
 					what = "is compromised"
-					if err := a.confirm(c.Context(), yes, lossText(s.Loss(pin))); err != nil {
+					loss, err := s.Loss(c.Context(), pin)
+					if err != nil {
+						return err
+					}
+					if err := a.confirm(c.Context(), yes, lossText(loss)); err != nil {
 						return err
 					}
 				}

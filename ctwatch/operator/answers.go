@@ -27,7 +27,7 @@ func (op *Operator) Plan(name string) ([]pins.HostPlan, error) {
 // Check answers the release gate: is a pin file safe to ship with an app today? The file is
 // as format.ReadFile read it, with its error: a file that its client would ignore or crash
 // on is an answer. It fails with the codes NoApps and UnknownApp, and with the file's error.
-func (op *Operator) Check(name string, rules pins.Rules, readError error) (pins.Answer, error) {
+func (op *Operator) Check(ctx context.Context, name string, rules pins.Rules, readError error) (pins.Answer, error) {
 	app, err := op.App(name)
 	if err != nil {
 		return pins.Answer{}, err
@@ -37,7 +37,11 @@ func (op *Operator) Check(name string, rules pins.Rules, readError error) (pins.
 	} else if readError != nil {
 		return pins.Answer{}, readError
 	}
-	return op.withUnknown(op.view.Check(app, rules)), nil
+	view, err := op.viewOf(ctx, pins.Scope{Rules: []pins.Rules{rules}})
+	if err != nil {
+		return pins.Answer{}, err
+	}
+	return op.withUnknown(view.Check(app, rules)), nil
 }
 
 // withUnknown adds to an answer what is unknown without a database.
@@ -98,7 +102,11 @@ func (op *Operator) Gate(ctx context.Context, apps []pins.App, certs [][]byte) (
 	if err != nil {
 		return Gated{}, err
 	}
-	found := op.view.Gate(apps, pins.Candidate{Names: pins.HostsOf(c.Names), NotAfter: c.NotAfter, Chains: chains})
+	view, err := op.viewOf(ctx, pins.Scope{Chains: chains})
+	if err != nil {
+		return Gated{}, err
+	}
+	found := view.Gate(apps, pins.Candidate{Names: pins.HostsOf(c.Names), NotAfter: c.NotAfter, Chains: chains})
 	if len(found.Problems) > 0 && incomplete != nil {
 		incomplete.App, incomplete.Host = found.Problems[0].App, found.Problems[0].Host
 		found.Warnings = append(found.Warnings, *incomplete)

@@ -79,7 +79,9 @@ func TestKeys(t *testing.T) {
 	l.logged(both()...)
 	for name, want := range map[string][]pins.Role{"key": {pins.RoleLeaf, pins.RoleIssuer}, "other": {pins.RoleLeaf}, "CA": {pins.RoleIssuer}, "new": nil} {
 		var got []pins.Role
-		for _, k := range l.Keys(pin(name)) {
+		keys, err := l.Keys(t.Context(), pin(name))
+		l.must(err)
+		for _, k := range keys {
 			if k.Pin != pin(name) {
 				t.Errorf("%s: the key of %s", name, k.Pin)
 			}
@@ -123,11 +125,11 @@ type brokenFacts struct {
 	fails string
 }
 
-func (b brokenFacts) Facts(ctx context.Context) (pins.Facts, error) {
+func (b brokenFacts) Facts(ctx context.Context, s pins.Scope) (pins.Facts, *pins.Interest, error) {
 	if b.fails == "Facts" {
-		return pins.Facts{}, errDisk
+		return pins.Facts{}, nil, errDisk
 	}
-	return b.Store.Facts(ctx)
+	return b.Store.Facts(ctx, s)
 }
 
 func (b brokenFacts) SettleKeys(context.Context, map[pins.Pin][]pins.AppVersion) (int, error) {
@@ -176,7 +178,7 @@ func TestCheck(t *testing.T) {
 			o.NoDatabase = tt.noDatabase
 			l.with(o)
 			_, read, err := format.ReadFile("pins.json", []byte(tt.file), "")
-			got, checkErr := l.Check("shop", read, err)
+			got, checkErr := l.Check(t.Context(), "shop", read, err)
 			if tt.fails {
 				if !errors.Is(checkErr, err) {
 					t.Errorf("%v, want %v", checkErr, err)
@@ -193,7 +195,7 @@ func TestCheck(t *testing.T) {
 		})
 	}
 	var refusal *operator.Error
-	if _, err := newLab(t, shop()).Check("blog", nil, nil); !errors.As(err, &refusal) || refusal.Code != operator.UnknownApp {
+	if _, err := newLab(t, shop()).Check(t.Context(), "blog", nil, nil); !errors.As(err, &refusal) || refusal.Code != operator.UnknownApp {
 		t.Errorf("of an unknown app: %v", err)
 	}
 }

@@ -97,10 +97,11 @@ func (op *Operator) Authorize(ctx context.Context, by By, s keyfile.Subject, hos
 	if len(hosts) == 0 {
 		return Authorized{}, &Error{Code: NoHost, Detail: s.What}
 	}
-	out := Authorized{
-		Pin: s.Pin, Hosts: hosts,
-		KnownIssuer: op.view.Key(s.Pin, pins.RoleIssuer) != nil && op.view.Key(s.Pin, pins.RoleLeaf) == nil,
+	known, err := op.Keys(ctx, s.Pin)
+	if err != nil {
+		return Authorized{}, err
 	}
+	out := Authorized{Pin: s.Pin, Hosts: hosts, KnownIssuer: len(known) == 1 && known[0].Role == pins.RoleIssuer}
 	a := declaration(by, s.Pin, s.Algorithm, hosts, reason)
 	a.Despite = despite
 	if _, err := op.o.Keys.Approve(ctx, a); err != nil {

@@ -42,7 +42,11 @@ func (op *Operator) Approve(ctx context.Context, by By, a Approval) ([]pins.Patt
 		}
 		if len(a.Hosts) == 0 {
 			e := &Error{Code: NoHost, Pin: a.Pin, Role: a.Role}
-			if op.View().OnlyUnexpected(a.Pin) {
+			view, err := op.viewOf(ctx, pins.Scope{Pins: []pins.Pin{a.Pin}})
+			if err != nil {
+				return nil, err
+			}
+			if view.OnlyUnexpected(a.Pin) {
 				e.Err = pins.ErrUnexpected
 			}
 			return nil, e
@@ -59,8 +63,12 @@ func (op *Operator) Approve(ctx context.Context, by By, a Approval) ([]pins.Patt
 
 // certifiedFor returns the names that a key was certified for, in a role; "" for each.
 func (op *Operator) certifiedFor(ctx context.Context, pin pins.Pin, role pins.Role) ([]pins.Pattern, error) {
+	keys, err := op.Keys(ctx, pin)
+	if err != nil {
+		return nil, err
+	}
 	var out []pins.Pattern
-	for _, k := range op.Keys(pin) {
+	for _, k := range keys {
 		if role != "" && role != k.Role {
 			continue
 		}
@@ -136,8 +144,9 @@ type Use struct {
 }
 
 // Loss returns what apps lose if a key is reported compromised.
-func (op *Operator) Loss(pin pins.Pin) Loss {
-	out := Loss{Pin: pin, Keys: op.Keys(pin)}
+func (op *Operator) Loss(ctx context.Context, pin pins.Pin) (Loss, error) {
+	keys, err := op.Keys(ctx, pin)
+	out := Loss{Pin: pin, Keys: keys}
 	for _, p := range planner.PlanAll(op.view, op.apps) {
 		u := Use{App: p.App, Host: p.Host, Served: slices.Contains(p.Deployed, pin)}
 		for name, list := range p.Shipped {
@@ -150,5 +159,5 @@ func (op *Operator) Loss(pin pins.Pin) Loss {
 			out.Uses = append(out.Uses, u)
 		}
 	}
-	return out
+	return out, err
 }

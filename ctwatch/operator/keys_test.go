@@ -240,7 +240,8 @@ func TestLoss(t *testing.T) {
 		"unknown": {nil, nil},
 	} {
 		l.refused(name, nil, func() error {
-			got := l.Loss(pin(name))
+			got, err := l.Loss(t.Context(), pin(name))
+			l.must(err)
 			var roles []pins.Role
 			for _, k := range got.Keys {
 				roles = append(roles, k.Role)

@@ -186,7 +186,9 @@ func (l *lab) compromised(key string) {
 func (l *lab) key(p pins.Pin, role pins.Role) string {
 	l.t.Helper()
 	l.refresh()
-	for _, k := range l.Keys(p) {
+	keys, err := l.Keys(l.t.Context(), p)
+	l.must(err)
+	for _, k := range keys {
 		if k.Role == role {
 			return fmt.Sprint(k.State, " ", k.ApprovedFor)
 		}

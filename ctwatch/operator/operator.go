@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +73,8 @@ type Certificates interface {
 // Keys keeps the keys of servers and issuers, and who trusts them for which hosts.
 type Keys interface {
 	List(ctx context.Context) ([]pins.Key, error)
+	// Of returns the key of a pin in each role that it is known in.
+	Of(ctx context.Context, pin pins.Pin) ([]pins.Key, error)
 	// Approve fails with ctwatch.ErrNotFound, pins.ErrState or pins.ErrUnexpected.
 	Approve(ctx context.Context, a pins.Approval) (pins.Key, error)
 	// Retire fails with ctwatch.ErrNotFound or pins.ErrState.
@@ -101,8 +104,8 @@ type Options struct {
 	NoDatabase bool
 }
 
-// An Operator does what people ask. It has a view of the facts as of the last Refresh, and
-// serves one caller at a time.
+// An Operator does what people ask. It has a view of the facts about its apps as of the last
+// Refresh, and reads more for what a person asks besides. It serves one caller at a time.
 type Operator struct {
 	o    Options
 	apps []pins.App
@@ -134,14 +137,21 @@ func (op *Operator) Read(ctx context.Context) (err error) {
 	if op.apps, err = AllApps(ctx, op.o.Configured, op.o.Versions); err != nil {
 		return err
 	}
-	facts, err := op.o.Facts.Facts(ctx)
-	if err == nil {
-		op.view = pins.NewView(&facts)
-	}
+	op.view, err = op.viewOf(ctx, pins.Scope{})
 	return err
 }
 
-// View returns the facts as of the last Refresh.
+// viewOf returns the facts about the operator's apps, and about more.
+func (op *Operator) viewOf(ctx context.Context, more pins.Scope) (*pins.View, error) {
+	more.Apps = op.apps
+	facts, _, err := op.o.Facts.Facts(ctx, more)
+	if err != nil {
+		return op.view, err
+	}
+	return pins.NewView(&facts), nil
+}
+
+// View returns the facts about all apps as of the last Refresh.
 func (op *Operator) View() *pins.View { return op.view }
 
 // Apps returns the apps with all their versions, as of the last Refresh.
@@ -177,14 +187,10 @@ func findApp(apps []pins.App, name string) (*pins.App, error) {
 }
 
 // Keys returns what is known of a pin, for each role that its key was seen in.
-func (op *Operator) Keys(pin pins.Pin) []pins.Key {
-	var out []pins.Key
-	for _, r := range []pins.Role{pins.RoleLeaf, pins.RoleIssuer} {
-		if k := op.view.Key(pin, r); k != nil {
-			out = append(out, *k)
-		}
-	}
-	return out
+func (op *Operator) Keys(ctx context.Context, pin pins.Pin) ([]pins.Key, error) {
+	keys, err := op.o.Keys.Of(ctx, pin)
+	slices.SortFunc(keys, func(a, b pins.Key) int { return strings.Compare(string(b.Role), string(a.Role)) }) // the leaf first
+	return keys, err
 }
 
 // A List is a sequence of certificates, which may end with an error.

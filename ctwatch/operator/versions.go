@@ -99,7 +99,11 @@ func (op *Operator) Import(ctx context.Context, by By, app, version string, f Pi
 	if hasVersion(configured, version) {
 		return Imported{}, &Error{Code: InConfig, App: app, Version: version}
 	}
-	if yes, why := op.view.Pins(configured, f.Rules); !yes {
+	view, err := op.viewOf(ctx, pins.Scope{Rules: []pins.Rules{f.Rules}})
+	if err != nil {
+		return Imported{}, err
+	}
+	if yes, why := view.Pins(configured, f.Rules); !yes {
 		return Imported{}, &Error{Code: PinsNoHost, App: app, Why: why}
 	}
 	before, err := op.recorded(ctx, app, version)
@@ -127,7 +131,7 @@ func (op *Operator) Import(ctx context.Context, by By, app, version string, f Pi
 	if out.App, err = op.App(app); err != nil {
 		return Imported{}, err
 	}
-	out.Useless = op.view.Unusable(configured, f.Rules)
+	out.Useless = view.Unusable(configured, f.Rules)
 	op.listPins(&out)
 	return out, nil
 }

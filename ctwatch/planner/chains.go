@@ -27,34 +27,49 @@ type FactStore struct {
 	// Unprobed reports whether probing of a pattern's hosts is turned off. Optional.
 	Unprobed func(pins.Pattern) bool
 
+	Now func() time.Time // optional: the system's clock
+
 	mu    sync.Mutex
-	known []*x509.Certificate // of CAs, those that can be parsed
-	read  int                 // how many were read
-	above map[pins.Pin][]pins.Chain
-	at    time.Time // of above
+	known []*x509.Certificate       // of CAs, those that can be parsed
+	read  int                       // how many were read
+	above map[pins.Pin][]pins.Chain // of issuers that were asked for
+	at    time.Time                 // of above
 }
 
 // rebuildAbove is how often chains are built again without a new certificate, since those
 // of CAs expire.
 const rebuildAbove = time.Hour
 
-// Facts returns the facts of the store with Above and Unprobed.
-func (s *FactStore) Facts(ctx context.Context) (pins.Facts, error) {
-	f, err := s.Store.Facts(ctx)
-	if err != nil {
-		return f, err
-	}
+// Facts returns the facts of the store, with the chains above issuers, and Unprobed.
+func (s *FactStore) Facts(ctx context.Context, scope pins.Scope) (pins.Facts, *pins.Interest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fresh, err := s.readNew(ctx)
-	if err != nil {
-		return f, err
+	if len(scope.Apps) > 0 {
+		fresh, err := s.readNew(ctx)
+		if err != nil {
+			return pins.Facts{}, nil, err
+		}
+		now := time.Now()
+		if s.Now != nil {
+			now = s.Now()
+		}
+		if age := now.Sub(s.at); fresh || age < 0 || age > rebuildAbove {
+			s.above, s.at = make(map[pins.Pin][]pins.Chain), now
+		}
+		scope.Above = s.aboveIssuer
 	}
-	if age := f.Now.Sub(s.at); fresh || age < 0 || age > rebuildAbove {
-		s.above, s.at = chain.Above(chain.Options{Roots: s.Roots, Known: s.known, At: f.Now}), f.Now
+	f, in, err := s.Store.Facts(ctx, scope)
+	f.Unprobed = s.Unprobed
+	return f, in, err
+}
+
+func (s *FactStore) aboveIssuer(issuer pins.Pin) []pins.Chain {
+	above, known := s.above[issuer]
+	if !known {
+		above = chain.Above(issuer, chain.Options{Roots: s.Roots, Known: s.known, At: s.at})
+		s.above[issuer] = above
 	}
-	f.Above, f.Unprobed = s.above, s.Unprobed
-	return f, nil
+	return above
 }
 
 // Certificates returns the certificates of CAs that logs and servers have shown.

@@ -68,7 +68,7 @@ func TestNewIntermediateBelowPinnedRoot(t *testing.T) {
 	}}}
 	status := func() pins.Status {
 		t.Helper()
-		facts, err := s.Facts(t.Context())
+		facts, _, err := s.Facts(t.Context(), pins.Scope{Apps: []pins.App{app}})
 		if err != nil {
 			t.Fatal(err)
 		}

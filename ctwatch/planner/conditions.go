@@ -17,7 +17,7 @@ func (p *Planner) conditions(ctx context.Context, r *Result, at time.Time) ([]ct
 		plan := &r.Plans[i]
 		subject := p.Subject(plan.Host)
 		out = append(out, p.missing(ctx, plan, subject, at)...)
-		out = append(out, p.candidates(r, plan, subject, at)...)
+		out = append(out, p.candidates(ctx, r, plan, subject, at)...)
 	}
 	for _, s := range r.View.Expiring(r.Apps...) {
 		c, err := p.Store.Certificate(ctx, s.ID)
@@ -72,7 +72,7 @@ func (p *Planner) missing(ctx context.Context, plan *pins.HostPlan, subject stri
 }
 
 // candidates returns the keys that are approved and that the newest version lacks.
-func (p *Planner) candidates(r *Result, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
+func (p *Planner) candidates(ctx context.Context, r *Result, plan *pins.HostPlan, subject string, at time.Time) []ctwatch.Condition {
 	if len(plan.Shipped) == 0 {
 		return nil // what is shipped is unknown
 	}
@@ -93,6 +93,9 @@ func (p *Planner) candidates(r *Result, plan *pins.HostPlan, subject string, at 
 		out = append(out, ctwatch.Condition{
 			Kind: ctwatch.PinCandidate, App: plan.App, Host: host, What: pin.String(),
 			Event: func(episode int64) ctwatch.Event {
+				if whole, err := p.Store.Key(ctx, k.Pin, k.Role); err == nil {
+					k = whole // with its hosts and certificates
+				}
 				return ctwatch.PinCandidateForApp(plan.App, host, subject, k, words.Finding(f).String(), episode, at)
 			},
 		})

@@ -1,13 +1,15 @@
 // Package planner keeps the plans of all apps current, and reports what changes in them.
 //
-// When a fact behind the plans changes (a certificate, the result of a probe, an approval,
-// a released version), and once a minute, since certificates expire, the planner
+// When a fact behind the plans changes (a certificate for a host of an app, the result of a
+// probe, an approval, a released version), and once a minute, since certificates expire, the
+// planner
 //
 //  1. updates the state of each key,
 //  2. plans for each host of each app,
 //  3. reports what begins: an app that is or will be broken (pin.missing), a key to ship
 //     (pin.candidate), a certificate that expires (certificate.expiring),
-//  4. has servers probed that may soon serve a new certificate.
+//  4. has servers probed that may soon serve a new certificate: for every certificate that
+//     is found.
 //
 // What continues is reported once. The rules of plans are in package pins; this package
 // decides when to plan, and what to report.
@@ -28,9 +30,18 @@ import (
 type Store interface {
 	// Revision grows with every change of the facts.
 	Revision(ctx context.Context) (int64, error)
-	Facts(ctx context.Context) (pins.Facts, error)
+	// Facts returns the facts within a scope, and what they depend on.
+	Facts(ctx context.Context, scope pins.Scope) (pins.Facts, *pins.Interest, error)
+	// Watch has Concerns tell changes up to a revision that may concern facts from others.
+	Watch(in *pins.Interest)
+	Concerns(revision int64) bool
+	// NewNames returns the names of the certificates that were found after one with a
+	// number, and the number of the last; no names for a negative number.
+	NewNames(ctx context.Context, after int64) (names []pins.Pattern, last int64, err error)
 	// SettleKeys updates the states of keys by their use, and reports the changes.
 	SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error)
+	// Key returns the key of a pin in a role, for an event.
+	Key(ctx context.Context, pin pins.Pin, role pins.Role) (pins.Key, error)
 	// Certificate returns a certificate by its ID in hex.
 	Certificate(ctx context.Context, id string) (ctwatch.Certificate, error)
 	// SyncConditions takes all conditions that hold, and reports those that did not hold
@@ -58,6 +69,12 @@ type Planner struct {
 
 	latest atomic.Pointer[Result]
 	replan atomic.Bool
+
+	looked struct { // see look
+		before   bool
+		revision int64
+		last     int64 // certificate
+	}
 }
 
 // A Result is the plans of all apps at one time.
@@ -85,13 +102,15 @@ func (p *Planner) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	seen := newSeen()
-	revision, planned := int64(-1), time.Time{}
+	planned := time.Time{}
 	for {
 		now, err := p.Store.Revision(ctx)
-		if err == nil && (p.replan.Swap(false) || now != revision || time.Since(planned) >= every) {
-			revision, planned = now, time.Now()
-			err = p.plan(ctx, seen)
+		if err == nil && (p.replan.Swap(false) || p.Store.Concerns(now) || time.Since(planned) >= every) {
+			planned = time.Now()
+			err = p.plan(ctx)
+		}
+		if err == nil {
+			err = p.look(ctx, now)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -109,7 +128,7 @@ func (p *Planner) Run(ctx context.Context) error {
 
 // plan makes all plans once. If the apps cannot be read, it logs that and leaves the last
 // plans in place.
-func (p *Planner) plan(ctx context.Context, seen *seen) error {
+func (p *Planner) plan(ctx context.Context) error {
 	apps, err := p.Apps(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -117,25 +136,20 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 		}
 		return nil
 	}
-	facts, err := p.Store.Facts(ctx)
+	r, now, err := p.planFor(ctx, apps)
 	if err != nil {
 		return err
 	}
-	view := pins.NewView(&facts)
-	plans := PlanAll(view, apps)
-	changed, err := p.Store.SettleKeys(ctx, Shipped(plans))
+	changed, err := p.Store.SettleKeys(ctx, Shipped(r.Plans))
 	if err != nil {
 		return err
 	}
 	if changed > 0 {
-		if facts, err = p.Store.Facts(ctx); err != nil {
+		if r, now, err = p.planFor(ctx, apps); err != nil {
 			return err
 		}
-		view = pins.NewView(&facts)
-		plans = PlanAll(view, apps)
 	}
-	r := &Result{View: view, Apps: apps, Plans: plans}
-	holding, err := p.conditions(ctx, r, facts.Now)
+	holding, err := p.conditions(ctx, r, now)
 	if err != nil {
 		return err
 	}
@@ -143,12 +157,42 @@ func (p *Planner) plan(ctx context.Context, seen *seen) error {
 		return err
 	}
 	p.latest.Store(r)
-	if fresh, first := seen.fresh(facts.Issued); p.Look != nil && (first || len(fresh) > 0) {
-		p.Look(fresh)
-	}
 	if p.Changed != nil {
 		p.Changed(r)
 	}
+	return nil
+}
+
+// planFor plans by the facts that concern some apps, as of now, and watches these.
+func (p *Planner) planFor(ctx context.Context, apps []pins.App) (r *Result, now time.Time, err error) {
+	facts, in, err := p.Store.Facts(ctx, pins.Scope{Apps: apps})
+	if err != nil {
+		return nil, now, err
+	}
+	p.Store.Watch(in)
+	view := pins.NewView(&facts)
+	return &Result{View: view, Apps: apps, Plans: PlanAll(view, apps)}, facts.Now, nil
+}
+
+// look has servers probed for the names of certificates that are new at a revision, and all
+// servers after the first plan.
+func (p *Planner) look(ctx context.Context, revision int64) error {
+	l := &p.looked
+	if p.Look == nil || p.Latest() == nil || l.before && l.revision == revision {
+		return nil
+	}
+	after := l.last
+	if !l.before {
+		after = -1
+	}
+	names, last, err := p.Store.NewNames(ctx, after)
+	if err != nil {
+		return err
+	}
+	if !l.before || len(names) > 0 {
+		p.Look(names)
+	}
+	l.before, l.revision, l.last = true, revision, last
 	return nil
 }
 
@@ -181,24 +225,4 @@ func Shipped(plans []pins.HostPlan) map[pins.Pin][]pins.AppVersion {
 		}
 	}
 	return out
-}
-
-// A seen holds the certificates that existed at the last plan.
-type seen struct{ ids map[string]bool }
-
-func newSeen() *seen { return &seen{} }
-
-// fresh returns the names of certificates that are new since the last call; first reports
-// that there was none.
-func (s *seen) fresh(issued []pins.Issued) (names []pins.Pattern, first bool) {
-	first = s.ids == nil
-	ids := make(map[string]bool, len(issued))
-	for _, c := range issued {
-		ids[c.ID] = true
-		if !first && !s.ids[c.ID] {
-			names = append(names, c.Names...)
-		}
-	}
-	s.ids = ids
-	return names, first
 }

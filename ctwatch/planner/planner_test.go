@@ -35,7 +35,6 @@ type lab struct {
 	now     time.Time
 	db      *store.DB
 	planner *Planner
-	seen    *seen
 	apps    []pins.App
 	appsErr error
 	looks   [][]pins.Pattern
@@ -45,7 +44,7 @@ type lab struct {
 
 func newLab(t *testing.T, app pins.App) *lab {
 	t.Helper()
-	l := &lab{t: t, now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), seen: newSeen(), apps: []pins.App{app}}
+	l := &lab{t: t, now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), apps: []pins.App{app}}
 	var err error
 	l.db, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "ctwatch.db"), store.Options{
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return l.now },
@@ -77,7 +76,10 @@ func (l *lab) check(err error) {
 // plan plans once, and returns the plan for the only host.
 func (l *lab) plan() pins.HostPlan {
 	l.t.Helper()
-	l.check(l.planner.plan(l.t.Context(), l.seen))
+	l.check(l.planner.plan(l.t.Context()))
+	revision, err := l.db.Plans.Revision(l.t.Context())
+	l.check(err)
+	l.check(l.planner.look(l.t.Context(), revision))
 	return l.planner.Latest().Plans[0]
 }
 
@@ -246,7 +248,7 @@ func TestUnreadableAppsLeaveThePlans(t *testing.T) {
 	l.plan()
 	before := l.planner.Latest()
 	l.appsErr = errors.New("a file is gone")
-	l.check(l.planner.plan(t.Context(), l.seen))
+	l.check(l.planner.plan(t.Context()))
 	if l.planner.Latest() != before {
 		t.Error("there are other plans")
 	}

@@ -28,7 +28,8 @@ type memory struct {
 	settles  int    // how many keys the next SettleKeys moves
 	fails    string // the method that fails
 
-	read    int // how often facts were read
+	quiet   int64 // the revision when facts were read, or more changed that concerns nothing
+	read    int   // how often facts were read
 	shipped map[pins.Pin][]pins.AppVersion
 	holding []ctwatch.Condition
 }
@@ -40,6 +41,14 @@ func (m *memory) err(method string) error {
 		return errDisk
 	}
 	return nil
+}
+
+// pass changes what concerns no app.
+func (m *memory) pass(f func(*pins.Facts)) {
+	m.change(f)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.quiet = m.revision
 }
 
 // change changes the facts.
@@ -58,11 +67,40 @@ func (m *memory) Revision(context.Context) (int64, error) {
 	return m.revision, m.err("Revision")
 }
 
-func (m *memory) Facts(context.Context) (pins.Facts, error) {
+func (m *memory) Facts(context.Context, pins.Scope) (pins.Facts, *pins.Interest, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.read++
-	return m.facts, m.err("Facts")
+	return m.facts, &pins.Interest{Revision: m.revision}, m.err("Facts")
+}
+
+func (m *memory) Watch(in *pins.Interest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.quiet = in.Revision
+}
+
+func (m *memory) Concerns(revision int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.read == 0 || revision > m.quiet
+}
+
+func (m *memory) NewNames(_ context.Context, after int64) (names []pins.Pattern, last int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last = int64(len(m.facts.Issued))
+	for _, c := range m.facts.Issued[min(last, max(0, after)):] {
+		names = append(names, c.Names...)
+	}
+	if after < 0 {
+		names = nil
+	}
+	return names, last, m.err("NewNames")
+}
+
+func (m *memory) Key(context.Context, pins.Pin, pins.Role) (pins.Key, error) {
+	return pins.Key{}, ctwatch.ErrNotFound
 }
 
 func (m *memory) SettleKeys(_ context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
@@ -159,7 +197,7 @@ func TestRunPlansWhenSomethingChanged(t *testing.T) {
 
 // Run ends with an error if the store fails, and without one if its context has ended.
 func TestRunFailsOnlyWithTheStore(t *testing.T) {
-	for _, method := range []string{"Revision", "Facts", "SettleKeys", "SyncConditions"} {
+	for _, method := range []string{"Revision", "Facts", "SettleKeys", "SyncConditions", "NewNames"} {
 		for _, ended := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRun(shop("L", "B"))
@@ -173,7 +211,7 @@ func TestRunFailsOnlyWithTheStore(t *testing.T) {
 				if ended && err != nil || !ended && !errors.Is(err, errDisk) {
 					t.Errorf("%s fails, context ended %v: %v", method, ended, err)
 				}
-				if r.Latest() != nil || len(r.looks) > 0 {
+				if r.Latest() != nil && method != "NewNames" || len(r.looks) > 0 {
 					t.Errorf("%s fails: there are plans", method)
 				}
 			})
@@ -214,7 +252,7 @@ func TestPlansAgainAfterKeysMoved(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRun(shop("L", "B"))
 			r.store.settles = settles
-			if err := r.plan(t.Context(), newSeen()); err != nil {
+			if err := r.plan(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if r.store.read != want {
@@ -228,30 +266,40 @@ func TestPlansAgainAfterKeysMoved(t *testing.T) {
 	}
 }
 
-// Look is called at the first plan for all servers, and then for the names of certificates
-// that are new.
+// Look is called after the first plan for all servers, and then for the names of certificates
+// that are new, whether or not they concern an app.
 func TestLooksForNewCertificates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, seen := newRun(shop("L", "B")), newSeen()
-		issue := func(ids ...string) {
-			t.Helper()
-			var issued []pins.Issued
-			for _, id := range ids {
-				issued = append(issued, pins.Issued{ID: id, Names: []pins.Pattern{{Name: id + ".example.com"}}})
-			}
-			r.store.change(func(f *pins.Facts) { f.Issued = issued })
-			if err := r.plan(t.Context(), seen); err != nil {
-				t.Fatal(err)
+		r := newRun(shop("L", "B"))
+		issue := func(names ...string) func(*pins.Facts) {
+			return func(f *pins.Facts) {
+				for _, n := range names {
+					f.Issued = append(f.Issued, pins.Issued{ID: n, Names: []pins.Pattern{{Name: n + ".example.com"}}})
+				}
 			}
 		}
-		issue("a")
-		issue("a")
-		issue("a", "b", "c")
-		issue("b") // the others expired
-		issue("b", "a")
-		want := [][]pins.Pattern{nil, {{Name: "b.example.com"}, {Name: "c.example.com"}}, {{Name: "a.example.com"}}}
+		r.store.change(issue("a"))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		for _, step := range []func(){
+			func() {}, func() {}, func() { r.store.change(issue("b", "c")) }, func() { r.store.pass(issue("d")) },
+			func() { r.store.change(nil) }, r.Replan,
+		} {
+			synctest.Wait()
+			step()
+			time.Sleep(time.Second)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		want := [][]pins.Pattern{nil, {{Name: "b.example.com"}, {Name: "c.example.com"}}, {{Name: "d.example.com"}}}
 		if diff := cmp.Diff(want, r.looks); diff != "" {
 			t.Errorf("looks (-want +got):\n%s", diff)
+		}
+		if len(r.plans) != 4 {
+			t.Errorf("planned at %v: want no plan for what concerns no app", r.plans)
 		}
 	})
 }
@@ -324,7 +372,7 @@ func TestConditions(t *testing.T) {
 			r := newRun(tt.app)
 			tt.facts.Now = now
 			r.store.facts = tt.facts
-			if err := r.plan(t.Context(), newSeen()); err != nil {
+			if err := r.plan(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			var got []string

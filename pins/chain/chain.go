@@ -82,12 +82,11 @@ func Verified(sent []*x509.Certificate, o Options) ([]pins.Chain, error) {
 	return out, nil
 }
 
-// Above returns, for pins.Facts.Above, what may follow the key of each CA certificate in
-// Known, up to a trust anchor. It leaves out what no trust anchor verifies.
-func Above(o Options) map[pins.Pin][]pins.Chain {
-	out := make(map[pins.Pin][]pins.Chain)
+// Above returns what may follow the key of a CA, up to a trust anchor, by the certificates
+// for the key in Known (pins.Scope.Above). It leaves out what no trust anchor verifies.
+func Above(key pins.Pin, o Options) (out []pins.Chain) {
 	for _, c := range o.Known {
-		if !c.IsCA {
+		if !c.IsCA || pins.FromSPKI(c.RawSubjectPublicKeyInfo) != key {
 			continue
 		}
 		chains, err := Verified([]*x509.Certificate{c}, o)
@@ -96,8 +95,8 @@ func Above(o Options) map[pins.Pin][]pins.Chain {
 		}
 		for _, full := range chains {
 			tail := pins.Chain{Pins: full.Pins[1:], Root: full.Root}
-			if same := func(other pins.Chain) bool { return slices.Equal(other.Pins, tail.Pins) }; !slices.ContainsFunc(out[full.Pins[0]], same) {
-				out[full.Pins[0]] = append(out[full.Pins[0]], tail)
+			if !slices.ContainsFunc(out, func(other pins.Chain) bool { return slices.Equal(other.Pins, tail.Pins) }) {
+				out = append(out, tail)
 			}
 		}
 	}

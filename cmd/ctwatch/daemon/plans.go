@@ -44,7 +44,7 @@ func (d *Daemon) makePlanner(context.Context) error {
 	unreadable := "" // what was logged; the planner never asks for apps twice at a time
 	d.planner = &planner.Planner{
 		Store: &planner.FactStore{
-			Store: d.db.Plans, CAs: d.db.Issuers,
+			Store: d.db.Plans, CAs: d.db.Issuers, Now: d.now,
 			Unprobed: func(p pins.Pattern) bool { return d.inventory.Load().Unprobed(p) },
 		},
 		Logger:  d.logger,

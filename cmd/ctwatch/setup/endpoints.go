@@ -114,16 +114,18 @@ func (inv *Inventory) appHosts() []string {
 	return out
 }
 
-// HostsFor returns the endpoints' hosts that a certificate's names cover.
+// HostsFor returns the endpoints' hosts that a certificate's names cover. There may be many
+// of either.
 func (inv *Inventory) HostsFor(names []pins.Pattern) []string {
+	covered := pins.NewPatternSet(names...)
+	seen := make(map[string]bool)
 	var out []string
 	for _, ep := range inv.Endpoints {
-		if _, err := netip.ParseAddr(ep.Host); err == nil || slices.Contains(out, ep.Host) {
+		if _, err := netip.ParseAddr(ep.Host); err == nil || seen[ep.Host] || !covered.Covers(pins.Pattern{Name: ep.Host}) {
 			continue
 		}
-		if slices.ContainsFunc(names, func(n pins.Pattern) bool { return n.Matches(ep.Host) }) {
-			out = append(out, ep.Host)
-		}
+		seen[ep.Host] = true
+		out = append(out, ep.Host)
 	}
 	return out
 }
