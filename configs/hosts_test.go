@@ -87,9 +87,12 @@ func TestOneReaderOfHostNames(t *testing.T) {
 }
 
 func fromFile(line string) (string, error) {
-	rules, err := watchlist.ParseFile(strings.NewReader(line), "f")
-	if err != nil || len(rules) == 0 {
-		return "", err
+	list, mistakes := watchlist.Update(nil, watchlist.Part{Name: "f", Text: []byte(line)})
+	if list == nil {
+		return "", mistakes[0]
 	}
-	return rules[0].Domain, nil
+	for _, r := range list.Rules() {
+		return r.Domain, nil
+	}
+	return "", nil
 }

@@ -4,6 +4,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -49,14 +50,25 @@ func Read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if info.Size() > limit {
+			return nil, tooLarge(name, limit)
+		}
+		b.Grow(int(info.Size()) + bytes.MinRead) // so that it does not grow by copies
+	}
+	_, err = b.ReadFrom(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", name, err)
-	case int64(len(b)) > limit:
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
+	case int64(b.Len()) > limit:
+		return nil, tooLarge(name, limit)
 	}
-	return b, nil
+	return b.Bytes(), nil
+}
+
+func tooLarge(name string, limit int64) error {
+	return fmt.Errorf("%s is larger than %d bytes", name, limit)
 }
 
 // IsStream reports whether a name is that of a descriptor that this process was started

@@ -23,6 +23,14 @@ const wantHost = "; want a host name, such as example.com"
 // An error says what is wrong and what is wanted, and continues a sentence that begins with
 // the name.
 func ParseHost(s string) (string, error) {
+	if CanonicalHost(s) {
+		return s, nil
+	}
+	return canonicalHost(s)
+}
+
+// canonicalHost is ParseHost for names that may have any form.
+func canonicalHost(s string) (string, error) {
 	labels := SplitLabels(s)
 	if n := len(labels) - 1; n > 0 && labels[n] == "" {
 		labels = labels[:n]
@@ -65,6 +73,39 @@ func ParseHost(s string) (string, error) {
 		return fail(`ends in ".ip", which is not a top-level domain and stands for watched addresses`)
 	}
 	return name, nil
+}
+
+// CanonicalHost reports whether s is a host name in the form that ParseHost returns and has
+// no label in punycode. Nearly all names in long lists are like that, and need no more than
+// this one pass.
+func CanonicalHost[T string | []byte](s T) bool {
+	if len(s) > 253 {
+		return false
+	}
+	label, number := 0, true // where the last label begins; whether it is a number so far
+	for i := 0; ; i++ {
+		if i < len(s) && s[i] != '.' {
+			switch c := s[i]; {
+			case '0' <= c && c <= '9':
+			case 'a' <= c && c <= 'z', c == '-', c == '_':
+				number = false
+			default:
+				return false
+			}
+			continue
+		}
+		n := i - label
+		if n == 0 || n > 63 || s[label] == '-' || s[i-1] == '-' {
+			return false
+		}
+		if n >= 4 && s[label] == 'x' && s[label+1] == 'n' && s[label+2] == '-' && s[label+3] == '-' {
+			return false
+		}
+		if i == len(s) {
+			return !number && string(s[label:]) != AddressDomain
+		}
+		label, number = i+1, true
+	}
 }
 
 // isAddress reports whether a text is an IP address or a network.

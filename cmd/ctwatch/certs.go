@@ -144,8 +144,10 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			return err
 		}
 		rules := inv.Policies()
-		for _, line := range inv.Listed {
-			rules = append(rules, setup.NoPolicy(line)) // suggestions need an entry
+		for part, line := range inv.List.Rules() {
+			if part > 0 { // of a file: suggestions need an entry
+				rules = append(rules, setup.NoPolicy(line))
+			}
 		}
 		op := operator.New(operator.Options{Certificates: db.Certificates, Keys: db.Keys})
 		matching := 0

@@ -104,7 +104,7 @@ func (a *app) inspectConfig() (cfg *configs.Config, watched int, wrong configs.M
 	if wrong.Err() != nil {
 		return cfg, 0, wrong, nil
 	}
-	return cfg, len(inv.Watched) + len(inv.Listed), wrong, slices.Concat(inv.Warnings(), cfg.Unused(), cfg.Anonymous()).Sorted()
+	return cfg, inv.List.Len(), wrong, slices.Concat(inv.Warnings(), cfg.Unused(), cfg.Anonymous()).Sorted()
 }
 
 // inspected reads a configuration that may have mistakes; nil if it cannot be read at all.

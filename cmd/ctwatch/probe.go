@@ -9,7 +9,6 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/ctwatch"
-	"ctwatch/ctwatch/watchlist"
 	"ctwatch/pins"
 )
 
@@ -72,9 +71,8 @@ func (a *app) probe(ctx context.Context, args []string, name string, record bool
 			return usagef("no host given, and the configuration has no endpoints to probe")
 		}
 		looks := setup.Prober().LookAll(ctx, endpoints)
-		list := watchlist.New(s.inv.Rules())
 		for _, l := range looks {
-			if err := s.db.Endpoints.Observe(ctx, l, list.Describe); err != nil {
+			if err := s.db.Endpoints.Observe(ctx, l, s.inv.List.Describe); err != nil {
 				return err
 			}
 		}

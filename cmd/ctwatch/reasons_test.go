@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -67,7 +68,7 @@ func TestErrorsHaveReasons(t *testing.T) {
 		check("configuration", bad, err)
 	}
 	for _, bad := range damages([]byte("example.com\n.example.net # ours\n192.0.2.0/24\nm\u00fcller.example\n"), 1) {
-		_, err := watchlist.ParseFile(bytes.NewReader(bad), "f")
-		check("watch list", bad, err)
+		_, mistakes := watchlist.Update(nil, watchlist.Part{Name: "f", Text: bad})
+		check("watch list", bad, errors.Join(mistakes...))
 	}
 }

@@ -49,7 +49,7 @@ endpoints at once.`,
 }
 
 func (a *app) run(ctx context.Context, domains []string) error {
-	inv, err := a.inventory(domains)
+	inv, err := a.inventory(new(setup.Inventory), domains)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	defer signal.Stop(hangup)
 	return daemon.New(daemon.Options{
 		Inventory: inv, Logger: logger,
-		Reread: func() (*setup.Inventory, error) { return a.inventory(domains) }, Hangup: hangup, Migrating: a.migrating(logger),
+		Reread: func(before *setup.Inventory) (*setup.Inventory, error) { return a.inventory(before, domains) }, Hangup: hangup, Migrating: a.migrating(logger),
 		Out: a.Stdout, JSON: a.json || !terminal, Color: color,
 	}).Run(ctx)
 }
@@ -72,8 +72,8 @@ func (a *app) run(ctx context.Context, domains []string) error {
 var errNothingWatched = errors.New(`nothing to watch: run 'ctwatch run --watch example.com', or start a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
 
 // inventory reads the configuration for the daemon, with its secrets, and domains of the
-// command line.
-func (a *app) inventory(domains []string) (*setup.Inventory, error) {
+// command line, given the inventory before.
+func (a *app) inventory(before *setup.Inventory, domains []string) (*setup.Inventory, error) {
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
@@ -83,13 +83,13 @@ func (a *app) inventory(domains []string) (*setup.Inventory, error) {
 		return nil, err
 	}
 	wrong := configs.Mistakes{Config: cfg}
-	inv, err := setup.Read(cfg, listed...)
+	inv, err := before.Reread(cfg, listed...)
 	wrong.Add(err)
 	wrong.Add(cfg.CheckSecrets())
 	switch err := wrong.Err(); {
 	case err != nil:
 		return nil, err
-	case inv.Len() == 0:
+	case inv.List.Len() == 0:
 		return nil, &usageError{errNothingWatched}
 	}
 	return inv, nil

@@ -22,7 +22,6 @@ import (
 	"ctwatch/ctwatch/keyfile"
 	"ctwatch/ctwatch/loglist"
 	"ctwatch/ctwatch/scan"
-	"ctwatch/ctwatch/watchlist"
 	"ctwatch/files"
 )
 
@@ -93,8 +92,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	if err != nil {
 		return err
 	}
-	rules := watched.Rules()
-	if len(rules) == 0 {
+	if watched.List.Len() == 0 {
 		return usagef("no domains to match: give --watch DOMAIN or --watch-file FILE")
 	}
 	if j.toSet && j.to <= j.from {
@@ -115,7 +113,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 		a: a, log: log, from: j.from, to: j.to, head: head, headErr: headErr,
 		reader: &follow.Reader{
 			Log: log, Logger: logger, Parallel: j.parallel,
-			Scanner: &scan.Scanner{Log: log.Info(), List: watchlist.New(rules)},
+			Scanner: &scan.Scanner{Log: log.Info(), List: watched.List},
 		},
 	}
 	if err := s.limits(j.toSet); err != nil {

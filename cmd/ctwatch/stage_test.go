@@ -280,8 +280,8 @@ func (s *stage) start(config string) *testDaemon {
 		Inventory: inv, Out: r.out, JSON: true, OnNATS: func(u string) { url <- u },
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Look:   s.lookFunc(), Now: s.now, Hangup: s.hangup, Silence: s.silence, BackoffMax: 2 * time.Second,
-		Reread: func() (*setup.Inventory, error) {
-			return (&app{configFile: config, environment: environment{LookupEnv: os.LookupEnv}}).inventory(nil)
+		Reread: func(before *setup.Inventory) (*setup.Inventory, error) {
+			return (&app{configFile: config, environment: environment{LookupEnv: os.LookupEnv}}).inventory(before, nil)
 		},
 	})
 	go func() {

@@ -4,123 +4,67 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"iter"
 	"slices"
-	"strings"
-	"sync/atomic"
 
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/entry"
+	"ctwatch/pins"
 )
 
 // A List is an index of rules. It does not change, and is safe for concurrent use.
 //
-// It is a tree. Its nodes are the watched domains and the domains above them, up to the
-// root, which is node 0. A search for a name goes from the right, from node to node, until
-// there is no node or a rule matches. Each step is one look-up in index, by the part of the
-// name so far.
+// It is a tree of labels. A search for a name goes from the right, from node to node, until
+// there is no node or a rule matches. Each step is one look-up in a hash table.
 //
 // A label with a wildcard matches as every label that it can stand for; see wildcard.go.
 type List struct {
-	rules []Rule
-	index map[string]uint32 // node by domain
-	flags []flags           // of each node; not in nodes, for the CPU's cache
-	nodes []node
+	tree
+	parts []Part
+	rules []rule // the first is none
+	free  uint32 // the first of those that are free; 0 for none
+	count int    // of rules that are not free
 
-	children []uint32 // of all nodes; those of one node are adjacent
-	next     []int32  // by rule: the next rule for the same domain, or none
-
-	networks networks // the rules about addresses, which have no nodes
+	unused int   // nodes that no rule needs any more
+	v4, v6 []int // the prefix lengths of networks
 }
 
-type node struct {
-	domain     string
-	start, end uint32 // its children
-	rule       int32  // its first rule, or none
+// A rule is where a Rule is: rules are read again when they match.
+type rule struct {
+	next     uint32 // of the same node, or free; 0 for none
+	part, at uint32 // in Part.Rules, or where it begins in Part.Text
 }
 
-const (
-	root = 0
-	none = -1
-)
-
-type flags uint8
-
-const (
-	watched      flags = 1 << iota // a rule is about the domain
-	tree                           // and about all names below it
-	childWatched                   // a child is watched
-	childTree                      // a child is a tree
-)
+// order returns a number that orders rules as their parts do.
+func (r rule) order() uint64 { return uint64(r.part)<<32 | uint64(r.at) }
 
 // New indexes rules, whose Domain must be canonical (see NewRule).
 func New(rules []Rule) *List {
-	l := &List{
-		rules: slices.Clone(rules),
-		index: make(map[string]uint32, len(rules)+len(rules)/16),
-		flags: make([]flags, 1, len(rules)+1),
-		nodes: make([]node, 1, len(rules)+1),
-		next:  make([]int32, len(rules)),
-	}
-	l.nodes[root].rule = none
-	parents := make([]uint32, 1, len(rules)+1)
-	// From the last rule to the first, so that the chain of a domain has the order of the
-	// rules.
-	for i, r := range slices.Backward(l.rules) {
-		if r.Network.IsValid() {
-			l.networks.add(r.Network, int32(i))
-			continue
-		}
-		n := l.node(r.Domain, &parents)
-		l.next[i], l.nodes[n].rule = l.nodes[n].rule, int32(i)
-		l.flags[n] |= watched
-		l.flags[parents[n]] |= childWatched
-		if r.Subdomains {
-			l.flags[n] |= tree
-			l.flags[parents[n]] |= childTree
-		}
-	}
-	l.linkChildren(parents)
+	l, _ := Update(nil, Part{Rules: rules})
 	return l
 }
 
-// node returns the node of a domain. It creates the node, and those above it, if needed.
-func (l *List) node(domain string, parents *[]uint32) uint32 {
-	if domain == "" {
-		return root
-	}
-	if n, ok := l.index[domain]; ok {
-		return n
-	}
-	_, above, _ := strings.Cut(domain, ".")
-	parent := l.node(above, parents)
-	n := uint32(len(l.nodes))
-	l.index[domain] = n
-	l.nodes = append(l.nodes, node{domain: domain, rule: none})
-	l.flags = append(l.flags, 0)
-	*parents = append(*parents, parent)
-	return n
-}
-
-// linkChildren makes the children of each node adjacent.
-func (l *List) linkChildren(parents []uint32) {
-	for _, parent := range parents[1:] {
-		l.nodes[parent].end++ // counts, for now
-	}
-	at := uint32(0)
-	for i := range l.nodes {
-		n := &l.nodes[i]
-		at, n.start, n.end = at+n.end, at, at
-	}
-	l.children = make([]uint32, at)
-	for i, parent := range parents[1:] {
-		p := &l.nodes[parent]
-		l.children[p.end] = uint32(i + 1)
-		p.end++
-	}
-}
-
 // Len returns the number of rules.
-func (l *List) Len() int { return len(l.rules) }
+func (l *List) Len() int { return l.count }
+
+// Rules yields all rules in order, each with its part.
+func (l *List) Rules() iter.Seq2[int, Rule] {
+	return func(yield func(int, Rule) bool) {
+		for i := range l.parts {
+			p := &l.parts[i]
+			for _, r := range p.Rules {
+				if !yield(i, r) {
+					return
+				}
+			}
+			for start, line := range linesOf(p.Text, 0) {
+				if at, watch := watchOf(line); len(watch) > 0 && !yield(i, p.rule(start+at)) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // MatchName reports whether a rule matches a name of a certificate, in any of its forms
 // (see entry.Candidates). It does not allocate for ordinary names, with or without a
@@ -135,7 +79,7 @@ func (l *List) MatchName(name []byte) bool {
 		// Hardly any name ends in a digit, so few are parsed twice.
 		if n := len(c); n > 0 && '0' <= c[n-1] && c[n-1] <= '9' {
 			if ip, ok := entry.Address(c); ok {
-				return l.networks.has(ip)
+				return l.watches(ip)
 			}
 		}
 		return l.matchPlain(c, pattern)
@@ -148,7 +92,7 @@ func (l *List) MatchName(name []byte) bool {
 // matchForm matches a canonical name or address.
 func (l *List) matchForm(c []byte) bool {
 	if ip, ok := entry.Address(c); ok {
-		return l.networks.has(ip)
+		return l.watches(ip)
 	}
 	return l.matchPattern(c)
 }
@@ -160,27 +104,25 @@ func (l *List) matchPlain(name []byte, pattern bool) bool {
 	}
 	at := uint32(root)
 	for end := len(name); ; {
-		i := end - 1
-		for i >= 0 && name[i] != '.' {
-			i--
-		}
-		if label := name[i+1 : end]; pattern || len(label) == 0 {
+		i := lastDot(name[:end])
+		label := name[i+1 : end]
+		if pattern || len(label) == 0 {
 			if i < 0 && string(label) == "*" {
-				return l.flags[at]&childWatched != 0
+				return l.nodes[at].flags&childWatched != 0
 			}
 			if kindOf(label) != literal {
 				return l.matchPattern(bytes.Clone(name))
 			}
 		}
-		n, ok := l.index[string(name[i+1:])]
-		if !ok {
+		n := l.child(at, label)
+		if n == 0 {
 			return false
 		}
-		if l.flags[n]&tree != 0 {
+		switch f := l.nodes[n].flags; {
+		case f&below != 0:
 			return true
-		}
-		if i < 0 {
-			return l.flags[n]&watched != 0
+		case i < 0:
+			return f&watched != 0
 		}
 		at, end = n, i
 	}
@@ -214,28 +156,31 @@ func (l *List) Describe(der []byte) ctwatch.Certificate {
 // It returns at most 65,536 matches, plus the first of each further rule, so that names that
 // match one rule cannot hide a name that matches another.
 func (l *List) Matches(names []string) []ctwatch.Match {
-	type pair struct{ rule, name int32 }
+	type pair struct {
+		rule uint32
+		name int32
+	}
 	var pairs []pair
 	at := int32(0)
-	var hit map[int32]bool // the rules that match, once there are too many pairs
-	s := search{list: l, budget: callBudget, hit: func(rule int32) {
+	var hit map[uint32]bool // the rules that match, once there are too many pairs
+	s := search{list: l, budget: callBudget, hit: func(r uint32) {
 		if len(pairs) >= maxMatches {
 			if hit == nil {
-				hit = make(map[int32]bool)
+				hit = make(map[uint32]bool)
 				for _, p := range pairs {
 					hit[p.rule] = true
 				}
 			}
-			if hit[rule] {
+			if hit[r] {
 				return
 			}
-			hit[rule] = true
+			hit[r] = true
 		}
-		pairs = append(pairs, pair{rule, at})
+		pairs = append(pairs, pair{r, at})
 	}}
 	form := func(c []byte) {
 		if ip, ok := entry.Address(c); ok {
-			l.networks.find(ip, func(rule int32) bool { s.hit(rule); return true })
+			l.findNetworks(ip, s.hit)
 			return
 		}
 		s.walk(root, c)
@@ -255,12 +200,15 @@ func (l *List) Matches(names []string) []ctwatch.Match {
 		return nil
 	}
 	slices.SortFunc(pairs, func(a, b pair) int {
-		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(l.rules[a.rule].order(), l.rules[b.rule].order()), cmp.Compare(a.name, b.name))
 	})
 	out := make([]ctwatch.Match, 0, len(pairs))
 	seen := make(map[ctwatch.Match]bool, len(pairs))
-	for _, p := range pairs {
-		r := &l.rules[p.rule]
+	var r Rule
+	for i, p := range pairs {
+		if i == 0 || p.rule != pairs[i-1].rule {
+			r = l.rule(p.rule)
+		}
 		m := ctwatch.Match{Watch: r.Watch, Name: names[p.name], Domain: r.Domain}
 		if !seen[m] {
 			seen[m] = true
@@ -270,27 +218,39 @@ func (l *List) Matches(names []string) []ctwatch.Match {
 	return out[:len(out):len(out)]
 }
 
-// A Source provides the list in use. A *List provides itself.
-type Source interface {
-	// Current returns the list in use now.
-	Current() *List
+// rule reads a rule.
+func (l *List) rule(r uint32) Rule { return l.parts[l.rules[r].part].rule(int(l.rules[r].at)) }
+
+// includesBelow reports whether a rule is about all names below its domain as well.
+func (l *List) includesBelow(r uint32) bool {
+	at, p := l.rules[r].at, &l.parts[l.rules[r].part]
+	if p.Rules != nil {
+		return p.Rules[at].Subdomains
+	}
+	return p.Text[at] == '.'
 }
 
-// Current returns the list itself.
-func (l *List) Current() *List { return l }
-
-// A Live is a Source whose list can be replaced at any time.
-type Live struct{ list atomic.Pointer[List] }
-
-// NewLive returns a Live with a list.
-func NewLive(l *List) *Live {
-	v := new(Live)
-	v.Replace(l)
-	return v
+// Narrowest returns the rule about the longest domain that stands for every host of a
+// pattern, the first if there are several; and where it is: in which part, and there in
+// Rules, or where it begins in Text. It is not ok if no rule does.
+func (l *List) Narrowest(host pins.Pattern) (r Rule, part, at int, ok bool) {
+	best := uint32(0)
+	n, name := uint32(root), []byte(host.Name)
+	for end := len(name); end >= 0; {
+		i := lastDot(name[:end])
+		if n = l.child(n, name[i+1:end]); n == 0 {
+			break
+		}
+		first := uint32(0)
+		for r := l.nodes[n].rule; r != 0; r = l.rules[r].next {
+			if (l.includesBelow(r) || i < 0 && host.Reach == pins.Exact) && (first == 0 || l.rules[r].order() < l.rules[first].order()) {
+				first = r
+			}
+		}
+		best, end = cmp.Or(first, best), i
+	}
+	if best == 0 {
+		return Rule{}, 0, 0, false
+	}
+	return l.rule(best), int(l.rules[best].part), int(l.rules[best].at), true
 }
-
-// Current returns the current list.
-func (v *Live) Current() *List { return v.list.Load() }
-
-// Replace replaces the list.
-func (v *Live) Replace(l *List) { v.list.Store(l) }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"ctwatch/ctwatch/entry"
@@ -49,55 +48,45 @@ func networkSubject(n netip.Prefix) string {
 	return s + "." + pins.AddressDomain
 }
 
-// Networks finds rules with one look-up for each prefix length that is watched, of which
-// there are at most 33 (IPv4) and 129 (IPv6).
-type networks struct {
-	rules  map[netip.Prefix][]int32
-	v4, v6 []int // prefix lengths
-}
-
-func (n *networks) add(network netip.Prefix, rule int32) {
-	if n.rules == nil {
-		n.rules = make(map[netip.Prefix][]int32)
-	}
-	n.rules[network] = append(n.rules[network], rule)
-	lengths := &n.v6
-	if network.Addr().Is4() {
-		lengths = &n.v4
-	}
-	if !slices.Contains(*lengths, network.Bits()) {
-		*lengths = append(*lengths, network.Bits())
-	}
-}
-
-// find calls hit with the rules about an address until it returns false.
-func (n *networks) find(ip netip.Addr, hit func(rule int32) bool) {
-	lengths := n.v6
+// networkNodes calls visit with the nodes of the networks that have an address, until it
+// returns false. It looks up each prefix length that is watched, of which there are at most
+// 33 (IPv4) and 129 (IPv6).
+func (l *List) networkNodes(ip netip.Addr, visit func(n uint32) bool) {
+	lengths := l.v6
 	if ip.Is4() {
-		lengths = n.v4
+		lengths = l.v4
 	}
 	for _, bits := range lengths {
 		network, err := ip.Prefix(bits)
 		if err != nil {
 			return // a length of the other family: cannot happen
 		}
-		for _, rule := range n.rules[network] {
-			if !hit(rule) {
-				return
-			}
+		label := labelOf(network)
+		if n := l.child(networks, label.octets[:label.length]); n != 0 && !visit(n) {
+			return
 		}
 	}
 }
 
-// has reports whether there is a rule about an address.
-func (n *networks) has(ip netip.Addr) (found bool) {
-	n.find(ip, func(int32) bool { found = true; return false })
+// findNetworks calls hit with the rules about an address.
+func (l *List) findNetworks(ip netip.Addr, hit func(rule uint32)) {
+	l.networkNodes(ip, func(n uint32) bool {
+		for r := l.nodes[n].rule; r != 0; r = l.rules[r].next {
+			hit(r)
+		}
+		return true
+	})
+}
+
+// watches reports whether there is a rule about an address.
+func (l *List) watches(ip netip.Addr) (found bool) {
+	l.networkNodes(ip, func(n uint32) bool { found = l.nodes[n].flags&watched != 0; return !found })
 	return found
 }
 
 // WatchesAddresses reports whether there is a rule about addresses. Without one, scan skips
 // addresses.
-func (l *List) WatchesAddresses() bool { return l.networks.rules != nil }
+func (l *List) WatchesAddresses() bool { return l.nodes[networks].flags&childWatched != 0 }
 
 // MatchIP reports whether a rule matches an address of a certificate, of 4 or 16 octets (see
 // entry.IP). It does not allocate for those.
@@ -106,5 +95,5 @@ func (l *List) MatchIP(b []byte) bool {
 		return false
 	}
 	ip, ok := entry.IP(b)
-	return ok && l.networks.has(ip)
+	return ok && l.watches(ip)
 }

@@ -1,6 +1,6 @@
 // Package watchlist matches the names and addresses of certificates with those that are
-// watched. The time for a name does not depend on the number of rules: it is one map look-up
-// for each label, from the right.
+// watched. The time for a name does not depend on the number of rules: it is one look-up in
+// a hash table for each label, from the right.
 //
 // Names that people write are read by pins.ParseHost, names in certificates by package
 // entry. Both return the canonical form.
@@ -16,15 +16,9 @@
 package watchlist
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"net/netip"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"ctwatch/pins"
 )
@@ -46,6 +40,9 @@ type Rule struct {
 // An error says what is wrong and what is wanted, and continues a sentence that begins with
 // the text.
 func NewRule(watch string, subdomains bool) (Rule, error) {
+	if pins.CanonicalHost(watch) {
+		return Rule{Watch: watch, Domain: watch, Subdomains: subdomains}, nil
+	}
 	switch network, ok, err := parseNetwork(watch); {
 	case err != nil:
 		return Rule{}, err
@@ -69,94 +66,4 @@ func NewRule(watch string, subdomains bool) (Rule, error) {
 // isLabelByte reports whether a canonical label may have c in it.
 func isLabelByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
-}
-
-// maxLine bounds a line of a watch-list file, in bytes. After maxErrors mistakes reading
-// stops.
-const (
-	maxLine   = 4096
-	maxErrors = 20
-)
-
-// ParseFile reads a watch list in Cert Spotter's syntax: one domain per line, with a leading
-// dot (".example.com") to watch all names below it, too. # begins a comment; blank lines are
-// ignored. The error has all mistakes, with file, line and column.
-func ParseFile(r io.Reader, name string) ([]Rule, error) {
-	var rules []Rule
-	var mistakes []error
-	br := bufio.NewReaderSize(r, maxLine)
-	for line := 1; ; line++ {
-		text, err := readLine(br)
-		if err == io.EOF {
-			break
-		}
-		if err != nil && !errors.Is(err, errLongLine) {
-			return nil, fmt.Errorf("reading watch list %s: line %d: %w", name, line, err)
-		}
-		if line == 1 {
-			text = bytes.TrimPrefix(text, []byte("\ufeff"))
-		}
-		column := 1
-		if err == nil {
-			var rule Rule
-			var ok bool
-			rule, column, ok, err = parseLine(string(text))
-			if ok {
-				rules = append(rules, rule)
-			}
-		}
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s:%d:%d: %w", name, line, column, err))
-			if len(mistakes) == maxErrors {
-				mistakes = append(mistakes, fmt.Errorf("%s: too many mistakes, reading stopped at line %d", name, line))
-				break
-			}
-		}
-	}
-	if len(mistakes) > 0 {
-		return nil, errors.Join(mistakes...)
-	}
-	return rules, nil
-}
-
-var errLongLine = fmt.Errorf("the line is longer than %d bytes: write one domain per line", maxLine)
-
-// readLine reads up to the next newline. For a line that is too long it returns
-// errLongLine.
-func readLine(br *bufio.Reader) ([]byte, error) {
-	text, err := br.ReadSlice('\n')
-	switch {
-	case err == io.EOF && len(text) > 0:
-		return text, nil
-	case !errors.Is(err, bufio.ErrBufferFull):
-		return text, err
-	}
-	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = br.ReadSlice('\n')
-	}
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return nil, errLongLine
-}
-
-// parseLine reads one line; ok is false for one without a rule. The column of a mistake
-// counts characters from 1.
-func parseLine(line string) (rule Rule, column int, ok bool, err error) {
-	line, _, _ = strings.Cut(line, "#")
-	start := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsSpace(r) })
-	if start < 0 {
-		return rule, 1, false, nil
-	}
-	column = utf8.RuneCountInString(line[:start]) + 1
-	domain := strings.TrimSpace(line)
-	if i := strings.IndexFunc(domain, unicode.IsSpace); i >= 0 {
-		rest := strings.TrimLeftFunc(domain[i:], unicode.IsSpace)
-		column += utf8.RuneCountInString(domain[:len(domain)-len(rest)])
-		return rule, column, false, fmt.Errorf("%.100q after the domain: options are not supported, write one domain per line", rest)
-	}
-	if rule, err = NewRule(domain, domain[0] == '.'); err != nil {
-		return rule, column, false, fmt.Errorf("%.100q %w", domain, err)
-	}
-	return rule, column, true, nil
 }

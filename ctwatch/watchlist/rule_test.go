@@ -54,7 +54,7 @@ func TestNewRuleKeepsTheLineAsConfigured(t *testing.T) {
 
 func TestParseFile(t *testing.T) {
 	const file = "\ufeff# our domains\r\n\r\n.example.com\r\n  example.org   # one name\n\t\n.Bücher.example\nlast.test"
-	got, err := watchlist.ParseFile(strings.NewReader(file), "domains.txt")
+	got, err := parseFile(file, "domains.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestParseFile(t *testing.T) {
 func TestParseFileNamesThePlaceOfEveryMistake(t *testing.T) {
 	file := "good.test\n  bad..test\nexample.com  valid_at:2020-01-01T00:00:00Z\n" +
 		strings.Repeat("x", 10_000) + "\n.\ngood.test\n*.example.com"
-	_, err := watchlist.ParseFile(strings.NewReader(file), "d.txt")
+	_, err := parseFile(file, "d.txt")
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -87,7 +87,7 @@ func TestParseFileNamesThePlaceOfEveryMistake(t *testing.T) {
 }
 
 func TestParseFileStopsAfterTooManyMistakes(t *testing.T) {
-	_, err := watchlist.ParseFile(strings.NewReader(strings.Repeat("a b\n", 100_000)), "d.txt")
+	_, err := parseFile(strings.Repeat("a b\n", 100_000), "d.txt")
 	if err == nil || !strings.Contains(err.Error(), "too many mistakes") || len(err.Error()) > 10_000 {
 		t.Errorf("error: %.300v", err)
 	}
@@ -98,7 +98,7 @@ func FuzzParseFile(f *testing.F) {
 	f.Add("bücher.example x\n\xff")
 	f.Add("192.0.2.7\n2001:db8::/32\n::ffff:192.0.2.0/120\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		rs, err := watchlist.ParseFile(strings.NewReader(text), "fuzz")
+		rs, err := parseFile(text, "fuzz")
 		if err != nil && len(rs) > 0 {
 			t.Error("rules and an error")
 		}
@@ -120,15 +120,16 @@ func FuzzParseFile(f *testing.F) {
 	})
 }
 
-func ExampleParseFile() {
-	rules, err := watchlist.ParseFile(strings.NewReader(".example.com\nwww.example.org # only this\n192.0.2.0/24"), "domains.txt")
-	for _, r := range rules {
+func ExampleUpdate() {
+	file := watchlist.Part{Name: "domains.txt", Text: []byte(".example.com\nwww.example.org # only this\n192.0.2.0/24")}
+	list, mistakes := watchlist.Update(nil, file)
+	for _, r := range list.Rules() {
 		fmt.Println(r.Watch, r.Domain, r.Subdomains)
 	}
-	fmt.Println(err)
+	fmt.Println(mistakes)
 	// Output:
 	// .example.com example.com true
 	// www.example.org www.example.org false
 	// 192.0.2.0/24 192-0-2-0_24.ip false
-	// <nil>
+	// []
 }

@@ -1,9 +1,6 @@
 package watchlist
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // Names with wildcards. A wildcard stands for one label (RFC 9525 §6.3), so "*.example.com"
 // matches the watched name sub.example.com, and not a.b.example.com. A redacted label (?) and
@@ -51,12 +48,12 @@ func kindOf(label []byte) kind {
 // matchGlob reports whether label matches pattern, in which a * stands for any text. It
 // takes the leftmost place for each part between two stars, which is always right, so that
 // the time is linear.
-func matchGlob(pattern []byte, label string) bool {
+func matchGlob(pattern, label []byte) bool {
 	first, rest, ok := bytes.Cut(pattern, []byte{'*'})
 	if !ok {
-		return string(pattern) == label
+		return bytes.Equal(pattern, label)
 	}
-	if !strings.HasPrefix(label, string(first)) {
+	if !bytes.HasPrefix(label, first) {
 		return false
 	}
 	label = label[len(first):]
@@ -64,9 +61,9 @@ func matchGlob(pattern []byte, label string) bool {
 		var part []byte
 		part, rest, ok = bytes.Cut(rest, []byte{'*'})
 		if !ok { // the part behind the last star
-			return strings.HasSuffix(label, string(part))
+			return bytes.HasSuffix(label, part)
 		}
-		i := strings.Index(label, string(part))
+		i := bytes.Index(label, part)
 		if i < 0 {
 			return false
 		}
@@ -78,11 +75,10 @@ func matchGlob(pattern []byte, label string) bool {
 // budget bounds the visits further.
 type search struct {
 	list   *List
-	hit    func(rule int32) // called for each rule that matches; nil with first
-	first  bool             // stops at the first match, and sets found
+	hit    func(rule uint32) // called for each rule that matches; nil with first
+	first  bool              // stops at the first match, and sets found
 	found  bool
 	budget int // how many more nodes may be compared with a wildcard; below 0: exhausted
-	key    []byte
 }
 
 // walk continues from a node, with the labels of the name left of it.
@@ -92,18 +88,14 @@ func (s *search) walk(at uint32, name []byte) {
 	label, left, last := name[i+1:], name[:max(i, 0)], i < 0
 	k := kindOf(label)
 	if k == literal {
-		s.key = append(s.key[:0], label...)
-		if at != root {
-			s.key = append(append(s.key, '.'), l.nodes[at].domain...)
-		}
-		if n, ok := l.index[string(s.key)]; ok {
+		if n := l.child(at, label); n != 0 {
 			s.arrive(n, left, last)
 		}
 		return
 	}
 	if s.first && k == anything {
 		// Decide without visiting the children, of which there may be a million.
-		if l.flags[at]&childTree != 0 || last && l.flags[at]&childWatched != 0 {
+		if l.nodes[at].flags&childBelow != 0 || last && l.nodes[at].flags&childWatched != 0 {
 			s.found = true
 			return
 		}
@@ -111,18 +103,15 @@ func (s *search) walk(at uint32, name []byte) {
 			return
 		}
 	}
-	for _, child := range l.children[l.nodes[at].start:l.nodes[at].end] {
+	for child := l.nodes[at].child; child != 0; child = l.nodes[child].sibling {
 		if s.found {
 			return
 		}
 		if s.budget--; s.budget < 0 {
 			return
 		}
-		if k == glob {
-			childLabel, _, _ := strings.Cut(l.nodes[child].domain, ".")
-			if !matchGlob(label, childLabel) {
-				continue
-			}
+		if k == glob && !matchGlob(label, l.label(&l.nodes[child])) {
+			continue
 		}
 		s.arrive(child, left, last)
 	}
@@ -131,18 +120,18 @@ func (s *search) walk(at uint32, name []byte) {
 // arrive reports the rules of a node that match, and continues.
 func (s *search) arrive(n uint32, left []byte, last bool) {
 	l := s.list
-	if l.flags[n]&tree != 0 || last && l.flags[n]&watched != 0 {
+	if f := l.nodes[n].flags; f&below != 0 || last && f&watched != 0 {
 		if s.first {
 			s.found = true
 			return
 		}
-		for r := l.nodes[n].rule; r != none; r = l.next[r] {
-			if last || l.rules[r].Subdomains {
+		for r := l.nodes[n].rule; r != 0; r = l.rules[r].next {
+			if last || l.includesBelow(r) {
 				s.hit(r)
 			}
 		}
 	}
-	if !last && l.nodes[n].start < l.nodes[n].end {
+	if !last && l.nodes[n].child != 0 {
 		s.walk(n, left)
 	}
 }

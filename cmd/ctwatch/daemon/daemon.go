@@ -36,9 +36,9 @@ type Options struct {
 	Inventory *setup.Inventory
 	Logger    *slog.Logger
 
-	// Reread reads the configuration again, at each Hangup and when its files change.
-	// Both are optional.
-	Reread func() (*setup.Inventory, error)
+	// Reread reads the configuration again, at each Hangup and when its files change,
+	// given the inventory in force. Both are optional.
+	Reread func(*setup.Inventory) (*setup.Inventory, error)
 	Hangup <-chan os.Signal
 
 	Migrating func(store.Progress) // called while an older database is migrated; optional
@@ -102,13 +102,14 @@ func New(o Options) *Daemon {
 	cfg := o.Inventory.Config
 	d := &Daemon{
 		o: o, cfg: cfg, logger: o.Logger, now: o.Now,
-		policy: o.Inventory.NewPolicy(), watched: watchlist.NewLive(watchlist.New(o.Inventory.Rules())),
+		policy: o.Inventory.NewPolicy(), watched: watchlist.NewLive(o.Inventory.List),
 		client: setup.HTTPClient(), paces: ctlog.NewPaces(float64(cfg.Logs.MaxRate)),
 		clock: &follow.Clock{Now: o.Now, Logger: o.Logger}, liveness: follow.NewLiveness(o.Now, o.Silence),
 		outages: &follow.Outages{Logger: o.Logger}, ready: &readiness{logger: o.Logger},
 		newEvents: make(chan struct{}, 1),
 	}
 	d.inventory.Store(o.Inventory)
+	d.o.Inventory = nil // a large watch list is not to outlive a reload
 	d.policy.CAA = &policy.Checker{Servers: cfg.DNS.Servers}
 	return d
 }
@@ -151,9 +152,9 @@ func (d *Daemon) closeConnections() error {
 }
 
 func (d *Daemon) announce(context.Context) error {
-	inv := d.o.Inventory
+	inv := d.inventory.Load()
 	d.logger.Info(inv.Probing())
-	d.logger.Info("ctwatch starts", "version", setup.BuildVersion().Version, "watched", inv.Len(), "data", d.cfg.DataDir)
+	d.logger.Info("ctwatch starts", "version", setup.BuildVersion().Version, "watched", inv.List.Len(), "data", d.cfg.DataDir)
 	return nil
 }
 

@@ -141,7 +141,7 @@ func TestReloadRefusesMistakes(t *testing.T) {
 	log := &lines{}
 	d := New(Options{
 		Inventory: first, Logger: slog.New(slog.NewTextHandler(log, nil)), Out: io.Discard, Hangup: hangup,
-		Reread: func() (*setup.Inventory, error) {
+		Reread: func(*setup.Inventory) (*setup.Inventory, error) {
 			defer func() { reread <- struct{}{} }()
 			return (<-next)()
 		},

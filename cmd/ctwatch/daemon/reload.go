@@ -5,12 +5,12 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"time"
 
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/configs"
-	"ctwatch/ctwatch/watchlist"
 )
 
 // filesEvery is how often the files of the configuration are checked for changes.
@@ -87,7 +87,8 @@ const notReloaded = "the configuration was not reloaded, and the one before stay
 // apps and notifications. One that cannot be used is logged, and changes nothing. An
 // error is one of the store.
 func (d *Daemon) reload(ctx context.Context) error {
-	next, err := d.o.Reread()
+	before := d.inventory.Load()
+	next, err := d.o.Reread(before)
 	if err != nil {
 		d.refuse(err)
 		return nil
@@ -102,20 +103,24 @@ func (d *Daemon) reload(ctx context.Context) error {
 		return nil
 	}
 	d.policy.Replace(next.Policies())
-	d.watched.Replace(watchlist.New(next.Rules()))
+	d.watched.Replace(next.List)
 	if err := d.apply(ctx, next); err != nil {
 		return err
 	}
 	for _, setting := range fixedSettings(d.cfg, next.Config) {
 		d.logger.Warn("a changed setting is in force only after a restart", "setting", setting)
 	}
-	if s := next.Probing(); s != d.inventory.Load().Probing() {
+	if s := next.Probing(); s != before.Probing() {
 		d.logger.Info(s)
 	}
 	d.inventory.Store(next)
 	d.planner.Replan()
 	d.metrics.Reloaded(true)
-	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", next.Len(), "apps", len(next.Apps))
+	if next.List != before.List {
+		before = nil
+		debug.FreeOSMemory() // the watch list before may be large
+	}
+	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", next.List.Len(), "apps", len(next.Apps))
 	return nil
 }
 

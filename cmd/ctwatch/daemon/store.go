@@ -24,7 +24,7 @@ func (d *Daemon) openStore(ctx context.Context) (err error) {
 	stored, err := d.db.Logs.List(ctx)
 	if err == nil {
 		d.logs = follow.NewLogSet(d.cfg.Logs.Start, stored)
-		err = d.apply(ctx, d.o.Inventory)
+		err = d.apply(ctx, d.inventory.Load())
 	}
 	if err != nil {
 		_ = d.db.Close() // err says more

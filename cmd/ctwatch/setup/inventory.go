@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +18,10 @@ import (
 // endpoints serve them. It does not change.
 type Inventory struct {
 	Config    *configs.Config
-	Watched   []Watched        // the watch list of the configuration, in its order
-	Listed    []watchlist.Rule // of watch files, and of the command line: names without a policy
-	Apps      []pins.App       // with the versions that the configuration names
-	Endpoints []pins.Endpoint  // those of Watched, and those that only apps name; each once
+	Watched   []Watched       // the watch list of the configuration, in its order
+	List      *watchlist.List // Watched, then watch files and the command line: names without a policy
+	Apps      []pins.App      // with the versions that the configuration names
+	Endpoints []pins.Endpoint // those of Watched, and those that only apps name; each once
 }
 
 // Watched is one line of a configuration's watch list, with all that follows from it.
@@ -60,24 +59,48 @@ func (p Place) sub(format string, args ...any) string {
 // policy. It reads every file that the configuration names. The error has all mistakes, as
 // configs.Errors.
 func Read(cfg *configs.Config, more ...watchlist.Rule) (*Inventory, error) {
+	return new(Inventory).Reread(cfg, more...)
+}
+
+// Reread returns the inventory of a configuration as Read does. Of the watch list it reads
+// only what is new since inv.
+func (inv *Inventory) Reread(cfg *configs.Config, more ...watchlist.Rule) (*Inventory, error) {
 	wrong := configs.Mistakes{Config: cfg}
-	inv := &Inventory{Config: cfg}
+	next := &Inventory{Config: cfg}
 	cas := policy.NewCAs()
 	for i, entry := range cfg.Watch {
-		inv.Watched = append(inv.Watched, readWatched(entry, Place{cfg, fmt.Sprintf("watch[%d]", i)}, cas, &wrong))
+		next.Watched = append(next.Watched, readWatched(entry, Place{cfg, fmt.Sprintf("watch[%d]", i)}, cas, &wrong))
 	}
-	for i, name := range cfg.WatchFiles {
-		rules, err := watchFile(name)
-		wrong.At(err, "watch_files[%d]", i)
-		inv.Listed = append(inv.Listed, rules...)
-	}
-	inv.Listed = append(inv.Listed, more...)
-	inv.Apps = configuredApps(cfg, &wrong)
-	inv.findEndpoints()
+	next.List = watchList(inv.List, next.Watched, cfg.WatchFiles, more, &wrong)
+	next.Apps = configuredApps(cfg, &wrong)
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
-	return inv, nil
+	next.findEndpoints()
+	return next, nil
+}
+
+// watchList returns the watch list that takes the place of another. It adds mistakes to
+// wrong.
+func watchList(before *watchlist.List, watched []Watched, names []string, more []watchlist.Rule, wrong *configs.Mistakes) *watchlist.List {
+	parts := []watchlist.Part{{Name: "watch"}} // the part that narrowest knows
+	for _, w := range watched {
+		parts[0].Rules = append(parts[0].Rules, w.Rule)
+	}
+	for i, name := range names {
+		text, err := watchFile(name)
+		wrong.At(err, "watch_files[%d]", i)
+		parts = append(parts, watchlist.Part{Name: name, Text: text})
+	}
+	list, mistakes := watchlist.Update(before, append(parts, watchlist.Part{Name: "--watch", Rules: more})...)
+	for i, err := range mistakes {
+		if i > 0 && i <= len(names) {
+			wrong.At(err, "watch_files[%d]", i-1)
+		} else {
+			wrong.At(err, "watch_files") // too many names
+		}
+	}
+	return list
 }
 
 // readWatched reads a line of the watch list. With a mistake, which it adds to wrong, it
@@ -105,18 +128,15 @@ func readWatched(entry configs.Watch, where Place, cas *policy.CAs, wrong *confi
 	return w
 }
 
-// maxWatchFile bounds a watch list, in bytes; one of a million domains has some 20 MB.
-const maxWatchFile = 256 << 20
-
-func watchFile(name string) ([]watchlist.Rule, error) {
-	data, err := files.Read(name, maxWatchFile)
+func watchFile(name string) ([]byte, error) {
+	data, err := files.Read(name, watchlist.MaxFile)
 	if err != nil {
 		return nil, err
 	}
 	if data, err = files.Text(data); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return watchlist.ParseFile(bytes.NewReader(data), name)
+	return data, nil
 }
 
 // NoPolicy returns the policy of a line that does not say who may issue.
@@ -153,18 +173,6 @@ func Pattern(r watchlist.Rule) (p pins.Pattern, named bool) {
 	return p, !r.Network.IsValid()
 }
 
-// Rules returns all that is watched: the configuration's watch list first.
-func (inv *Inventory) Rules() []watchlist.Rule {
-	out := make([]watchlist.Rule, 0, inv.Len())
-	for _, w := range inv.Watched {
-		out = append(out, w.Rule)
-	}
-	return append(out, inv.Listed...)
-}
-
-// Len returns how many names and networks are watched.
-func (inv *Inventory) Len() int { return len(inv.Watched) + len(inv.Listed) }
-
 // Policies returns the policies of the configuration's watch list, in its order.
 func (inv *Inventory) Policies() []policy.Rule {
 	var out []policy.Rule
@@ -186,22 +194,11 @@ func (inv *Inventory) Grants() []pins.PolicyGrant {
 // narrowest returns the narrowest rule that covers a host, with its line if that is one of
 // Watched; ok is false if no rule does.
 func (inv *Inventory) narrowest(host pins.Pattern) (rule watchlist.Rule, line *Watched, ok bool) {
-	length := -1
-	narrower := func(r watchlist.Rule) bool {
-		p, named := Pattern(r)
-		return named && p.Covers(host) && len(p.Name) > length
+	rule, part, at, ok := inv.List.Narrowest(host)
+	if ok && part == 0 {
+		line = &inv.Watched[at]
 	}
-	for i := range inv.Watched {
-		if w := &inv.Watched[i]; narrower(w.Rule) {
-			rule, line, length = w.Rule, w, len(w.Rule.Domain)
-		}
-	}
-	for _, r := range inv.Listed {
-		if narrower(r) {
-			rule, line, length = r, nil, len(r.Domain)
-		}
-	}
-	return rule, line, length >= 0
+	return rule, line, ok
 }
 
 // Subject returns the watched domain that a host lies in, which is the subject of events

@@ -100,8 +100,8 @@ func TestLinesBelongTogether(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(inv.Rules()) != 4 || len(inv.Policies()) != 3 || len(inv.Grants()) != 2 {
-		t.Errorf("%d rules, %d policies, %d grants", len(inv.Rules()), len(inv.Policies()), len(inv.Grants()))
+	if inv.List.Len() != 4 || len(inv.Policies()) != 3 || len(inv.Grants()) != 2 {
+		t.Errorf("%d rules, %d policies, %d grants", inv.List.Len(), len(inv.Policies()), len(inv.Grants()))
 	}
 }
 
@@ -165,6 +165,42 @@ func TestPinnedApp(t *testing.T) {
 	} {
 		if _, host, ok := inv.Pinned(name); host != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v; want %q", name, host, ok, want)
+		}
+	}
+}
+
+// TestLargeWatchFileIsRefused: a watch file has a limit, which is checked before it is read.
+func TestLargeWatchFileIsRefused(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "domains.txt")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(name, watchlist.MaxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	_, err := setup.Read(&configs.Config{WatchFiles: []string{name}})
+	if err == nil || !strings.Contains(err.Error(), "domains.txt is larger than 268435456 bytes") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// TestMistakesOfAllWatchFiles: each file's mistakes have their places, also if another
+// file cannot be read.
+func TestMistakesOfAllWatchFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.txt": "a..example\n", "c.txt": "good.example\nc..example\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := configs.LoadBytes(filepath.Join(dir, "ctwatch.yaml"), []byte("watch: [example.com]\nwatch_files: [a.txt, b.txt, c.txt]"), configs.Env{WorkDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = setup.Read(cfg)
+	for _, want := range []string{"watch_files[0]: " + dir + "/a.txt:1:1: ", "watch_files[1]: open " + dir + "/b.txt: ", "watch_files[2]: " + dir + "/c.txt:2:1: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in:\n%v", want, err)
 		}
 	}
 }

@@ -100,8 +100,8 @@ func (w *warner) issuers(line *Watched) {
 func (w *warner) files() {
 	const most = 3
 	var suffixes []string
-	for _, r := range w.inv.Listed {
-		if p, named := Pattern(r); named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
+	for part, r := range w.inv.List.Rules() {
+		if p, named := Pattern(r); part > 0 && named && p.Reach == pins.AllBelow && publicSuffix(p.Name) {
 			suffixes = append(suffixes, p.Name)
 		}
 	}
