@@ -13,6 +13,12 @@ const maxLog = 16 << 20
 // shortenPatience is how long ShortenLog waits for readers, and all that writes with it.
 const shortenPatience = 250 * time.Millisecond
 
+// LogBytes returns the size of the write-ahead log.
+func (db *DB) LogBytes() int64 {
+	size, _ := db.walSize()
+	return size
+}
+
 // ShortenLog moves the write-ahead log into the database and empties it, if it is large.
 // SQLite does so after a commit, but never waits for readers: while one begins before the
 // other ends, however short each is, the log only grows. ShortenLog waits for those that

@@ -129,6 +129,9 @@ func (b *buffer) read(r io.Reader, whole, limit int64) (err error) {
 }
 
 func readAtMost(r io.Reader, dst []byte, limit int64) ([]byte, error) {
+	if cap(dst) == 0 {
+		dst = make([]byte, 0, 512) // enough for a tree head
+	}
 	for {
 		if len(dst) == cap(dst) {
 			dst = append(dst, 0)[:len(dst)]

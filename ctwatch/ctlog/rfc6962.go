@@ -25,6 +25,7 @@ type rfc6962Log struct {
 	get      *getter
 	verifier *verifier
 	span     *spanLearner
+	last     lastHead
 }
 
 func newRFC6962(l ctwatch.Log, g *getter, v *verifier) *rfc6962Log {
@@ -41,7 +42,7 @@ func (l *rfc6962Log) Head(ctx context.Context) (ctwatch.Head, error) {
 	if err != nil {
 		return ctwatch.Head{}, fmt.Errorf("tree head: %w", err)
 	}
-	return parseSTH(raw, l.verifier)
+	return l.last.or(raw, func() (ctwatch.Head, error) { return parseSTH(raw, l.verifier) })
 }
 
 // parseSTH reads the reply of get-sth and verifies its signature.

@@ -24,6 +24,7 @@ type staticLog struct {
 	verifier *verifier
 	logger   *slog.Logger
 	warn     sync.Once // about the origin
+	last     lastHead
 
 	issuers *Issuers
 	mu      sync.Mutex
@@ -62,11 +63,15 @@ func (l *staticLog) Head(ctx context.Context) (ctwatch.Head, error) {
 	if err != nil {
 		return ctwatch.Head{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	head, origin, err := parseCheckpoint(raw, l.info.ID, l.verifier)
+	head, err := l.last.or(raw, func() (ctwatch.Head, error) {
+		head, origin, err := parseCheckpoint(raw, l.info.ID, l.verifier)
+		head.Origin = origin
+		return head, err
+	})
 	if err != nil {
 		return ctwatch.Head{}, err
 	}
-	head.Origin = origin
+	origin := head.Origin
 	if want := Origin(l.info); want != "" && origin != want {
 		l.warn.Do(func() {
 			l.logger.Warn("checkpoint's origin is not the log's submission prefix; it is accepted, since its signature is good",

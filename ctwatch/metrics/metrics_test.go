@@ -108,6 +108,7 @@ func TestState(t *testing.T) {
 		Open: func(context.Context) ([]Open, error) {
 			return []Open{{Watch: "example.com", Unexpected: 2}, {Watch: "example.net", Unreviewed: 7}}, nil
 		},
+		Store: func() Store { return Store{Transactions: 7, LogBytes: 4096} },
 		LogList: func() *LogList {
 			return &LogList{Published: at, Alarms: map[string]bool{"outdated": true, "rollback": false}}
 		},
@@ -151,6 +152,8 @@ func TestState(t *testing.T) {
 		`ctwatch_sender_failing{sender="slack"} 1`,
 		`ctwatch_sender_last_success_timestamp_seconds{sender="nats"} 1.79000000025e+09`,
 		`ctwatch_sender_warnings{code="planted_message",sender="nats"} 2`,
+		`ctwatch_store_log_bytes 4096`,
+		`ctwatch_store_transactions_total 7`,
 		`ctwatch_store_up 1`,
 	}
 	if diff := cmp.Diff(want, scrape(t, m, "ctwatch_")); diff != "" {

@@ -33,6 +33,8 @@ type Sources struct {
 	// Open returns how many certificates wait for a person's verdict, by a few lines of the watch
 	// list; optional.
 	Open func(context.Context) ([]Open, error)
+	// Store returns what the database does; optional.
+	Store func() Store
 	// LogList returns the status of the log list; nil before it was read; optional.
 	LogList func() *LogList
 }
@@ -41,6 +43,12 @@ type Sources struct {
 type LogList struct {
 	Published time.Time       // of the list in use; zero if there is none, or it has no date
 	Alarms    map[string]bool // whether each possible alarm is raised
+}
+
+// A Store is the work and size of the database.
+type Store struct {
+	Transactions int64 // that wrote, since the start
+	LogBytes     int64 // of the write-ahead log
 }
 
 // A Host is a host of an app, as in the configuration.
@@ -67,7 +75,7 @@ type state struct {
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt, wrong                                  *prometheus.Desc
 	rate, clock, withheld, document, status, deadline, open, held             *prometheus.Desc
-	listAlarm, listAt                                                         *prometheus.Desc
+	listAlarm, listAt, transactions, logBytes                                 *prometheus.Desc
 }
 
 func newState(s Sources, log *slog.Logger) *state {
@@ -106,6 +114,9 @@ func newState(s Sources, log *slog.Logger) *state {
 		deadline: desc("pins_deadline_seconds", "Time until a version of the app with other pins must be released, negative if it is too late; missing if none must be.", "app", "host"),
 		open:     desc("certificates_open", "Certificates that are unexpected or unreviewed and that no person judged, by the line of the watch list; one may match several.", "watch", "verdict"),
 
+		transactions: desc("store_transactions_total", "Transactions of the daemon that wrote to the database."),
+		logBytes:     desc("store_log_bytes", "Size of the database's write-ahead log, which grows while something reads the database for long."),
+
 		listAlarm: desc("log_list_alarm", "Whether something is wrong with the published log list, or with the one in use.", "reason"),
 		listAt:    desc("log_list_timestamp_seconds", "When the log list in use was published."),
 	}
@@ -115,7 +126,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.wrong, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt,
+		s.backlog, s.dead, s.failing, s.successAt, s.wrong, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt, s.transactions, s.logBytes,
 	} {
 		out <- d
 	}
@@ -146,6 +157,11 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 		s.log.Error("metrics are incomplete: the store does not answer", "error", err)
 	}
 	g.put(s.up, boolean(err == nil))
+	if s.sources.Store != nil {
+		x := s.sources.Store()
+		g.count(s.transactions, float64(x.Transactions))
+		g.put(s.logBytes, float64(x.LogBytes))
+	}
 	if s.sources.Rates != nil {
 		for operator, rate := range s.sources.Rates() {
 			g.put(s.rate, rate, label(operator))

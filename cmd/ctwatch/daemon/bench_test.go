@@ -3,13 +3,19 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,13 +27,20 @@ import (
 
 // The benchmarks of hundred logs run a whole daemon on logs that another process serves, and
 // report the CPU time of this process as a part of one core. They measure by the clock, once
-// for benchSeconds: see CTWATCH_BENCH_SECONDS.
+// for 20 seconds, or CTWATCH_BENCH_SECONDS.
 
 const (
-	benchLogs    = 100
-	benchWarm    = 15 * time.Second // until all logs are started, and buffers are there
-	benchSeconds = 20
+	benchLogs = 100
+	benchWarm = 15 * time.Second // until all logs are started, and buffers are there
 )
+
+// benchTime is how long one benchmark measures.
+func benchTime() time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("CTWATCH_BENCH_SECONDS")); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	return 20 * time.Second
+}
 
 // The environment of a process that serves logs: how many entries each gets in a second.
 const benchRate = "CTWATCH_BENCH_RATE"
@@ -99,7 +112,7 @@ func serveLogs(rate string) error {
 	return err
 }
 
-// startLogs starts a process that serves logs, and returns a configuration's lines for them.
+// startLogs starts a process that serves logs that get rate entries a second each.
 func startLogs(b testing.TB, rate int) []ctwatch.Log {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -153,15 +166,7 @@ func used(b *testing.B) (s sample) {
 
 // benchDaemon runs a daemon on hundred logs that get rate entries a second each.
 func benchDaemon(b *testing.B, rate int) {
-	seconds := benchSeconds
-	if n, err := strconv.Atoi(os.Getenv("CTWATCH_BENCH_SECONDS")); err == nil {
-		seconds = n
-	}
-	dir := os.Getenv("CTWATCH_BENCH_DIR")
-	if dir == "" {
-		dir = b.TempDir()
-	}
-	inv := inventoryOf(b, dir, "http: {listen: \"127.0.0.1:0\"}\nnats: {listen: \"127.0.0.1:0\"}\n")
+	inv := inventoryOf(b, b.TempDir(), "http: {listen: \"127.0.0.1:0\"}\nnats: {listen: \"127.0.0.1:0\"}\n")
 	inv.Config.Logs.Poll = time.Second
 	for _, l := range startLogs(b, rate) {
 		inv.Config.Logs.Extra = append(inv.Config.Logs.Extra, configs.ExtraLog{
@@ -177,7 +182,7 @@ func benchDaemon(b *testing.B, rate int) {
 	for b.Loop() {
 		before, wall := used(b), time.Now()
 		entries, commits := positions(b, d), d.db.Commits()
-		time.Sleep(time.Duration(seconds) * time.Second)
+		time.Sleep(benchTime())
 		after, took := used(b), time.Since(wall).Seconds()
 		b.ReportMetric(100*(after.cpu-before.cpu).Seconds()/took, "cpu-%/core")
 		b.ReportMetric(float64(d.db.Commits()-commits)/took, "tx/s")
@@ -208,6 +213,53 @@ func positions(b *testing.B, d *Daemon) (n uint64) {
 		}
 	}
 	return n
+}
+
+// BenchmarkFloorHundredLogsIdle is what no client can do without: a request to each log each
+// second, and the verification of an ECDSA signature.
+func BenchmarkFloorHundredLogsIdle(b *testing.B) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	hash := sha256.Sum256([]byte("a tree head"))
+	signature, err := ecdsa.SignASN1(rand.Reader, key, hash[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	ctx, cancel := context.WithCancel(b.Context())
+	var polls sync.WaitGroup
+	defer polls.Wait()
+	defer cancel()
+	for _, l := range startLogs(b, 0) {
+		url := l.URL + "ct/v1/get-sth"
+		if l.Kind == ctwatch.KindStatic {
+			url = l.URL + "checkpoint"
+		}
+		polls.Go(func() {
+			_ = every(ctx, time.Second, func(time.Time) error {
+				resp, err := client.Get(url)
+				if err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				if err != nil || !ecdsa.VerifyASN1(&key.PublicKey, hash[:], signature) {
+					b.Errorf("%s: %v", url, err)
+				}
+				return err
+			})
+		})
+	}
+	time.Sleep(3 * time.Second)
+	for b.Loop() {
+		before, wall := used(b), time.Now()
+		time.Sleep(benchTime())
+		b.ReportMetric(100*(used(b).cpu-before.cpu).Seconds()/time.Since(wall).Seconds(), "cpu-%/core")
+		b.ReportMetric(0, "ns/op")
+	}
 }
 
 // BenchmarkHundredLogsIdle: each log signs new tree heads of the same tree.

@@ -17,12 +17,17 @@ func (d *Daemon) makeMetrics(context.Context) (err error) {
 	d.metrics, err = metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.db.Senders.List, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, LogList: d.listState.metrics.Load},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.db.Senders.List, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, Store: d.storeWork, LogList: d.listState.metrics.Load},
 	})
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	return nil
+}
+
+// storeWork returns what the database does.
+func (d *Daemon) storeWork() metrics.Store {
+	return metrics.Store{Transactions: d.db.Commits(), LogBytes: d.db.LogBytes()}
 }
 
 // followedLogs returns the states of the logs that are followed now. The store has
