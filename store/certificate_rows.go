@@ -307,6 +307,11 @@ func loadRelated(q querier, seq int64, c *ctwatch.Certificate) error {
 		s.Timestamp = fromMS(timestamp)
 		return s, err
 	})
-	slices.SortStableFunc(c.Sightings, func(a, b ctwatch.Sighting) int { return cmp.Compare(a.Timestamp.UnixMilli(), b.Timestamp.UnixMilli()) })
+	sortSightings(c)
 	return err
+}
+
+// sortSightings sorts sightings, oldest first.
+func sortSightings(c *ctwatch.Certificate) {
+	slices.SortStableFunc(c.Sightings, func(a, b ctwatch.Sighting) int { return cmp.Compare(a.Timestamp.UnixMilli(), b.Timestamp.UnixMilli()) })
 }

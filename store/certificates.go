@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 
 // A Filter selects certificates. The zero Filter selects all.
 type Filter struct {
-	// Domain selects certificates that match this watched domain, or match by a name
+	// Domain selects certificates that match this watched domain, or have a name
 	// that is equal to it or below it. In lower case and punycode, without trailing dot.
 	Domain  string
 	Verdict ctwatch.Verdict
@@ -30,98 +29,6 @@ type Filter struct {
 	// The zero ID starts with the newest.
 	After ctwatch.Hash
 	Limit int // 0: no limit
-}
-
-// listStep is how many certificates one transaction reads. A client that reads a list
-// for an hour must not keep the write-ahead log from being truncated.
-const listStep = 200
-
-// List returns certificates, the last seen first. An error comes last.
-func (db Certificates) List(ctx context.Context, f Filter) iter.Seq2[ctwatch.Certificate, error] {
-	return func(yield func(ctwatch.Certificate, error) bool) {
-		for left := f.Limit; ; {
-			step := listStep
-			if f.Limit > 0 {
-				step = min(step, left)
-			}
-			page, err := db.page(ctx, f, step)
-			if err != nil {
-				yield(ctwatch.Certificate{}, err)
-				return
-			}
-			for _, c := range page {
-				if !yield(c, nil) {
-					return
-				}
-			}
-			left -= len(page)
-			if len(page) < step || f.Limit > 0 && left == 0 {
-				return
-			}
-			f.After = page[len(page)-1].ID
-		}
-	}
-}
-
-// page reads the first n certificates of a list.
-func (db *database) page(ctx context.Context, f Filter, n int) ([]ctwatch.Certificate, error) {
-	where := []string{"true"}
-	var args []any
-	and := func(condition string, arg ...any) {
-		where = append(where, condition)
-		args = append(args, arg...)
-	}
-	if !f.Since.IsZero() {
-		and("c.first_seen >= ?", ms(f.Since))
-	}
-	if f.Verdict != "" {
-		and("c.verdict = ?", string(f.Verdict))
-	}
-	if f.Open {
-		and(`c.verdict <> ? AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?)`,
-			string(ctwatch.Expected), string(pins.Person))
-	}
-	if f.Unproven {
-		and(`EXISTS (SELECT 1 FROM unproven u WHERE u.certificate = c.seq)`)
-	}
-	if f.Log != (ctwatch.LogID{}) {
-		and(`EXISTS (SELECT 1 FROM sightings s JOIN logs l ON l.seq = s.log WHERE s.certificate = c.seq AND l.id = ?)`, f.Log[:])
-	}
-	if f.Domain != "" {
-		below := "." + f.Domain
-		and(`EXISTS (SELECT 1 FROM matches m WHERE m.certificate = c.seq AND (m.domain = ? OR m.name = ? OR substr(m.name, -length(?)) = ?))`,
-			f.Domain, f.Domain, below, below)
-	}
-	var out []ctwatch.Certificate
-	err := db.read(ctx, "reading certificates", func(t readTx) error {
-		if !f.After.IsZero() {
-			var firstSeen, seq int64
-			if err := t.queryRow(`SELECT first_seen, seq FROM certificates WHERE id = ?`, f.After[:]).Scan(&firstSeen, &seq); err == sql.ErrNoRows {
-				return fmt.Errorf("certificate %v, to continue after: %w", f.After, ctwatch.ErrNotFound)
-			} else if err != nil {
-				return err
-			}
-			and("(c.first_seen, c.seq) < (?, ?)", firstSeen, seq)
-		}
-		rows, err := t.query(`SELECT `+certificateColumns+` FROM certificates c WHERE `+strings.Join(where, " AND ")+
-			` ORDER BY c.first_seen DESC, c.seq DESC LIMIT ?`, append(args, n)...)
-		var seqs []int64
-		out, err = collect(rows, err, func(r *sql.Rows) (ctwatch.Certificate, error) {
-			seq, c, err := scanCertificate(r)
-			seqs = append(seqs, seq)
-			return c, err
-		})
-		if err != nil {
-			return err
-		}
-		for i := range out {
-			if err := loadRelated(t, seqs[i], &out[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return out, err
 }
 
 const sqlAwaitingCAA = `
@@ -217,23 +124,21 @@ func (db Certificates) DER(ctx context.Context, id ctwatch.Hash) (DER, error) {
 	return d, err
 }
 
-// An OpenVerdict counts the certificates of a watched domain that wait for a decision.
+// An OpenVerdict counts certificates that wait for a decision: those that are unexpected or
+// unreviewed and have no verdict by a person.
 type OpenVerdict struct {
-	Domain  string // in its canonical form
+	Domain  string // watched, in its canonical form; "" for all domains
 	Verdict ctwatch.Verdict
 	Count   int64
 }
 
-// CountOpen counts the certificates that are unexpected or unreviewed and have no
-// verdict by a person, by watched domain. One that matches several domains counts for
-// each.
-func (db Certificates) CountOpen(ctx context.Context) ([]OpenVerdict, error) {
+const sqlOpenVerdicts = `SELECT domain, verdict, count FROM open_verdicts WHERE domain IN (SELECT value FROM json_each(?)) AND count > 0 ORDER BY domain, verdict`
+
+// CountOpen counts the certificates that wait for a decision, of some watched domains and
+// of all together. One that matches several domains counts for each.
+func (db Certificates) CountOpen(ctx context.Context, domains []string) ([]OpenVerdict, error) {
 	return readAll(ctx, db.database, "counting open verdicts", func(r *sql.Rows) (v OpenVerdict, err error) {
 		err = r.Scan(&v.Domain, &v.Verdict, &v.Count)
 		return v, err
-	}, `
-		SELECT m.domain, c.verdict, count(DISTINCT c.seq)
-		FROM certificates c JOIN matches m ON m.certificate = c.seq
-		WHERE c.verdict <> ? AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.certificate = c.id AND a.action = 'judge' AND a.actor = ?)
-		GROUP BY m.domain, c.verdict ORDER BY m.domain, c.verdict`, string(ctwatch.Expected), string(pins.Person))
+	}, sqlOpenVerdicts, list(append([]string{""}, domains...)))
 }

@@ -664,17 +664,20 @@ func TestCountOpen(t *testing.T) {
 	}
 	expect := func(want ...store.OpenVerdict) {
 		t.Helper()
-		got, err := db.Certificates.CountOpen(t.Context())
+		got, err := db.Certificates.CountOpen(t.Context(), []string{"example.com", "b.example.com", "c.example.com"})
 		must(t, err)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("open verdicts (-want +got):\n%s", diff)
 		}
 	}
+	all := func(unexpected, unreviewed int64) (out []store.OpenVerdict) {
+		return []store.OpenVerdict{{Verdict: ctwatch.Unexpected, Count: unexpected}, {Verdict: ctwatch.Unreviewed, Count: unreviewed}}
+	}
 	other := store.OpenVerdict{Domain: "b.example.com", Verdict: ctwatch.Unreviewed, Count: 1}
-	expect(other, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unexpected, Count: 2}, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unreviewed, Count: 2})
+	expect(append(all(2, 3), other, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unexpected, Count: 2}, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unreviewed, Count: 2})...)
 	for n, v := range map[int]ctwatch.Verdict{1: ctwatch.Expected, 2: ctwatch.Unexpected} {
 		_, err := db.Certificates.SetVerdict(t.Context(), certificate(n).ID, v, []string{"decided"}, "ada", "I know it")
 		must(t, err)
 	}
-	expect(other, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unexpected, Count: 1}, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unreviewed, Count: 1})
+	expect(append(all(1, 2), other, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unexpected, Count: 1}, store.OpenVerdict{Domain: "example.com", Verdict: ctwatch.Unreviewed, Count: 1})...)
 }

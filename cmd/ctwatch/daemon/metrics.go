@@ -90,29 +90,40 @@ const otherLines = "(other)"
 // openVerdicts counts the certificates that need a person's verdict, by lines of the watch
 // list.
 func (d *Daemon) openVerdicts(ctx context.Context) ([]metrics.Open, error) {
-	counts, err := d.db.Certificates.CountOpen(ctx)
-	if err != nil {
-		return nil, err
-	}
 	inv := d.inventory.Load()
 	out := []metrics.Open{{Watch: otherLines}}
 	place := make(map[string]int) // in out, by domain
+	var domains []string
 	for _, w := range inv.Watched[:min(maxWatchLabels, len(inv.Watched))] {
 		line := w.Rule.Domain
 		if w.Rule.Network.IsValid() {
 			line = w.Rule.Watch
 		}
+		if _, twice := place[w.Rule.Domain]; !twice {
+			domains = append(domains, w.Rule.Domain)
+		}
 		place[w.Rule.Domain] = len(out)
 		out = append(out, metrics.Open{Watch: line})
 	}
-	for _, c := range counts {
-		o := &out[place[c.Domain]]
-		switch c.Verdict {
+	counts, err := d.db.Certificates.CountOpen(ctx, domains)
+	if err != nil {
+		return nil, err
+	}
+	add := func(to *metrics.Open, v ctwatch.Verdict, n int64) {
+		switch v {
 		case ctwatch.Unexpected:
-			o.Unexpected += c.Count
+			to.Unexpected += n
 		case ctwatch.Unreviewed:
-			o.Unreviewed += c.Count
+			to.Unreviewed += n
 		}
+	}
+	for _, c := range counts {
+		if c.Domain == "" {
+			add(&out[0], c.Verdict, c.Count) // all
+			continue
+		}
+		add(&out[place[c.Domain]], c.Verdict, c.Count)
+		add(&out[0], c.Verdict, -c.Count)
 	}
 	return out, nil
 }
