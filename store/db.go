@@ -143,7 +143,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	if err := db.openWriter(); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db.w, migrations(), o.Progress); err != nil {
+	if err := db.migrate(ctx, o.Progress); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, db.explain(err))
 	}
 	if err := db.begin(ctx); err != nil {
@@ -229,6 +229,7 @@ func (db *database) openReaders() (err error) {
 func writerDSN(path string) string {
 	return dsn(path, writerPatience, url.Values{
 		"_txlock":       {"immediate"},
+		"_auto_vacuum":  {"INCREMENTAL"}, // of a database that is new, or rewritten
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"NORMAL"},
 		"_foreign_keys": {"on"},

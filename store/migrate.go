@@ -35,6 +35,15 @@ func migrations() []migration {
 	return out
 }
 
+// migrate brings the database to the newest version of the schema, and rewrites it if most
+// of it is free then.
+func (db *database) migrate(ctx context.Context, progress func(Progress)) error {
+	if err := migrate(ctx, db.w, migrations(), progress); err != nil {
+		return err
+	}
+	return db.compact(ctx)
+}
+
 // migrate brings a database to the newest version of the schema. It may be interrupted
 // at any time, and then continues where it was.
 func migrate(ctx context.Context, w *sql.DB, steps []migration, progress func(Progress)) error {

@@ -182,7 +182,8 @@ const keepThreads = 400 * 24 * time.Hour
 
 // Prune deletes events that were written before a time and that every sender in use has
 // passed: those registered since the database was opened, and not unregistered. Without
-// any it deletes nothing. It returns how many were deleted. It deletes old threads, too.
+// any it deletes nothing. It returns how many were deleted. It deletes old threads, too,
+// and makes the file smaller where much of it is free.
 func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 	db.mu.Lock()
 	senders := list(slices.Collect(maps.Keys(db.senders)))
@@ -225,7 +226,10 @@ func (db Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
 			DELETE FROM threads WHERE (sender, key) IN (SELECT sender, key FROM threads WHERE at < ? ORDER BY at LIMIT ?)`,
 			ms(t.now.Add(-keepThreads)), db.pruneStep)
 	})
-	return n, err
+	if err != nil {
+		return n, err
+	}
+	return n, db.shrink(ctx)
 }
 
 // inSteps runs f in transactions of its own until it deletes less than a step. It

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 
@@ -100,20 +101,43 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	if err := db.rejudge(ctx, what, ""); err != nil {
 		return err
 	}
-	return db.write(ctx, what, func(t *tx) error {
-		// By the same certificates, rules may grant less.
-		granted, err := columns[pins.Pin](t.query(`SELECT DISTINCT k.pin FROM grants g JOIN keys k ON k.seq = g.key WHERE g.source = ? ORDER BY 1`, sourceRule))
+	// By the same certificates, rules may grant less.
+	for after, done := int64(0), false; !done; {
+		err := db.write(ctx, what, func(t *tx) (err error) {
+			after, done, err = t.syncSomeRuleGrants(after)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		for _, pin := range granted {
-			if err := t.syncRuleGrants(pin, "its certificates were judged again"); err != nil {
-				return err
-			}
-		}
+	}
+	return db.write(ctx, what, func(t *tx) error {
 		_, err = t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('rules', ?)`, text(digest))
 		return err
 	})
+}
+
+// syncSomeRuleGrants does so for some of the keys that rules grant hosts: those after one
+// in the order of their rows. It returns the last, and whether there are no more.
+func (t *tx) syncSomeRuleGrants(after int64) (last int64, done bool, err error) {
+	type key struct {
+		seq int64
+		pin pins.Pin
+	}
+	rows, err := t.query(`
+		SELECT DISTINCT g.key, k.pin FROM grants g JOIN keys k ON k.seq = g.key
+		WHERE g.source = ? AND g.key > ? ORDER BY g.key LIMIT ?`, sourceRule, after, rejudgeStep)
+	granted, err := collect(rows, err, func(r *sql.Rows) (k key, err error) {
+		err = r.Scan(&k.seq, &k.pin)
+		return k, err
+	})
+	for _, k := range granted {
+		if err := t.syncRuleGrants(k.pin, "its certificates were judged again"); err != nil {
+			return last, false, err
+		}
+		last = k.seq
+	}
+	return last, len(granted) < rejudgeStep, err
 }
 
 // rejudge has the rules judge certificates again, all or those that meet a condition, in

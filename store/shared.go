@@ -100,7 +100,7 @@ func (db *database) migrateAlone(ctx context.Context, progress func(Progress)) e
 		err = db.openWriter()
 	}
 	if err == nil {
-		err = migrate(ctx, db.w, migrations(), progress)
+		err = db.migrate(ctx, progress)
 	}
 	return errors.Join(err, lock.unlock())
 }
