@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 	"ctwatch/store/pack"
 )
 
@@ -30,15 +31,16 @@ const (
 
 	sqlInsertCertificate = `
 		INSERT INTO certificates (id, first_seen, verdict, reasons, serial, names, ip_addresses, subject, not_before, not_after,
-			issuer_name, issuer_pin, issuer_proven, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems,
-			deployed, deployed_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-			EXISTS (SELECT 1 FROM served WHERE certificate = ?1), (SELECT min(since) FROM served WHERE certificate = ?1))
+			issuer_name, issuer_pin, issuer_proven, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems, caa,
+			deployed, deployed_at, vouched)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+			EXISTS (SELECT 1 FROM served WHERE certificate = ?1), (SELECT min(since) FROM served WHERE certificate = ?1), ?21)
 		RETURNING seq, deployed, deployed_at`
 	sqlUpdateCertificate = `
 		UPDATE certificates SET issuer_name = ?2, issuer_pin = ?3, issuer_proven = ?4, issuer_caa = ?5, certificate = ?6, precertificate = ?7, problems = ?8
 		WHERE seq = ?1`
 	sqlDisproveIssuer = `UPDATE certificates SET issuer_proven = 0 WHERE seq = ? AND issuer_proven = 2`
+	sqlProveIssuer    = `UPDATE certificates SET issuer_proven = 1 WHERE seq = ? AND issuer_proven = 2`
 	sqlOtherIssuers   = `SELECT issuer_pin FROM sightings WHERE certificate = ?1 AND issuer_pin <> ?2 LIMIT 100`
 
 	sqlMatches     = `SELECT watch, name, domain FROM matches WHERE certificate = ? ORDER BY n`
@@ -46,11 +48,10 @@ const (
 
 	// In the order of the primary key, so that it stops at the limit.
 	sqlSightings = `
-		SELECT l.name, l.id, s.entry, s.timestamp, s.kind, s.verified FROM sightings s CROSS JOIN logs l ON l.seq = s.log
+		SELECT l.name, l.id, s.entry, s.timestamp, s.kind, s.verified, s.issuer_pin FROM sightings s CROSS JOIN logs l ON l.seq = s.log
 		WHERE s.certificate = ? ORDER BY s.log, s.entry LIMIT ?`
 
-	sqlInsertDER = `
-		INSERT INTO ders (certificate, tbs, final, precertificate, final_proven) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlInsertDER   = `INSERT INTO ders (certificate, tbs, final, precertificate, final_proven) VALUES (?, ?, ?, ?, ?)`
 	sqlKeepFinal   = `UPDATE ders SET final = ?2, final_proven = ?3 WHERE certificate = ?1 AND (final IS NULL OR final_proven < ?3)`
 	sqlKeepPrecert = `UPDATE ders SET precertificate = ?2 WHERE certificate = ?1 AND precertificate IS NULL`
 )
@@ -97,21 +98,23 @@ func certificateSeq(q querier, id ctwatch.Hash) (seq int64, known bool, err erro
 	return seq, err == nil, err
 }
 
-// insertCertificate inserts a new certificate. It may be served already.
-func (t *tx) insertCertificate(c *ctwatch.Certificate) (seq int64, err error) {
+// insertCertificate inserts a new certificate with its matches. It may be served already.
+func (t *tx) insertCertificate(r *certificateRow) error {
+	c := &r.Certificate
 	var deployedAt sql.NullInt64
-	err = t.queryRow(sqlInsertCertificate,
+	err := t.queryRow(sqlInsertCertificate,
 		c.ID[:], ms(c.FirstSeen), string(c.Verdict), list(c.Reasons), c.Serial, list(c.Names), list(c.IPAddresses), c.Subject,
 		nullMS(c.NotBefore), nullMS(c.NotAfter), c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA, c.Key.Algorithm, nullPin(c.Key.Pin),
-		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems)).Scan(&seq, &c.Deployed, &deployedAt)
+		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems), nullText(r.caa), r.grants,
+	).Scan(&r.seq, &c.Deployed, &deployedAt)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	c.DeployedAt = timePtr(deployedAt)
 	t.changeCertificate(c)
-	t.addTo(seq, c, listsOf(c.Names, c.Matches)...)
+	t.addTo(r.seq, c, listsOf(c.Names, c.Matches)...)
 	t.countOpen(c.Verdict, c.Domains(), +1)
-	return seq, t.insertMatches(seq, 0, c.Matches)
+	return t.insertMatches(r.seq, 0, c.Matches)
 }
 
 // insertMatches inserts matches of a certificate, numbered from n.
@@ -125,62 +128,59 @@ func (t *tx) insertMatches(certificate int64, n int, matches []ctwatch.Match) er
 }
 
 // mergeCertificate adds to a known certificate what another sighting of it knows
-// in addition, and returns the whole. It reports whether the issuer is better known now. The
-// verdict stays.
-func (t *tx) mergeCertificate(seq int64, f *ctwatch.Found) (c ctwatch.Certificate, issuer bool, err error) {
-	final, err := t.keepDER(seq, f)
+// in addition. It reports whether the issuer is better known now. The verdict stays.
+func (t *tx) mergeCertificate(r *certificateRow, more *ctwatch.Certificate, f *ctwatch.Found) (issuer bool, err error) {
+	final, err := t.keepDER(r.seq, f)
 	if err != nil {
-		return c, false, err
+		return false, err
 	}
-	if c, err = loadCertificate(t, seq); err != nil {
-		return c, false, err
+	if issuer, err = t.mergeIssuer(r, more, f.Incomplete); err != nil {
+		return false, err
 	}
-	more := storableCertificate(f.Certificate, t.now)
-	if issuer, err = t.mergeIssuer(seq, &c.Issuer, &more, f.Incomplete); err != nil {
-		return c, false, err
-	}
+	c := &r.Certificate
 	known := c.Domains()
-	changed, matches := c.Merge(&more, final)
+	changed, matches := c.Merge(more, final)
 	if changed || issuer {
-		t.changeCertificate(&c)
+		t.changeCertificate(c)
 		c.SetPins()
-		_, err := t.exec(sqlUpdateCertificate, seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA,
+		_, err := t.exec(sqlUpdateCertificate, r.seq, c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA,
 			nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems))
 		if err != nil {
-			return c, false, err
+			return false, err
 		}
 	}
 
 	if len(matches) == 0 {
-		return c, issuer, nil
+		return issuer, nil
 	}
-	t.changeCertificate(&c)
-	t.addTo(seq, &c, listsOf(nil, matches)...)
-	past, err := t.pastOf(c.ID)
-	if err != nil {
-		return c, false, err
-	}
-	if !past.ByPerson {
+	t.changeCertificate(c)
+	t.addTo(r.seq, c, listsOf(nil, matches)...)
+	if !r.past.ByPerson {
 		t.countOpen(c.Verdict, c.Domains()[len(known):], +1)
 	}
-	return c, issuer, t.insertMatches(seq, len(c.Matches)-len(matches), matches)
+	return issuer, t.insertMatches(r.seq, len(c.Matches)-len(matches), matches)
 }
 
 // mergeIssuer replaces an issuer that is not proven by one that is: an entry that names
 // another issuer cannot keep the real one out. An issuer that is believed only because
 // an older version recorded it loses that when the log serves all that it has and that
 // proves nothing.
-func (t *tx) mergeIssuer(seq int64, issuer *ctwatch.Issuer, more *ctwatch.Certificate, incomplete bool) (changed bool, err error) {
+func (t *tx) mergeIssuer(r *certificateRow, more *ctwatch.Certificate, incomplete bool) (changed bool, err error) {
+	issuer := &r.Issuer
 	switch {
 	case more.Issuer.Proven && !issuer.Proven:
 		issuer.Pin, issuer.Proven = more.Issuer.Pin, true
 		return true, nil
 	case more.Issuer.Proven && more.Issuer.Pin == issuer.Pin:
-		_, err := t.exec(`UPDATE certificates SET issuer_proven = 1 WHERE seq = ? AND issuer_proven = 2`, seq)
+		if r.believed {
+			_, err = t.exec(sqlProveIssuer, r.seq)
+		}
 		return false, err
 	case issuer.Proven && (!incomplete || more.Issuer.Proven):
-		n, err := t.exec(sqlDisproveIssuer, seq)
-		if err != nil || n == 0 {
+		if !r.believed {
+			return false, nil
+		}
+		if _, err := t.exec(sqlDisproveIssuer, r.seq); err != nil {
 			return false, err
 		}
 		issuer.Proven = false
@@ -259,11 +259,12 @@ func loadCertificate(q querier, seq int64) (ctwatch.Certificate, error) {
 	if err != nil {
 		return c, err
 	}
-	return c, loadRelated(q, seq, &c)
+	_, err = loadRelated(q, seq, &c)
+	return c, err
 }
 
-// scanCertificate reads a row of certificateColumns.
-func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.Certificate, err error) {
+// scanCertificate reads a row of certificateColumns, and what follows them.
+func scanCertificate(row interface{ Scan(...any) error }, more ...any) (seq int64, c ctwatch.Certificate, err error) {
 	var (
 		firstSeen              int64
 		notBefore, notAfter    sql.NullInt64
@@ -271,9 +272,17 @@ func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.
 		certificateP, precertP *ctwatch.Hash
 		deployedAt             sql.NullInt64
 	)
-	err = row.Scan(&seq, &c.ID, &firstSeen, &c.Verdict, listOf{&c.Reasons}, &c.Serial, listOf{&c.Names}, listOf{&c.IPAddresses}, &c.Subject,
-		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.Proven, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert, listOf{&c.Problems},
-		&c.Deployed, &deployedAt)
+	err = row.Scan(append([]any{
+		&seq, &c.ID, &firstSeen, &c.Verdict,
+		listOf{&c.Reasons},
+		&c.Serial,
+		listOf{&c.Names},
+		listOf{&c.IPAddresses},
+		&c.Subject,
+		&notBefore, &notAfter, &c.Issuer.Name, &c.Issuer.Pin, &c.Issuer.Proven, &c.Issuer.CAA, &c.Key.Algorithm, &c.Key.Pin, &certificate, &precert,
+		listOf{&c.Problems},
+		&c.Deployed, &deployedAt,
+	}, more...)...)
 	if err != nil {
 		return 0, c, err
 	}
@@ -290,25 +299,30 @@ func scanCertificate(row interface{ Scan(...any) error }) (seq int64, c ctwatch.
 	return seq, c, nil
 }
 
-// loadRelated reads the matches and sightings of a certificate.
-func loadRelated(q querier, seq int64, c *ctwatch.Certificate) error {
+// loadRelated reads the matches and sightings of a certificate. It returns the keys that
+// the sightings name as the issuer's, each once.
+func loadRelated(q querier, seq int64, c *ctwatch.Certificate) (issuers []pins.Pin, err error) {
 	rows, err := q.query(sqlMatches, seq)
 	c.Matches, err = collect(rows, err, func(r *sql.Rows) (m ctwatch.Match, err error) {
 		err = r.Scan(&m.Watch, &m.Name, &m.Domain)
 		return m, err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rows, err = q.query(sqlSightings, seq, maxSightings)
 	c.Sightings, err = collect(rows, err, func(r *sql.Rows) (s ctwatch.Sighting, err error) {
 		var timestamp int64
-		err = r.Scan(&s.Log, &s.LogID, &s.Index, &timestamp, &s.Kind, &s.Verified)
+		var issuer pins.Pin
+		err = r.Scan(&s.Log, &s.LogID, &s.Index, &timestamp, &s.Kind, &s.Verified, &issuer)
 		s.Timestamp = fromMS(timestamp)
+		if !issuer.IsZero() && !slices.Contains(issuers, issuer) {
+			issuers = append(issuers, issuer)
+		}
 		return s, err
 	})
 	sortSightings(c)
-	return err
+	return issuers, err
 }
 
 // sortSightings sorts sightings, oldest first.

@@ -94,13 +94,19 @@ func (t *tx) approveKey(k *keyRow, a pins.Approval, source string) error {
 		}
 	}
 	a.Reason = cmp.Or(a.Reason, "no reason was given")
+	before := k.State
 	if err := t.trust(k, a); err != nil {
 		return err
 	}
 	if err := t.setAlgorithm(k, a.Algorithm); err != nil {
 		return err
 	}
-	return t.grant(k, a, source)
+	if err := t.grant(k, a, source); err != nil || before != pins.StateRetired || k.Role != pins.RoleLeaf {
+		return err
+	}
+	// What rules granted before it was retired counts again; but its certificates may have
+	// been judged otherwise since.
+	return t.syncRuleGrants(k.Pin, a.Reason)
 }
 
 // trust brings a key to a trusted state if it is in none, or cancels its retirement.
@@ -264,6 +270,22 @@ func patterns(rows *sql.Rows, err error) ([]pins.Pattern, error) {
 		}
 		return pins.PatternOf(s)
 	})
+}
+
+// patternsOf reads what list wrote of patterns.
+func patternsOf(stored string) (out []pins.Pattern, err error) {
+	var texts []string
+	if err := (listOf{&texts}).Scan(stored); err != nil {
+		return nil, err
+	}
+	for _, s := range texts {
+		p, err := pins.PatternOf(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 func sortPatterns(ps []pins.Pattern) {

@@ -131,6 +131,11 @@ const (
 	maxIssuersOfOne       = 8        // of one chain
 )
 
+const sqlKeepIssuer = `
+	INSERT INTO issuer_certificates (fingerprint, der)
+	SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM issuer_certificates WHERE fingerprint = ?1)
+		AND coalesce((SELECT max(seq) FROM issuer_certificates), 0) < ?3` // none is ever deleted
+
 // keepIssuers keeps the certificates above a leaf, as they were shown. They are not
 // verified.
 func (t *tx) keepIssuers(chain [][]byte) error {
@@ -139,14 +144,15 @@ func (t *tx) keepIssuers(chain [][]byte) error {
 		if len(der) == 0 || len(der) > maxIssuerDER {
 			continue
 		}
-		sum := sha256.Sum256(der)
-		n, err := t.exec(`
-			INSERT INTO issuer_certificates (fingerprint, der)
-			SELECT ?1, ?2 WHERE (SELECT count(*) FROM issuer_certificates) < ?3
-			ON CONFLICT DO NOTHING`, sum[:], blob(der), maxIssuerCertificates)
+		sum := ctwatch.Hash(sha256.Sum256(der))
+		if t.kept[sum] {
+			continue
+		}
+		n, err := t.exec(sqlKeepIssuer, sum[:], blob(der), maxIssuerCertificates)
 		if err != nil {
 			return err
 		}
+		t.kept[sum] = true
 		if n > 0 {
 			t.changed, fresh = true, true
 		}

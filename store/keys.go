@@ -29,6 +29,7 @@ const (
 		WHERE seq = ?1
 		RETURNING ` + keyColumns
 
+	sqlSomeGrants      = `SELECT DISTINCT pattern FROM grants WHERE key = ? LIMIT ?` // of those that an event shows
 	sqlInsertKeyDomain = `INSERT INTO key_domains (key, domain) VALUES (?, ?) ON CONFLICT DO NOTHING`
 )
 
@@ -40,9 +41,12 @@ type keyRow struct {
 	pins.Key
 }
 
-func scanKey(row interface{ Scan(...any) error }) (k keyRow, err error) {
+// scanKey reads a row of keyColumns, and what follows them.
+func scanKey(row interface{ Scan(...any) error }, more ...any) (k keyRow, err error) {
 	var firstSeen, changedAt int64
-	err = row.Scan(&k.seq, &k.Pin, &k.Role, &k.Algorithm, &k.State, &firstSeen, &changedAt, &k.By, &k.Reason, &k.ordered)
+	err = row.Scan(append([]any{
+		&k.seq, &k.Pin, &k.Role, &k.Algorithm, &k.State, &firstSeen, &changedAt, &k.By, &k.Reason, &k.ordered,
+	}, more...)...)
 	k.FirstSeen, k.ChangedAt = fromMS(firstSeen), fromMS(changedAt)
 	k.Hosts, k.ApprovedFor, k.Certificates, k.Apps = []string{}, []pins.Pattern{}, []string{}, []pins.AppVersion{}
 	return k, err
@@ -83,17 +87,37 @@ func (t *tx) addSeenKey(pin pins.Pin, role pins.Role, algorithm string, actor pi
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		k = keyRow{Key: pins.Key{Pin: pin, Role: role, Algorithm: algorithm}}
-		return k, t.move(&k, pins.StateSeen, actor, string(actor), reason)
 	case err != nil:
 		return k, err
 	}
-	if err := t.setAlgorithm(&k, algorithm); err != nil {
-		return k, err
+	return k, t.seenKey(&k, algorithm, actor, reason)
+}
+
+// seenKey is addSeenKey for a key that was looked up.
+func (t *tx) seenKey(k *keyRow, algorithm string, actor pins.Actor, reason string) error {
+	if k.seq == 0 {
+		return t.move(k, pins.StateSeen, actor, string(actor), reason)
+	}
+	if err := t.setAlgorithm(k, algorithm); err != nil {
+		return err
 	}
 	if k.State == pins.StateDeclared && actor == pins.ByLog {
-		err = t.move(&k, pins.StateApproved, actor, string(actor), reason)
+		return t.move(k, pins.StateApproved, actor, string(actor), reason)
 	}
-	return k, err
+	return nil
+}
+
+// addIssuerKey inserts the key of an issuer that a log shows, if it is not known: once in
+// a transaction, as most certificates of a batch have the same few issuers.
+func (t *tx) addIssuerKey(pin pins.Pin, reason string) error {
+	if t.issuers[pin] {
+		return nil
+	}
+	if _, err := t.addSeenKey(pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
+		return err
+	}
+	t.issuers[pin] = true
+	return nil
 }
 
 // setAlgorithm records the algorithm of a key of which only the pin was known.
@@ -111,15 +135,12 @@ func (t *tx) setAlgorithm(k *keyRow, algorithm string) error {
 // certificate matches, unless it was authorized beforehand for all the names that match.
 // The key in the event has the hosts and the ID of this certificate only. A key that
 // rules may not approve is not a candidate.
-func (t *tx) candidate(c *ctwatch.Certificate) error {
-	if !ctwatch.MayBeCandidate(c) {
+func (t *tx) candidate(c *ctwatch.Certificate, leaf leafKey) error {
+	k := leaf.leaf()
+	if k == nil || !ctwatch.MayBeCandidate(c) {
 		return nil
 	}
-	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
-	if err != nil {
-		return err
-	}
-	if may, err := rulesMayGrant(t, c.Key.Pin, k.State.Trusted()); err != nil || !may {
+	if may, err := leaf.rulesMayGrant(t, k.State.Trusted()); err != nil || !may {
 		return err
 	}
 	var fresh []string
@@ -135,23 +156,26 @@ func (t *tx) candidate(c *ctwatch.Certificate) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	k.Hosts = c.MatchedHosts()
-	k.Certificates = append(k.Certificates, c.ID.String())
+	key := k.Key
+	key.Hosts, key.Certificates = c.MatchedHosts(), []string{c.ID.String()}
 	if k.State.Trusted() {
-		beforehand, _, err := approvedFor(t, k.Pin)
+		beforehand, err := leaf.approvedFor(t)
 		if err != nil {
 			return err
 		}
-		if ctwatch.ApprovedForAll(beforehand, k.Hosts) {
+		if ctwatch.ApprovedForAll(beforehand, key.Hosts) {
 			return nil // declared before, and certified now
 		}
-		if err := loadGrants(t, `k.seq = ?1`, []any{k.seq}, map[int64]*pins.Key{k.seq: &k.Key}); err != nil {
+		granted, err := patterns(t.query(sqlSomeGrants, k.seq, maxKeyRows))
+		if err != nil {
 			return err
 		}
+		sortPatterns(granted)
+		key.ApprovedFor = append(key.ApprovedFor, granted...)
 	}
-	e := ctwatch.CandidateEvent(k.Key, *c, fresh, t.now)
+	e := ctwatch.CandidateEvent(key, *c, fresh, t.now)
 	if t.db.pinned != nil {
-		for _, name := range k.Hosts {
+		for _, name := range key.Hosts {
 			if app, host, ok := t.db.pinned(name); ok {
 				e = ctwatch.ForApp(e, app, host)
 				break

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
 // Logs keeps what following logs yields: positions, tree heads, certificates, faults. It
@@ -219,16 +220,21 @@ func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree,
 // log's tree: grants by rules take effect, and a new key is reported. A log, or anyone
 // between it and us, can serve an entry that the log never signed.
 func (t *tx) applyProven(certificates []int64) error {
+	synced := make(map[pins.Pin]bool)
 	slices.Sort(certificates)
 	for _, seq := range slices.Compact(certificates) {
-		c, err := loadCertificate(t, seq)
+		r, err := loadRow(t, seq)
 		if err != nil {
 			return err
 		}
-		if err := t.syncRuleGrants(c.Key.Pin, "an entry with certificate "+c.ID.String()[:16]+" is proven to be in its log"); err != nil {
+		leaf, err := leafKeyOf(t, r.Key.Pin)
+		if err != nil {
 			return err
 		}
-		if err := t.candidate(&c); err != nil {
+		if err := t.grantProven(r, &leaf, synced); err != nil {
+			return err
+		}
+		if err := t.candidate(&r.Certificate, leaf); err != nil {
 			return err
 		}
 	}

@@ -54,70 +54,121 @@ func (t *tx) recordFound(l *logRow, f *ctwatch.Found) error {
 	if t.db.rules != nil {
 		c.Verdict, c.Reasons = ctwatch.Unreviewed, nil // the rules' verdict is the only one to report
 	}
-	s := c.Sightings[0]
-	s.Log, s.LogID, s.Verified = l.status.Name, l.status.ID, false
+	c.Sightings[0].Log, c.Sightings[0].LogID, c.Sightings[0].Verified = l.status.Name, l.status.ID, false
 
-	seq, known, err := certificateSeq(t, c.ID)
+	r, known, err := findRow(t, c.ID)
+	switch {
+	case err != nil:
+		return err
+	case known:
+		return t.recordAgain(l, r, &c, f)
+	}
+	return t.recordNew(l, &certificateRow{Certificate: c, grants: list(nil)}, f)
+}
+
+// recordNew stores a certificate that was not known. What refers to it cannot be there
+// yet, so nothing is looked up but its key.
+func (t *tx) recordNew(l *logRow, r *certificateRow, f *ctwatch.Found) error {
+	c, s := &r.Certificate, r.Sightings[0]
+	if !c.Issuer.Pin.IsZero() {
+		r.issuers = []pins.Pin{c.Issuer.Pin}
+	}
+	leaf, err := t.seenKeys(c, s)
 	if err != nil {
 		return err
 	}
-	if !known {
-		if seq, err = t.insertCertificate(&c); err != nil {
-			return err
-		}
-	}
-	fresh, err := t.addSighting(seq, l, s, f)
+	known, err := standing(t, r, leaf)
 	if err != nil {
 		return err
 	}
-	better := false
-	if known {
-		if c, better, err = t.mergeCertificate(seq, f); err != nil {
+	v := t.judgeNew(r, known)
+	if err := t.insertCertificate(r); err != nil {
+		return err
+	}
+	if _, err := t.addSighting(r.seq, l, s, f); err != nil {
+		return err
+	}
+	t.addTo(r.seq, c, logList(l.seq))
+	if err := t.insertDER(r.seq, f); err != nil {
+		return err
+	}
+	if c.Issuer.Proven {
+		if err := t.keepIssuers(f.Chain); err != nil {
 			return err
 		}
-	} else {
-		c.Sightings[0] = s
-		if err := t.insertDER(seq, f); err != nil {
+	}
+	if v.Audit {
+		if err := t.recordVerdict(c, pins.Policy, byPolicy, v.why); err != nil {
 			return err
 		}
+	}
+	verdict, err := t.eventOf(r, v)
+	if err != nil {
+		return err
+	}
+	return t.report(r, ctwatch.IssuedEvent(*c, t.now), verdict)
+}
+
+// recordAgain stores another sighting of a certificate, with what is known in addition.
+func (t *tx) recordAgain(l *logRow, r *certificateRow, more *ctwatch.Certificate, f *ctwatch.Found) error {
+	c, s := &r.Certificate, more.Sightings[0]
+	fresh, err := t.addSighting(r.seq, l, s, f)
+	if err != nil {
+		return err
 	}
 	if fresh {
-		t.addTo(seq, &c, logList(l.seq))
+		t.addTo(r.seq, c, logList(l.seq))
+	}
+	if err := r.load(t); err != nil {
+		return err
+	}
+	better, err := t.mergeCertificate(r, more, f)
+	if err != nil {
+		return err
 	}
 	if (fresh || better) && c.Issuer.Proven {
 		if err := t.keepIssuers(f.Chain); err != nil {
 			return err
 		}
 	}
-
-	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
-	if _, err := t.addSeenKey(c.Key.Pin, pins.RoleLeaf, c.Key.Algorithm, pins.ByLog, reason); err != nil {
+	leaf, err := t.seenKeys(c, s)
+	if err != nil {
 		return err
 	}
-	if c.Issuer.Proven {
-		if _, err := t.addSeenKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, reason); err != nil {
-			return err
-		}
-	}
-
-	if known && !fresh { // read again, and reported before
+	if !fresh { // read again, and reported before
 		if better {
-			return t.judgeAll([]int64{seq})
+			return t.rejudge(r, leaf)
 		}
 		return nil
 	}
 	before := c.Verdict
-	verdict, err := t.judgeByRules(seq, &c, !known)
+	verdict, err := t.judgeByRules(r, leaf)
 	if err != nil {
 		return err
 	}
-	inDigest, err := t.holdAlarm(seq, &c, verdict != nil && verdict.Type == ctwatch.CertificateUnexpected)
-	if err != nil {
+	if err := t.report(r, ctwatch.LoggedEvent(*c, s, t.now), verdict); err != nil {
 		return err
 	}
-	news := ctwatch.IssuedEvent(c, t.now)
-	if known {
-		news = ctwatch.LoggedEvent(c, s, t.now)
+	return t.reportCandidates(before, c) // its key is reported once the entry is verified
+}
+
+// seenKeys stores the keys of a certificate and its issuer, and returns what is known of
+// the former.
+func (t *tx) seenKeys(c *ctwatch.Certificate, s ctwatch.Sighting) (leafKey, error) {
+	reason := fmt.Sprintf("first seen in %s entry %d", ctwatch.Printable(s.Log, 60), s.Index)
+	leaf, err := t.addLeafKey(c.Key, reason)
+	if err != nil || !c.Issuer.Proven {
+		return leaf, err
+	}
+	return leaf, t.addIssuerKey(c.Issuer.Pin, reason)
+}
+
+// report writes the event about a sighting of a certificate, and the one about its
+// verdict, if there is one.
+func (t *tx) report(r *certificateRow, news ctwatch.Event, verdict *ctwatch.Event) error {
+	inDigest, err := t.holdAlarm(r, verdict != nil && verdict.Type == ctwatch.CertificateUnexpected)
+	if err != nil {
+		return err
 	}
 	if news, err = addTrustedKey(t, news); err != nil {
 		return err
@@ -132,10 +183,7 @@ func (t *tx) recordFound(l *logRow, f *ctwatch.Found) error {
 			return err
 		}
 	}
-	if err := t.raiseProven(seq, &c); err != nil {
-		return err
-	}
-	return t.reportCandidates(before, &c) // its key is reported once the entry is verified
+	return t.raiseProven(r)
 }
 
 const (

@@ -30,31 +30,39 @@ func (t *tx) rejudgeKey(pin pins.Pin) error {
 // judgeAll has the rules judge certificates again, and reports what is new.
 func (t *tx) judgeAll(seqs []int64) error {
 	for _, seq := range seqs {
-		c, err := loadCertificate(t, seq)
+		r, err := loadRow(t, seq)
 		if err != nil {
 			return err
 		}
-		before := c.Verdict
-		e, err := t.judgeByRules(seq, &c, false)
+		leaf, err := leafKeyOf(t, r.Key.Pin)
 		if err != nil {
-			return fmt.Errorf("certificate %v: %w", c.ID, err)
-		}
-		if e != nil {
-			if e.Data.InDigest, err = t.holdAlarm(seq, &c, e.Type == ctwatch.CertificateUnexpected); err != nil {
-				return err
-			}
-			if err := t.event(*e); err != nil {
-				return err
-			}
-		}
-		if err := t.raiseProven(seq, &c); err != nil {
 			return err
 		}
-		if err := t.reportCandidates(before, &c); err != nil {
+		if err := t.rejudge(r, leaf); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *tx) rejudge(r *certificateRow, leaf leafKey) error {
+	before := r.Verdict
+	e, err := t.judgeByRules(r, leaf)
+	if err != nil {
+		return fmt.Errorf("certificate %v: %w", r.ID, err)
+	}
+	if e != nil {
+		if e.Data.InDigest, err = t.holdAlarm(r, e.Type == ctwatch.CertificateUnexpected); err != nil {
+			return err
+		}
+		if err := t.event(*e); err != nil {
+			return err
+		}
+	}
+	if err := t.raiseProven(r); err != nil {
+		return err
+	}
+	return t.reportCandidates(before, &r.Certificate)
 }
 
 // reportCandidates reports the keys that were not candidates while a certificate was
@@ -62,6 +70,10 @@ func (t *tx) judgeAll(seqs []int64) error {
 func (t *tx) reportCandidates(before ctwatch.Verdict, c *ctwatch.Certificate) error {
 	if before != ctwatch.Unexpected || c.Verdict == ctwatch.Unexpected || c.Key.Pin.IsZero() {
 		return nil
+	}
+	leaf, err := leafKeyOf(t, c.Key.Pin)
+	if err != nil {
+		return err
 	}
 	seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, c.Key.Pin[:], ms(t.now)))
 	if err != nil {
@@ -72,7 +84,7 @@ func (t *tx) reportCandidates(before ctwatch.Verdict, c *ctwatch.Certificate) er
 		if err != nil {
 			return err
 		}
-		if err := t.candidate(&c); err != nil {
+		if err := t.candidate(&c, leaf); err != nil {
 			return err
 		}
 	}

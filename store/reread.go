@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"ctwatch/ctwatch"
-	"ctwatch/pins"
 )
 
 // What is missing for the proof of a certificate's issuer, by one of its entries.
@@ -153,7 +152,7 @@ func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) 
 		if err != nil {
 			return err
 		}
-		seq, known, err := certificateSeq(t, f.Certificate.ID)
+		r, known, err := findRow(t, f.Certificate.ID)
 		if err != nil || !known {
 			return err
 		}
@@ -162,25 +161,29 @@ func (db Logs) AddProof(ctx context.Context, id ctwatch.LogID, f ctwatch.Found) 
 			return err
 		}
 		t.reread = true
-		n, err := t.exec(sqlSettleSighting, seq, l.seq, index, f.LeafHash[:], nullPin(f.Certificate.Issuer.Pin), leftOpen(&f))
+		n, err := t.exec(sqlSettleSighting, r.seq, l.seq, index, f.LeafHash[:], nullPin(f.Certificate.Issuer.Pin), leftOpen(&f))
 		if err != nil || n == 0 {
 			return err
 		}
-		c, better, err := t.mergeCertificate(seq, &f)
+		if err := r.load(t); err != nil {
+			return err
+		}
+		more := storableCertificate(f.Certificate, t.now)
+		better, err := t.mergeCertificate(r, &more, &f)
 		if err != nil {
 			return err
 		}
-		if c.Issuer.Proven {
+		if r.Issuer.Proven {
 			if err := t.keepIssuers(f.Chain); err != nil {
 				return err
 			}
-			if _, err := t.addSeenKey(c.Issuer.Pin, pins.RoleIssuer, "", pins.ByLog, "issuer of certificate "+c.ID.String()[:16]); err != nil {
+			if err := t.addIssuerKey(r.Issuer.Pin, "issuer of certificate "+r.ID.String()[:16]); err != nil {
 				return err
 			}
 		}
 		if !better {
 			return nil
 		}
-		return t.judgeAll([]int64{seq})
+		return t.judgeAll([]int64{r.seq})
 	})
 }

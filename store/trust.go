@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -33,14 +32,6 @@ const (
 func unexpectedOf(q querier, leaf pins.Pin) (id ctwatch.Hash, err error) {
 	err = orNone(q.queryRow(sqlUnexpected, leaf[:]).Scan(&id))
 	return id, err
-}
-
-// rulesMayGrant reports whether rules may approve a leaf key by the certificates that
-// they expect (pins.Evidence). already means that they do.
-func rulesMayGrant(q querier, leaf pins.Pin, already bool) (bool, error) {
-	var e pins.Evidence
-	err := q.queryRow(sqlEvidence, leaf[:], `"`+ctwatch.ReasonIssuerConflict+`"`).Scan(&e.Contradicted, &e.UnexpectedFirst)
-	return e.RulesMayGrant(already), err
 }
 
 // checkUnexpected fails with pins.ErrUnexpected if a person approves a leaf key with an
@@ -85,9 +76,13 @@ func addTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
 	if c.Verdict != ctwatch.Unexpected || c.Key.Pin.IsZero() {
 		return e, nil
 	}
+	leaf, err := leafKeyOf(q, c.Key.Pin)
+	if k := leaf.leaf(); err != nil || k == nil || !k.State.Trusted() {
+		return e, err
+	}
 	keys, err := loadKeys(q, c.Key.Pin, maxKeyRows)
 	for _, k := range keys {
-		if k.Role == pins.RoleLeaf && k.State.Trusted() {
+		if k.Role == pins.RoleLeaf {
 			return ctwatch.WithTrustedKey(e, k), err
 		}
 	}
@@ -106,64 +101,37 @@ func retiredByPerson(q querier, k *keyRow) (bool, error) {
 	return pins.RetiredByPerson(last), err
 }
 
-// approvedFor returns the hosts for which a person or the configuration approved a
-// leaf key, and whether it is compromised.
-func approvedFor(q querier, pin pins.Pin) (hosts []pins.Pattern, compromised bool, err error) {
-	keys, err := keysOf(q, pin)
-	if err != nil {
-		return nil, false, err
-	}
-	for _, k := range keys {
-		compromised = compromised || k.State == pins.StateCompromised
-		if k.Role != pins.RoleLeaf || !k.State.Trusted() {
-			continue
-		}
-		hosts, err = patterns(q.query(sqlOtherGrants, k.seq, sourceRule))
-		if err != nil {
-			return nil, false, err
-		}
-	}
-	return hosts, compromised, nil
-}
-
 // grantByRules approves a certificate's key for the names that rules grant by it, and by
-// the key's other certificates, and for no others. news means that its verdict changed,
-// and found that the certificate is new.
-func (t *tx) grantByRules(seq int64, c *ctwatch.Certificate, j ctwatch.Judgment, news, found bool) error {
-	if c.Key.Pin.IsZero() {
+// the key's other certificates, and for no others.
+func (t *tx) grantByRules(r *certificateRow, v verdict) error {
+	if r.Key.Pin.IsZero() {
 		return nil
 	}
+	grants := grantsOf(v.Judgment)
+	if grants == r.grants && !v.New {
+		return nil
+	}
+	if grants != r.grants {
+		r.grants = grants
+		if _, err := t.exec(sqlSetVouched, r.seq, grants); err != nil {
+			return err
+		}
+	}
+	// A certificate that is not proven to be in a log's tree gives and takes no trust.
+	if proven, err := r.inTree(t); err != nil || !proven {
+		return err
+	}
+	return t.syncRuleGrants(r.Key.Pin, whyOf(&r.Certificate, v.Judgment))
+}
+
+// grantsOf returns the names that rules grant by a certificate, as they are stored.
+func grantsOf(j ctwatch.Judgment) string {
 	var names []string
 	for _, p := range j.Grants {
 		names = append(names, p.String())
 	}
 	slices.Sort(names)
-	n, err := t.exec(sqlSetVouched, seq, list(names))
-	if err != nil || n == 0 && !news {
-		return err
-	}
-	// A certificate that is not proven to be in a log's tree gives and takes no trust.
-	var inTree bool
-	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil || !inTree {
-		return err
-	}
-	why := whyOf(c, j)
-	if !found || c.Verdict != ctwatch.Expected {
-		return t.syncRuleGrants(c.Key.Pin, why)
-	}
-	// A certificate that is expected from the start withdraws nothing.
-	k, err := scanKey(t.queryRow(sqlKey, c.Key.Pin[:], string(pins.RoleLeaf)))
-	if err != nil {
-		return err
-	}
-	have, err := t.grantedByRule(k)
-	if err != nil {
-		return err
-	}
-	if may, err := rulesMayGrant(t, k.Pin, len(have) > 0); err != nil || !may {
-		return err
-	}
-	return t.grantByRule(k, pins.Without(j.Grants, have), why)
+	return list(names)
 }
 
 // grantedByRule returns the hosts that rules granted to a key. Grants of a key that is
@@ -176,44 +144,75 @@ func (t *tx) grantedByRule(k keyRow) ([]pins.Pattern, error) {
 }
 
 // grantByRule approves a key for more hosts, by certificates that rules expect.
-func (t *tx) grantByRule(k keyRow, hosts []pins.Pattern, why string) error {
+func (t *tx) grantByRule(k *keyRow, known []keyRow, hosts []pins.Pattern, why string) error {
 	if len(hosts) == 0 {
 		return nil
 	}
-	known, err := keysOf(t, k.Pin)
-	if err != nil {
-		return err
-	}
-	may, err := mayApprove(t, k, known)
+	may, err := mayApprove(t, *k, known)
 	if err != nil || !may {
 		return err
 	}
-	return t.approveKey(&k, pins.Approval{
+	return t.approveKey(k, pins.Approval{
 		Pin: k.Pin, Role: pins.RoleLeaf, Hosts: hosts, Actor: pins.Policy, By: byPolicy, Reason: ctwatch.Printable(why, maxWhy),
 	}, sourceRule)
 }
 
-// syncRuleGrants makes the grants of a leaf key by its certificates what rules say now.
-func (t *tx) syncRuleGrants(pin pins.Pin, why string) error {
-	k, err := scanKey(t.queryRow(sqlKey, pin[:], string(pins.RoleLeaf)))
-	if errors.Is(err, sql.ErrNoRows) {
+// grantProven is syncRuleGrants after an entry with a certificate was proven to be in a
+// log's tree. Of a key in ordinary use without an unexpected certificate that only adds
+// what rules grant by this one: the others of the key, of which there may be very many,
+// are not read. Of any other key they are, once: synced has the keys for which that is
+// done.
+func (t *tx) grantProven(r *certificateRow, leaf *leafKey, synced map[pins.Pin]bool) error {
+	k := leaf.leaf()
+	if k == nil {
 		return nil
-	} else if err != nil {
+	}
+	why := "an entry with certificate " + r.ID.String()[:16] + " is proven to be in its log"
+	ordinary := false
+	switch k.State {
+	case pins.StateSeen, pins.StateApproved, pins.StateShipped, pins.StateDeployed:
+		ordinary = !leaf.unexpected
+	}
+	switch {
+	case !ordinary && synced[k.Pin]:
+		return nil
+	case !ordinary:
+		synced[k.Pin] = true
+		err := t.syncRuleGrants(k.Pin, why)
+		if err == nil {
+			*leaf, err = leafKeyOf(t, k.Pin)
+		}
+		return err
+	case r.Verdict != ctwatch.Expected:
+		return nil
+	}
+	hosts, err := patternsOf(r.grants)
+	if err != nil {
 		return err
 	}
+	return t.grantByRule(k, leaf.roles, hosts, why)
+}
+
+// syncRuleGrants makes the grants of a leaf key by its certificates what rules say now.
+func (t *tx) syncRuleGrants(pin pins.Pin, why string) error {
+	leaf, err := leafKeyOf(t, pin)
+	if err != nil || leaf.leaf() == nil {
+		return err
+	}
+	k := *leaf.leaf()
 	have, err := t.grantedByRule(k)
 	if err != nil {
 		return err
 	}
 	var want []pins.Pattern
-	may, err := rulesMayGrant(t, pin, len(have) > 0)
+	may, err := leaf.rulesMayGrant(t, len(have) > 0)
 	if err == nil && may {
 		want, err = patterns(t.query(sqlVouched, pin[:], string(ctwatch.Expected), `"`+ctwatch.ReasonIssuerConflict+`"`))
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.grantByRule(k, pins.Without(want, have), why); err != nil {
+	if err := t.grantByRule(&k, leaf.roles, pins.Without(want, have), why); err != nil {
 		return err
 	}
 	if stale := pins.Without(have, want); len(stale) > 0 {

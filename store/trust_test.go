@@ -212,3 +212,23 @@ func TestAllowingCALater(t *testing.T) {
 		t.Errorf("the key is %s for %v", k.State, k.ApprovedFor)
 	}
 }
+
+// TestStaleGrantsStayWithdrawn: what rules granted a key before it was retired does not
+// count when it is approved again, if they do not grant it any more.
+func TestStaleGrantsStayWithdrawn(t *testing.T) {
+	db := judging(t, "", provenRule("issuer"))
+	l := started(t, db, 1)
+	record(t, db, l, 1, found(l, 1, 0))
+	must(t, db.Keys.Retire(t.Context(), pin("key1"), false, "ada", "rotated"))
+	_, err := db.Plans.SettleKeys(t.Context(), nil)
+	must(t, err)
+	_, err = db.Certificates.SetVerdict(t.Context(), certificate(1).ID, ctwatch.Unexpected, nil, "ada", "not ours")
+	must(t, err)
+	_, err = db.Keys.Approve(t.Context(), pins.Approval{
+		Pin: pin("key1"), Hosts: hosts("other.example.com"), Actor: pins.Person, By: "ada", Reason: "ours after all", Despite: true,
+	})
+	must(t, err)
+	if k := key(t, db, pin("key1"), pins.RoleLeaf); !slices.Equal(k.ApprovedFor, hosts("other.example.com")) {
+		t.Errorf("it is approved for %v", k.ApprovedFor)
+	}
+}

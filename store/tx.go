@@ -19,15 +19,16 @@ import (
 var hotStatements = []string{
 	sqlBegin, sqlCommit, sqlRollback, sqlBump,
 	sqlLog, sqlMove,
-	sqlCertificateSeq, sqlCertificate, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
+	sqlCertificateSeq, sqlCertificate, sqlRowOfID, sqlRowOfSeq, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
 	sqlInsertSighting, sqlSightingAgain, sqlInsertDER, sqlKeepFinal, sqlInsertMalformed,
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
 	sqlInsertHead, sqlHeadNumber, sqlHead, sqlHeadSeen, sqlPruneHeads,
 	sqlDelivered, sqlPassed, sqlRedelivered,
-	sqlPast, sqlSetVerdict, sqlCAA, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
+	sqlPast, sqlSetVerdict, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
+	sqlLeafKey, sqlSomeGrants, sqlKeepIssuer,
 	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
-	sqlUnproven, sqlHeldVerified,
+	sqlHeldVerified,
 	sqlInsertListed, sqlInsertSomeListed, sqlCountOpen,
 	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold, sqlIsUntold,
 }
@@ -48,6 +49,9 @@ type tx struct {
 	// See flush.
 	listed []listed
 	open   map[openVerdict]int64
+
+	issuers map[pins.Pin]bool     // issuing keys that are known to be stored
+	kept    map[ctwatch.Hash]bool // certificates of issuers for which all is done
 }
 
 // write runs f in a transaction and commits unless f fails. It waits for its turn
@@ -84,7 +88,7 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 		return 0, err
 	}
 
-	t := &tx{ctx: context.WithoutCancel(ctx), db: db, now: db.now(), interest: db.relevance.watched()}
+	t := &tx{ctx: context.WithoutCancel(ctx), db: db, now: db.now(), interest: db.relevance.watched(), issuers: make(map[pins.Pin]bool), kept: make(map[ctwatch.Hash]bool)}
 	if _, err := t.exec(sqlBegin); err != nil {
 		return 0, err
 	}

@@ -14,7 +14,6 @@ import (
 const digestDomains = 100
 
 const (
-	sqlUnproven = `SELECT state FROM unproven WHERE certificate = ?`
 	// The log that serves the unproven entry.
 	sqlSuspectLog = `SELECT log FROM sightings WHERE certificate = ? ORDER BY verified, log, entry LIMIT 1`
 	sqlAlone      = `SELECT count(*) FROM unproven WHERE log = ? AND state = 'alone' AND at > ?`
@@ -22,7 +21,7 @@ const (
 		INSERT INTO unproven (certificate, log, at, state) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state`
 	sqlCountHeld = `INSERT INTO digests (log, held) VALUES (?, 1) ON CONFLICT DO UPDATE SET held = held + 1`
-	sqlProven    = `DELETE FROM unproven WHERE certificate = ? RETURNING state, at`
+	sqlProven    = `DELETE FROM unproven WHERE certificate = ? RETURNING at`
 
 	// Whether another issuer's entry with the same TBSCertificate is in its log's tree.
 	sqlConflictInTree = `SELECT EXISTS (SELECT 1 FROM sightings WHERE certificate = ?1 AND verified = 1 AND issuer_pin <> ?2)`
@@ -49,84 +48,86 @@ const (
 // holdAlarm decides how an event about a certificate is sent, and reports whether only
 // in a digest. A cheap alarm takes one of the places of its log (ctwatch.NextAlarm);
 // what is not an alarm goes the way of the last alarm.
-func (t *tx) holdAlarm(seq int64, c *ctwatch.Certificate, alarm bool) (inDigest bool, err error) {
-	var state ctwatch.AlarmState
-	if err := orNone(t.queryRow(sqlUnproven, seq).Scan(&state)); err != nil {
-		return false, err
+func (t *tx) holdAlarm(r *certificateRow, alarm bool) (inDigest bool, err error) {
+	if !alarm || r.alarm == ctwatch.AlarmAlone {
+		return r.alarm.InDigest(), nil
 	}
-	if !alarm || state == ctwatch.AlarmAlone {
-		return state.InDigest(), nil
-	}
-	cheap, _, err := t.isCheap(seq, c)
+	cheap, _, err := t.isCheap(r)
 	if err != nil {
 		return false, err
 	}
 	var log int64
 	var alone int
 	if cheap {
-		if err := t.queryRow(sqlSuspectLog, seq).Scan(&log); err != nil {
+		if err := t.queryRow(sqlSuspectLog, r.seq).Scan(&log); err != nil {
 			return false, err
 		}
 		if err := t.queryRow(sqlAlone, log, ms(t.now.Add(-ctwatch.AloneEvery))).Scan(&alone); err != nil {
 			return false, err
 		}
 	}
-	state = ctwatch.NextAlarm(cheap, alone)
-	if state == ctwatch.AlarmNone {
-		_, err = t.exec(`DELETE FROM unproven WHERE certificate = ?`, seq)
-	} else {
-		_, err = t.exec(sqlHold, seq, log, ms(t.now), string(state))
+	before := r.alarm
+	r.alarm = ctwatch.NextAlarm(cheap, alone)
+	switch {
+	case r.alarm != ctwatch.AlarmNone:
+		_, err = t.exec(sqlHold, r.seq, log, ms(t.now), string(r.alarm))
+	case before != ctwatch.AlarmNone:
+		_, err = t.exec(`DELETE FROM unproven WHERE certificate = ?`, r.seq)
 	}
-	if err == nil && state == ctwatch.AlarmHeld {
+	if err == nil && r.alarm == ctwatch.AlarmHeld {
 		_, err = t.exec(sqlCountHeld, log)
 	}
-	return state.InDigest(), err
+	return r.alarm.InDigest(), err
 }
 
 // isCheap reports whether an alarm about a certificate is cheap to cause, and returns
 // the rules' judgment. To name a second issuer is cheap for any certificate: the entry
 // that does so has to be proven.
-func (t *tx) isCheap(seq int64, c *ctwatch.Certificate) (bool, ctwatch.Judgment, error) {
-	var inTree bool
+func (t *tx) isCheap(r *certificateRow) (bool, ctwatch.Judgment, error) {
 	var j ctwatch.Judgment
-	if err := t.queryRow(sqlInTree, seq).Scan(&inTree); err != nil {
-		return false, j, err
-	}
-	if t.db.rules == nil {
-		return !inTree && !c.Issuer.Proven, j, nil
-	}
-	known, err := standing(t, seq, c)
+	proven, err := r.inTree(t)
 	if err != nil {
 		return false, j, err
 	}
-	j = t.judge(c, known)
-	if ctwatch.OnlyConflict(c, known, t.db.rules) {
-		err := t.queryRow(sqlConflictInTree, seq, c.Issuer.Pin[:]).Scan(&inTree)
-		return !inTree, j, err
+	if t.db.rules == nil {
+		return !proven && !r.Issuer.Proven, j, nil
 	}
-	return !inTree && !j.IssuerKnown, j, nil
+	leaf, err := leafKeyOf(t, r.Key.Pin)
+	if err != nil {
+		return false, j, err
+	}
+	known, err := standing(t, r, leaf)
+	if err != nil {
+		return false, j, err
+	}
+	j = t.judge(&r.Certificate, known)
+	if ctwatch.OnlyConflict(&r.Certificate, known, t.db.rules) {
+		err := t.queryRow(sqlConflictInTree, r.seq, r.Issuer.Pin[:]).Scan(&proven)
+		return !proven, j, err
+	}
+	return !proven && !j.IssuerKnown, j, nil
 }
 
 // raiseProven records that a certificate is proven now, if it is, and raises the alarm
 // about it if that was only in a digest, or waits for one.
-func (t *tx) raiseProven(seq int64, c *ctwatch.Certificate) error {
-	var state ctwatch.AlarmState
-	if err := orNone(t.queryRow(sqlUnproven, seq).Scan(&state)); err != nil || state == ctwatch.AlarmNone {
-		return err
+func (t *tx) raiseProven(r *certificateRow) error {
+	if r.alarm == ctwatch.AlarmNone {
+		return nil
 	}
-	cheap, j, err := t.isCheap(seq, c)
+	cheap, j, err := t.isCheap(r)
 	if err != nil || cheap {
 		return err
 	}
 	var at int64
-	if err := t.queryRow(sqlProven, seq).Scan(&state, &at); err != nil {
+	state := r.alarm
+	r.alarm = ctwatch.AlarmNone
+	if err := t.queryRow(sqlProven, r.seq).Scan(&at); err != nil {
 		return err
 	}
-	past, err := t.pastOf(c.ID)
-	if err != nil || !ctwatch.RaiseProven(state, c.Verdict, past) {
-		return err
+	if !ctwatch.RaiseProven(state, r.Verdict, r.past) {
+		return nil
 	}
-	e := ctwatch.UnexpectedEvent(*c, whyOf(c, j), t.now)
+	e := ctwatch.UnexpectedEvent(r.Certificate, whyOf(&r.Certificate, j), t.now)
 	e.Data.ReportTo, e.Data.AfterDigest = j.ReportTo, true
 	e.ID = ctwatch.NewEventID(e.Type, e.ID, "proven", strconv.FormatInt(at, 10))
 	if e, err = addTrustedKey(t, e); err != nil {
@@ -138,11 +139,11 @@ func (t *tx) raiseProven(seq int64, c *ctwatch.Certificate) error {
 // raiseAllProven is raiseProven for several certificates.
 func (t *tx) raiseAllProven(seqs []int64) error {
 	for _, seq := range seqs {
-		c, err := loadCertificate(t, seq)
+		r, err := loadRow(t, seq)
 		if err != nil {
 			return err
 		}
-		if err := t.raiseProven(seq, &c); err != nil {
+		if err := t.raiseProven(r); err != nil {
 			return err
 		}
 	}

@@ -90,6 +90,14 @@ func blob(b []byte) []byte {
 	return b
 }
 
+// nullText is s with NULL for "".
+func nullText(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 // nullBytes is b with NULL for nothing.
 func nullBytes(b []byte) any {
 	if len(b) == 0 {

@@ -19,51 +19,87 @@ const sourceRule = "rule"
 // maxWhy bounds what rules say of a certificate, in runes.
 const maxWhy = 4000
 
-// judgeByRules has the rules judge a certificate, and stores the result: the verdict,
-// unless a person gave one, and what they grant. It returns the event that reports it,
-// if one is due (ctwatch.ApplyRules).
-func (t *tx) judgeByRules(seq int64, c *ctwatch.Certificate, found bool) (*ctwatch.Event, error) {
+// A verdict is what the rules say of a certificate, and what that changes.
+type verdict struct {
+	ctwatch.Judgment
+	ctwatch.RuleChange
+	past ctwatch.Past
+	why  string // for people; only of a verdict that is recorded or reported
+}
+
+// apply has the rules judge a certificate, and changes the verdict in r.
+func (t *tx) apply(r *certificateRow, known ctwatch.Standing, found bool) verdict {
+	j := t.judge(&r.Certificate, known)
+	v := verdict{Judgment: j, RuleChange: ctwatch.ApplyRules(&r.Certificate, j, r.past, found, t.now), past: r.past}
+	if v.RuleChange.Verdict {
+		r.Verdict, r.Reasons, r.Issuer.CAA = j.Verdict, j.Codes(), j.CAA
+	}
+	if v.Audit || v.Event {
+		v.why = whyOf(&r.Certificate, j)
+	}
+	return v
+}
+
+// judgeNew has the rules judge a certificate that is not stored yet, and completes r.
+// No entry with it is proven, so rules grant nothing by it yet.
+func (t *tx) judgeNew(r *certificateRow, known ctwatch.Standing) (v verdict) {
+	if t.db.rules == nil {
+		return v
+	}
+	v = t.apply(r, known, true)
+	r.caa = text(v.Records)
+	if !r.Key.Pin.IsZero() {
+		r.grants = grantsOf(v.Judgment)
+	}
+	return v
+}
+
+// judgeByRules has the rules judge a stored certificate again, and stores the result: the
+// verdict, unless a person gave one, and what they grant. It returns the event that
+// reports it, if one is due (ctwatch.ApplyRules).
+func (t *tx) judgeByRules(r *certificateRow, leaf leafKey) (*ctwatch.Event, error) {
 	if t.db.rules == nil {
 		return nil, nil
 	}
-	past, err := t.pastOf(c.ID)
+	known, err := standing(t, r, leaf)
 	if err != nil {
 		return nil, err
 	}
-	known, err := standing(t, seq, c)
-	if err != nil {
-		return nil, err
-	}
-	j := t.judge(c, known)
-	change := ctwatch.ApplyRules(c, j, past, found, t.now)
-	if change.Verdict {
-		t.countOpen(c.Verdict, c.Domains(), -1)
-		if err := t.setVerdict(seq, c, j.Verdict, j.Codes(), j.CAA); err != nil {
+	before := r.Verdict
+	v := t.apply(r, known, false)
+	if v.RuleChange.Verdict {
+		t.countOpen(before, r.Domains(), -1)
+		if err := t.setVerdict(r.seq, &r.Certificate, r.Verdict, r.Reasons, r.Issuer.CAA); err != nil {
 			return nil, err
 		}
-		t.countOpen(c.Verdict, c.Domains(), +1)
+		t.countOpen(r.Verdict, r.Domains(), +1)
 	}
-	if !past.ByPerson && j.Records != "" && j.Records != known.CAA {
-		if _, err := t.exec(sqlSetCAA, text(j.Records), seq); err != nil {
+	if !r.past.ByPerson && v.Records != "" && v.Records != known.CAA {
+		r.caa = text(v.Records)
+		if _, err := t.exec(sqlSetCAA, r.caa, r.seq); err != nil {
 			return nil, err
 		}
 	}
-	why := whyOf(c, j)
-	if change.Audit {
-		if err := t.recordVerdict(c, pins.Policy, byPolicy, why); err != nil {
+	if v.Audit {
+		if err := t.recordVerdict(&r.Certificate, pins.Policy, byPolicy, v.why); err != nil {
 			return nil, err
 		}
 	}
-	if change.Grants {
-		if err := t.grantByRules(seq, c, j, change.New, found); err != nil {
+	if v.RuleChange.Grants {
+		if err := t.grantByRules(r, v); err != nil {
 			return nil, err
 		}
 	}
-	if !change.Event {
+	return t.eventOf(r, v)
+}
+
+// eventOf returns the event that reports a verdict by rules; nil if none is due.
+func (t *tx) eventOf(r *certificateRow, v verdict) (*ctwatch.Event, error) {
+	if !v.Event {
 		return nil, nil
 	}
-	e, err := addTrustedKey(t, ctwatch.VerdictEvent(*c, change.Before, why, "", past, t.now))
-	e.Data.ReportTo = j.ReportTo
+	e, err := addTrustedKey(t, ctwatch.VerdictEvent(r.Certificate, v.Before, v.why, "", v.past, t.now))
+	e.Data.ReportTo = v.ReportTo
 	return &e, err
 }
 
@@ -112,39 +148,50 @@ const sqlPast = `
 // certificate itself. It fails with ctwatch.ErrNotFound.
 func (db Certificates) Standing(ctx context.Context, id ctwatch.Hash) (s ctwatch.Standing, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading what is known of certificate %v", id), func(t readTx) error {
-		seq, known, err := certificateSeq(t, id)
+		r, known, err := findRow(t, id)
 		if err != nil {
 			return err
 		} else if !known {
 			return ctwatch.ErrNotFound
 		}
-		c, err := loadCertificate(t, seq)
+		if err := r.load(t); err != nil {
+			return err
+		}
+		leaf, err := leafKeyOf(t, r.Key.Pin)
 		if err != nil {
 			return err
 		}
-		s, err = standing(t, seq, &c)
+		s, err = standing(t, r, leaf)
 		return err
 	})
 	return s, err
 }
 
 // standing returns what is known of a certificate in addition to its content.
-func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing, err error) {
-	if err := q.queryRow(sqlCAA, seq).Scan(&s.CAA); err != nil || c.Key.Pin.IsZero() {
-		return s, err
+func standing(q querier, r *certificateRow, leaf leafKey) (s ctwatch.Standing, err error) {
+	s.CAA = r.caa
+	if r.Key.Pin.IsZero() {
+		return s, nil
 	}
-	if s.OtherIssuers, err = columns[pins.Pin](q.query(sqlOtherIssuers, seq, c.Issuer.Pin[:])); err != nil {
+	if s.OtherIssuers, err = r.otherIssuers(q); err != nil {
 		return s, err
 	}
 	slices.SortFunc(s.OtherIssuers, func(a, b pins.Pin) int { return bytes.Compare(a[:], b[:]) })
 	s.OtherIssuers = slices.Compact(s.OtherIssuers)
-	if s.ApprovedFor, s.Compromised, err = approvedFor(q, c.Key.Pin); err != nil {
+	s.Compromised = leaf.compromised()
+	if s.ApprovedFor, err = leaf.approvedFor(q); err != nil || !leaf.served {
 		return s, err
 	}
 	// Before any log had it, not before it was read there: an attacker who obtained it may
 	// have served it meanwhile. And an attacker who serves a certificate that a person
 	// rejected may have obtained others for its key.
-	rows, err := q.query(sqlServedFor, c.Key.Pin[:], ms(c.FirstSeen), string(pins.Person), seq)
+	first := r.FirstSeen
+	for _, seen := range r.Sightings { // the first of those stored, and one that is not stored yet
+		if seen.Timestamp.Before(first) {
+			first = seen.Timestamp
+		}
+	}
+	rows, err := q.query(sqlServedFor, r.Key.Pin[:], ms(first), string(pins.Person), r.seq)
 	all, err := collect(rows, err, func(r *sql.Rows) (names []string, err error) {
 		var host string
 		err = r.Scan(&host, listOf{&names})
@@ -156,14 +203,13 @@ func standing(q querier, seq int64, c *ctwatch.Certificate) (s ctwatch.Standing,
 
 const (
 	sqlSetVerdict = `UPDATE certificates SET verdict = ?2, reasons = ?3, issuer_caa = ?4 WHERE seq = ?1`
-	sqlCAA        = `SELECT coalesce(caa, '') FROM certificates WHERE seq = ?`
 	sqlServedFor  = `
 		SELECT host, names FROM served_keys WHERE pin = ?1
 			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?4), ?2))
 			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
 				WHERE c.key_pin = ?1 AND c.verdict = 'unexpected' AND a.action = 'judge' AND a.actor = ?3)
 		ORDER BY host`
-	sqlOtherGrants = `SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> ? ORDER BY pattern`
+	sqlOtherGrants = `SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> '` + sourceRule + `' ORDER BY pattern`
 	sqlGrants      = `SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`
 	sqlSetVouched  = `UPDATE certificates SET vouched = ?2 WHERE seq = ?1 AND vouched <> ?2`
 	// An alarm about two issuers does not withdraw grants by the proven one.
