@@ -1,6 +1,7 @@
 package ctwatch_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -34,6 +35,9 @@ func through(t *testing.T, e ctwatch.Event) (ctwatch.Event, int) {
 	b, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if direct, err := e.MarshalJSON(); err != nil || !bytes.Equal(direct, b) {
+		t.Errorf("MarshalJSON returns %d bytes, %v, and json.Marshal %d others", len(direct), err, len(b)) // the store calls it itself
 	}
 	var out ctwatch.Event
 	if err := json.Unmarshal(b, &out); err != nil {

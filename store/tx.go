@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -213,7 +212,7 @@ func eventKey(id string) []byte {
 // event writes an event to the outbox, unless it is there. INSERT OR IGNORE would leave
 // a gap in seq, by which pending events are counted.
 func (t *tx) event(e ctwatch.Event) error {
-	b, err := json.Marshal(e)
+	b, err := e.MarshalJSON() // json.Marshal would parse the result again
 	if err != nil {
 		return fmt.Errorf("writing the event %s: %w", e.Type, err)
 	}
