@@ -93,11 +93,15 @@ func (t *tx) changeCertificate(c *ctwatch.Certificate) {
 }
 
 // changeKey notes that a key, which was in a state, has moved. All moves are of interest but
-// those that logs and rules bring about without end.
+// those of a key that becomes known or trusted, which logs and rules bring about without
+// end.
 func (t *tx) changeKey(k *keyRow, from pins.State) {
-	routine := from == pins.StateUnknown && k.State == pins.StateSeen || from == pins.StateSeen && k.State == pins.StateApproved
+	routine := slices.Contains(newKeys, from) && (k.State == pins.StateApproved || slices.Contains(newKeys, k.State))
 	t.change(t.interest == nil || !routine || t.interest.Key(k.Pin))
 }
+
+// newKeys are the states of keys that are not in use.
+var newKeys = []pins.State{pins.StateUnknown, pins.StateSeen, pins.StateDeclared}
 
 func (t *tx) changeGrants(k *keyRow, added []pins.Pattern) {
 	t.change(t.interest == nil || t.interest.Key(k.Pin) || slices.ContainsFunc(added, t.interest.Grant))

@@ -173,3 +173,31 @@ func (db *DB) Unsettled(ctx context.Context, shipped map[pins.Pin][]pins.AppVers
 	})
 	return n, err
 }
+
+// PlanForPlans returns the query plans of what is read for plans, and at each start.
+func (db *DB) PlanForPlans(ctx context.Context) (map[string][]string, error) {
+	out := make(map[string][]string)
+	for _, q := range []string{
+		sqlGranted, sqlKeysForPlans, sqlCertified, sqlHostsOfLeaf, sqlHostsOfIssuer, sqlIssued, sqlSettling(sqlMaySettle), sqlEndLater,
+		sqlNewNames, sqlPolicyGrants, sqlRevision,
+	} {
+		rows, err := db.r.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 19)...)
+		out[q], err = collect(rows, err, func(r *sql.Rows) (detail string, err error) {
+			var id, parent, unused int
+			err = r.Scan(&id, &parent, &unused, &detail)
+			return detail, err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", q, err)
+		}
+	}
+	return out, nil
+}
+
+// MaySettle counts the keys that SettleKeys considers.
+func (db *DB) MaySettle(ctx context.Context) (n int, err error) {
+	err = db.read(ctx, "counting keys", func(t readTx) error {
+		return t.queryRow(`SELECT count(*) FROM (`+sqlMaySettle+`)`, ms(db.now()), nil, nil, `[]`).Scan(&n)
+	})
+	return n, err
+}

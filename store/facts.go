@@ -47,10 +47,11 @@ func (f *facts) Granted(patterns []pins.Pattern) ([]pins.Pin, error) {
 }
 
 const (
-	sqlKeysOfPins  = `SELECT ` + keyColumns + ` FROM json_each(?1) p CROSS JOIN keys k ON k.pin = unhex(p.value)`
-	sqlCompromised = `SELECT ` + keyColumns + ` FROM keys k WHERE state NOT IN ('seen', 'approved', 'retired') AND state = 'compromised'`
-	sqlCertified   = `SELECT id FROM certificates WHERE key_pin = ? LIMIT 1`
-	sqlHostsOfLeaf = `SELECT m.name FROM certificates c CROSS JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?`
+	sqlKeysOfPins   = `SELECT ` + keyColumns + ` FROM json_each(?1) p CROSS JOIN keys k ON k.pin = unhex(p.value)`
+	sqlCompromised  = `SELECT ` + keyColumns + ` FROM keys k WHERE state NOT IN ('seen', 'approved', 'retired') AND state = 'compromised'`
+	sqlKeysForPlans = sqlKeysOfPins + ` UNION ` + sqlCompromised + ` ORDER BY seq`
+	sqlCertified    = `SELECT id FROM certificates WHERE key_pin = ? LIMIT 1`
+	sqlHostsOfLeaf  = `SELECT m.name FROM certificates c CROSS JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?`
 	// A CA has any number of certificates: those are read that may be about a host.
 	sqlHostsOfIssuer = `
 		SELECT m.name FROM json_each(?2) n CROSS JOIN lists l ON l.list = n.value
@@ -58,7 +59,7 @@ const (
 )
 
 func (f *facts) Keys(of []pins.Pin, about []pins.Pattern) ([]pins.Key, error) {
-	rows, err := f.query(sqlKeysOfPins+` UNION `+sqlCompromised+` ORDER BY seq`, pinList(of))
+	rows, err := f.query(sqlKeysForPlans, pinList(of))
 	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
 	if err != nil {
 		return nil, err

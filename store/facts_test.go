@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,5 +255,55 @@ func TestNewNames(t *testing.T) {
 		if diff := cmp.Diff(want, names); diff != "" || last != 3 {
 			t.Errorf("after %d up to %d (-want +got):\n%s", after, last, diff)
 		}
+	}
+}
+
+// TestPlansReadByIndexes: what plans read, they find by an index: json_each has what is looked
+// for, and the index of what policy granted nothing else.
+func TestPlansReadByIndexes(t *testing.T) {
+	plans, err := open(t).PlanForPlans(t.Context())
+	must(t, err)
+	for q, plan := range plans {
+		for _, p := range plan {
+			if strings.HasPrefix(p, "SCAN ") && !strings.Contains(p, "VIRTUAL TABLE") && !strings.Contains(p, "grants_by_policy") && p != "SCAN CONSTANT ROW" {
+				t.Errorf("%s\n%s", q, strings.Join(plan, "\n"))
+				break
+			}
+		}
+	}
+}
+
+// TestPlansReadNoOtherRows: what is read for a plan, and to settle keys, is the same
+// however many certificates there are that concern no app.
+func TestPlansReadNoOtherRows(t *testing.T) {
+	db := judging(t, "", issuerRule("issuer"))
+	l := started(t, db, 1)
+	record(t, db, l, 2, found(l, 1, 0), found(l, 5, 1))
+	read := func() (pins.Facts, int) {
+		f, _, err := db.Plans.Facts(t.Context(), scope("w1.example.com", "w5.example.com", "*.sub.example.com"))
+		must(t, err)
+		n, err := db.MaySettle(t.Context())
+		must(t, err)
+		return f, n
+	}
+	before, settle := read()
+	var others []ctwatch.Found
+	for i := range 300 {
+		f := found(l, 1000+i, uint64(2+i))
+		f.Certificate.Key.Pin = pin(fmt.Sprint("another ", i))
+		f.Certificate.Names = f.Certificate.Names[:1]
+		f.Certificate.SetPins()
+		others = append(others, f)
+	}
+	record(t, db, l, 302, others...)
+	if s := state(t, db, pin("another 7")); s != pins.StateApproved {
+		t.Fatalf("rules approve by others, and the key is %s", s)
+	}
+	after, settleNow := read()
+	if diff := cmp.Diff(before, after); diff != "" || len(after.Issued) != 2 {
+		t.Errorf("%d certificates, with others (-want +got):\n%s", len(after.Issued), diff)
+	}
+	if settle != settleNow {
+		t.Errorf("%d keys are considered to be settled, and with others %d", settle, settleNow)
 	}
 }

@@ -128,6 +128,16 @@ const (
 		WHERE seq IN (SELECT value FROM json_each(?1))`
 )
 
+// sqlSettling reads the trusted keys of those that a query selects, with facts of their use.
+func sqlSettling(which string) string {
+	return `
+		SELECT ` + keyColumns + `, state = 'approved' AND ends <= ?1, CASE role
+			WHEN 'leaf' THEN EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND (not_after > ?1 OR not_after IS NULL))
+			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END,
+			EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source <> ?2), EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source = ?3)
+		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') AND seq IN (` + which + `) ORDER BY seq`
+}
+
 // keysToSettle returns the trusted keys whose state does not follow from what is known
 // of their use, of those that a query selects. No other key moves automatically. live
 // has approved keys that do not end yet, though one of their certificates has.
@@ -138,13 +148,7 @@ func keysToSettle(q querier, which string, now int64, shipped map[pins.Pin][]pin
 	}
 	leaves, issuers := servedPins(served)
 	used := slices.Concat(slices.Collect(maps.Keys(shipped)), slices.Collect(maps.Keys(leaves)), slices.Collect(maps.Keys(issuers)))
-	rows, err := q.query(`
-		SELECT `+keyColumns+`, state = 'approved' AND ends <= ?1, CASE role
-			WHEN 'leaf' THEN EXISTS (SELECT 1 FROM certificates WHERE key_pin = k.pin AND (not_after > ?1 OR not_after IS NULL))
-			ELSE EXISTS (SELECT 1 FROM certificates WHERE issuer_pin = k.pin AND (not_after > ?1 OR not_after IS NULL)) END,
-			EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source <> ?2), EXISTS (SELECT 1 FROM grants WHERE key = k.seq AND source = ?3)
-		FROM keys k WHERE state NOT IN ('seen', 'retired', 'compromised') AND seq IN (`+which+`) ORDER BY seq`,
-		now, sourceRule, string(pins.Policy), pinList(used))
+	rows, err := q.query(sqlSettling(which), now, sourceRule, string(pins.Policy), pinList(used))
 	all, err := collect(rows, err, func(r *sql.Rows) (s settlingKey, err error) {
 		s.key, err = scanKey(withColumns{r, []any{&s.due, &s.facts.Live, &s.facts.Approved, &s.facts.Kept}})
 		return s, err
