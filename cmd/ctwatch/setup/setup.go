@@ -20,6 +20,7 @@ func Database(cfg *configs.Config) string { return filepath.Join(cfg.DataDir, "c
 func HTTPClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32
+	t.MaxIdleConns = 300        // of 100 logs, two or three for each
 	t.ReadBufferSize = 32 << 10 // replies are large
 	t.ResponseHeaderTimeout = time.Minute
 	return &http.Client{Transport: t}
