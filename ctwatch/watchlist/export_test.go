@@ -1,4 +1,4 @@
 package watchlist
 
-// Nodes returns how many nodes the index of a list has.
-func (l *List) Nodes() int { return len(l.nodes) }
+// Size returns how many nodes and rules the index of a list has, with those that are unused.
+func (l *List) Size() (nodes, rules int) { return len(l.nodes), len(l.rules) }

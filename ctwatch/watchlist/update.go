@@ -28,6 +28,9 @@ func (p *Part) rule(at int) Rule {
 	return r
 }
 
+// size returns the length of Rules or Text.
+func (p *Part) size() uint32 { return uint32(max(len(p.Rules), len(p.Text))) }
+
 // Update returns the list of some parts, of at most MaxRules rules. It takes over from the
 // list before what both have in common, and is then that list, if nothing differs: so it
 // takes a fraction of the time where little changed. nil is an empty list.
@@ -48,8 +51,8 @@ func Update(before *List, parts ...Part) (*List, []error) {
 	}
 	l := before.next(parts, d)
 	errs, wrong := make([]error, len(parts)), false
-	for i, new := range d.new {
-		errs[i] = l.readPart(i, new)
+	for i, s := range d.read {
+		errs[i] = l.readPart(i, s)
 		wrong = wrong || errs[i] != nil
 	}
 	if wrong {
@@ -70,7 +73,7 @@ type span struct{ start, end uint32 }
 type difference struct {
 	none bool   // they are the same
 	most bool   // more of the texts differs than not
-	new  []span // by part of the new list: what is read
+	read []span // by part of the new list: what is to be read
 	old  []old  // by part of the list before
 }
 
@@ -83,34 +86,25 @@ type old struct {
 }
 
 func differ(before *List, parts []Part) difference {
-	d := difference{none: len(parts) == len(before.parts), new: make([]span, len(parts)), old: make([]old, len(before.parts))}
+	d := difference{none: len(parts) == len(before.parts), read: make([]span, len(parts)), old: make([]old, len(before.parts))}
 	for i := range d.old {
 		d.old[i].gone = true
 	}
-	all, read := 0, 0
+	all, read := 0, 0 // bytes
 	for i := range parts {
 		p := &parts[i]
-		size := uint32(max(len(p.Text), len(p.Rules)))
-		d.new[i] = span{0, size}
+		d.read[i] = span{0, p.size()}
 		for j := range before.parts {
-			q := &before.parts[j]
-			if q.Name != p.Name || !d.old[j].gone || (p.Rules == nil) != (q.Rules == nil) {
-				continue
+			if q := &before.parts[j]; d.old[j].gone && q.Name == p.Name && (q.Rules == nil) == (p.Rules == nil) {
+				d.old[j] = old{part: uint32(i), shift: p.size() - q.size()}
+				d.old[j].drop, d.read[i] = changed(q, p)
+				d.none = d.none && i == j && d.old[j].drop == d.read[i] && d.read[i].start == d.read[i].end
+				break
 			}
-			oldSize := uint32(max(len(q.Text), len(q.Rules)))
-			o := old{part: uint32(i), drop: span{0, oldSize}, shift: size - oldSize}
-			if p.Rules == nil {
-				o.drop, d.new[i] = changed(q.Text, p.Text)
-			} else if slices.Equal(p.Rules, q.Rules) {
-				o.drop, d.new[i] = span{size, size}, span{size, size}
-			}
-			d.old[j] = o
-			d.none = d.none && i == j && o.drop == d.new[i] && d.new[i].start == d.new[i].end
-			break
 		}
-		if p.Text != nil {
+		if p.Rules == nil {
 			all += len(p.Text)
-			read += int(d.new[i].end - d.new[i].start)
+			read += int(d.read[i].end - d.read[i].start)
 		}
 	}
 	d.most = read > all/2
@@ -120,9 +114,21 @@ func differ(before *List, parts []Part) difference {
 	return d
 }
 
-// changed returns the lines that differ between two texts: what lies between the lines that
+// changed returns what differs between two parts, both of Rules or both of Text: of Rules
+// everything, if any differs, and else nothing.
+func changed(a, b *Part) (inA, inB span) {
+	switch {
+	case a.Rules == nil:
+		return changedLines(a.Text, b.Text)
+	case slices.Equal(a.Rules, b.Rules):
+		return span{a.size(), a.size()}, span{b.size(), b.size()}
+	}
+	return span{0, a.size()}, span{0, b.size()}
+}
+
+// changedLines returns the lines that differ between two texts: what is between those that
 // both begin with and those that both end with.
-func changed(a, b []byte) (inA, inB span) {
+func changedLines(a, b []byte) (inA, inB span) {
 	start := commonPrefix(a, b)
 	if start < len(a) || start < len(b) {
 		start = bytes.LastIndexByte(a[:start], '\n') + 1
@@ -163,16 +169,13 @@ func commonSuffix(a, b []byte) (n int) {
 
 // next returns a list of what a list and new parts have in common, with room for the rest.
 func (l *List) next(parts []Part, d difference) *List {
-	lines, size := 0, 0
-	for i, new := range d.new {
+	lines, size := 0, 0 // at most
+	for i, s := range d.read {
 		if text := parts[i].Text; text != nil {
-			lines += bytes.Count(text[new.start:new.end], []byte("\n")) + 1
-			size += int(new.end - new.start)
+			lines += bytes.Count(text[s.start:s.end], []byte("\n")) + 1
+			size += int(s.end - s.start)
 		} else {
-			lines += int(new.end - new.start)
-			for _, r := range parts[i].Rules[new.start:new.end] {
-				size += len(r.Domain)
-			}
+			lines += int(s.end - s.start)
 		}
 	}
 	lines = min(lines, MaxRules) // of a large file most may be blank
@@ -217,12 +220,12 @@ func (l *List) keep(olds []old) {
 }
 
 // readPart adds the rules of a span of a part.
-func (l *List) readPart(i int, new span) error {
+func (l *List) readPart(i int, s span) error {
 	p := &l.parts[i]
 	if p.Rules == nil {
-		return l.readText(i, new.start, new.end)
+		return l.readText(i, s.start, s.end)
 	}
-	for at := new.start; at < new.end; at++ {
+	for at := s.start; at < s.end; at++ {
 		if r := p.Rules[at]; r.Domain != "" || r.Network.IsValid() {
 			if err := l.add(l.growRule(r), rule{part: uint32(i), at: at}); err != nil {
 				return err

@@ -113,7 +113,9 @@ func TestUpdateEqualsNewList(t *testing.T) {
 			labels := rapid.SliceOfN(rapid.SampledFrom(someLabels), 1, 3).Draw(t, "labels")
 			return rapid.SampledFrom([]string{"", "."}).Draw(t, "dot") + strings.Join(labels, ".")
 		})
-		texts := map[string][]string{}
+		// Long enough that an edit is less than half of it.
+		long := []string{"a.com", ".b.com", "a.b.com", "com", ".a.b", "b.a.com", ".a", "b", "# end", "b.b.com"}
+		texts := map[string][]string{"x": long, "y": slices.Concat(someLines, long)}
 		list := update(t, nil)
 		for range rapid.IntRange(1, 8).Draw(rt, "updates") {
 			for range rapid.IntRange(0, 3).Draw(rt, "edits") {
@@ -150,6 +152,9 @@ func TestUpdateEqualsNewList(t *testing.T) {
 func FuzzUpdate(f *testing.F) {
 	f.Add("a.com\nb.com\nc.com", "a.com\nc.com")
 	f.Add("a.com", "a.com\n")
+	f.Add("a.com\nb.com\nc.com\nd.com", "a.com\nx.com\nc.com\nd.com")
+	f.Add("a.com\nb.com\nc.com\nd.com", "a.com\nb.com\nc.com\nd.com.example")
+	f.Add("ab.com\nb.com\nb.com\nd.com", "b.com\nb.com\nd.com")
 	f.Add("\ufeffa.com\n.b.com", "a.com\n.b.com")
 	f.Add("a.com\r\nb.com", "a.com\r\n\r\nb.com\n192.0.2.7\n")
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -233,8 +238,8 @@ func TestLeftoversAreCollected(t *testing.T) {
 		}
 		list = update(t, list, file("f", lines...))
 	}
-	if n := list.Nodes(); n > 2500 {
-		t.Errorf("%d nodes for 1,000 names", n)
+	if nodes, rules := list.Size(); nodes > 2500 || rules > 1101 {
+		t.Errorf("%d nodes and %d rules for 1,000 names", nodes, rules)
 	}
 }
 
