@@ -266,3 +266,34 @@ func TestLateRepeatsAreStoredOnce(t *testing.T) {
 		})
 	}
 }
+
+// A stream that takes none of a batch says why, as for a single event: the error is about the
+// first event that it did not take.
+func TestBatchThatIsDeniedSaysWhy(t *testing.T) {
+	events, _ := queued(t, 60) // event 1 is the first about d1
+	denied := "ctwatch.certificate.issued.com.example.d1"
+	s := startServer(t, &server.Options{Users: []*server.User{
+		{Username: "ctwatch", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: []string{denied}}}},
+		{Username: "admin", Password: "p"},
+	}})
+	n := newSender(t, Options{URL: "nats://ctwatch:p@" + s.Addr().String()})
+	taken, retry, err := n.SendBulk(notifytest.Within(t, notifytest.Patience), events)
+	if taken != 1 || !retry || err == nil || !strings.Contains(err.Error(), denied) || strings.Contains(err.Error(), "deadline") {
+		t.Errorf("without a permission: %d taken, retry %v, %v", taken, retry, err)
+	}
+
+	js := foreign(t, "nats://admin:p@"+s.Addr().String())
+	stream, err := js.Stream(t.Context(), "CTWATCH")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := stream.CachedInfo().Config
+	c.Sealed = true
+	if _, err := js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	taken, retry, err = n.SendBulk(notifytest.Within(t, notifytest.Patience), events)
+	if taken != 0 || !retry || err == nil || !strings.Contains(err.Error(), "sealed") {
+		t.Errorf("of a sealed stream: %d taken, retry %v, %v", taken, retry, err)
+	}
+}

@@ -58,9 +58,7 @@ func (n *Sender) ensureStream(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("looking up stream %s on %s: %w", n.o.Stream, n.servers, err)
 	}
-	if stream, err = n.allowBatches(ctx, stream); err != nil {
-		return err
-	}
+	stream = n.allowBatches(ctx, stream)
 	info := stream.CachedInfo()
 	if err := n.checkStream(info.Config); err != nil {
 		return err
@@ -85,18 +83,19 @@ func (n *Sender) takesBatches() bool {
 }
 
 // allowBatches lets a stream of the embedded server take batches, if an older ctwatch created
-// it.
-func (n *Sender) allowBatches(ctx context.Context, stream jetstream.Stream) (jetstream.Stream, error) {
+// it. It returns the stream as it is then.
+func (n *Sender) allowBatches(ctx context.Context, stream jetstream.Stream) jetstream.Stream {
 	c := stream.CachedInfo().Config
 	if n.o.InProcess == nil || c.AllowAtomicPublish || c.Description != description {
-		return stream, nil
+		return stream
 	}
 	c.AllowAtomicPublish = true
-	stream, err := n.js.UpdateStream(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("allowing batches in stream %s: %w", n.o.Stream, err)
+	updated, err := n.js.UpdateStream(ctx, c)
+	if err != nil { // it takes events individually, as before
+		n.log.Warn("the stream cannot be changed to take many events at once", "stream", n.o.Stream, "error", ctwatch.Printable(err.Error(), 300))
+		return stream
 	}
-	return stream, nil
+	return updated
 }
 
 // recognize checks whether the stream is the same as before, with the messages that it had.
