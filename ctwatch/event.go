@@ -170,10 +170,8 @@ const eventSource = "/ctwatch"
 // MarshalJSON returns the event as a CloudEvent of less than 256 KiB: long lists and texts
 // are cut, and Omitted counts what is missing.
 func (e Event) MarshalJSON() ([]byte, error) {
-	return json.Marshal(cloudEvent{
-		SpecVersion: "1.0", ID: e.ID, Source: eventSource, Type: e.Type, Subject: e.Subject,
-		Time: e.Time.UTC(), DataContentType: "application/json", Data: e.Data.bounded(),
-	})
+	e.Data = e.Data.bounded()
+	return e.appendJSON(make([]byte, 0, 4<<10))
 }
 
 // UnmarshalJSON parses what MarshalJSON returns.

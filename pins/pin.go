@@ -64,6 +64,14 @@ func (p Pin) Text() string { return prefix + base64.StdEncoding.EncodeToString(p
 // IsZero reports whether the pin is unknown.
 func (p Pin) IsZero() bool { return p == Pin{} }
 
+// AppendText implements encoding.TextAppender with String, without errors.
+func (p Pin) AppendText(b []byte) ([]byte, error) {
+	if p.IsZero() {
+		return b, nil
+	}
+	return base64.StdEncoding.AppendEncode(append(b, prefix...), p[:]), nil
+}
+
 // MarshalText implements encoding.TextMarshaler with String.
 func (p Pin) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
