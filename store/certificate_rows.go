@@ -33,9 +33,8 @@ const (
 		INSERT INTO certificates (id, first_seen, verdict, reasons, serial, names, ip_addresses, subject, not_before, not_after,
 			issuer_name, issuer_pin, issuer_proven, issuer_caa, key_algorithm, key_pin, certificate, precertificate, problems, caa,
 			deployed, deployed_at, vouched)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-			EXISTS (SELECT 1 FROM served WHERE certificate = ?1), (SELECT min(since) FROM served WHERE certificate = ?1), ?21)
-		RETURNING seq, deployed, deployed_at`
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)`
+	sqlServedSince       = `SELECT min(since) FROM served WHERE certificate = ?`
 	sqlUpdateCertificate = `
 		UPDATE certificates SET issuer_name = ?2, issuer_pin = ?3, issuer_proven = ?4, issuer_caa = ?5, certificate = ?6, precertificate = ?7, problems = ?8
 		WHERE seq = ?1`
@@ -98,19 +97,26 @@ func certificateSeq(q querier, id ctwatch.Hash) (seq int64, known bool, err erro
 	return seq, err == nil, err
 }
 
-// insertCertificate inserts a new certificate with its matches. It may be served already.
+// setDeployed fills in since when a certificate that is not stored yet is served.
+func (t *tx) setDeployed(c *ctwatch.Certificate) error {
+	var since sql.NullInt64
+	err := t.queryRow(sqlServedSince, c.ID[:]).Scan(&since)
+	c.Deployed, c.DeployedAt = since.Valid, timePtr(since)
+	return err
+}
+
+// insertCertificate inserts a new certificate with its matches.
 func (t *tx) insertCertificate(r *certificateRow) error {
 	c := &r.Certificate
-	var deployedAt sql.NullInt64
-	err := t.queryRow(sqlInsertCertificate,
+	var err error
+	r.seq, err = t.insert(sqlInsertCertificate,
 		c.ID[:], ms(c.FirstSeen), string(c.Verdict), list(c.Reasons), c.Serial, list(c.Names), list(c.IPAddresses), c.Subject,
 		nullMS(c.NotBefore), nullMS(c.NotAfter), c.Issuer.Name, nullPin(c.Issuer.Pin), c.Issuer.Proven, c.Issuer.CAA, c.Key.Algorithm, nullPin(c.Key.Pin),
-		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems), nullText(r.caa), r.grants,
-	).Scan(&r.seq, &c.Deployed, &deployedAt)
+		nullHash(c.Fingerprints.Certificate), nullHash(c.Fingerprints.Precertificate), list(c.Problems), nullText(r.caa),
+		c.Deployed, nullTime(c.DeployedAt), r.grants)
 	if err != nil {
 		return err
 	}
-	c.DeployedAt = timePtr(deployedAt)
 	t.changeCertificate(c)
 	t.addTo(r.seq, c, listsOf(c.Names, c.Matches)...)
 	t.countOpen(c.Verdict, c.Domains(), +1)

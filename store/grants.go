@@ -131,8 +131,8 @@ func (t *tx) trust(k *keyRow, a pins.Approval) error {
 			return err
 		}
 	}
-	if from == pins.StateUnknown || from.Trusted() || back {
-		return nil
+	if from != pins.StateRetired || back {
+		return nil // one that is seen has no grants
 	}
 	return t.withdrawStale(k, a)
 }

@@ -48,8 +48,13 @@ func scanKey(row interface{ Scan(...any) error }, more ...any) (k keyRow, err er
 		&k.seq, &k.Pin, &k.Role, &k.Algorithm, &k.State, &firstSeen, &changedAt, &k.By, &k.Reason, &k.ordered,
 	}, more...)...)
 	k.FirstSeen, k.ChangedAt = fromMS(firstSeen), fromMS(changedAt)
-	k.Hosts, k.ApprovedFor, k.Certificates, k.Apps = []string{}, []pins.Pattern{}, []string{}, []pins.AppVersion{}
+	k.noLists()
 	return k, err
+}
+
+// noLists makes the lists empty, which are nil in a new key.
+func (k *keyRow) noLists() {
+	k.Hosts, k.ApprovedFor, k.Certificates, k.Apps = []string{}, []pins.Pattern{}, []string{}, []pins.AppVersion{}
 }
 
 // move brings a key to a state. It is the only way to change one: it asks
@@ -60,10 +65,13 @@ func (t *tx) move(k *keyRow, to pins.State, actor pins.Actor, by, reason string)
 	if err != nil {
 		return err
 	}
+	k.State, k.ChangedAt, k.By, k.Reason, k.ordered = to, stored(t.now), by, reason, k.ordered && to == pins.StateRetiring
 	if k.seq == 0 {
-		*k, err = scanKey(t.queryRow(sqlInsertKey, k.Pin[:], string(k.Role), text(k.Algorithm), string(to), ms(t.now), by, reason))
+		k.Algorithm, k.FirstSeen = text(k.Algorithm), k.ChangedAt
+		k.noLists()
+		k.seq, err = t.insert(sqlInsertKey, k.Pin[:], string(k.Role), k.Algorithm, string(to), ms(t.now), by, reason)
 	} else {
-		*k, err = scanKey(t.queryRow(sqlMoveKey, k.seq, string(to), ms(t.now), by, reason, k.ordered && to == pins.StateRetiring))
+		_, err = t.exec(sqlMoveKey, k.seq, string(to), ms(t.now), by, reason, k.ordered)
 	}
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ type leafKey struct {
 	roles      []keyRow // the key in each role that it is known in
 	served     bool     // a host of ours served it
 	unexpected bool     // a certificate of it is unexpected
+	inserted   bool     // it was not known before
 }
 
 const sqlLeafKey = `
@@ -74,6 +75,7 @@ func (t *tx) addLeafKey(key ctwatch.CertificateKey, reason string) (leafKey, err
 		return l, err
 	}
 	if l.leaf() == nil {
+		l.inserted = len(l.roles) == 0
 		l.roles = append(l.roles, keyRow{Key: pins.Key{Pin: key.Pin, Role: pins.RoleLeaf, Algorithm: key.Algorithm}})
 	}
 	return l, t.seenKey(l.leaf(), key.Algorithm, pins.ByLog, reason)

@@ -77,6 +77,11 @@ func (t *tx) recordNew(l *logRow, r *certificateRow, f *ctwatch.Found) error {
 	if err != nil {
 		return err
 	}
+	if !leaf.inserted { // what is served has a key that is known
+		if err := t.setDeployed(c); err != nil {
+			return err
+		}
+	}
 	known, err := standing(t, r, leaf)
 	if err != nil {
 		return err

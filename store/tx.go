@@ -18,7 +18,7 @@ import (
 var hotStatements = []string{
 	sqlBegin, sqlCommit, sqlRollback, sqlBump,
 	sqlLog, sqlMove,
-	sqlCertificateSeq, sqlCertificate, sqlRowOfID, sqlRowOfSeq, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
+	sqlCertificateSeq, sqlCertificate, sqlRowOfID, sqlRowOfSeq, sqlServedSince, sqlInsertCertificate, sqlUpdateCertificate, sqlMatches, sqlInsertMatch, sqlSightings,
 	sqlInsertSighting, sqlSightingAgain, sqlInsertDER, sqlKeepFinal, sqlInsertMalformed,
 	sqlInsertKey, sqlKey, sqlMoveKey, sqlInsertKeyDomain, sqlInsertAudit,
 	sqlInsertEvent, sqlAdvance, sqlVerify,
@@ -129,16 +129,27 @@ const (
 
 // exec runs a statement and returns how many rows it wrote.
 func (t *tx) exec(query string, args ...any) (rows int64, err error) {
-	var res sql.Result
-	if s := t.db.hot[query]; s != nil {
-		res, err = s.ExecContext(t.ctx, args...)
-	} else {
-		res, err = t.db.conn.ExecContext(t.ctx, query, args...)
-	}
+	res, err := t.run(query, args)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// insert inserts a row and returns its number.
+func (t *tx) insert(query string, args ...any) (seq int64, err error) {
+	res, err := t.run(query, args)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+func (t *tx) run(query string, args []any) (sql.Result, error) {
+	if s := t.db.hot[query]; s != nil {
+		return s.ExecContext(t.ctx, args...)
+	}
+	return t.db.conn.ExecContext(t.ctx, query, args...)
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {

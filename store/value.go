@@ -35,6 +35,14 @@ func nullMS(t time.Time) any {
 	return ms(t)
 }
 
+// nullTime is ms with NULL for nil.
+func nullTime(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return ms(*t)
+}
+
 func fromNullMS(n sql.NullInt64) time.Time {
 	if !n.Valid {
 		return time.Time{}
