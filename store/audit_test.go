@@ -57,7 +57,7 @@ func TestMigrateFromVersion2(t *testing.T) {
 	must(t, w.Close())
 
 	db := openAt(t, path, newClock())
-	keys, err := db.Keys.List(t.Context())
+	keys, err := db.Keys.List(t.Context(), pins.PinRole{}, 0)
 	must(t, err)
 	if len(keys) != 2 {
 		t.Fatalf("keys %+v", keys)

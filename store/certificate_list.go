@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -18,8 +17,8 @@ const (
 	// listStep is how many certificates one transaction reads. A client that reads a list
 	// for an hour must not keep the write-ahead log from being truncated.
 	listStep = 200
-	// walkStep is how many certificates one query takes from a list, of which others may
-	// have to be left out.
+	// walkStep is how many certificates one query takes from a list of which other filters
+	// may leave few.
 	walkStep = 1000
 	// walkMost is how many certificates one transaction takes from a list at most.
 	walkMost = 20 * walkStep
@@ -181,7 +180,7 @@ func (l *listing) choose(t readTx, sources []source, conditions []condition) err
 	best, fewest := 0, math.MaxInt
 	for i := 0; i < len(sources) && len(sources) > 1; i++ {
 		l.read = sources[i]
-		found, err := l.next(t)
+		found, err := l.next(t, walkStep)
 		if err != nil {
 			return err
 		}
@@ -198,9 +197,9 @@ func (l *listing) choose(t readTx, sources []source, conditions []condition) err
 	return nil
 }
 
-// next returns where the next certificates of the source are.
-func (l *listing) next(t readTx) ([]place, error) {
-	rows, err := t.query(l.read.query, append([]any{l.after.firstSeen, l.after.seq, l.since, walkStep}, l.read.args...)...)
+// next returns where the next certificates of the source are, at most limit.
+func (l *listing) next(t readTx, limit int) ([]place, error) {
+	rows, err := t.query(l.read.query, append([]any{l.after.firstSeen, l.after.seq, l.since, limit}, l.read.args...)...)
 	return collect(rows, err, func(r *sql.Rows) (p place, err error) {
 		err = r.Scan(&p.firstSeen, &p.seq)
 		return p, err
@@ -212,11 +211,15 @@ func (l *listing) next(t readTx) ([]place, error) {
 func (l *listing) page(ctx context.Context, n int) (out []ctwatch.Certificate, err error) {
 	err = l.db.read(ctx, "reading certificates", func(t readTx) error {
 		for walked := 0; walked < walkMost && len(out) < n && !l.done; walked += walkStep {
-			found, err := l.next(t)
+			limit := walkStep
+			if l.apply.and == "" {
+				limit = n - len(out)
+			}
+			found, err := l.next(t, limit)
 			if err != nil {
 				return err
 			}
-			l.done = len(found) < walkStep
+			l.done = len(found) < limit
 			seqs, err := l.applied(t, found)
 			if err != nil {
 				return err
@@ -251,7 +254,7 @@ func (l *listing) applied(t readTx, found []place) ([]int64, error) {
 	if l.apply.and == "" || len(seqs) == 0 {
 		return seqs, nil
 	}
-	kept, err := columns[int64](t.query(`SELECT c.seq FROM certificates c WHERE c.seq IN (SELECT value FROM json_each(?))`+l.apply.and, append([]any{seqList(seqs)}, l.apply.args...)...))
+	kept, err := columns[int64](t.query(`SELECT c.seq FROM certificates c WHERE c.seq IN (SELECT value FROM json_each(?))`+l.apply.and, append([]any{numberList(seqs)}, l.apply.args...)...))
 	if err != nil {
 		return nil, err
 	}
@@ -270,12 +273,6 @@ func isFor(c *ctwatch.Certificate, domain string) bool {
 	}
 	return slices.ContainsFunc(c.Names, in) ||
 		slices.ContainsFunc(c.Matches, func(m ctwatch.Match) bool { return m.Domain == domain || in(m.Name) })
-}
-
-// seqList returns numbers as JSON, for "IN (SELECT value FROM json_each(?))".
-func seqList(seqs []int64) string {
-	b, _ := json.Marshal(seqs) // numbers always marshal
-	return string(b)
 }
 
 const (
@@ -298,7 +295,7 @@ func loadCertificates(q querier, seqs []int64) ([]ctwatch.Certificate, error) {
 	for i, seq := range seqs {
 		at[seq] = i
 	}
-	rows, err := q.query(sqlCertificatesOf, seqList(seqs))
+	rows, err := q.query(sqlCertificatesOf, numberList(seqs))
 	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
 		seq, c, err := scanCertificate(r)
 		if err == nil {
@@ -309,7 +306,7 @@ func loadCertificates(q querier, seqs []int64) ([]ctwatch.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err = q.query(sqlMatchesOf, seqList(seqs))
+	rows, err = q.query(sqlMatchesOf, numberList(seqs))
 	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
 		var seq int64
 		var m ctwatch.Match
@@ -345,7 +342,7 @@ func loadSightings(q querier, seqs []int64, of func(seq int64) *ctwatch.Certific
 	}
 	const none = int64(math.MaxInt64)
 	for left := slices.Sorted(slices.Values(seqs)); len(left) > 0; {
-		rows, err := q.query(sqlSightingsOf, seqList(left))
+		rows, err := q.query(sqlSightingsOf, numberList(left))
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,7 @@ func TestLoggedAfterServedIsDeployed(t *testing.T) {
 func TestServedIsNotTrusted(t *testing.T) {
 	db := open(t)
 	observe(t, db, look("api.example.com", "192.0.2.1:443", 1))
-	keys, err := db.Keys.List(t.Context())
+	keys, err := db.Keys.List(t.Context(), pins.PinRole{}, 0)
 	must(t, err)
 	var got []string
 	for _, k := range keys {

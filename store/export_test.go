@@ -144,7 +144,12 @@ func (db *DB) CertificatesFor(ctx context.Context, patterns ...pins.Pattern) (se
 func (db *DB) AllFacts(ctx context.Context, at time.Time) (f pins.Facts, err error) {
 	f.Now = at
 	err = db.read(ctx, "reading all facts", func(t readTx) error {
-		if f.Keys, err = loadKeys(t, pins.Pin{}, 0); err != nil {
+		rows, err := t.query(sqlKeysFrom, 0, 1<<40)
+		keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+		if err != nil {
+			return err
+		}
+		if f.Keys, err = describeKeys(t, keys); err != nil {
 			return err
 		}
 		if f.Served, err = loadServed(t); err != nil {

@@ -84,7 +84,7 @@ func (f *facts) Keys(of []pins.Pin, about []pins.Pattern) ([]pins.Key, error) {
 			}
 		}
 	}
-	if err := loadGrants(f, `k.seq IN (SELECT value FROM json_each(?1))`, []any{numberList(seqs)}, bySeq); err != nil {
+	if err := loadGrants(f, seqs, bySeq); err != nil {
 		return nil, err
 	}
 	out := make([]pins.Key, len(keys))

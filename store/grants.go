@@ -34,7 +34,7 @@ func (db Keys) Approve(ctx context.Context, a pins.Approval) (pins.Key, error) {
 		if err := t.rejudgeKey(a.Pin); err != nil {
 			return err
 		}
-		keys, err := loadKeys(t, a.Pin, 0)
+		keys, err := loadKeys(t, a.Pin)
 		for _, k := range keys {
 			if k.Role == role {
 				out = k
@@ -219,11 +219,13 @@ func (db Keys) Retire(ctx context.Context, pin pins.Pin, compromised bool, by, r
 
 const sqlGrant = `INSERT INTO grants (key, pattern, source, by, at, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
+const sqlGrantsOf = `SELECT DISTINCT key, pattern FROM grants WHERE key IN (SELECT value FROM json_each(?))`
+
 // loadGrants fills in what keys are approved for. Grants of a key that is not trusted do
 // not count; but a compromised key lists them as hosts, since apps there may still have
 // it.
-func loadGrants(q querier, ofKey string, args []any, bySeq map[int64]*pins.Key) error {
-	rows, err := q.query(`SELECT DISTINCT g.key, g.pattern FROM grants g JOIN keys k ON k.seq = g.key WHERE `+ofKey, args...)
+func loadGrants(q querier, keys []int64, bySeq map[int64]*pins.Key) error {
+	rows, err := q.query(sqlGrantsOf, numberList(keys))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 
 	"ctwatch/ctwatch"
@@ -216,7 +218,7 @@ const maxKeyRows = 2000
 // keyForEvent returns what an event about a key contains: the key, a subject, and a
 // number that no other event about the key's states has.
 func (t *tx) keyForEvent(k keyRow) (key pins.Key, subject string, episode int64, err error) {
-	keys, err := loadKeys(t, k.Pin, maxKeyRows)
+	keys, err := loadKeys(t, k.Pin)
 	if err != nil {
 		return key, "", 0, err
 	}
@@ -259,17 +261,42 @@ func keysOf(q querier, pin pins.Pin) ([]keyRow, error) {
 	return keys, err
 }
 
-// List returns every key, oldest first, each with the hosts it may be pinned for, the
-// watched names it was certified for and the hosts that serve it (or, if there are none
-// yet, those it was declared for), and its certificates. Which apps ship it is not
-// filled in.
-func (db Keys) List(ctx context.Context) ([]pins.Key, error) {
+// List returns keys, oldest first, after the one with a pin and a role, or from the first:
+// limit of them, or all if limit is 0. Each has the hosts it may be pinned for, the watched
+// names it was certified for and the hosts that serve it (or, if there are none yet, those
+// it was declared for), and its certificates: of a key with many, only so many as an event
+// can have. Which apps ship it is not filled in. It fails with ctwatch.ErrNotFound if
+// there is no such key.
+func (db Keys) List(ctx context.Context, after pins.PinRole, limit int) ([]pins.Key, error) {
 	var out []pins.Key
-	err := db.read(ctx, "reading the keys", func(t readTx) (err error) {
-		out, err = loadKeys(t, pins.Pin{}, 0)
+	err := db.read(ctx, "reading the keys", func(t readTx) error {
+		var from int64
+		if after != (pins.PinRole{}) {
+			k, err := scanKey(t.queryRow(sqlKey, after.Pin[:], string(after.Role)))
+			if errors.Is(err, sql.ErrNoRows) {
+				return fmt.Errorf("%v, to continue after: %w", after.Pin, ctwatch.ErrNotFound)
+			} else if err != nil {
+				return err
+			}
+			from = k.seq
+		}
+		if limit <= 0 {
+			limit = math.MaxInt
+		}
+		rows, err := t.query(sqlKeysFrom, from, limit)
+		keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
+		if err != nil {
+			return err
+		}
+		out, err = describeKeys(t, keys)
 		return err
 	})
 	return out, err
+}
+
+// TrustedLeaves returns the pins of the leaf keys that are trusted.
+func (db Keys) TrustedLeaves(ctx context.Context) ([]pins.Pin, error) {
+	return readAll(ctx, db.database, "reading the trusted keys", column[pins.Pin], sqlTrustedLeaves)
 }
 
 // Of returns the key of a pin, in each role that it is known in, as List does.
@@ -278,93 +305,67 @@ func (db Keys) Of(ctx context.Context, pin pins.Pin) (out []pins.Key, err error)
 		return nil, nil
 	}
 	err = db.read(ctx, fmt.Sprintf("reading key %v", pin), func(t readTx) (err error) {
-		out, err = loadKeys(t, pin, 0)
+		out, err = loadKeys(t, pin)
 		return err
 	})
 	return out, err
 }
 
-// loadKeys reads all keys, or those of one pin; of that, with a limit, at most so many
-// certificates in each role, the first, and so many of their matches.
-func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
-	ofKey, ofCertificate, args := `true`, `true`, []any{}
-	if !only.IsZero() {
-		ofKey, ofCertificate, args = `k.pin = ?1`, `(c.key_pin = ?1 OR c.issuer_pin = ?1)`, []any{only[:]}
-	}
-	most := ``
-	if limit > 0 {
-		ofCertificate = fmt.Sprintf(`c.seq IN (
-			SELECT * FROM (SELECT seq FROM certificates WHERE key_pin = ?1 ORDER BY seq LIMIT %[1]d)
-			UNION SELECT * FROM (SELECT seq FROM certificates WHERE issuer_pin = ?1 ORDER BY seq LIMIT %[1]d))`, limit)
-		most = fmt.Sprintf(` LIMIT %d`, limit)
-	}
-	rows, err := q.query(`SELECT `+keyColumns+` FROM keys k WHERE `+ofKey+` ORDER BY seq`, args...)
-	keys, err := collect(rows, err, func(r *sql.Rows) (keyRow, error) { return scanKey(r) })
-	if err != nil {
-		return nil, err
-	}
-	byPin := make(map[pins.PinRole]*pins.Key, len(keys))
-	bySeq := make(map[int64]*pins.Key, len(keys))
-	for i := range keys {
-		byPin[pins.PinRole{Pin: keys[i].Pin, Role: keys[i].Role}] = &keys[i].Key
-		bySeq[keys[i].seq] = &keys[i].Key
-	}
+const (
+	sqlKeysFrom      = `SELECT ` + keyColumns + ` FROM keys WHERE seq > ? ORDER BY seq LIMIT ?`
+	sqlTrustedLeaves = `
+		SELECT pin FROM keys WHERE state NOT IN ('seen', 'approved', 'retired') AND state <> 'compromised' AND role = 'leaf'
+		UNION ALL SELECT pin FROM keys WHERE state = 'approved' AND role = 'leaf' ORDER BY pin`
 	// A row for each match of a certificate: one, with NULL, if it has none.
-	rows, err = q.query(`
-		SELECT c.key_pin, c.issuer_pin, c.id, m.name FROM certificates c LEFT JOIN matches m ON m.certificate = c.seq
-		WHERE `+ofCertificate+` ORDER BY c.seq`+most, args...)
-	if err != nil {
+	sqlLeafUse   = sqlKeyUse + `key_pin = ?1` + sqlKeyUseMost
+	sqlIssuerUse = sqlKeyUse + `issuer_pin = ?1` + sqlKeyUseMost
+
+	sqlKeyUse     = `SELECT c.seq, c.id, m.name FROM (SELECT seq, id FROM certificates WHERE `
+	sqlKeyUseMost = ` ORDER BY not_after DESC LIMIT ?2) c LEFT JOIN matches m ON m.certificate = c.seq LIMIT ?2`
+)
+
+// loadKeys reads the key of a pin, in each role that it is known in.
+func loadKeys(q querier, pin pins.Pin) ([]pins.Key, error) {
+	keys, err := keysOf(q, pin)
+	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	defer rows.Close()
-	hosts := make(map[*pins.Key]map[string]bool, len(keys))
-	var last, id ctwatch.Hash
-	for first := true; rows.Next(); first, last = false, id {
-		var leaf, issuer pins.Pin
-		var name sql.NullString
-		if err := rows.Scan(&leaf, &issuer, &id, &name); err != nil {
+	return describeKeys(q, keys)
+}
+
+// describeKeys adds to keys their hosts and certificates, at most maxKeyRows of these, and
+// of their matches: those that expire last.
+func describeKeys(q querier, keys []keyRow) ([]pins.Key, error) {
+	byPin := make(map[pins.PinRole]*keyRow, len(keys))
+	bySeq := make(map[int64]*pins.Key, len(keys))
+	hosts := make(map[int64]map[string]bool, len(keys))
+	seqs := make([]int64, len(keys))
+	for i := range keys {
+		k := &keys[i]
+		byPin[pins.PinRole{Pin: k.Pin, Role: k.Role}], bySeq[k.seq], seqs[i] = k, &k.Key, k.seq
+		var err error
+		if hosts[k.seq], err = useOf(q, k); err != nil {
 			return nil, err
 		}
-		for _, k := range []*pins.Key{byPin[pins.PinRole{Pin: leaf, Role: pins.RoleLeaf}], byPin[pins.PinRole{Pin: issuer, Role: pins.RoleIssuer}]} {
-			if k == nil {
-				continue
-			}
-			if first || id != last {
-				k.Certificates = append(k.Certificates, id.String())
-			}
-			if hosts[k] == nil {
-				hosts[k] = make(map[string]bool)
-			}
-			if name.Valid {
-				hosts[k][name.String] = true
-			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
 	}
 	served, err := loadServed(q)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range served {
-		for _, k := range []*pins.Key{byPin[pins.PinRole{Pin: s.Chain.Leaf(), Role: pins.RoleLeaf}], byPin[pins.PinRole{Pin: s.Chain.Issuer(), Role: pins.RoleIssuer}]} {
-			if k == nil {
-				continue
+		for _, k := range []*keyRow{byPin[pins.PinRole{Pin: s.Chain.Leaf(), Role: pins.RoleLeaf}], byPin[pins.PinRole{Pin: s.Chain.Issuer(), Role: pins.RoleIssuer}]} {
+			if k != nil {
+				hosts[k.seq][s.Host] = true
 			}
-			if hosts[k] == nil {
-				hosts[k] = make(map[string]bool)
-			}
-			hosts[k][s.Host] = true
 		}
 	}
-	if err := loadGrants(q, ofKey, args, bySeq); err != nil {
+	if err := loadGrants(q, seqs, bySeq); err != nil {
 		return nil, err
 	}
 	out := make([]pins.Key, 0, len(keys))
 	for i := range keys {
 		k := &keys[i].Key
-		for name := range hosts[k] {
+		for name := range hosts[keys[i].seq] {
 			k.Hosts = append(k.Hosts, name)
 		}
 		if len(k.Hosts) == 0 {
@@ -376,4 +377,31 @@ func loadKeys(q querier, only pins.Pin, limit int) ([]pins.Key, error) {
 		out = append(out, *k)
 	}
 	return out, nil
+}
+
+// useOf fills in the certificates of a key, in the order of seq, and returns the names by
+// which they match.
+func useOf(q querier, k *keyRow) (hosts map[string]bool, err error) {
+	query := sqlLeafUse
+	if k.Role == pins.RoleIssuer {
+		query = sqlIssuerUse
+	}
+	hosts = make(map[string]bool)
+	ids := make(map[int64]ctwatch.Hash)
+	rows, err := q.query(query, k.Pin[:], maxKeyRows)
+	_, err = collect(rows, err, func(r *sql.Rows) (_ struct{}, err error) {
+		var seq int64
+		var id ctwatch.Hash
+		var name sql.NullString
+		err = r.Scan(&seq, &id, &name)
+		ids[seq] = id
+		if name.Valid {
+			hosts[name.String] = true
+		}
+		return struct{}{}, err
+	})
+	for _, seq := range slices.Sorted(maps.Keys(ids)) {
+		k.Certificates = append(k.Certificates, ids[seq].String())
+	}
+	return hosts, err
 }

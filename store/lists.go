@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -168,8 +167,7 @@ func listsFor(patterns []pins.Pattern) string {
 		}
 	}
 	slices.Sort(out)
-	b, _ := json.Marshal(slices.Compact(out)) // numbers always marshal
-	return string(b)
+	return numberList(slices.Compact(out))
 }
 
 // An openVerdict is a row of open_verdicts; the domain "" is all.

@@ -49,7 +49,7 @@ func approve(t testing.TB, db *store.DB, a pins.Approval) pins.Key {
 // key returns a key of the store; the zero key if it is not known.
 func key(t testing.TB, db *store.DB, p pins.Pin, role pins.Role) pins.Key {
 	t.Helper()
-	keys, err := db.Keys.List(t.Context())
+	keys, err := db.Keys.List(t.Context(), pins.PinRole{}, 0)
 	must(t, err)
 	i := slices.IndexFunc(keys, func(k pins.Key) bool { return k.Pin == p && k.Role == role })
 	if i < 0 {

@@ -23,7 +23,7 @@ func (db Plans) Certificate(ctx context.Context, id string) (ctwatch.Certificate
 // event can have. It fails with ctwatch.ErrNotFound.
 func (db Plans) Key(ctx context.Context, pin pins.Pin, role pins.Role) (k pins.Key, err error) {
 	err = db.read(ctx, fmt.Sprintf("reading key %v", pin), func(t readTx) error {
-		keys, err := loadKeys(t, pin, maxKeyRows)
+		keys, err := loadKeys(t, pin)
 		if err != nil {
 			return err
 		}

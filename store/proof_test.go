@@ -107,7 +107,7 @@ func TestUnprovenIssuerGrantsNothing(t *testing.T) {
 	if s := state(t, db, pin("key1")); s != pins.StateSeen {
 		t.Errorf("its key is %s", s)
 	}
-	if keys, err := db.Keys.List(t.Context()); err != nil || len(keys) != 1 {
+	if keys, err := db.Keys.List(t.Context(), pins.PinRole{}, 0); err != nil || len(keys) != 1 {
 		t.Errorf("%d keys are known, %v: an unproven issuer has no key", len(keys), err)
 	}
 	must(t, db.Close())

@@ -220,7 +220,7 @@ func TestMergeLosesNothing(t *testing.T) {
 	if diff := cmp.Diff(store.DER{TBS: first.TBS, Certificate: second.DER, Precertificate: first.DER}, der); diff != "" {
 		t.Errorf("DER (-want +got):\n%s", diff)
 	}
-	keys, err := db.Keys.List(t.Context())
+	keys, err := db.Keys.List(t.Context(), pins.PinRole{}, 0)
 	must(t, err)
 	if len(keys) != 2 || keys[1].Role != pins.RoleIssuer || keys[1].Pin != pin("issuer") {
 		t.Errorf("keys %+v: the issuer's is missing", keys)
@@ -231,7 +231,7 @@ func TestKeys(t *testing.T) {
 	db := open(t)
 	l := started(t, db, 1)
 	record(t, db, l, 3, found(l, 1, 0), found(l, 11, 2), found(l, 1, 1))
-	got, err := db.Keys.List(t.Context())
+	got, err := db.Keys.List(t.Context(), pins.PinRole{}, 0)
 	must(t, err)
 	ids := []string{certificate(1).ID.String(), certificate(11).ID.String()}
 	hosts := []string{"w1.example.com", "w11.example.com"}

@@ -196,10 +196,10 @@ func TestReadOnlyDetectsCommand(t *testing.T) {
 	ro, err := store.OpenReadOnly(t.Context(), path)
 	must(t, err)
 	defer ro.Close()
-	_, err = ro.Keys.List(t.Context())
+	_, err = ro.Keys.List(t.Context(), pins.PinRole{}, 0)
 	must(t, err)
 	must(t, command(path, "key1"))
-	if _, err := ro.Keys.List(t.Context()); err == nil || !strings.Contains(err.Error(), "try again") {
+	if _, err := ro.Keys.List(t.Context(), pins.PinRole{}, 0); err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("error %v, want one that says to try again", err)
 	}
 }

@@ -80,7 +80,7 @@ func addTrustedKey(q querier, e ctwatch.Event) (ctwatch.Event, error) {
 	if k := leaf.leaf(); err != nil || k == nil || !k.State.Trusted() {
 		return e, err
 	}
-	keys, err := loadKeys(q, c.Key.Pin, maxKeyRows)
+	keys, err := loadKeys(q, c.Key.Pin)
 	for _, k := range keys {
 		if k.Role == pins.RoleLeaf {
 			return ctwatch.WithTrustedKey(e, k), err

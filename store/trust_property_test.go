@@ -271,7 +271,7 @@ func (w *trustModel) check(rt *rapid.T) {
 		}
 	}
 
-	keys, err := w.db.Keys.List(w.t.Context())
+	keys, err := w.db.Keys.List(w.t.Context(), pins.PinRole{}, 0)
 	must(w.t, err)
 	trusted := make(map[string]bool)
 	for _, k := range keys {

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -28,11 +29,13 @@ func (a *app) certsCommand() *cobra.Command {
 }
 
 func (a *app) certsListCommand() *cobra.Command {
-	var domain, verdict, since, log string
+	var domain, verdict, since, log, after string
 	var limit int
 	var open, unproven, suggest bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the certificates found, newest first", Args: cobra.NoArgs,
+		Long: `list prints the certificates found, the last seen first: at most --limit of them. If there
+are more, a line on stderr says so, and how to continue.`,
 		Example: `  ctwatch certs list
   ctwatch certs list --domain example.com --since 24h
   ctwatch certs list --open
@@ -56,10 +59,16 @@ func (a *app) certsListCommand() *cobra.Command {
 				}
 				f.Domain = rule.Domain
 			}
-			if suggest && log != "" {
-				return usagef("--log: not together with --suggest")
+			if limit < 0 {
+				return usagef("--limit %d: want a number of certificates, or 0 for all", limit)
+			}
+			if suggest && (log != "" || after != "") {
+				return usagef("--log and --after: not together with --suggest")
 			}
 			if suggest {
+				if !c.Flags().Changed("limit") {
+					f.Limit = 0
+				}
 				return a.suggestRules(c.Context(), f)
 			}
 			return a.read(c.Context(), func(db *store.DB) error {
@@ -68,6 +77,13 @@ func (a *app) certsListCommand() *cobra.Command {
 					if f.Log, err = logNamed(c.Context(), db, log); err != nil {
 						return err
 					}
+				}
+				if after != "" {
+					last, err := db.Certificates.Get(c.Context(), strings.ToLower(after))
+					if err != nil {
+						return fmt.Errorf("--after: %w", err)
+					}
+					f.After = last.ID
 				}
 				return a.listCerts(c.Context(), db, f)
 			})
@@ -79,18 +95,30 @@ func (a *app) certsListCommand() *cobra.Command {
 	c.Flags().BoolVar(&unproven, "unproven", false, "only alarms that were not proven when they were raised and may be forged")
 	c.Flags().StringVar(&log, "log", "", "only certificates in this `log`, given by name or by the first digits of its ID in hex")
 	c.Flags().StringVar(&since, "since", "", "only certificates first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
-	c.Flags().IntVar(&limit, "limit", 0, "print at most this many (default all)")
+	c.Flags().IntVar(&limit, "limit", listLimit, "print at most this many; 0 prints all")
+	c.Flags().StringVar(&after, "after", "", "continue after the certificate with this `ID`, the last of an earlier list")
 	c.Flags().BoolVar(&suggest, "suggest", false, "print rules that would make these certificates expected, as YAML to review")
 	return a.jsonFlag(c, "print a JSON array, one certificate on a line")
 }
 
 func (a *app) listCerts(ctx context.Context, db *store.DB, f store.Filter) error {
+	var last ctwatch.Certificate
+	more := false
+	found := limited(db.Certificates.List(ctx, oneMore(f)), f.Limit, &last, &more)
+	err := a.printCerts(found)
+	if err == nil && more {
+		a.sayMore(f.Limit, "certificate", last.ID.String()[:12])
+	}
+	return err
+}
+
+func (a *app) printCerts(found iter.Seq2[ctwatch.Certificate, error]) error {
 	if a.json {
-		return terminal.PrintArray(a.Stdout, db.Certificates.List(ctx, f))
+		return terminal.PrintArray(a.Stdout, found)
 	}
 	t := a.table("ID", "NAMES", "ISSUER", "NOT AFTER", "KEY", "VERDICT", "SEEN IN", "FIRST SEEN")
 	t.Spare = []string{"KEY", "SEEN IN", "NOT AFTER", "FIRST SEEN"}
-	for c, err := range db.Certificates.List(ctx, f) {
+	for c, err := range found {
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,7 @@ func TestForgedEntryMakesNoPin(t *testing.T) {
 	}
 	s.untilVerified()
 	s.read(func(db *store.DB) error {
-		keys, err := db.Keys.List(s.ctx)
+		keys, err := db.Keys.List(s.ctx, pins.PinRole{}, 0)
 		for _, k := range keys {
 			if k.Role == pins.RoleLeaf && (k.State != pins.StateSeen || len(k.ApprovedFor) > 0) {
 				t.Errorf("the attacker's key is %s for %v", k.State, k.ApprovedFor)

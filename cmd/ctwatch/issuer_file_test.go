@@ -70,7 +70,7 @@ func TestIssuerFileFailsAtFirst(t *testing.T) {
 		}
 	}
 	s.read(func(db *store.DB) error {
-		keys, err := db.Keys.List(s.ctx)
+		keys, err := db.Keys.List(s.ctx, pins.PinRole{}, 0)
 		for _, k := range keys {
 			if k.Pin == i.LeafPin && (k.State != pins.StateApproved || len(k.ApprovedFor) != 1) {
 				t.Errorf("its key is %s for %v", k.State, k.ApprovedFor)

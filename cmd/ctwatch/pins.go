@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -29,6 +31,8 @@ func (a *app) pinsCommand() *cobra.Command {
 }
 
 func (a *app) pinsListCommand() *cobra.Command {
+	var limit int
+	var after string
 	c := &cobra.Command{
 		Use: "list", Short: "List the keys of watched names and of their issuers, with their pins", Args: cobra.NoArgs,
 		Long: `list prints every key that was declared, certified for a watched name or served by an
@@ -41,42 +45,109 @@ endpoint, and the keys of their issuers, oldest first. The states:
   deployed     served now
   retiring     another trusted key replaced it
   retired      no longer in use
-  compromised  never trusted again`,
+  compromised  never trusted again
+
+It prints at most --limit keys. If there are more, a line on stderr says so, and how to
+continue. Of a key with more than 2,000 certificates it prints that many, and the hosts
+of these: those that expire last.`,
 		Example: `  ctwatch pins list
   ctwatch pins list --json | jq -r '.[] | select(.state == "seen") | .pin'`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.read(c.Context(), func(db *store.DB) error { return a.listPins(c.Context(), db) })
+			if limit < 0 {
+				return usagef("--limit %d: want a number of keys, or 0 for all", limit)
+			}
+			from, err := parseKey(after)
+			if err != nil {
+				return err
+			}
+			return a.read(c.Context(), func(db *store.DB) error { return a.listPins(c.Context(), db, from, limit) })
 		},
 	}
-	return a.jsonFlag(c, "print a JSON array")
+	c.Flags().IntVar(&limit, "limit", listLimit, "print at most this many; 0 prints all")
+	c.Flags().StringVar(&after, "after", "", "continue after the `key` with this pin, the last of an earlier list; with \"sha256/… issuer\", after it as an issuer's key")
+	return a.jsonFlag(c, "print a JSON array, one key on a line")
 }
 
-func (a *app) listPins(ctx context.Context, db *store.DB) error {
-	keys, err := db.Keys.List(ctx)
-	if err != nil {
-		return err
+// parseKey reads a pin, and perhaps the role of a key after it.
+func parseKey(s string) (key pins.PinRole, err error) {
+	if s == "" {
+		return key, nil
 	}
+	pin, role, _ := strings.Cut(s, " ")
+	if key.Role = pins.Role(cmp.Or(role, string(pins.RoleLeaf))); key.Role != pins.RoleLeaf && key.Role != pins.RoleIssuer {
+		return key, usagef("--after %s: want a pin, perhaps with leaf or issuer after it", ctwatch.Printable(s, 80))
+	}
+	key.Pin, err = parseKnownPin(pin)
+	return key, err
+}
+
+func (a *app) listPins(ctx context.Context, db *store.DB, from pins.PinRole, limit int) error {
 	shipped, err := a.shipped(ctx, db)
 	if err != nil {
 		return err
 	}
-	for i := range keys {
-		keys[i].Apps = append(keys[i].Apps, shipped[keys[i].Pin]...)
-		slices.SortFunc(keys[i].Apps, func(a, b pins.AppVersion) int {
-			if a.Name != b.Name {
-				return pins.CompareVersions(a.Name, b.Name)
-			}
-			return pins.CompareVersions(b.Version, a.Version)
-		})
+	asked := limit
+	if limit > 0 {
+		asked++ // to know whether there are more
 	}
-	if a.json {
-		if keys == nil {
-			keys = []pins.Key{}
+	var last pins.Key
+	more := false
+	found := limited(keysFrom(ctx, db, from, asked, shipped), limit, &last, &more)
+	if err = a.printKeys(found); err == nil && more {
+		after := last.Pin.String()
+		if last.Role != pins.RoleLeaf {
+			after = "'" + after + " " + string(last.Role) + "'"
 		}
-		return a.printJSON(keys)
+		a.sayMore(limit, "key", after)
+	}
+	return err
+}
+
+// keyPage is how many keys are read at once.
+const keyPage = 2000
+
+// keysFrom reads keys, page by page, with the apps that ship them.
+func keysFrom(ctx context.Context, db *store.DB, from pins.PinRole, limit int, shipped map[pins.Pin][]pins.AppVersion) iter.Seq2[pins.Key, error] {
+	return func(yield func(pins.Key, error) bool) {
+		for left := limit; ; left -= keyPage {
+			n := keyPage
+			if limit > 0 {
+				n = min(n, left)
+			}
+			keys, err := db.Keys.List(ctx, from, n)
+			if err != nil {
+				yield(pins.Key{}, err)
+				return
+			}
+			for _, k := range keys {
+				k.Apps = append(k.Apps, shipped[k.Pin]...)
+				slices.SortFunc(k.Apps, func(a, b pins.AppVersion) int {
+					if a.Name != b.Name {
+						return pins.CompareVersions(a.Name, b.Name)
+					}
+					return pins.CompareVersions(b.Version, a.Version)
+				})
+				if !yield(k, nil) {
+					return
+				}
+				from = pins.PinRole{Pin: k.Pin, Role: k.Role}
+			}
+			if len(keys) < n || left == n {
+				return
+			}
+		}
+	}
+}
+
+func (a *app) printKeys(keys iter.Seq2[pins.Key, error]) error {
+	if a.json {
+		return terminal.PrintArray(a.Stdout, keys)
 	}
 	t := a.table("PIN", "ROLE", "ALGORITHM", "STATE", "HOSTS", "APPS", "FIRST SEEN")
-	for _, k := range keys {
+	for k, err := range keys {
+		if err != nil {
+			return err
+		}
 		var apps []string
 		for _, v := range k.Apps {
 			apps = append(apps, v.Name+" "+v.Version)
@@ -95,6 +166,9 @@ func (a *app) shipped(ctx context.Context, db *store.DB) (map[pins.Pin][]pins.Ap
 	inv, err := setup.Read(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if len(inv.Apps) == 0 {
+		return nil, nil
 	}
 	op := inv.Operator(db, false)
 	if err := op.Read(ctx); err != nil {

@@ -44,7 +44,7 @@ func TestACertificateIsAuthorizedWithItsKeyOrNotAtAll(t *testing.T) {
 				if status != exitDone || got.Verdict != ctwatch.Expected || !slices.Equal(got.Reasons, []string{"authorized"}) {
 					t.Errorf("status %d, %s: %s %q", status, errs, got.Verdict, got.Reasons)
 				}
-				keys, err := w.db.Keys.List(t.Context())
+				keys, err := w.db.Keys.List(t.Context(), pins.PinRole{}, 0)
 				w.check(err)
 				if k := keys[0]; k.Pin != cert.Key.Pin || k.State != pins.StateApproved {
 					t.Errorf("the key is %+v", k)

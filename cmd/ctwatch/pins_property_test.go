@@ -335,7 +335,7 @@ func (w *pinModel) actions() map[string]func(*rapid.T) {
 			if compromised {
 				args = append(args, "--compromised", "--reason", "r", "--yes")
 			}
-			known, err := w.db.Keys.List(ctx)
+			known, err := w.db.Keys.List(ctx, pins.PinRole{}, 0)
 			w.check(err)
 			if w.tries(rt, args...) {
 				for _, k := range known {

@@ -9,6 +9,7 @@ import (
 	"ctwatch/ctwatch"
 	"ctwatch/ctwatch/ctlogtest"
 	"ctwatch/ctwatch/follow"
+	"ctwatch/pins"
 )
 
 // A growing log is read to its end and verified, and every match is reported once.
@@ -214,7 +215,7 @@ func TestMissingIssuerDelaysNoAlert(t *testing.T) {
 			}
 			return c.Issuer.Pin == i.IssuerPin && len(c.Problems) == 0 && len(c.Pins) == 2
 		})
-		keys, err := r.db.Keys.List(t.Context())
+		keys, err := r.db.Keys.List(t.Context(), pins.PinRole{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -130,15 +130,13 @@ func (op *Operator) Reject(ctx context.Context, by By, id, reason string) (ctwat
 // or a key of a certificate that a person rejected, whichever are in found: unexpected has
 // all unexpected certificates.
 func (op *Operator) Suggest(ctx context.Context, p *policy.Policy, found, unexpected List) (*policy.Suggestions, int, error) {
-	keys, err := op.o.Keys.List(ctx)
+	trusted, err := op.o.Keys.TrustedLeaves(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
 	s := p.Suggest()
-	for _, k := range keys {
-		if k.Role == pins.RoleLeaf && k.State.Trusted() {
-			s.Approve(k.Pin)
-		}
+	for _, pin := range trusted {
+		s.Approve(pin)
 	}
 	for c, err := range unexpected {
 		if err != nil {

@@ -239,7 +239,7 @@ func (l *lab) everything() string {
 		l.must(err)
 		all = append(all, c)
 	}
-	keys, err := l.db.Keys.List(ctx)
+	keys, err := l.db.Keys.List(ctx, pins.PinRole{}, 0)
 	l.must(err)
 	history, err := l.db.Keys.History(ctx, pins.Pin{}, 0)
 	l.must(err)

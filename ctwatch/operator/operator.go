@@ -72,7 +72,7 @@ type Certificates interface {
 
 // Keys keeps the keys of servers and issuers, and who trusts them for which hosts.
 type Keys interface {
-	List(ctx context.Context) ([]pins.Key, error)
+	TrustedLeaves(ctx context.Context) ([]pins.Pin, error)
 	// Of returns the key of a pin in each role that it is known in.
 	Of(ctx context.Context, pin pins.Pin) ([]pins.Key, error)
 	// Approve fails with ctwatch.ErrNotFound, pins.ErrState or pins.ErrUnexpected.

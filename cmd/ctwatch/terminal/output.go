@@ -22,6 +22,14 @@ func PrintJSON(w io.Writer, v any) error {
 
 // PrintLine writes one object on one line.
 func PrintLine(w io.Writer, v any) error {
+	if m, ok := v.(json.Marshaler); ok { // an encoder would parse what it wrote
+		b, err := m.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(b, '\n'))
+		return err
+	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -31,15 +39,17 @@ func PrintLine(w io.Writer, v any) error {
 // come, so that even a long one takes no memory.
 func PrintArray[T any](w io.Writer, elements iter.Seq2[T, error]) error {
 	before := "[\n"
+	var line bytes.Buffer
 	for v, err := range elements {
 		if err != nil {
 			return err
 		}
-		var line bytes.Buffer
+		line.Reset()
+		line.WriteString(before)
 		if err := PrintLine(&line, v); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprint(w, before, strings.TrimSuffix(line.String(), "\n")); err != nil {
+		if _, err := w.Write(bytes.TrimSuffix(line.Bytes(), []byte("\n"))); err != nil {
 			return err
 		}
 		before = ",\n"

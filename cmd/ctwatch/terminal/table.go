@@ -16,13 +16,23 @@ import (
 //
 // On a terminal it is never wider: it drops columns that can be missed, and cuts long
 // cells. Elsewhere it cuts nothing, since programs read it.
+//
+// It is printed in blocks of some hundred rows: columns of later ones may be wider, and of
+// the first block those are dropped that do not fit.
 type Table struct {
 	Spare []string // headers of columns that can be missed, the first ones first
 
 	w       io.Writer
 	columns int // of the terminal; 0: as wide as it is
 	rows    [][]string
+	begun   bool  // the first block is printed
+	widths  []int // of what is printed
+	dropped []int // columns, one after the other
+	err     error
 }
+
+// block is how many rows are printed at once.
+const block = 500
 
 const (
 	columnGap = 2
@@ -46,24 +56,38 @@ func (t *Table) Row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = ctwatch.Printable(c, maxCell)
 	}
-	t.rows = append(t.rows, cells)
+	if t.rows = append(t.rows, cells); len(t.rows) == block {
+		t.print()
+	}
 }
 
-// Flush prints the table.
+// Flush prints what is left of the table. Its error may be of any row.
 func (t *Table) Flush() error {
-	widths := t.widths()
+	t.print()
+	return t.err
+}
+
+// print prints a block.
+func (t *Table) print() {
+	for _, i := range t.dropped {
+		t.drop(i)
+	}
+	t.widen()
+	widths := slices.Clone(t.widths)
 	if t.columns > 0 {
 		for _, name := range t.Spare {
-			if total(widths, keptWidth) <= t.columns {
+			if t.begun || total(widths, keptWidth) <= t.columns {
 				break
 			}
 			if i := slices.Index(t.rows[0], name); i >= 0 {
 				t.drop(i)
-				widths = slices.Delete(widths, i, i+1)
+				t.dropped = append(t.dropped, i)
+				widths, t.widths = slices.Delete(widths, i, i+1), slices.Delete(t.widths, i, i+1)
 			}
 		}
 		narrow(widths, t.columns)
 	}
+	t.begun = true
 	var b strings.Builder
 	for _, row := range t.rows {
 		line := ""
@@ -76,21 +100,22 @@ func (t *Table) Flush() error {
 		}
 		b.WriteString(line + "\n")
 	}
-	_, err := io.WriteString(t.w, b.String())
-	return err
+	t.rows = t.rows[:0]
+	if _, err := io.WriteString(t.w, b.String()); t.err == nil {
+		t.err = err
+	}
 }
 
-// widths returns how wide each column is.
-func (t *Table) widths() (widths []int) {
+// widen makes columns as wide as their cells.
+func (t *Table) widen() {
 	for _, row := range t.rows {
 		for i, c := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
+			if i == len(t.widths) {
+				t.widths = append(t.widths, 0)
 			}
-			widths[i] = max(widths[i], shownWidth(c))
+			t.widths[i] = max(t.widths[i], shownWidth(c))
 		}
 	}
-	return widths
 }
 
 // drop leaves a column out.

@@ -65,3 +65,34 @@ func TestNarrowTerminalShowsSomething(t *testing.T) {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }
+
+// TestLongTableIsPrintedInBlocks: a long table is printed while its rows come, with the
+// same columns throughout and one header.
+func TestLongTableIsPrintedInBlocks(t *testing.T) {
+	for _, columns := range []int{0, 30} {
+		var out strings.Builder
+		tab := NewTable(&out, columns, "NAME", "SPARE", "LAST")
+		tab.Spare = []string{"SPARE"}
+		for i := range 1200 {
+			tab.Row(strings.Repeat("n", 12+i/400), strings.Repeat("s", 20), "last")
+			if i == 600 && !strings.Contains(out.String(), "last") {
+				t.Errorf("%d columns: nothing is printed after %d rows", columns, i)
+			}
+		}
+		if err := tab.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) != 1201 || strings.Count(out.String(), "NAME") != 1 {
+			t.Errorf("%d columns: %d lines, want 1201 with one header", columns, len(lines))
+		}
+		for _, line := range lines {
+			if hasSpare := strings.Contains(line, "ss") || strings.Contains(line, "SPARE"); hasSpare != (columns == 0) {
+				t.Fatalf("%d columns: %q", columns, line)
+			}
+			if columns > 0 && shownWidth(line) > columns {
+				t.Fatalf("wider than %d: %q", columns, line)
+			}
+		}
+	}
+}
