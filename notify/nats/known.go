@@ -3,13 +3,14 @@ package nats
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"ctwatch/ctwatch"
 )
 
 // An event is published again if the daemon ended, or lost its connection, before it could
@@ -22,6 +23,9 @@ const (
 	// are in the last call of SendBulk, or in the last few if the database was set back, too.
 	maxKnown  = 2 * maxBatch
 	knownSpan = time.Minute
+	// knownTimeout bounds reading them: an event that is stored twice is better than one
+	// that waits. The last messages are read first.
+	knownTimeout = 2 * time.Second
 )
 
 // known are messages of a stream, by their IDs.
@@ -44,16 +48,19 @@ func (n *Sender) readKnown(ctx context.Context, info *jetstream.StreamInfo) erro
 	if info.State.Msgs == 0 || last == n.known.last || time.Since(info.State.LastTime) < info.Config.Duplicates/2 {
 		return nil
 	}
+	reading, cancel := context.WithTimeout(ctx, knownTimeout)
+	defer cancel()
 	oldest := info.State.LastTime.Add(-knownSpan)
 	sequences := make(map[string]uint64)
 	step := uint64(10) // few events are usual
 	for next := last; next >= info.State.FirstSeq && next > 0 && last-next < maxKnown; step = 100 {
 		first := max(info.State.FirstSeq, next-min(next-1, step-1))
-		msgs, err := n.getMessages(ctx, first, next)
-		if denied := (*deniedError)(nil); errors.As(err, &denied) {
-			return nil // which holds reports
-		} else if err != nil {
-			return fmt.Errorf("reading the last messages of stream %s on %s: %w", n.o.Stream, n.servers, err)
+		msgs, err := n.getMessages(reading, first, next)
+		if ctx.Err() != nil {
+			return fmt.Errorf("reading the last messages of stream %s on %s: %w", n.o.Stream, n.servers, ctx.Err())
+		} else if err != nil { // also without permission, which holds reports
+			n.log.Debug("the last messages of the stream cannot be read: events may be stored twice", "stream", n.o.Stream, "error", ctwatch.Printable(err.Error(), 300))
+			break
 		}
 		for _, m := range msgs {
 			if h, err := nats.DecodeHeadersMsg(m.Header); err == nil && h.Get(nats.MsgIdHdr) != "" {
@@ -81,7 +88,7 @@ type storedMessage struct {
 // getMessages returns those messages from first to last that the stream has.
 func (n *Sender) getMessages(ctx context.Context, first, last uint64) (msgs []storedMessage, err error) {
 	get := "$JS.API.STREAM.MSG.GET." + n.o.Stream
-	inbox := n.nc.NewRespInbox()
+	inbox := n.nc.NewInbox()
 	sub, err := n.nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
