@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"ctwatch/ctwatch"
 	"ctwatch/store"
 )
 
@@ -82,5 +83,32 @@ func TestOldFileShrinks(t *testing.T) {
 		if free && (mode != 2 || after > before-900 || size != 4_000_000) || !free && (mode != 0 || after < before || size != 8_000_000) {
 			t.Errorf("free %v: %d pages, and then %d with auto_vacuum %d and %d bytes", free, before, after, mode, size)
 		}
+	}
+}
+
+// TestLongListKeepsLogShort: a client that reads a list slowly, while much is recorded, does
+// not let the write-ahead log grow.
+func TestLongListKeepsLogShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db := openAt(t, path, newClock())
+	l := started(t, db, 1)
+	var fs []ctwatch.Found
+	for i := range 600 { // several steps of a list
+		fs = append(fs, found(l, i, uint64(i)))
+	}
+	record(t, db, l, 600, fs...)
+	_, err := db.Writer().Exec(`CREATE TABLE test (x)`)
+	must(t, err)
+	var largest int64
+	n := 0
+	for _, err := range db.Certificates.List(t.Context(), store.Filter{}) {
+		must(t, err)
+		_, err := db.Writer().Exec(`INSERT INTO test VALUES (zeroblob(50000))`)
+		must(t, err)
+		largest = max(largest, pages(t, path+"-wal"))
+		n++
+	}
+	if written := int64(n) * 50_000 >> 12; n != 600 || largest > written/4 {
+		t.Errorf("after %d certificates and %d pages, the log had %d pages", n, written, largest)
 	}
 }
