@@ -52,6 +52,10 @@ var (
 )
 
 func answersOf(t testing.TB, l *watchlist.List) answers {
+	var parts []int // of the rules
+	for part := range l.Rules() {
+		parts = append(parts, part)
+	}
 	a := answers{
 		Rules: rulesOf(l), Len: l.Len(), Addresses: l.WatchesAddresses(),
 		Names: make(map[string][]ctwatch.Match), IPs: make(map[string]bool), Narrowest: make(map[pins.Pattern]watchlist.Rule),
@@ -64,7 +68,7 @@ func answersOf(t testing.TB, l *watchlist.List) answers {
 		for _, reach := range []pins.Reach{pins.Exact, pins.OneBelow, pins.AllBelow} {
 			p := pins.Pattern{Name: name, Reach: reach}
 			r, part, _, ok := l.Narrowest(p)
-			want, wantPart := narrowest(l, p)
+			want, wantPart := narrowest(a.Rules, parts, p)
 			if ok != (wantPart >= 0) || ok && (part != wantPart || r != want) {
 				t.Fatalf("Narrowest(%v) is %+v in %d, want %+v in %d", p, r, part, want, wantPart)
 			}
@@ -87,15 +91,15 @@ func answersOf(t testing.TB, l *watchlist.List) answers {
 }
 
 // narrowest is the rule of Narrowest in its plainest words; its part is -1 if there is none.
-func narrowest(l *watchlist.List, host pins.Pattern) (best watchlist.Rule, part int) {
+func narrowest(rules []watchlist.Rule, parts []int, host pins.Pattern) (best watchlist.Rule, part int) {
 	part = -1
-	for i, r := range l.Rules() {
+	for i, r := range rules {
 		p := pins.Pattern{Name: r.Domain}
 		if r.Subdomains {
 			p.Reach = pins.AllBelow
 		}
 		if !r.Network.IsValid() && p.Covers(host) && (part < 0 || len(r.Domain) > len(best.Domain)) {
-			best, part = r, i
+			best, part = r, parts[i]
 		}
 	}
 	return best, part
