@@ -106,7 +106,11 @@ type database struct {
 	// next start, as after a crash.
 	suspect atomic.Bool
 
-	pruneStep int64 // see Outbox.Prune
+	pruneStep   int64 // see Outbox.Prune
+	advanceStep int64 // see Logs.Advance
+	rejudgeStep int   // see Issuers.RejudgeAll
+
+	statements atomic.Int64 // that transactions have run
 
 	commits atomic.Int64 // see Commits
 	longLog bool         // ShortenLog has failed; within a turn
@@ -156,7 +160,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, learner: o.Learner, pinned: o.Pinned, pruneStep: pruneStep, senders: make(map[string]bool)}
+	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, learner: o.Learner, pinned: o.Pinned, pruneStep: pruneStep, advanceStep: advanceStep, rejudgeStep: rejudgeStep, senders: make(map[string]bool)}
 	db.heads.init()
 	db.rereads.next = make(map[ctwatch.LogID]nextReread)
 	if db.now == nil {

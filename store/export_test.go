@@ -38,6 +38,15 @@ func (db *DB) Crash() error {
 // SetPruneStep sets how many rows one transaction deletes at most.
 func (db *DB) SetPruneStep(n int64) { db.pruneStep = n }
 
+// Statements returns how many statements transactions that write have run.
+func (db *DB) Statements() int64 { return db.statements.Load() }
+
+// SetAdvanceStep sets how many sightings one transaction verifies at most.
+func (db *DB) SetAdvanceStep(n int64) { db.advanceStep = n }
+
+// SetRejudgeStep sets how many certificates one transaction judges again at most.
+func (db *DB) SetRejudgeStep(n int) { db.rejudgeStep = n }
+
 // Migrate brings a database to the version that the last of the steps makes.
 func Migrate(ctx context.Context, w *sql.DB, steps []Migration) error {
 	return migrate(ctx, w, steps, nil)

@@ -178,42 +178,71 @@ const (
 )
 
 // Advance moves the verified position to the size of a tree that a tree head proved. All
-// sightings below it since the last Follow or Rewind are verified then.
+// sightings below it since the last Follow or Rewind are verified then. Many are verified
+// in several transactions, so that other logs do not wait, and the position moves with
+// the last: what is verified before is, whatever happens then.
 func (db Logs) Advance(ctx context.Context, id ctwatch.LogID, tree ctwatch.Tree, head ctwatch.Head) error {
-	return db.write(ctx, "moving the verified position", func(t *tx) error {
-		l, err := loadLog(t, id)
+	for done := false; !done; {
+		err := db.write(ctx, "moving the verified position", func(t *tx) (err error) {
+			done, err = t.advance(id, tree, head, db.advanceStep)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		size, hashes, err := treeColumns(tree)
-		switch {
-		case err != nil:
-			return err
-		case tree.Size < l.status.Verified || tree.Size > l.status.Position:
-			return fmt.Errorf("log %s is verified up to %d and read up to %d: cannot advance to %d", l.status.Name, l.status.Verified, l.status.Position, tree.Size)
-		}
+	}
+	return nil
+}
+
+// advanceStep is how many sightings are verified in one transaction.
+const advanceStep = 2000
+
+// sqlNthUnverified selects the entry of the unverified sighting after so many.
+const sqlNthUnverified = `SELECT entry FROM sightings WHERE log = ? AND epoch = ? AND entry < ? AND verified = 0 ORDER BY entry LIMIT 1 OFFSET ?`
+
+// advance verifies about step sightings, and moves the position if these are all.
+func (t *tx) advance(id ctwatch.LogID, tree ctwatch.Tree, head ctwatch.Head, step int64) (done bool, err error) {
+	l, err := loadLog(t, id)
+	if err != nil {
+		return false, err
+	}
+	size, hashes, err := treeColumns(tree)
+	switch {
+	case err != nil:
+		return false, err
+	case tree.Size < l.status.Verified || tree.Size > l.status.Position:
+		return false, fmt.Errorf("log %s is verified up to %d and read up to %d: cannot advance to %d", l.status.Name, l.status.Verified, l.status.Position, tree.Size)
+	}
+	if _, err := t.insertHead(l, head); err != nil {
+		return false, err
+	}
+	upTo := size
+	if err := orNone(t.queryRow(sqlNthUnverified, l.seq, l.epoch, size, step).Scan(&upTo)); err != nil {
+		return false, err
+	}
+	if upTo < size {
+		upTo++ // that one, too: all could be of one entry
+	}
+	if done = upTo == size; done {
 		if _, err := t.exec(sqlAdvance, l.seq, size, hashes, ms(t.now)); err != nil {
-			return err
+			return false, err
 		}
-		if _, err := t.insertHead(l, head); err != nil {
-			return err
-		}
-		proven, err := columns[int64](t.query(sqlNewlyVerified, l.seq, l.epoch, size))
-		if err != nil {
-			return err
-		}
-		held, err := columns[int64](t.query(sqlHeldVerified, l.seq, l.epoch, size))
-		if err != nil {
-			return err
-		}
-		if _, err = t.exec(sqlVerify, l.seq, l.epoch, size); err != nil {
-			return err
-		}
-		if err := t.raiseAllProven(held); err != nil {
-			return err
-		}
-		return t.applyProven(proven)
-	})
+	}
+	proven, err := columns[int64](t.query(sqlNewlyVerified, l.seq, l.epoch, upTo))
+	if err != nil {
+		return false, err
+	}
+	held, err := columns[int64](t.query(sqlHeldVerified, l.seq, l.epoch, upTo))
+	if err != nil {
+		return false, err
+	}
+	if _, err = t.exec(sqlVerify, l.seq, l.epoch, upTo); err != nil {
+		return false, err
+	}
+	if err := t.raiseAllProven(held); err != nil {
+		return false, err
+	}
+	return done, t.applyProven(proven)
 }
 
 // applyProven does what waits for a proof that an entry with a certificate is in its

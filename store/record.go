@@ -154,7 +154,8 @@ func (t *tx) recordAgain(l *logRow, r *certificateRow, more *ctwatch.Certificate
 	if err := t.report(r, ctwatch.LoggedEvent(*c, s, t.now), verdict); err != nil {
 		return err
 	}
-	return t.reportCandidates(before, c) // its key is reported once the entry is verified
+	t.reportCandidates(before, c)
+	return nil // its key is reported once the entry is verified
 }
 
 // seenKeys stores the keys of a certificate and its issuer, and returns what is known of

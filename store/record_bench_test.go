@@ -2,8 +2,9 @@ package store_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -55,13 +56,17 @@ type hoster struct {
 	issuer pins.Pin
 	chain  [][]byte
 	random *mathrand.ChaCha8
-	n      int // certificates so far
+
+	domains int  // watched; the certificates are for each in turn
+	sameKey bool // all certificates have the same key
+
+	n int // certificates so far
 }
 
 func newHoster(t testing.TB) *hoster {
 	t.Helper()
-	h := &hoster{logs: [2]ctwatch.Log{testLog(1), testLog(2)}, random: mathrand.NewChaCha8([32]byte{1})}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	h := &hoster{logs: [2]ctwatch.Log{testLog(1), testLog(2)}, random: mathrand.NewChaCha8([32]byte{1}), domains: benchDomains}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	for _, name := range []string{"Intermediate R10", "Root X1"} {
 		template := &x509.Certificate{
@@ -99,7 +104,7 @@ func (h *hoster) noise(n int) []byte {
 func (h *hoster) certificate(log int) ctwatch.Found {
 	i := h.n
 	h.n++
-	domain := benchDomain(i * 7)
+	domain := benchDomain(i * 7 % h.domains)
 	names := []string{domain, "www." + domain}
 	if i%2 == 0 {
 		names = append(names, fmt.Sprintf("shop-%d.%s", i, domain))
@@ -117,6 +122,9 @@ func (h *hoster) certificate(log int) ctwatch.Found {
 		Issuer:       ctwatch.Issuer{Name: "CN=R10,O=Let's Encrypt,C=US", Pin: h.issuer, Proven: true},
 		Key:          ctwatch.CertificateKey{Algorithm: "RSA 2048", Pin: sha256.Sum256(tbs[100:])},
 		Fingerprints: ctwatch.Fingerprints{Precertificate: &pre},
+	}
+	if h.sameKey {
+		c.Key.Pin = pin("key")
 	}
 	for _, n := range names {
 		c.Matches = append(c.Matches, ctwatch.Match{Watch: "." + domain, Name: n, Domain: domain})

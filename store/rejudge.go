@@ -15,16 +15,45 @@ import (
 const rejudged = `(not_after > ? OR not_after IS NULL OR vouched <> '[]' OR verdict = 'unexpected')`
 
 // rejudgeKey has the rules judge all certificates of a leaf key again, after what is
-// known of the key has changed.
+// known of the key has changed: at once, or, if there are more than rejudgeStep, right
+// after the transaction, in steps.
 func (t *tx) rejudgeKey(pin pins.Pin) error {
 	if t.db.rules == nil || pin.IsZero() {
 		return nil
 	}
-	seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE key_pin = ? AND `+rejudged+` ORDER BY seq`, pin[:], ms(t.now)))
+	seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE key_pin = ? AND `+rejudged+` LIMIT ?`, pin[:], ms(t.now), t.db.rejudgeStep+1))
 	if err != nil {
 		return err
 	}
+	if len(seqs) > t.db.rejudgeStep {
+		t.keys = append(t.keys, pin)
+		_, err := t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, '')`, rejudgePrefix+pin.String())
+		return err
+	}
+	slices.Sort(seqs)
 	return t.judgeAll(seqs)
+}
+
+// rejudgePrefix and a pin are the key in the table meta of a leaf key whose certificates
+// have yet to be judged again.
+const rejudgePrefix = "rejudge "
+
+// rejudgeKeys does what rejudgeKey left, or what it left before a crash.
+func (db *database) rejudgeKeys(ctx context.Context, keys []pins.Pin) error {
+	const what = "judging certificates again"
+	for _, pin := range keys {
+		if err := db.rejudge(ctx, what, ` AND key_pin = ?`, pin[:]); err != nil {
+			return err
+		}
+		err := db.write(ctx, what, func(t *tx) error {
+			_, err := t.exec(`DELETE FROM meta WHERE key = ?`, rejudgePrefix+pin.String())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // judgeAll has the rules judge certificates again, and reports what is new.
@@ -62,30 +91,47 @@ func (t *tx) rejudge(r *certificateRow, leaf leafKey) error {
 	if err := t.raiseProven(r); err != nil {
 		return err
 	}
-	return t.reportCandidates(before, &r.Certificate)
+	t.reportCandidates(before, &r.Certificate)
+	return nil
 }
 
 // reportCandidates reports the keys that were not candidates while a certificate was
-// unexpected, if it was so before and is not now.
-func (t *tx) reportCandidates(before ctwatch.Verdict, c *ctwatch.Certificate) error {
-	if before != ctwatch.Unexpected || c.Verdict == ctwatch.Unexpected || c.Key.Pin.IsZero() {
-		return nil
+// unexpected, if it was so before and is not now: when the transaction ends, since other
+// certificates of the key may change with it.
+func (t *tx) reportCandidates(before ctwatch.Verdict, c *ctwatch.Certificate) {
+	if before == ctwatch.Unexpected && c.Verdict != ctwatch.Unexpected && !c.Key.Pin.IsZero() && !slices.Contains(t.candidates, c.Key.Pin) {
+		t.candidates = append(t.candidates, c.Key.Pin)
 	}
-	leaf, err := leafKeyOf(t, c.Key.Pin)
-	if err != nil {
-		return err
-	}
-	seqs, err := columns[int64](t.query(`SELECT seq FROM certificates WHERE key_pin = ? AND (not_after > ? OR not_after IS NULL) ORDER BY seq`, c.Key.Pin[:], ms(t.now)))
-	if err != nil {
-		return err
-	}
-	for _, seq := range seqs {
-		c, err := loadCertificate(t, seq)
+}
+
+// sqlNotCandidates selects the certificates of a key that match a domain for which the key
+// was not reported.
+const sqlNotCandidates = `
+	SELECT c.seq FROM certificates c WHERE c.key_pin = ?1 AND (c.not_after > ?2 OR c.not_after IS NULL)
+		AND EXISTS (SELECT 1 FROM matches m WHERE m.certificate = c.seq AND NOT EXISTS (SELECT 1 FROM key_domains WHERE key = ?3 AND domain = m.domain))
+	ORDER BY c.seq`
+
+func (t *tx) flushCandidates() error {
+	for _, pin := range t.candidates {
+		leaf, err := leafKeyOf(t, pin)
 		if err != nil {
 			return err
 		}
-		if err := t.candidate(&c, leaf); err != nil {
+		if leaf.leaf() == nil {
+			continue
+		}
+		seqs, err := columns[int64](t.query(sqlNotCandidates, pin[:], ms(t.now), leaf.leaf().seq))
+		if err != nil {
 			return err
+		}
+		for _, seq := range seqs {
+			c, err := loadCertificate(t, seq)
+			if err != nil {
+				return err
+			}
+			if err := t.candidate(&c, leaf); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -164,7 +210,7 @@ func (db *database) rejudge(ctx context.Context, what, and string, args ...any) 
 	if err != nil {
 		return err
 	}
-	for step := range slices.Chunk(seqs, rejudgeStep) {
+	for step := range slices.Chunk(seqs, db.rejudgeStep) {
 		if err := db.write(ctx, what, func(t *tx) error { return t.judgeAll(step) }); err != nil {
 			return err
 		}
@@ -219,14 +265,28 @@ func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 }
 
 // RejudgeNew is Rejudge for stored keys that Rejudge has not judged by yet, as after a
-// crash. The rules have to know them.
+// crash. The rules have to know them. It judges the certificates of leaf keys, too, for
+// which a crash prevented that.
 func (db Issuers) RejudgeNew(ctx context.Context) error {
-	var keys []pins.Pin
+	var keys, leaves []pins.Pin
 	err := db.read(ctx, "judging certificates again", func(t readTx) (err error) {
-		keys, err = columns[pins.Pin](t.query(`SELECT DISTINCT pin FROM issuers WHERE judged = 0 ORDER BY pin`))
+		if keys, err = columns[pins.Pin](t.query(`SELECT DISTINCT pin FROM issuers WHERE judged = 0 ORDER BY pin`)); err != nil {
+			return err
+		}
+		rows, err := t.query(`SELECT substr(key, ?) FROM meta WHERE key > ? AND key < ? ORDER BY key`, len(rejudgePrefix)+1, rejudgePrefix, rejudgePrefix+"~")
+		leaves, err = collect(rows, err, func(r *sql.Rows) (p pins.Pin, err error) {
+			var s string
+			if err := r.Scan(&s); err != nil {
+				return p, err
+			}
+			return pins.Parse(s)
+		})
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := db.rejudgeKeys(ctx, leaves); err != nil {
 		return err
 	}
 	return db.Rejudge(ctx, keys...)

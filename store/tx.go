@@ -26,7 +26,7 @@ var hotStatements = []string{
 	sqlDelivered, sqlPassed, sqlRedelivered,
 	sqlPast, sqlSetVerdict, sqlSetCAA, sqlServedFor, sqlOtherGrants, sqlGrants, sqlGrant, sqlSetVouched, sqlUnexpected, sqlEvidence, sqlKeys,
 	sqlLeafKey, sqlSomeGrants, sqlKeepIssuer,
-	sqlOtherIssuers, sqlInTree, sqlNewlyVerified,
+	sqlOtherIssuers, sqlInTree, sqlNewlyVerified, sqlNthUnverified,
 	sqlHeldVerified,
 	sqlInsertListed, sqlInsertSomeListed, sqlCountOpen,
 	sqlIsMalformed, sqlReason, sqlCountMore, sqlCountUntold, sqlIsUntold,
@@ -49,6 +49,9 @@ type tx struct {
 	listed []listed
 	open   map[openVerdict]int64
 
+	keys       []pins.Pin // whose certificates are judged again after the commit
+	candidates []pins.Pin // leaf keys that may be candidates now
+
 	issuers map[pins.Pin]bool     // issuing keys that are known to be stored
 	kept    map[ctwatch.Hash]bool // certificates of issuers for which all is done
 }
@@ -65,31 +68,31 @@ func (db *database) writeUrgent(ctx context.Context, what string, f func(*tx) er
 }
 
 func (db *database) writeInTurn(ctx context.Context, urgent bool, what string, f func(*tx) error) error {
-	events, err := db.transact(ctx, urgent, f)
+	t, err := db.transact(ctx, urgent, f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, db.explain(err))
 	}
-	if events > 0 {
+	if t.events > 0 {
 		db.onEvents()
 	}
-	return nil
+	return db.rejudgeKeys(ctx, t.keys)
 }
 
-func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error) (events int, err error) {
+func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error) (*tx, error) {
 	if db.conn == nil {
-		return 0, ErrReadOnly
+		return nil, ErrReadOnly
 	}
 	if err := db.turns.take(ctx, urgent); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer db.turns.give()
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return nil, err
 	}
 
 	t := &tx{ctx: context.WithoutCancel(ctx), db: db, now: db.now(), interest: db.relevance.watched(), issuers: make(map[pins.Pin]bool), kept: make(map[ctwatch.Hash]bool)}
 	if _, err := t.exec(sqlBegin); err != nil {
-		return 0, err
+		return nil, err
 	}
 	open := true
 	defer func() {
@@ -98,25 +101,28 @@ func (db *database) transact(ctx context.Context, urgent bool, f func(*tx) error
 		}
 	}()
 	if err := f(t); err != nil {
-		return 0, err
+		return nil, err
+	}
+	if err := t.flushCandidates(); err != nil {
+		return nil, err
 	}
 	if err := t.flush(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	undo, err := t.bump()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if _, err := t.exec(sqlCommit); err != nil {
 		undo()
-		return 0, err
+		return nil, err
 	}
 	open = false
 	db.commits.Add(1)
 	if t.reread {
 		db.rereads.forget()
 	}
-	return t.events, nil
+	return t, nil
 }
 
 // Transactions are begun by statements rather than by sql.Tx, which would start a
@@ -146,6 +152,7 @@ func (t *tx) insert(query string, args ...any) (seq int64, err error) {
 }
 
 func (t *tx) run(query string, args []any) (sql.Result, error) {
+	t.db.statements.Add(1)
 	if s := t.db.hot[query]; s != nil {
 		return s.ExecContext(t.ctx, args...)
 	}
@@ -153,6 +160,7 @@ func (t *tx) run(query string, args []any) (sql.Result, error) {
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	t.db.statements.Add(1)
 	if s := t.db.hot[query]; s != nil {
 		return s.QueryContext(t.ctx, args...)
 	}
@@ -160,6 +168,7 @@ func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
 }
 
 func (t *tx) queryRow(query string, args ...any) *sql.Row {
+	t.db.statements.Add(1)
 	if s := t.db.hot[query]; s != nil {
 		return s.QueryRowContext(t.ctx, args...)
 	}
