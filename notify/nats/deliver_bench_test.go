@@ -83,7 +83,7 @@ func (v *delivery) start(b *testing.B) (deliver func(recorded <-chan struct{})) 
 		go func() { ended <- d.Run(ctx) }()
 		<-recorded
 		for v.backlog(b) > 0 {
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // asking costs more than to deliver some events
 		}
 		stop()
 		if err := <-ended; err != nil {
