@@ -21,7 +21,7 @@ func HTTPClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32
 	t.MaxIdleConns = 300        // of 100 logs, two or three for each
-	t.ReadBufferSize = 32 << 10 // replies are large
+	t.ReadBufferSize = 16 << 10 // replies are large, and each connection has a buffer
 	t.ResponseHeaderTimeout = time.Minute
 	return &http.Client{Transport: t}
 }
