@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"ctwatch/ctwatch"
+	"ctwatch/pins"
 )
 
 // readers is the number of connections that read.
@@ -120,7 +121,8 @@ type database struct {
 	relevance relevance // of changes, for the planner
 
 	mu      sync.Mutex
-	senders map[string]bool // registered through this DB
+	settled map[int64]pins.Key // by keys.seq: see settleInMemory
+	senders map[string]bool    // registered through this DB
 	closed  bool
 }
 

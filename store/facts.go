@@ -19,7 +19,7 @@ func (db Plans) Facts(ctx context.Context, scope pins.Scope) (f pins.Facts, in *
 			return err
 		}
 		now := db.now()
-		if f, in, err = pins.Gather(&facts{querier: t, now: now}, scope, now); err == nil {
+		if f, in, err = pins.Gather(&facts{querier: t, now: now, settled: db.settledIn}, scope, now); err == nil {
 			in.Revision = revision
 		}
 		return err
@@ -30,8 +30,9 @@ func (db Plans) Facts(ctx context.Context, scope pins.Scope) (f pins.Facts, in *
 // facts are a pins.Source. Each method reads rows in proportion to what it returns.
 type facts struct {
 	querier
-	now    time.Time
-	served []pins.Served
+	now     time.Time
+	settled func(*keyRow)
+	served  []pins.Served
 }
 
 func (f *facts) Served() (_ []pins.Served, err error) {
@@ -69,6 +70,7 @@ func (f *facts) Keys(of []pins.Pin, about []pins.Pattern) ([]pins.Key, error) {
 	for i := range keys {
 		k := &keys[i]
 		bySeq[k.seq], seqs[i] = &k.Key, k.seq
+		f.settled(k)
 		if k.State == pins.StateCompromised {
 			if k.Hosts, err = f.hostsOf(k, about); err != nil {
 				return nil, err

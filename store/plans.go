@@ -40,7 +40,8 @@ func (db Plans) Key(ctx context.Context, pin pins.Pin, role pins.Role) (k pins.K
 // SettleKeys moves every key to the state that follows from its use: what supported
 // versions of apps ship, by pin, what is served, and what has not expired. It returns
 // how many keys changed, and writes nothing if none did. It reads the keys that are in use,
-// and those whose last certificates have ended, however many others are approved.
+// and those whose last certificates have ended, however many others are approved. A database
+// that is opened to read stays as it is, and Facts has the new states.
 func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppVersion) (changed int, err error) {
 	const what = "settling keys"
 	var moving []settlingKey
@@ -49,7 +50,10 @@ func (db Plans) SettleKeys(ctx context.Context, shipped map[pins.Pin][]pins.AppV
 		moving, live, err = keysToSettle(t, sqlMaySettle, ms(db.now()), shipped)
 		return err
 	})
-	if err != nil || len(moving) == 0 && (len(live) == 0 || db.conn == nil) {
+	if err == nil && db.conn == nil {
+		return db.settleInMemory(moving), nil
+	}
+	if err != nil || len(moving) == 0 && len(live) == 0 {
 		return 0, err
 	}
 	err = db.write(ctx, what, func(t *tx) error {
@@ -83,14 +87,54 @@ type settlingKey struct {
 // maxSteps bounds how often one key is settled: there are no more states than that.
 const maxSteps = 8
 
+// next returns the next state of a key.
+func (s *settlingKey) next() (to pins.State, actor pins.Actor, reason string) {
+	to, actor, reason = pins.Settle(s.key.State, s.facts)
+	if to == pins.StateDeployed && s.key.State != to {
+		reason += ": " + s.place.String()
+	}
+	return to, actor, reason
+}
+
+// settleInMemory has Facts return keys as they are once they are settled. It returns how
+// many changed since it was last called.
+func (db *database) settleInMemory(moving []settlingKey) (changed int) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	before := db.settled
+	db.settled = make(map[int64]pins.Key, len(moving))
+	for _, s := range moving {
+		k := &s.key
+		for range maxSteps {
+			to, actor, reason := s.next()
+			if to == k.State {
+				break
+			}
+			k.State, k.ChangedAt, k.By, k.Reason = to, stored(db.now()), string(actor), reason
+			k.ordered = k.ordered && to == pins.StateRetiring
+		}
+		if old, ok := before[k.seq]; !ok || old.State != k.State {
+			changed++
+		}
+		db.settled[k.seq] = k.Key
+	}
+	return changed
+}
+
+// settledIn replaces what settleInMemory changed of a key.
+func (db *database) settledIn(k *keyRow) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if s, ok := db.settled[k.seq]; ok {
+		k.State, k.ChangedAt, k.By, k.Reason = s.State, s.ChangedAt, s.By, s.Reason
+	}
+}
+
 func (t *tx) settle(s settlingKey) error {
 	for range maxSteps {
-		to, actor, reason := pins.Settle(s.key.State, s.facts)
+		to, actor, reason := s.next()
 		if to == s.key.State {
 			return nil
-		}
-		if to == pins.StateDeployed {
-			reason += ": " + s.place.String()
 		}
 		if err := t.move(&s.key, to, actor, string(actor), reason); err != nil {
 			return err

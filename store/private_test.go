@@ -85,6 +85,38 @@ func TestPrivateCopiesOnlyToWrite(t *testing.T) {
 	}
 }
 
+// TestPrivateSettlesInMemory: that keys have to be settled copies no database.
+func TestPrivateSettlesInMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	db, err := tryOpen(path, nil)
+	must(t, err)
+	approve(t, db, declaration(pin("key1"), "a.example"))
+	must(t, db.Close())
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "absent"))
+	shipped := map[pins.Pin][]pins.AppVersion{pin("key1"): {{Name: "shop", Version: "1"}}}
+	moved := 0
+	p, err := store.OpenPrivate(t.Context(), path, store.Options{Logger: discard()}, func(db *store.DB) (err error) {
+		moved, err = db.Plans.SettleKeys(t.Context(), shipped)
+		return err
+	})
+	must(t, err)
+	f, _, err := p.Plans.Facts(t.Context(), pins.Scope{Pins: []pins.Pin{pin("key1")}})
+	must(t, err)
+	if moved != 1 || len(f.Keys) != 1 || f.Keys[0].State != pins.StateShipped || f.Keys[0].By != "plan" {
+		t.Errorf("%d keys moved: %+v", moved, f.Keys)
+	}
+	if n, err := p.Plans.SettleKeys(t.Context(), shipped); n != 0 || err != nil {
+		t.Errorf("settled again, %d keys move: %v", n, err)
+	}
+	must(t, p.Close())
+	ro, err := store.OpenReadOnly(t.Context(), path)
+	must(t, err)
+	if s := state(t, ro, pin("key1")); s != pins.StateDeclared {
+		t.Errorf("it was written that the key is %s", s)
+	}
+	must(t, ro.Close())
+}
+
 // TestPrivateNeedsDatabase: none is created; OpenEmpty is for that.
 func TestPrivateNeedsDatabase(t *testing.T) {
 	temp := t.TempDir()

@@ -189,8 +189,21 @@ func (w *trustModel) actions() map[string]func(*rapid.T) {
 			for _, p := range rapid.SliceOfN(drawPin, 0, 3).Draw(rt, "shipped") {
 				shipped[p] = []pins.AppVersion{{Name: "shop", Version: "1"}}
 			}
-			_, err := w.db.Plans.SettleKeys(ctx, shipped)
+			about := pins.Scope{Pins: []pins.Pin{pin("key0"), pin("key1"), pin("key2"), pin("issuer"), pin("future")}}
+			reader, err := store.OpenPrivate(ctx, w.path, w.options(), func(*store.DB) error { return nil })
 			must(w.t, err)
+			inMemory, err := reader.Plans.SettleKeys(ctx, shipped)
+			must(w.t, err)
+			seen, _, err := reader.Plans.Facts(ctx, about)
+			must(w.t, err)
+			must(w.t, reader.Close())
+			moved, err := w.db.Plans.SettleKeys(ctx, shipped)
+			must(w.t, err)
+			now, _, err := w.db.Plans.Facts(ctx, about)
+			must(w.t, err)
+			if diff := cmp.Diff(now.Keys, seen.Keys); diff != "" || moved != inMemory {
+				rt.Fatalf("settled in memory, %d of %d keys move (-written +in memory):\n%s", inMemory, moved, diff)
+			}
 			if n, err := w.db.Plans.SettleKeys(ctx, shipped); n != 0 || err != nil {
 				rt.Fatalf("settled again, %d keys move: %v", n, err)
 			}
