@@ -21,6 +21,10 @@ import (
 	"ctwatch/pins"
 )
 
+// driverName is the driver of package database/sql: sqlite. Only tests set another, which
+// records what statements there are.
+var driverName = "sqlite"
+
 // readers is the number of connections that read.
 const readers = 4
 
@@ -215,7 +219,7 @@ func (db *database) openWriter() (err error) {
 	if db.w != nil {
 		return nil
 	}
-	if db.w, err = sql.Open("sqlite", writerDSN(db.path)); err != nil {
+	if db.w, err = sql.Open(driverName, writerDSN(db.path)); err != nil {
 		return fmt.Errorf("opening the database %s: %w", db.path, err)
 	}
 	db.w.SetMaxOpenConns(1)
@@ -224,7 +228,7 @@ func (db *database) openWriter() (err error) {
 
 // openReaders opens the connections that read.
 func (db *database) openReaders() (err error) {
-	if db.r, err = sql.Open("sqlite", readerDSN(db.path, nil)); err != nil {
+	if db.r, err = sql.Open(driverName, readerDSN(db.path, nil)); err != nil {
 		return fmt.Errorf("opening the database %s: %w", db.path, err)
 	}
 	db.r.SetMaxOpenConns(readers)

@@ -24,6 +24,9 @@ func (w Writer) QueryRow(query string, args ...any) *sql.Row {
 	return w.QueryRowContext(context.Background(), query, args...)
 }
 
+// UseDriver has all databases opened by another driver.
+func UseDriver(name string) { driverName = name }
+
 // Reader gives tests the connections that read.
 func (db *DB) Reader() *sql.DB { return db.r }
 
@@ -69,22 +72,17 @@ func Statements(sql ...string) (out []Migration) {
 // SQL returns the statements of a step.
 func SQL(m Migration) string { return m.statements }
 
-// Plans returns the query plan of each hot statement.
-func (db *DB) QueryPlans(ctx context.Context) (map[string][]string, error) {
-	out := make(map[string][]string)
-	for _, q := range append([]string{sqlPending, sqlRedeliveries}, hotStatements...) {
-		rows, err := db.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q, make([]any, 48)...)
-		plan, err := collect(rows, err, func(r *sql.Rows) (detail string, err error) {
-			var id, parent, unused int
-			err = r.Scan(&id, &parent, &unused, &detail)
-			return detail, err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", q, err)
-		}
-		out[q] = plan
-	}
-	return out, nil
+// HotStatements returns the statements that are prepared when a database is opened.
+func HotStatements() []string { return append([]string{sqlPending, sqlRedeliveries}, hotStatements...) }
+
+// QueryPlan returns the query plan of a statement.
+func (db *DB) QueryPlan(ctx context.Context, query string) ([]string, error) {
+	rows, err := db.conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, make([]any, 64)...)
+	return collect(rows, err, func(r *sql.Rows) (detail string, err error) {
+		var id, parent, unused int
+		err = r.Scan(&id, &parent, &unused, &detail)
+		return detail, err
+	})
 }
 
 // PlanAwaitingCAA returns the query plan of AwaitingCAA.
@@ -214,4 +212,9 @@ func (db *DB) MaySettle(ctx context.Context) (n int, err error) {
 		return t.queryRow(`SELECT count(*) FROM (`+sqlMaySettle+`)`, ms(db.now()), nil, nil, `[]`).Scan(&n)
 	})
 	return n, err
+}
+
+// Tables returns the names of all tables.
+func (db *DB) Tables(ctx context.Context) ([]string, error) {
+	return columns[string](db.conn.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table'`))
 }

@@ -46,7 +46,7 @@ func openReadOnly(ctx context.Context, path string, o Options) (_ *DB, err error
 			return nil, fmt.Errorf("opening the database %s: %w", path, err)
 		}
 	}
-	if db.r, err = sql.Open("sqlite", readerDSN(from, extra)); err != nil {
+	if db.r, err = sql.Open(driverName, readerDSN(from, extra)); err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
 	db.r.SetMaxOpenConns(readers)

@@ -42,7 +42,7 @@ const (
 	sqlAskLater = `
 		UPDATE sightings SET asked = asked + 1, ask_at = ?4
 		WHERE unsettled > 0 AND log = (SELECT seq FROM logs WHERE id = ?1) AND entry = ?2 AND leaf_hash = ?3`
-	sqlAskNow = `UPDATE sightings SET ask_at = 0 WHERE unsettled > 0 AND unsettled = 2 AND ask_at > 0`
+	sqlAskNow = `UPDATE sightings SET ask_at = 0 WHERE unsettled > 0 AND unsettled = 2 AND ask_at > 0 AND log IN (SELECT seq FROM logs)`
 )
 
 // EntriesToReread returns entries of a log that are worth reading again now, at most
