@@ -1,43 +1,81 @@
 package pack_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"syscall"
 	"testing"
+	"time"
 
 	"ctwatch/ctwatch"
+	"ctwatch/ctwatch/ctlogtest"
+	"ctwatch/ctwatch/entry"
 	"ctwatch/store/pack"
-	"ctwatch/store/storetest"
 )
 
-// issued returns certificates as storetest makes them.
-func issued(tb testing.TB, n int) (out []storetest.Issue) {
+// An issue is one certificate in all its forms.
+type issue struct {
+	tbs, pre, final []byte
+	c               ctwatch.Certificate
+}
+
+var begin = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+// issued returns certificates of a CA that no dictionary knows, for two names each, in logs
+// that none knows either. The test is small without package store and its SQLite, which a
+// fuzz target would compile, too.
+func issued(tb testing.TB, n int) (out []issue) {
 	tb.Helper()
-	s, err := storetest.New(storetest.Options{})
+	ca, err := ctlogtest.NewCA(ctlogtest.CAOptions{Name: "Store Test CA", Seed: "pack", Now: func() time.Time { return begin }})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for i := range n {
-		one, err := s.Issue(2*i, uint64(i), uint64(i))
+		host := fmt.Sprintf("h%d.customer-%d.example", 2*i, 2*i)
+		is, err := ca.Issue(ctlogtest.Request{Names: []string{host, "www." + host}, CommonName: host})
 		if err != nil {
 			tb.Fatal(err)
 		}
-		out = append(out, one)
+		final, err := is.Final(sct(2*i), sct(2*i+1))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c := entry.Describe(is.TBS)
+		c.Issuer.Pin, c.Issuer.Proven, c.Verdict, c.FirstSeen = is.IssuerPin, true, ctwatch.Unreviewed, begin
+		for _, name := range c.Names {
+			c.Matches = append(c.Matches, ctwatch.Match{Watch: host[3:], Name: name, Domain: host[3:]})
+		}
+		sum := ctwatch.Hash(sha256.Sum256(is.Precert))
+		c.Fingerprints.Precertificate = &sum
+		c.Sightings = []ctwatch.Sighting{{Log: "First", LogID: ctwatch.LogIDOf([]byte("1")), Index: uint64(i), Timestamp: begin, Kind: ctwatch.Precertificate}}
+		c.SetPins()
+		out = append(out, issue{is.TBS, is.Precert, final, c})
+	}
+	return out
+}
+
+// sct returns what looks like an SCT.
+func sct(n int) []byte {
+	out := []byte{0} // v1
+	for i := 0; len(out) < 119; i++ {
+		sum := sha256.Sum256(fmt.Appendf(nil, "sct %d %d", n, i))
+		out = append(out, sum[:min(len(sum), 119-len(out))]...)
 	}
 	return out
 }
 
 // eventsOf returns the events about certificates, as JSON.
-func eventsOf(tb testing.TB, all []storetest.Issue) (out [][]byte) {
+func eventsOf(tb testing.TB, all []issue) (out [][]byte) {
 	tb.Helper()
 	for _, i := range all {
-		c := i.Precertificate.Certificate
-		logged := c
-		logged.Sightings = append(c.Sightings[:1:1], i.Final.Certificate.Sightings...)
-		logged.Fingerprints.Certificate = i.Final.Certificate.Fingerprints.Certificate
-		for _, e := range []ctwatch.Event{
-			ctwatch.IssuedEvent(c, storetest.Begin), ctwatch.LoggedEvent(logged, logged.Sightings[1], storetest.Begin),
-		} {
+		logged := i.c
+		sum := ctwatch.Hash(sha256.Sum256(i.final))
+		logged.Fingerprints.Certificate = &sum
+		logged.Sightings = append(i.c.Sightings[:1:1], ctwatch.Sighting{
+			Log: "Second", LogID: ctwatch.LogIDOf([]byte("2")), Index: i.c.Sightings[0].Index + 5, Timestamp: begin.Add(time.Minute), Kind: ctwatch.FinalCertificate,
+		})
+		for _, e := range []ctwatch.Event{ctwatch.IssuedEvent(i.c, begin), ctwatch.LoggedEvent(logged, logged.Sightings[1], begin)} {
 			b, err := json.Marshal(e)
 			if err != nil {
 				tb.Fatal(err)
@@ -102,13 +140,12 @@ func BenchmarkEvent(b *testing.B) {
 
 func BenchmarkDER(b *testing.B) {
 	all := issued(b, 500)
-	forms := func(i storetest.Issue) [3][]byte {
-		tbs := i.Precertificate.TBS
-		return [3][]byte{pack.DER(nil, tbs), pack.DER(tbs, i.Precertificate.DER), pack.DER(tbs, i.Final.DER)}
+	forms := func(i issue) [3][]byte {
+		return [3][]byte{pack.DER(nil, i.tbs), pack.DER(i.tbs, i.pre), pack.DER(i.tbs, i.final)}
 	}
 	var before, after [3]int
 	for _, i := range all {
-		for k, n := range [3]int{len(i.Precertificate.TBS), len(i.Precertificate.DER), len(i.Final.DER)} {
+		for k, n := range [3]int{len(i.tbs), len(i.pre), len(i.final)} {
 			before[k] += n
 		}
 		for k, p := range forms(i) {
@@ -126,7 +163,7 @@ func BenchmarkDER(b *testing.B) {
 		}
 	})
 	b.Run("decode", func(b *testing.B) {
-		tbs := all[0].Precertificate.TBS
+		tbs := all[0].tbs
 		packed := forms(all[0])
 		defer measureCPU(b)()
 		for range b.N {
