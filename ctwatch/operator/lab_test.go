@@ -245,8 +245,12 @@ func (l *lab) everything() string {
 	l.must(err)
 	shipped, err := l.db.Apps.Shipped(ctx)
 	l.must(err)
-	events, err := l.db.Outbox.Pending(ctx, "test", 1_000_000)
+	queued, err := l.db.Outbox.Pending(ctx, "test", 1_000_000)
 	l.must(err)
+	var events []ctwatch.Event
+	for _, q := range queued {
+		events = append(events, q.Event)
+	}
 	text, err := json.MarshalIndent(append(all, keys, history, shipped, events), "", " ")
 	l.must(err)
 	return string(text)
