@@ -3,19 +3,13 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -213,53 +207,6 @@ func positions(b *testing.B, d *Daemon) (n uint64) {
 		}
 	}
 	return n
-}
-
-// BenchmarkFloorHundredLogsIdle is what no client can do without: a request to each log each
-// second, and the verification of an ECDSA signature.
-func BenchmarkFloorHundredLogsIdle(b *testing.B) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	hash := sha256.Sum256([]byte("a tree head"))
-	signature, err := ecdsa.SignASN1(rand.Reader, key, hash[:])
-	if err != nil {
-		b.Fatal(err)
-	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 1}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-	ctx, cancel := context.WithCancel(b.Context())
-	var polls sync.WaitGroup
-	defer polls.Wait()
-	defer cancel()
-	for _, l := range startLogs(b, 0) {
-		url := l.URL + "ct/v1/get-sth"
-		if l.Kind == ctwatch.KindStatic {
-			url = l.URL + "checkpoint"
-		}
-		polls.Go(func() {
-			_ = every(ctx, time.Second, func(time.Time) error {
-				resp, err := client.Get(url)
-				if err == nil {
-					_, err = io.Copy(io.Discard, resp.Body)
-					resp.Body.Close()
-				}
-				if err != nil || !ecdsa.VerifyASN1(&key.PublicKey, hash[:], signature) {
-					b.Errorf("%s: %v", url, err)
-				}
-				return err
-			})
-		})
-	}
-	time.Sleep(3 * time.Second)
-	for b.Loop() {
-		before, wall := used(b), time.Now()
-		time.Sleep(benchTime())
-		b.ReportMetric(100*(used(b).cpu-before.cpu).Seconds()/time.Since(wall).Seconds(), "cpu-%/core")
-		b.ReportMetric(0, "ns/op")
-	}
 }
 
 // BenchmarkHundredLogsIdle: each log signs new tree heads of the same tree.
