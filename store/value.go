@@ -106,14 +106,6 @@ func nullText(s string) any {
 	return s
 }
 
-// nullBytes is b with NULL for nothing.
-func nullBytes(b []byte) any {
-	if len(b) == 0 {
-		return nil
-	}
-	return b
-}
-
 // list writes text as a JSON array.
 func list(s []string) string {
 	if len(s) == 0 {
