@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"ctwatch/ctwatch"
@@ -138,5 +139,24 @@ func TestRejudgeKeyInSteps(t *testing.T) {
 	must(t, db.Issuers.RejudgeNew(t.Context()))
 	if n := changes(t, db) - before; n != 0 {
 		t.Errorf("done again, it wrote %d rows", n)
+	}
+}
+
+// TestGrantsOfPeopleHaveIndex: what rules granted a key, for any number of hosts, is not
+// read with each of its certificates.
+func TestGrantsOfPeopleHaveIndex(t *testing.T) {
+	plans, err := open(t).QueryPlans(t.Context())
+	must(t, err)
+	n := 0
+	for q, plan := range plans {
+		if strings.Contains(q, "FROM grants WHERE key = ? AND source <> 'rule'") {
+			n++
+			if len(plan) != 1 || !strings.Contains(plan[0], "grants_by_people (key=?)") {
+				t.Errorf("%s: %q", q, plan)
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d such statements", n)
 	}
 }

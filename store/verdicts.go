@@ -191,7 +191,7 @@ func standing(q querier, r *certificateRow, leaf leafKey) (s ctwatch.Standing, e
 			first = seen.Timestamp
 		}
 	}
-	rows, err := q.query(sqlServedFor, r.Key.Pin[:], ms(first), string(pins.Person), r.seq)
+	rows, err := q.query(sqlServedFor, r.Key.Pin[:], ms(first), r.seq)
 	all, err := collect(rows, err, func(r *sql.Rows) (names []string, err error) {
 		var host string
 		err = r.Scan(&host, listOf{&names})
@@ -205,9 +205,8 @@ const (
 	sqlSetVerdict = `UPDATE certificates SET verdict = ?2, reasons = ?3, issuer_caa = ?4 WHERE seq = ?1`
 	sqlServedFor  = `
 		SELECT host, names FROM served_keys WHERE pin = ?1
-			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?4), ?2))
-			AND NOT EXISTS (SELECT 1 FROM certificates c JOIN audit a ON a.certificate = c.id
-				WHERE c.key_pin = ?1 AND c.verdict = 'unexpected' AND a.action = 'judge' AND a.actor = ?3)
+			AND since < min(?2, coalesce((SELECT min(timestamp) FROM sightings WHERE certificate = ?3), ?2))
+			AND NOT EXISTS (SELECT 1 FROM certificates WHERE key_pin = ?1 AND verdict = 'unexpected' AND decided = 1)
 		ORDER BY host`
 	sqlOtherGrants = `SELECT DISTINCT pattern FROM grants WHERE key = ? AND source <> '` + sourceRule + `' ORDER BY pattern`
 	sqlGrants      = `SELECT pattern FROM grants WHERE key = ? AND source = ? ORDER BY pattern`

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -37,13 +38,14 @@ type CAs struct {
 	learned map[pins.Pin][]learned
 	n       int // how many are learned
 	claims  map[pins.Pin]*CA
+	certs   map[[sha256.Size]byte]chainCert // that were parsed, by their SHA-256
 }
 
 // NewCAs returns the CAs of the built-in table.
 func NewCAs() *CAs { return newCAs(builtin()) }
 
 func newCAs(table []CA) *CAs {
-	c := &CAs{table: table, keys: make(map[pins.Pin]*CA), learned: make(map[pins.Pin][]learned), claims: make(map[pins.Pin]*CA)}
+	c := &CAs{table: table, keys: make(map[pins.Pin]*CA), learned: make(map[pins.Pin][]learned), claims: make(map[pins.Pin]*CA), certs: make(map[[sha256.Size]byte]chainCert)}
 	for i := range c.table {
 		ca := &c.table[i]
 		for _, p := range ca.Keys {

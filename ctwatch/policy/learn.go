@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -11,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -54,7 +56,7 @@ func (c *CAs) Shown(cert *ctwatch.Certificate, chain [][]byte) (out []ctwatch.Is
 	if cert.NotBefore.IsZero() { // which Verify would take for today
 		return nil
 	}
-	certs := parseChain(chain)
+	certs := c.parseChain(chain)
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	var owners []*CA // of the table, whose keys are in the chain
 	for _, cc := range certs {
@@ -62,7 +64,7 @@ func (c *CAs) Shown(cert *ctwatch.Certificate, chain [][]byte) (out []ctwatch.Is
 		if known && !slices.Contains(owners, ca) {
 			owners = append(owners, ca)
 		}
-		if known && signsItself(cc.Certificate) {
+		if known && cc.self() {
 			roots.AddCert(cc.Certificate)
 		} else {
 			between.AddCert(cc.Certificate)
@@ -91,18 +93,47 @@ func (c *CAs) Shown(cert *ctwatch.Certificate, chain [][]byte) (out []ctwatch.Is
 // A chainCert is a certificate of a chain.
 type chainCert struct {
 	*x509.Certificate
-	pin pins.Pin
+	pin  pins.Pin
+	self func() bool // whether it is self-signed
 }
+
+// maxParsed is how many certificates of chains are remembered: almost all certificates that a
+// log serves have one of a few dozen issuers, and to parse these and check the signatures of
+// roots costs more than to record a certificate.
+const maxParsed = 256
 
 // parseChain parses the certificates of a chain, each once, and skips those that cannot be
 // parsed.
-func parseChain(chain [][]byte) (out []chainCert) {
+func (c *CAs) parseChain(chain [][]byte) (out []chainCert) {
 	for _, der := range chain[:min(ctwatch.MaxChain, len(chain))] {
-		if cert, err := parseCert(der); err == nil && !slices.ContainsFunc(out, func(c chainCert) bool { return c.Equal(cert) }) {
-			out = append(out, chainCert{cert, pins.FromSPKI(cert.RawSubjectPublicKeyInfo)})
+		if cert, err := c.parsed(der); err == nil && !slices.ContainsFunc(out, func(c chainCert) bool { return c.Equal(cert.Certificate) }) {
+			out = append(out, cert)
 		}
 	}
 	return out
+}
+
+// parsed parses a certificate, or returns what it was parsed to before.
+func (c *CAs) parsed(der []byte) (chainCert, error) {
+	sum := sha256.Sum256(der)
+	c.mu.RLock()
+	known, ok := c.certs[sum]
+	c.mu.RUnlock()
+	if ok {
+		return known, nil
+	}
+	cert, err := parseCert(slices.Clone(der)) // that it keeps
+	if err != nil {
+		return chainCert{}, err
+	}
+	known = chainCert{cert, pins.FromSPKI(cert.RawSubjectPublicKeyInfo), sync.OnceValue(func() bool { return signsItself(cert) })}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.certs) >= maxParsed {
+		clear(c.certs)
+	}
+	c.certs[sum] = known
+	return known, nil
 }
 
 // parseCert parses a certificate whose verification takes bounded work.
