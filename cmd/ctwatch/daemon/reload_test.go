@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"ctwatch/cmd/ctwatch/setup"
 )
 
@@ -20,7 +18,7 @@ import (
 // keeps the list if no line has changed, and changes nothing if a line has a mistake, which
 // it logs with its place.
 func TestReloadUpdatesWatchList(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer noLeak(t)
 	dir := t.TempDir()
 	names := make([]string, 1000)
 	for i := range names {
