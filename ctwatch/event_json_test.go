@@ -33,6 +33,26 @@ func TestEventJSON(t *testing.T) {
 	}
 }
 
+// TestCertificateJSON: a certificate is appended as it is marshaled.
+func TestCertificateJSON(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		var c Certificate
+		filler{r}.any(reflect.ValueOf(&c).Elem())
+		got, err := c.AppendJSON([]byte("before"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != "before"+string(want) {
+			t.Fatalf("appended: %s\nmarshaled: %s", got, want)
+		}
+	}
+}
+
 // TestEventJSONOfBadTime: a time that JSON cannot express is an error.
 func TestEventJSONOfBadTime(t *testing.T) {
 	if _, err := (Event{Time: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}).MarshalJSON(); err == nil {

@@ -22,8 +22,8 @@ func PrintJSON(w io.Writer, v any) error {
 
 // PrintLine writes one object on one line.
 func PrintLine(w io.Writer, v any) error {
-	if m, ok := v.(json.Marshaler); ok { // an encoder would parse what it wrote
-		b, err := m.MarshalJSON()
+	if a, ok := v.(interface{ AppendJSON([]byte) ([]byte, error) }); ok {
+		b, err := a.AppendJSON(nil)
 		if err != nil {
 			return err
 		}
