@@ -17,6 +17,7 @@ func (a *app) writing() store.Options {
 // on a terminal in one line that changes, elsewhere in the log.
 func (a *app) migrating(logger *slog.Logger) func(store.Progress) {
 	var shown *terminal.Progress
+	said := false
 	return func(p store.Progress) {
 		if shown == nil || shown.Work != p.What {
 			shown = terminal.NewProgress(a.Stderr, uint64(p.Total))
@@ -25,7 +26,10 @@ func (a *app) migrating(logger *slog.Logger) func(store.Progress) {
 			if p.Done == p.Total {
 				return // at once
 			}
-			logger.Info("the database is of an older version: migrating it; this can be interrupted and continues at the next start", "work", p.What, "rows", p.Total)
+			if !said {
+				logger.Info("the database is of an older version: migrating it; this can be interrupted, and continues at the next start")
+				said = true
+			}
 		}
 		shown.Set(uint64(p.Done))
 		if p.Done == p.Total {

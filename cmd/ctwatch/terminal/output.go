@@ -1,8 +1,10 @@
 package terminal
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -23,7 +25,7 @@ func PrintJSON(w io.Writer, v any) error {
 // PrintLine writes one object on one line.
 func PrintLine(w io.Writer, v any) error {
 	if a, ok := v.(interface{ AppendJSON([]byte) ([]byte, error) }); ok {
-		b, err := a.AppendJSON(nil)
+		b, err := a.AppendJSON(make([]byte, 0, 2<<10))
 		if err != nil {
 			return err
 		}
@@ -37,7 +39,9 @@ func PrintLine(w io.Writer, v any) error {
 
 // PrintArray writes a JSON array with an element on each line, as the elements
 // come, so that even a long one takes no memory.
-func PrintArray[T any](w io.Writer, elements iter.Seq2[T, error]) error {
+func PrintArray[T any](to io.Writer, elements iter.Seq2[T, error]) (err error) {
+	w := bufio.NewWriterSize(to, 64<<10)
+	defer func() { err = errors.Join(err, w.Flush()) }()
 	before := "[\n"
 	var line bytes.Buffer
 	for v, err := range elements {
@@ -58,7 +62,7 @@ func PrintArray[T any](w io.Writer, elements iter.Seq2[T, error]) error {
 	if before == "[\n" { // nothing came
 		end = "[]\n"
 	}
-	_, err := io.WriteString(w, end)
+	_, err = io.WriteString(w, end)
 	return err
 }
 
