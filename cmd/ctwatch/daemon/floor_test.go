@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -36,28 +35,36 @@ type floor struct {
 	signed []byte
 	move   *sql.Stmt // sets the position of a log
 
+	raw, body bytes.Buffer
+	z         gzip.Reader
+
 	size uint64
 	read *atomic.Int64 // entries, of all logs
 }
 
+// get returns a reply, until the next call.
 func (f *floor) get(path string) ([]byte, error) {
 	resp, err := f.client.Get(f.log.URL + path)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", path, resp.Status)
+	f.raw.Reset()
+	if _, err := f.raw.ReadFrom(resp.Body); err != nil {
+		return nil, err
 	}
-	if err == nil && bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
-		z, zerr := gzip.NewReader(bytes.NewReader(body))
-		if zerr != nil {
-			return nil, zerr
-		}
-		body, err = io.ReadAll(z)
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", path, resp.Status)
 	}
-	return body, err
+	if !bytes.HasPrefix(f.raw.Bytes(), []byte{0x1f, 0x8b}) {
+		return f.raw.Bytes(), nil
+	}
+	if err := f.z.Reset(&f.raw); err != nil {
+		return nil, err
+	}
+	f.body.Reset()
+	_, err = f.body.ReadFrom(&f.z)
+	return f.body.Bytes(), err
 }
 
 // head returns the size of the log's tree.
@@ -138,7 +145,7 @@ func benchFloor(b *testing.B, rate int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 2, DisableCompression: true}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2, ReadBufferSize: 16 << 10, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithCancel(b.Context())
 	var read atomic.Int64
