@@ -34,7 +34,15 @@ type scanJob struct {
 	toSet          bool
 	watch, files   []string
 	parallel       int
+	maxRate        int
 }
+
+// The rate of a scan, in requests per second: at first, and at most. A person asked for one
+// range of one log, so it is higher than the daemon's.
+const (
+	firstScanRate = 100
+	maxScanRate   = 500
+)
 
 func (a *app) scanCommand() *cobra.Command {
 	var j scanJob
@@ -45,6 +53,10 @@ func (a *app) scanCommand() *cobra.Command {
 matches at once, as a JSON object on a line. It stores nothing. At the end it prints to
 stderr how much it read, and whether the log verifies: it rebuilds the tree from all
 entries and compares it with a signed tree head.
+
+It reads as fast as the log answers: more requests are under way at once while that makes
+it faster, at most 64, and at most --max-rate are made in a second. A log that refuses
+requests, fails or slows down gets fewer, and none while its Retry-After lasts.
 
 The log is a URL with its public key, or the name or ID of a log on the log list.
 A static log can also be read from files, with a file URL.
@@ -68,7 +80,8 @@ Exit status: 1 if an entry could not be read or the tree does not verify.`,
 	f.StringArrayVarP(&j.watch, "watch", "w", nil, "`domain` to look for, with every name below it")
 	f.StringArrayVar(&j.files, "watch-file", nil, "`file` of domains, one per line: .example.com with all names below it, example.com alone")
 	f.StringVar(&j.contact, "contact", "", contactHelp+" (default: logs.contact)")
-	f.IntVar(&j.parallel, "parallel", 8, "number of parallel requests")
+	f.IntVar(&j.parallel, "parallel", 0, "number of parallel requests (default: as many as make it faster, up to 64)")
+	f.IntVar(&j.maxRate, "max-rate", maxScanRate, "the most `requests` per second")
 	return c
 }
 
@@ -98,6 +111,12 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	if j.toSet && j.to <= j.from {
 		return usagef("--to %d is not after --from %d", j.to, j.from)
 	}
+	if j.parallel < 0 || j.parallel > 1000 {
+		return usagef("--parallel %d: want 1 to 1000", j.parallel)
+	}
+	if j.maxRate < 1 || j.maxRate > 10_000 {
+		return usagef("--max-rate %d: want 1 to 10000 requests per second", j.maxRate)
+	}
 	client := setup.HTTPClient()
 	defer client.CloseIdleConnections()
 	logger := a.logger()
@@ -105,14 +124,15 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 	if err != nil {
 		return err
 	}
-	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: setup.UserAgent(cfg)})
+	pace := ctlog.NewPaceFrom(firstScanRate, float64(j.maxRate)).Log()
+	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: setup.UserAgent(cfg), Pace: pace})
 	if log == nil {
 		return headErr
 	}
 	s := &scanRun{
-		a: a, log: log, from: j.from, to: j.to, head: head, headErr: headErr,
+		a: a, log: log, from: j.from, to: j.to, head: head, headErr: headErr, anonymous: cfg.Logs.Contact == "",
 		reader: &follow.Reader{
-			Log: log, Logger: logger, Parallel: j.parallel,
+			Log: log, Logger: logger, Pace: pace, Parallel: j.parallel,
 			Scanner: &scan.Scanner{Log: log.Info(), List: watched.List},
 		},
 	}
@@ -226,6 +246,8 @@ type scanRun struct {
 	to      uint64
 	head    *ctwatch.Head
 	headErr error // why there is no head
+	// anonymous means that the log is told no contact.
+	anonymous bool
 
 	entries   uint64
 	bytes     int64
@@ -284,7 +306,13 @@ func (s *scanRun) run(ctx context.Context) error {
 // read prints matches as it finds them, and returns the compact range of all entries.
 func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error) {
 	p := terminal.NewProgress(s.a.Stderr, s.to-s.from)
-	defer p.Clear()
+	limited, begun := s.reader.Pace.Observe(), time.Now()
+	defer func() {
+		p.Clear()
+		if hint := s.hint(limited()); hint != "" && time.Since(begun) > minHint {
+			fmt.Fprintln(s.a.Stderr, hint)
+		}
+	}()
 	joined := follow.NewJoiner(s.from)
 	for b, err := range s.reader.Read(ctx, s.from, s.to, size) {
 		if err != nil {
@@ -304,12 +332,33 @@ func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error)
 		s.bytes += b.Bytes
 		s.matches += len(b.Found)
 		s.malformed += len(b.Malformed)
+		if p.Note = ""; limited() == ctlog.LimitedByMax {
+			p.Note = "limited by --max-rate"
+		}
 		p.Set(s.entries)
 		if err := joined.Add(b); err != nil {
 			return nil, err
 		}
 	}
 	return joined.Range(), nil
+}
+
+// minHint is how long a scan takes before its speed matters.
+const minHint = 3 * time.Second
+
+// hint says how a scan can be faster if the pace is what limited it.
+func (s *scanRun) hint(l ctlog.PaceLimit) string {
+	switch pace := s.reader.Pace; l {
+	case ctlog.LimitedByMax:
+		return fmt.Sprintf("Reading was limited to %.0f requests/s by --max-rate. If the log's operator allows more, give a higher one.", pace.Max())
+	case ctlog.LimitedByLog:
+		hint := fmt.Sprintf("The log refused or delayed requests; it now gets %.1f requests/s.", pace.Rate())
+		if s.anonymous {
+			hint += " Many logs allow more to clients with a contact: give --contact."
+		}
+		return hint
+	}
+	return ""
 }
 
 // verify compares the entries with the tree head.

@@ -23,19 +23,18 @@ type buffer struct {
 	storage
 	free chan storage // where storage comes from and returns to; nil for a reply without entries
 
-	received int64 // size of the reply before decompression; at most what is read at once
-
 	slot   chan struct{} // taken in the Budget; nil if not taken
 	waited time.Duration // for it
 }
 
 // storage is the memory of a buffer.
 type storage struct {
-	body    []byte
-	packed  []byte // the reply as it arrives
-	scratch []byte // for decoding one entry
-	spans   []span
-	inflate *inflater // nil before the first gzip
+	body     []byte // the reply: received or unpacked
+	received []byte
+	unpacked []byte
+	scratch  []byte // for decoding one entry
+	spans    []span
+	inflate  *inflater // nil before the first gzip
 }
 
 // adopt takes free storage. A sync.Pool would be emptied by each garbage collection, and so
@@ -43,7 +42,7 @@ type storage struct {
 func (b *buffer) adopt() {
 	select {
 	case b.storage = <-b.free:
-		b.body, b.packed, b.scratch, b.spans = b.body[:0], b.packed[:0], b.scratch[:0], b.spans[:0]
+		b.body, b.received, b.unpacked, b.scratch, b.spans = nil, b.received[:0], b.unpacked[:0], b.scratch[:0], b.spans[:0]
 	default:
 	}
 }
@@ -53,7 +52,7 @@ func (b *buffer) release() {
 		<-b.slot
 		b.slot = nil
 	}
-	if cap(b.body)+cap(b.packed)+cap(b.scratch) > maxPooled {
+	if cap(b.received)+cap(b.unpacked)+cap(b.scratch) > maxPooled {
 		return
 	}
 	select {
@@ -105,26 +104,26 @@ func (f *inflater) stream(dst []byte, r io.Reader, limit int64) ([]byte, error) 
 // Less than whole bytes of gzip are decompressed at once, which is faster than from a stream.
 // More are not: a little gzip can be more than limit, and the rest of it need not be read.
 func (b *buffer) read(r io.Reader, whole, limit int64) (err error) {
-	if b.packed, err = readAtMost(io.LimitReader(r, whole), b.packed, whole); err != nil {
+	if b.received, err = readAtMost(io.LimitReader(r, whole), b.received, whole); err != nil {
 		return err
 	}
-	b.received = int64(len(b.packed))
-	if limit == maxHash || !bytes.HasPrefix(b.packed, []byte{0x1f, 0x8b}) {
-		b.packed, err = readAtMost(r, b.packed, limit)
-		b.body, b.packed = b.packed, b.body
+	if limit == maxHash || !bytes.HasPrefix(b.received, []byte{0x1f, 0x8b}) {
+		b.received, err = readAtMost(r, b.received, limit)
+		b.body = b.received
 		return err
 	}
 	if b.inflate == nil {
 		b.inflate = new(inflater)
 	}
-	if b.received < whole {
-		b.body, err = b.inflate.decompress(b.body, b.packed, limit)
+	if int64(len(b.received)) < whole {
+		b.unpacked, err = b.inflate.decompress(b.unpacked, b.received, limit)
 	} else {
-		b.body, err = b.inflate.stream(b.body, bufio.NewReader(io.MultiReader(bytes.NewReader(b.packed), r)), limit)
+		b.unpacked, err = b.inflate.stream(b.unpacked, bufio.NewReader(io.MultiReader(bytes.NewReader(b.received), r)), limit)
 	}
 	if err != nil {
 		return fmt.Errorf("gzip: %w", err)
 	}
+	b.body = b.unpacked
 	return nil
 }
 

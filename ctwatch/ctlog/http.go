@@ -148,14 +148,19 @@ func (g *getter) request(ctx context.Context, path string, limit int64, buf *buf
 // receive reads a reply of n bytes, or -1 if that is not known, into buf.
 func (g *getter) receive(r io.Reader, n, limit int64, buf *buffer) error {
 	if limit == maxEntries {
-		n = max(n, 2*g.usual.Load(), firstEntries)
+		n = max(n, g.usual.Load(), firstEntries)
 	}
-	buf.packed = room(buf.packed, max(n, firstReply))
-	if err := buf.read(r, int64(cap(buf.packed)), limit); err != nil {
+	buf.received = room(buf.received, max(n, firstReply))
+	whole := int64(cap(buf.received))
+	if err := buf.read(r, whole, limit); err != nil {
 		return err
 	}
 	if limit == maxEntries {
-		g.usual.Store(buf.received)
+		n := int64(len(buf.received))
+		if n == whole { // there was more, or there may have been
+			n *= 2
+		}
+		g.usual.Store(n)
 	}
 	return nil
 }

@@ -54,9 +54,12 @@ type Pace struct {
 // NewPace returns the pace of an operator whose logs together get at most max requests a
 // second, and at least one in ten seconds. It starts at 10 requests a second and doubles
 // every second while it is used in full, until the operator first refuses a request.
-func NewPace(max float64) *Pace {
+func NewPace(max float64) *Pace { return NewPaceFrom(firstRate, max) }
+
+// NewPaceFrom is NewPace that starts at another rate than 10 requests a second.
+func NewPaceFrom(first, max float64) *Pace {
 	max = math.Max(max, minRate)
-	return &Pace{turn: make(chan struct{}, 1), bucket: bucket{most: max, least: minRate, rate: math.Min(firstRate, max)}}
+	return &Pace{turn: make(chan struct{}, 1), bucket: bucket{most: max, least: minRate, rate: math.Min(first, max)}}
 }
 
 // Log returns the pace of one more log of the operator.
@@ -247,6 +250,51 @@ func (l *LogPace) Rate() float64 {
 	return math.Min(l.limit(time.Now()), l.operator.Rate())
 }
 
+// A PaceLimit is how a pace limited the reading of a log.
+type PaceLimit int
+
+const (
+	NotLimited PaceLimit = iota
+	// LimitedByMax means that the logs of the operator got nearly all the requests that
+	// NewPace allows: a higher maximum would make reading faster.
+	LimitedByMax
+	// LimitedByLog means that the rate is lower because the log refused requests, failed or
+	// slowed down.
+	LimitedByLog
+)
+
+// Observe returns a function that reports how the pace has limited reading since. It needs
+// some seconds to be right.
+func (l *LogPace) Observe() func() PaceLimit {
+	if l == nil {
+		return func() PaceLimit { return NotLimited }
+	}
+	const nearlyAll = 0.9
+	begun := time.Now()
+	l.operator.mu.Lock()
+	before := l.operator.taken
+	l.operator.mu.Unlock()
+	return func() PaceLimit {
+		rate := l.Rate()
+		l.mu.Lock()
+		cut := l.cut
+		l.mu.Unlock()
+		o := l.operator
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		switch {
+		case float64(o.taken-before) >= nearlyAll*o.most*time.Since(begun).Seconds():
+			return LimitedByMax
+		case rate < o.most && (begun.Before(cut) || begun.Before(o.cut)):
+			return LimitedByLog
+		}
+		return NotLimited
+	}
+}
+
+// Max returns the highest rate, in requests per second, to all logs of the operator together.
+func (l *LogPace) Max() float64 { return l.operator.most }
+
 func (l *LogPace) noteUseless(now time.Time) {
 	if l.uselessSince.IsZero() {
 		l.uselessSince = now
@@ -286,6 +334,7 @@ type bucket struct {
 
 	tokens float64
 	at     time.Time // when tokens was right
+	taken  uint64    // tokens so far
 	until  time.Time // no request before
 
 	cut      time.Time // when the rate shrank last
@@ -308,6 +357,7 @@ func (b *bucket) take(now time.Time, limit float64) time.Duration {
 	b.at = now
 	if b.tokens >= 1 {
 		b.tokens--
+		b.taken++
 		return 0
 	}
 	return time.Duration(math.Ceil((1 - b.tokens) / limit * float64(time.Second)))

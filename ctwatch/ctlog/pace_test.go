@@ -393,3 +393,36 @@ func TestWaitEndsWithContext(t *testing.T) {
 		workers.Wait() // at once: a minute from now would be no end
 	})
 }
+
+// What limits the reading is known: nothing, the maximum, or the log.
+func TestPaceLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		max    float64
+		allows float64 // by the operator
+		takes  time.Duration
+		want   ctlog.PaceLimit
+	}{
+		"the maximum":            {max: 50, allows: 1000, want: ctlog.LimitedByMax},
+		"the operator's refusal": {max: 1000, allows: 20, want: ctlog.LimitedByLog},
+		"few requests":           {max: 1000, allows: 2000, takes: 100 * time.Millisecond, want: ctlog.NotLimited},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := ctlog.NewPaceFrom(c.max, c.max).Log()
+				o := &operator{allows: c.allows, tokens: c.allows, takes: c.takes, at: time.Now()}
+				limited := p.Observe()
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				var workers sync.WaitGroup
+				ask(ctx, &workers, 4, p, o.answer)
+				workers.Wait()
+				if got := limited(); got != c.want {
+					t.Errorf("limit %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+	if got := (*ctlog.LogPace)(nil).Observe()(); got != ctlog.NotLimited {
+		t.Errorf("no pace: %v", got)
+	}
+}

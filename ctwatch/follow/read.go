@@ -28,7 +28,8 @@ type Reader struct {
 	// useful. While none has been for minutes, each Read requests one span once. Optional.
 	Pace *ctlog.LogPace
 
-	// Parallel is how many requests run at once. The default is 16.
+	// Parallel is how many requests are under way at once. By default it depends on what
+	// that brings: from 4 to 64.
 	Parallel int
 	// Attempts is how often a span is requested before Read fails, with pauses that grow
 	// from Pause. Only one span at a time is requested again: while it fails, others would
@@ -43,6 +44,8 @@ type Reader struct {
 
 	// Hooks observe the Reader, and the Follower that uses it. Optional.
 	Hooks Hooks
+
+	window window
 }
 
 // Read yields the entries [start, end) of a tree of the given size in batches, in the order
@@ -53,42 +56,54 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 
-		spans := make(chan [2]uint64)
 		batches := make(chan ctwatch.Batch)
 		failed := make(chan struct{})
 		var fail sync.Once
 		var firstErr error
 
-		parallel, attempts := r.parallel(), r.attempts()
+		requests, attempts := r.window.requests, r.attempts()
+		if r.Parallel > 0 {
+			requests = func() int { return r.Parallel }
+		}
 		if r.Pace.Broken() {
-			parallel, attempts = 1, 1
+			requests, attempts = func() int { return 1 }, 1
 		}
 		t := &rangeReader{Reader: r, attempts: attempts, failed: failed, turn: make(chan struct{}, 1)}
 		var workers sync.WaitGroup
-		for range parallel {
-			workers.Go(func() {
-				for s := range spans {
-					if err := t.span(ctx, s[0], s[1], size, batches); err != nil {
-						fail.Do(func() { firstErr = err; close(failed) })
-					}
-				}
-			})
-		}
+		ended := make(chan struct{}, max(r.Parallel, mostRequests))
 		go func() {
 			// After a failure no further spans begin and none is requested again, but
 			// requests under way are finished: they may bring a match.
-			defer func() { close(spans); workers.Wait(); close(batches) }()
+			defer func() { r.window.fill(false); workers.Wait(); close(batches) }()
+			r.window.fill(true)
+			running := 0
 			for at := start; at < end; {
-				span := r.Log.Span()
-				next := min(end, at+span-at%span)
 				select {
-				case spans <- [2]uint64{at, next}:
-					at = next
 				case <-failed:
 					return
 				case <-ctx.Done():
 					return
+				default:
 				}
+				if running >= requests() {
+					select {
+					case <-ended:
+						running--
+					case <-failed:
+					case <-ctx.Done():
+					}
+					continue
+				}
+				span := r.Log.Span()
+				from, to := at, min(end, at+span-at%span)
+				at = to
+				running++
+				workers.Go(func() {
+					if err := t.span(ctx, from, to, size, batches); err != nil {
+						fail.Do(func() { firstErr = err; close(failed) })
+					}
+					ended <- struct{}{}
+				})
 			}
 		}()
 
@@ -107,13 +122,6 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 			yield(ctwatch.Batch{}, firstErr)
 		}
 	}
-}
-
-func (r *Reader) parallel() int {
-	if r.Parallel > 0 {
-		return r.Parallel
-	}
-	return 16
 }
 
 func (r *Reader) attempts() uint {
@@ -227,8 +235,12 @@ func (r *Reader) once(ctx context.Context, start, end, size uint64) (ctwatch.Bat
 		r.Pace.Verdict(begun, err)
 	}
 	if err != nil {
+		if ctx.Err() == nil && !isContent(err) {
+			r.window.failed(begun)
+		}
 		return ctwatch.Batch{}, err
 	}
+	r.window.read(b.End - b.Start)
 	for i := range b.Found {
 		r.complete(ctx, &b.Found[i])
 	}

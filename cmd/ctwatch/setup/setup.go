@@ -19,7 +19,7 @@ func Database(cfg *configs.Config) string { return filepath.Join(cfg.DataDir, "c
 // since logs are asked again and again.
 func HTTPClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 32
+	t.MaxIdleConnsPerHost = 64  // of a scan
 	t.MaxIdleConns = 300        // of 100 logs, two or three for each
 	t.ReadBufferSize = 16 << 10 // replies are large, and each connection has a buffer
 	t.ResponseHeaderTimeout = time.Minute

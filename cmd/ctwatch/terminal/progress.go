@@ -14,6 +14,7 @@ import (
 type Progress struct {
 	Work string            // what is done, before the numbers; optional
 	Unit string            // of the numbers; "entries" by default
+	Note string            // after the numbers; optional
 	From uint64            // what was done when it started, earlier
 	Line func(line string) // writes a line where there is no terminal; optional
 
@@ -69,7 +70,11 @@ func (p *Progress) line(elapsed time.Duration) string {
 	if work != "" {
 		work += ": "
 	}
-	return fmt.Sprintf("%s%d of %d %s (%.0f %%), %.0f/s, %s left", work, p.done, p.total, cmp.Or(p.Unit, "entries"), 100*float64(p.done)/float64(max(p.total, 1)), rate, left)
+	note := p.Note
+	if note != "" {
+		note = "; " + note
+	}
+	return fmt.Sprintf("%s%d of %d %s (%.0f %%), %.0f/s, %s left%s", work, p.done, p.total, cmp.Or(p.Unit, "entries"), 100*float64(p.done)/float64(max(p.total, 1)), rate, left, note)
 }
 
 // Clear empties the terminal's line, so that another can be written.

@@ -64,9 +64,10 @@ func TestParagraphIsNarrow(t *testing.T) {
 // TestProgressSaysWhatIsLeft: the line has how far, how fast and how long still.
 func TestProgressSaysWhatIsLeft(t *testing.T) {
 	for want, p := range map[string]Progress{
-		"250 of 1000 entries (25 %), 50/s, 15s left":            {done: 250, total: 1000},
-		"0 of 0 entries (0 %), 0/s, unknown left":               {},
-		"indexing names: 300 of 400 rows (75 %), 20/s, 5s left": {Work: "indexing names", Unit: "rows", From: 200, done: 300, total: 400},
+		"250 of 1000 entries (25 %), 50/s, 15s left":                  {done: 250, total: 1000},
+		"0 of 0 entries (0 %), 0/s, unknown left":                     {},
+		"1 of 4 entries (25 %), 0/s, 15s left; limited by --max-rate": {done: 1, total: 4, Note: "limited by --max-rate"},
+		"indexing names: 300 of 400 rows (75 %), 20/s, 5s left":       {Work: "indexing names", Unit: "rows", From: 200, done: 300, total: 400},
 	} {
 		if got := p.line(5 * time.Second); got != want {
 			t.Errorf("%q, want %q", got, want)
