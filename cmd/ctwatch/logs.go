@@ -16,7 +16,7 @@ func (a *app) logsCommand() *cobra.Command {
 		Use: "logs", Short: "Show the progress of each log", Args: cobra.NoArgs,
 		Long: `logs prints for every log its tree size, the number of entries read, and the number of
 entries proven to be in the tree that the log signed. When ctwatch is up to date, all three
-are equal.`,
+are equal. While much is left to read, it says what limits the speed.`,
 		Example: `  ctwatch logs
   ctwatch logs --json | jq '.[] | select(.healthy | not)'`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -49,5 +49,33 @@ func (a *app) printLogs(ctx context.Context, db *store.DB) error {
 		}
 		t.Row(l.Name, string(l.Kind), l.State, healthy, fmt.Sprint(l.TreeSize), fmt.Sprint(l.Position), fmt.Sprint(l.Verified), head, l.LastError)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(a.Stdout, behind(logs, cfg.Logs.MaxRate))
+	return nil
+}
+
+// manyEntries is how far logs are behind before it matters how fast they are read.
+const manyEntries = 100_000
+
+// behind says how far logs are behind, and what bounds the speed of catching up; "" if that
+// is little.
+func behind(logs []ctwatch.LogStatus, maxRate int) string {
+	var n, entries uint64
+	for _, l := range logs {
+		if l.Position < l.TreeSize {
+			n++
+			entries += l.TreeSize - l.Position
+		}
+	}
+	if entries < manyEntries {
+		return ""
+	}
+	return fmt.Sprintf("\n%d entries of %d logs are not read yet. ctwatch makes at most %d requests/s to the logs of one operator\n"+
+		"(logs.max_rate), and so reads at most %d entries/s of a static log. Raise it if the operator allows more.\n", entries, n, maxRate, maxRate*256)
 }

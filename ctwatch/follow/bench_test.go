@@ -158,8 +158,8 @@ func measure(b *testing.B, f func()) {
 	b.ReportMetric(n/time.Since(wall).Seconds(), "entries/s")
 }
 
-func benchClient(b *testing.B, parallel int) *http.Client {
-	tr := &http.Transport{MaxIdleConnsPerHost: max(parallel, 16), ReadBufferSize: 64 << 10, DisableCompression: true}
+func benchClient(b *testing.B) *http.Client {
+	tr := &http.Transport{MaxIdleConnsPerHost: 64, ReadBufferSize: 64 << 10, DisableCompression: true}
 	b.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }
@@ -184,9 +184,9 @@ func readAll(b *testing.B, r *follow.Reader) {
 	}
 }
 
-func benchRead(b *testing.B, kind ctwatch.LogKind, domains, parallel int, delay time.Duration) {
+func benchRead(b *testing.B, kind ctwatch.LogKind, domains, parallel int, delay time.Duration, pace *ctlog.LogPace) {
 	info := startBench(b, kind, delay)
-	log, err := ctlog.Open(info, ctlog.Options{Client: benchClient(b, parallel), Logger: slog.New(slog.DiscardHandler)})
+	log, err := ctlog.Open(info, ctlog.Options{Client: benchClient(b), Logger: slog.New(slog.DiscardHandler), Pace: pace})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -199,32 +199,37 @@ func benchRead(b *testing.B, kind ctwatch.LogKind, domains, parallel int, delay 
 		rules = append(rules, r)
 	}
 	r := &follow.Reader{
-		Log: log, Logger: slog.New(slog.DiscardHandler), Parallel: parallel,
+		Log: log, Logger: slog.New(slog.DiscardHandler), Parallel: parallel, Pace: pace,
 		Scanner: &scan.Scanner{Log: info, List: watchlist.New(rules)},
 	}
 	measure(b, func() { readAll(b, r) })
 }
 
-func BenchmarkReadStatic1000Domains(b *testing.B) { benchRead(b, ctwatch.KindStatic, 1000, 4, 0) }
+func BenchmarkReadStatic1000Domains(b *testing.B) { benchRead(b, ctwatch.KindStatic, 1000, 4, 0, nil) }
+
 func BenchmarkReadStatic1000000Domains(b *testing.B) {
-	benchRead(b, ctwatch.KindStatic, 1000000, 4, 0)
+	benchRead(b, ctwatch.KindStatic, 1000000, 4, 0, nil)
 }
 
 func BenchmarkReadRFC6962With1000Domains(b *testing.B) {
-	benchRead(b, ctwatch.KindRFC6962, 1000, 4, 0)
+	benchRead(b, ctwatch.KindRFC6962, 1000, 4, 0, nil)
 }
 
-// BenchmarkReadStaticOverALink reads over a link of 50 ms with the default number
-// of requests at once: see its entries/s.
+// The next two read over a link of 50 ms: see their entries/s. The first is `ctwatch scan`,
+// within its pace; the second the daemon, at the default of logs.max_rate.
 func BenchmarkReadStaticOverALink(b *testing.B) {
-	benchRead(b, ctwatch.KindStatic, 1000, 0, 50*time.Millisecond)
+	benchRead(b, ctwatch.KindStatic, 1000, 0, 50*time.Millisecond, ctlog.NewPaceFrom(100, 500).Log())
+}
+
+func BenchmarkReadStaticAtMaxRate(b *testing.B) {
+	benchRead(b, ctwatch.KindStatic, 1000, 0, 50*time.Millisecond, ctlog.NewPace(200).Log())
 }
 
 // benchFloor fetches every reply with f, four at a time, into buffers that are
 // used again.
 func benchFloor(b *testing.B, kind ctwatch.LogKind, path func(at int) string, f func(body io.Reader, buf *floorBuffer) error) {
 	info := startBench(b, kind, 0)
-	client := benchClient(b, 4)
+	client := benchClient(b)
 	bufs := make([]floorBuffer, 4)
 	measure(b, func() {
 		var wg sync.WaitGroup

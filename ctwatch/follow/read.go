@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,9 @@ type Reader struct {
 	Pace *ctlog.LogPace
 
 	// Parallel is how many requests are under way at once. By default it depends on what
-	// that brings: from 4 to 64.
-	Parallel int
+	// that brings: from 4 to MaxParallel, which is 64 by default and at least 16.
+	Parallel    int
+	MaxParallel int
 	// Attempts is how often a span is requested before Read fails, with pauses that grow
 	// from Pause. Only one span at a time is requested again: while it fails, others would
 	// fail too. The defaults are 5 and 1 s.
@@ -70,11 +72,12 @@ func (r *Reader) Read(ctx context.Context, start, end, size uint64) iter.Seq2[ct
 		}
 		t := &rangeReader{Reader: r, attempts: attempts, failed: failed, turn: make(chan struct{}, 1)}
 		var workers sync.WaitGroup
-		ended := make(chan struct{}, max(r.Parallel, mostRequests))
+		ended := make(chan struct{}, max(r.Parallel, r.MaxParallel, mostRequests))
 		go func() {
 			// After a failure no further spans begin and none is requested again, but
 			// requests under way are finished: they may bring a match.
 			defer func() { r.window.fill(false); workers.Wait(); close(batches) }()
+			r.window.most = max(firstRequests, cmp.Or(r.MaxParallel, mostRequests))
 			r.window.fill(true)
 			running := 0
 			for at := start; at < end; {

@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"ctwatch/ctwatch"
@@ -12,7 +13,9 @@ import (
 // readOn reads from the read position to the head, and proves each stride.
 func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 	var wrong error // an invalid reply, despite which reading continues
+	reported := false
 	for f.position < head.Size {
+		limit, from, begun := f.Reader.Pace.Observe(), f.position, f.Now()
 		next := min(f.position+stride, head.Size)
 		joined, err := f.stride(ctx, f.position, next, head.Size, true)
 		if err != nil && f.Reader.Lenient && isContent(err) {
@@ -41,12 +44,37 @@ func (f *Follower) readOn(ctx context.Context, head ctwatch.Head) error {
 		if err := f.checkSpeed(ctx); err != nil {
 			return err
 		}
+		if now := f.Now(); !reported && now.Sub(f.begun) > minCatchUp {
+			reported = f.reportLimit(limit(), head.Size-f.position, float64(f.position-from)/now.Sub(begun).Seconds())
+		}
 	}
 	// The log may now have a proof that it did not have before.
 	if f.intact && f.verified.Size < f.tree.Size && wrong == nil {
 		return f.proveOrKeep(ctx, head)
 	}
 	return wrong
+}
+
+// minCatchUp is how long a step takes before its speed matters.
+const minCatchUp = 5 * time.Second
+
+// reportLimit logs what limits catching up, unless little is left, and what can be done about
+// it. It returns whether it did. The speed is in entries per second.
+func (f *Follower) reportLimit(limit ctlog.PaceLimit, left uint64, speed float64) bool {
+	if limit == ctlog.NotLimited || left < stride || speed <= 0 {
+		return false
+	}
+	pace := f.Reader.Pace
+	about := []any{
+		"log", f.name, "entries_left", left, "entries_per_second", math.Round(speed),
+		"time_left", time.Duration(float64(left) / speed * float64(time.Second)).Round(time.Second),
+	}
+	if limit == ctlog.LimitedByMax {
+		f.Logger.Info("catching up is limited by logs.max_rate; if the log's operator allows more requests, raise it", append(about, "max_rate", pace.Max())...)
+	} else {
+		f.Logger.Info("catching up is limited by the log, which refused or delayed requests", append(about, "requests_per_second", math.Round(pace.Rate()*10)/10)...)
+	}
+	return true
 }
 
 func isContent(err error) bool {

@@ -29,6 +29,8 @@ const (
 // faster, and shrinks by a third as long as that does not make it slower, and halves when a
 // request fails. It is kept from one Read to the next.
 type window struct {
+	most int // at least firstRequests
+
 	mu      sync.Mutex
 	size    int     // now
 	settled int     // before the current attempt; equal to size if there is none
@@ -113,7 +115,7 @@ func (w *window) round(speed float64) {
 	if w.shrink {
 		w.size = max(leastRequests, w.size*2/3)
 	} else {
-		w.size = min(mostRequests, w.size+w.size/2)
+		w.size = min(w.most, w.size+w.size/2)
 	}
 	if w.size == w.settled { // it cannot go further
 		w.shrink, w.rest = !w.shrink, restRounds

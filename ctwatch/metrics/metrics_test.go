@@ -93,8 +93,8 @@ func TestState(t *testing.T) {
 				{Name: "slack", LastError: "503"},
 			}, nil
 		},
-		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} },
-		Held:  func(context.Context) (map[ctwatch.LogID]int64, error) { return map[ctwatch.LogID]int64{l.ID: 295}, nil },
+		Rates: func() map[string]float64 { return map[string]float64{"Lab": 12.5} }, MaxRate: 200,
+		Held: func(context.Context) (map[ctwatch.LogID]int64, error) { return map[ctwatch.LogID]int64{l.ID: 295}, nil },
 		Hosts: func() []Host {
 			left := -90 * time.Second
 			return []Host{
@@ -136,6 +136,7 @@ func TestState(t *testing.T) {
 		`ctwatch_log_position` + labels + ` 900`,
 		`ctwatch_log_tree_size` + labels + ` 1000`,
 		`ctwatch_log_verified_position` + labels + ` 800`,
+		"ctwatch_operator_max_rate_requests_per_second 200",
 		`ctwatch_operator_rate_requests_per_second{operator="Lab"} 12.5`,
 		`ctwatch_pins_deadline_seconds{app="shop",host="api.example.com"} -90`,
 		`ctwatch_pins_document_withheld{app="cdn"} 1`,

@@ -22,6 +22,8 @@ type Sources struct {
 	// Rates returns how many requests a second the logs of each operator may get now, by the
 	// operator's name; optional.
 	Rates func() map[string]float64
+	// MaxRate is the most that Rates can be.
+	MaxRate float64
 	// Clock returns how far the local clock is ahead of the logs, if that is known; optional.
 	Clock func() (offset time.Duration, known bool)
 	// Held returns how many alarms of each log have been held back for a digest; optional.
@@ -74,7 +76,7 @@ type state struct {
 
 	info, size, position, verified, lag, lagTime, healthy, headAt, verifiedAt *prometheus.Desc
 	backlog, dead, failing, successAt, wrong                                  *prometheus.Desc
-	rate, clock, withheld, document, status, deadline, open, held             *prometheus.Desc
+	rate, maxRate, clock, withheld, document, status, deadline, open, held    *prometheus.Desc
 	listAlarm, listAt, transactions, logBytes                                 *prometheus.Desc
 }
 
@@ -103,8 +105,9 @@ func newState(s Sources, log *slog.Logger) *state {
 
 		wrong: desc("sender_warnings", "How often a problem was found with the sender's service, although it accepts events; missing if there is none.", "sender", "code"),
 
-		rate:  desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may get now.", "operator"),
-		clock: desc("clock_offset_seconds", "How far the local clock is ahead of the logs, by their newest tree heads; missing until one was read."),
+		rate:    desc("operator_rate_requests_per_second", "Requests a second that the operator's logs together may get now.", "operator"),
+		maxRate: desc("operator_max_rate_requests_per_second", "The most requests a second to the logs of one operator (logs.max_rate)."),
+		clock:   desc("clock_offset_seconds", "How far the local clock is ahead of the logs, by their newest tree heads; missing until one was read."),
 
 		held: desc("log_alarms_in_digests_total", "Alarms about entries that were not verified when they were read, which were sent in a digest.", logLabels...),
 
@@ -126,7 +129,7 @@ func newState(s Sources, log *slog.Logger) *state {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.up, s.info, s.size, s.position, s.verified, s.lag, s.lagTime, s.healthy, s.headAt, s.verifiedAt,
-		s.backlog, s.dead, s.failing, s.successAt, s.wrong, s.rate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt, s.transactions, s.logBytes,
+		s.backlog, s.dead, s.failing, s.successAt, s.wrong, s.rate, s.maxRate, s.clock, s.withheld, s.document, s.status, s.deadline, s.open, s.held, s.listAlarm, s.listAt, s.transactions, s.logBytes,
 	} {
 		out <- d
 	}
@@ -166,6 +169,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 		for operator, rate := range s.sources.Rates() {
 			g.put(s.rate, rate, label(operator))
 		}
+		g.put(s.maxRate, s.sources.MaxRate)
 	}
 	if s.sources.Clock != nil {
 		if offset, known := s.sources.Clock(); known {

@@ -91,6 +91,7 @@ func (d *Daemon) follower() func(ctwatch.Log) (*follow.Follower, error) {
 		return follow.New(follow.Options{
 			Reader: &follow.Reader{
 				Log: log, Scanner: &scan.Scanner{Log: l, List: d.watched}, Logger: d.logger, Pace: pace,
+				MaxParallel: 2 * repliesAtOnce, // more take memory for connections
 				Hooks: follow.Hooks{
 					Batch: counters.Batch, Failed: counters.Failed, Refused: counters.Refused,
 					Took: func(s follow.Stage, took time.Duration) { d.metrics.Took(string(s), took) },

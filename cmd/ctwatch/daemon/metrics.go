@@ -17,7 +17,7 @@ func (d *Daemon) makeMetrics(context.Context) (err error) {
 	d.metrics, err = metrics.New(metrics.Options{
 		Registry: prometheus.NewRegistry(), Logger: d.logger,
 		Build:   metrics.Build{Version: v.Version, Revision: v.Commit, GoVersion: v.Go},
-		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.db.Senders.List, Rates: d.paces.Rates, Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, Store: d.storeWork, LogList: d.listState.metrics.Load},
+		Sources: metrics.Sources{Logs: d.followedLogs, Senders: d.db.Senders.List, Rates: d.paces.Rates, MaxRate: float64(d.cfg.Logs.MaxRate), Clock: d.clock.Offset, Hosts: d.appHosts, Documents: d.appDocuments, Open: d.openVerdicts, Held: d.db.Logs.HeldAlarms, Store: d.storeWork, LogList: d.listState.metrics.Load},
 	})
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
