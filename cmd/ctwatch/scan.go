@@ -246,7 +246,7 @@ type scanRun struct {
 	to      uint64
 	head    *ctwatch.Head
 	headErr error // why there is no head
-	// anonymous means that the log is told no contact.
+	// anonymous means that requests name no contact.
 	anonymous bool
 
 	entries   uint64
