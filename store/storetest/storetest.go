@@ -15,7 +15,6 @@ import (
 	"ctwatch/ctwatch/ctlogtest"
 	"ctwatch/ctwatch/entry"
 	"ctwatch/ctwatch/watchlist"
-	"ctwatch/pins"
 	"ctwatch/store"
 )
 
@@ -41,12 +40,11 @@ type Options struct {
 type Source struct {
 	First, Second ctwatch.Log
 
-	o      Options
-	ca     *ctlogtest.CA
-	issuer pins.Pin
-	list   *watchlist.List
-	chain  [][]byte
-	keys   []*ctlogtest.Issued // the first with each key
+	o     Options
+	ca    *ctlogtest.CA
+	list  *watchlist.List
+	chain [][]byte
+	keys  []*ctlogtest.Issued // the first with each key
 }
 
 // New returns a source.
