@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 		return err
 	}
 	pace := ctlog.NewPaceFrom(firstScanRate, float64(j.maxRate)).Log()
-	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: setup.UserAgent(cfg), Pace: pace})
+	log, head, headErr := openLog(ctx, info, ctlog.Options{Client: client, Logger: logger, UserAgent: setup.UserAgent(cfg), Pace: pace, Budget: ctlog.NewBudget(scanReplies)})
 	if log == nil {
 		return headErr
 	}
@@ -133,13 +134,34 @@ func (a *app) scan(ctx context.Context, j scanJob) error {
 		a: a, log: log, from: j.from, to: j.to, head: head, headErr: headErr, anonymous: cfg.Logs.Contact == "",
 		reader: &follow.Reader{
 			Log: log, Logger: logger, Pace: pace, Parallel: j.parallel,
-			Scanner: &scan.Scanner{Log: log.Info(), List: watched.List},
+			Scanner: &scan.Scanner{Log: log.Info(), List: watched.List}, Hooks: follow.Hooks{Retry: reportRetries(logger)},
 		},
 	}
 	if err := s.limits(j.toSet); err != nil {
 		return err
 	}
 	return s.run(ctx)
+}
+
+// scanReplies is how many replies with entries are in memory at once, and one more. Most have
+// less than 1 MiB; none has more than 64.
+const scanReplies = 32
+
+// retryEvery is how often a scan says that it makes requests again.
+const retryEvery = 30 * time.Second
+
+// reportRetries returns a function that logs why entries cannot be read yet.
+func reportRetries(logger *slog.Logger) func(uint64, time.Duration, error) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(start uint64, wait time.Duration, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); last.IsZero() || now.Sub(last) > retryEvery {
+			last = now
+			logger.Warn("entries could not be read; trying again", "start", start, "in", wait.Round(time.Second/10).String(), "error", ctwatch.Printable(err.Error(), 300))
+		}
+	}
 }
 
 // findLog returns the log that the flags name.

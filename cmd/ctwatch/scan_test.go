@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"ctwatch/ctwatch/ctlog"
 	"ctwatch/ctwatch/follow"
@@ -24,5 +28,17 @@ func TestScanHint(t *testing.T) {
 		if got := s.hint(c.limit); got != c.want {
 			t.Errorf("limit %d: %q, want %q", c.limit, got, c.want)
 		}
+	}
+}
+
+// A scan that makes no progress says why, but not at each request.
+func TestScanReportsRetries(t *testing.T) {
+	var out strings.Builder
+	report := reportRetries(slog.New(slog.NewTextHandler(&out, nil)))
+	for range 10 {
+		report(256, time.Second, errors.New("status 500\x1b[2J"))
+	}
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "start=256 in=1s") || strings.Contains(got, "\x1b") {
+		t.Errorf("reported %q", got)
 	}
 }

@@ -32,6 +32,9 @@ type Hooks struct {
 	Refused func(ctwatch.Head)
 	// Failed is called with the error of each step that failed, after all attempts.
 	Failed func(error)
+	// Retry is called before a request for entries is made for the third time or later,
+	// with the first of the entries, how long it waits, and what went wrong.
+	Retry func(start uint64, wait time.Duration, err error)
 }
 
 func (h *Hooks) batch(b ctwatch.Batch) {
@@ -55,5 +58,11 @@ func (h *Hooks) refused(head ctwatch.Head) {
 func (h *Hooks) failed(err error) {
 	if h.Failed != nil {
 		h.Failed(err)
+	}
+}
+
+func (h *Hooks) retry(start uint64, wait time.Duration, err error) {
+	if h.Retry != nil {
+		h.Retry(start, wait, err)
 	}
 }

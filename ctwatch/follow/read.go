@@ -200,6 +200,9 @@ func (t *rangeReader) attempt(ctx context.Context, start, end, size uint64) (ctw
 			wait = max(wait, pause.NextBackOff())
 		}
 		t.Logger.Debug("will retry", "log", t.Log.Info().Name, "start", start, "end", end, "in", wait, "error", err)
+		if n > 1 {
+			t.Hooks.retry(start, wait, err)
+		}
 		if !sleep(ctx, wait) {
 			return b, ctx.Err()
 		}

@@ -3,8 +3,11 @@ package follow_test
 import (
 	"bytes"
 	"encoding/gob"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -61,6 +64,30 @@ func TestReaderHasNoSideEffects(t *testing.T) {
 		}
 		if logs, err := r.db.Logs.List(t.Context()); err != nil || len(logs) > 0 {
 			t.Errorf("the store has %d logs (%v)", len(logs), err)
+		}
+	})
+}
+
+// A caller that waits for entries learns why there are none, from the third request on.
+func TestReaderReportsRetries(t *testing.T) {
+	kinds(t, func(t *testing.T, o ctlogtest.Options) {
+		r := newRig(t, o)
+		r.fill(100)
+		head := r.publish()
+		r.log.SetFault(ctlogtest.Status(500, 0).On(ctlogtest.Entries).Times(4))
+		reader := r.reader(r.info())
+		reader.Attempts, reader.Parallel = 6, 1
+		var reported []string
+		reader.Hooks.Retry = func(start uint64, _ time.Duration, err error) {
+			reported = append(reported, fmt.Sprint(start, strings.Contains(err.Error(), "500")))
+		}
+		for _, err := range reader.Read(t.Context(), 0, head.Size, head.Size) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []string{"0 true", "0 true", "0 true"}; !slices.Equal(reported, want) {
+			t.Errorf("reported %q, want %q", reported, want)
 		}
 	})
 }
