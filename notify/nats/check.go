@@ -117,10 +117,60 @@ func (n *Sender) checkLimits(c jetstream.StreamConfig) {
 	n.state(WarnStream, text)
 }
 
+// fullFrom is the part of a limit from which a stream counts as full.
+const fullFrom = 0.9
+
+// checkFull warns if the limits of a stream have deleted, or are about to delete, events that
+// its max_age would keep. The warning is logged once; its numbers are at most a day old.
+func (n *Sender) checkFull(info *jetstream.StreamInfo, now time.Time) {
+	stage, text := n.full(info, now)
+	day := now.UTC().Format(time.DateOnly)
+	switch {
+	case stage == "" || stage != n.fullStage:
+		n.state(WarnFull, text)
+	case day != n.fullDay:
+		n.warn(WarnFull, text)
+	default:
+		return
+	}
+	n.fullStage, n.fullDay = stage, day
+}
+
+// full says how far the limits of a stream are reached and what to do. The stage is empty while
+// there is room, and another one once the first events are gone.
+func (n *Sender) full(info *jetstream.StreamInfo, now time.Time) (stage, text string) {
+	c, s := info.Config, info.State
+	name, option, used, most := "max_bytes", "--max-bytes", float64(s.Bytes), float64(c.MaxBytes)
+	if most <= 0 || used < fullFrom*most {
+		name, option, used, most = "max_msgs", "--max-msgs", float64(s.Msgs), float64(c.MaxMsgs)
+	}
+	switch {
+	case most <= 0, used < fullFrom*most, s.Msgs == 0,
+		c.Discard == jetstream.DiscardNew, // it refuses new events, and sending says so
+		c.MaxAge > 0 && now.Sub(s.FirstTime) >= c.MaxAge:
+		return "", ""
+	}
+	stage, gone := "filling", ""
+	if first := max(1, c.FirstSeq); s.FirstSeq > first {
+		stage, gone = "full", fmt.Sprintf("%d older ones are deleted, and ", s.FirstSeq-first)
+	}
+	kept := "without an end"
+	if c.MaxAge > 0 {
+		kept = "for " + ctwatch.FormatDuration(c.MaxAge)
+	}
+	embedded := ""
+	if n.o.InProcess != nil && name == "max_bytes" {
+		embedded = ", at most 2GB; for more, set nats.url to a server of your own"
+	}
+	return stage, fmt.Sprintf("Stream %s has %d messages, the oldest of %s, which are %.0f %% of its %s (%.0f): %snew events delete the oldest at 100 %%, although max_age would keep them %s. Consumers have to read events before that. To keep more: nats stream edit %s %s=SIZE%s.",
+		c.Name, s.Msgs, s.FirstTime.UTC().Format(time.RFC3339), 100*used/most, name, most, gone, kept, c.Name, option, embedded)
+}
+
 // Problems with a server or its stream although it takes events. The first group lasts until
 // resolved; the second happens, and is counted.
 const (
 	WarnStream     = "stream"      // it cannot be used, or differs from one that is created here
+	WarnFull       = "stream_full" // its limits delete events that its max_age would keep
 	WarnMaxPayload = "max_payload" // smaller than an event may be
 	WarnPermission = "permission"  // one is missing that publishing does not need
 

@@ -543,6 +543,81 @@ func TestRepublishingIsRetried(t *testing.T) {
 	notifytest.MustSend(t, n, notifytest.Issued())
 }
 
+// A stream whose size deletes events before their time is a warning, before the first are gone
+// and after, until its limit is raised.
+func TestFullStreamIsReported(t *testing.T) {
+	e := startEmbedded(t, "127.0.0.1:0", t.TempDir())
+	js, ctx := foreign(t, e.ClientURL()), notifytest.Within(t, notifytest.Patience)
+	var w warnings
+	n := newSender(t, w.watch(Options{InProcess: e, MaxBytes: 64 << 10}))
+	notifytest.Receive(t, n.Revived())
+	info := func() *jetstream.StreamInfo {
+		t.Helper()
+		s, err := js.Stream(ctx, "CTWATCH")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo()
+	}
+	events, _ := notifytest.Events(500)
+	send := func(until func(jetstream.StreamState) bool) jetstream.StreamState {
+		t.Helper()
+		for s := info().State; ; s = info().State {
+			if until(s) {
+				n.checkStreamNow()
+				return s
+			}
+			notifytest.MustSend(t, n, events[0])
+			events = events[1:]
+		}
+	}
+	s := send(func(s jetstream.StreamState) bool { return s.Bytes > 32<<10 })
+	if text, _ := w.get(WarnFull); text != "" {
+		t.Errorf("with %d bytes: %q", s.Bytes, text)
+	}
+	s = send(func(s jetstream.StreamState) bool { return s.Bytes >= 59<<10 })
+	text, times := w.get(WarnFull)
+	if want := fmt.Sprintf("Stream CTWATCH has %d messages, the oldest of %s", s.Msgs, s.FirstTime.UTC().Format(time.RFC3339)); times != 1 || s.FirstSeq != 1 ||
+		!strings.HasPrefix(text, want) || !strings.Contains(text, "of its max_bytes (65536): new events") || !strings.Contains(text, "--max-bytes=SIZE, at most 2GB") {
+		t.Errorf("almost full, %d times: %q", times, text)
+	}
+	s = send(func(s jetstream.StreamState) bool { return s.FirstSeq > 1 })
+	text, times = w.get(WarnFull)
+	if want := fmt.Sprintf(": %d older ones are deleted", s.FirstSeq-1); times != 2 || !strings.Contains(text, want) {
+		t.Errorf("full, %d times: %q", times, text)
+	}
+	first := s.FirstSeq
+	send(func(s jetstream.StreamState) bool { return s.FirstSeq > first })
+	if _, times := w.get(WarnFull); times != 2 {
+		t.Errorf("while it stays full, %d times", times)
+	}
+	n.checkFull(info(), time.Now().Add(24*time.Hour))
+	if text, times := w.get(WarnFull); times != 3 || !strings.Contains(text, fmt.Sprintf(": %d older", info().State.FirstSeq-1)) {
+		t.Errorf("a day later, %d times: %q", times, text)
+	}
+	if stage, _ := n.full(info(), time.Now().Add(streamMaxAge)); stage != "" {
+		t.Error("events as old as max_age count as deleted before their time")
+	}
+
+	c := info().Config
+	c.MaxMsgs = int64(info().State.Msgs)
+	c.MaxBytes = 2 << 30 // the most that the embedded server has
+	if _, err := js.UpdateStream(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := n.full(info(), time.Now()); !strings.Contains(text, "of its max_msgs") || !strings.Contains(text, "--max-msgs=SIZE.") {
+		t.Errorf("with max_msgs: %q", text)
+	}
+	c.MaxMsgs = -1
+	if _, err := js.UpdateStream(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	n.checkStreamNow()
+	if text, _ := w.get(WarnFull); text != "" {
+		t.Errorf("with room for more: %q", text)
+	}
+}
+
 // A server that takes only small messages is a warning on connection, before any event is too
 // large for it.
 func TestSmallMaxPayloadIsReported(t *testing.T) {

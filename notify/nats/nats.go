@@ -106,6 +106,8 @@ type Sender struct {
 	sequence uint64    // of its last message
 	purged   uint64    // sequence when it was last found emptied
 	known    known     // messages that the stream may not recognize by their IDs any more
+
+	fullStage, fullDay string // what checkFull reported last, and when
 }
 
 // name matches the name of a stream, and a word of a subject. It is narrower than what

@@ -70,6 +70,7 @@ func (n *Sender) ensureStream(ctx context.Context) error {
 		return err
 	}
 	n.checkLimits(info.Config)
+	n.checkFull(info, time.Now())
 	n.batches = info.Config.AllowAtomicPublish
 	n.streamOK = true
 	return nil
