@@ -83,6 +83,12 @@ func (db Certificates) Get(ctx context.Context, id string) (ctwatch.Certificate,
 	return c, err
 }
 
+// CheckID returns what is wrong with an ID in hex, or the first digits of one, for Get.
+func CheckID(id string) error {
+	_, _, err := idRange(id)
+	return err
+}
+
 // idRange returns the lowest and the highest ID that start with hex digits.
 func idRange(prefix string) (low, high []byte, err error) {
 	const digits = 2 * len(ctwatch.Hash{})

@@ -14,6 +14,7 @@ import (
 	"ctwatch/cmd/ctwatch/setup"
 	"ctwatch/cmd/ctwatch/terminal"
 	"ctwatch/configs"
+	"ctwatch/ctwatch"
 	"ctwatch/store"
 )
 
@@ -272,8 +273,8 @@ func ago(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if d, err := time.ParseDuration(s); err == nil {
+	if d, err := ctwatch.ParseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, usagef("time %q: want a date such as 2026-11-01, an RFC 3339 time, or how long ago, such as 24h", s)
+	return time.Time{}, usagef("time %q: want a date such as 2026-11-01, an RFC 3339 time, or how long ago, such as 24h or 30d", s)
 }

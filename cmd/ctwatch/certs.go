@@ -35,7 +35,7 @@ func (a *app) certsListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the certificates found, newest first", Args: cobra.NoArgs,
 		Long: `list prints the certificates found, the last seen first: at most --limit of them. If there
-are more, a line on stderr says so, and how to continue.`,
+are more, a line on stderr says so, and how to continue. --suggest reads as many.`,
 		Example: `  ctwatch certs list
   ctwatch certs list --domain example.com --since 24h
   ctwatch certs list --open
@@ -65,10 +65,12 @@ are more, a line on stderr says so, and how to continue.`,
 			if suggest && (log != "" || after != "") {
 				return usagef("--log and --after: not together with --suggest")
 			}
-			if suggest {
-				if !c.Flags().Changed("limit") {
-					f.Limit = 0
+			if after != "" {
+				if err := store.CheckID(after); err != nil {
+					return usagef("--after: %w", err)
 				}
+			}
+			if suggest {
 				return a.suggestRules(c.Context(), f)
 			}
 			return a.read(c.Context(), func(db *store.DB) error {
@@ -94,7 +96,7 @@ are more, a line on stderr says so, and how to continue.`,
 	c.Flags().BoolVar(&open, "open", false, "only certificates that need a decision: unexpected or unreviewed, without a verdict by a person")
 	c.Flags().BoolVar(&unproven, "unproven", false, "only alarms that were not proven when they were raised and may be forged")
 	c.Flags().StringVar(&log, "log", "", "only certificates in this `log`, given by name or by the first digits of its ID in hex")
-	c.Flags().StringVar(&since, "since", "", "only certificates first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
+	c.Flags().StringVar(&since, "since", "", "only certificates first seen since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h or 30d")
 	c.Flags().IntVar(&limit, "limit", listLimit, "print at most this many; 0 prints all")
 	c.Flags().StringVar(&after, "after", "", "continue after the certificate with this `ID`, the last of an earlier list")
 	c.Flags().BoolVar(&suggest, "suggest", false, "print rules that would make these certificates expected, as YAML to review")
@@ -178,9 +180,10 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 			}
 		}
 		op := operator.New(operator.Options{Certificates: db.Certificates, Keys: db.Keys})
-		matching := 0
+		var last ctwatch.Certificate
+		matching, more := 0, false
 		found := func(yield func(ctwatch.Certificate, error) bool) {
-			for c, err := range db.Certificates.List(ctx, f) {
+			for c, err := range limited(db.Certificates.List(ctx, oneMore(f)), f.Limit, &last, &more) {
 				matching++
 				if !yield(c, err) {
 					return
@@ -190,6 +193,9 @@ func (a *app) suggestRules(ctx context.Context, f store.Filter) error {
 		s, n, err := op.Suggest(ctx, policy.New(rules, v.CAs), found, db.Certificates.List(ctx, store.Filter{Verdict: ctwatch.Unexpected}))
 		if err != nil {
 			return err
+		}
+		if more {
+			a.sayMore(f.Limit, "certificate", "")
 		}
 		text := s.String()
 		if text == "" {

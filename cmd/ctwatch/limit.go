@@ -39,7 +39,11 @@ func limited[T any](all iter.Seq2[T, error], n int, last *T, more *bool) iter.Se
 	}
 }
 
-// sayMore says that a list goes on, and how to read on.
+// sayMore says that a list goes on, and how to read on; not after which element if last is
+// empty.
 func (a *app) sayMore(n int, what, last string) {
-	fmt.Fprintf(a.Stderr, "Listed %s; there are more. To continue: --after %s. To list all: --limit 0.\n", words.Count(n, what), last)
+	if last != "" {
+		last = "To continue: --after " + last + ". "
+	}
+	fmt.Fprintf(a.Stderr, "Listed %s; there are more. %sTo list all: --limit 0.\n", words.Count(n, what), last)
 }

@@ -99,11 +99,52 @@ func TestListsHaveLimits(t *testing.T) {
 			t.Errorf("key %d: %+v; on its page %+v", i, k, keys[i])
 		}
 	}
+	if text, _ := list("certs", "list", "--since", "10000d", "--json"); strings.Count(text, "\n") < n {
+		t.Errorf("since 10,000 days:\n%s", text)
+	}
 	for _, args := range [][]string{
-		{"certs", "list", "--limit", "-1"}, {"pins", "list", "--limit", "-1"}, {"pins", "list", "--after", "sha256/x"}, {"certs", "list", "--suggest", "--after", "00000000"},
+		{"certs", "list", "--limit", "-1"},
+		{"pins", "list", "--limit", "-1"},
+		{"pins", "list", "--after", "sha256/x"},
+		{"certs", "list", "--suggest", "--after", "00000000"},
+		{"certs", "list", "--after", "zzzz"},
+		{"certs", "list", "--after", "zzzzzzzz"},
+		{"certs", "list", "--since", "d"},
 	} {
 		if status, _, stderr := runCommand(t.Context(), config, args...); status != exitUsage {
 			t.Errorf("%v: exit status %d, %s", args, status, stderr)
+		}
+	}
+}
+
+// TestSuggestHasTheLimitOfLists: rules are suggested from the newest 1,000 certificates unless
+// --limit says otherwise, and a line on stderr says that there are more.
+func TestSuggestHasTheLimitOfLists(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "ctwatch.db"), store.Options{Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	s, err := storetest.New(storetest.Options{Domains: 3})
+	must(t, err)
+	const n = listLimit + 1
+	must(t, s.Fill(t.Context(), db, 0, n))
+	must(t, db.Close())
+	config := filepath.Join(dir, "ctwatch.yaml")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, "data_dir: %s\nwatch: [example]\n", dir), 0o600))
+	for limit, want := range map[string]int{"": listLimit, "10": 10, "0": n} {
+		args := []string{"certs", "list", "--verdict", "unreviewed", "--suggest"}
+		if limit != "" {
+			args = append(args, "--limit", limit)
+		}
+		status, out, stderr := runCommand(t.Context(), config, args...)
+		if status != exitDone || !strings.HasPrefix(out, fmt.Sprintf("# From %d certificates.", want)) {
+			t.Errorf("--limit %q: exit status %d, %s%.200s", limit, status, stderr, out)
+		}
+		more := fmt.Sprintf("Listed %d certificates; there are more. To list all: --limit 0.\n", want)
+		if want == n {
+			more = ""
+		}
+		if stderr != more {
+			t.Errorf("--limit %q: %q on stderr", limit, stderr)
 		}
 	}
 }

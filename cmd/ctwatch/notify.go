@@ -184,7 +184,7 @@ duplicate window. A running daemon sends them at once; otherwise the next daemon
 			return a.write(c.Context(), func(db *store.DB) error { return a.replay(c.Context(), db, args[0], r) })
 		},
 	}
-	c.Flags().StringVar(&since, "since", "", "all events since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h")
+	c.Flags().StringVar(&since, "since", "", "all events since a `time`: 2026-11-01, an RFC 3339 time, or a duration before now such as 24h or 30d")
 	c.Flags().Int64Var(&letter, "dead-letter", 0, "only the dead letter of this `number`")
 	return c
 }
