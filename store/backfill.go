@@ -43,10 +43,11 @@ func backfillsOf(version int) []backfill {
 	return nil
 }
 
-// Progress is how far a backfill has come.
+// Progress is how far long work has come: a backfill, or judging everything again.
 type Progress struct {
 	What        string // is done, as in "indexing names"
-	Done, Total int64  // rows; estimated by the rows' numbers. Done is Total at the end
+	Step, Steps int    // of the migration, from 1; both 0 if it is none
+	Done, Total int64  // rows; mostly estimated by their numbers. Done is Total at the end
 }
 
 // The table backfill exists while the backfills of a migration are not done. Its one
@@ -58,14 +59,16 @@ const (
 	sqlEndBackfill = `DROP TABLE backfill`
 )
 
-// fill runs backfills from where they are.
-func fill(ctx context.Context, w *sql.DB, all []backfill, progress func(Progress)) error {
+// fill runs backfills from where they are. Of the steps of the whole migration, some are
+// before these.
+func fill(ctx context.Context, w *sql.DB, all []backfill, before, steps int, progress func(Progress)) error {
 	for {
 		p, done, err := fillSome(ctx, w, all)
 		if err != nil || done {
 			return err
 		}
 		if progress != nil && p.Total > 0 {
+			p.Step, p.Steps = before+p.Step, steps
 			progress(p)
 		}
 	}
@@ -103,7 +106,7 @@ func fillSome(ctx context.Context, w *sql.DB, all []backfill) (p Progress, done 
 			_, err = t.exec(b.end)
 		}
 	default:
-		p = Progress{What: b.what, Done: upto.Int64 - first.Int64 + 1, Total: last.Int64 - first.Int64 + 1}
+		p = Progress{What: b.what, Step: n + 1, Done: upto.Int64 - first.Int64 + 1, Total: last.Int64 - first.Int64 + 1}
 		if err = b.step(t, after, upto.Int64); err == nil {
 			_, err = t.exec(`UPDATE backfill SET after = ?, first = ?`, upto.Int64, first.Int64)
 		}

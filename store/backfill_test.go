@@ -56,7 +56,7 @@ func TestBackfillResumes(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
-			if err := store.CheckVersion(t.Context(), w, steps[:2]); !errors.Is(err, store.ErrVersion) || !strings.Contains(err.Error(), "start `ctwatch run` once") {
+			if err := store.CheckVersion(t.Context(), w, steps[:2]); !errors.Is(err, store.ErrVersion) || !strings.Contains(err.Error(), "wait for the ctwatch that runs, or start `ctwatch run` once") {
 				t.Errorf("opened to read in the middle: %v", err)
 			}
 			if err := store.Migrate(t.Context(), w, steps[:1]); !errors.Is(err, store.ErrVersion) {
@@ -66,11 +66,11 @@ func TestBackfillResumes(t *testing.T) {
 		must(t, w.Close())
 	}
 	want := []store.Progress{
-		{What: "moving", Done: 3, Total: 19},
-		{What: "moving", Done: 18, Total: 19},
-		{What: "moving", Done: 19, Total: 19},
-		{What: "doubling", Done: 7, Total: 19},
-		{What: "doubling", Done: 19, Total: 19},
+		{What: "moving", Step: 1, Steps: 3, Done: 3, Total: 19},
+		{What: "moving", Step: 1, Steps: 3, Done: 18, Total: 19},
+		{What: "moving", Step: 1, Steps: 3, Done: 19, Total: 19},
+		{What: "doubling", Step: 3, Steps: 3, Done: 7, Total: 19},
+		{What: "doubling", Step: 3, Steps: 3, Done: 19, Total: 19},
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
@@ -122,7 +122,7 @@ func TestUnfinishedMigration(t *testing.T) {
 	must(t, err)
 	must(t, w.Close())
 
-	if _, err := store.OpenReadOnly(t.Context(), path); !errors.Is(err, store.ErrVersion) || !strings.Contains(err.Error(), "start `ctwatch run` once") {
+	if _, err := store.OpenReadOnly(t.Context(), path); !errors.Is(err, store.ErrVersion) || !strings.Contains(err.Error(), "wait for the ctwatch that runs, or start `ctwatch run` once") {
 		t.Errorf("to read: %v", err)
 	}
 	unlock, err := store.LockDir(filepath.Dir(path))

@@ -56,8 +56,9 @@ type Options struct {
 	// the goroutine that committed: it must not block. Optional.
 	OnEvents func()
 
-	// Progress is called while rows of an older database are migrated, after each
-	// transaction, by the goroutine that opens it. Optional.
+	// Progress is called after each transaction while rows of an older database are
+	// migrated, by the goroutine that opens it, and in Issuers.RejudgeAll, by the one that
+	// calls it. Optional.
 	Progress func(Progress)
 
 	MustExist bool // OpenShared does not create the database
@@ -89,6 +90,7 @@ type database struct {
 	log      *slog.Logger
 	now      func() time.Time
 	onEvents func()
+	progress func(Progress)
 	rules    ctwatch.Judge // nil: only people give verdicts
 	learner  ctwatch.IssuerLearner
 	pinned   func(name string) (app, host string, ok bool)
@@ -166,7 +168,7 @@ func Open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 }
 
 func newDB(path string, o Options) *DB {
-	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, rules: o.Judge, learner: o.Learner, pinned: o.Pinned, pruneStep: pruneStep, advanceStep: advanceStep, rejudgeStep: rejudgeStep, senders: make(map[string]bool)}
+	db := &database{path: path, log: o.Logger, now: o.Now, onEvents: o.OnEvents, progress: o.Progress, rules: o.Judge, learner: o.Learner, pinned: o.Pinned, pruneStep: pruneStep, advanceStep: advanceStep, rejudgeStep: rejudgeStep, senders: make(map[string]bool)}
 	db.heads.init()
 	db.rereads.next = make(map[ctwatch.LogID]nextReread)
 	if db.now == nil {
@@ -174,6 +176,9 @@ func newDB(path string, o Options) *DB {
 	}
 	if db.onEvents == nil {
 		db.onEvents = func() {}
+	}
+	if db.progress == nil {
+		db.progress = func(Progress) {}
 	}
 	return &DB{
 		db, Logs{db}, Certificates{db}, Keys{db}, Issuers{db}, Endpoints{db}, Apps{db}, Plans{db}, Documents{db}, Outbox{db}, Senders{db},

@@ -51,11 +51,19 @@ func migrate(ctx context.Context, w *sql.DB, steps []migration, progress func(Pr
 	if err != nil {
 		return err
 	}
+	fills, before := 0, 0
+	for i, s := range steps {
+		if i >= v.schema || v.filling && i == v.schema-1 {
+			fills += len(s.backfills)
+		}
+	}
 	for {
 		if v.filling {
-			if err := fill(ctx, w, steps[v.schema-1].backfills, progress); err != nil {
+			all := steps[v.schema-1].backfills
+			if err := fill(ctx, w, all, before, fills, progress); err != nil {
 				return fmt.Errorf("migrating its rows to version %d: %w", v.schema, err)
 			}
+			before += len(all)
 		}
 		if v.schema == len(steps) {
 			return nil
@@ -96,6 +104,10 @@ type version struct {
 	filling bool // the backfills of this version are not done
 }
 
+// waitOrMigrate says what to do about a database that has an older schema: who only reads
+// cannot know whether another process is migrating it.
+const waitOrMigrate = "it may be being migrated right now: wait for the ctwatch that runs, or start `ctwatch run` once, which migrates it"
+
 // checkVersion fails unless a database has the newest version of the schema.
 func checkVersion(ctx context.Context, r *sql.DB, steps []migration) error {
 	v, err := versionOf(ctx, r, len(steps))
@@ -103,9 +115,9 @@ func checkVersion(ctx context.Context, r *sql.DB, steps []migration) error {
 	case err != nil:
 		return err
 	case v.schema < len(steps):
-		return fmt.Errorf("%w: its schema has version %d and this ctwatch reads version %d: start `ctwatch run` once to bring it up to date", ErrVersion, v.schema, len(steps))
+		return fmt.Errorf("%w: its schema has version %d and this ctwatch reads version %d: %s", ErrVersion, v.schema, len(steps), waitOrMigrate)
 	case v.filling:
-		return fmt.Errorf("%w: its migration to version %d is not done: start `ctwatch run` once to bring it up to date, or wait for the one that runs", ErrVersion, v.schema)
+		return fmt.Errorf("%w: its migration to version %d is not done: %s", ErrVersion, v.schema, waitOrMigrate)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ const rejudgePrefix = "rejudge "
 func (db *database) rejudgeKeys(ctx context.Context, keys []pins.Pin) error {
 	const what = "judging certificates again"
 	for _, pin := range keys {
-		if err := db.rejudge(ctx, what, ` AND key_pin = ?`, pin[:]); err != nil {
+		if err := db.rejudge(ctx, what, nil, ` AND key_pin = ?`, pin[:]); err != nil {
 			return err
 		}
 		err := db.write(ctx, what, func(t *tx) error {
@@ -142,12 +142,13 @@ const rejudgeStep = 500
 
 // RejudgeAll has the rules judge all certificates again that have not expired and have
 // no verdict by a person, and the grants that rest on others, unless they were judged by
-// the same rules, identified by a digest, the last time.
+// the same rules, identified by a digest, the last time. It reports its progress
+// (Options.Progress).
 func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	if db.rules == nil {
 		return nil
 	}
-	const what = "judging certificates by new rules"
+	const what = "judging certificates by changed rules"
 	var last string
 	err := db.read(ctx, what, func(t readTx) error {
 		err := t.queryRow(`SELECT value FROM meta WHERE key = 'rules'`).Scan(&last)
@@ -156,17 +157,32 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 	if err != nil || last == digest {
 		return err
 	}
-	if err := db.rejudge(ctx, what, ""); err != nil {
+	if err := db.rejudge(ctx, what, db.progress, ""); err != nil {
 		return err
 	}
 	// By the same certificates, rules may grant less.
+	p := Progress{What: "comparing what rules grant to keys"}
+	err = db.read(ctx, what, func(t readTx) error {
+		return t.queryRow(`SELECT coalesce(max(key), 0) FROM grants`).Scan(&p.Total)
+	})
+	if err != nil {
+		return err
+	}
 	for after, done := int64(0), false; !done; {
+		var n int
 		err := db.write(ctx, what, func(t *tx) (err error) {
-			after, done, err = t.syncSomeRuleGrants(after)
+			after, n, err = t.syncSomeRuleGrants(after)
 			return err
 		})
 		if err != nil {
 			return err
+		}
+		done = n < db.rejudgeStep
+		if p.Done = min(after, p.Total); done { // others grant meanwhile
+			p.Done = p.Total
+		}
+		if p.Total > 0 {
+			db.progress(p)
 		}
 	}
 	return db.write(ctx, what, func(t *tx) error {
@@ -176,32 +192,33 @@ func (db Issuers) RejudgeAll(ctx context.Context, digest string) error {
 }
 
 // syncSomeRuleGrants does so for some of the keys that rules grant hosts: those after one
-// in the order of their rows. It returns the last, and whether there are no more.
-func (t *tx) syncSomeRuleGrants(after int64) (last int64, done bool, err error) {
+// in the order of their rows. It returns the last, and how many they are: fewer than
+// rejudgeStep if there are no more.
+func (t *tx) syncSomeRuleGrants(after int64) (last int64, n int, err error) {
 	type key struct {
 		seq int64
 		pin pins.Pin
 	}
 	rows, err := t.query(`
 		SELECT DISTINCT g.key, k.pin FROM grants g JOIN keys k ON k.seq = g.key
-		WHERE g.source = ? AND g.key > ? ORDER BY g.key LIMIT ?`, sourceRule, after, rejudgeStep)
+		WHERE g.source = ? AND g.key > ? ORDER BY g.key LIMIT ?`, sourceRule, after, t.db.rejudgeStep)
 	granted, err := collect(rows, err, func(r *sql.Rows) (k key, err error) {
 		err = r.Scan(&k.seq, &k.pin)
 		return k, err
 	})
 	for _, k := range granted {
 		if err := t.syncRuleGrants(k.pin, "its certificates were judged again"); err != nil {
-			return last, false, err
+			return last, 0, err
 		}
 		last = k.seq
 	}
-	return last, len(granted) < rejudgeStep, err
+	return last, len(granted), err
 }
 
 // rejudge has the rules judge certificates again, all or those that meet a condition, in
 // steps, so that Record does not have to wait. What is found meanwhile is judged by the
-// same rules.
-func (db *database) rejudge(ctx context.Context, what, and string, args ...any) error {
+// same rules. It reports its progress after each step, if it is to.
+func (db *database) rejudge(ctx context.Context, what string, progress func(Progress), and string, args ...any) error {
 	var seqs []int64
 	err := db.read(ctx, what, func(t readTx) (err error) {
 		seqs, err = columns[int64](t.query(`SELECT seq FROM certificates WHERE `+rejudged+and+` ORDER BY seq`, append([]any{ms(db.now())}, args...)...))
@@ -210,9 +227,14 @@ func (db *database) rejudge(ctx context.Context, what, and string, args ...any) 
 	if err != nil {
 		return err
 	}
+	done := 0
 	for step := range slices.Chunk(seqs, db.rejudgeStep) {
 		if err := db.write(ctx, what, func(t *tx) error { return t.judgeAll(step) }); err != nil {
 			return err
+		}
+		done += len(step)
+		if progress != nil {
+			progress(Progress{What: what, Done: int64(done), Total: int64(len(seqs))})
 		}
 	}
 	return nil
@@ -250,7 +272,7 @@ const sqlJudged = `UPDATE issuers SET judged = 1 WHERE pin = ? AND judged = 0`
 func (db Issuers) Rejudge(ctx context.Context, keys ...pins.Pin) error {
 	const what = "judging certificates again"
 	for _, pin := range keys {
-		if err := db.rejudge(ctx, what, ` AND issuer_pin = ?`, pin[:]); err != nil {
+		if err := db.rejudge(ctx, what, nil, ` AND issuer_pin = ?`, pin[:]); err != nil {
 			return err
 		}
 		err := db.write(ctx, what, func(t *tx) error {

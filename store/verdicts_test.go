@@ -141,6 +141,40 @@ func TestNewRulesJudgeAgain(t *testing.T) {
 	writesNothing(t, db, "judged already", func() { must(t, db.Issuers.RejudgeAll(t.Context(), "second")) })
 }
 
+// TestRejudgeAllReportsProgress: how far judging all certificates again is, and then
+// comparing what rules grant, is reported after each transaction; of the latter by the
+// number of the last key.
+func TestRejudgeAllReportsProgress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctwatch.db")
+	prepare(t, path)
+	var seen []store.Progress
+	db, err := store.Open(t.Context(), path, store.Options{
+		Logger: discard(), Now: newClock().Now, Judge: issuerRule("issuer"),
+		Progress: func(p store.Progress) { seen = append(seen, p) },
+	})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	db.SetRejudgeStep(2)
+	l := started(t, db, 1)
+	record(t, db, l, 3, found(l, 1, 0), found(l, 2, 1), found(l, 3, 2))
+	must(t, db.Issuers.RejudgeAll(t.Context(), "changed"))
+	const judging, comparing = "judging certificates by changed rules", "comparing what rules grant to keys"
+	want := []store.Progress{
+		{What: judging, Done: 2, Total: 3},
+		{What: judging, Done: 3, Total: 3},
+		{What: comparing, Done: 3, Total: 4},
+		{What: comparing, Done: 4, Total: 4},
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+	seen = nil
+	must(t, db.Issuers.RejudgeAll(t.Context(), "changed"))
+	if len(seen) != 0 {
+		t.Errorf("by the same rules, it reported %v", seen)
+	}
+}
+
 // TestKeyChangeRejudges: a change of a key judges its certificates again.
 func TestKeyChangeRejudges(t *testing.T) {
 	db := judging(t, "", unlessServed)

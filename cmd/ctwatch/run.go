@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,13 +66,26 @@ func (a *app) run(ctx context.Context, domains []string) error {
 	defer signal.Stop(hangup)
 	return daemon.New(daemon.Options{
 		Inventory: inv, Logger: logger,
-		Reread: func(before *setup.Inventory) (*setup.Inventory, error) { return a.inventory(before, domains) }, Hangup: hangup, Migrating: a.migrating(logger),
+		Reread: func(before *setup.Inventory) (*setup.Inventory, error) { return a.inventory(before, domains) }, Hangup: hangup,
+		Starting: working(a.Stderr, logger, time.Now), Reloading: working(io.Discard, logger, time.Now),
 		Out: a.Stdout, JSON: a.json || !terminal, Color: color,
 	}).Run(ctx)
 }
 
 // errNothingWatched is the error of a daemon without a watch list.
 var errNothingWatched = errors.New(`nothing to watch: run 'ctwatch run --watch example.com', or start a configuration with 'ctwatch config init > ctwatch.yaml' and name domains under "watch"`)
+
+// nothingWatched says that nothing is watched, and which watch files list nothing.
+func nothingWatched(cfg *configs.Config) error {
+	switch names := cfg.WatchFiles; len(names) {
+	case 0:
+		return errNothingWatched
+	case 1:
+		return fmt.Errorf("%s lists no domain: %w", names[0], errNothingWatched)
+	default:
+		return fmt.Errorf("%s and %d more watch files list no domain: %w", names[0], len(names)-1, errNothingWatched)
+	}
+}
 
 // inventory reads the configuration for the daemon, with its secrets, and domains of the
 // command line, given the inventory before.
@@ -90,7 +106,7 @@ func (a *app) inventory(before *setup.Inventory, domains []string) (*setup.Inven
 	case err != nil:
 		return nil, err
 	case inv.List.Len() == 0:
-		return nil, &usageError{errNothingWatched}
+		return nil, &usageError{nothingWatched(cfg)}
 	}
 	return inv, nil
 }

@@ -327,7 +327,7 @@ func (s *scanRun) run(ctx context.Context) error {
 
 // read prints matches as it finds them, and returns the compact range of all entries.
 func (s *scanRun) read(ctx context.Context, size uint64) ([]ctwatch.Hash, error) {
-	p := terminal.NewProgress(s.a.Stderr, s.to-s.from)
+	p := terminal.NewProgress(s.a.Stderr, s.to-s.from, time.Now)
 	limited, begun := s.reader.Pace.Observe(), time.Now()
 	defer func() {
 		p.Clear()

@@ -41,7 +41,9 @@ type Options struct {
 	Reread func(*setup.Inventory) (*setup.Inventory, error)
 	Hangup <-chan os.Signal
 
-	Migrating func(store.Progress) // called while an older database is migrated; optional
+	// Called while the daemon works long on the database: at the start, when it may also
+	// migrate it, and at a reload. Both are optional.
+	Starting, Reloading func(store.Progress)
 
 	Out   io.Writer // where the stdout sender writes
 	JSON  bool      // as CloudEvents, one on a line
@@ -75,6 +77,7 @@ type Daemon struct {
 	outages   *follow.Outages
 	ready     *readiness
 	listState listState
+	reloading atomic.Bool   // from the first reload on
 	newEvents chan struct{} // has an element when events were recorded
 
 	// Each of these is made by the part that is named.

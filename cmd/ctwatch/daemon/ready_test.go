@@ -10,8 +10,8 @@ import (
 	"ctwatch/store"
 )
 
-// TestMigrationExtendsStart: a start that migrates the database asks systemd for more time,
-// but not at every step.
+// TestMigrationExtendsStart: a start that works long on the database asks systemd for more
+// time, but not at every step, and a reload does not.
 func TestMigrationExtendsStart(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
@@ -20,13 +20,13 @@ func TestMigrationExtendsStart(t *testing.T) {
 	}
 	defer l.Close()
 	t.Setenv("NOTIFY_SOCKET", socket)
-	steps := 0
+	starting, reloading := 0, 0
 	d := &Daemon{
-		o:     Options{Migrating: func(store.Progress) { steps++ }},
+		o:     Options{Starting: func(store.Progress) { starting++ }, Reloading: func(store.Progress) { reloading++ }},
 		ready: &readiness{logger: slog.New(slog.DiscardHandler)},
 	}
 	for range 3 {
-		d.migrating(store.Progress{What: "listing", Done: 1, Total: 2})
+		d.working(store.Progress{What: "listing", Done: 1, Total: 2})
 	}
 	buf := make([]byte, 100)
 	n, err := l.Read(buf)
@@ -39,7 +39,13 @@ func TestMigrationExtendsStart(t *testing.T) {
 	if n, err := l.Read(buf); err == nil {
 		t.Errorf("systemd got more: %q", buf[:n])
 	}
-	if steps != 3 {
-		t.Errorf("%d steps were shown, want 3", steps)
+	d.ready.extended = time.Time{}
+	d.reloading.Store(true)
+	d.working(store.Progress{What: "judging", Done: 1, Total: 2})
+	if n, err := l.Read(buf); err == nil {
+		t.Errorf("systemd got at a reload: %q", buf[:n])
+	}
+	if starting != 3 || reloading != 1 {
+		t.Errorf("%d steps of the start and %d of a reload were shown, want 3 and 1", starting, reloading)
 	}
 }

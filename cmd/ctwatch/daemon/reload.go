@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"reflect"
 	"runtime/debug"
@@ -87,6 +88,7 @@ const notReloaded = "the configuration was not reloaded, and the one before stay
 // apps and notifications. One that cannot be used is logged, and changes nothing. An
 // error is one of the store.
 func (d *Daemon) reload(ctx context.Context) error {
+	d.reloading.Store(true)
 	before := d.inventory.Load()
 	next, err := d.o.Reread(before)
 	if err != nil {
@@ -116,12 +118,28 @@ func (d *Daemon) reload(ctx context.Context) error {
 	d.inventory.Store(next)
 	d.planner.Replan()
 	d.metrics.Reloaded(true)
+	watched, watchedBefore := next.List.Len(), before.List.Len()
 	if next.List != before.List {
 		before = nil
 		debug.FreeOSMemory() // the watch list before may be large
 	}
-	d.logger.Info("configuration reloaded", "file", next.Config.File(), "watched", next.List.Len(), "apps", len(next.Apps))
+	level, attrs := reloaded(watched, watchedBefore)
+	attrs = append(attrs, slog.String("file", next.Config.File()), slog.Int("apps", len(next.Apps)))
+	d.logger.LogAttrs(ctx, level, "configuration reloaded", attrs...)
 	return nil
+}
+
+// reloaded says how many names are watched, and were before if that differs. A list of
+// less than half of the names is a warning: a file may have been cut.
+func reloaded(watched, before int) (slog.Level, []slog.Attr) {
+	attrs := []slog.Attr{slog.Int("watched", watched)}
+	if watched != before {
+		attrs = append(attrs, slog.Int("before", before))
+	}
+	if watched < before-watched {
+		return slog.LevelWarn, append(attrs, slog.String("hint", "more than half of the names are gone: check that no watch file was cut"))
+	}
+	return slog.LevelInfo, attrs
 }
 
 // refuse says why a configuration is not put in force.

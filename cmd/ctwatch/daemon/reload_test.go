@@ -81,6 +81,21 @@ func TestReloadUpdatesWatchList(t *testing.T) {
 	if !matches("newer.example") || matches("host-600.example") {
 		t.Error("a corrected file is not in force")
 	}
+	if !log.has("watched=1001 file=") || log.has("before=") {
+		t.Error("the log does not have how many names are watched")
+	}
+	names = names[:400]
+	write()
+	reload()
+	if !log.has(`level=WARN msg="configuration reloaded" watched=401 before=1001 `) {
+		t.Error("a watch list of less than half of the names is no warning")
+	}
+	names = names[:300]
+	write()
+	reload()
+	if !log.has(`level=INFO msg="configuration reloaded" watched=301 before=401 `) {
+		t.Error("a shorter watch list is not in the log")
+	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

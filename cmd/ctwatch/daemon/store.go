@@ -15,7 +15,7 @@ import (
 // openStore opens the store, and applies the inventory.
 func (d *Daemon) openStore(ctx context.Context) (err error) {
 	d.db, err = store.Open(ctx, setup.Database(d.cfg), store.Options{
-		Logger: d.logger, Now: d.now, Judge: d.policy.Judge, Learner: d.policy.CAs, OnEvents: d.wake, Progress: d.migrating,
+		Logger: d.logger, Now: d.now, Judge: d.policy.Judge, Learner: d.policy.CAs, OnEvents: d.wake, Progress: d.working,
 		Pinned: func(name string) (app, host string, ok bool) { return d.inventory.Load().Pinned(name) },
 	})
 	if err != nil {
@@ -32,11 +32,16 @@ func (d *Daemon) openStore(ctx context.Context) (err error) {
 	return err
 }
 
-// migrating is called while an older database is migrated, which may take minutes.
-func (d *Daemon) migrating(p store.Progress) {
-	d.ready.extend()
-	if d.o.Migrating != nil {
-		d.o.Migrating(p)
+// working is called while the store migrates an older database or judges certificates by
+// changed rules, which may take minutes. Only a start has a time limit.
+func (d *Daemon) working(p store.Progress) {
+	show := d.o.Reloading
+	if !d.reloading.Load() {
+		d.ready.extend()
+		show = d.o.Starting
+	}
+	if show != nil {
+		show(p)
 	}
 }
 

@@ -19,6 +19,7 @@ type Progress struct {
 	Line func(line string) // writes a line where there is no terminal; optional
 
 	w        io.Writer
+	now      func() time.Time
 	total    uint64
 	done     uint64
 	started  time.Time
@@ -27,21 +28,28 @@ type Progress struct {
 	terminal bool
 }
 
-// NewProgress returns the progress of work of some size, which starts now.
-func NewProgress(w io.Writer, total uint64) *Progress {
-	now := time.Now()
-	return &Progress{w: w, total: total, started: now, shown: now, terminal: Is(w)}
+// NewProgress returns the progress of work of some size, which starts now, by a clock.
+func NewProgress(w io.Writer, total uint64, now func() time.Time) *Progress {
+	at := now()
+	return &Progress{w: w, now: now, total: total, started: at, shown: at, terminal: Is(w)}
+}
+
+// Took returns how long the work has taken so far, and whether that is long enough to be
+// shown.
+func (p *Progress) Took() (d time.Duration, long bool) {
+	d = p.now().Sub(p.started)
+	return d, d >= 2*time.Second
 }
 
 // Set shows how much is done, if it is time to.
 func (p *Progress) Set(done uint64) {
 	p.done = done
-	now := time.Now()
+	now := p.now()
 	every := 10 * time.Second
 	if p.terminal {
 		every = 200 * time.Millisecond
 	}
-	if now.Sub(p.started) < 2*time.Second || now.Sub(p.shown) < every {
+	if _, long := p.Took(); !long || now.Sub(p.shown) < every {
 		return
 	}
 	p.shown = now
