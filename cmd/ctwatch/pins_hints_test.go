@@ -87,7 +87,7 @@ func TestApproveAndAuthorizeAdviseEachOtherOnce(t *testing.T) {
 				p.must("certs", "authorize", pin, "--issuer", "--domain", "other.example.com", "--reason", "r")
 			}
 			p.follow("pins", "approve", pin, "--role", string(role), "--host", apiHost, "--reason", "r")
-			if out := p.must("pins", "list", "--json"); !strings.Contains(out, fmt.Sprintf(`"role": %q`, role)) || !strings.Contains(out, apiHost) {
+			if out := p.must("pins", "list", "--json"); !strings.Contains(out, fmt.Sprintf(`"role":%q`, role)) || !strings.Contains(out, apiHost) {
 				t.Errorf("known as %q, approved as %s: %s", known, role, out)
 			}
 		}
