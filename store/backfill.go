@@ -47,7 +47,10 @@ func backfillsOf(version int) []backfill {
 type Progress struct {
 	What        string // is done, as in "indexing names"
 	Step, Steps int    // of the migration, from 1; both 0 if it is none
-	Done, Total int64  // rows; mostly estimated by their numbers. Done is Total at the end
+
+	// Rows, mostly estimated by their numbers. Done is Total at the end. Both are 0 while
+	// work goes on and nobody knows how far it is.
+	Done, Total int64
 }
 
 // The table backfill exists while the backfills of a migration are not done. Its one

@@ -41,7 +41,7 @@ func (db *database) migrate(ctx context.Context, progress func(Progress)) error 
 	if err := migrate(ctx, db.w, migrations(), progress); err != nil {
 		return err
 	}
-	return db.compact(ctx)
+	return db.compact(ctx, progress)
 }
 
 // migrate brings a database to the newest version of the schema. It may be interrupted

@@ -53,8 +53,9 @@ const sqlPages = `
 // compact rewrites a database that cannot shrink, since an older version made it, if it is
 // worth it: a quarter of the pages are free, as after a migration that moves most rows. It
 // takes the size of the result twice, for that time. If there is no room for it, the
-// database is used as it is, and the next start tries again.
-func (db *database) compact(ctx context.Context) error {
+// database is used as it is, and the next start tries again. It calls progress, if that is
+// not nil, when it starts and every compacting.
+func (db *database) compact(ctx context.Context, progress func(Progress)) error {
 	var mode, pages, free int64
 	err := db.w.QueryRowContext(ctx, `SELECT auto_vacuum, page_count, freelist_count FROM pragma_auto_vacuum, pragma_page_count, pragma_freelist_count`).Scan(&mode, &pages, &free)
 	if err != nil || mode != 0 || free < pages/4 {
@@ -62,7 +63,10 @@ func (db *database) compact(ctx context.Context) error {
 	}
 	db.log.InfoContext(ctx, "making the file of the database smaller: this takes a minute or less for each GB that remains, and the next start repeats it if it is interrupted", "path", db.path)
 	start := time.Now()
-	_, err = db.w.ExecContext(ctx, `VACUUM`) // _auto_vacuum of the connection applies
+	err = saying(progress, Progress{What: "making the file smaller"}, func() error {
+		_, err := db.w.ExecContext(ctx, `VACUUM`) // _auto_vacuum of the connection applies
+		return err
+	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -78,4 +82,27 @@ func (db *database) compact(ctx context.Context) error {
 		db.log.InfoContext(ctx, "the file of the database is smaller", "took", time.Since(start).Round(time.Millisecond).String())
 	}
 	return nil
+}
+
+// compacting is how often the database says that it is still being rewritten.
+const compacting = 10 * time.Second
+
+// saying reports progress when f starts, and every compacting until it ends.
+func saying(progress func(Progress), p Progress, f func() error) error {
+	if progress == nil {
+		return f()
+	}
+	progress(p)
+	ended := make(chan error, 1)
+	go func() { ended <- f() }()
+	tick := time.NewTicker(compacting)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-tick.C:
+			progress(p)
+		}
+	}
 }

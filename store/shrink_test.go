@@ -76,7 +76,20 @@ func TestOldFileShrinks(t *testing.T) {
 		if _, err := store.Open(ctx, path, store.Options{Logger: discard()}); err == nil {
 			t.Error("opened though it was interrupted")
 		}
-		db := openAt(t, path, newClock())
+		said := 0
+		db, err := store.Open(t.Context(), path, store.Options{Logger: discard(), Now: newClock().Now, Progress: func(p store.Progress) {
+			if p == (store.Progress{What: "making the file smaller"}) {
+				said++
+			}
+		}})
+		must(t, err)
+		if said > 0 != free {
+			t.Errorf("free %v: it said %d times that it rewrites the file", free, said)
+		}
+		t.Cleanup(func() {
+			checkLists(t, db.Reader())
+			must(t, db.Close())
+		})
 		var mode, size int64
 		must(t, db.Reader().QueryRow(`SELECT auto_vacuum, (SELECT sum(length(x)) FROM test) FROM pragma_auto_vacuum`).Scan(&mode, &size))
 		after := pages(t, path)
