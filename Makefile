@@ -71,8 +71,8 @@ lint: ## gofumpt, go vet, staticcheck
 fmt: ## format all Go files
 	$(GO) tool gofumpt -w .
 
-# What is measured, against what goals and floors, is in .ci/bench-goals. A floor is what nobody can
-# do without, such as plain SQLite with the same rows, measured in the same run.
+# What is measured, against what goals and floors, is in .ci/bench-goals. A floor is what cannot be
+# avoided, such as plain SQLite with the same rows, measured in the same run.
 CERTIFICATES ?= 1000000
 bench: export CTWATCH_TEST_CERTIFICATES = $(CERTIFICATES)
 bench: export CTWATCH_TEST_STORES = $(CURDIR)/bin/stores

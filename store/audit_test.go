@@ -3,7 +3,6 @@ package store_test
 import (
 	"bytes"
 	"database/sql"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,16 +43,7 @@ func TestAuditTrailIsAppendOnly(t *testing.T) {
 }
 
 func TestMigrateFromVersion2(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ctwatch.db")
-	w, err := sql.Open("sqlite", path)
-	must(t, err)
-	for i, file := range []string{"testdata/version1.sql", "testdata/version2.sql"} {
-		must(t, store.Migrate(t.Context(), w, store.Migrations()[:i+1]))
-		rows, err := os.ReadFile(file)
-		must(t, err)
-		_, err = w.Exec(string(rows))
-		must(t, err)
-	}
+	path, w := older(t, 2)
 	must(t, w.Close())
 
 	db := openAt(t, path, newClock())
@@ -90,16 +80,7 @@ func TestMigrateFromVersion2(t *testing.T) {
 }
 
 func TestMigrateFromVersion3(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ctwatch.db")
-	w, err := sql.Open("sqlite", path)
-	must(t, err)
-	for i, file := range []string{"testdata/version1.sql", "testdata/version2.sql", "testdata/version3.sql"} {
-		must(t, store.Migrate(t.Context(), w, store.Migrations()[:i+1]))
-		rows, err := os.ReadFile(file)
-		must(t, err)
-		_, err = w.Exec(string(rows))
-		must(t, err)
-	}
+	path, w := older(t, 3)
 	must(t, w.Close())
 
 	// Judged by rules that expect what was served: the key was, long before.

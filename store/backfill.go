@@ -19,7 +19,7 @@ import (
 // continues after the last range. Several backfills of a migration run one after the
 // other.
 //
-// Until all are done, nobody else reads or writes the database (versionOf).
+// Until all are done, nothing else reads or writes the database (versionOf).
 type backfill struct {
 	what  string // is done, for people, as in "indexing names"
 	table string // the rows, which have positive rowids
@@ -49,7 +49,7 @@ type Progress struct {
 	Step, Steps int    // of the migration, from 1; both 0 if it is none
 
 	// Rows, mostly estimated by their numbers. Done is Total at the end. Both are 0 while
-	// work goes on and nobody knows how far it is.
+	// work continues and how far it is cannot be known.
 	Done, Total int64
 }
 

@@ -16,7 +16,7 @@ import (
 
 // TestBackfillResumes: a migration that is ended after any of its transactions continues
 // there, works on each row once, and comes before the next migration. Until it is done,
-// nobody reads, and a program that does not know it refuses.
+// nothing reads, and a program that does not know it refuses.
 func TestBackfillResumes(t *testing.T) {
 	steps := store.Statements(
 		`CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT; CREATE TABLE b (id INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;

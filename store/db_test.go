@@ -424,14 +424,7 @@ func TestCancellation(t *testing.T) {
 }
 
 func TestMigrateFromVersion1(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ctwatch.db")
-	w, err := sql.Open("sqlite", path)
-	must(t, err)
-	must(t, store.Migrate(t.Context(), w, store.Migrations()[:1]))
-	rows, err := os.ReadFile("testdata/version1.sql")
-	must(t, err)
-	_, err = w.Exec(string(rows))
-	must(t, err)
+	path, w := older(t, 1)
 	must(t, w.Close())
 
 	db := openAt(t, path, newClock())

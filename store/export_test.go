@@ -138,10 +138,10 @@ func LogList(seq int64) int64 { return logList(seq) }
 // DomainLists returns the lists of the certificates at or below a domain.
 func DomainLists(domain string) (name, below int64) { return domainLists(domain) }
 
-// CertificatesFor returns the seqs of certificatesFor.
+// CertificatesFor returns the certificates on the lists of listsFor, each once.
 func (db *DB) CertificatesFor(ctx context.Context, patterns ...pins.Pattern) (seqs []int64, err error) {
 	err = db.read(ctx, "test", func(t readTx) error {
-		seqs, err = certificatesFor(t, patterns)
+		seqs, err = columns[int64](t.query(`SELECT DISTINCT certificate FROM lists WHERE list IN (SELECT value FROM json_each(?)) ORDER BY certificate`, listsFor(patterns)))
 		return err
 	})
 	return seqs, err

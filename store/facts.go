@@ -53,7 +53,7 @@ const (
 	sqlKeysForPlans = sqlKeysOfPins + ` UNION ` + sqlCompromised + ` ORDER BY seq`
 	sqlCertified    = `SELECT id FROM certificates WHERE key_pin = ? LIMIT 1`
 	sqlHostsOfLeaf  = `SELECT m.name FROM certificates c CROSS JOIN matches m ON m.certificate = c.seq WHERE c.key_pin = ?`
-	// A CA has any number of certificates: those are read that may be about a host.
+	// A CA has any number of certificates, so only those that may be about a host are read.
 	sqlHostsOfIssuer = `
 		SELECT m.name FROM json_each(?2) n CROSS JOIN lists l ON l.list = n.value
 		CROSS JOIN certificates c ON c.seq = l.certificate AND c.issuer_pin = ?1 CROSS JOIN matches m ON m.certificate = c.seq`

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -110,6 +111,23 @@ func openAt(t testing.TB, path string, c *clock) *store.DB {
 		}
 	})
 	return db
+}
+
+// older makes a database as a version of the schema left it, with the rows that are in
+// testdata for it and for those before.
+func older(t testing.TB, version int) (path string, w *sql.DB) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "ctwatch.db")
+	w, err := sql.Open("sqlite", path)
+	must(t, err)
+	for v := 1; v <= version; v++ {
+		must(t, store.Migrate(t.Context(), w, store.Migrations()[:v]))
+		rows, err := os.ReadFile(fmt.Sprintf("testdata/version%d.sql", v))
+		must(t, err)
+		_, err = w.Exec(string(rows))
+		must(t, err)
+	}
+	return path, w
 }
 
 func testLog(n int) ctwatch.Log {

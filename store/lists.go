@@ -142,16 +142,9 @@ func insertListed(exec func(query string, args ...any) (int64, error), rows []li
 	return nil
 }
 
-const sqlOnLists = `SELECT DISTINCT certificate FROM lists WHERE list IN (SELECT value FROM json_each(?)) ORDER BY certificate`
-
-// certificatesFor returns the certificates that may have a name that covers a host of the
-// patterns, or that they cover, each once, in the order of seq. A few others may be among
-// them: the caller compares names.
-func certificatesFor(q querier, patterns []pins.Pattern) ([]int64, error) {
-	return columns[int64](q.query(sqlOnLists, listsFor(patterns)))
-}
-
-// listsFor returns the lists of certificatesFor, as JSON.
+// listsFor returns the lists of the certificates that have a name that covers a host of the
+// patterns, or that they cover, as JSON. A few others may be on them: the caller compares
+// names.
 func listsFor(patterns []pins.Pattern) string {
 	var out []int64
 	for _, p := range patterns {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -197,18 +195,11 @@ func TestCertificatesForPatterns(t *testing.T) {
 
 // TestMigrateLists: certificates of an older database are listed and counted as new ones are.
 func TestMigrateLists(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ctwatch.db")
-	w, err := sql.Open("sqlite", path)
-	must(t, err)
-	must(t, store.Migrate(t.Context(), w, store.Migrations()[:1]))
-	rows, err := os.ReadFile("testdata/version1.sql")
-	must(t, err)
-	_, err = w.Exec(string(rows))
-	must(t, err)
+	path, w := older(t, 1)
 	must(t, store.Migrate(t.Context(), w, store.Migrations()[:12]))
 	// Several thousand more, for more than one step: some judged by a person, some expected.
 	w.SetMaxOpenConns(1)
-	_, err = w.Exec(`BEGIN`)
+	_, err := w.Exec(`BEGIN`)
 	must(t, err)
 	for i := range 4500 {
 		verdict := []string{"unreviewed", "unexpected", "expected"}[i%3]

@@ -63,7 +63,7 @@ var bounded = []string{
 // up to a limit.
 var few = []string{
 	"grants_by_policy",         // of keys that the configuration names
-	"certificates_caa_unknown", // whose records nobody has looked up yet
+	"certificates_caa_unknown", // whose records were not looked up yet
 }
 
 // exceptions are parts of statements that may read more, each with the table.

@@ -362,7 +362,7 @@ func FuzzMatchName(f *testing.F) {
 	})
 }
 
-// BenchmarkMatchName matches names that nobody watches, as nearly all are.
+// BenchmarkMatchName matches names that are not watched, as nearly all are.
 func BenchmarkMatchName(b *testing.B) {
 	names := make([][]byte, 4096)
 	for i := range names {
